@@ -1,0 +1,100 @@
+/** Base of every error that this package raises. `code` is stable and documented; the message says what to do. */
+export class RocketMQError extends Error {
+  readonly code: string;
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+/** A name server or broker could not be reached, or the connection broke. */
+export class ConnectionError extends RocketMQError {
+  readonly address: string;
+  constructor(address: string, message: string, options?: ErrorOptions) {
+    super('ROCKETMQ_CONNECTION', message, options);
+    this.address = address;
+  }
+}
+
+/** No answer within the request's time. The request may have been carried out. */
+export class RequestTimeoutError extends RocketMQError {
+  readonly address: string;
+  readonly timeoutMs: number;
+  constructor(address: string, request: string, timeoutMs: number) {
+    super('ROCKETMQ_REQUEST_TIMEOUT', `${request} to ${address} was not answered within ${timeoutMs} ms`);
+    this.address = address;
+    this.timeoutMs = timeoutMs;
+  }
+}
+
+/** Bytes that are no valid frame, header, body or record. */
+export class ProtocolError extends RocketMQError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ROCKETMQ_PROTOCOL', message, options);
+  }
+}
+
+/** A frame, body or decompressed size over its limit. */
+export class LimitExceededError extends RocketMQError {
+  constructor(message: string) {
+    super('ROCKETMQ_LIMIT_EXCEEDED', message);
+  }
+}
+
+/** The server answered with a code that is no success. */
+export class BrokerError extends RocketMQError {
+  readonly responseCode: number;
+  readonly remark: string | undefined;
+  readonly address: string;
+  constructor(
+    request: string,
+    address: string,
+    responseCode: number,
+    responseName: string,
+    remark: string | undefined,
+    code = 'ROCKETMQ_BROKER',
+    advice = '',
+  ) {
+    super(
+      code,
+      `${request} was refused by ${address} with ${responseName} (${responseCode})${remark ? `: ${remark}` : ''}${advice ? `. ${advice}` : ''}`,
+    );
+    this.responseCode = responseCode;
+    this.remark = remark;
+    this.address = address;
+  }
+}
+
+/** No name server knows a route for the topic. */
+export class TopicNotFoundError extends RocketMQError {
+  readonly topic: string;
+  constructor(topic: string, nameServers: readonly string[], options?: ErrorOptions) {
+    super(
+      'ROCKETMQ_TOPIC_NOT_FOUND',
+      `topic "${topic}" has no route at ${nameServers.join(', ')}: create it (mqadmin updateTopic -t ${topic} …) or correct the name`,
+      options,
+    );
+    this.topic = topic;
+  }
+}
+
+/** The broker does not know the group, and may not create it. */
+export class GroupNotFoundError extends BrokerError {}
+
+/** Wrong access key or signature, or no right to the topic or group. */
+export class PermissionError extends BrokerError {}
+
+/** A filter expression that does not compile. */
+export class InvalidFilterError extends RocketMQError {
+  constructor(message: string, options?: ErrorOptions) {
+    super('ROCKETMQ_INVALID_FILTER', message, options);
+  }
+}
+
+/** Options that contradict the schema or each other. */
+export class ConfigError extends RocketMQError {
+  constructor(message: string) {
+    super('ROCKETMQ_CONFIG', message);
+  }
+}

@@ -1,0 +1,51 @@
+import type { MessageQueue } from './message-queue.ts';
+
+/** Who works a queue now. Times are epoch milliseconds of the holder's clock. */
+export interface Lease {
+  /** Unique per puller invocation (Lambda's request id). */
+  readonly holder: string;
+  /** +1 at every acquisition. A writer with an older fence has lost. */
+  readonly fence: number;
+  /** The lease ends by itself at this time; never after `endsAt`. */
+  readonly leaseUntil: number;
+  /** When the holder's invocation ends at the latest. */
+  readonly endsAt: number;
+}
+
+/** Deliveries from one offset that ended with the puller's death, so that a message that kills it still reaches the DLQ. */
+export interface CrashRecord {
+  /** Lowest offset that was unfinished when the holder vanished, or the single message that was isolated. */
+  readonly offset: bigint;
+  readonly count: number;
+  /** Up to this offset (exclusive) messages are delivered one at a time, each announced before its delivery. */
+  readonly isolateUntil: bigint;
+  /** Set while one message is delivered in isolation. */
+  readonly suspect?: bigint;
+}
+
+/** The item of one queue of one group: which slot it belongs to, who holds it, and what is known of it. */
+export interface Assignment {
+  readonly cluster: string;
+  readonly consumerGroup: string;
+  readonly queue: MessageQueue;
+  /** Virtual consumer instance, 0..n-1. */
+  readonly slot: number;
+  /** +1 at every change of slot. */
+  readonly generation: number;
+  /** Where to begin when the broker has no offset of the group: decided once, when the item was made. */
+  readonly startOffset: bigint;
+  /** Last acquisition's number, kept after release. */
+  readonly fence: number;
+  readonly lease?: Lease;
+  /** True when the last holder ended without releasing. Only meaningful on the answer of an acquisition. */
+  readonly crash?: CrashRecord;
+  /** A successor that waits for the lease, and until when its wish counts. */
+  readonly successor?: { readonly holder: string; readonly until: number };
+  /** No delivery until then; holders drain when they see it. */
+  readonly pausedUntil?: number;
+  /** The queue left the route at that time; its offset stays at the broker. */
+  readonly retiredAt?: number;
+  /** Mirrors of the broker's figures at the last renewal or release, for people and for scaling. */
+  readonly committedOffset?: bigint;
+  readonly maxOffset?: bigint;
+}

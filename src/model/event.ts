@@ -1,0 +1,85 @@
+import type { Context } from 'aws-lambda';
+
+/** The part of a record that RocketMQ users know. 64-bit numbers are decimal strings. */
+export interface RocketMQAttributes {
+  schemaVersion: '1.0';
+  cluster: string;
+  /** The user's topic, also on redeliveries. */
+  topic: string;
+  consumerGroup: string;
+  brokerName: string;
+  queueId: number;
+  queueOffset: string;
+  /** Changes with every redelivery; `messageId` does not. */
+  offsetMsgId: string;
+  tags?: string;
+  keys: string[];
+  shardingKey?: string;
+  /** Failed deliveries before this one. */
+  reconsumeTimes: number;
+  maxReconsumeTimes: number;
+  /** Epoch milliseconds. */
+  bornTimestamp: number;
+  storeTimestamp: number;
+  bornHost: string;
+  storeHost: string;
+  bodyEncoding: 'utf8' | 'base64';
+  /** Bytes of the body before base64. */
+  bodySize: number;
+  flag: number;
+  properties: Record<string, string>;
+}
+
+/** One message, shaped like an SQS record so that existing tools read it, with RocketMQ's own fields beside. */
+export interface RocketMQRecord {
+  messageId: string;
+  /** `topic/brokerName/queueId/queueOffset` of the queue that it was pulled from. */
+  receiptHandle: string;
+  /** Text when the body is valid UTF-8, else base64 (`rocketmq.bodyEncoding` says which). */
+  body: string;
+  attributes: {
+    ApproximateReceiveCount: string;
+    SentTimestamp: string;
+    ApproximateFirstReceiveTimestamp: string;
+    SenderId: string;
+    SequenceNumber: string;
+    MessageGroupId?: string;
+  };
+  messageAttributes: Record<string, { dataType: 'String'; stringValue: string; stringListValues: string[]; binaryListValues: string[] }>;
+  md5OfBody: string;
+  eventSource: 'aws:sqs';
+  eventSourceARN: string;
+  awsRegion: string;
+  rocketmq: RocketMQAttributes;
+}
+
+/** What a handler gets: messages of one queue. */
+export interface RocketMQEvent {
+  Records: RocketMQRecord[];
+  rocketmqBatch: {
+    batchId: string;
+    /** 1 for the first try to invoke the handler with this batch. */
+    attempt: number;
+    minOffset: string;
+    maxOffset: string;
+    /** Messages behind the last of this batch when it was pulled. */
+    lag: number;
+    /** Epoch milliseconds by which the handler has to answer. */
+    deadline: number;
+  };
+}
+
+/** One message that the handler did not finish. `itemIdentifier` is a messageId or a receiptHandle; all records that it matches fail. */
+export interface RocketMQBatchItemFailure {
+  itemIdentifier: string;
+  /** 1..18 on a stock broker: when to redeliver. 0 or absent: the broker decides (level 3 + reconsumeTimes). */
+  delayLevel?: number;
+}
+
+/** What a handler may answer. Nothing, `{}` or an empty list: every message is done. */
+export interface RocketMQBatchResponse {
+  batchItemFailures?: RocketMQBatchItemFailure[] | null;
+}
+
+/** The type of a user's handler function. */
+export type RocketMQHandler = (event: RocketMQEvent, context: Context) => Promise<RocketMQBatchResponse | null | undefined | void>;

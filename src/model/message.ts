@@ -1,0 +1,41 @@
+/** Where a message was born or stored: `address` without brackets ("10.0.3.17", "2001:db8::1"), `port` 0..65535. */
+export interface HostAndPort {
+  readonly address: string;
+  readonly port: number;
+}
+
+/**
+ * A message as a consumer sees it: decoded, decompressed, with its place in the queue. Mirrors MessageExt / MessageClientExt.
+ * 64-bit offsets are bigint; timestamps are epoch milliseconds.
+ */
+export interface Message {
+  /** Topic of the queue that it was pulled from (`%RETRY%group` for a redelivery); see `userTopic` for the one that handlers know. */
+  readonly topic: string;
+  readonly brokerName: string;
+  readonly queueId: number;
+  /** Logical offset in the queue. */
+  readonly queueOffset: bigint;
+  /** Physical offset in the broker's commit log: what send-back (request 36) names. */
+  readonly commitLogOffset: bigint;
+  readonly flag: number;
+  /** As stored, but with the compressed bit cleared once the body is decompressed. */
+  readonly sysFlag: number;
+  readonly bornTimestamp: number;
+  readonly bornHost: HostAndPort;
+  readonly storeTimestamp: number;
+  readonly storeHost: HostAndPort;
+  /** Deliveries that failed before this one, counted by the broker. */
+  readonly reconsumeTimes: number;
+  readonly preparedTransactionOffset: bigint;
+  /** CRC-32 of the stored body, 31 bits. */
+  readonly bodyCRC: number;
+  /** Bytes of the whole stored record. */
+  readonly storeSize: number;
+  /** Decompressed. */
+  readonly body: Buffer;
+  readonly properties: ReadonlyMap<string, string>;
+  /** Store host and physical offset in upper-case hex; changes with every retry. */
+  readonly offsetMsgId: string;
+  /** UNIQ_KEY when the message has one, else offsetMsgId: stable over retries, the idempotency key. */
+  readonly msgId: string;
+}

@@ -1,0 +1,99 @@
+import type { ExpressionType } from './subscription.ts';
+
+/** Who may read the brokers, as RocketMQ's SessionCredentials. */
+export interface Credentials {
+  readonly accessKey: string;
+  readonly secretKey: string;
+  readonly securityToken?: string;
+}
+
+/** TLS towards name servers and brokers. PEM texts, not paths. */
+export interface TlsOptions {
+  readonly enabled: boolean;
+  /** Trusted authorities; the system's when absent. */
+  readonly caCertificate?: string;
+  readonly clientCertificate?: string;
+  readonly clientKey?: string;
+  /** Name to check in the server's certificate; the host of the address when absent. */
+  readonly serverName?: string;
+  /** false accepts any certificate (a stock broker's is self-signed). Default true. */
+  readonly verify?: boolean;
+}
+
+/** How to reach one RocketMQ cluster. */
+export interface ClusterConfig {
+  /** `host:port` of every name server. */
+  readonly nameServers: readonly string[];
+  readonly credentials?: Credentials;
+  readonly tls?: TlsOptions;
+  /** Announced broker address → address that is reachable from here (NAT, load balancers). */
+  readonly addressMap?: Readonly<Record<string, string>>;
+}
+
+export type StartingPosition = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP';
+
+export type AllocationStrategy =
+  | { readonly name: 'AVG' }
+  | { readonly name: 'AVG_BY_CIRCLE' }
+  | { readonly name: 'CONSISTENT_HASH'; readonly virtualNodes?: number }
+  | { readonly name: 'MACHINE_ROOM'; readonly rooms: readonly string[] }
+  | {
+      readonly name: 'MACHINE_ROOM_NEARBY';
+      readonly inner: 'AVG' | 'AVG_BY_CIRCLE' | 'CONSISTENT_HASH';
+      readonly slotRooms: readonly string[];
+    }
+  | {
+      readonly name: 'CONFIG';
+      readonly queues: readonly { readonly slot: number; readonly topic: string; readonly brokerName: string; readonly queueId: number }[];
+    };
+
+/** The function that takes a topic's messages. */
+export interface HandlerConfig {
+  readonly invocation: 'function' | 'inline';
+  /** Key under `functions:` in serverless.yml; names an inline handler in the puller's bundle. */
+  readonly functionKey: string;
+  /** Deployed name or ARN, for `invocation: function`. */
+  readonly functionName: string;
+  /** The handler's own timeout in seconds. */
+  readonly timeout: number;
+}
+
+/** One `rocketmq` event of serverless.yml with every default filled in. Names: Lambda's and Serverless's. */
+export interface SubscriptionConfig {
+  readonly topic: string;
+  readonly filter: { readonly type: ExpressionType; readonly expression: string };
+  readonly handler: HandlerConfig;
+  /** Most messages in one handler call, 1..10,000. */
+  readonly batchSize: number;
+  /** Handler calls in flight per queue, 1..32. */
+  readonly parallelizationFactor: number;
+  readonly startingPosition: StartingPosition;
+  /** Epoch milliseconds, with AT_TIMESTAMP. */
+  readonly startingPositionTimestamp?: number;
+  /** Redeliveries before the DLQ, 0..10,000; −1 = without end. */
+  readonly maximumRetryAttempts: number;
+  readonly enabled: boolean;
+}
+
+/** One consumer group with its subscriptions and the handlers that take them. */
+export interface SourceConfig {
+  readonly cluster: string;
+  readonly consumerGroup: string;
+  readonly strategy: AllocationStrategy;
+  /** 'queue': as many slots as the widest topic has queues, an invocation per queue; N: N slots, an invocation per slot. */
+  readonly pullers: 'queue' | number;
+  readonly subscriptions: readonly SubscriptionConfig[];
+}
+
+/** All that coordinator and puller need to know at run time. The plugin writes it into their bundles as JSON. */
+export interface ServiceConfig {
+  readonly service: string;
+  readonly stage: string;
+  readonly clusters: Readonly<Record<string, ClusterConfig>>;
+  readonly sources: readonly SourceConfig[];
+}
+
+/** The stable client id of a slot: the name that allocation and broker locks know it by. */
+export function slotClientId(service: string, stage: string, consumerGroup: string, slot: number): string {
+  return `${service}-${stage}@${consumerGroup}@${slot}`;
+}

@@ -1,0 +1,34 @@
+import type { MessageQueue } from '../model/message-queue.ts';
+
+/** What the coordinator hands to a puller invocation (asynchronous Lambda payload, far below 256 KB). */
+export interface PullerRequest {
+  readonly cluster: string;
+  readonly consumerGroup: string;
+  readonly slot: number;
+  /** The queues to work: those of the slot that need a holder. */
+  readonly queues: readonly MessageQueue[];
+  /** Epoch ms: an invocation that starts later returns at once (asynchronous invocations may arrive hours late). */
+  readonly notAfter: number;
+}
+
+export interface PullerInvoker {
+  invoke(request: PullerRequest): Promise<void>;
+}
+
+/** How a handler call ended. Only `answered` and `failed` are verdicts; the rest leaves the messages unfinished. */
+export type HandlerOutcome =
+  | { readonly kind: 'answered'; readonly answer: unknown }
+  /** The handler threw, timed out or killed its process. */
+  | { readonly kind: 'failed'; readonly errorType: string; readonly errorMessage: string }
+  /** Throttled, service error, lost network: try again with back-off, nothing was decided. */
+  | { readonly kind: 'unavailable'; readonly error: Error }
+  /** Cannot succeed by repetition: function missing, access denied, payload too large. */
+  | { readonly kind: 'misconfigured'; readonly error: Error };
+
+export interface MessageHandler {
+  /**
+   * Delivers one event. `payload` is the event as JSON text; an inline handler gets it parsed.
+   * Never throws, except the signal's reason.
+   */
+  invoke(payload: string, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<HandlerOutcome>;
+}

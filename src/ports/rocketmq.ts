@@ -1,0 +1,150 @@
+import type { Message } from '../model/message.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { TopicRoute } from '../model/route.ts';
+import type { Subscription } from '../model/subscription.ts';
+
+/** `timeoutMs` defaults per request to what Java's client uses (3 s; offsets and send-back 5 s). */
+export interface CallOptions {
+  readonly signal?: AbortSignal;
+  readonly timeoutMs?: number;
+}
+
+export interface PullRequest {
+  readonly consumerGroup: string;
+  readonly queue: MessageQueue;
+  readonly offset: bigint;
+  readonly subscription: Subscription;
+  /** The broker gives at most 32 from memory, 8 from disk. */
+  readonly maxMessages: number;
+  /** 0: answer at once. Otherwise a long poll; brokers round it up to their 5 s tick. */
+  readonly suspendMs: number;
+  /** 0 = master; a slave's id when the previous answer suggested it. */
+  readonly brokerId?: number;
+}
+
+/** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */
+export interface UndecodableRecord {
+  readonly queueOffset: bigint;
+  readonly commitLogOffset: bigint;
+  readonly reconsumeTimes: number;
+  readonly offsetMsgId: string;
+  readonly error: Error;
+}
+
+interface PullOffsets {
+  readonly nextBeginOffset: bigint;
+  readonly minOffset: bigint;
+  readonly maxOffset: bigint;
+  readonly suggestWhichBrokerId: number;
+}
+
+export type PullResult = PullOffsets &
+  (
+    | {
+        readonly status: 'FOUND';
+        /** In queue order, already re-filtered by tag text. */
+        readonly messages: readonly Message[];
+        readonly undecodable: readonly UndecodableRecord[];
+        /** Bytes of the answer's body. */
+        readonly size: number;
+      }
+    /** Nothing new (PULL_NOT_FOUND). */
+    | { readonly status: 'NO_NEW_MSG' }
+    /** Nothing matched the filter (PULL_RETRY_IMMEDIATELY): go on at nextBeginOffset. */
+    | { readonly status: 'NO_MATCHED_MSG' }
+    /** PULL_OFFSET_MOVED: drop everything pulled before, commit nextBeginOffset, go on there. */
+    | { readonly status: 'OFFSET_MOVED' /** An operator reset the offset (remark OFFSET_RESET). */; readonly reset: boolean }
+  );
+
+export interface SendBackRequest {
+  readonly consumerGroup: string;
+  readonly brokerName: string;
+  readonly commitLogOffset: bigint;
+  /** 0: broker decides (3 + reconsumeTimes); −1: DLQ now; n: that level. */
+  readonly delayLevel: number;
+  readonly originMsgId: string;
+  readonly originTopic: string;
+  readonly maxReconsumeTimes: number;
+}
+
+export interface OutgoingMessage {
+  readonly topic: string;
+  readonly body: Buffer;
+  readonly properties?: ReadonlyMap<string, string> | Readonly<Record<string, string>>;
+  readonly tags?: string;
+  readonly keys?: readonly string[];
+  readonly flag?: number;
+}
+
+export interface SendResult {
+  readonly status: 'SEND_OK' | 'FLUSH_DISK_TIMEOUT' | 'FLUSH_SLAVE_TIMEOUT' | 'SLAVE_NOT_AVAILABLE';
+  /** UNIQ_KEY. */
+  readonly msgId: string;
+  readonly offsetMsgId: string;
+  readonly queue: MessageQueue;
+  readonly queueOffset: bigint;
+}
+
+/** A member of a group as the broker lists it (request 203). */
+export interface ConsumerConnection {
+  readonly clientId: string;
+  readonly clientAddr: string;
+  readonly language: string;
+  readonly version: number;
+}
+
+/**
+ * What the flows need from RocketMQ. Brokers are found by name through the routes that were read; all calls go to the master unless said otherwise.
+ * Errors are of the family in errors.ts: BrokerError with the broker's code, ConnectionError, RequestTimeoutError, TopicNotFoundError.
+ */
+export interface RocketMQ {
+  /** Reads the route (and remembers the broker addresses in it). Throws TopicNotFoundError when no name server knows the topic. `fresh` passes by the cache. */
+  topicRoute(topic: string, options?: CallOptions & { fresh?: boolean }): Promise<TopicRoute>;
+  pull(request: PullRequest, options?: CallOptions): Promise<PullResult>;
+  /** The committed offset, or undefined when the broker has none (code 22). */
+  queryOffset(consumerGroup: string, queue: MessageQueue, options?: CallOptions): Promise<bigint | undefined>;
+  /** `resetPending`: the broker dropped the commit because an operator's reset waits for the next pull. */
+  commitOffset(consumerGroup: string, queue: MessageQueue, offset: bigint, options?: CallOptions): Promise<{ resetPending: boolean }>;
+  /** The next offset to be written. */
+  maxOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
+  minOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
+  /** First offset stored at or after the timestamp (epoch ms). */
+  searchOffset(queue: MessageQueue, timestamp: number, options?: CallOptions): Promise<bigint>;
+  /** Request 36 to the broker that stores the message. */
+  sendBack(request: SendBackRequest, options?: CallOptions): Promise<void>;
+  /** Java's fallback when 36 fails: an ordinary send of the message to the group's retry topic (protocol traps handled). */
+  sendBackAsNormalMessage(
+    consumerGroup: string,
+    message: Message,
+    delayLevel: number,
+    maxReconsumeTimes: number,
+    options?: CallOptions,
+  ): Promise<void>;
+  send(message: OutgoingMessage, options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;
+  /** All messages must have the same topic; they land in one queue. */
+  sendBatch(messages: readonly OutgoingMessage[], options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;
+  /** Members of the group on one broker (203); empty when it is offline (206). */
+  consumerConnections(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<ConsumerConnection[]>;
+  /** Client ids of the group on one broker (38); empty when it has none. */
+  consumerIds(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<string[]>;
+  /** Compiles a filter at a broker (46). Throws InvalidFilterError. */
+  checkSubscription(consumerGroup: string, subscription: Subscription, brokerName: string, options?: CallOptions): Promise<void>;
+  /** Locks what it can for the client id (41); answers the queues that are now its own. All queues must be of one broker. */
+  lockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<MessageQueue[]>;
+  unlockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<void>;
+  /** Names of all brokers of the cluster's masters (106). */
+  brokerNames(options?: CallOptions): Promise<string[]>;
+  /** Creates or replaces a topic (17) on the given brokers, by default all. */
+  createTopic(
+    topic: string,
+    settings?: { readQueueNums?: number; writeQueueNums?: number; perm?: number; brokerNames?: readonly string[] },
+    options?: CallOptions,
+  ): Promise<void>;
+  /** Creates or replaces a subscription group (200), by default on all brokers. */
+  createGroup(
+    consumerGroup: string,
+    settings?: { retryMaxTimes?: number; retryQueueNums?: number; brokerNames?: readonly string[] },
+    options?: CallOptions,
+  ): Promise<void>;
+  close(): Promise<void>;
+}
