@@ -39,3 +39,12 @@ export interface Message {
   /** UNIQ_KEY when the message has one, else offsetMsgId: stable over retries, the idempotency key. */
   readonly msgId: string;
 }
+
+/** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */
+export interface UndecodableRecord {
+  readonly queueOffset: bigint;
+  readonly commitLogOffset: bigint;
+  readonly reconsumeTimes: number;
+  readonly offsetMsgId: string;
+  readonly error: Error;
+}

@@ -1,4 +1,4 @@
-import type { Message } from '../model/message.ts';
+import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { TopicRoute } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -20,15 +20,6 @@ export interface PullRequest {
   readonly suspendMs: number;
   /** 0 = master; a slave's id when the previous answer suggested it. */
   readonly brokerId?: number;
-}
-
-/** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */
-export interface UndecodableRecord {
-  readonly queueOffset: bigint;
-  readonly commitLogOffset: bigint;
-  readonly reconsumeTimes: number;
-  readonly offsetMsgId: string;
-  readonly error: Error;
 }
 
 interface PullOffsets {
