@@ -1,3 +1,4 @@
+import type { ConsumerConnection } from '../model/consumer-connection.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { TopicRoute } from '../model/route.ts';
@@ -74,14 +75,6 @@ export interface SendResult {
   readonly offsetMsgId: string;
   readonly queue: MessageQueue;
   readonly queueOffset: bigint;
-}
-
-/** A member of a group as the broker lists it (request 203). */
-export interface ConsumerConnection {
-  readonly clientId: string;
-  readonly clientAddr: string;
-  readonly language: string;
-  readonly version: number;
 }
 
 /**

@@ -1,0 +1,12 @@
+import { RequestCode } from '../remoting/request-code.ts';
+import { defineRequest, extFields, FieldReader } from './define-request.ts';
+import { OFFSET_ANSWER, type QueueRequest, readQueue } from './offset-field.ts';
+
+/*
+ * Request => topic queueId:int              an unknown topic is answered with 0
+ */
+export const getMinOffset = defineRequest<QueueRequest, bigint>(RequestCode.GET_MIN_OFFSET, {
+  encode: (request) => ({ extFields: extFields({ ...request }) }),
+  decode: (command) => readQueue(new FieldReader(command, 'min offset request')),
+  ...OFFSET_ANSWER,
+});
