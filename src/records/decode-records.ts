@@ -48,8 +48,10 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     if (start + 8 > body.length) throw new ProtocolError(`a stored record of ${body.length - start} bytes has no size and magic`);
     const size = body.readInt32BE(start);
     const magic = body.readInt32BE(start + 4);
-    if (size < HEAD_BYTES || start + size > body.length) throw new ProtocolError(`a stored record announces ${size} bytes where ${body.length - start} are left`);
-    if (magic !== MAGIC_V1 && magic !== MAGIC_V2) throw new ProtocolError(`a stored record has the unknown magic 0x${(magic >>> 0).toString(16)}`);
+    if (size < HEAD_BYTES || start + size > body.length)
+      throw new ProtocolError(`a stored record announces ${size} bytes where ${body.length - start} are left`);
+    if (magic !== MAGIC_V1 && magic !== MAGIC_V2)
+      throw new ProtocolError(`a stored record has the unknown magic 0x${(magic >>> 0).toString(16)}`);
     try {
       const record = readRecord(new ByteReader(body, start, start + size), magic, context);
       if (isInnerBatch(record.sysFlag)) messages.push(...unwrap(record, context));
@@ -90,7 +92,18 @@ function readRecord(reader: ByteReader, magic: number, context: DecodeContext): 
   if (context.checkCrc !== false && !isInnerBatch(sysFlag) && stored.length > 0 && (crc32(stored) & CRC_MASK) !== bodyCRC)
     throw new ProtocolError(`the body of a stored record does not match its CRC ${bodyCRC}`);
   return new StoredMessage({
-    ...{ topic, brokerName: context.brokerName, queueId, queueOffset, commitLogOffset, flag, bornTimestamp, bornHost, storeTimestamp, storeHost },
+    ...{
+      topic,
+      brokerName: context.brokerName,
+      queueId,
+      queueOffset,
+      commitLogOffset,
+      flag,
+      bornTimestamp,
+      bornHost,
+      storeTimestamp,
+      storeHost,
+    },
     ...{ reconsumeTimes, preparedTransactionOffset, bodyCRC, storeSize, propertyBytes },
     ...openBody(stored, sysFlag, context),
   });
@@ -196,7 +209,8 @@ function unwrap(outer: StoredMessage, context: DecodeContext): Message[] {
     const flag = reader.int32('flag of an inner message');
     const body = reader.bytes(reader.int32('body length of an inner message'), 'body of an inner message');
     const propertyBytes = reader.bytes(reader.uint16('properties length of an inner message'), 'properties of an inner message');
-    const { topic, queueId, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost, preparedTransactionOffset } = outer;
+    const { topic, queueId, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost, preparedTransactionOffset } =
+      outer;
     items.push(
       new StoredMessage({
         ...{ topic, brokerName: context.brokerName, queueId, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost },
@@ -223,5 +237,11 @@ function describeUndecodable(body: Buffer, start: number, context: DecodeContext
   } catch {
     // Cut short before these fields: the offsets above are all that is known of it.
   }
-  return { queueOffset: body.readBigInt64BE(start + 20) + (context.offsetDelta ?? 0n), commitLogOffset, reconsumeTimes, offsetMsgId: id, error };
+  return {
+    queueOffset: body.readBigInt64BE(start + 20) + (context.offsetDelta ?? 0n),
+    commitLogOffset,
+    reconsumeTimes,
+    offsetMsgId: id,
+    error,
+  };
 }

@@ -63,7 +63,11 @@ export function encodeRecord(fields: RecordFields): Buffer {
 }
 
 /** One item of a batch send (320) or inner batch; the grammar stands in decode-records.ts. Mirrors MessageDecoder.encodeMessage. */
-export function encodeBatchItem(item: { readonly flag: number; readonly body: Buffer; readonly properties: ReadonlyMap<string, string> }): Buffer {
+export function encodeBatchItem(item: {
+  readonly flag: number;
+  readonly body: Buffer;
+  readonly properties: ReadonlyMap<string, string>;
+}): Buffer {
   const properties = Buffer.from(formatProperties(item.properties));
   const writer = new ByteWriter(32 + item.body.length + properties.length)
     .int32(0)

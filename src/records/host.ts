@@ -1,5 +1,5 @@
-import type { HostAndPort } from '../model/message.ts';
 import { ProtocolError } from '../errors.ts';
+import type { HostAndPort } from '../model/message.ts';
 
 /** The 4 or 16 bytes of an address as text: dotted, or eight groups of hex without leading zeros, as Java's getHostAddress prints them. */
 export function formatAddress(bytes: Uint8Array): string {
@@ -13,7 +13,8 @@ export function formatAddress(bytes: Uint8Array): string {
 export function parseAddress(address: string): Buffer {
   if (!address.includes(':')) {
     const parts = address.split('.').map(Number);
-    if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255)) throw new ProtocolError(`"${address}" is no IP address`);
+    if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
+      throw new ProtocolError(`"${address}" is no IP address`);
     return Buffer.from(parts);
   }
   const [head = '', tail] = address.split('::');

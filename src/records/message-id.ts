@@ -1,5 +1,5 @@
-import type { HostAndPort } from '../model/message.ts';
 import { ProtocolError } from '../errors.ts';
+import type { HostAndPort } from '../model/message.ts';
 import { formatAddress, parseAddress } from './host.ts';
 
 /** Upper-case hex of store host (4 or 16 bytes), port (4) and physical offset (8): 32 or 56 characters. Mirrors MessageDecoder.createMessageId. */
@@ -14,7 +14,8 @@ export function offsetMsgId(storeHost: HostAndPort, commitLogOffset: bigint): st
 
 /** @throws ProtocolError for text that is no offsetMsgId */
 export function parseOffsetMsgId(id: string): { storeHost: HostAndPort; commitLogOffset: bigint } {
-  if ((id.length !== 32 && id.length !== 56) || !/^[0-9a-fA-F]+$/.test(id)) throw new ProtocolError(`"${id}" is no offset message id: 32 or 56 hex characters`);
+  if ((id.length !== 32 && id.length !== 56) || !/^[0-9a-fA-F]+$/.test(id))
+    throw new ProtocolError(`"${id}" is no offset message id: 32 or 56 hex characters`);
   const bytes = Buffer.from(id, 'hex');
   const addressLength = bytes.length - 12;
   return {
@@ -27,7 +28,12 @@ export function parseOffsetMsgId(id: string): { storeHost: HostAndPort; commitLo
  * Makes UNIQ_KEYs: ip (4 bytes), pid (2), a random word in the place of Java's class loader hash (4), ms since the start of the month (4), counter (2).
  * Mirrors MessageClientIDSetter.
  */
-export function createUniqKeys(source: { readonly address: string; readonly pid: number; readonly random: number; now(): number }): () => string {
+export function createUniqKeys(source: {
+  readonly address: string;
+  readonly pid: number;
+  readonly random: number;
+  now(): number;
+}): () => string {
   const prefix = Buffer.alloc(10);
   prefix.set(parseAddress(source.address).subarray(-4), 0);
   prefix.writeUInt16BE(source.pid & 0xffff, 4);

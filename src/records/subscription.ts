@@ -17,9 +17,15 @@ export function tagHash(tag: string): number {
  * Mirrors FilterAPI.build: nothing, "" and "*" are all; otherwise tags divided by "||".
  * @throws InvalidFilterError for an expression without any tag, and for an empty SQL92 expression
  */
-export function buildSubscription(topic: string, expression: string | null | undefined, type: ExpressionType = 'TAG', subVersion = 0): Subscription {
+export function buildSubscription(
+  topic: string,
+  expression: string | null | undefined,
+  type: ExpressionType = 'TAG',
+  subVersion = 0,
+): Subscription {
   if (type === 'SQL92') {
-    if (expression === null || expression === undefined || expression.trim() === '') throw new InvalidFilterError(`the SQL92 filter of topic "${topic}" is empty`);
+    if (expression === null || expression === undefined || expression.trim() === '')
+      throw new InvalidFilterError(`the SQL92 filter of topic "${topic}" is empty`);
     return { topic, subString: expression, expressionType: 'SQL92', tagsSet: [], codeSet: [], subVersion };
   }
   if (expression === null || expression === undefined || expression === '' || expression === ALL_TAGS)
@@ -28,7 +34,8 @@ export function buildSubscription(topic: string, expression: string | null | und
     .split('||')
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '');
-  if (tags.length === 0) throw new InvalidFilterError(`the filter "${expression}" of topic "${topic}" names no tag: write "TagA || TagB", or "*" for all`);
+  if (tags.length === 0)
+    throw new InvalidFilterError(`the filter "${expression}" of topic "${topic}" names no tag: write "TagA || TagB", or "*" for all`);
   const tagsSet = [...new Set(tags)];
   return { topic, subString: expression, expressionType: 'TAG', tagsSet, codeSet: [...new Set(tagsSet.map(tagHash))], subVersion };
 }

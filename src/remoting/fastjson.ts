@@ -1,7 +1,15 @@
 import { ProtocolError } from '../errors.ts';
 
 /** A value of a fastjson body: numbers beyond 2^53 are bigint; a map whose keys are objects becomes a Map. */
-export type FastjsonValue = null | boolean | number | bigint | string | FastjsonValue[] | Map<FastjsonValue, FastjsonValue> | { [key: string]: FastjsonValue };
+export type FastjsonValue =
+  | null
+  | boolean
+  | number
+  | bigint
+  | string
+  | FastjsonValue[]
+  | Map<FastjsonValue, FastjsonValue>
+  | { [key: string]: FastjsonValue };
 
 const MAX_DEPTH = 64;
 const UNSAFE_INTEGER = /\d{16}/;
@@ -33,7 +41,8 @@ export function stringifyJson(value: unknown): string {
 
 /** The fields of an object; throws when the value is anything else. */
 export function asObject(value: FastjsonValue | undefined, what: string): { [key: string]: FastjsonValue } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Map) throw new ProtocolError(`${what} is no JSON object`);
+  if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Map)
+    throw new ProtocolError(`${what} is no JSON object`);
   return value;
 }
 

@@ -55,7 +55,8 @@ export class FrameDecoder {
     const head = first.length >= LENGTH_BYTES ? first : this.#join();
     const length = head.readInt32BE(0);
     if (length < MIN_LENGTH) throw new ProtocolError(`a frame announces ${length} bytes: the peer does not speak the remoting protocol`);
-    if (length > this.#maxFrameBytes) throw new LimitExceededError(`a frame announces ${length} bytes, over the limit of ${this.#maxFrameBytes}`);
+    if (length > this.#maxFrameBytes)
+      throw new LimitExceededError(`a frame announces ${length} bytes, over the limit of ${this.#maxFrameBytes}`);
     return length;
   }
 

@@ -32,10 +32,12 @@ export function encodeFrame(command: RemotingCommand, type: SerializeType = 'JSO
 export function decodeFrame(frame: Buffer): RemotingCommand {
   if (frame.length < PREFIX_BYTES) throw new ProtocolError(`a frame of ${frame.length} bytes has no header`);
   const length = frame.readInt32BE(0);
-  if (length !== frame.length - LENGTH_BYTES) throw new ProtocolError(`a frame announces ${length} bytes and has ${frame.length - LENGTH_BYTES}`);
+  if (length !== frame.length - LENGTH_BYTES)
+    throw new ProtocolError(`a frame announces ${length} bytes and has ${frame.length - LENGTH_BYTES}`);
   const type = frame.readUInt8(LENGTH_BYTES);
   const headerLength = frame.readUIntBE(LENGTH_BYTES + 1, 3);
-  if (PREFIX_BYTES + headerLength > frame.length) throw new ProtocolError(`a header of ${headerLength} bytes in a frame of ${frame.length}`);
+  if (PREFIX_BYTES + headerLength > frame.length)
+    throw new ProtocolError(`a header of ${headerLength} bytes in a frame of ${frame.length}`);
   const headerBytes = frame.subarray(PREFIX_BYTES, PREFIX_BYTES + headerLength);
   if (type > 1) throw new ProtocolError(`unknown serialize type ${type}: the peer does not speak the remoting protocol`);
   const header = type === 0 ? decodeJsonHeader(headerBytes) : decodeBinaryHeader(headerBytes);

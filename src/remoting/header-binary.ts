@@ -45,7 +45,8 @@ export function decodeBinaryHeader(bytes: Buffer): Header {
   const remark = remarkLength === 0 ? undefined : reader.utf8(remarkLength, 'remark');
   const extFields: Record<string, string> = Object.create(null);
   const extLength = reader.int32('ext fields length');
-  if (extLength < 0 || extLength > reader.remaining) throw new ProtocolError(`ext fields of ${extLength} bytes in a header with ${reader.remaining} left`);
+  if (extLength < 0 || extLength > reader.remaining)
+    throw new ProtocolError(`ext fields of ${extLength} bytes in a header with ${reader.remaining} left`);
   const end = reader.offset + extLength;
   while (reader.offset < end) {
     const key = reader.utf8(reader.uint16('ext key length'), 'ext key');

@@ -44,7 +44,8 @@ export function decodeJsonHeader(bytes: Buffer): Header {
 
 function integer(fields: Record<string, unknown>, name: string): number {
   const value = fields[name] ?? 0;
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw new ProtocolError(`the JSON header of a frame has no whole number in "${name}"`);
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw new ProtocolError(`the JSON header of a frame has no whole number in "${name}"`);
   return value;
 }
 

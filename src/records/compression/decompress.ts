@@ -12,7 +12,8 @@ export function decompress(type: CompressionType, body: Buffer, maxBytes: number
   try {
     return type === 'ZLIB' ? inflateSync(body, { maxOutputLength: maxBytes }) : zstdDecompressSync(body, { maxOutputLength: maxBytes });
   } catch (cause) {
-    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE') throw new LimitExceededError(`a body decompresses to more than ${maxBytes} bytes`);
+    if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
+      throw new LimitExceededError(`a body decompresses to more than ${maxBytes} bytes`);
     throw new ProtocolError(`a body marked ${type} does not decompress`, { cause });
   }
 }

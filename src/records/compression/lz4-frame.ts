@@ -29,7 +29,8 @@ export function decodeLz4Frame(input: Buffer, maxBytes: number): Buffer {
   if ((flags & DICTIONARY) !== 0) throw new ProtocolError('an LZ4 frame with a dictionary');
   const descriptorEnd = 6 + ((flags & CONTENT_SIZE) !== 0 ? 8 : 0);
   if (descriptorEnd >= input.length) throw new ProtocolError('an LZ4 frame that ends in its header');
-  if (((xxh32(input.subarray(4, descriptorEnd)) >>> 8) & 0xff) !== input.readUInt8(descriptorEnd)) throw new ProtocolError('an LZ4 frame with a damaged header');
+  if (((xxh32(input.subarray(4, descriptorEnd)) >>> 8) & 0xff) !== input.readUInt8(descriptorEnd))
+    throw new ProtocolError('an LZ4 frame with a damaged header');
   const maxBlock = maxBlockBytes((input.readUInt8(5) >>> 4) & 0x7);
   const output = new Output(maxBytes);
   let at = descriptorEnd + 1;
@@ -51,8 +52,10 @@ export function decodeLz4Frame(input: Buffer, maxBytes: number): Buffer {
     }
   }
   const result = output.finish();
-  if ((flags & CONTENT_SIZE) !== 0 && input.readBigUInt64LE(6) !== BigInt(result.length)) throw new ProtocolError('an LZ4 frame of another size than it says');
-  if ((flags & CONTENT_CHECKSUM) !== 0 && (at + 4 > input.length || input.readUInt32LE(at) !== xxh32(result))) throw new ProtocolError('an LZ4 frame with a wrong checksum');
+  if ((flags & CONTENT_SIZE) !== 0 && input.readBigUInt64LE(6) !== BigInt(result.length))
+    throw new ProtocolError('an LZ4 frame of another size than it says');
+  if ((flags & CONTENT_CHECKSUM) !== 0 && (at + 4 > input.length || input.readUInt32LE(at) !== xxh32(result)))
+    throw new ProtocolError('an LZ4 frame with a wrong checksum');
   return result;
 }
 
