@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.ts';
 
-/** Big-endian reads from a buffer, in order; every read checks its bounds first. */
+/** Big-endian reads from a buffer, in order; every read checks its bounds first. `what` names the field in the ProtocolError of an overrun. */
 export class ByteReader {
   readonly buffer: Buffer;
   offset: number;
@@ -24,33 +24,33 @@ export class ByteReader {
     return at;
   }
 
-  uint8(what: string): number {
+  uint8(what = 'a field'): number {
     return this.buffer.readUInt8(this.#advance(1, what));
   }
 
-  int16(what: string): number {
+  int16(what = 'a field'): number {
     return this.buffer.readInt16BE(this.#advance(2, what));
   }
 
-  uint16(what: string): number {
+  uint16(what = 'a field'): number {
     return this.buffer.readUInt16BE(this.#advance(2, what));
   }
 
-  int32(what: string): number {
+  int32(what = 'a field'): number {
     return this.buffer.readInt32BE(this.#advance(4, what));
   }
 
-  int64(what: string): bigint {
+  int64(what = 'a field'): bigint {
     return this.buffer.readBigInt64BE(this.#advance(8, what));
   }
 
   /** A view, not a copy. */
-  bytes(length: number, what: string): Buffer {
+  bytes(length: number, what = 'a field'): Buffer {
     const at = this.#advance(length, what);
     return this.buffer.subarray(at, at + length);
   }
 
-  utf8(length: number, what: string): string {
+  utf8(length: number, what = 'a field'): string {
     const at = this.#advance(length, what);
     return this.buffer.toString('utf8', at, at + length);
   }

@@ -1,70 +1,107 @@
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { RemotingCommand } from './command.ts';
-import { decodeFrame } from './frame.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import { decodeFrame, LENGTH_BYTES, PREFIX_BYTES } from './frame.ts';
+import { DEFAULT_LIMITS, type Limits } from './limits.ts';
 
-const LENGTH_BYTES = 4;
-/** Serialize type and header length. */
-const MIN_LENGTH = 4;
+const FIRST_BUFFER_BYTES = 4096;
 
 /**
- * Bytes in, commands out: for any chunking, without knowing where they come from.
- * The announced length is checked as soon as it is known; at most one frame is gathered at a time. After an error the stream is lost. Mirrors NettyDecoder.
+ * Cuts a stream into frames, however it was chunked. Knows nothing of sockets. Mirrors NettyDecoder.
+ * A frame that lies whole in one chunk is decoded in place: its body is a view of the chunk. A frame over several chunks is gathered once, in a
+ * buffer that grows with what has arrived, never by what was announced.
+ * After an error the stream has no next frame: close the connection. Every later push throws the same error.
  */
 export class FrameDecoder {
   readonly #maxFrameBytes: number;
-  /** Chunks of the frame in progress, not yet joined: joining once keeps many small chunks linear. */
-  #chunks: Buffer[] = [];
-  #buffered = 0;
-  /** Bytes of the frame in progress with its length field; 0 while that is unknown. */
-  #frameBytes = 0;
+  /** The beginning of an unfinished frame, `#filled` bytes of it. */
+  #partial: Buffer | undefined;
+  #filled = 0;
+  /** Bytes of the unfinished frame with its length field; 0 while the length field itself is incomplete. */
+  #expected = 0;
+  #failure: Error | undefined;
 
-  constructor(limits: { readonly maxFrameBytes?: number } = {}) {
+  constructor(limits: Partial<Pick<Limits, 'maxFrameBytes'>> = {}) {
     this.#maxFrameBytes = limits.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
   }
 
-  /** Bytes of the frame in progress that have arrived. */
+  /** Bytes that wait for the rest of their frame. */
   get buffered(): number {
-    return this.#buffered;
+    return this.#filled;
   }
 
-  /** @throws ProtocolError, LimitExceededError */
+  /**
+   * Commands whose last byte came with this chunk, in order. The chunk must not be written to afterwards.
+   * @throws ProtocolError, LimitExceededError
+   */
   push(chunk: Buffer): RemotingCommand[] {
-    if (chunk.length === 0) return [];
-    const commands: RemotingCommand[] = [];
-    this.#chunks.push(chunk);
-    this.#buffered += chunk.length;
-    for (;;) {
-      if (this.#frameBytes === 0) {
-        if (this.#buffered < LENGTH_BYTES) return commands;
-        this.#frameBytes = LENGTH_BYTES + this.#readLength();
-      }
-      if (this.#buffered < this.#frameBytes) return commands;
-      const joined = this.#join();
-      const frame = joined.subarray(0, this.#frameBytes);
-      const rest = joined.subarray(this.#frameBytes);
-      this.#chunks = rest.length > 0 ? [rest] : [];
-      this.#buffered = rest.length;
-      this.#frameBytes = 0;
-      commands.push(decodeFrame(frame));
+    if (this.#failure) throw this.#failure;
+    try {
+      return this.#push(chunk);
+    } catch (error) {
+      this.#failure = error as Error;
+      this.#partial = undefined;
+      this.#filled = 0;
+      throw error;
     }
   }
 
-  #readLength(): number {
-    const first = this.#chunks[0] as Buffer;
-    const head = first.length >= LENGTH_BYTES ? first : this.#join();
-    const length = head.readInt32BE(0);
-    if (length < MIN_LENGTH) throw new ProtocolError(`a frame announces ${length} bytes: the peer does not speak the remoting protocol`);
-    if (length > this.#maxFrameBytes)
-      throw new LimitExceededError(`a frame announces ${length} bytes, over the limit of ${this.#maxFrameBytes}`);
-    return length;
+  #push(chunk: Buffer): RemotingCommand[] {
+    const commands: RemotingCommand[] = [];
+    let at = 0;
+    while (at < chunk.length) {
+      if (this.#filled > 0) {
+        at += this.#gather(chunk, at);
+        if (this.#expected > 0 && this.#filled === this.#expected) commands.push(decodeFrame(this.#takePartial()));
+        continue;
+      }
+      const left = chunk.length - at;
+      const size = left >= LENGTH_BYTES ? this.#frameSize(chunk, at) : 0;
+      if (size > 0 && size <= left) {
+        commands.push(decodeFrame(chunk.subarray(at, at + size)));
+        at += size;
+      } else {
+        this.#expected = size;
+        at += this.#gather(chunk, at);
+      }
+    }
+    return commands;
   }
 
-  #join(): Buffer {
-    const only = this.#chunks.length === 1 ? this.#chunks[0] : undefined;
-    if (only !== undefined) return only;
-    const joined = Buffer.concat(this.#chunks, this.#buffered);
-    this.#chunks = [joined];
-    return joined;
+  /** Copies what the unfinished frame still lacks (its length field first) and answers how much that was. */
+  #gather(chunk: Buffer, at: number): number {
+    const wanted = (this.#expected || LENGTH_BYTES) - this.#filled;
+    const taken = Math.min(wanted, chunk.length - at);
+    const partial = this.#roomFor(this.#filled + taken);
+    chunk.copy(partial, this.#filled, at, at + taken);
+    this.#filled += taken;
+    if (this.#expected === 0 && this.#filled === LENGTH_BYTES) this.#expected = this.#frameSize(partial, 0);
+    return taken;
+  }
+
+  #roomFor(bytes: number): Buffer {
+    const partial = this.#partial;
+    if (partial && partial.length >= bytes) return partial;
+    const doubled = Math.max(bytes, (partial?.length ?? 0) * 2, FIRST_BUFFER_BYTES);
+    const larger = Buffer.allocUnsafeSlow(this.#expected > 0 ? Math.min(doubled, this.#expected) : doubled);
+    partial?.copy(larger, 0, 0, this.#filled);
+    this.#partial = larger;
+    return larger;
+  }
+
+  #takePartial(): Buffer {
+    const frame = this.#roomFor(this.#filled).subarray(0, this.#filled);
+    this.#partial = undefined;
+    this.#filled = 0;
+    this.#expected = 0;
+    return frame;
+  }
+
+  #frameSize(buffer: Buffer, at: number): number {
+    const length = buffer.readInt32BE(at);
+    const size = length + LENGTH_BYTES;
+    if (size < PREFIX_BYTES)
+      throw new ProtocolError(`a frame of ${length} bytes cannot be: is this a RocketMQ remoting port, without TLS?`);
+    if (size > this.#maxFrameBytes) throw new LimitExceededError(`a frame of ${size} bytes is over the limit of ${this.#maxFrameBytes}`);
+    return size;
   }
 }

@@ -10,8 +10,10 @@ import { decodeJsonHeader, encodeJsonHeader } from './header-json.ts';
 
 export type SerializeType = 'JSON' | 'ROCKETMQ';
 
-const LENGTH_BYTES = 4;
-const PREFIX_BYTES = 8;
+/** The length field, which does not count itself. */
+export const LENGTH_BYTES = 4;
+/** What stands before the header: length, type, header length. */
+export const PREFIX_BYTES = 8;
 
 /** One whole frame. The binary header exists for tests and for servers that insist; clients send JSON. Mirrors RemotingCommand.encode. */
 export function encodeFrame(command: RemotingCommand, type: SerializeType = 'JSON'): Buffer {
