@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.ts';
 
-/** A value of a fastjson body: numbers beyond 2^53 are bigint; a map whose keys are objects becomes a Map. */
+/** A value of a fastjson body: integers beyond 2^53 are bigint; a map whose keys are objects becomes a Map. */
 export type FastjsonValue =
   | null
   | boolean
@@ -12,16 +12,18 @@ export type FastjsonValue =
   | { [key: string]: FastjsonValue };
 
 const MAX_DEPTH = 64;
-const UNSAFE_INTEGER = /\d{16}/;
+/** A run of digits behind a structural character; inside a string it only costs the slower way. */
+const MAYBE_UNSAFE_INTEGER = /(?:^|[:,[])\s*-?\d{16}/;
 
 /**
- * Reads a body as fastjson 1.x writes it: JSON, except that a Map<Long, …> has bare integer keys (`{0:"ip:port"}`)
- * and a Map<MessageQueue, …> has objects as keys (`{{"queueId":1}:{…}}`, read into a Map). 64-bit integers stay exact.
- * @throws ProtocolError
+ * Reads a body as fastjson 1.x writes it: JSON, except that a Map<Long, …> has bare integer keys (`{0:"ip:port"}`, read as the key "0")
+ * and a Map<MessageQueue, …> has objects as keys (`{{"queueId":1}:{…}}`, read into a Map; an empty one is `{}` and reads as an object).
+ * 64-bit integers stay exact: beyond 2^53 they are bigint.
+ * @throws ProtocolError for anything else, and for nesting deeper than 64
  */
 export function parseFastjson(text: string | Buffer): FastjsonValue {
   const source = typeof text === 'string' ? text : text.toString('utf8');
-  if (!UNSAFE_INTEGER.test(source)) {
+  if (!MAYBE_UNSAFE_INTEGER.test(source) && !isDeep(source)) {
     try {
       return JSON.parse(source) as FastjsonValue;
     } catch {
@@ -32,6 +34,23 @@ export function parseFastjson(text: string | Buffer): FastjsonValue {
   const value = reader.value(0);
   reader.end();
   return value;
+}
+
+/** JSON.parse knows no bound of its own. Text that is no JSON may be misjudged here; the reader finds out. */
+function isDeep(text: string): boolean {
+  let depth = 0;
+  let quoted = false;
+  for (let at = 0; at < text.length; at++) {
+    const char = text[at];
+    if (quoted) {
+      if (char === '\\') at++;
+      else if (char === '"') quoted = false;
+    } else if (char === '"') quoted = true;
+    else if (char === '{' || char === '[') {
+      if (++depth > MAX_DEPTH) return true;
+    } else if (char === '}' || char === ']') depth--;
+  }
+  return false;
 }
 
 /** JSON text in which a bigint is written as the integer it is. */
@@ -101,30 +120,22 @@ class Reader {
 
   #object(depth: number): FastjsonValue {
     this.#at++;
-    const fields: { [key: string]: FastjsonValue } = Object.create(null);
-    let map: Map<FastjsonValue, FastjsonValue> | undefined;
-    if (this.#skip('}')) return { ...fields };
+    if (this.#skip('}')) return {};
+    const entries: [FastjsonValue, FastjsonValue][] = [];
     do {
       const key = this.#key(depth);
       this.#expect(':');
-      const value = this.value(depth + 1);
-      if (typeof key === 'string') fields[key] = value;
-      else {
-        map ??= new Map();
-        map.set(key, value);
-      }
+      entries.push([key, this.value(depth + 1)]);
     } while (this.#skip(','));
     this.#expect('}');
-    return map ?? fields;
+    // fromEntries defines what an assignment would not: a key named __proto__.
+    return entries.some(([key]) => typeof key === 'object') ? new Map(entries) : Object.fromEntries(entries);
   }
 
-  /** A quoted or bare integer key as text, or the object that stands as key. */
+  /** An object that stands as key, or the text of a quoted or bare one. */
   #key(depth: number): FastjsonValue {
-    this.#space();
-    const char = this.#text[this.#at];
-    if (char === '"' || char === "'") return this.#string(char);
-    if (char === '{') return this.#object(depth + 1);
-    return String(this.#number());
+    const key = this.value(depth + 1);
+    return typeof key === 'object' && key !== null ? key : String(key);
   }
 
   #array(depth: number): FastjsonValue[] {
@@ -142,19 +153,21 @@ class Reader {
     while (end < this.#text.length && this.#text[end] !== quote) end += this.#text[end] === '\\' ? 2 : 1;
     if (end >= this.#text.length) throw this.#error('a string without end');
     const inner = this.#text.slice(this.#at + 1, end);
-    const literal = quote === '"' ? inner : inner.replaceAll("\\'", "'").replaceAll('"', '\\"');
-    let value: string;
-    try {
-      value = inner.includes('\\') || quote === "'" ? (JSON.parse(`"${literal}"`) as string) : inner;
-    } catch {
-      throw this.#error('a string with a bad escape');
-    }
+    const value = inner.includes('\\') ? inner.replace(ESCAPE, (sequence) => this.#unescape(sequence)) : inner;
     this.#at = end + 1;
     return value;
   }
 
+  #unescape(sequence: string): string {
+    if (sequence.length > 2) return String.fromCharCode(Number.parseInt(sequence.slice(2), 16));
+    const value = ESCAPED[sequence.slice(1)];
+    if (value === undefined) throw this.#error(`the bad escape ${sequence}`);
+    return value;
+  }
+
   #number(): number | bigint {
-    const match = NUMBER.exec(this.#text.slice(this.#at, this.#at + 400));
+    NUMBER.lastIndex = this.#at;
+    const match = NUMBER.exec(this.#text);
     if (match === null) throw this.#error('no value');
     this.#at += match[0].length;
     const value = Number(match[0]);
@@ -187,7 +200,10 @@ class Reader {
   }
 }
 
-const NUMBER = /^-?\d+((?:\.\d+)?(?:[eE][+-]?\d+)|\.\d+)?/;
+/** Longer runs of digits are no number of Java's, and cost BigInt more than linear time. */
+const NUMBER = /-?\d{1,400}((?:\.\d{1,400})?[eE][+-]?\d{1,9}|\.\d{1,400})?/y;
+const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|.)/gs;
+const ESCAPED: Readonly<Record<string, string>> = { '"': '"', "'": "'", '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
 
 /** JSON.rawJSON is in Node 22; the type library of ES2024 does not know it yet. */
 const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

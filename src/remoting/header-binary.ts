@@ -43,14 +43,15 @@ export function decodeBinaryHeader(bytes: Buffer): Header {
   const flag = reader.int32('flag');
   const remarkLength = reader.int32('remark length');
   const remark = remarkLength === 0 ? undefined : reader.utf8(remarkLength, 'remark');
-  const extFields: Record<string, string> = Object.create(null);
+  const fields: [string, string][] = [];
   const extLength = reader.int32('ext fields length');
   if (extLength < 0 || extLength > reader.remaining)
     throw new ProtocolError(`ext fields of ${extLength} bytes in a header with ${reader.remaining} left`);
   const end = reader.offset + extLength;
   while (reader.offset < end) {
     const key = reader.utf8(reader.uint16('ext key length'), 'ext key');
-    extFields[key] = reader.utf8(reader.int32('ext value length'), 'ext value');
+    fields.push([key, reader.utf8(reader.int32('ext value length'), 'ext value')]);
   }
-  return { code, language, version, opaque, flag, remark, extFields };
+  // fromEntries defines what an assignment would not: a key named __proto__.
+  return { code, language, version, opaque, flag, remark, extFields: Object.fromEntries(fields) };
 }

@@ -30,15 +30,15 @@ export function decodeJsonHeader(bytes: Buffer): Header {
   }
   if (typeof header !== 'object' || header === null) throw new ProtocolError('the JSON header of a frame is no object');
   const fields = header as Record<string, unknown>;
-  const remark = fields['remark'];
+  const remark = fields.remark;
   return {
     code: integer(fields, 'code'),
-    language: typeof fields['language'] === 'string' ? fields['language'] : 'OTHER',
+    language: typeof fields.language === 'string' ? fields.language : 'OTHER',
     version: integer(fields, 'version'),
     opaque: integer(fields, 'opaque'),
     flag: integer(fields, 'flag'),
     remark: typeof remark === 'string' ? remark : undefined,
-    extFields: readExtFields(fields['extFields']),
+    extFields: readExtFields(fields.extFields),
   };
 }
 
@@ -52,8 +52,8 @@ function integer(fields: Record<string, unknown>, name: string): number {
 function readExtFields(value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {};
   if (typeof value !== 'object' || Array.isArray(value)) throw new ProtocolError('the ext fields of a JSON header are no object');
-  // A null prototype: a field named __proto__ is a field like any other.
-  const fields: Record<string, string> = Object.create(null);
-  for (const [key, field] of Object.entries(value)) if (field !== null) fields[key] = typeof field === 'string' ? field : String(field);
-  return fields;
+  const fields = Object.entries(value);
+  // Java's clients write strings only; others write numbers and booleans bare. JSON.parse and fromEntries take a key named __proto__ like any other.
+  if (fields.every(([, field]) => typeof field === 'string')) return value as Record<string, string>;
+  return Object.fromEntries(fields.filter(([, field]) => field !== null).map(([key, field]) => [key, String(field)]));
 }
