@@ -4,6 +4,8 @@ import type { MessageQueue } from './message-queue.ts';
 export interface Lease {
   /** Unique per puller invocation (Lambda's request id). */
   readonly holder: string;
+  /** The slot that the holder works for. When the assignment's slot is another, the queue has moved: drain and release. */
+  readonly slot: number;
   /** +1 at every acquisition. A writer with an older fence has lost. */
   readonly fence: number;
   /** The lease ends by itself at this time; never after `endsAt`. */
@@ -12,7 +14,12 @@ export interface Lease {
   readonly endsAt: number;
 }
 
-/** Deliveries from one offset that ended with the puller's death, so that a message that kills it still reaches the DLQ. */
+/**
+ * Deliveries from one offset that ended with the puller's death, so that a message that kills it still reaches the DLQ.
+ * An acquisition that finds a lease which ended without release adds 1 to `count`, or begins a record at the mirrored committed offset.
+ * That mirror may be old: the new holder compares `offset` with the committed offset that the broker tells. Further on there: progress was
+ * made, so it writes {offset: committed, count: 1} at its first renewal. Equal: the same head killed `count` holders.
+ */
 export interface CrashRecord {
   /** Lowest offset that was unfinished when the holder vanished, or the single message that was isolated. */
   readonly offset: bigint;
@@ -37,12 +44,14 @@ export interface Assignment {
   /** Last acquisition's number, kept after release. */
   readonly fence: number;
   readonly lease?: Lease;
-  /** True when the last holder ended without releasing. Only meaningful on the answer of an acquisition. */
+  /** Stays until a holder clears it by a renewal with null, or by a release without it. */
   readonly crash?: CrashRecord;
   /** A successor that waits for the lease, and until when its wish counts. */
   readonly successor?: { readonly holder: string; readonly until: number };
   /** No delivery until then; holders drain when they see it. */
   readonly pausedUntil?: number;
+  /** First of the passes in a row that did not find the queue in its route. */
+  readonly absentSince?: number;
   /** The queue left the route at that time; its offset stays at the broker. */
   readonly retiredAt?: number;
   /** Mirrors of the broker's figures at the last renewal or release, for people and for scaling. */

@@ -26,10 +26,15 @@ export interface LeaseKey extends GroupKey {
   readonly fence: number;
 }
 
-/** Why a conditional write was not applied; `current` is the item as it stands (undefined: no item). */
+/**
+ * Why a conditional write was not applied; `current` is the item as it stands (undefined: no item).
+ * - held: somebody else's lease has not ended; successor-waits: it is free, but another puller waits for it;
+ * - other-slot, retired, paused, missing: the queue is not for this slot, or for nobody now;
+ * - taken-over: the lease (holder, fence) does not stand any more: stop, commit nothing.
+ */
 export interface Lost {
   readonly applied: false;
-  readonly reason: 'held' | 'other-slot' | 'retired' | 'paused' | 'missing' | 'taken-over';
+  readonly reason: 'held' | 'successor-waits' | 'other-slot' | 'retired' | 'paused' | 'missing' | 'taken-over';
   readonly current: Assignment | undefined;
 }
 
@@ -37,7 +42,8 @@ export type LeaseAnswer = { readonly applied: true; readonly assignment: Assignm
 
 /**
  * The table. Every write is conditional, carries a token so that a repeated or unanswered write of our own counts as applied,
- * and touches one item. Reads are strongly consistent.
+ * and touches one item. Reads are strongly consistent. Times are epoch ms. A method throws only when the table cannot be reached
+ * or refuses (the write may then have been applied).
  */
 export interface AssignmentStore {
   list(group: GroupKey): Promise<Assignment[]>;
@@ -46,26 +52,36 @@ export interface AssignmentStore {
   writePlan(group: GroupKey, plan: Plan, expectedVersion: number | undefined): Promise<boolean>;
   /** Makes the item of a queue that has none. False when it exists. */
   create(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint): Promise<boolean>;
-  /** Changes the slot, generation +1, when the generation still stands. The lease is not touched: its holder drains. */
+  /** Changes the slot, generation +1, when the generation still stands. The lease is not touched: its holder drains. A waiting successor's wish ends, it is of the old slot. */
   move(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
-  /** Marks a queue that left the route, or (undefined) one that came back. */
-  setRetired(group: GroupKey, queue: MessageQueue, retiredAt: number | undefined, generation: number): Promise<boolean>;
-  /** Pauses until then (undefined: resumes). */
+  /** Notes since when passes do not find the queue in its route, or (undefined) that it is there again. */
+  setAbsent(group: GroupKey, queue: MessageQueue, absentSince: number | undefined, generation: number): Promise<boolean>;
+  /** Marks a queue that left the route, when it is still noted as absent. Its holder drains at the next renewal. */
+  setRetired(group: GroupKey, queue: MessageQueue, retiredAt: number, generation: number): Promise<boolean>;
+  /** Brings a retired queue back: slot and start offset are decided anew (the topic may have been made again), generation +1. */
+  revive(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint, generation: number): Promise<boolean>;
+  /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
-  /** Takes the lease of a queue of `slot`: free, or ended before `now`. On success fence is +1, and `crash` counts a previous holder that never released. */
+  /**
+   * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.
+   * On success fence is +1, and `crash` counts a previous holder that never released.
+   */
   acquire(
     request: GroupKey & { queue: MessageQueue; slot: number; holder: string; now: number; leaseUntil: number; endsAt: number },
   ): Promise<LeaseAnswer>;
-  /** Extends the lease while (holder, fence) stand, and mirrors the figures. */
+  /**
+   * Extends the lease while (holder, fence) stand, and mirrors the figures; `crash: null` clears the record.
+   * Works also after `leaseUntil` when nobody took over. The answer shows what the holder has to obey: slot, pausedUntil, retiredAt, successor.
+   */
   renew(
     request: LeaseKey & { leaseUntil: number; committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord | null },
   ): Promise<LeaseAnswer>;
-  /** Ends the lease; keeps fence and mirrors; clears the successor and, unless given, the crash record. */
+  /** Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the crash record unless one is given. */
   release(request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord }): Promise<LeaseAnswer>;
-  /** Announces a waiting successor to the holder; the wish ends by itself at `until`. */
+  /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(
     request: GroupKey & { queue: MessageQueue; slot: number; holder: string; until: number; now: number },
   ): Promise<LeaseAnswer>;
-  /** Ends every lease of a holder that is known to be dead, as if it had expired now (counts as a crash). */
+  /** Ends every lease of a holder that is known to be dead, as if it had expired (counts as a crash). Answers how many. */
   expireHolder(group: GroupKey, holder: string): Promise<number>;
 }
