@@ -10,7 +10,8 @@ export interface RawFrame {
   readonly language: string;
   readonly version: number;
   readonly remark?: string;
-  readonly extFields?: Record<string, string>;
+  /** Empty when there are none: the real broker sometimes leaves them out and sometimes sends {}. */
+  readonly extFields: Record<string, string>;
   readonly body: Buffer;
 }
 
@@ -62,7 +63,7 @@ function* framesOf(state: { rest: Buffer }): Generator<RawFrame> {
     assert.equal(state.rest[4], 0, 'the server answers with a JSON header');
     const headerEnd = 8 + state.rest.readUIntBE(5, 3);
     const header = JSON.parse(state.rest.toString('utf8', 8, headerEnd)) as Omit<RawFrame, 'body'>;
-    yield { ...header, body: state.rest.subarray(headerEnd, end) };
+    yield { ...header, extFields: header.extFields ?? {}, body: state.rest.subarray(headerEnd, end) };
     state.rest = state.rest.subarray(end);
   }
 }

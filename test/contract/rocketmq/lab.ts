@@ -66,6 +66,7 @@ export interface Lab {
   topic(queues?: number, perm?: number): Promise<string>;
   group(): string;
   pull(group: string, topic: string, settings?: PullSettings, connection?: RawConnection): Promise<RawFrame>;
+  /** Comes back when the message can be pulled, unless it is delayed. */
   send(topic: string, settings?: SendSettings): Promise<RawFrame>;
   heartbeat(group: string, member: Member, connection?: RawConnection): Promise<RawFrame>;
   commit(group: string, topic: string, queueId: number, offset: number | bigint): Promise<RawFrame>;
@@ -152,8 +153,8 @@ export function useLab(target: () => ContractTarget): Lab {
         },
         { timeoutMs: 25_000 },
       ),
-    send: (topic, settings = {}) =>
-      lab.broker.call(
+    async send(topic, settings = {}) {
+      const answer = await lab.broker.call(
         310,
         {
           a: 'contract-producer',
@@ -171,12 +172,18 @@ export function useLab(target: () => ContractTarget): Lab {
           m: false,
         },
         { body: settings.body ?? 'hello', ...(settings.version !== undefined && { version: settings.version }) },
-      ),
+      );
+      const { queueId = 0, queueOffset } = answer.extFields;
+      const isThere = async () => Number((await lab.broker.call(30, { topic, queueId })).extFields.offset) > Number(queueOffset);
+      // The real broker answers before its consume queue knows of the message.
+      while (answer.code === 0 && !topic.startsWith('%') && !settings.properties?.DELAY && !(await isThere())) await sleep(5);
+      return answer;
+    },
     heartbeat: (group, member, connection = lab.broker) => connection.call(34, {}, { body: heartbeatBody(group, member) }),
     commit: (consumerGroup, topic, queueId, commitOffset) => lab.broker.call(15, { consumerGroup, topic, queueId, commitOffset }),
     async committed(consumerGroup, topic, queueId) {
       const answer = await lab.broker.call(14, { consumerGroup, topic, queueId, setZeroIfNotFound: false });
-      return answer.extFields?.['offset'] ?? `code ${answer.code}`;
+      return answer.extFields.offset ?? `code ${answer.code}`;
     },
     async await(topic, queueId, count, withinMs = 8000) {
       const until = Date.now() + withinMs;

@@ -15,7 +15,9 @@ export function lockChecks(target: () => ContractTarget, lockMaxLiveMs: number):
       mqSet: queueIds.map((queueId) => ({ topic, brokerName: lab.brokerName, queueId })),
       onlyThisBroker: false,
     });
-    const lock = async (...[group, clientId, topic, queueIds, connection = lab.broker]: [string, string, string, number[], RawConnection?]) => {
+    const lock = async (
+      ...[group, clientId, topic, queueIds, connection = lab.broker]: [string, string, string, number[], RawConnection?]
+    ) => {
       const answer = await connection.call(41, {}, { body: body(group, clientId, topic, queueIds) });
       assert.equal(code(answer), 0);
       const { lockOKMQSet } = JSON.parse(String(answer.body)) as { lockOKMQSet: { topic: string; brokerName: string; queueId: number }[] };

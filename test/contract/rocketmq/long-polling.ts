@@ -52,7 +52,10 @@ export function longPollChecks(target: () => ContractTarget): void {
       await sleep(300);
       await lab.send(topic, { queueId: 0 });
       const [first, second, other] = await Promise.all(held);
-      assert.deepEqual([first, second, other].map((result) => result && code(result.answer)), [0, 0, 19]);
+      assert.deepEqual(
+        [first, second, other].map((result) => result && code(result.answer)),
+        [0, 0, 19],
+      );
       assert((other?.ms ?? 0) >= 1000);
     });
 
@@ -72,14 +75,14 @@ export function longPollChecks(target: () => ContractTarget): void {
       await sleep(100);
       await lab.send(topic, { properties: { TAGS: 'A' } });
       const { answer, ms } = await held;
-      assert.deepEqual([code(answer), answer.remark, answer.extFields?.['nextBeginOffset']], [20, 'NO_MATCHED_MESSAGE', '1']);
+      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [20, 'NO_MATCHED_MESSAGE', '1']);
       assert(ms < TICK_MS + SLACK_MS, `${ms} ms`);
     });
 
     it('ends at the first tick after its time, with 19', async () => {
       const topic = await lab.topic();
       const { answer, ms } = await timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 1000 }));
-      assert.deepEqual([code(answer), answer.remark, answer.extFields?.['nextBeginOffset']], [19, 'NO_MESSAGE_IN_QUEUE', '0']);
+      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [19, 'NO_MESSAGE_IN_QUEUE', '0']);
       assert(ms >= 1000 && ms < 1000 + TICK_MS + SLACK_MS, `${ms} ms`);
     });
 
@@ -97,7 +100,7 @@ export function longPollChecks(target: () => ContractTarget): void {
       await sleep(300);
       assert.equal(code(await lab.broker.call(222, { topic, group, timestamp: 0, isForce: true })), 0);
       const { answer, ms } = await held;
-      assert.deepEqual([code(answer), answer.remark, answer.extFields?.['nextBeginOffset']], [21, 'OFFSET_RESET', '0']);
+      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [21, 'OFFSET_RESET', '0']);
       assert(ms >= 1000, `${ms} ms`);
     });
 

@@ -15,7 +15,7 @@ export function membershipChecks(target: () => ContractTarget): void {
       return (JSON.parse(String(answer.body)) as { consumerIdList: string[] }).consumerIdList.sort();
     };
     const notices = async (connection: RawConnection, group: string, count: number) => {
-      const seen = () => connection.pushes.filter((push) => push.code === 40 && push.extFields?.['consumerGroup'] === group);
+      const seen = () => connection.pushes.filter((push) => push.code === 40 && push.extFields.consumerGroup === group);
       for (const until = Date.now() + 2000; seen().length < count && Date.now() < until; ) await sleep(10);
       await sleep(100);
       return seen();
@@ -156,7 +156,11 @@ export function membershipChecks(target: () => ContractTarget): void {
 
     it('46 takes tags and refuses SQL92 with 1', async () => {
       const check = (expressionType: string) =>
-        lab.broker.call(46, {}, { body: { clientId: 'c', group: 'g', subscriptionData: { topic: 't', subString: 'a', expressionType, subVersion: 1 } } });
+        lab.broker.call(
+          46,
+          {},
+          { body: { clientId: 'c', group: 'g', subscriptionData: { topic: 't', subString: 'a', expressionType, subVersion: 1 } } },
+        );
       assert.equal(code(await check('TAG')), 0);
       const refused = await check('SQL92');
       assert.deepEqual([code(refused), refused.remark], [1, 'The broker does not support consumer to filter message by SQL92']);

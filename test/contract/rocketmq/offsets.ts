@@ -14,7 +14,7 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.broker.call(200, {}, { body: { groupName: group } });
       return { group, topic };
     };
-    const offset = async (request: number, ext: Record<string, string | number>) => (await lab.broker.call(request, ext)).extFields?.['offset'];
+    const offset = async (request: number, ext: Record<string, string | number>) => (await lab.broker.call(request, ext)).extFields.offset;
 
     it('14 answers 22 when nothing is stored and the queue is empty', async () => {
       const answer = await lab.broker.call(14, { consumerGroup: lab.group(), topic: await lab.topic(), queueId: 0 });
@@ -27,7 +27,7 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.send(topic);
       const answer = await lab.broker.call(14, { consumerGroup: lab.group(), topic, queueId: 0 });
       assert.equal(code(answer), 0);
-      assert.equal(answer.extFields?.['offset'], '0');
+      assert.equal(answer.extFields.offset, '0');
     });
 
     it('14 answers 22 all the same with setZeroIfNotFound=false', async () => {
@@ -85,7 +85,11 @@ export function offsetChecks(target: () => ContractTarget): void {
     it('30 and 31 tell the ends of a queue', async () => {
       const topic = await lab.topic();
       for (let count = 0; count < 3; count++) await lab.send(topic, { queueId: 1 });
-      const ends = [await offset(30, { topic, queueId: 1 }), await offset(31, { topic, queueId: 1 }), await offset(30, { topic, queueId: 0 })];
+      const ends = [
+        await offset(30, { topic, queueId: 1 }),
+        await offset(31, { topic, queueId: 1 }),
+        await offset(30, { topic, queueId: 0 }),
+      ];
       assert.deepEqual(ends, ['3', '0', '0']);
     });
 
@@ -130,8 +134,8 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.send(topic);
       const record = onlyRecord(await lab.await(topic, 0, 1));
       const times = [
-        (await lab.broker.call(32, { topic, queueId: 0 })).extFields?.['timestamp'],
-        (await lab.broker.call(32, { topic, queueId: 1 })).extFields?.['timestamp'],
+        (await lab.broker.call(32, { topic, queueId: 0 })).extFields.timestamp,
+        (await lab.broker.call(32, { topic, queueId: 1 })).extFields.timestamp,
       ];
       assert.deepEqual(times, [String(record.storeTimestamp), '-1']);
     });

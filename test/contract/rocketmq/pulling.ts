@@ -6,7 +6,7 @@ import { COMMIT, code, INLINE, useLab } from './lab.ts';
 import { recordsIn } from './records.ts';
 
 const bodies = (answer: RawFrame) => recordsIn(answer.body).map((record) => record.body);
-const offsets = ({ extFields }: RawFrame) => [extFields?.['nextBeginOffset'], extFields?.['minOffset'], extFields?.['maxOffset']].map(Number);
+const offsets = ({ extFields }: RawFrame) => [extFields.nextBeginOffset, extFields.minOffset, extFields.maxOffset].map(Number);
 
 /** 11 and 361 without waiting. */
 export function pullChecks(target: () => ContractTarget): void {

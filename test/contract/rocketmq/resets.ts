@@ -44,7 +44,7 @@ export function resetChecks(target: () => ContractTarget): void {
 
       const pulled = await lab.pull(group, topic, { offset: 5 });
       assert.deepEqual(
-        [code(pulled), pulled.remark, pulled.extFields?.['nextBeginOffset'], pulled.extFields?.['maxOffset']],
+        [code(pulled), pulled.remark, pulled.extFields.nextBeginOffset, pulled.extFields.maxOffset],
         [21, 'OFFSET_RESET', '2', '5'],
       );
       assert.equal(code(await lab.pull(group, topic, { offset: 2 })), 0);

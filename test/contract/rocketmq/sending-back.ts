@@ -40,14 +40,15 @@ export function sendBackChecks(target: () => ContractTarget): void {
     };
     const retried = async (group: string, count = 1) => (await lab.await(`%RETRY%${group}`, 0, count)).at(-1) as RawRecord;
     const dead = async (group: string) => onlyRecord(await lab.await(`%DLQ%${group}`, 0, 1));
-    const queues = async (topic: string) => (JSON.parse(String((await lab.broker.call(351, { topic })).body)) as { readQueueNums: number; perm: number });
+    const queues = async (topic: string) =>
+      JSON.parse(String((await lab.broker.call(351, { topic })).body)) as { readQueueNums: number; perm: number };
 
     it('the message returns on the retry topic, one failure more, otherwise unchanged', async () => {
       const group = lab.group();
       const original = await stored({ body: 'text', flag: 5, properties: { UNIQ_KEY: 'KEY', TAGS: 'A', own: 'x' } });
       const asked = Date.now();
       const answer = await sendBack(group, original, { delayLevel: 2 });
-      assert.deepEqual([code(answer), answer.remark, answer.extFields], [0, undefined, undefined]);
+      assert.deepEqual([code(answer), answer.remark, answer.extFields], [0, undefined, {}]);
       const record = await retried(group);
       assert.deepEqual(record.properties, {
         ...original.properties,
@@ -60,7 +61,10 @@ export function sendBackChecks(target: () => ContractTarget): void {
       });
       const { body, flag, sysFlag, bornTimestamp, bornHost, storeHost } = original;
       const same = { body: record.body, flag: record.flag, sysFlag: record.sysFlag, bornTimestamp: record.bornTimestamp };
-      assert.deepEqual({ ...same, bornHost: record.bornHost, storeHost: record.storeHost }, { body, flag, sysFlag, bornTimestamp, bornHost, storeHost });
+      assert.deepEqual(
+        { ...same, bornHost: record.bornHost, storeHost: record.storeHost },
+        { body, flag, sysFlag, bornTimestamp, bornHost, storeHost },
+      );
       assert.deepEqual([record.topic, record.queueId, record.reconsumeTimes], [`%RETRY%${group}`, 0, 1]);
       assert(record.storeTimestamp - asked > 1900 && record.storeTimestamp - asked < 3200, `${record.storeTimestamp - asked} ms`);
     });
@@ -88,13 +92,13 @@ export function sendBackChecks(target: () => ContractTarget): void {
       await sendBack(group, await retried(group));
       const record = await retried(group, 2);
       assert.equal(record.reconsumeTimes, 2);
-      assert.deepEqual([record.properties['RETRY_TOPIC'], record.properties['ORIGIN_MESSAGE_ID']], [original.topic, original.offsetMsgId]);
+      assert.deepEqual([record.properties.RETRY_TOPIC, record.properties.ORIGIN_MESSAGE_ID], [original.topic, original.offsetMsgId]);
     });
 
     it('level 0 means 3 + reconsumeTimes', async () => {
       const group = lab.group();
       await sendBack(group, await stored(), { delayLevel: 0 });
-      assert.equal((await retried(group)).properties['DELAY'], '3');
+      assert.equal((await retried(group)).properties.DELAY, '3');
     });
 
     it('level −1 goes to the DLQ at once', async () => {
@@ -146,7 +150,7 @@ export function sendBackChecks(target: () => ContractTarget): void {
       await lab.broker.call(200, {}, { body: { groupName: group, retryMaxTimes: 0 } });
       const answer = await sendBack(group, await stored(), { short: true });
       assert.equal(code(answer), 1);
-      assert.equal((await lab.broker.call(30, { topic: `%DLQ%${group}`, queueId: 0 })).extFields?.['offset'], '0');
+      assert.equal((await lab.broker.call(30, { topic: `%DLQ%${group}`, queueId: 0 })).extFields.offset, '0');
     });
 
     it('answers 1 when no message starts at the offset', async () => {
@@ -193,13 +197,17 @@ export function sendBackChecks(target: () => ContractTarget): void {
       assert.equal(code(answer), 0);
       const record = onlyRecord(await lab.await(`%RETRY%${group}`, 0, 1));
       const { reconsumeTimes, properties } = record;
-      assert.deepEqual([reconsumeTimes, properties['RETRY_TOPIC'], properties['DELAY']], [3, 'origin', '1']);
-      assert.deepEqual([properties['REAL_TOPIC'], properties['REAL_QID']], [`%RETRY%${group}`, '0']);
+      assert.deepEqual([reconsumeTimes, properties.RETRY_TOPIC, properties.DELAY], [3, 'origin', '1']);
+      assert.deepEqual([properties.REAL_TOPIC, properties.REAL_QID], [`%RETRY%${group}`, '0']);
     });
 
     it('goes to the DLQ when j > l', async () => {
       const group = lab.group();
-      const answer = await retry(group, { reconsumeTimes: 4, maxReconsumeTimes: 3, properties: { UNIQ_KEY: 'KEY', RETRY_TOPIC: 'origin', DELAY: '5' } });
+      const answer = await retry(group, {
+        reconsumeTimes: 4,
+        maxReconsumeTimes: 3,
+        properties: { UNIQ_KEY: 'KEY', RETRY_TOPIC: 'origin', DELAY: '5' },
+      });
       assert.equal(code(answer), 0);
       const record = onlyRecord(await lab.await(`%DLQ%${group}`, 0, 1));
       assert.equal(record.reconsumeTimes, 4);
