@@ -1,10 +1,13 @@
 import { crc32 } from 'node:zlib';
+import { ProtocolError } from '../errors.ts';
 import type { HostAndPort } from '../model/message.ts';
 import { ByteWriter } from '../remoting/byte-writer.ts';
 import { MAGIC_V1, MAGIC_V2 } from './decode-records.ts';
 import { parseAddress } from './host.ts';
 import { formatProperties } from './properties.ts';
 import { SystemFlag } from './system-flag.ts';
+
+export { encodeBatchItem } from './batch-items.ts';
 
 /** What a broker stores of a message. `body` as stored, compressed or not; the host bits of sysFlag are set here. */
 export interface RecordFields {
@@ -25,11 +28,15 @@ export interface RecordFields {
 }
 
 const LONGEST_V1_TOPIC = 127;
+const LONGEST_TOPIC = 0x7fff;
+const LONGEST_PROPERTIES = 0x7fff;
 
 /** One stored record, V2 when the topic needs it. The grammar stands in decode-records.ts. Mirrors MessageExtEncoder. */
 export function encodeRecord(fields: RecordFields): Buffer {
   const topic = Buffer.from(fields.topic);
   const properties = Buffer.from(formatProperties(fields.properties));
+  if (properties.length > LONGEST_PROPERTIES || topic.length > LONGEST_TOPIC)
+    throw new ProtocolError(`a topic of ${topic.length} or properties of ${properties.length} bytes do not fit a record`);
   const bornAddress = parseAddress(fields.bornHost.address);
   const storeAddress = parseAddress(fields.storeHost.address);
   const sysFlag =
@@ -59,24 +66,5 @@ export function encodeRecord(fields: RecordFields): Buffer {
   if (v2) writer.int16(topic.length);
   else writer.int8(topic.length);
   writer.bytes(topic).int16(properties.length).bytes(properties);
-  return writer.patchInt32(0, writer.length).finish();
-}
-
-/** One item of a batch send (320) or inner batch; the grammar stands in decode-records.ts. Mirrors MessageDecoder.encodeMessage. */
-export function encodeBatchItem(item: {
-  readonly flag: number;
-  readonly body: Buffer;
-  readonly properties: ReadonlyMap<string, string>;
-}): Buffer {
-  const properties = Buffer.from(formatProperties(item.properties));
-  const writer = new ByteWriter(32 + item.body.length + properties.length)
-    .int32(0)
-    .int32(0)
-    .int32(0)
-    .int32(item.flag)
-    .int32(item.body.length)
-    .bytes(item.body)
-    .int16(properties.length)
-    .bytes(properties);
   return writer.patchInt32(0, writer.length).finish();
 }

@@ -86,16 +86,22 @@ const SHORTEST_PROPERTY = 3;
 /** Reads `name 01 value 02 …`: segments under three characters, empty names and empty values are passed over, later ones win. Mirrors MessageDecoder.string2messageProperties. */
 export function parseProperties(text: string): Map<string, string> {
   const properties = new Map<string, string>();
+  let separator = -1;
   for (let start = 0; start < text.length; ) {
-    const found = text.indexOf(PROPERTY_SEPARATOR, start);
-    const end = found === -1 ? text.length : found;
+    const end = indexOrEnd(text, PROPERTY_SEPARATOR, start);
     if (end - start >= SHORTEST_PROPERTY) {
-      const separator = text.indexOf(NAME_VALUE_SEPARATOR, start);
+      // Searched again only when passed: a text without separators would cost quadratic time.
+      if (separator < start) separator = indexOrEnd(text, NAME_VALUE_SEPARATOR, start);
       if (separator > start && separator < end - 1) properties.set(text.slice(start, separator), text.slice(separator + 1, end));
     }
     start = end + 1;
   }
   return properties;
+}
+
+function indexOrEnd(text: string, search: string, from: number): number {
+  const found = text.indexOf(search, from);
+  return found === -1 ? text.length : found;
 }
 
 /** The reverse. Empty values cannot be told and are left out. Mirrors MessageDecoder.messageProperties2String. */

@@ -40,6 +40,11 @@ export class ByteReader {
     return this.buffer.readInt32BE(this.#advance(4, what));
   }
 
+  /** Little-endian, as LZ4 frames have it. */
+  uint32le(what = 'a field'): number {
+    return this.buffer.readUInt32LE(this.#advance(4, what));
+  }
+
   int64(what = 'a field'): bigint {
     return this.buffer.readBigInt64BE(this.#advance(8, what));
   }

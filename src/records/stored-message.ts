@@ -1,0 +1,95 @@
+import type { HostAndPort, Message } from '../model/message.ts';
+import { formatAddress } from './host.ts';
+import { formatMessageId } from './message-id.ts';
+import { Property, parseProperties } from './properties.ts';
+
+/** What a record gives as it stands: hosts as their 8 or 20 bytes (address, then a 4-byte port), properties not yet parsed. */
+export interface StoredFields extends Omit<Message, 'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId'> {
+  readonly bornHostBytes: Buffer;
+  readonly storeHostBytes: Buffer;
+  readonly propertyBytes: Buffer;
+}
+
+/** A message as it was read; hosts, properties and ids are worked out when they are asked for. They are getters: a spread copy lacks them. */
+export class StoredMessage implements Message {
+  readonly topic: string;
+  readonly brokerName: string;
+  readonly queueId: number;
+  readonly queueOffset: bigint;
+  readonly commitLogOffset: bigint;
+  readonly flag: number;
+  readonly sysFlag: number;
+  readonly bornTimestamp: number;
+  readonly storeTimestamp: number;
+  readonly reconsumeTimes: number;
+  readonly preparedTransactionOffset: bigint;
+  readonly bodyCRC: number;
+  readonly storeSize: number;
+  readonly body: Buffer;
+  readonly #bornHostBytes: Buffer;
+  readonly #storeHostBytes: Buffer;
+  readonly #propertyBytes: Buffer;
+  #properties: ReadonlyMap<string, string> | undefined;
+
+  constructor(fields: StoredFields) {
+    this.topic = fields.topic;
+    this.brokerName = fields.brokerName;
+    this.queueId = fields.queueId;
+    this.queueOffset = fields.queueOffset;
+    this.commitLogOffset = fields.commitLogOffset;
+    this.flag = fields.flag;
+    this.sysFlag = fields.sysFlag;
+    this.bornTimestamp = fields.bornTimestamp;
+    this.storeTimestamp = fields.storeTimestamp;
+    this.reconsumeTimes = fields.reconsumeTimes;
+    this.preparedTransactionOffset = fields.preparedTransactionOffset;
+    this.bodyCRC = fields.bodyCRC;
+    this.storeSize = fields.storeSize;
+    this.body = fields.body;
+    this.#bornHostBytes = fields.bornHostBytes;
+    this.#storeHostBytes = fields.storeHostBytes;
+    this.#propertyBytes = fields.propertyBytes;
+  }
+
+  get bornHost(): HostAndPort {
+    return readHost(this.#bornHostBytes);
+  }
+
+  get storeHost(): HostAndPort {
+    return readHost(this.#storeHostBytes);
+  }
+
+  get properties(): ReadonlyMap<string, string> {
+    this.#properties ??= parseProperties(this.#propertyBytes.toString('utf8'));
+    return this.#properties;
+  }
+
+  get offsetMsgId(): string {
+    return formatMessageId(this.#storeHostBytes, this.commitLogOffset);
+  }
+
+  get msgId(): string {
+    return this.properties.get(Property.UNIQ_KEY) ?? this.offsetMsgId;
+  }
+
+  /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */
+  inner(
+    n: number,
+    item: { readonly flag: number; readonly body: Buffer; readonly bodyCRC: number; readonly propertyBytes: Buffer },
+  ): StoredMessage {
+    return new StoredMessage({
+      ...this,
+      ...item,
+      queueOffset: this.queueOffset + BigInt(n),
+      reconsumeTimes: 0,
+      storeSize: 0,
+      bornHostBytes: this.#bornHostBytes,
+      storeHostBytes: this.#storeHostBytes,
+    });
+  }
+}
+
+function readHost(bytes: Buffer): HostAndPort {
+  const portAt = bytes.length - 4;
+  return { address: formatAddress(bytes.subarray(0, portAt)), port: bytes.readInt32BE(portAt) };
+}
