@@ -8,6 +8,7 @@ export interface Lease {
   readonly slot: number;
   /** +1 at every acquisition. A writer with an older fence has lost. */
   readonly fence: number;
+  readonly acquiredAt: number;
   /** The lease ends by itself at this time; never after `endsAt`. */
   readonly leaseUntil: number;
   /** When the holder's invocation ends at the latest. */

@@ -1,0 +1,117 @@
+import type { Assignment, Lease } from '../../model/assignment.ts';
+import { compareQueues, queueKey } from '../../model/message-queue.ts';
+import type { SourceConfig } from '../../model/source.ts';
+import type { PullerRequest } from '../../ports/invoke.ts';
+import { isLive } from '../lease/lease.ts';
+
+/** How long an invocation may be under way (`notAfter`). So long the same queue is not asked for again, and a second one cannot arrive late. */
+export const INVOCATION_VALID_MS = 15_000;
+
+/**
+ * A successor is invoked this long before its holder's end: up to 5 s until a coordinator looks, seconds for a cold start, up to one renewal
+ * (10 s) until the holder sees the wish, and the rest for draining. Never more than a third of the holder's life, or short-lived pullers
+ * would do nothing but succeed each other.
+ */
+export const SUCCESSION_WINDOW_MS = 40_000;
+
+/** What the broker says of a queue. */
+export interface QueueFacts {
+  /** undefined: the group has no offset there yet. */
+  readonly committed: bigint | undefined;
+  /** Next offset to be written; undefined: it may not be asked (no GET right on the topic), so the watch has to find out. */
+  readonly max: bigint | undefined;
+}
+
+/** The last invocation for a queue in this run. */
+export interface Invoked {
+  readonly at: number;
+  /** The fence that was seen then: a higher one later says that the puller came. */
+  readonly fence: number;
+  readonly committed: bigint | undefined;
+}
+
+/**
+ * - resting: paused or retired, for nobody;
+ * - held: somebody works it, or is about to take it over;
+ * - succession: held by one that ends soon or belongs to another slot, and nobody waits yet;
+ * - free: no live lease: whether it needs a puller depends on the broker's offsets.
+ */
+export type Standing = 'resting' | 'held' | 'succession' | 'free';
+
+export function standing({ retiredAt, pausedUntil, lease, slot, successor }: Assignment, now: number): Standing {
+  if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now)) return 'resting';
+  if (!isLive(lease, now)) return 'free';
+  if (successor !== undefined && successor.until >= now) return 'held';
+  return lease.slot !== slot || endsSoon(lease, now) ? 'succession' : 'held';
+}
+
+function endsSoon({ endsAt, acquiredAt }: Lease, now: number): boolean {
+  return endsAt - now <= Math.min(SUCCESSION_WINDOW_MS, (endsAt - acquiredAt) / 3);
+}
+
+export interface Dispatch {
+  /** `invoked` beside: what to remember of each queue. */
+  readonly requests: readonly Pick<PullerRequest, 'slot' | 'queues'>[];
+  /** Free, and nothing to do: to be watched. */
+  readonly idle: readonly Assignment[];
+}
+
+/**
+ * Which queues need a puller now. With `pullers: 'queue'` each gets an invocation of its own, else each slot gets one for all of its queues.
+ * @param facts by queue key, for free queues; one that is missing could not be asked, and waits for the next look
+ * @param invoked by queue key
+ */
+export function whichToInvoke(
+  assignments: readonly Assignment[],
+  facts: ReadonlyMap<string, QueueFacts>,
+  invoked: ReadonlyMap<string, Invoked>,
+  pullers: SourceConfig['pullers'],
+  now: number,
+): Dispatch {
+  const chosen: Assignment[] = [];
+  const idle: Assignment[] = [];
+  for (const assignment of assignments.toSorted((a, b) => compareQueues(a.queue, b.queue))) {
+    const key = queueKey(assignment.queue);
+    const fact = facts.get(key);
+    switch (need(assignment, fact, now)) {
+      case 'nothing':
+        break;
+      case 'watch':
+        idle.push(assignment);
+        break;
+      case 'puller':
+        if (mayInvokeAgain(assignment, fact, invoked.get(key), now)) chosen.push(assignment);
+    }
+  }
+  return { requests: pullers === 'queue' ? chosen.map(({ slot, queue }) => ({ slot, queues: [queue] })) : bySlot(chosen), idle };
+}
+
+function need(assignment: Assignment, facts: QueueFacts | undefined, now: number): 'nothing' | 'watch' | 'puller' {
+  switch (standing(assignment, now)) {
+    case 'resting':
+    case 'held':
+      return 'nothing';
+    case 'succession':
+      return 'puller';
+    case 'free':
+      if (facts === undefined) return 'nothing';
+      // Also when committed is above max (a topic that was made again): the puller sets that right.
+      if (facts.committed === undefined || (facts.max !== undefined && facts.committed !== facts.max)) return 'puller';
+      return 'watch';
+  }
+}
+
+/**
+ * Not while the last invocation may still arrive. Sooner only when its puller came, worked and went: one that comes and goes without
+ * progress (a handler that does not exist, say) must not be invoked in a tight circle.
+ */
+function mayInvokeAgain({ fence }: Assignment, facts: QueueFacts | undefined, last: Invoked | undefined, now: number): boolean {
+  if (last === undefined || now - last.at >= INVOCATION_VALID_MS) return true;
+  return facts !== undefined && fence > last.fence && facts.committed !== last.committed;
+}
+
+function bySlot(chosen: readonly Assignment[]): Dispatch['requests'] {
+  return [...Map.groupBy(chosen, ({ slot }) => slot)]
+    .sort(([a], [b]) => a - b)
+    .map(([slot, assignments]) => ({ slot, queues: assignments.map(({ queue }) => queue) }));
+}

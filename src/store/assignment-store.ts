@@ -1,0 +1,164 @@
+import { type DynamoDBClient, GetItemCommand, paginateQuery, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import type { Assignment } from '../model/assignment.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { AssignmentStore, GroupKey, LeaseAnswer, Lost } from '../ports/assignment-store.ts';
+import {
+  type Acquisition,
+  acquireFree,
+  announce,
+  type ConditionalWrite,
+  createQueue,
+  expireLease,
+  markAbsent,
+  moveQueue,
+  pauseQueue,
+  putPlan,
+  releaseLease,
+  renewLease,
+  retireQueue,
+  reviveQueue,
+  takeOver,
+  updateExpression,
+} from './conditions.ts';
+import { assignmentFromItem, type Item, partitionOf, planFromItem, planKey, QUEUE_PREFIX, queueItemKey, S } from './items.ts';
+
+export interface StoreDeps {
+  /** Unique per write. */
+  readonly newToken: () => string;
+}
+
+type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
+
+/** More rounds than one are only needed when somebody else writes between our write and our read. */
+const ACQUIRE_ROUNDS = 3;
+
+/** The table as the flows see it. See conditions.ts for what each write asks. */
+export function createAssignmentStore(client: DynamoDBClient, tableName: string, { newToken }: StoreDeps): AssignmentStore {
+  const read = async (key: Item): Promise<Item | undefined> =>
+    (await client.send(new GetItemCommand({ TableName: tableName, Key: key, ConsistentRead: true }))).Item;
+
+  /**
+   * Writes under a fresh token. The SDK repeats a write that got no answer; when the first one was applied after all, the repetition fails
+   * on its own effect. So a failed condition is no verdict yet: the item is read, and our own token in it says that the write was applied.
+   */
+  const write = async (key: Item, conditional: ConditionalWrite): Promise<Outcome> => {
+    const token = newToken();
+    try {
+      const { Attributes } = await client.send(
+        new UpdateItemCommand({ TableName: tableName, Key: key, ReturnValues: 'ALL_NEW', ...updateExpression(conditional, token) }),
+      );
+      return { applied: true, item: Attributes };
+    } catch (error) {
+      if (!(error instanceof Error) || error.name !== 'ConditionalCheckFailedException') throw error;
+      const item = await read(key);
+      return { applied: item?.[conditional.token]?.S === token, item };
+    }
+  };
+
+  const writeQueue = (group: GroupKey, queue: MessageQueue, conditional: ConditionalWrite) =>
+    write(queueItemKey(group, queue), conditional);
+
+  const list = async (group: GroupKey): Promise<Assignment[]> => {
+    const pages = paginateQuery(
+      { client },
+      {
+        TableName: tableName,
+        ConsistentRead: true,
+        KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
+        ExpressionAttributeValues: { ':pk': partitionOf(group), ':prefix': S(QUEUE_PREFIX) },
+      },
+    );
+    const assignments: Assignment[] = [];
+    for await (const page of pages) for (const item of page.Items ?? []) assignments.push(assignmentFromItem(item));
+    return assignments;
+  };
+
+  const acquire = async (request: GroupKey & { queue: MessageQueue } & Acquisition): Promise<LeaseAnswer> => {
+    let seen: Assignment | undefined;
+    for (let round = 0; round < ACQUIRE_ROUNDS; round++) {
+      const outcome = await writeQueue(request, request.queue, hasLease(seen) ? takeOver(request, seen) : acquireFree(request));
+      if (outcome.applied) return applied(outcome);
+      seen = current(outcome);
+      const reason = whyNotTakeable(seen, request);
+      if (reason !== undefined) return { applied: false, reason, current: seen };
+    }
+    return { applied: false, reason: 'held', current: seen };
+  };
+
+  return {
+    list,
+    acquire,
+    async readPlan(group) {
+      const item = await read(planKey(group));
+      return item === undefined ? undefined : planFromItem(item);
+    },
+    writePlan: async (group, plan, expectedVersion) => (await write(planKey(group), putPlan(plan, expectedVersion))).applied,
+    create: async (group, queue, slot, startOffset) =>
+      (await writeQueue(group, queue, createQueue(group, queue, slot, startOffset))).applied,
+    move: async (group, queue, slot, generation) => (await writeQueue(group, queue, moveQueue(slot, generation))).applied,
+    setAbsent: async (group, queue, absentSince, generation) =>
+      (await writeQueue(group, queue, markAbsent(absentSince, generation))).applied,
+    setRetired: async (group, queue, retiredAt, generation) => (await writeQueue(group, queue, retireQueue(retiredAt, generation))).applied,
+    revive: async (group, queue, slot, startOffset, generation) =>
+      (await writeQueue(group, queue, reviveQueue(slot, startOffset, generation))).applied,
+    async setPaused(group, queue, pausedUntil) {
+      await writeQueue(group, queue, pauseQueue(pausedUntil));
+    },
+    async renew(request) {
+      return holderAnswer(await writeQueue(request, request.queue, renewLease(request)));
+    },
+    async release(request) {
+      const outcome = await writeQueue(request, request.queue, releaseLease(request));
+      const releasedBefore = outcome.item?.releasedFence?.N === String(request.fence);
+      return holderAnswer(releasedBefore ? { ...outcome, applied: true } : outcome);
+    },
+    async announceSuccessor(request) {
+      const outcome = await writeQueue(request, request.queue, announce(request));
+      if (outcome.applied) return applied(outcome);
+      const assignment = current(outcome);
+      return { applied: false, reason: whyNotFor(assignment, request) ?? 'successor-waits', current: assignment };
+    },
+    async expireHolder(group, holder) {
+      const held = (await list(group)).flatMap(({ queue, lease }) => (lease?.holder === holder ? [{ queue, fence: lease.fence }] : []));
+      const outcomes = await Promise.all(held.map(({ queue, fence }) => writeQueue(group, queue, expireLease(holder, fence))));
+      return outcomes.filter((outcome) => outcome.applied).length;
+    },
+  };
+}
+
+function hasLease(seen: Assignment | undefined): seen is Assignment & { lease: NonNullable<Assignment['lease']> } {
+  return seen?.lease !== undefined;
+}
+
+function current({ item }: Outcome): Assignment | undefined {
+  return item === undefined ? undefined : assignmentFromItem(item);
+}
+
+function applied({ item }: Outcome): LeaseAnswer {
+  return { applied: true, assignment: assignmentFromItem(item as Item) };
+}
+
+/** A holder's write loses for one reason only, unless the item itself is gone. */
+function holderAnswer(outcome: Outcome): LeaseAnswer {
+  if (outcome.applied) return applied(outcome);
+  const assignment = current(outcome);
+  return { applied: false, reason: assignment === undefined ? 'missing' : 'taken-over', current: assignment };
+}
+
+type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now'>;
+
+/** The failed clause that matters most to the loser; undefined when the item, as it is now, would allow it. */
+function whyNotFor(item: Assignment | undefined, { slot, holder, now }: Applicant): Lost['reason'] | undefined {
+  if (item === undefined) return 'missing';
+  if (item.retiredAt !== undefined) return 'retired';
+  if (item.slot !== slot) return 'other-slot';
+  if (item.pausedUntil !== undefined && item.pausedUntil >= now) return 'paused';
+  if (item.successor !== undefined && item.successor.holder !== holder && item.successor.until >= now) return 'successor-waits';
+  return undefined;
+}
+
+function whyNotTakeable(item: Assignment | undefined, applicant: Applicant): Lost['reason'] | undefined {
+  const reason = whyNotFor(item, applicant);
+  if (reason !== undefined && reason !== 'successor-waits') return reason;
+  return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;
+}

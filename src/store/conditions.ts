@@ -1,0 +1,257 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type { Assignment, CrashRecord } from '../model/assignment.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { GroupKey, LeaseKey, Plan } from '../ports/assignment-store.ts';
+import { crashToAttribute, type Item, identity, N, planToItem, S } from './items.ts';
+
+/**
+ * One conditional write to one item. `token` names the attribute that keeps the write's token. Each kind of writer has its own,
+ * so that a holder's renewal does not wipe out the proof that the coordinator's write was applied, nor the other way round.
+ */
+export interface ConditionalWrite {
+  readonly token: 'planToken' | 'leaseToken' | 'successorToken';
+  readonly when: readonly string[];
+  readonly set: Readonly<Record<string, AttributeValue | Expression>>;
+  readonly remove?: readonly string[];
+  readonly values?: Item;
+}
+
+/** The right side of a SET that is no plain value. */
+interface Expression {
+  readonly expression: string;
+}
+
+/** The clauses that the conditions are made of. `#x` is the attribute x. */
+const clause = {
+  /** No item: the first coordinator makes it, decides the start offset, and nobody decides it again. */
+  noItem: 'attribute_not_exists(#pk)',
+  /** An update never makes half an item of a queue that was removed by hand. */
+  item: 'attribute_exists(#pk)',
+  /** Nobody changed slot or life of the queue since it was read: of two coordinators one wins, the other reads again. */
+  sameGeneration: '#generation = :generation',
+  /** No coordinator replaced the plan since it was read. */
+  sameVersion: '#version = :expectedVersion',
+  /** A queue that was seen again in the meantime (the mark is gone) must not be retired. */
+  stillAbsent: 'attribute_exists(#absentSince)',
+  /** Retiring is done once: a second coordinator does not move the time. */
+  notRetired: 'attribute_not_exists(#retiredAt)',
+  /** Only what is retired comes back: the start offset of a living queue stays as it was decided. */
+  retired: 'attribute_exists(#retiredAt)',
+  /** The queue is this slot's. After a move the old slot's pullers cannot take it, however late they come. */
+  ofSlot: '#slot = :slot',
+  /** Paused queues are for nobody; a pause ends by itself. */
+  notPaused: '(attribute_not_exists(#pausedUntil) OR #pausedUntil < :now)',
+  /** The last holder released. */
+  free: 'attribute_not_exists(#holder)',
+  /** Nobody renewed or took over since the item was read, so the crash that is counted is the one that was seen. */
+  seenHolder: '#holder = :seenHolder AND #fence = :seenFence',
+  /** The last holder's time is over by the acquirer's clock. The holder itself stopped a safety margin earlier by its own. */
+  ended: '#leaseUntil < :now',
+  /** A successor that waits has precedence, until its wish ends. */
+  noOtherSuccessor: '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
+  /** The lease is still ours: any acquisition in between raised the fence. The time does not matter, only whether somebody took over. */
+  ours: '#holder = :holder AND #fence = :fence',
+} as const;
+
+export function createQueue(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: [clause.noItem],
+    set: { ...identity(group, queue), slot: N(slot), generation: N(1), fence: N(0), startOffset: N(startOffset) },
+  };
+}
+
+/**
+ * ```
+ *   coordinator      move(slot 2, generation 4→5)
+ *   holder (slot 1)  ── acts ────────────┊── renews, sees slot 2 ── drains, commits ── releases
+ *   puller (slot 2)          acquire: other-slot ┊ acquire: held, announces itself, waits ┊─── acquire: applied, fence +1
+ * ```
+ * The lease is not touched: no instant exists in which both may act. The wish of a successor of the old slot would only block the new one.
+ */
+export function moveQueue(slot: number, generation: number): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: [clause.sameGeneration],
+    set: { slot: N(slot), generation: N(generation + 1) },
+    remove: ['successorHolder', 'successorUntil'],
+    values: { generation: N(generation) },
+  };
+}
+
+export function markAbsent(absentSince: number | undefined, generation: number): ConditionalWrite {
+  const write = { token: 'planToken', when: [clause.sameGeneration, clause.notRetired], values: { generation: N(generation) } } as const;
+  return absentSince === undefined ? { ...write, set: {}, remove: ['absentSince'] } : { ...write, set: { absentSince: N(absentSince) } };
+}
+
+const RETIRED_ITEM_LIFE_S = 30 * 24 * 3600;
+
+export function retireQueue(retiredAt: number, generation: number): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: [clause.sameGeneration, clause.stillAbsent, clause.notRetired],
+    set: { retiredAt: N(retiredAt), expiresAt: N(Math.ceil(retiredAt / 1000) + RETIRED_ITEM_LIFE_S) },
+    values: { generation: N(generation) },
+  };
+}
+
+export function reviveQueue(slot: number, startOffset: bigint, generation: number): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: [clause.sameGeneration, clause.retired],
+    set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
+    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset'],
+    values: { generation: N(generation) },
+  };
+}
+
+/** Last writer wins: both writers want the queue to rest, and either end of the pause is right. */
+export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
+  return pausedUntil === undefined
+    ? { token: 'planToken', when: [clause.item], set: {}, remove: ['pausedUntil'] }
+    : { token: 'planToken', when: [clause.item], set: { pausedUntil: N(pausedUntil) } };
+}
+
+export function putPlan(plan: Plan, expectedVersion: number | undefined): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: [expectedVersion === undefined ? clause.noItem : clause.sameVersion],
+    set: planToItem(plan),
+    ...(expectedVersion !== undefined && { values: { expectedVersion: N(expectedVersion) } }),
+  };
+}
+
+export interface Acquisition {
+  readonly slot: number;
+  readonly holder: string;
+  readonly now: number;
+  readonly leaseUntil: number;
+  readonly endsAt: number;
+}
+
+/** The ordinary acquisition, tried first: one write, nothing read. A new item and a released one look alike. */
+export function acquireFree(request: Acquisition): ConditionalWrite {
+  return { ...acquisition(request), when: [...mayTake, clause.free] };
+}
+
+/**
+ * The acquisition after a holder that vanished, which needs the item as it was read.
+ * ```
+ *   holder's clock    ── acts ──┊ stops at leaseUntil − margin ┊· · · · · · · · · leaseUntil
+ *   acquirer's clock (up to a margin ahead or behind)  · · · leaseUntil < now ┊── acquires, fence +1
+ *   holder, thawed late                                       renew or release: taken-over, since the fence is another
+ * ```
+ * Two acquirers: both read (holder A, fence 7), the first write makes fence 8, the second fails on `seenHolder`.
+ */
+export function takeOver(request: Acquisition, seen: Assignment & { readonly lease: NonNullable<Assignment['lease']> }): ConditionalWrite {
+  const write = acquisition(request);
+  const died = seen.lease.holder !== request.holder;
+  return {
+    ...write,
+    when: [...mayTake, clause.seenHolder, clause.ended],
+    set: { ...write.set, ...(died && { crash: crashToAttribute(countCrash(seen)) }) },
+    values: { ...write.values, seenHolder: S(seen.lease.holder), seenFence: N(seen.lease.fence) },
+  };
+}
+
+const mayTake = [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor] as const;
+
+function acquisition({ slot, holder, now, leaseUntil, endsAt }: Acquisition) {
+  return {
+    token: 'leaseToken',
+    set: {
+      holder: S(holder),
+      leaseSlot: N(slot),
+      fence: { expression: '#fence + :one' },
+      acquiredAt: N(now),
+      leaseUntil: N(leaseUntil),
+      endsAt: N(endsAt),
+    },
+    remove: ['successorHolder', 'successorUntil'],
+    values: { one: N(1), slot: N(slot), now: N(now), holder: S(holder) },
+  } as const;
+}
+
+/** The mirror may be older than the broker's committed offset; see CrashRecord for how the new holder sets that right. */
+function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashRecord {
+  if (crash !== undefined) return { ...crash, count: crash.count + 1 };
+  const offset = committedOffset ?? startOffset;
+  return { offset, count: 1, isolateUntil: offset };
+}
+
+export function renewLease(
+  request: LeaseKey & { leaseUntil: number; committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord | null },
+): ConditionalWrite {
+  return {
+    token: 'leaseToken',
+    when: [clause.ours],
+    set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...(request.crash && { crash: crashToAttribute(request.crash) }) },
+    remove: request.crash === null ? ['crash'] : [],
+    values: { holder: S(request.holder), fence: N(request.fence) },
+  };
+}
+
+/** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
+export function releaseLease(request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord }): ConditionalWrite {
+  return {
+    token: 'leaseToken',
+    when: [clause.ours],
+    set: { releasedFence: N(request.fence), ...mirrors(request), ...(request.crash && { crash: crashToAttribute(request.crash) }) },
+    remove: ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', ...(request.crash ? [] : ['crash'])],
+    values: { holder: S(request.holder), fence: N(request.fence) },
+  };
+}
+
+/** Ends a dead holder's lease. Its last renewal may still come: then it lives, and wins or loses against the next acquisition like any other. */
+export function expireLease(holder: string, fence: number): ConditionalWrite {
+  return { token: 'planToken', when: [clause.ours], set: { leaseUntil: N(0) }, values: { holder: S(holder), fence: N(fence) } };
+}
+
+/**
+ * ```
+ *   coordinator  sees endsAt − now < window, invokes the next puller
+ *   successor    connects ── announces itself, again and again ───────────────┊ acquires
+ *   holder       ── acts ────────┊ renews, sees the wish ── drains ── releases ┊
+ * ```
+ * A successor that dies while it waits blocks nobody longer than its last `until`.
+ */
+export function announce(request: { slot: number; holder: string; until: number; now: number }): ConditionalWrite {
+  return {
+    token: 'successorToken',
+    when: [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor],
+    set: { successorHolder: S(request.holder), successorUntil: N(request.until) },
+    values: { slot: N(request.slot), now: N(request.now), holder: S(request.holder) },
+  };
+}
+
+function mirrors({ committedOffset, maxOffset }: { committedOffset?: bigint; maxOffset?: bigint }): Item {
+  return {
+    ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
+    ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),
+  };
+}
+
+/** The write as UpdateItem wants it, with the token in it. Every attribute goes by a placeholder, so that no reserved word can hurt. */
+export function updateExpression(write: ConditionalWrite, token: string) {
+  const values: Item = { ':token': S(token) };
+  for (const [name, value] of Object.entries(write.values ?? {})) values[`:${name}`] = value;
+  const sets = [`#${write.token} = :token`];
+  for (const [name, value] of Object.entries(write.set)) {
+    if ('expression' in value) {
+      sets.push(`#${name} = ${value.expression}`);
+    } else {
+      sets.push(`#${name} = :set_${name}`);
+      values[`:set_${name}`] = value as AttributeValue;
+    }
+  }
+  const removes = (write.remove ?? []).map((name) => `#${name}`);
+  const UpdateExpression = `SET ${sets.join(', ')}${removes.length > 0 ? ` REMOVE ${removes.join(', ')}` : ''}`;
+  const ConditionExpression = write.when.join(' AND ');
+  const names = `${UpdateExpression} ${ConditionExpression}`.matchAll(/#(\w+)/g);
+  return {
+    UpdateExpression,
+    ConditionExpression,
+    ExpressionAttributeNames: Object.fromEntries([...names].map(([placeholder, name]) => [placeholder, name as string])),
+    ExpressionAttributeValues: values,
+  };
+}

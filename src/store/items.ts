@@ -1,0 +1,153 @@
+import type { AttributeValue } from '@aws-sdk/client-dynamodb';
+import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { GroupKey, Plan } from '../ports/assignment-store.ts';
+
+export type Item = Record<string, AttributeValue>;
+
+export const S = (text: string): AttributeValue => ({ S: text });
+export const N = (number: number | bigint): AttributeValue => ({ N: String(number) });
+
+/** A group never contains `#` (its characters are `%|a-zA-Z0-9_-`), so the last part is always the group. */
+function partition({ cluster, consumerGroup }: GroupKey): AttributeValue {
+  return S(`GROUP#${cluster}#${consumerGroup}`);
+}
+
+export const QUEUE_PREFIX = 'QUEUE#';
+
+export function planKey(group: GroupKey): Item {
+  return { pk: partition(group), sk: S('PLAN') };
+}
+
+/** Topics never contain `#` and queue ids are digits: unambiguous whatever a broker is called. Read from attributes, never by splitting. */
+export function queueItemKey(group: GroupKey, queue: MessageQueue): Item {
+  return { pk: partition(group), sk: S(`${QUEUE_PREFIX}${queue.topic}#${queue.brokerName}#${queue.queueId}`) };
+}
+
+export function partitionOf(group: GroupKey): AttributeValue {
+  return partition(group);
+}
+
+/** What a queue's item says of itself, written when it is made. */
+export function identity(group: GroupKey, queue: MessageQueue): Item {
+  return {
+    cluster: S(group.cluster),
+    consumerGroup: S(group.consumerGroup),
+    topic: S(queue.topic),
+    brokerName: S(queue.brokerName),
+    queueId: N(queue.queueId),
+  };
+}
+
+export function planToItem(plan: Plan): Item {
+  return {
+    version: N(plan.version),
+    strategy: S(plan.strategy),
+    slots: N(plan.slots),
+    topologyHash: S(plan.topologyHash),
+    metTopics: { L: plan.metTopics.map(S) },
+    lastPassAt: N(plan.lastPassAt),
+  };
+}
+
+export function planFromItem(item: Item): Plan {
+  return {
+    version: number(item, 'version'),
+    strategy: text(item, 'strategy'),
+    slots: number(item, 'slots'),
+    topologyHash: text(item, 'topologyHash'),
+    metTopics: (item.metTopics?.L ?? []).map((topic) => topic.S ?? ''),
+    lastPassAt: number(item, 'lastPassAt'),
+  };
+}
+
+export function crashToAttribute(crash: CrashRecord): AttributeValue {
+  return {
+    M: {
+      offset: N(crash.offset),
+      count: N(crash.count),
+      isolateUntil: N(crash.isolateUntil),
+      ...(crash.suspect !== undefined && { suspect: N(crash.suspect) }),
+    },
+  };
+}
+
+export function assignmentFromItem(item: Item): Assignment {
+  const lease = leaseFromItem(item);
+  const crash = item.crash?.M;
+  const optional = {
+    lease,
+    crash: crash === undefined ? undefined : crashFromMap(crash),
+    successor:
+      item.successorHolder === undefined ? undefined : { holder: text(item, 'successorHolder'), until: number(item, 'successorUntil') },
+    pausedUntil: maybeNumber(item, 'pausedUntil'),
+    absentSince: maybeNumber(item, 'absentSince'),
+    retiredAt: maybeNumber(item, 'retiredAt'),
+    committedOffset: maybeBigint(item, 'committedOffset'),
+    maxOffset: maybeBigint(item, 'maxOffset'),
+  };
+  return {
+    cluster: text(item, 'cluster'),
+    consumerGroup: text(item, 'consumerGroup'),
+    queue: { topic: text(item, 'topic'), brokerName: text(item, 'brokerName'), queueId: number(item, 'queueId') },
+    slot: number(item, 'slot'),
+    generation: number(item, 'generation'),
+    startOffset: bigint(item, 'startOffset'),
+    fence: number(item, 'fence'),
+    ...present(optional),
+  };
+}
+
+function leaseFromItem(item: Item): Lease | undefined {
+  if (item.holder === undefined) return undefined;
+  return {
+    holder: text(item, 'holder'),
+    slot: number(item, 'leaseSlot'),
+    fence: number(item, 'fence'),
+    acquiredAt: number(item, 'acquiredAt'),
+    leaseUntil: number(item, 'leaseUntil'),
+    endsAt: number(item, 'endsAt'),
+  };
+}
+
+function crashFromMap(map: Item): CrashRecord {
+  return {
+    offset: bigint(map, 'offset'),
+    count: number(map, 'count'),
+    isolateUntil: bigint(map, 'isolateUntil'),
+    ...present({ suspect: maybeBigint(map, 'suspect') }),
+  };
+}
+
+type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
+
+/** Without the keys that have no value: the types tell "no lease" from "lease: undefined". */
+function present<T extends object>(fields: T): Present<T> {
+  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
+}
+
+function text(item: Item, name: string): string {
+  return item[name]?.S ?? missing(name);
+}
+
+function number(item: Item, name: string): number {
+  return Number(item[name]?.N ?? missing(name));
+}
+
+function bigint(item: Item, name: string): bigint {
+  return BigInt(item[name]?.N ?? missing(name));
+}
+
+function maybeNumber(item: Item, name: string): number | undefined {
+  return item[name] === undefined ? undefined : number(item, name);
+}
+
+function maybeBigint(item: Item, name: string): bigint | undefined {
+  return item[name] === undefined ? undefined : bigint(item, name);
+}
+
+function missing(name: string): never {
+  throw new Error(
+    `an item of the assignment table has no "${name}": it was written by another program or version; remove the item, the next pass makes it anew`,
+  );
+}
