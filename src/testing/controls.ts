@@ -2,7 +2,7 @@ import type { RemotingCommand } from '../remoting/command.ts';
 
 /** A request as a control sees it, before the server does. */
 export interface ControlledRequest {
-  /** "PULL_MESSAGE"; the number as text when the code has no name. */
+  /** "PULL_MESSAGE"; "request 999" when the code has no name. */
   readonly name: string;
   readonly code: number;
   /** Name of the broker that got it, or "name-server". */
@@ -50,7 +50,7 @@ export interface ControlHandle {
 }
 
 export interface Controls {
-  add(key: string | number, control: Control, options?: ControlOptions): ControlHandle;
+  readonly add: (key: string | number, control: Control, options?: ControlOptions) => ControlHandle;
   /** The control that takes this request, if any; the latest added wins. Counts the call. */
   take(name: string, code: number, server: string): Control | undefined;
 }

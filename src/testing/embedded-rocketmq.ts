@@ -1,3 +1,4 @@
+import type { RequestCode } from '../remoting/request-code.ts';
 import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from './broker/delay-schedule.ts';
 import { subscriptionGroup } from './broker/group-table.ts';
 import type { MessageToStore } from './broker/message-store.ts';
@@ -5,12 +6,15 @@ import { topicConfig } from './broker/topic-table.ts';
 import type { Control, ControlHandle, ControlOptions } from './controls.ts';
 import { createControls } from './controls.ts';
 import { answerFromNameServer } from './name-server.ts';
-import type { RequestName } from './request-codes.ts';
 import type { RunningBroker } from './running-broker.ts';
 import { controlled, createRunningBroker } from './running-broker.ts';
 import { listen } from './tcp-server.ts';
 
-export const NAME_SERVER = 'name-server';
+/** The server name that controls see and choose for requests to the name server. */
+const NAME_SERVER = 'name-server';
+
+/** "PULL_MESSAGE", "HEART_BEAT", …: the names of RocketMQ's RequestCode. */
+export type RequestName = keyof typeof RequestCode;
 
 /** All optional; defaults are those of RocketMQ 5.5.0 where it has any. Times in milliseconds. */
 export interface EmbeddedRocketMQOptions {
@@ -189,9 +193,17 @@ type Stored = MessageToStore &
 function inspect(brokerName: string, message: Stored): InspectedMessage {
   const { topic, queueId, body, properties, reconsumeTimes, bornTimestamp, storeTimestamp, offsetMsgId } = message;
   return {
-    ...{ topic, brokerName, queueId, body, properties, reconsumeTimes, bornTimestamp, storeTimestamp, offsetMsgId },
+    topic,
+    brokerName,
+    queueId,
     queueOffset: BigInt(message.queueOffset),
     commitLogOffset: BigInt(message.physicalOffset),
+    body,
     tags: properties.get('TAGS'),
+    properties,
+    reconsumeTimes,
+    bornTimestamp,
+    storeTimestamp,
+    offsetMsgId,
   };
 }

@@ -1,12 +1,12 @@
 import type { HostAndPort } from '../model/message.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
+import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { Answer } from './broker/answer.ts';
 import type { Broker, BrokerSettings } from './broker/broker.ts';
 import { createBroker } from './broker/broker.ts';
 import type { ControlDecision, Controls } from './controls.ts';
 import type { RegisteredBroker } from './name-server.ts';
-import { embeddedRequestName } from './request-codes.ts';
 import type { ServerConnection, TcpServer } from './tcp-server.ts';
 import { listen } from './tcp-server.ts';
 
@@ -19,7 +19,7 @@ export function controlled(
   serve: Serve,
 ): (command: RemotingCommand, connection: ServerConnection) => void {
   return (command, connection) => {
-    const name = embeddedRequestName(command.code);
+    const name = requestName(command.code);
     const answer = (given: Answer) => connection.answer(command, given);
     const control = controls.take(name, command.code, server);
     if (control === undefined) {

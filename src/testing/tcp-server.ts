@@ -34,8 +34,8 @@ interface ListenOptions {
   readonly host: string;
   /** 0: any free port. */
   readonly port: number;
-  onRequest(request: RemotingCommand, connection: ServerConnection): void;
-  onClose(connection: ServerConnection): void;
+  readonly onRequest: (request: RemotingCommand, connection: ServerConnection) => void;
+  readonly onClose: (connection: ServerConnection) => void;
 }
 
 const EMPTY = Buffer.alloc(0);

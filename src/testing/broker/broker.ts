@@ -36,8 +36,8 @@ export interface BrokerSettings {
 /** A broker without its socket. */
 export interface Broker {
   readonly state: BrokerState;
-  handle(command: RemotingCommand, connection: ServerConnection, answer: (answer: Answer) => void): void;
-  connectionClosed(connection: ServerConnection): void;
+  readonly handle: (command: RemotingCommand, connection: ServerConnection, answer: (answer: Answer) => void) => void;
+  readonly connectionClosed: (connection: ServerConnection) => void;
   /** Begins the work that is done by the clock. */
   start(): void;
   /** Ends it, and forgets what a real broker forgets: members, locks, held pulls, pending resets. */
@@ -73,7 +73,7 @@ export function createBroker(settings: BrokerSettings): Broker {
     locks: createLockTable(settings.lockMaxLiveMs),
     members: createMemberTable(),
     held,
-    createUniqKey: createUniqKeys({ address: '127.0.0.1', pid: process.pid, random: Math.floor(Math.random() * 2 ** 32), now }),
+    createUniqKey: createUniqKeys({ address: '127.0.0.1', pid: process.pid, random: Math.trunc(Math.random() * 2 ** 31), now }),
     now,
   };
 

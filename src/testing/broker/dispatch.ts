@@ -1,4 +1,5 @@
 import type { RemotingCommand } from '../../remoting/command.ts';
+import { RequestCode as Code } from '../../remoting/request-code.ts';
 import { ResponseCode } from '../../remoting/response-code.ts';
 import { checkClientConfig } from '../../requests/check-client-config.ts';
 import { createGroup } from '../../requests/create-group.ts';
@@ -18,7 +19,6 @@ import { sendMessageBack } from '../../requests/send-back.ts';
 import { sendBatchMessage, sendMessage, sendMessageV1 } from '../../requests/send-message.ts';
 import { unregisterClient } from '../../requests/unregister-client.ts';
 import { updateConsumerOffset } from '../../requests/update-offset.ts';
-import { EmbeddedRequestCode as Code } from '../request-codes.ts';
 import type { ServerConnection } from '../tcp-server.ts';
 import type { Answer } from './answer.ts';
 import { refuse } from './answer.ts';
@@ -39,7 +39,7 @@ export interface Incoming {
   /** The connection as the member table knows it. */
   readonly channel: Channel;
   /** Called once, now or later. */
-  answer(answer: Answer): void;
+  readonly answer: (answer: Answer) => void;
 }
 
 /** Answers at once, or later through `incoming.answer`. */
@@ -53,7 +53,7 @@ function defined<Request>(
   return [definition.code, (broker, incoming) => handle(broker, definition.decode(incoming.command), incoming)];
 }
 
-/** A request that only the embedded broker knows. */
+/** A request that no client of ours sends, read here. */
 function named(code: number, handle: (broker: BrokerState, fields: FieldReader) => Answer): [number, Handler] {
   return [code, (broker, { command }) => handle(broker, new FieldReader(command, `request ${code}`))];
 }

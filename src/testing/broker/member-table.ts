@@ -95,13 +95,13 @@ export function createMemberTable(): MemberTable {
       if (notify && group.messageModel !== 'BROADCASTING') announce(name, group);
     },
     channelClosed(channel) {
-      for (const name of [...groups.keys()]) {
+      for (const name of groups.keys()) {
         const group = remove(name, channel);
         if (group && group.messageModel !== 'BROADCASTING') announce(name, group);
       }
     },
     expire(now, maxIdleMs) {
-      for (const [name, group] of [...groups]) {
+      for (const [name, group] of groups) {
         for (const [channel, member] of group.channels) {
           if (now - member.lastHeartbeat <= maxIdleMs) continue;
           remove(name, channel);

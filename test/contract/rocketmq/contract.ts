@@ -1,3 +1,4 @@
+import { clientChecks } from './client.ts';
 import { frameChecks } from './frames.ts';
 import type { ContractTarget } from './lab.ts';
 import { lockChecks } from './locks.ts';
@@ -27,4 +28,5 @@ export function rocketmqContract(target: () => ContractTarget): void {
   membershipChecks(target);
   lockChecks(target, LOCK_MAX_LIVE_MS);
   sendBackChecks(target);
+  clientChecks(target);
 }

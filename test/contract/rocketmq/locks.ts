@@ -22,7 +22,7 @@ export function lockChecks(target: () => ContractTarget, lockMaxLiveMs: number):
       assert.equal(code(answer), 0);
       const { lockOKMQSet } = JSON.parse(String(answer.body)) as { lockOKMQSet: { topic: string; brokerName: string; queueId: number }[] };
       assert(lockOKMQSet.every((queue) => queue.topic === topic && queue.brokerName === lab.brokerName));
-      return lockOKMQSet.map((queue) => queue.queueId).sort();
+      return lockOKMQSet.map((queue) => queue.queueId).sort((a, b) => a - b);
     };
     const unlock = (group: string, clientId: string, topic: string, queueIds: number[]) =>
       lab.broker.call(42, {}, { body: body(group, clientId, topic, queueIds) });

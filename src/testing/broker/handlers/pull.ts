@@ -16,7 +16,7 @@ const PARSE_FAILED = "parse the consumer's subscription failed";
 export interface PullContext {
   readonly remoteAddress: string;
   /** Called once: now, or when a held pull wakes up. */
-  answer(answer: Answer): void;
+  readonly answer: (answer: Answer) => void;
 }
 
 interface Allowed {

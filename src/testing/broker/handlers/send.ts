@@ -1,5 +1,6 @@
 import type { HostAndPort } from '../../../model/message.ts';
 import { dlqTopic, RETRY_TOPIC_PREFIX } from '../../../model/message-queue.ts';
+import { decodeBatchItems } from '../../../records/batch-items.ts';
 import { formatProperties, parseProperties } from '../../../records/properties.ts';
 import { ResponseCode } from '../../../remoting/response-code.ts';
 import type { SendMessageRequest } from '../../../requests/send-message.ts';
@@ -10,7 +11,6 @@ import type { BrokerState } from '../broker-state.ts';
 import type { MessageToStore } from '../message-store.ts';
 import { isSendForbidden, topicComplaint } from '../names.ts';
 import type { TopicConfig } from '../topic-table.ts';
-import { decodeBatch } from './batch.ts';
 import { HONOURS_MAX_RECONSUME_TIMES } from './send-back.ts';
 
 const MAX_MESSAGE_SIZE = 4 * 1024 * 1024;
@@ -118,7 +118,7 @@ function sizeComplaint(message: MessageToStore): Answer | undefined {
 function storeBatch(broker: BrokerState, request: SendMessageRequest, sender: Sender, target: Target): Answer {
   if (request.topic.startsWith(RETRY_TOPIC_PREFIX))
     return refuse(ResponseCode.MESSAGE_ILLEGAL, `batch request does not support retry group ${request.topic}`);
-  const stored = decodeBatch(request.body).map((item) =>
+  const stored = decodeBatchItems(request.body).map((item) =>
     broker.store.put({
       ...target,
       body: item.body,
@@ -127,7 +127,7 @@ function storeBatch(broker: BrokerState, request: SendMessageRequest, sender: Se
       bornTimestamp: request.bornTimestamp,
       bornHost: sender.host,
       reconsumeTimes: request.reconsumeTimes,
-      properties: item.properties,
+      properties: parseProperties(item.propertyBytes.toString()),
     }),
   );
   return ok(
