@@ -46,7 +46,7 @@ export interface Broker {
 
 /** The real broker looks at its delay queues as often. */
 const SCHEDULE_TICK_MS = 100;
-/** How often it looks for members that went silent. */
+/** How often it looks for members that went silent; more often when they may be silent for less. */
 const MEMBER_SCAN_MS = 10_000;
 
 export function createBroker(settings: BrokerSettings): Broker {
@@ -104,7 +104,7 @@ export function createBroker(settings: BrokerSettings): Broker {
       timers = [
         setInterval(() => held.tick(now()), settings.longPollTickMs),
         setInterval(() => schedule.tick(now()), SCHEDULE_TICK_MS),
-        setInterval(() => state.members.expire(now(), settings.channelExpiredMs), MEMBER_SCAN_MS),
+        setInterval(() => state.members.expire(now(), settings.channelExpiredMs), Math.min(MEMBER_SCAN_MS, settings.channelExpiredMs)),
       ];
       for (const timer of timers) timer.unref();
     },
