@@ -1,3 +1,4 @@
+import type { RocketMQEvent } from '../model/event.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 /** What the coordinator hands to a puller invocation (asynchronous Lambda payload, far below 256 KB). */
@@ -25,10 +26,15 @@ export type HandlerOutcome =
   /** Cannot succeed by repetition: function missing, access denied, payload too large. */
   | { readonly kind: 'misconfigured'; readonly error: Error };
 
+/** One event for a handler, in the form that its invocation needs. */
+export interface BatchPayload {
+  /** The event as JSON text. */
+  json(): string;
+  /** The event itself. */
+  event(): RocketMQEvent;
+}
+
 export interface MessageHandler {
-  /**
-   * Delivers one event. `payload` is the event as JSON text; an inline handler gets it parsed.
-   * Never throws, except the signal's reason.
-   */
-  invoke(payload: string, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<HandlerOutcome>;
+  /** Delivers one event. Never throws, except the signal's reason. */
+  invoke(payload: BatchPayload, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<HandlerOutcome>;
 }

@@ -1,0 +1,29 @@
+import type { CrashRecord } from '../../model/assignment.ts';
+
+/** Holders that may die with the same lowest unfinished offset before its messages are delivered one at a time. */
+export const DEATHS_BEFORE_ISOLATION = 2;
+/** Holders that one isolated message may kill before it is sent back without a delivery. */
+export const DEATHS_BEFORE_SEND_BACK = 3;
+
+/**
+ * What the crash record of an acquisition means once the committed offset is known.
+ * Progress since the last death makes it a new story: some other message, or no message at all, was the cause.
+ * @param span how far beyond the committed offset messages may have been in flight
+ */
+export function refreshCrash(record: CrashRecord | undefined, committed: bigint, span: number): CrashRecord | undefined {
+  if (record === undefined) return undefined;
+  if (committed > (record.suspect ?? record.offset)) return { offset: committed, count: 1, isolateUntil: committed };
+  if (record.suspect !== undefined || record.isolateUntil > committed) return record;
+  return record.count >= DEATHS_BEFORE_ISOLATION ? { ...record, count: 0, isolateUntil: committed + BigInt(span) } : record;
+}
+
+/** How to deliver the message at an offset. */
+export function isolation(record: CrashRecord | undefined, offset: bigint): 'batch' | 'alone' | 'send-back' {
+  if (record === undefined || offset >= record.isolateUntil) return 'batch';
+  return record.suspect === offset && record.count >= DEATHS_BEFORE_SEND_BACK ? 'send-back' : 'alone';
+}
+
+/** The record to announce before a message is delivered alone. Deaths are counted per message. */
+export function suspect(record: CrashRecord, offset: bigint): CrashRecord {
+  return { offset, suspect: offset, count: record.suspect === offset ? record.count : 0, isolateUntil: record.isolateUntil };
+}

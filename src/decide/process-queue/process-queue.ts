@@ -1,0 +1,177 @@
+import type { Message, UndecodableRecord } from '../../model/message.ts';
+
+/** One record of the queue that has no end yet. Made by ProcessQueue; only it writes the fields. */
+export interface QueueEntry {
+  readonly offset: bigint;
+  /** undefined: the record could not be decoded. */
+  readonly message: Message | undefined;
+  readonly undecodable: UndecodableRecord | undefined;
+  readonly bytes: number;
+  /** Deliveries here that failed and could not be sent back: what the broker's count does not know. */
+  readonly localRetries: number;
+  readonly state: 'ready' | 'taken' | 'done';
+}
+
+interface MutableEntry {
+  readonly offset: bigint;
+  readonly message: Message | undefined;
+  readonly undecodable: UndecodableRecord | undefined;
+  readonly bytes: number;
+  localRetries: number;
+  state: 'ready' | 'taken' | 'done';
+  readonly generation: number;
+}
+
+/** Enough slack at the front before the array is moved up: keeps settling O(1) on average. */
+const COMPACT_AFTER = 1024;
+
+/**
+ * The messages of one queue between pull and commit, in offset order. A plain structure: no I/O, no time of its own. Mirrors ProcessQueue.
+ * What was pulled before `dropAll` belongs to an older generation, and settling it changes nothing.
+ */
+export class ProcessQueue {
+  /** Offset order. Everything before #head is done. */
+  #entries: MutableEntry[] = [];
+  #head = 0;
+  /** First entry that was never taken; older ones wait in #again. */
+  #fresh = 0;
+  /** Entries to be taken again, not before their time. */
+  #again: { readonly entry: MutableEntry; readonly notBefore: number }[] = [];
+  #generation = 0;
+  #nextOffset: bigint;
+  #unfinished = 0;
+  #bytes = 0;
+  #taken = 0;
+
+  /** @param nextOffset where the first pull begins */
+  constructor(nextOffset: bigint) {
+    this.#nextOffset = nextOffset;
+  }
+
+  /** Where the next pull begins. */
+  get nextOffset(): bigint {
+    return this.#nextOffset;
+  }
+
+  /** Entries without an end. */
+  get count(): number {
+    return this.#unfinished;
+  }
+
+  get bytes(): number {
+    return this.#bytes;
+  }
+
+  /** Entries that are with a handler now. */
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /** Distance from the lowest unfinished offset to the highest pulled one. */
+  get span(): number {
+    const first = this.#entries[this.#head];
+    const last = this.#entries[this.#entries.length - 1];
+    return first === undefined || last === undefined ? 0 : Number(last.offset - first.offset);
+  }
+
+  /** What may be committed: the lowest unfinished offset, or where the next pull begins (filtered gaps advance it). */
+  get committable(): bigint {
+    return this.#entries[this.#head]?.offset ?? this.#nextOffset;
+  }
+
+  /** Adds what one pull brought, in offset order. Offsets below what is already here are passed over. */
+  put(messages: readonly Message[], undecodable: readonly UndecodableRecord[], nextBeginOffset: bigint): void {
+    if (undecodable.length === 0) for (const message of messages) this.#add(message.queueOffset, message, undefined, message.body.length);
+    else {
+      const records = [
+        ...messages.map((message) => ({ offset: message.queueOffset, message, undecodable: undefined })),
+        ...undecodable.map((record) => ({ offset: record.queueOffset, message: undefined, undecodable: record })),
+      ].sort((a, b) => (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0));
+      for (const record of records) this.#add(record.offset, record.message, record.undecodable, record.message?.body.length ?? 0);
+    }
+    this.advance(nextBeginOffset);
+  }
+
+  #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number): void {
+    // A pull that was repeated may bring again what is here already.
+    const last = this.#entries[this.#entries.length - 1];
+    if (last !== undefined ? offset <= last.offset : offset < this.#nextOffset) return;
+    this.#entries.push({ offset, message, undecodable, bytes, localRetries: 0, state: 'ready', generation: this.#generation });
+    this.#unfinished++;
+    this.#bytes += bytes;
+  }
+
+  /** The next pull begins there; never goes back. */
+  advance(nextBeginOffset: bigint): void {
+    if (nextBeginOffset > this.#nextOffset) this.#nextOffset = nextBeginOffset;
+  }
+
+  /** The entry to take next: one that is due again, else the first that was never taken. */
+  peek(now: number): QueueEntry | undefined {
+    const due = this.#again.find(({ notBefore }) => notBefore <= now);
+    return due?.entry ?? this.#entries[this.#fresh];
+  }
+
+  /** Marks the entry that `peek` gave as being with a handler. */
+  take(entry: QueueEntry): void {
+    const own = entry as MutableEntry;
+    if (own === this.#entries[this.#fresh]) this.#fresh++;
+    else this.#again = this.#again.filter((waiting) => waiting.entry !== own);
+    own.state = 'taken';
+    this.#taken++;
+  }
+
+  /** Gives an entry its end. False when it belongs to an older generation. */
+  settle(entry: QueueEntry): boolean {
+    const own = entry as MutableEntry;
+    if (own.generation !== this.#generation || own.state !== 'taken') return false;
+    own.state = 'done';
+    this.#taken--;
+    this.#unfinished--;
+    this.#bytes -= own.bytes;
+    while (this.#entries[this.#head]?.state === 'done') this.#head++;
+    if (this.#head >= COMPACT_AFTER && this.#head * 2 >= this.#entries.length) {
+      this.#entries = this.#entries.slice(this.#head);
+      this.#fresh -= this.#head;
+      this.#head = 0;
+    } else if (this.#head === this.#entries.length) {
+      this.#entries = [];
+      this.#fresh = 0;
+      this.#head = 0;
+    }
+    return true;
+  }
+
+  /**
+   * Puts a taken entry back, to be taken again from `notBefore` on.
+   * @param failed counts as a delivery that the broker does not know of
+   */
+  giveBack(entry: QueueEntry, notBefore: number, failed: boolean): boolean {
+    const own = entry as MutableEntry;
+    if (own.generation !== this.#generation || own.state !== 'taken') return false;
+    own.state = 'ready';
+    if (failed) own.localRetries++;
+    this.#taken--;
+    this.#again.push({ entry: own, notBefore });
+    this.#again.sort((a, b) => (a.entry.offset < b.entry.offset ? -1 : 1));
+    return true;
+  }
+
+  /** When the next entry that was given back is due; undefined: none waits. */
+  get nextDue(): number | undefined {
+    return this.#again.length === 0 ? undefined : Math.min(...this.#again.map(({ notBefore }) => notBefore));
+  }
+
+  /** Forgets everything, in flight too, and begins anew at the given offset, which may lie before. */
+  dropAll(nextOffset: bigint): void {
+    this.#generation++;
+    this.#entries = [];
+    this.#again = [];
+    this.#head = 0;
+    this.#fresh = 0;
+    this.#unfinished = 0;
+    this.#bytes = 0;
+    this.#taken = 0;
+    this.#nextOffset = nextOffset;
+  }
+}

@@ -1,0 +1,43 @@
+import type { Context } from 'aws-lambda';
+import type { RocketMQEvent } from '../model/event.ts';
+import type { MessageHandler } from '../ports/invoke.ts';
+
+/** A user's handler as it is bundled into the puller. What it answers is read like a function's answer, whatever its type says. */
+export type InlineHandlerFunction = (event: RocketMQEvent, context: Context) => unknown;
+
+/**
+ * A handler in this process. A synchronous throw, a rejection and a timeout are failures, as they are of a function;
+ * what still runs after its timeout cannot be stopped, only ignored.
+ * @param context what the handler gets as Lambda context
+ */
+export function createInlineHandler(handler: InlineHandlerFunction, context: () => Context): MessageHandler {
+  return {
+    async invoke(payload, { timeoutMs, signal }) {
+      let timer: NodeJS.Timeout | undefined;
+      let onAbort: (() => void) | undefined;
+      const limit = new Promise<never>((_resolve, reject) => {
+        timer = setTimeout(() => reject(new HandlerTimeoutError(timeoutMs)), timeoutMs);
+        onAbort = () => reject(signal?.reason);
+        signal?.addEventListener('abort', onAbort, { once: true });
+      });
+      try {
+        const answer = await Promise.race([Promise.resolve(handler(payload.event(), context())), limit]);
+        return { kind: 'answered', answer };
+      } catch (cause) {
+        if (signal?.aborted === true) throw signal.reason;
+        const error = cause instanceof Error ? cause : new Error(String(cause));
+        return { kind: 'failed', errorType: error.name, errorMessage: error.message };
+      } finally {
+        clearTimeout(timer);
+        if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+      }
+    },
+  };
+}
+
+class HandlerTimeoutError extends Error {
+  constructor(timeoutMs: number) {
+    super(`the inline handler took longer than its ${timeoutMs / 1000} s; it still runs and can only be ignored`);
+    this.name = 'HandlerTimeout';
+  }
+}

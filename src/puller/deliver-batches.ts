@@ -1,0 +1,104 @@
+import { fitsHandler } from '../decide/budget/time-budget.ts';
+import { suspect } from '../decide/crash/crash-record.ts';
+import { backoff } from '../decide/retry/backoff.ts';
+import { readAnswer } from '../delivery/read-answer.ts';
+import type { HandlerOutcome } from '../ports/invoke.ts';
+import { renewLease } from './hold-lease.ts';
+import { type NextWork, nextBatch } from './next-batch.ts';
+import { LeaseLostError, type QueueSession } from './queue-session.ts';
+import { settleBatch, settleUnhandled } from './settle-messages.ts';
+
+/** How often a deliverer looks for messages that wait for their next try. */
+const LOOK_MS = 500;
+const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
+
+type Batch = Extract<NextWork, { kind: 'batch' }>;
+
+/** One of the queue's parallel deliverers: takes a batch, calls the handler, settles, until the session ends. Mirrors ConsumeMessageConcurrentlyService. */
+export async function deliverBatches(session: QueueSession): Promise<void> {
+  while (session.ending === undefined) {
+    const work = session.resetPending || !session.mayAct() ? undefined : nextBatch(session);
+    if (work === undefined) await session.wakeup.wait(LOOK_MS);
+    else if (work.kind === 'unhandled') await settleUnhandled(session, work);
+    else await deliver(session, work);
+    session.wakeup.all();
+  }
+}
+
+async function deliver(session: QueueSession, batch: Batch): Promise<void> {
+  const outcome = await invoke(session, batch);
+  if (outcome === undefined) return;
+  // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
+  if (!session.mayAct()) return;
+  if (outcome.kind === 'failed') {
+    const { errorType, errorMessage } = outcome;
+    session.logger.warn(
+      { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length },
+      'the handler failed: its batch is sent back',
+    );
+    await settleBatch(session, batch, () => 0);
+    return;
+  }
+  const verdict = readAnswer(outcome.answer, batch.records);
+  if (verdict.kind === 'invalid') {
+    session.logger.warn(
+      { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: batch.deliveries.length },
+      `${verdict.reason}: the whole batch is sent back`,
+    );
+    await settleBatch(session, batch, () => 0);
+    return;
+  }
+  await settleBatch(session, batch, (position) => verdict.failures.get(position)?.delayLevel);
+}
+
+/** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
+async function invoke(session: QueueSession, batch: Batch): Promise<Extract<HandlerOutcome, { kind: 'answered' | 'failed' }> | undefined> {
+  const { deps, options } = session;
+  const { handler } = batch.subscription;
+  const timeoutMs = handler.timeout * 1000;
+  for (let attempt = 1; ; attempt++) {
+    if (!fitsHandler(deps.remainingMs(), timeoutMs, options.reserveMs)) {
+      session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
+      return leave(session, batch);
+    }
+    if (!session.mayAct() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
+    if (batch.alone && !(await announce(session, batch))) return leave(session, batch);
+    try {
+      const payload = batch.payload(attempt, deps.clock.now() + timeoutMs);
+      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal: session.lost.signal });
+      if (outcome.kind === 'answered' || outcome.kind === 'failed') return outcome;
+      if (outcome.kind === 'misconfigured') {
+        session.logger.error(
+          { err: outcome.error, function: handler.functionName, code: 'ROCKETMQ_HANDLER_MISCONFIGURED' },
+          'the handler cannot be invoked: its messages wait',
+        );
+        session.end('handler-misconfigured', 'nothing can be delivered: draining');
+        return leave(session, batch);
+      }
+      const waitMs = backoff(attempt, deps.random(), UNAVAILABLE_BACKOFF);
+      session.logger.warn(
+        { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
+        'the handler is throttled or out of reach: trying again, no failure is counted',
+      );
+      await session.wakeup.wait(waitMs);
+    } catch (error) {
+      if (error instanceof LeaseLostError) return undefined;
+      throw error;
+    }
+  }
+}
+
+/** Puts the batch back unfinished: whoever comes next delivers it. */
+function leave(session: QueueSession, batch: Batch): undefined {
+  for (const { entry } of batch.deliveries) session.messages.giveBack(entry, 0, false);
+  return undefined;
+}
+
+/** Notes in the assignment which single message is about to be delivered, so that the next holder knows it if this one dies. */
+async function announce(session: QueueSession, batch: Batch): Promise<boolean> {
+  const [delivery] = batch.deliveries;
+  if (session.crash === undefined || delivery === undefined) return true;
+  session.crash = suspect(session.crash, delivery.entry.offset);
+  await renewLease(session);
+  return session.mayAct();
+}

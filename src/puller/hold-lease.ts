@@ -1,0 +1,102 @@
+import { isLive, leaseUntil } from '../decide/lease/lease.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { LeaseAnswer } from '../ports/assignment-store.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import type { QueueSession } from './queue-session.ts';
+
+const ACQUIRE_POLL_MS = 300;
+/** A successor's wish is repeated while it waits and ends soon after it stopped. */
+const WISH_MS = 5_000;
+
+/**
+ * Takes the lease of a queue. When somebody else holds it, announces itself as successor and waits a while: the holder sees the wish at its next
+ * renewal, drains and releases.
+ */
+export async function acquireLease(
+  deps: PullerDeps,
+  options: PullerOptions,
+  source: SourceConfig,
+  slot: number,
+  queue: MessageQueue,
+): Promise<LeaseAnswer> {
+  const { store, clock, holder } = deps;
+  const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
+  const giveUpAt = clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
+  for (let wishUntil = 0; ; ) {
+    const now = clock.now();
+    const endsAt = now + deps.remainingMs();
+    const answer = await store.acquire({ ...key, now, leaseUntil: leaseUntil(now, endsAt), endsAt });
+    if (
+      answer.applied ||
+      !(answer.reason === 'held' || answer.reason === 'successor-waits') ||
+      now >= giveUpAt ||
+      deps.signal?.aborted === true
+    )
+      return answer;
+    if (wishUntil - now < WISH_MS / 2 && isLive(answer.current?.lease, now)) {
+      wishUntil = now + WISH_MS;
+      const wish = await store.announceSuccessor({ ...key, until: wishUntil, now });
+      // Somebody else waits already: two would only take turns.
+      if (!wish.applied && wish.reason === 'successor-waits') return wish;
+    }
+    await clock.sleep(ACQUIRE_POLL_MS);
+  }
+}
+
+/** Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits. */
+export async function renewLease(session: QueueSession): Promise<void> {
+  const { deps, source, queue, lease, messages } = session;
+  const now = deps.clock.now();
+  const until = leaseUntil(now, lease.endsAt);
+  const progressed =
+    session.crash !== undefined &&
+    session.crash.suspect === undefined &&
+    session.knownOffset > session.crash.offset &&
+    session.knownOffset >= session.crash.isolateUntil;
+  const answer = await deps.store
+    .renew({
+      ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, queue, holder: lease.holder, fence: lease.fence },
+      leaseUntil: until,
+      committedOffset: session.knownOffset,
+      ...(session.maxOffset === undefined
+        ? {}
+        : { maxOffset: session.maxOffset > messages.nextOffset ? session.maxOffset : messages.nextOffset }),
+      ...(progressed ? { crash: null } : session.crash === undefined ? {} : { crash: session.crash }),
+    })
+    .catch((error: unknown) => {
+      // The lease still stands until its end; the next attempt comes before that.
+      session.logger.warn({ err: error }, 'could not renew the lease');
+      return undefined;
+    });
+  if (answer === undefined) return;
+  if (!answer.applied) return session.loseLease(answer.reason);
+  if (progressed) session.crash = undefined;
+  session.lease = { ...lease, leaseUntil: until };
+  obey(session, answer);
+}
+
+function obey(session: QueueSession, { assignment }: Extract<LeaseAnswer, { applied: true }>): void {
+  const now = session.deps.clock.now();
+  const { successor, pausedUntil, retiredAt, slot } = assignment;
+  if (retiredAt !== undefined) session.end('retired', 'the queue left the route: draining');
+  else if (slot !== session.lease.slot) session.end('moved', 'the queue moved to another slot: draining', { slot });
+  else if (pausedUntil !== undefined && pausedUntil > now) session.end('paused', 'the queue is paused: draining', { pausedUntil });
+  else if (successor !== undefined && successor.until > now && successor.holder !== session.lease.holder)
+    session.end('succession', 'a successor waits: draining', { successor: successor.holder });
+}
+
+/** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
+export async function releaseLease(session: QueueSession): Promise<void> {
+  const { deps, source, queue, lease } = session;
+  const keep = session.crash !== undefined && session.crash.isolateUntil > session.knownOffset;
+  const answer = await deps.store.release({
+    ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, queue, holder: lease.holder, fence: lease.fence },
+    committedOffset: session.knownOffset,
+    ...(session.maxOffset === undefined ? {} : { maxOffset: session.maxOffset }),
+    ...(keep && session.crash !== undefined
+      ? { crash: { offset: session.crash.offset, count: session.crash.count, isolateUntil: session.crash.isolateUntil } }
+      : {}),
+  });
+  if (!answer.applied) session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
+}

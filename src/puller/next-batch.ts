@@ -1,0 +1,131 @@
+import { randomUUID } from 'node:crypto';
+import { isolation } from '../decide/crash/crash-record.ts';
+import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
+import { buildRecord } from '../delivery/build-record.ts';
+import type { RocketMQRecord } from '../model/event.ts';
+import type { Message } from '../model/message.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
+import type { BatchPayload } from '../ports/invoke.ts';
+import { userTopic } from '../records/subscription.ts';
+import type { QueueSession } from './queue-session.ts';
+
+/** An entry of the process queue that holds a message. */
+export interface Delivery {
+  readonly entry: QueueEntry;
+  readonly message: Message;
+}
+
+/** What a deliverer does next. */
+export type NextWork =
+  | {
+      readonly kind: 'batch';
+      readonly batchId: string;
+      readonly subscription: SubscriptionConfig;
+      readonly deliveries: readonly Delivery[];
+      readonly records: readonly RocketMQRecord[];
+      /** Delivered alone because it may have killed holders before: announce it first. */
+      readonly alone: boolean;
+      payload(attempt: number, deadline: number): BatchPayload;
+    }
+  /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
+  | { readonly kind: 'unhandled'; readonly entry: QueueEntry; readonly delayLevel: number; readonly code: string; readonly reason: string };
+
+/** maximumRetryAttempts −1: without end, as far as the protocol counts. */
+export function maxReconsumeTimes(subscription: Pick<SubscriptionConfig, 'maximumRetryAttempts'>): number {
+  return subscription.maximumRetryAttempts < 0 ? 0x7fffffff : subscription.maximumRetryAttempts;
+}
+
+/** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
+export function nextBatch(session: QueueSession): NextWork | undefined {
+  const { messages, deps, source } = session;
+  const now = deps.clock.now();
+  const deliveries: Delivery[] = [];
+  let subscription: SubscriptionConfig | undefined;
+  let builder: BatchBuilder | undefined;
+  for (;;) {
+    const entry = messages.peek(now);
+    if (entry === undefined) break;
+    const how = isolation(session.crash, entry.offset);
+    // A message that is delivered alone has the queue to itself, so that a death can only be its own.
+    if (how !== 'batch' && messages.taken > 0) break;
+    const unhandled = whyUnhandled(session, entry, how);
+    if (unhandled !== undefined) {
+      if (deliveries.length > 0) break;
+      messages.take(entry);
+      return { kind: 'unhandled', entry, ...unhandled };
+    }
+    const message = entry.message as Message;
+    const topic = userTopic(message, source.consumerGroup);
+    const own = session.subscriptionOf(topic) as SubscriptionConfig;
+    if (subscription !== undefined && own !== subscription) break;
+    builder ??= new BatchBuilder(own.handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+    const record = buildRecord(message, {
+      ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, topic, now, localRetries: entry.localRetries },
+      ...{ region: deps.region ?? 'local', accountId: deps.accountId ?? '000000000000', maxReconsumeTimes: maxReconsumeTimes(own) },
+    });
+    const fit = builder.add(record);
+    if (fit === 'full') break;
+    if (fit === 'too-large') {
+      if (deliveries.length > 0) break;
+      messages.take(entry);
+      return {
+        kind: 'unhandled',
+        entry,
+        delayLevel: DLQ,
+        code: 'ROCKETMQ_EVENT_TOO_LARGE',
+        reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: deliver it inline, or have the producer send a pointer`,
+      };
+    }
+    subscription = own;
+    messages.take(entry);
+    deliveries.push({ entry, message });
+    if (deliveries.length >= own.batchSize || how === 'alone') return batch(session, own, deliveries, builder, how === 'alone');
+  }
+  return subscription === undefined || builder === undefined ? undefined : batch(session, subscription, deliveries, builder, false);
+}
+
+const DLQ = -1;
+const BROKER_DECIDES = 0;
+
+function whyUnhandled(
+  session: QueueSession,
+  entry: QueueEntry,
+  how: ReturnType<typeof isolation>,
+): { delayLevel: number; code: string; reason: string } | undefined {
+  if (entry.message === undefined)
+    return { delayLevel: DLQ, code: 'ROCKETMQ_UNDECODABLE', reason: entry.undecodable?.error.message ?? 'the record cannot be decoded' };
+  if (how === 'send-back')
+    return {
+      delayLevel: BROKER_DECIDES,
+      code: 'ROCKETMQ_KILLS_PULLER',
+      reason: `the message was in delivery when its puller died ${session.crash?.count} times: it counts as failed`,
+    };
+  const topic = userTopic(entry.message, session.source.consumerGroup);
+  if (session.subscriptionOf(topic) === undefined)
+    return {
+      delayLevel: DLQ,
+      code: 'ROCKETMQ_NO_HANDLER',
+      reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
+    };
+  return undefined;
+}
+
+function batch(
+  session: QueueSession,
+  subscription: SubscriptionConfig,
+  deliveries: readonly Delivery[],
+  builder: BatchBuilder,
+  alone: boolean,
+): NextWork {
+  const batchId = randomUUID();
+  const offsets = deliveries.map(({ entry }) => entry.offset);
+  const [first = 0n, last = first] = [offsets[0], offsets[offsets.length - 1]];
+  const lag = session.maxOffset === undefined ? 0 : Number(session.maxOffset - last - 1n);
+  return {
+    kind: 'batch',
+    ...{ batchId, subscription, deliveries, alone, records: builder.records },
+    payload: (attempt, deadline) =>
+      builder.finish({ batchId, attempt, minOffset: String(first), maxOffset: String(last), lag: Math.max(0, lag), deadline }),
+  };
+}

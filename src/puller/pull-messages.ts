@@ -1,0 +1,110 @@
+import { suspendTime } from '../decide/budget/time-budget.ts';
+import { flowControl } from '../decide/pull/flow-control.ts';
+import { backoff } from '../decide/retry/backoff.ts';
+import { BrokerError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { PullResult } from '../ports/rocketmq.ts';
+import { buildSubscription } from '../records/subscription.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import { adoptOffset } from './commit-offset.ts';
+import { isFinalRefusal, type QueueSession } from './queue-session.ts';
+
+/** Brokers give at most 32 messages from memory, 8 from disk. */
+const MAX_MESSAGES = 32;
+/** Flow control: look again after this, if nothing was settled before. */
+const FULL_WAIT_MS = 50;
+/** Short polls near the end of an invocation. */
+const SHORT_POLL_WAIT_MS = 300;
+/** pullTimeDelayMillsWhenException of ClientConfig, growing when it goes on. */
+const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
+const FLOW_CONTROL_WAIT_MS = 20;
+
+/** Keeps the process queue filled until the session ends: pull, take what came, go on where the broker says. Mirrors DefaultMQPushConsumerImpl.pullMessage. */
+export async function pullMessages(session: QueueSession): Promise<void> {
+  const { deps, messages, options, queue, source, wakeup } = session;
+  const subscription = subscriptionFor(session);
+  let brokerId = 0;
+  for (let failures = 0; session.ending === undefined; ) {
+    if (flowControl(messages) !== undefined) {
+      await wakeup.wait(FULL_WAIT_MS);
+      continue;
+    }
+    const workMs = session.workMs();
+    if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
+    if (!session.mayAct()) return;
+    // With messages waiting for their second try the pull must not be held longer than they wait.
+    const suspendMs = session.resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
+    try {
+      const result = await deps.client.pull(
+        {
+          consumerGroup: source.consumerGroup,
+          queue,
+          offset: messages.nextOffset,
+          subscription,
+          maxMessages: MAX_MESSAGES,
+          suspendMs,
+          brokerId,
+        },
+        { signal: session.pullAbort.signal },
+      );
+      failures = 0;
+      brokerId = result.suggestWhichBrokerId;
+      await take(session, result);
+      if (result.status === 'NO_NEW_MSG' && suspendMs === 0) await wakeup.wait(SHORT_POLL_WAIT_MS);
+    } catch (error) {
+      if (session.pullAbort.signal.aborted || session.ending !== undefined) continue;
+      if (isInterruption(error)) continue;
+      if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
+        session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
+        return session.end('refused', 'the queue cannot be pulled: draining');
+      }
+      if (error instanceof ConnectionError) session.connectionBroke = true;
+      brokerId = 0;
+      failures++;
+      const flowControlled = error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
+      const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(failures, deps.random(), ERROR_BACKOFF);
+      session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pull failed');
+      await wakeup.wait(waitMs);
+    }
+  }
+}
+
+function isInterruption(error: unknown): boolean {
+  return error instanceof Error && error.message === 'interrupted';
+}
+
+function subscriptionFor(session: QueueSession): Subscription {
+  const { topic } = session.queue;
+  const filter = session.isRetryQueue ? undefined : session.subscriptionOf(topic)?.filter;
+  return filter === undefined
+    ? buildSubscription(topic, '*')
+    : buildSubscription(topic, filter.expression, filter.type, filter.type === 'SQL92' ? session.deps.clock.now() : 0);
+}
+
+async function take(session: QueueSession, result: PullResult): Promise<void> {
+  const { messages } = session;
+  session.maxOffset = result.maxOffset;
+  switch (result.status) {
+    case 'FOUND':
+      messages.put(result.messages, result.undecodable, result.nextBeginOffset);
+      session.lastMessageAt = session.deps.clock.now();
+      for (const record of result.undecodable)
+        session.logger.error(
+          { err: record.error, offset: String(record.queueOffset), offsetMsgId: record.offsetMsgId },
+          'a message cannot be decoded: it goes to the DLQ',
+        );
+      break;
+    case 'NO_NEW_MSG':
+    case 'NO_MATCHED_MSG':
+      messages.advance(result.nextBeginOffset);
+      break;
+    case 'OFFSET_MOVED':
+      session.logger.warn(
+        { from: String(messages.nextOffset), to: String(result.nextBeginOffset), reset: result.reset },
+        result.reset ? 'the offset was reset by an operator' : 'the offset is not in the queue',
+      );
+      await adoptOffset(session, result.nextBeginOffset);
+      break;
+  }
+  session.wakeup.all();
+}

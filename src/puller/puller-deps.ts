@@ -1,0 +1,70 @@
+import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
+import type { AssignmentStore } from '../ports/assignment-store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { MessageHandler } from '../ports/invoke.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+
+/** What a puller invocation needs from the world. */
+export interface PullerDeps {
+  readonly service: ServiceConfig;
+  readonly client: RocketMQ;
+  readonly store: AssignmentStore;
+  readonly handlers: (config: HandlerConfig) => MessageHandler;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** 0 ≤ r < 1 */
+  readonly random: () => number;
+  /** Unique per invocation: Lambda's request id. */
+  readonly holder: string;
+  readonly remainingMs: () => number;
+  /** Drains: batches in flight finish, offsets commit, leases are released. */
+  readonly signal?: AbortSignal;
+  readonly region?: string;
+  readonly accountId?: string;
+  readonly options?: Partial<PullerOptions>;
+}
+
+/** Milliseconds. */
+export interface PullerOptions {
+  /** A queue without a message for so long lets its puller return. */
+  readonly idleTimeoutMs: number;
+  readonly commitIntervalMs: number;
+  readonly renewIntervalMs: number;
+  /** Kept back at the end of the invocation to settle, commit and release. */
+  readonly reserveMs: number;
+  readonly maxSuspendMs: number;
+  /** How long to wait for a lease that somebody else holds. */
+  readonly successionWaitMs: number;
+}
+
+/** Why a queue's work ended. */
+export type StopReason =
+  | 'idle'
+  | 'deadline'
+  | 'moved'
+  | 'paused'
+  | 'retired'
+  | 'succession'
+  | 'signal'
+  | 'lease-lost'
+  | 'not-acquired'
+  | 'too-little-time'
+  | 'too-late'
+  | 'unknown-source'
+  | 'handler-misconfigured'
+  | 'refused'
+  | 'error';
+
+export interface QueueReport {
+  readonly queue: string;
+  readonly reason: StopReason;
+  readonly handled: number;
+  readonly sentBack: number;
+  readonly committedOffset: string | undefined;
+}
+
+export interface PullerReport {
+  readonly consumerGroup: string;
+  readonly queues: readonly QueueReport[];
+}

@@ -1,0 +1,171 @@
+import { MAX_SUSPEND_MS, RESERVE_MS } from '../decide/budget/time-budget.ts';
+import { refreshCrash } from '../decide/crash/crash-record.ts';
+import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
+import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { PullerRequest } from '../ports/invoke.ts';
+import { commitOffset } from './commit-offset.ts';
+import { deliverBatches } from './deliver-batches.ts';
+import { findStart } from './find-start.ts';
+import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
+import { pullMessages } from './pull-messages.ts';
+import type { PullerDeps, PullerOptions, PullerReport, QueueReport, StopReason } from './puller-deps.ts';
+import { QueueSession } from './queue-session.ts';
+
+const DEFAULTS: PullerOptions = {
+  idleTimeoutMs: 20_000,
+  commitIntervalMs: 5_000,
+  renewIntervalMs: RENEW_INTERVAL_MS,
+  reserveMs: RESERVE_MS,
+  maxSuspendMs: MAX_SUSPEND_MS,
+  successionWaitMs: 30_000,
+};
+/** How often a session looks at its clock. */
+const TICK_MS = 250;
+
+/**
+ * One puller invocation: works its queues side by side until they are idle, the time is over, or somebody else is to go on.
+ * Whatever ends it, each queue is drained, settled, committed and released before it returns.
+ */
+export async function runPuller(request: PullerRequest, deps: PullerDeps): Promise<PullerReport> {
+  const options = { ...DEFAULTS, ...deps.options };
+  const source = deps.service.sources.find(
+    ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
+  );
+  const refusal = whyNotStart(request, deps, options, source);
+  const queues = await Promise.all(
+    request.queues.map((queue) =>
+      refusal !== undefined || source === undefined
+        ? notWorked(queue, refusal ?? 'unknown-source')
+        : workQueue(deps, options, source, request.slot, queue),
+    ),
+  );
+  deps.logger.info({ queues }, 'puller ends');
+  return { consumerGroup: request.consumerGroup, queues };
+}
+
+function whyNotStart(
+  request: PullerRequest,
+  deps: PullerDeps,
+  options: PullerOptions,
+  source: SourceConfig | undefined,
+): StopReason | undefined {
+  const { logger, clock } = deps;
+  if (clock.now() > request.notAfter) {
+    logger.warn({ notAfter: request.notAfter }, 'the invocation came too late: the coordinator has invoked others since');
+    return 'too-late';
+  }
+  if (source === undefined) {
+    logger.error({ consumerGroup: request.consumerGroup }, 'no source of this deployment has the group: an invocation from an older one');
+    return 'unknown-source';
+  }
+  const longest = Math.max(...source.subscriptions.map(({ handler }) => handler.timeout)) * 1000;
+  if (deps.remainingMs() < longest + options.reserveMs) {
+    logger.error(
+      { remainingMs: deps.remainingMs(), handlerTimeoutMs: longest },
+      "too little time for one handler call: the puller's timeout must exceed the handler's by more than its reserve",
+    );
+    return 'too-little-time';
+  }
+  return undefined;
+}
+
+/** queue → lease → start offset → pull, deliver and maintain side by side → settle → commit → release. */
+async function workQueue(
+  deps: PullerDeps,
+  options: PullerOptions,
+  source: SourceConfig,
+  slot: number,
+  queue: MessageQueue,
+): Promise<QueueReport> {
+  const logger = deps.logger.child({ queue: queueKey(queue) });
+  const acquired = await acquireLease(deps, options, source, slot, queue);
+  if (!acquired.applied) {
+    logger.info({ reason: acquired.reason, holder: acquired.current?.lease?.holder }, 'the lease was not to be had');
+    return notWorked(queue, 'not-acquired');
+  }
+  const { assignment } = acquired;
+  const lease = assignment.lease;
+  if (lease === undefined) throw new Error('an acquisition without a lease');
+  let session: QueueSession | undefined;
+  try {
+    const start = await findStart(deps, source, assignment);
+    session = new QueueSession(deps, options, source, assignment, lease, start);
+    session.crash = refreshCrash(assignment.crash, start, FLOW_LIMITS.maxSpan);
+    if (session.crash !== undefined) session.logger.warn({ crash: printable(session.crash) }, 'the holder before died without releasing');
+    session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
+    await work(session);
+  } catch (error) {
+    logger.error({ err: error }, 'the queue cannot be worked now');
+    session?.end('error', 'an unexpected error: draining');
+  }
+  // Also when the start failed: the next puller must not wait for the lease to end.
+  const ending =
+    session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
+  if (!ending.lost.signal.aborted) {
+    if (session !== undefined) await commitOffset(session);
+    await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
+  }
+  return ending.report();
+}
+
+async function work(session: QueueSession): Promise<void> {
+  const parallel = Math.max(
+    ...session.source.subscriptions
+      .filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic)
+      .map((subscription) => subscription.parallelizationFactor),
+    1,
+  );
+  const onSignal = (): void => session.end('signal', 'asked to stop: draining');
+  if (session.deps.signal?.aborted === true) onSignal();
+  session.deps.signal?.addEventListener('abort', onSignal, { once: true });
+  const loops = [pullMessages(session), ...Array.from({ length: parallel }, () => deliverBatches(session))];
+  // An error in one loop drains the others; what they have in flight still gets its end.
+  const guarded = loops.map((loop) =>
+    loop.catch((error: unknown) => {
+      session.logger.error({ err: error }, 'an unexpected error: draining');
+      session.end('error', 'draining after an error');
+    }),
+  );
+  const all = Promise.all(guarded);
+  await maintain(session, all);
+  await all;
+  session.deps.signal?.removeEventListener('abort', onSignal);
+}
+
+/** Renews the lease, commits what is settled, and watches the clock, until all loops have ended: also while they drain. */
+async function maintain(session: QueueSession, loops: Promise<unknown>): Promise<void> {
+  const { deps, options, messages } = session;
+  let renewedAt = deps.clock.now();
+  let committedAt = renewedAt;
+  let done = false;
+  void loops.then(() => {
+    done = true;
+    session.wakeup.all();
+  });
+  while (!done) {
+    await session.wakeup.wait(TICK_MS);
+    const now = deps.clock.now();
+    if (done || !session.mayAct()) continue;
+    if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');
+    if (messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending)
+      session.end('idle', 'no message for a while: draining');
+    if (renewalDue(renewedAt, now, options.renewIntervalMs)) {
+      renewedAt = now;
+      await renewLease(session);
+    }
+    if (now - committedAt >= options.commitIntervalMs) {
+      committedAt = now;
+      await commitOffset(session);
+    }
+  }
+}
+
+function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
+  return { queue: queueKey(queue), reason, handled: 0, sentBack: 0, committedOffset: undefined };
+}
+
+function printable(crash: object): object {
+  return Object.fromEntries(Object.entries(crash).map(([key, value]) => [key, typeof value === 'bigint' ? String(value) : value]));
+}
