@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import type { Context } from 'aws-lambda';
+import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
+import { ConfigError } from '../src/errors.ts';
+import type { ServiceConfig } from '../src/model/source.ts';
+import type { AssignmentStore } from '../src/ports/assignment-store.ts';
+import type { Logger } from '../src/ports/logger.ts';
+import type { RocketMQ } from '../src/ports/rocketmq.ts';
+import { dynamoDBClient } from '../src/runtime/aws-clients.ts';
+import { applyEnvironment, ENVIRONMENT, required } from '../src/runtime/environment.ts';
+import { createLogger } from '../src/runtime/logger.ts';
+import { systemClock } from '../src/runtime/system-clock.ts';
+import { createAssignmentStore } from '../src/store/assignment-store.ts';
+
+/** What both functions work with. */
+interface Invocation {
+  readonly service: ServiceConfig;
+  readonly logger: Logger;
+  readonly store: AssignmentStore;
+  /** One client per cluster. */
+  readonly clients: (cluster: string) => RocketMQ;
+  readonly remainingMs: () => number;
+}
+
+/**
+ * Opens what an invocation needs and closes it when the work has ended. Nothing outlives the invocation: a frozen environment
+ * thaws with sockets that died meanwhile.
+ */
+export async function withInvocation<T>(
+  name: string,
+  bundled: ServiceConfig,
+  context: Context,
+  work: (invocation: Invocation) => Promise<T>,
+): Promise<T> {
+  const logger = createLogger({ service: bundled.service, function: name, requestId: context.awsRequestId });
+  const dynamodb = dynamoDBClient();
+  const opened = new Map<string, RocketMQ>();
+  try {
+    const service = applyEnvironment(bundled);
+    const clients = (cluster: string): RocketMQ => {
+      const config = service.clusters[cluster];
+      if (config === undefined) throw new ConfigError(`this deployment knows no cluster "${cluster}": deploy the service again`);
+      const client = opened.get(cluster) ?? createRocketMQClient(config, { clock: systemClock });
+      opened.set(cluster, client);
+      return client;
+    };
+    const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), { newToken: randomUUID });
+    return await work({ service, logger, store, clients, remainingMs: () => context.getRemainingTimeInMillis() });
+  } catch (error) {
+    logger.error({ err: error }, `${name} failed`);
+    throw error;
+  } finally {
+    await Promise.allSettled([...opened.values()].map((client) => client.close()));
+    dynamodb.destroy();
+  }
+}

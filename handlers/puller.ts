@@ -1,0 +1,49 @@
+import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
+import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
+import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
+import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
+import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
+import { runPuller } from '../src/puller/run-puller.ts';
+import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
+import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
+import { systemClock } from '../src/runtime/system-clock.ts';
+import { withInvocation } from './invocation.ts';
+
+/**
+ * The function of the data path. The plugin generates the module that calls this with the service's configuration.
+ * @param inlineHandlers by key under `functions:`, for events with `invocation: inline`
+ */
+export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>) {
+  return middy<PullerRequest, unknown>().handler((request, context, { signal }) =>
+    withInvocation('puller', bundled, context, async (invocation) => {
+      const lambda = handlerLambdaClient();
+      const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
+      const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
+        invocation === 'inline'
+          ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
+          : createLambdaHandler(lambda, functionName);
+      try {
+        return await runPuller(request, {
+          ...invocation,
+          client: invocation.clients(request.cluster),
+          handlers,
+          clock: systemClock,
+          random: Math.random,
+          holder: context.awsRequestId,
+          signal,
+          ...origin(context),
+          options: renewIntervalMs === undefined ? {} : { renewIntervalMs },
+        });
+      } finally {
+        lambda.destroy();
+      }
+    }),
+  );
+}
+
+/** Region and account, for the ARN that events name as their source. Without an ARN (locally) the flow has its own. */
+function origin({ invokedFunctionArn }: Context): { region?: string; accountId?: string } {
+  const [, , , region, accountId] = invokedFunctionArn?.split(':') ?? [];
+  return region && accountId ? { region, accountId } : {};
+}

@@ -1,0 +1,59 @@
+import { existsSync } from 'node:fs';
+import path from 'node:path';
+import { ConfigError } from '../src/errors.ts';
+import type { ServiceConfig } from '../src/model/source.ts';
+
+const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.cts', '.tsx', '.jsx'];
+/** The Lambda doors lie beside this plugin: as TypeScript in the repo, compiled in the package. */
+const handlersFile = (name: string): string =>
+  path.join(import.meta.dirname, '..', 'handlers', `${name}${path.extname(import.meta.filename)}`);
+const quote = (value: unknown): string => JSON.stringify(value);
+
+export interface UserHandler {
+  readonly functionKey: string;
+  /** Absolute. */
+  readonly file: string;
+  readonly exportName: string;
+}
+
+/**
+ * Finds the source of `handler: src/orders.handler`.
+ * @throws ConfigError when there is none
+ */
+export function findHandler(functionKey: string, handler: string | undefined, serviceDir: string): UserHandler {
+  const match = /^(.+)\.([^./\\]+)$/.exec(handler ?? '');
+  if (match === null)
+    throw new ConfigError(`functions.${functionKey}.handler is ${quote(handler)}: give file.export, for example src/orders.handler`);
+  const base = path.resolve(serviceDir, match[1]!);
+  const file = EXTENSIONS.map((extension) => base + extension).find((candidate) => existsSync(candidate));
+  if (file === undefined)
+    throw new ConfigError(
+      `functions.${functionKey}.handler is "${handler}", but there is no file ${match[1]}${EXTENSIONS.slice(0, 4).join(`, ${match[1]}`)}: create it or correct the name`,
+    );
+  return { functionKey, file, exportName: match[2]! };
+}
+
+/** A user's function on its own. An export that is missing becomes an error of the bundler, for CommonJS sources too. */
+export function userEntry({ file, exportName }: UserHandler): string {
+  return `export { ${exportName} } from ${quote(file)};`;
+}
+
+export function coordinatorEntry(config: ServiceConfig): string {
+  return `import { createCoordinatorHandler } from ${quote(handlersFile('coordinator'))};
+export const handler = createCoordinatorHandler(${quote(config)});`;
+}
+
+/** The puller with the handlers that run inside it, by function key. */
+export function pullerEntry(config: ServiceConfig, inline: readonly UserHandler[]): string {
+  const imports = inline.map(({ file, exportName }, index) => `import { ${exportName} as inline${index} } from ${quote(file)};`);
+  const handlers = inline.map(({ functionKey }, index) => `${quote(functionKey)}: inline${index}`);
+  return `import { createPullerHandler } from ${quote(handlersFile('puller'))};
+${imports.join('\n')}
+export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} });`;
+}
+
+/** For serverless-offline, which ends as a whole when an asynchronous invocation fails. The handlers have logged their error themselves. */
+export function survivingEntry(entry: string): string {
+  return `${entry.replace('export const handler =', 'const inner =')}
+export const handler = (event, context) => inner(event, context).catch(() => undefined);`;
+}

@@ -1,0 +1,144 @@
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { ConfigError } from '../src/errors.ts';
+import type { ServiceConfig } from '../src/model/source.ts';
+import type { AssignmentStore } from '../src/ports/assignment-store.ts';
+import { ENVIRONMENT } from '../src/runtime/environment.ts';
+import { createAssignmentStore } from '../src/store/assignment-store.ts';
+import { ensureTable } from '../src/store/table.ts';
+import { COORDINATOR, PULLER } from './resources/names.ts';
+import type { Log, Serverless } from './serverless-api.ts';
+
+/** Printed when the coordinator runs and handlers can be called. */
+export const READY_LINE = 'rocketmq: ready';
+const DRAIN_LIMIT_MS = 25_000;
+const DRAIN_LOOK_MS = 200;
+/** Outlives the end of the process by little, so that the next run finds no pause. */
+const LAST_PAUSE_MS = 3000;
+const COORDINATOR_PAUSE_MS = 1000;
+/** Pullers notice a pause at a renewal: at a laptop, draining should take a moment and not ten seconds. */
+const LOCAL_RENEW_INTERVAL_MS = 1000;
+const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
+const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
+
+/** The event sources of a service under `serverless offline`. */
+export interface LocalRun {
+  /** Makes the table and keeps a coordinator running: offline's own schedules fire at whole minutes only. */
+  start(): Promise<void>;
+  /** Pauses every queue, so that holders finish their batches, commit and release; returns when no lease is left, or after 25 s. */
+  drain(): Promise<void>;
+}
+
+/** Name of the table of a local run, unless ROCKETMQ_TABLE says another. */
+export function localTableName(service: string, stage: string): string {
+  return `${service}-${stage}-rocketmq`;
+}
+
+/**
+ * Gives the added functions an environment that needs no CloudFormation.
+ * @throws ConfigError when no table is named
+ */
+export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, log: Log, env: NodeJS.ProcessEnv = process.env): LocalRun {
+  const dynamodb = env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL;
+  if (dynamodb === undefined && env[ENVIRONMENT.table] === undefined)
+    throw new ConfigError(
+      `under serverless offline, set AWS_ENDPOINT_URL_DYNAMODB to a local DynamoDB (dynalite or DynamoDB Local), or ${ENVIRONMENT.table} to the name of a deployed table`,
+    );
+  const isLocal = dynamodb !== undefined && LOOPBACK.has(new URL(dynamodb).hostname);
+  const table = env[ENVIRONMENT.table] ?? localTableName(config.service, config.stage);
+  const lambda = lambdaEndpoint(serverless);
+  const { functions } = serverless.service;
+  const coordinatorName = functions[COORDINATOR]!.name!;
+  const passedOn = Object.fromEntries(Object.values(ENVIRONMENT).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  const environment = {
+    [ENVIRONMENT.renewInterval]: String(LOCAL_RENEW_INTERVAL_MS),
+    ...passedOn,
+    [ENVIRONMENT.table]: table,
+    [ENVIRONMENT.pullerFunction]: functions[PULLER]!.name,
+    AWS_ENDPOINT_URL_LAMBDA: lambda,
+    // Nothing local asks who calls, but the SDK wants to sign.
+    ...(isLocal && env.AWS_ACCESS_KEY_ID === undefined
+      ? { AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId, AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey }
+      : {}),
+  };
+  for (const key of [COORDINATOR, PULLER]) functions[key]!.environment = { ...functions[key]!.environment, ...environment };
+
+  const region = serverless.getProvider('aws').getRegion();
+  const ending = new AbortController();
+  let looping: Promise<void> | undefined;
+  return {
+    async start() {
+      if (isLocal) {
+        const client = new DynamoDBClient({ region, endpoint: dynamodb, credentials: LOCAL_CREDENTIALS });
+        await ensureTable(client, table);
+        client.destroy();
+      }
+      looping = keepCoordinating(
+        new LambdaClient({ region, endpoint: lambda, credentials: LOCAL_CREDENTIALS, maxAttempts: 1 }),
+        coordinatorName,
+        log,
+        ending.signal,
+      );
+      log.notice(
+        `${READY_LINE}: ${config.sources.map((source) => `${source.consumerGroup} takes ${source.subscriptions.map(({ topic }) => topic).join(', ')}`).join('; ')}`,
+      );
+    },
+    async drain() {
+      ending.abort();
+      await looping;
+      const client = new DynamoDBClient({
+        region,
+        ...(dynamodb === undefined ? {} : { endpoint: dynamodb }),
+        ...(isLocal ? { credentials: LOCAL_CREDENTIALS } : {}),
+      });
+      const held = await drainQueues(createAssignmentStore(client, table, { newToken: randomUUID }), config);
+      client.destroy();
+      if (held === 0) log.notice('rocketmq: drained, every lease is released');
+      else
+        log.warning(
+          `rocketmq: ${held} queues were still held after ${DRAIN_LIMIT_MS / 1000} s; what was in flight comes again when their leases have ended`,
+        );
+    },
+  };
+}
+
+async function keepCoordinating(client: LambdaClient, functionName: string, log: Log, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    try {
+      const answer = await client.send(new InvokeCommand({ FunctionName: functionName }), { abortSignal: signal });
+      if (answer.FunctionError !== undefined)
+        log.error(`rocketmq: the coordinator failed: ${Buffer.from(answer.Payload ?? []).toString()}`);
+    } catch (error) {
+      if (!signal.aborted) log.error(`rocketmq: the coordinator was not started: ${String(error)}`);
+    }
+    await sleep(COORDINATOR_PAUSE_MS, undefined, { signal }).catch(() => undefined);
+  }
+  client.destroy();
+}
+
+/** @returns how many queues are held still */
+async function drainQueues(store: AssignmentStore, config: ServiceConfig): Promise<number> {
+  const giveUpAt = Date.now() + DRAIN_LIMIT_MS;
+  for (;;) {
+    const now = Date.now();
+    const queues = (
+      await Promise.all(config.sources.map((group) => store.list(group).then((list) => list.map((assignment) => ({ group, assignment })))))
+    ).flat();
+    const held = queues.filter(({ assignment: { lease } }) => lease !== undefined && lease.leaseUntil > now).length;
+    const done = held === 0 || now >= giveUpAt;
+    const until = now + (done ? LAST_PAUSE_MS : DRAIN_LIMIT_MS);
+    // A coordinator that still runs may make new items: every look pauses what is not paused yet.
+    const targets = done ? queues : queues.filter(({ assignment }) => (assignment.pausedUntil ?? 0) <= now + LAST_PAUSE_MS);
+    await Promise.all(targets.map(({ group, assignment }) => store.setPaused(group, assignment.queue, until)));
+    if (done) return held;
+    await sleep(DRAIN_LOOK_MS);
+  }
+}
+
+function lambdaEndpoint(serverless: Serverless): string {
+  const custom = serverless.service.custom?.['serverless-offline'] as { lambdaPort?: number; host?: string } | undefined;
+  const { lambdaPort, host } = { lambdaPort: 3002, host: 'localhost', ...custom, ...serverless.processedInput.options };
+  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${lambdaPort}`;
+}

@@ -1,0 +1,67 @@
+import path from 'node:path';
+import { bundle, zipDirectory } from './bundle.ts';
+import { coordinatorEntry, findHandler, pullerEntry, survivingEntry, userEntry } from './entries.ts';
+import { COORDINATOR, PULLER } from './resources/names.ts';
+import type { FunctionDefinition, Serverless } from './serverless-api.ts';
+import { isNode, type RocketMQService } from './service.ts';
+
+/** Plugins that bundle the user's functions themselves. */
+const OTHER_BUNDLERS = ['serverless-esbuild', 'serverless-webpack', 'serverless-bundle', 'serverless-plugin-typescript'];
+
+interface Unit {
+  readonly functionKey: string;
+  readonly entry: string;
+  readonly exportName: string;
+}
+
+/** Bundles every function of the event sources into a zip of its own, for deployment. */
+export async function packageFunctions(serverless: Serverless, service: RocketMQService): Promise<void> {
+  await Promise.all(
+    units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
+      const outDir = path.join(serverless.serviceDir, '.serverless', 'rocketmq', functionKey);
+      await bundle({ functionKey, entry, resolveDir: serverless.serviceDir, outDir });
+      // Under .serverless, so that `package --package DIR` takes it along.
+      const artifact = path.join('.serverless', `${functionKey}.zip`);
+      await zipDirectory(outDir, path.join(serverless.serviceDir, artifact));
+      const definition = serverless.service.functions[functionKey]!;
+      definition.handler = `index.${exportName}`;
+      definition.package = { ...definition.package, artifact };
+    }),
+  );
+}
+
+/** Bundles them into `directory` and lets the definitions point there, for serverless-offline and `invoke local`. */
+export async function bundleLocally(serverless: Serverless, service: RocketMQService, directory: string): Promise<void> {
+  await Promise.all(
+    units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
+      const outDir = path.join(directory, functionKey);
+      const generated = functionKey === COORDINATOR || functionKey === PULLER;
+      await bundle({ functionKey, entry: generated ? survivingEntry(entry) : entry, resolveDir: serverless.serviceDir, outDir });
+      serverless.service.functions[functionKey]!.handler = path.join(path.relative(serverless.serviceDir, outDir), `index.${exportName}`);
+    }),
+  );
+}
+
+function units(serverless: Serverless, { config, needs }: RocketMQService): Unit[] {
+  const { functions, provider, plugins } = serverless.service;
+  const source = (key: string) => findHandler(key, functions[key]?.handler, serverless.serviceDir);
+  const bundled = (definition: FunctionDefinition | undefined): boolean =>
+    definition !== undefined &&
+    definition.package?.artifact === undefined &&
+    definition.image === undefined &&
+    isNode(definition, provider);
+  const left = pluginNames(plugins).some((name) => OTHER_BUNDLERS.includes(name));
+  const users = left ? [] : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
+  return [
+    { functionKey: COORDINATOR, entry: coordinatorEntry(config), exportName: 'handler' },
+    { functionKey: PULLER, entry: pullerEntry(config, needs.inline.map(source)), exportName: 'handler' },
+    ...users.map((functionKey) => {
+      const handler = source(functionKey);
+      return { functionKey, entry: userEntry(handler), exportName: handler.exportName };
+    }),
+  ];
+}
+
+function pluginNames(plugins: Serverless['service']['plugins']): readonly string[] {
+  return plugins === undefined ? [] : 'modules' in plugins ? (plugins.modules ?? []) : (plugins as readonly string[]);
+}

@@ -1,0 +1,147 @@
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import { eventOptions } from '../src/config/event-options.ts';
+import { RocketMQError } from '../src/errors.ts';
+import type { LocalRun } from './offline.ts';
+import { bundleLocally, packageFunctions } from './packaging.ts';
+import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
+import { COORDINATOR, PULLER, TABLE } from './resources/names.ts';
+import { pullerFunction, pullerResources } from './resources/puller.ts';
+import { scheduleResources } from './resources/schedule.ts';
+import type { FunctionDefinition, Log, Serverless } from './serverless-api.ts';
+import { hasRocketmqEvent, type RocketMQService, readService } from './service.ts';
+
+/** Functions need a runtime that our target (ES2024, middy 7) runs on; an older one of the user's own functions is not ours. */
+const MODERN_RUNTIME = /^nodejs(2[2-9]|[3-9]\d)/;
+
+/** The Serverless plugin: what happens when. The work is done by the files beside. */
+export default class RocketMQPlugin {
+  readonly hooks: Readonly<Record<string, () => unknown>>;
+  readonly #serverless: Serverless;
+  readonly #log: Log;
+  #service: RocketMQService | undefined;
+  #local: LocalRun | undefined;
+
+  constructor(serverless: Serverless, _options: unknown, { log }: { log: Log }) {
+    this.#serverless = serverless;
+    this.#log = log;
+    serverless.configSchemaHandler.defineFunctionEvent('aws', 'rocketmq', eventSchema());
+    this.hooks = this.#guarded({
+      initialize: () => this.#read(),
+      'before:package:createDeploymentArtifacts': (service) => packageFunctions(serverless, service),
+      'before:deploy:function:packageFunction': (service) => packageFunctions(serverless, service),
+      'package:compileEvents': (service) => this.#addResources(service),
+      'before:invoke:local:invoke': (service) => bundleLocally(serverless, service, localDirectory(serverless)),
+      'before:offline:start:init': (service) => this.#prepareLocal(service),
+      'after:offline:start:init': () => this.#local?.start(),
+      'before:offline:start:end': () => this.#local?.drain(),
+      'before:offline:start': async (service) => {
+        await this.#prepareLocal(service);
+        this.#log.warning('rocketmq: "serverless offline" cannot drain when it ends; use "serverless offline start"');
+        void this.#local?.start();
+      },
+    });
+  }
+
+  /** The only time when functions can be added so that Serverless names, checks and packages them like the user's. */
+  asyncInit(): void {
+    const { configurationInput } = this.#serverless;
+    const functions: Record<string, FunctionDefinition> = Array.isArray(configurationInput.functions)
+      ? Object.assign({}, ...configurationInput.functions)
+      : (configurationInput.functions ?? {});
+    if (!Object.values(functions).some(hasRocketmqEvent)) return;
+    // A key put on a list of function maps would be lost silently.
+    if (Array.isArray(configurationInput.functions)) this.#serverless.extendConfiguration(['functions'], functions);
+    for (const key of [COORDINATOR, PULLER]) {
+      if (key in functions)
+        throw this.#userError(`functions.${key} is the name of a function that serverless-rocketmq adds: choose another name`);
+      this.#serverless.extendConfiguration(['functions', key], { handler: 'index.handler', events: [] });
+    }
+  }
+
+  /** Variables are resolved and names are given now: checks the configuration and completes the added functions. */
+  #read(): void {
+    const { functions, provider } = this.#serverless.service;
+    if (functions[COORDINATOR] === undefined || functions[PULLER] === undefined) return;
+    const service = readService(this.#serverless);
+    const { naming } = this.#serverless.getProvider('aws');
+    const common = {
+      architecture: 'arm64',
+      ...(MODERN_RUNTIME.test(provider.runtime ?? '') ? {} : { runtime: 'nodejs22.x' }),
+      // Everybody invokes $LATEST; retained versions would only pile up.
+      versionFunction: false,
+      // serverless-esbuild would look for their sources.
+      skipEsbuild: true,
+    };
+    complete(functions[COORDINATOR], { ...common, ...coordinatorFunction(naming, service.options.coordinator) });
+    complete(functions[PULLER], { ...common, ...pullerFunction(service.options.puller, service.inlineEnvironment) });
+    this.#service = service;
+  }
+
+  async #addResources({ options, needs }: RocketMQService): Promise<void> {
+    // With it comes the AWS SDK, which other commands need not load.
+    const { tableResource } = await import('./resources/table.ts');
+    const { provider } = this.#serverless.service;
+    const { naming } = this.#serverless.getProvider('aws');
+    Object.assign(provider.compiledCloudFormationTemplate.Resources, {
+      [TABLE]: tableResource(options.table),
+      ...coordinatorResources(naming, provider),
+      ...pullerResources(naming, provider, needs),
+      ...scheduleResources(naming, provider),
+    });
+    provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
+      Description: 'Assignments of serverless-rocketmq',
+      Value: { Ref: TABLE },
+    };
+  }
+
+  async #prepareLocal(service: RocketMQService): Promise<void> {
+    const { prepareLocalRun } = await import('./offline.ts');
+    this.#local = prepareLocalRun(this.#serverless, service.config, this.#log);
+    await bundleLocally(this.#serverless, service, localDirectory(this.#serverless));
+  }
+
+  /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */
+  #guarded(hooks: Record<string, (service: RocketMQService) => unknown>): Record<string, () => Promise<void>> {
+    return Object.fromEntries(
+      Object.entries(hooks).map(([name, hook]) => [
+        name,
+        async () => {
+          if (name !== 'initialize' && this.#service === undefined) return;
+          try {
+            await hook(this.#service!);
+          } catch (error) {
+            throw error instanceof RocketMQError ? this.#userError(error.message, error.code) : error;
+          }
+        },
+      ]),
+    );
+  }
+
+  #userError(message: string, code = 'ROCKETMQ_CONFIG'): Error {
+    return new this.#serverless.classes.Error(message, code);
+  }
+}
+
+/**
+ * Names and meaning of the options for Serverless's schema. It is lax on purpose: Serverless knows a wrong option only as
+ * "unrecognized", where our own check, a moment later, names the nearest one, the value and the values that are allowed.
+ */
+function eventSchema(): object {
+  const properties = Object.fromEntries(
+    Object.entries(eventOptions.shape).map(([name, schema]) => [name, { description: schema.description ?? name }]),
+  );
+  return { anyOf: [{ type: 'object', properties }, {}] };
+}
+
+/** What the user's own additions to a function (`functions` extensions of other plugins) set stays. */
+function complete(definition: FunctionDefinition, completion: FunctionDefinition): void {
+  Object.assign(definition, { ...completion, ...definition, environment: { ...completion.environment, ...definition.environment } });
+}
+
+/** Bundles of one process, so that two local runs at a time do not overwrite each other's. Goes with the process. */
+function localDirectory(serverless: Serverless): string {
+  const directory = path.join(serverless.serviceDir, '.rocketmq', String(process.pid));
+  process.once('exit', () => rmSync(directory, { recursive: true, force: true }));
+  return directory;
+}

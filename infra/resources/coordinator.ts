@@ -1,0 +1,30 @@
+import type { ServiceOptions } from '../../src/config/service-options.ts';
+import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
+import { COORDINATOR, PULLER, TABLE } from './names.ts';
+import { allow, arnOf, functionRole } from './role.ts';
+
+const ROLE = 'RocketmqCoordinatorRole';
+/** Seconds: a run lasts until the schedule starts the next one. */
+const TIMEOUT = 60;
+
+/** The coordinator as a function of serverless.yml. Retries would only meet the next minute's run. */
+export function coordinatorFunction(naming: Naming, options: ServiceOptions['coordinator']): FunctionDefinition {
+  return {
+    description: 'serverless-rocketmq: assigns queues and starts pullers',
+    timeout: TIMEOUT,
+    memorySize: options.memorySize,
+    role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
+    environment: { [ENVIRONMENT.table]: { Ref: TABLE }, [ENVIRONMENT.pullerFunction]: { Ref: naming.getLambdaLogicalId(PULLER) } },
+    maximumRetryAttempts: 0,
+    maximumEventAge: 60,
+  };
+}
+
+export function coordinatorResources(naming: Naming, provider: Provider): Record<string, CloudFormationResource> {
+  const statements = [
+    allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
+    allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
+  ];
+  return { [ROLE]: functionRole(naming.getLogGroupLogicalId(COORDINATOR), statements, provider) };
+}

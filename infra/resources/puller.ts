@@ -1,0 +1,56 @@
+import type { ServiceOptions } from '../../src/config/service-options.ts';
+import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
+import { PULLER, TABLE } from './names.ts';
+import { allow, arnOf, functionRole } from './role.ts';
+
+const ROLE = 'RocketmqPullerRole';
+
+/** What the handlers of the service ask of the puller. */
+export interface PullerNeeds {
+  /** Keys of the functions that it invokes. */
+  readonly invoked: readonly string[];
+  /** Keys of the functions whose handlers are bundled into it. */
+  readonly inline: readonly string[];
+}
+
+/**
+ * The puller as a function of serverless.yml. Never retried and soon too old: the coordinator starts another one, and an invocation
+ * that arrives late would find its queues taken.
+ */
+export function pullerFunction(options: ServiceOptions['puller'], environment: Record<string, unknown>): FunctionDefinition {
+  return {
+    description: 'serverless-rocketmq: pulls messages and gives them to their handlers',
+    timeout: options.timeout,
+    memorySize: options.memorySize,
+    role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
+    environment: { ...environment, [ENVIRONMENT.table]: { Ref: TABLE } },
+    maximumRetryAttempts: 0,
+    maximumEventAge: 60,
+  };
+}
+
+export function pullerResources(
+  naming: Naming,
+  provider: Provider,
+  { invoked, inline }: PullerNeeds,
+): Record<string, CloudFormationResource> {
+  const statements = [
+    allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], arnOf(TABLE)),
+    ...(invoked.length === 0
+      ? []
+      : [
+          allow(
+            ['lambda:InvokeFunction'],
+            invoked.map((key) => arnOf(naming.getLambdaLogicalId(key))),
+          ),
+        ]),
+    ...(inline.length === 0 ? [] : sharedStatements(provider)),
+  ];
+  return { [ROLE]: functionRole(naming.getLogGroupLogicalId(PULLER), statements, provider) };
+}
+
+/** An inline handler runs with the puller's role, so the puller needs what serverless.yml gives to its functions. */
+function sharedStatements(provider: Provider): object[] {
+  return typeof provider.iam?.role === 'object' ? (provider.iam.role.statements ?? []) : [];
+}

@@ -1,0 +1,67 @@
+import type { CloudFormationResource, Provider } from '../serverless-api.ts';
+
+export interface Statement {
+  readonly Effect: 'Allow';
+  readonly Action: string | readonly string[];
+  readonly Resource: unknown;
+}
+
+export function allow(actions: readonly string[], resource: unknown): Statement {
+  return { Effect: 'Allow', Action: actions, Resource: resource };
+}
+
+export const arnOf = (logicalId: string): object => ({ 'Fn::GetAtt': [logicalId, 'Arn'] });
+
+/** A role of one function: what its code needs, its own log group, and what the provider's settings make Lambda need. */
+export function functionRole(logGroupLogicalId: string, statements: readonly unknown[], provider: Provider): CloudFormationResource {
+  return role(
+    'lambda.amazonaws.com',
+    {},
+    [allow(['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(logGroupLogicalId)), ...statements, ...platformStatements(provider)],
+    provider,
+  );
+}
+
+/** The role that EventBridge Scheduler invokes a function with; the condition keeps other accounts' schedules out. */
+export function schedulerRole(functionLogicalId: string, provider: Provider): CloudFormationResource {
+  const condition = { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } };
+  return role('scheduler.amazonaws.com', { Condition: condition }, [allow(['lambda:InvokeFunction'], arnOf(functionLogicalId))], provider);
+}
+
+function role(service: string, trust: object, statements: readonly unknown[], provider: Provider): CloudFormationResource {
+  const shared = typeof provider.iam?.role === 'object' ? provider.iam.role : {};
+  return {
+    Type: 'AWS::IAM::Role',
+    Properties: {
+      ...(shared.path === undefined ? {} : { Path: shared.path }),
+      ...(shared.permissionsBoundary === undefined ? {} : { PermissionsBoundary: shared.permissionsBoundary }),
+      AssumeRolePolicyDocument: {
+        Version: '2012-10-17',
+        Statement: [{ Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole', ...trust }],
+      },
+      Policies: [{ PolicyName: 'rocketmq', PolicyDocument: { Version: '2012-10-17', Statement: statements } }],
+    },
+  };
+}
+
+/** EC2's network interface actions (for a VPC) and X-Ray's have no resources to name: AWS asks for `*`. */
+function platformStatements(provider: Provider): Statement[] {
+  return [
+    ...(Object.keys(provider.vpc ?? {}).length === 0
+      ? []
+      : [
+          allow(
+            [
+              'ec2:CreateNetworkInterface',
+              'ec2:DescribeNetworkInterfaces',
+              'ec2:DescribeSubnets',
+              'ec2:DeleteNetworkInterface',
+              'ec2:AssignPrivateIpAddresses',
+              'ec2:UnassignPrivateIpAddresses',
+            ],
+            '*',
+          ),
+        ]),
+    ...(provider.tracing?.lambda ? [allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*')] : []),
+  ];
+}

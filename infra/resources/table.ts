@@ -1,0 +1,22 @@
+import type { ServiceOptions } from '../../src/config/service-options.ts';
+import { TTL_ATTRIBUTE, tableDefinition } from '../../src/store/table.ts';
+import type { CloudFormationResource } from '../serverless-api.ts';
+
+/**
+ * The assignment table. CloudFormation names it, so that a retained table never stands in the way of the next deployment;
+ * committed offsets are at the brokers, so that a new table loses nothing.
+ */
+export function tableResource(options: ServiceOptions['table']): CloudFormationResource {
+  const policy = options.retain ? 'Retain' : 'Delete';
+  const { TableName: _, ...definition } = tableDefinition('');
+  return {
+    Type: 'AWS::DynamoDB::Table',
+    DeletionPolicy: policy,
+    UpdateReplacePolicy: policy,
+    Properties: {
+      ...definition,
+      TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true },
+      ...(options.pointInTimeRecovery ? { PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } } : {}),
+    },
+  };
+}

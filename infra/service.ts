@@ -1,0 +1,90 @@
+import { toServiceConfig } from '../src/config/service-config.ts';
+import type { ServiceOptions } from '../src/config/service-options.ts';
+import { ConfigError } from '../src/errors.ts';
+import type { ServiceConfig } from '../src/model/source.ts';
+import { COORDINATOR, PULLER } from './resources/names.ts';
+import type { PullerNeeds } from './resources/puller.ts';
+import type { FunctionDefinition, Provider, Serverless } from './serverless-api.ts';
+
+/** Serverless's own default. */
+const DEFAULT_TIMEOUT = 6;
+
+/** The service as the plugin sees it: checked, with every default filled in. */
+export interface RocketMQService {
+  readonly config: ServiceConfig;
+  readonly options: ServiceOptions;
+  readonly needs: PullerNeeds;
+  /** Environment that inline handlers bring along. */
+  readonly inlineEnvironment: Readonly<Record<string, unknown>>;
+}
+
+export function hasRocketmqEvent(definition: FunctionDefinition | null | undefined): boolean {
+  return definition?.events?.some((event) => typeof event === 'object' && event !== null && 'rocketmq' in event) ?? false;
+}
+
+/**
+ * Reads and checks what serverless.yml says.
+ * @throws ConfigError
+ */
+export function readService(serverless: Serverless): RocketMQService {
+  const { service, provider, custom, functions } = serverless.service;
+  const own = Object.entries(functions).filter(
+    ([key, definition]) => key !== COORDINATOR && key !== PULLER && hasRocketmqEvent(definition),
+  );
+  const { config, options } = toServiceConfig({
+    service,
+    stage: serverless.getProvider('aws').getStage(),
+    custom: custom?.rocketmq,
+    functions: Object.fromEntries(
+      own.map(([key, definition]) => [
+        key,
+        {
+          name: definition.name ?? key,
+          timeout: definition.timeout ?? provider.timeout ?? DEFAULT_TIMEOUT,
+          events: definition.events ?? [],
+        },
+      ]),
+    ),
+  });
+  const handlers = config.sources.flatMap(({ subscriptions }) => subscriptions.map(({ handler }) => handler));
+  const keysOf = (invocation: string): string[] => [
+    ...new Set(handlers.filter((handler) => handler.invocation === invocation).map(({ functionKey }) => functionKey)),
+  ];
+  const needs = { invoked: keysOf('function'), inline: keysOf('inline') };
+  return { config, options, needs, inlineEnvironment: mergeInline(needs.inline, functions, provider) };
+}
+
+/** Inline handlers share one function: what only a function of its own can have contradicts `invocation: inline`. */
+function mergeInline(keys: readonly string[], functions: Record<string, FunctionDefinition>, provider: Provider): Record<string, unknown> {
+  const environment: Record<string, unknown> = {};
+  const owner: Record<string, string> = {};
+  for (const key of keys) {
+    const definition = functions[key]!;
+    const where = `functions.${key}`;
+    if (definition.role !== undefined)
+      throw new ConfigError(
+        `${where}.role has no effect with invocation: inline, because the handler runs with the puller's role: give the permissions in provider.iam.role.statements, or use invocation: function`,
+      );
+    if (definition.package?.artifact !== undefined)
+      throw new ConfigError(
+        `${where}.package.artifact cannot be bundled into the puller: name the source in ${where}.handler, or use invocation: function`,
+      );
+    if (!isNode(definition, provider))
+      throw new ConfigError(
+        `${where}.runtime is "${definition.runtime ?? provider.runtime}": invocation: inline needs a Node.js handler; use invocation: function`,
+      );
+    for (const [name, value] of Object.entries(definition.environment ?? {})) {
+      if (name in environment && JSON.stringify(environment[name]) !== JSON.stringify(value))
+        throw new ConfigError(
+          `${where}.environment.${name} differs from functions.${owner[name]}.environment.${name}, and both handlers run in the puller (invocation: inline): use one value, or two names`,
+        );
+      environment[name] = value;
+      owner[name] = key;
+    }
+  }
+  return environment;
+}
+
+export function isNode(definition: FunctionDefinition, provider: Provider): boolean {
+  return (definition.runtime ?? provider.runtime ?? 'nodejs').startsWith('nodejs');
+}

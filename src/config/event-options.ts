@@ -1,0 +1,47 @@
+import { z } from 'zod';
+import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import { oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+
+/** Epoch seconds from here on are taken for milliseconds by mistake: the year 5138. */
+const SECONDS_LIMIT = 100_000_000_000;
+const TIMESTAMP = 'epoch seconds (1763870400) or an ISO time (2025-11-23T04:00:00Z)';
+const FILTER = 'a tag expression such as "paid || refunded", or { sql: "amount > 10" }';
+
+const filter = z.union(
+  [text(FILTER).refine((expression) => expression.split('||').some((tag) => tag.trim() !== '')), z.strictObject({ sql: text(FILTER) })],
+  { error: FILTER },
+);
+
+/** Epoch milliseconds out of epoch seconds, an ISO time, or the Date that YAML makes of one. */
+const timestamp = z.union([z.number(), z.string(), z.date()], { error: TIMESTAMP }).transform((value, context) => {
+  const seconds = typeof value === 'number' || /^\d+$/.test(String(value)) ? Number(value) : undefined;
+  const millis = seconds === undefined ? new Date(value as string | Date).getTime() : seconds * 1000;
+  if (Number.isInteger(millis) && millis >= 0 && (seconds === undefined || seconds < SECONDS_LIMIT)) return millis;
+  context.addIssue({ code: 'custom', message: TIMESTAMP });
+  return z.NEVER;
+});
+
+/** A `rocketmq` event of a function in serverless.yml. Names: Lambda's and Serverless's. */
+export const eventOptions = options({
+  cluster: text('a key of custom.rocketmq.clusters').default('default').describe('key of custom.rocketmq.clusters'),
+  consumerGroup: rocketmqName('consumer group', 120)
+    .refine((name) => name !== 'DEFAULT_CONSUMER', { error: 'another name: DEFAULT_CONSUMER is reserved by RocketMQ' })
+    .describe("RocketMQ's consumer group"),
+  topic: rocketmqName('topic', 127)
+    .refine((name) => !name.startsWith(RETRY_TOPIC_PREFIX), {
+      error: `the topic itself: the group's ${RETRY_TOPIC_PREFIX} topic is consumed with it`,
+    })
+    .describe(`topic to consume; ${DLQ_TOPIC_PREFIX}<group> is one too`),
+  filter: filter.default('*').describe(FILTER),
+  batchSize: wholeNumber(1, 10_000).default(100).describe('most messages in one handler call'),
+  parallelizationFactor: wholeNumber(1, 32).default(1).describe('handler calls in flight per queue'),
+  startingPosition: oneOf(['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP'])
+    .default('TRIM_HORIZON')
+    .describe('where a group begins that meets the topic for the first time'),
+  startingPositionTimestamp: timestamp.exactOptional().describe(`with AT_TIMESTAMP: ${TIMESTAMP}`),
+  maximumRetryAttempts: wholeNumber(-1, 10_000, ' (-1: without end)').default(16).describe('redeliveries before the DLQ'),
+  invocation: oneOf(['function', 'inline']).default('function').describe('inline bundles the handler into the puller'),
+  enabled: trueOrFalse().default(true).describe('false: assigned, but not consumed'),
+});
+
+export type EventOptions = z.output<typeof eventOptions>;

@@ -1,0 +1,55 @@
+import { z } from 'zod';
+import { nearest } from './nearest.ts';
+
+/**
+ * The parts that option schemas are made of. An issue's message says what to give ("a whole number from 1 to 32");
+ * problems.ts puts the option's path and its wrong value before it.
+ */
+
+/** An object whose unknown options are errors that name the nearest known one: a line per unknown option. */
+export function options<S extends z.core.$ZodLooseShape>(shape: S) {
+  const known = Object.keys(shape);
+  return z.strictObject(shape, {
+    error: (issue) =>
+      issue.code === 'unrecognized_keys'
+        ? issue.keys.map((key: string) => unknownOption(key, known)).join('\n')
+        : `the options ${known.join(', ')}`,
+  });
+}
+
+export function unknownOption(key: string, known: readonly string[]): string {
+  const meant = nearest(key, known);
+  return meant === undefined
+    ? `${key} is not an option; the options here are ${known.join(', ')}`
+    : `${key} is not an option; did you mean ${meant}?`;
+}
+
+/** Digits in a string count as a number, because variables such as `${env:BATCH_SIZE}` are strings. */
+export function wholeNumber(from: number, to: number, more = '') {
+  const error = `a whole number from ${from.toLocaleString('en')} to ${to.toLocaleString('en')}${more}`;
+  return z.preprocess(
+    (value) => (typeof value === 'string' && /^-?\d+$/.test(value) ? Number(value) : value),
+    z.int({ error }).min(from, { error }).max(to, { error }),
+  );
+}
+
+export function trueOrFalse() {
+  return z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean({ error: 'true or false' }));
+}
+
+export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
+  return z.enum(values, { error: `one of ${values.join(', ')}` });
+}
+
+export function text(error: string) {
+  return z.string({ error }).min(1, { error });
+}
+
+/** Topic and group names: Java's Validators. The length leaves room for `%RETRY%` in the 127 characters of a topic. */
+export function rocketmqName(kind: string, maxLength: number) {
+  const error = `a ${kind} of 1 to ${maxLength} characters out of a-z, A-Z, 0-9, _, -, % and |`;
+  return z
+    .string({ error })
+    .regex(/^[%|a-zA-Z0-9_-]+$/, { error })
+    .max(maxLength, { error });
+}

@@ -1,0 +1,170 @@
+import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
+import { type EventOptions, eventOptions } from './event-options.ts';
+import { nearest } from './nearest.ts';
+import { type ConfigPath, Problems } from './problems.ts';
+import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
+
+/** A function of serverless.yml, as far as the configuration needs it. */
+export interface FunctionInput {
+  /** Deployed name. */
+  readonly name: string;
+  /** Seconds. */
+  readonly timeout: number;
+  /** Its events as the user wrote them. */
+  readonly events: readonly unknown[];
+}
+
+export interface ServiceInput {
+  readonly service: string;
+  readonly stage: string;
+  /** `custom.rocketmq` as the user wrote it. */
+  readonly custom: unknown;
+  /** By key under `functions:`. */
+  readonly functions: Readonly<Record<string, FunctionInput>>;
+}
+
+interface ParsedEvent extends EventOptions {
+  readonly path: ConfigPath;
+  readonly functionKey: string;
+}
+
+/** A puller takes its lease before a batch, and settles, commits and releases after it: so much longer must it live than a handler. */
+const PULLER_RESERVE_SECONDS = 30;
+const CUSTOM: ConfigPath = ['custom', 'rocketmq'];
+
+/**
+ * Checks `custom.rocketmq` and every `rocketmq` event, and fills in the defaults.
+ * @throws ConfigError with every problem that it found, each with its path in serverless.yml and what to give instead
+ */
+export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; options: ServiceOptions } {
+  const problems = new Problems();
+  const options = problems.parse(serviceOptions, input.custom ?? {}, CUSTOM);
+  const events = parseEvents(input, problems);
+  // With an event that could not be read, its group would seem to be missing.
+  if (options !== undefined && !problems.any) groupsExist(events, options, problems);
+  oneHandlerPerTopic(events, problems);
+  timestampsFit(events, problems);
+  if (options !== undefined) {
+    clustersExist(events, options, problems);
+    handlersFitIntoPullers(events, input, options, problems);
+  }
+  problems.throwIfAny();
+  // Without problems the options were parsed.
+  return { config: build(input, events, options!), options: options! };
+}
+
+function parseEvents(input: ServiceInput, problems: Problems): ParsedEvent[] {
+  return Object.entries(input.functions).flatMap(([functionKey, { events }]) =>
+    events.flatMap((event, index) => {
+      if (typeof event !== 'object' || event === null || !('rocketmq' in event)) return [];
+      const path = ['functions', functionKey, 'events', index, 'rocketmq'];
+      const parsed = problems.parse(eventOptions, event.rocketmq, path);
+      return parsed === undefined ? [] : [{ ...parsed, path, functionKey }];
+    }),
+  );
+}
+
+/** A message of a topic has one end per group, so one handler must give it. Two would each get a part of the batches. */
+function oneHandlerPerTopic(events: readonly ParsedEvent[], problems: Problems): void {
+  const first = new Map<string, ParsedEvent>();
+  for (const event of events) {
+    const key = JSON.stringify([event.cluster, event.consumerGroup, event.topic]);
+    const other = first.get(key);
+    if (other === undefined) first.set(key, event);
+    else
+      problems.add(
+        event.path,
+        `: group "${event.consumerGroup}" takes topic "${event.topic}" in ${other.path.join('.')} already; one handler takes a topic of a group, so use another consumerGroup here`,
+      );
+  }
+}
+
+/** AT_TIMESTAMP means nothing without a time, and a time means nothing without it. */
+function timestampsFit(events: readonly ParsedEvent[], problems: Problems): void {
+  for (const { path, startingPosition, startingPositionTimestamp } of events) {
+    if (startingPosition === 'AT_TIMESTAMP' && startingPositionTimestamp === undefined)
+      problems.add(
+        [...path, 'startingPositionTimestamp'],
+        ' is missing: startingPosition AT_TIMESTAMP needs it, as epoch seconds or ISO time',
+      );
+    if (startingPosition !== 'AT_TIMESTAMP' && startingPositionTimestamp !== undefined)
+      problems.add(
+        [...path, 'startingPositionTimestamp'],
+        ` has no effect with startingPosition ${startingPosition}: set startingPosition: AT_TIMESTAMP, or leave the timestamp out`,
+      );
+  }
+}
+
+function clustersExist(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+  const known = Object.keys(options.clusters);
+  for (const { path, cluster } of events) {
+    if (known.includes(cluster)) continue;
+    const meant = nearest(cluster, known);
+    problems.add(
+      [...path, 'cluster'],
+      ` is "${cluster}", which custom.rocketmq.clusters does not have: ${meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${meant}?`}`,
+    );
+  }
+}
+
+/** Settings of a group that nobody consumes are a misspelt name. */
+function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+  const known = [...new Set(events.map(({ consumerGroup }) => consumerGroup))];
+  for (const group of Object.keys(options.groups)) {
+    if (known.includes(group)) continue;
+    const meant = nearest(group, known);
+    problems.add([...CUSTOM, 'groups', group], ` is a group that no event names${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+  }
+}
+
+function handlersFitIntoPullers(events: readonly ParsedEvent[], input: ServiceInput, options: ServiceOptions, problems: Problems): void {
+  const most = options.puller.timeout - PULLER_RESERVE_SECONDS;
+  for (const functionKey of new Set(events.map((event) => event.functionKey))) {
+    const { timeout } = input.functions[functionKey]!;
+    if (timeout > most)
+      problems.add(
+        ['functions', functionKey, 'timeout'],
+        ` is ${timeout}: the puller waits for the handler and ends after ${options.puller.timeout} s (custom.rocketmq.puller.timeout), so a handler may take at most ${most} s`,
+      );
+  }
+}
+
+function build(input: ServiceInput, events: readonly ParsedEvent[], options: ServiceOptions): ServiceConfig {
+  const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
+  const sources = [...groups.values()].map((subscriptions): SourceConfig => {
+    const { cluster, consumerGroup } = subscriptions[0]!;
+    const { strategy, pullers } = options.groups[consumerGroup] ?? groupDefaults;
+    return { cluster, consumerGroup, strategy, pullers, subscriptions: subscriptions.map((event) => subscription(event, input)) };
+  });
+  const used = new Set(sources.map(({ cluster }) => cluster));
+  const clusters = Object.fromEntries(Object.entries(options.clusters).filter(([name]) => used.has(name)));
+  return { service: input.service, stage: input.stage, clusters, sources };
+}
+
+function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConfig {
+  const {
+    topic,
+    filter,
+    invocation,
+    functionKey,
+    batchSize,
+    parallelizationFactor,
+    startingPosition,
+    startingPositionTimestamp,
+    maximumRetryAttempts,
+    enabled,
+  } = event;
+  const { name, timeout } = input.functions[functionKey]!;
+  const handler: HandlerConfig = { invocation, functionKey, functionName: name, timeout };
+  return {
+    topic,
+    filter: typeof filter === 'string' ? { type: 'TAG', expression: filter } : { type: 'SQL92', expression: filter.sql },
+    handler,
+    batchSize,
+    parallelizationFactor,
+    startingPosition,
+    ...(startingPositionTimestamp === undefined ? {} : { startingPositionTimestamp }),
+    maximumRetryAttempts,
+    enabled,
+  };
+}

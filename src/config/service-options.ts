@@ -1,0 +1,95 @@
+import { z } from 'zod';
+import { oneOf, options, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+
+const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
+const NAME_SERVERS = 'a list of name servers: ["ns1.internal:9876", "ns2.internal:9876"]';
+
+const address = z.string({ error: ADDRESS }).refine(isAddress, { error: ADDRESS });
+/** RocketMQ's own notation "a:9876;b:9876" counts too: it is what environment variables hold. */
+const nameServers = z.preprocess(
+  (value) =>
+    typeof value === 'string'
+      ? value
+          .split(/[;,]/)
+          .filter((part) => part.trim() !== '')
+          .map((part) => part.trim())
+      : value,
+  z.array(address, { error: NAME_SERVERS }).min(1, { error: NAME_SERVERS }),
+);
+
+function isAddress(value: string): boolean {
+  const match = /^(\[[0-9a-fA-F:.%]+\]|[^\s:[\]/@]+):(\d{1,5})$/.exec(value);
+  return match !== null && Number(match[2]) >= 1 && Number(match[2]) <= 65_535;
+}
+
+const pem = (what: string) =>
+  text(`${what} as PEM text, for example \${file(./${what.replaceAll(' ', '-')}.pem)}`).refine((value) => value.includes('-----BEGIN '), {
+    error: `${what} as PEM text, not a path`,
+  });
+
+const tls = options({
+  enabled: trueOrFalse().default(true),
+  caCertificate: pem('ca certificate').exactOptional(),
+  clientCertificate: pem('client certificate').exactOptional(),
+  clientKey: pem('client key').exactOptional(),
+  serverName: text('the name in the server certificate').exactOptional(),
+  verify: trueOrFalse().default(true),
+}).refine((value) => (value.clientCertificate === undefined) === (value.clientKey === undefined), {
+  error: 'clientCertificate and clientKey together',
+});
+
+const clusterOptions = options({
+  nameServers,
+  credentials: options({
+    accessKey: text('an access key'),
+    secretKey: text('a secret key'),
+    securityToken: text('a security token').exactOptional(),
+  }).exactOptional(),
+  tls: tls.exactOptional(),
+  addressMap: z.record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` }).exactOptional(),
+});
+
+const SIMPLE_STRATEGIES = ['AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const;
+const STRATEGY = `AVG, AVG_BY_CIRCLE, CONSISTENT_HASH, or an object with name and settings for MACHINE_ROOM (rooms), MACHINE_ROOM_NEARBY (inner, slotRooms), CONFIG (queues)`;
+const rooms = z.array(text('names of machine rooms'), { error: 'a list of machine rooms' }).min(1, { error: 'a list of machine rooms' });
+const index = wholeNumber(0, 65_535);
+
+const strategy = z.union(
+  [
+    oneOf(SIMPLE_STRATEGIES).transform((name) => ({ name }) as { name: 'AVG' } | { name: 'AVG_BY_CIRCLE' } | { name: 'CONSISTENT_HASH' }),
+    z.strictObject({ name: z.literal('AVG') }),
+    z.strictObject({ name: z.literal('AVG_BY_CIRCLE') }),
+    z.strictObject({ name: z.literal('CONSISTENT_HASH'), virtualNodes: wholeNumber(1, 10_000).exactOptional() }),
+    z.strictObject({ name: z.literal('MACHINE_ROOM'), rooms }),
+    z.strictObject({ name: z.literal('MACHINE_ROOM_NEARBY'), inner: oneOf(SIMPLE_STRATEGIES).default('AVG'), slotRooms: rooms }),
+    z.strictObject({
+      name: z.literal('CONFIG'),
+      queues: z.array(z.strictObject({ slot: index, topic: text(''), brokerName: text(''), queueId: index })),
+    }),
+  ],
+  { error: STRATEGY },
+);
+
+const groupOptions = options({
+  strategy: strategy.default({ name: 'AVG' }),
+  pullers: z
+    .union([z.literal('queue'), wholeNumber(1, 1000)], { error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000' })
+    .default('queue'),
+});
+
+export type GroupOptions = z.output<typeof groupOptions>;
+export const groupDefaults: GroupOptions = groupOptions.parse({});
+
+/** `custom.rocketmq` of serverless.yml. */
+export const serviceOptions = options({
+  clusters: z
+    .record(text('the name of a cluster'), clusterOptions, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' })
+    .refine((clusters) => Object.keys(clusters).length > 0, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' }),
+  groups: z.record(text('the name of a consumer group'), groupOptions, { error: 'settings by consumer group' }).default({}),
+  /** Of each puller invocation; more memory is also more processor. */
+  puller: options({ timeout: wholeNumber(60, 900).default(840), memorySize: wholeNumber(128, 10_240).default(512) }).prefault({}),
+  coordinator: options({ memorySize: wholeNumber(128, 10_240).default(256) }).prefault({}),
+  table: options({ pointInTimeRecovery: trueOrFalse().default(false), retain: trueOrFalse().default(true) }).prefault({}),
+});
+
+export type ServiceOptions = z.output<typeof serviceOptions>;

@@ -1,0 +1,62 @@
+import { ConfigError } from '../errors.ts';
+import type { ClusterConfig, ServiceConfig } from '../model/source.ts';
+
+/** Environment variables that the plugin gives to its functions. */
+export const ENVIRONMENT = {
+  /** Name of the assignment table. */
+  table: 'ROCKETMQ_TABLE',
+  /** Name of the puller function. */
+  pullerFunction: 'ROCKETMQ_PULLER_FUNCTION',
+  /** `a:9876;b:9876`: instead of the name servers in the bundle, for the default cluster or the only one. */
+  nameServers: 'ROCKETMQ_NAME_SERVERS',
+  /** Credentials for clusters that have none in the bundle. */
+  accessKey: 'ROCKETMQ_ACCESS_KEY',
+  secretKey: 'ROCKETMQ_SECRET_KEY',
+  securityToken: 'ROCKETMQ_SECURITY_TOKEN',
+  /** How often a puller renews its leases, and so notices a pause or a move, in ms. */
+  renewInterval: 'ROCKETMQ_RENEW_INTERVAL_MS',
+  logLevel: 'ROCKETMQ_LOG_LEVEL',
+} as const;
+
+/** @throws ConfigError when the variable is not set */
+export function required(name: string, env: NodeJS.ProcessEnv = process.env): string {
+  const value = env[name];
+  if (value === undefined || value === '')
+    throw new ConfigError(
+      `the environment variable ${name} is missing: the serverless-rocketmq plugin sets it on the functions that it makes; deploy with the plugin, or set it`,
+    );
+  return value;
+}
+
+/** @throws ConfigError when the variable is set to something that is no positive whole number */
+export function optionalMillis(name: string, env: NodeJS.ProcessEnv = process.env): number | undefined {
+  const value = env[name];
+  if (value === undefined || value === '') return undefined;
+  if (!/^[1-9]\d*$/.test(value))
+    throw new ConfigError(`the environment variable ${name} is "${value}": give a whole number of milliseconds`);
+  return Number(value);
+}
+
+/** The bundled configuration with what the environment says instead: name servers and credentials. */
+export function applyEnvironment(service: ServiceConfig, env: NodeJS.ProcessEnv = process.env): ServiceConfig {
+  const names = Object.keys(service.clusters);
+  const nameServers = env[ENVIRONMENT.nameServers]
+    ?.split(/[;,]/)
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+  const clusters = Object.entries(service.clusters).map(([name, cluster]): [string, ClusterConfig] => {
+    const replaced = nameServers !== undefined && nameServers.length > 0 && (name === 'default' || names.length === 1);
+    const credentials = cluster.credentials ?? credentialsFrom(env);
+    return [name, { ...cluster, ...(replaced ? { nameServers } : {}), ...(credentials === undefined ? {} : { credentials }) }];
+  });
+  return { ...service, clusters: Object.fromEntries(clusters) };
+}
+
+function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {
+  const accessKey = env[ENVIRONMENT.accessKey];
+  const secretKey = env[ENVIRONMENT.secretKey];
+  const securityToken = env[ENVIRONMENT.securityToken];
+  if (!accessKey && !secretKey) return undefined;
+  if (!accessKey || !secretKey) throw new ConfigError(`set both ${ENVIRONMENT.accessKey} and ${ENVIRONMENT.secretKey}, or none of them`);
+  return { accessKey, secretKey, ...(securityToken ? { securityToken } : {}) };
+}

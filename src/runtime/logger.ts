@@ -1,0 +1,31 @@
+import { destination, type Logger as Pino, pino, stdSerializers } from 'pino';
+import type { Logger } from '../ports/logger.ts';
+
+/**
+ * JSON lines on stdout. Written synchronously: a Lambda environment is frozen or killed without asking whether a buffer is empty.
+ * The level: ROCKETMQ_LOG_LEVEL, else the function's own AWS_LAMBDA_LOG_LEVEL, else info.
+ */
+export function createLogger(fields: object, env: NodeJS.ProcessEnv = process.env): Logger {
+  const level = (env.ROCKETMQ_LOG_LEVEL ?? env.AWS_LAMBDA_LOG_LEVEL ?? 'info').toLowerCase();
+  const logger: Pino = pino(
+    {
+      level: level in LEVELS ? LEVELS[level as keyof typeof LEVELS] : 'info',
+      base: fields,
+      serializers: { err: stdSerializers.err },
+    },
+    destination({ dest: 1, sync: true }),
+  );
+  return logger;
+}
+
+/** pino's names, and how others call them. */
+const LEVELS = {
+  trace: 'trace',
+  debug: 'debug',
+  info: 'info',
+  warn: 'warn',
+  warning: 'warn',
+  error: 'error',
+  fatal: 'fatal',
+  silent: 'silent',
+} as const;

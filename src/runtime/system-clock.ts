@@ -1,0 +1,14 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Clock } from '../ports/clock.ts';
+
+export const systemClock: Clock = {
+  now: () => Date.now(),
+  async sleep(ms, signal) {
+    try {
+      await delay(ms, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) });
+    } catch (error) {
+      // node:timers rejects with its own AbortError; the port promises the signal's reason.
+      throw signal?.aborted ? signal.reason : error;
+    }
+  },
+};
