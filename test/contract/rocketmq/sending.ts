@@ -79,6 +79,10 @@ export function sendChecks(target: () => ContractTarget): void {
       assert.match(answer.remark ?? '', /^request queueId\[4\] is illegal, /);
     });
 
+    it('310 is taken for a topic without the write bit: producers look at the route themselves', async () => {
+      assert.equal(code(await lab.send(await lab.topic(1, 4))), 0);
+    });
+
     it('310 answers 1 to an empty body', async () => {
       assert.equal(code(await lab.send(await lab.topic(), { body: '' })), 1);
     });
