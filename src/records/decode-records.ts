@@ -113,10 +113,25 @@ function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {
   const propertyBytes = reader.bytes(reader.int16('properties length'), 'properties');
   if (context.checkCrc !== false && !isInnerBatch(sysFlag) && stored.length > 0 && (crc32(stored) & CRC_MASK) !== bodyCRC)
     throw new ProtocolError(`the body of a stored record does not match its CRC ${bodyCRC}`);
+  const opened = openBody(stored, sysFlag, context);
   return new StoredMessage({
-    ...{ topic, brokerName: context.brokerName, queueId, queueOffset, commitLogOffset, flag, bornTimestamp, bornHostBytes },
-    ...{ storeTimestamp, storeHostBytes, reconsumeTimes, preparedTransactionOffset, bodyCRC, storeSize, propertyBytes },
-    ...openBody(stored, sysFlag, context),
+    brokerName: context.brokerName,
+    body: opened.body,
+    sysFlag: opened.sysFlag,
+    topic,
+    queueId,
+    queueOffset,
+    commitLogOffset,
+    flag,
+    bornTimestamp,
+    bornHostBytes,
+    storeTimestamp,
+    storeHostBytes,
+    reconsumeTimes,
+    preparedTransactionOffset,
+    bodyCRC,
+    storeSize,
+    propertyBytes,
   });
 }
 

@@ -1,5 +1,7 @@
+import { isIPv4, isIPv6 } from 'node:net';
 import { ProtocolError } from '../errors.ts';
 import type { HostAndPort } from '../model/message.ts';
+import { ByteWriter } from '../remoting/byte-writer.ts';
 
 /** The 4 or 16 bytes of an address as text: dotted, or eight groups of hex without leading zeros, as Java's getHostAddress prints them. */
 export function formatAddress(bytes: Uint8Array): string {
@@ -9,25 +11,24 @@ export function formatAddress(bytes: Uint8Array): string {
   return groups.join(':');
 }
 
-/** Text (dotted IPv4, or IPv6 in any spelling) to 4 or 16 bytes. */
+const MAPPED_V4 = /^::ffff:(?=\d+\.)/i;
+
+/**
+ * Text to 4 or 16 bytes: dotted IPv4, also in the clothes of IPv6 (`::ffff:10.0.0.1`, as dual-stack sockets and Java take it), or IPv6 in any spelling.
+ * @throws ProtocolError for anything else, host names too
+ */
 export function parseAddress(address: string): Buffer {
-  if (!address.includes(':')) {
-    const parts = address.split('.').map(Number);
-    if (parts.length !== 4 || parts.some((part) => !Number.isInteger(part) || part < 0 || part > 255))
-      throw new ProtocolError(`"${address}" is no IP address`);
-    return Buffer.from(parts);
-  }
-  const [head = '', tail] = address.split('::');
-  const groups = (text: string): number[] => (text === '' ? [] : text.split(':').map((group) => Number.parseInt(group, 16)));
+  const text = address.replace(MAPPED_V4, '');
+  if (isIPv4(text)) return Buffer.from(text.split('.').map(Number));
+  if (!isIPv6(text) || text.includes('.') || text.includes('%')) throw new ProtocolError(`"${address}" is no IP address`);
+  const [head = '', tail = ''] = text.split('::');
+  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
   const front = groups(head);
-  const back = tail === undefined ? [] : groups(tail);
-  const all = [...front, ...new Array<number>(Math.max(0, 8 - front.length - back.length)).fill(0), ...back];
-  if (all.length !== 8 || all.some((group) => !(group >= 0 && group <= 0xffff))) throw new ProtocolError(`"${address}" is no IP address`);
-  const bytes = Buffer.alloc(16);
-  all.forEach((group, index) => {
-    bytes.writeUInt16BE(group, index * 2);
-  });
-  return bytes;
+  const back = groups(tail);
+  const writer = new ByteWriter(16);
+  const zeros = Array.from({ length: 8 - front.length - back.length }, () => 0);
+  for (const group of [...front, ...zeros, ...back]) writer.int16(group);
+  return writer.finish();
 }
 
 /** `10.0.3.17:52114`, `[2001:db8::1]:10911`. */

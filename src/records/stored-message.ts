@@ -1,4 +1,5 @@
 import type { HostAndPort, Message } from '../model/message.ts';
+import type { BatchItem } from './batch-items.ts';
 import { formatAddress } from './host.ts';
 import { formatMessageId } from './message-id.ts';
 import { Property, parseProperties } from './properties.ts';
@@ -73,13 +74,21 @@ export class StoredMessage implements Message {
   }
 
   /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */
-  inner(
-    n: number,
-    item: { readonly flag: number; readonly body: Buffer; readonly bodyCRC: number; readonly propertyBytes: Buffer },
-  ): StoredMessage {
+  inner(n: number, item: BatchItem): StoredMessage {
+    const { topic, brokerName, queueId, commitLogOffset, sysFlag, bornTimestamp, storeTimestamp, preparedTransactionOffset } = this;
     return new StoredMessage({
-      ...this,
-      ...item,
+      topic,
+      brokerName,
+      queueId,
+      commitLogOffset,
+      sysFlag,
+      bornTimestamp,
+      storeTimestamp,
+      preparedTransactionOffset,
+      flag: item.flag,
+      body: item.body,
+      bodyCRC: item.bodyCRC,
+      propertyBytes: item.propertyBytes,
       queueOffset: this.queueOffset + BigInt(n),
       reconsumeTimes: 0,
       storeSize: 0,

@@ -53,9 +53,12 @@ function isDeep(text: string): boolean {
   return false;
 }
 
+/** Node 22 has it; the type library of ES2024 does not know it yet. */
+const json = JSON as typeof JSON & { rawJSON(text: string): unknown };
+
 /** JSON text in which a bigint is written as the integer it is. */
 export function stringifyJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? rawJson(item.toString()) : item));
+  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? json.rawJSON(item.toString()) : item));
 }
 
 /** The fields of an object; throws when the value is anything else. */
@@ -204,6 +207,3 @@ class Reader {
 const NUMBER = /-?\d{1,400}((?:\.\d{1,400})?[eE][+-]?\d{1,9}|\.\d{1,400})?/y;
 const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|.)/gs;
 const ESCAPED: Readonly<Record<string, string>> = { '"': '"', "'": "'", '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
-
-/** JSON.rawJSON is in Node 22; the type library of ES2024 does not know it yet. */
-const rawJson = (JSON as unknown as { rawJSON(text: string): unknown }).rawJSON;

@@ -28,7 +28,8 @@ export function decodeJsonHeader(bytes: Buffer): Header {
   } catch (cause) {
     throw new ProtocolError('the JSON header of a frame does not parse', { cause });
   }
-  if (typeof header !== 'object' || header === null) throw new ProtocolError('the JSON header of a frame is no object');
+  if (typeof header !== 'object' || header === null || Array.isArray(header))
+    throw new ProtocolError('the JSON header of a frame is no object');
   const fields = header as Record<string, unknown>;
   const remark = fields.remark;
   return {

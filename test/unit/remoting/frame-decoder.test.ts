@@ -1,0 +1,110 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { LimitExceededError, ProtocolError } from '../../../src/errors.ts';
+import type { RemotingCommand } from '../../../src/remoting/command.ts';
+import { decodeFrame, encodeFrame } from '../../../src/remoting/frame.ts';
+import { FrameDecoder } from '../../../src/remoting/frame-decoder.ts';
+import { frameVectors } from '../../support/vectors.ts';
+
+const FRAMES = frameVectors().map(({ frame }) => Buffer.from(frame, 'base64'));
+const STREAM = Buffer.concat(FRAMES);
+const EXPECTED = FRAMES.map(decodeFrame);
+
+function inChunks(stream: Buffer, size: number): RemotingCommand[] {
+  const decoder = new FrameDecoder();
+  const commands: RemotingCommand[] = [];
+  for (let at = 0; at < stream.length; at += size) commands.push(...decoder.push(stream.subarray(at, at + size)));
+  assert.equal(decoder.buffered, 0);
+  return commands;
+}
+
+function commandOf(bodyBytes: number): RemotingCommand {
+  return {
+    code: 0,
+    language: 'JAVA',
+    version: 493,
+    opaque: 1,
+    flag: 1,
+    remark: undefined,
+    extFields: {},
+    body: Buffer.alloc(bodyBytes, 'b'),
+  };
+}
+
+describe('FrameDecoder', () => {
+  for (const size of [1, 2, 3, 4, 5, 7, 8, 9, 63, 500, 1460, 4096, STREAM.length])
+    it(`cuts the vectors from chunks of ${size}`, () => assert.deepEqual(inChunks(STREAM, size), EXPECTED));
+
+  it('cuts two frames at every place', () => {
+    const two = Buffer.concat(FRAMES.slice(0, 2));
+    for (let cut = 0; cut <= two.length; cut++) {
+      const decoder = new FrameDecoder();
+      assert.deepEqual([...decoder.push(two.subarray(0, cut)), ...decoder.push(two.subarray(cut))], EXPECTED.slice(0, 2));
+    }
+  });
+
+  it('gives a command as soon as its last byte is there', () => {
+    const decoder = new FrameDecoder();
+    const frame = FRAMES[0] as Buffer;
+    assert.deepEqual(decoder.push(frame.subarray(0, -1)), []);
+    assert.equal(decoder.buffered, frame.length - 1);
+    assert.equal(decoder.push(frame.subarray(-1)).length, 1);
+    assert.equal(decoder.buffered, 0);
+  });
+
+  it('decodes in place a frame that lies whole in its chunk', () => {
+    const frame = encodeFrame(commandOf(8));
+    const [command] = new FrameDecoder().push(frame);
+    frame.write('X', frame.length - 8);
+    assert.equal(command?.body.toString(), 'Xbbbbbbb');
+  });
+
+  it('keeps the bodies of gathered frames apart', () => {
+    const frames = [1, 2, 3].map((n) => encodeFrame({ ...commandOf(50), body: Buffer.alloc(50, String(n)) }));
+    const bodies = inChunks(Buffer.concat(frames), 11).map(({ body }) => body.toString());
+    assert.deepEqual(bodies, ['1'.repeat(50), '2'.repeat(50), '3'.repeat(50)]);
+  });
+
+  it('takes a frame of exactly the limit and refuses one byte more, before the rest has come', () => {
+    const frame = encodeFrame(commandOf(100));
+    assert.equal(new FrameDecoder({ maxFrameBytes: frame.length }).push(frame).length, 1);
+    const decoder = new FrameDecoder({ maxFrameBytes: frame.length - 1 });
+    assert.throws(() => decoder.push(frame.subarray(0, 4)), LimitExceededError);
+  });
+
+  it('allocates by what came, not by what was announced', () => {
+    const before = process.memoryUsage().arrayBuffers;
+    const prefix = Buffer.from('00fffff000000010', 'hex');
+    const decoders = Array.from({ length: 200 }, () => new FrameDecoder());
+    for (const decoder of decoders) decoder.push(prefix);
+    assert.ok(process.memoryUsage().arrayBuffers - before < 16 * 1024 * 1024, 'announced 3.2 GB');
+  });
+
+  for (const [what, hex] of [
+    ['a length below its own header', '00000003'],
+    ['a negative length', 'ffffffff'],
+    ['an HTTP answer', Buffer.from('HTTP/1.1 400 Bad Request\r\n\r\n').toString('hex')],
+    ['a TLS alert', '15030300020228'],
+    ['a header longer than its frame', '0000000400ffffff'],
+  ] as const)
+    it(`refuses ${what} and everything after it`, () => {
+      const decoder = new FrameDecoder();
+      const isOurs = (error: unknown) => error instanceof ProtocolError || error instanceof LimitExceededError;
+      assert.throws(() => decoder.push(Buffer.from(hex, 'hex')), isOurs);
+      assert.throws(() => decoder.push(FRAMES[0] as Buffer), isOurs);
+      assert.equal(decoder.buffered, 0);
+    });
+
+  it('takes time in proportion to the bytes when they come one by one', () => {
+    const timeOf = (bytes: number): number => {
+      const frame = encodeFrame(commandOf(bytes));
+      const start = process.hrtime.bigint();
+      inChunks(frame, 1);
+      return Number(process.hrtime.bigint() - start);
+    };
+    timeOf(100_000);
+    const small = Math.min(timeOf(200_000), timeOf(200_000), timeOf(200_000));
+    const large = Math.min(timeOf(1_600_000), timeOf(1_600_000));
+    assert.ok(large < small * 8 * 5, `8 times the bytes took ${large / small} times the time`);
+  });
+});
