@@ -98,3 +98,15 @@ export class ConfigError extends RocketMQError {
     super('ROCKETMQ_CONFIG', message);
   }
 }
+
+/** Other consumers (a Java push consumer, say) work in the group; they do not see us and would take every queue for themselves. */
+export class ForeignMembersError extends RocketMQError {
+  readonly clientIds: readonly string[];
+  constructor(consumerGroup: string, clientIds: readonly string[]) {
+    super(
+      'ROCKETMQ_FOREIGN_MEMBERS',
+      `consumer group "${consumerGroup}" has other members (${clientIds.join(', ')}): stop them, or give this service a consumerGroup of its own; nothing is delivered until then`,
+    );
+    this.clientIds = clientIds;
+  }
+}

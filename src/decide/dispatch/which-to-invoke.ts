@@ -1,7 +1,6 @@
 import type { Assignment, Lease } from '../../model/assignment.ts';
-import { compareQueues, queueKey } from '../../model/message-queue.ts';
+import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
 import type { SourceConfig } from '../../model/source.ts';
-import type { PullerRequest } from '../../ports/invoke.ts';
 import { isLive } from '../lease/lease.ts';
 
 /** How long an invocation may be under way (`notAfter`). So long the same queue is not asked for again, and a second one cannot arrive late. */
@@ -50,8 +49,8 @@ function endsSoon({ endsAt, acquiredAt }: Lease, now: number): boolean {
 }
 
 export interface Dispatch {
-  /** `invoked` beside: what to remember of each queue. */
-  readonly requests: readonly Pick<PullerRequest, 'slot' | 'queues'>[];
+  /** One invocation each. */
+  readonly requests: readonly { readonly slot: number; readonly queues: readonly MessageQueue[] }[];
   /** Free, and nothing to do: to be watched. */
   readonly idle: readonly Assignment[];
 }

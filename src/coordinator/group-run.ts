@@ -1,0 +1,77 @@
+import type { Invoked } from '../decide/dispatch/which-to-invoke.ts';
+import { retryTopic } from '../model/message-queue.ts';
+import { type SourceConfig, type SubscriptionConfig, slotClientId } from '../model/source.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { PullerInvoker } from '../ports/invoke.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import { createProblems, type Problems } from './problems.ts';
+import type { CoordinatorDeps } from './run-coordinator.ts';
+
+/** One group in one run of the coordinator: what its steps work with, and what they remember until the run ends. */
+export interface GroupRun {
+  readonly source: SourceConfig;
+  readonly group: GroupKey;
+  readonly retryTopic: string;
+  readonly rocketmq: RocketMQ;
+  readonly store: AssignmentStore;
+  readonly invoker: PullerInvoker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly problems: Problems;
+  /** Aborted when the run has to end. */
+  readonly signal: AbortSignal;
+  /** Epoch ms: when the run ends by itself. */
+  readonly until: number;
+  readonly clientId: (slot: number) => string;
+  /** The topic's subscription; undefined for the retry topic, and for a topic that is not subscribed any more. */
+  readonly subscriptionOf: (topic: string) => SubscriptionConfig | undefined;
+  /** By queue key. */
+  readonly invoked: Map<string, Invoked>;
+  /** Filters that were found good, by topic. */
+  readonly filters: Map<string, Subscription>;
+  readonly counts: Counts;
+}
+
+/** What was done in a run. */
+export interface Counts {
+  passes: number;
+  created: number;
+  moved: number;
+  retired: number;
+  revived: number;
+  invocations: number;
+}
+
+export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until: number, signal: AbortSignal): GroupRun {
+  const { cluster, consumerGroup } = source;
+  const { service, stage } = deps.service;
+  const logger = deps.logger.child({ cluster, consumerGroup });
+  const subscriptions = new Map(source.subscriptions.map((subscription) => [subscription.topic, subscription]));
+  return {
+    source,
+    group: { cluster, consumerGroup },
+    retryTopic: retryTopic(consumerGroup),
+    rocketmq: deps.clients(cluster),
+    store: deps.store,
+    invoker: deps.invoker,
+    clock: deps.clock,
+    logger,
+    problems: createProblems(logger),
+    signal,
+    until,
+    clientId: (slot) => slotClientId(service, stage, consumerGroup, slot),
+    subscriptionOf: (topic) => subscriptions.get(topic),
+    invoked: new Map(),
+    filters: new Map(),
+    counts: { passes: 0, created: 0, moved: 0, retired: 0, revived: 0, invocations: 0 },
+  };
+}
+
+/** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */
+export function isEnabled(run: GroupRun, topic: string): boolean {
+  if (topic === run.retryTopic) return run.source.subscriptions.some(({ enabled }) => enabled);
+  return run.subscriptionOf(topic)?.enabled ?? false;
+}

@@ -1,0 +1,99 @@
+import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
+import { PermissionError } from '../errors.ts';
+import type { Assignment } from '../model/assignment.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { GroupCheck } from './check-group.ts';
+import type { GroupRun } from './group-run.ts';
+import type { IdleWatch } from './watch-idle-queues.ts';
+
+export interface DispatchOptions {
+  readonly check: GroupCheck;
+  readonly watch: IdleWatch;
+  /** Ask the broker about watched queues too, as each full pass does. */
+  readonly askAll: boolean;
+}
+
+const NOTHING: ReadonlyMap<string, Subscription> = new Map();
+
+/**
+ * Invokes a puller for every queue that needs one, and watches the idle ones.
+ * @returns whether every queue rests or is watched, so that nothing can change without the watch telling
+ */
+export async function invokePullers(run: GroupRun, assignments: readonly Assignment[], options: DispatchOptions): Promise<boolean> {
+  const { check, watch } = options;
+  const subscriptions = check.refused ? NOTHING : check.subscriptions;
+  const now = run.clock.now();
+  const deliverable = assignments.filter(({ queue }) => subscriptions.has(queue.topic));
+  const facts = await readFacts(run, deliverable, options, now);
+  watch.found.clear();
+  const { requests, idle } = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now);
+  watch.watchOnly(
+    idle.flatMap(({ queue }) => {
+      const offset = facts.get(queueKey(queue))?.committed;
+      const subscription = subscriptions.get(queue.topic);
+      return offset === undefined || subscription === undefined ? [] : [{ queue, offset, subscription }];
+    }),
+  );
+  const fences = new Map(deliverable.map(({ queue, fence }) => [queueKey(queue), fence]));
+  await Promise.all(requests.map(({ slot, queues }) => invoke(run, slot, queues, fences, facts)));
+  const quiet = idle.length + deliverable.filter((assignment) => standing(assignment, now) === 'resting').length;
+  return quiet === deliverable.length;
+}
+
+async function invoke(
+  run: GroupRun,
+  slot: number,
+  queues: readonly MessageQueue[],
+  fences: ReadonlyMap<string, number>,
+  facts: ReadonlyMap<string, QueueFacts>,
+): Promise<void> {
+  const at = run.clock.now();
+  try {
+    await run.invoker.invoke({ ...run.group, slot, queues, notAfter: at + INVOCATION_VALID_MS });
+    run.counts.invocations++;
+    for (const key of queues.map(queueKey)) run.invoked.set(key, { at, fence: fences.get(key) ?? 0, committed: facts.get(key)?.committed });
+    run.logger.info({ slot, queues: queues.map(queueKey) }, 'puller invoked');
+  } catch (error) {
+    run.problems.add(error);
+  }
+}
+
+/** Committed and maximum offsets of the free queues, by queue key. A broker that cannot be asked leaves its queues out. */
+async function readFacts(
+  run: GroupRun,
+  assignments: readonly Assignment[],
+  { watch, askAll }: DispatchOptions,
+  now: number,
+): Promise<Map<string, QueueFacts>> {
+  const free = assignments.filter((assignment) => standing(assignment, now) === 'free');
+  const facts = await Promise.all(
+    free.map(async ({ queue }): Promise<[string, QueueFacts][]> => {
+      const key = queueKey(queue);
+      const foundAt = watch.found.get(key);
+      if (foundAt !== undefined) return [[key, { committed: foundAt, max: foundAt + 1n }]];
+      const watchedAt = askAll ? undefined : watch.watchedAt(key);
+      if (watchedAt !== undefined) return [[key, { committed: watchedAt, max: watchedAt }]];
+      const fact = await askBroker(run, queue);
+      return fact === undefined ? [] : [[key, fact]];
+    }),
+  );
+  return new Map(facts.flat());
+}
+
+async function askBroker({ rocketmq, group, signal, problems }: GroupRun, queue: MessageQueue): Promise<QueueFacts | undefined> {
+  try {
+    const [committed, max] = await Promise.all([
+      rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
+      rocketmq.maxOffset(queue, { signal }).catch((error: unknown) => {
+        if (error instanceof PermissionError) return undefined;
+        throw error;
+      }),
+    ]);
+    return { committed, max };
+  } catch (error) {
+    if (signal.aborted) throw error;
+    problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
+    return undefined;
+  }
+}

@@ -1,0 +1,42 @@
+import { createHash } from 'node:crypto';
+import { TopicNotFoundError } from '../errors.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { readableQueues } from '../model/route.ts';
+import type { GroupRun } from './group-run.ts';
+
+export interface Routes {
+  /** Readable queues of every topic whose route is known; none for a topic that does not exist. */
+  readonly queues: ReadonlyMap<string, readonly MessageQueue[]>;
+  /** Topics whose route could not be read: nothing may be concluded about their queues. */
+  readonly unknown: ReadonlySet<string>;
+  readonly brokerNames: readonly string[];
+  /** Digest of the queues: another one means another topology. */
+  readonly hash: string;
+}
+
+/** The routes of all topics of the group, fresh from a name server. The retry topic is one of them once it exists. */
+export async function readRoutes(run: GroupRun): Promise<Routes> {
+  const queues = new Map<string, readonly MessageQueue[]>();
+  const unknown = new Set<string>();
+  const brokerNames = new Set<string>();
+  const read = async (topic: string): Promise<void> => {
+    try {
+      const route = await run.rocketmq.topicRoute(topic, { fresh: true, signal: run.signal });
+      for (const { brokerName } of route.brokers) brokerNames.add(brokerName);
+      queues.set(topic, readableQueues(route));
+    } catch (error) {
+      if (run.signal.aborted) throw error;
+      if (error instanceof TopicNotFoundError) queues.set(topic, []);
+      else unknown.add(topic);
+      // A group's retry topic comes into being with its first heartbeat or send-back.
+      if (!(topic === run.retryTopic && error instanceof TopicNotFoundError)) run.problems.add(error, { topic });
+    }
+  };
+  await Promise.all([...run.source.subscriptions.map(({ topic }) => topic), run.retryTopic].map(read));
+  return { queues, unknown, brokerNames: [...brokerNames].sort(), hash: topologyHash(queues) };
+}
+
+function topologyHash(queues: Routes['queues']): string {
+  const keys = [...queues.values()].flat().map(queueKey).sort();
+  return createHash('sha256').update(keys.join('\n')).digest('hex').slice(0, 16);
+}

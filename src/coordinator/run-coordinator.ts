@@ -1,0 +1,117 @@
+import type { ServiceConfig, SourceConfig } from '../model/source.ts';
+import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { PullerInvoker } from '../ports/invoke.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import { allocateQueues } from './allocate-queues.ts';
+import { checkGroup, drainHolders, type GroupCheck } from './check-group.ts';
+import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
+import { invokePullers } from './invoke-pullers.ts';
+import type { Problem } from './problems.ts';
+import { type Routes, readRoutes } from './read-routes.ts';
+import { storeAssignments } from './store-assignments.ts';
+import { createIdleWatch, type IdleWatch } from './watch-idle-queues.ts';
+
+/** RebalanceService's interval. */
+const PASS_INTERVAL_MS = 20_000;
+/** How often routes and leases are looked at between the passes. */
+const LOOK_INTERVAL_MS = 5_000;
+/** One run per schedule of a minute; two that overlap do no harm. */
+const RUN_MS = 55_000;
+/** What the invocation keeps for its end: aborted requests, the log. */
+const RESERVE_MS = 5_000;
+
+export interface CoordinatorDeps {
+  readonly service: ServiceConfig;
+  readonly clients: (cluster: string) => RocketMQ;
+  readonly store: AssignmentStore;
+  readonly invoker: PullerInvoker;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  /** Ends the run early, in good order. */
+  readonly signal?: AbortSignal;
+  /** Until the invocation's deadline. */
+  readonly remainingMs: () => number;
+}
+
+export interface GroupReport extends GroupKey, Counts {
+  readonly problems: readonly Problem[];
+}
+
+export interface CoordinatorReport {
+  readonly groups: readonly GroupReport[];
+}
+
+/** One bounded run: every group on its own, so that what fails in one stops no other. Mirrors RebalanceService. */
+export async function runCoordinator(deps: CoordinatorDeps): Promise<CoordinatorReport> {
+  const until = deps.clock.now() + Math.min(RUN_MS, deps.remainingMs() - RESERVE_MS);
+  const groups = await Promise.all(deps.service.sources.map((source) => coordinate(source, deps, until)));
+  return { groups };
+}
+
+async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: number): Promise<GroupReport> {
+  const end = new AbortController();
+  const run = beginGroupRun(source, deps, until, AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]));
+  try {
+    await passUntilEnd(run);
+  } catch (error) {
+    if (!run.signal.aborted) run.problems.add(error);
+  } finally {
+    end.abort(new Error('the run of the coordinator has ended'));
+  }
+  const report = { ...run.group, ...run.counts, problems: run.problems.all() };
+  run.logger.info({ ...run.counts, problems: report.problems.length }, 'coordinator run ended');
+  return report;
+}
+
+/** A pass every 20 s and at once when a route changed; between them a look every 5 s, and at once when a watched queue has work. */
+async function passUntilEnd(run: GroupRun): Promise<void> {
+  const watch = createIdleWatch(run);
+  let last: Pass | undefined;
+  while (run.clock.now() < run.until && !run.signal.aborted) {
+    try {
+      last = await passOrLook(run, watch, last);
+    } catch (error) {
+      if (!run.signal.aborted) run.problems.add(error);
+    }
+    await watch.workOrTimeout(Math.min(LOOK_INTERVAL_MS, run.until - run.clock.now()));
+  }
+}
+
+/** What the looks between two passes need of the last one. */
+interface Pass {
+  readonly at: number;
+  readonly topologyHash: string;
+  readonly check: GroupCheck;
+  /** Every queue rests or is watched. */
+  readonly quiet: boolean;
+}
+
+async function passOrLook(run: GroupRun, watch: IdleWatch, last: Pass | undefined): Promise<Pass> {
+  const passDue = last === undefined || run.clock.now() - last.at >= PASS_INTERVAL_MS;
+  // A message waits: no time for the name servers.
+  if (!passDue && watch.found.size > 0) return look(run, watch, last);
+  const routes = await readRoutes(run);
+  return passDue || routes.hash !== last.topologyHash ? pass(run, watch, routes) : look(run, watch, last);
+}
+
+/** schedule → route → allocation → assignment → lease → invoke */
+async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pass> {
+  run.counts.passes++;
+  const at = run.clock.now();
+  const check = await checkGroup(run, routes);
+  const stored = await run.store.list(run.group);
+  const allocation = allocateQueues(run, routes, stored);
+  const assignments = check.refused ? stored : await storeAssignments(run, routes, allocation, stored);
+  await drainHolders(run, assignments, check);
+  const quiet = await invokePullers(run, assignments, { check, watch, askAll: true });
+  return { at, topologyHash: routes.hash, check, quiet };
+}
+
+/** Only the end of the path: has a lease ended, does one end soon, has a queue got messages? */
+async function look(run: GroupRun, watch: IdleWatch, last: Pass): Promise<Pass> {
+  if (last.check.refused || (last.quiet && watch.found.size === 0)) return last;
+  const assignments = await run.store.list(run.group);
+  return { ...last, quiet: await invokePullers(run, assignments, { check: last.check, watch, askAll: false }) };
+}

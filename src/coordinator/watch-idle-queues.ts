@@ -1,0 +1,94 @@
+import { ConnectionError, RequestTimeoutError } from '../errors.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { GroupRun } from './group-run.ts';
+
+/** Java's push suspend. Brokers answer within milliseconds of a message, else at their 5 s tick after it. */
+const SUSPEND_MS = 15_000;
+const BROKER_TICK_MS = 5_000;
+const ANSWER_SLACK_MS = 5_000;
+const RECONNECT_MS = 1_000;
+
+export interface WatchedQueue {
+  readonly queue: MessageQueue;
+  /** The committed offset: where a message would be that somebody has to take. */
+  readonly offset: bigint;
+  readonly subscription: Subscription;
+}
+
+export interface IdleWatch {
+  /** Watches exactly these from now on; a poll that is under way for one of them goes on. */
+  watchOnly(queues: readonly WatchedQueue[]): void;
+  /** The offset at which a queue is watched now, by queue key. */
+  watchedAt(key: string): bigint | undefined;
+  /** Queues that turned out to have work, by queue key, with the offset where it is. Whoever acts on them clears them. */
+  readonly found: Map<string, bigint>;
+  /** Resolves when there is something in `found`, after `ms`, or when the run ends. */
+  workOrTimeout(ms: number): Promise<void>;
+}
+
+/**
+ * One long poll per idle queue over the shared connection. Nothing is committed and nothing is kept of an answer: it only tells that the
+ * queue wants a puller, because there is a message, or something to skip, or because an operator moved the offset. All ends with the run.
+ */
+export function createIdleWatch(run: GroupRun): IdleWatch {
+  const polls = new Map<string, { readonly offset: bigint; readonly stop: AbortController }>();
+  const found = new Map<string, bigint>();
+  let wake = new AbortController();
+
+  const watch = ({ queue, offset, subscription }: WatchedQueue, key: string): void => {
+    const stop = new AbortController();
+    polls.set(key, { offset, stop });
+    void untilWork(run, { queue, offset, subscription }, AbortSignal.any([stop.signal, run.signal])).then((work) => {
+      if (stop.signal.aborted) return;
+      polls.delete(key);
+      if (!work) return;
+      found.set(key, offset);
+      wake.abort();
+    });
+  };
+
+  return {
+    found,
+    watchOnly(queues) {
+      const wanted = new Map(queues.map((watched) => [queueKey(watched.queue), watched]));
+      for (const [key, { offset, stop }] of [...polls]) {
+        if (wanted.get(key)?.offset === offset) continue;
+        polls.delete(key);
+        stop.abort();
+      }
+      for (const [key, watched] of wanted) if (!polls.has(key)) watch(watched, key);
+    },
+    watchedAt: (key) => polls.get(key)?.offset,
+    async workOrTimeout(ms) {
+      if (found.size === 0) {
+        wake = new AbortController();
+        await run.clock.sleep(ms, AbortSignal.any([wake.signal, run.signal])).catch(() => {});
+      }
+    },
+  };
+}
+
+/** True when the queue wants a puller; false when the watch ended before. Never rejects. */
+async function untilWork(run: GroupRun, { queue, offset, subscription }: WatchedQueue, signal: AbortSignal): Promise<boolean> {
+  const { rocketmq, clock, group } = run;
+  while (!signal.aborted) {
+    const left = run.until - clock.now();
+    // The broker rounds up to its tick; what is held longer than the run is cut off by the signal, which is harmless.
+    const suspendMs = Math.min(SUSPEND_MS, Math.max(1, left - BROKER_TICK_MS));
+    try {
+      const { status } = await rocketmq.pull(
+        { consumerGroup: group.consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs },
+        { signal, timeoutMs: suspendMs + BROKER_TICK_MS + ANSWER_SLACK_MS },
+      );
+      if (status !== 'NO_NEW_MSG') return true;
+    } catch (error) {
+      if (signal.aborted) return false;
+      run.problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
+      const passes = error instanceof ConnectionError || error instanceof RequestTimeoutError;
+      if (!passes) return false;
+      await clock.sleep(RECONNECT_MS, signal).catch(() => {});
+    }
+  }
+  return false;
+}

@@ -1,0 +1,483 @@
+import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
+import { after, before, describe, test } from 'node:test';
+import { DeleteItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import type { Assignment } from '../../src/model/assignment.ts';
+import type { AssignmentStore, GroupKey, LeaseAnswer, Plan } from '../../src/ports/assignment-store.ts';
+import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { queueItemKey } from '../../src/store/items.ts';
+import { ensureTable } from '../../src/store/table.ts';
+import { connect, databases, type LossyProxy, startLossyProxy, TABLE } from '../support/databases.ts';
+
+const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 3 };
+const NOW = 1_800_000_000_000;
+const BIG = 9_223_372_036_854_775_807n;
+
+for (const { name, missing, start } of databases) {
+  describe(`assignment store on ${name}`, { skip: missing }, () => {
+    let database: Awaited<ReturnType<typeof start>>;
+    let client: DynamoDBClient;
+    let proxy: LossyProxy;
+    let throughProxy: DynamoDBClient;
+    let store: AssignmentStore;
+    /** The same table behind a connection that loses answers when told to. */
+    let lossy: AssignmentStore;
+
+    before(async () => {
+      database = await start();
+      client = await connect(database.endpoint);
+      proxy = await startLossyProxy(database.endpoint);
+      throughProxy = await connect(proxy.endpoint);
+      store = createAssignmentStore(client, TABLE, { newToken: randomUUID });
+      lossy = createAssignmentStore(throughProxy, TABLE, { newToken: randomUUID });
+    });
+    after(async () => {
+      throughProxy.destroy();
+      client.destroy();
+      await proxy.stop();
+      await database.stop();
+    });
+
+    /** A group of its own per test, with one queue of slot 0 that starts at 100. */
+    async function withQueue(): Promise<GroupKey> {
+      const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+      assert.equal(await store.create(group, queue, 0, 100n), true);
+      return group;
+    }
+    async function only(group: GroupKey): Promise<Assignment> {
+      const [assignment, ...others] = await store.list(group);
+      assert.equal(others.length, 0);
+      return assignment as Assignment;
+    }
+    const acquire = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
+      via.acquire({ ...group, queue, slot, holder, now, leaseUntil: now + 30_000, endsAt: now + 600_000 });
+    const announce = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
+      via.announceSuccessor({ ...group, queue, slot, holder, now, until: now + 10_000 });
+    const lease = (group: GroupKey, holder: string, fence: number) => ({ ...group, queue, holder, fence });
+    async function retire(group: GroupKey): Promise<void> {
+      const { generation } = await only(group);
+      assert.equal(await store.setAbsent(group, queue, NOW, generation), true);
+      assert.equal(await store.setRetired(group, queue, NOW + 40_000, generation), true);
+    }
+
+    test('ensureTable is content with a table that is there', () => ensureTable(client, TABLE));
+
+    describe('create', () => {
+      test('makes the item; 64-bit offsets stay exact', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        await store.create(group, queue, 7, BIG);
+        assert.deepEqual(await only(group), { ...group, queue, slot: 7, generation: 1, fence: 0, startOffset: BIG });
+      });
+      test('loses when the item exists: the first start offset stays', async () => {
+        const group = await withQueue();
+        assert.equal(await store.create(group, queue, 1, 999n), false);
+        assert.equal((await only(group)).startOffset, 100n);
+      });
+      test('counts as applied when its answer was lost, also when the queue was acquired meanwhile', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        proxy.loseNextAnswer(() => acquire(group, 'A'));
+        assert.equal(await lossy.create(group, queue, 0, 100n), true);
+        assert.equal((await only(group)).lease?.holder, 'A');
+      });
+      test('of twenty at once one wins', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        const results = await Promise.all(Array.from({ length: 20 }, (_, i) => store.create(group, queue, i, BigInt(i))));
+        assert.equal(results.filter(Boolean).length, 1);
+        assert.equal((await only(group)).slot, results.indexOf(true));
+      });
+      test('keeps groups, clusters and queues apart', async () => {
+        const group = await withQueue();
+        const others = [
+          { topic: 'orders', brokerName: 'broker-a', queueId: 4 },
+          { topic: 'orders', brokerName: 'broker#a', queueId: 3 },
+          { topic: `%RETRY%${group.consumerGroup}`, brokerName: 'broker-a', queueId: 3 },
+        ];
+        for (const other of others) assert.equal(await store.create(group, other, 0, 0n), true);
+        assert.equal(await store.create({ ...group, cluster: 'other' }, queue, 0, 0n), true);
+        assert.equal((await store.list(group)).length, 4);
+        assert.equal((await store.list({ ...group, cluster: 'other' })).length, 1);
+      });
+    });
+
+    describe('move', () => {
+      test('changes slot and generation, leaves the lease alone and ends the wish of the old slot', async () => {
+        const group = await withQueue();
+        await acquire(group, 'A');
+        await announce(group, 'B');
+        assert.equal(await store.move(group, queue, 2, 1), true);
+        const assignment = await only(group);
+        assert.equal(assignment.slot, 2);
+        assert.equal(assignment.generation, 2);
+        assert.equal(assignment.successor, undefined);
+        assert.deepEqual([assignment.lease?.holder, assignment.lease?.slot, assignment.fence], ['A', 0, 1]);
+      });
+      test('loses to another coordinator that moved first', async () => {
+        const group = await withQueue();
+        assert.equal(await store.move(group, queue, 2, 1), true);
+        assert.equal(await store.move(group, queue, 3, 1), false);
+        assert.equal((await only(group)).slot, 2);
+      });
+      test('loses when there is no item, and makes none', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        assert.equal(await store.move(group, queue, 2, 1), false);
+        assert.deepEqual(await store.list(group), []);
+      });
+      test('counts as applied when its answer was lost, though a holder renewed meanwhile', async () => {
+        const group = await withQueue();
+        await acquire(group, 'A');
+        proxy.loseNextAnswer(() => store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }));
+        assert.equal(await lossy.move(group, queue, 2, 1), true);
+        assert.equal((await only(group)).generation, 2);
+      });
+    });
+
+    describe('absent, retired, revived', () => {
+      test('a queue is marked, retired, and revived with a new slot, start offset and generation', async () => {
+        const group = await withQueue();
+        await retire(group);
+        const retired = await only(group);
+        assert.equal(retired.absentSince, NOW);
+        assert.equal(retired.retiredAt, NOW + 40_000);
+        assert.equal(await store.revive(group, queue, 5, 0n, 1), true);
+        assert.deepEqual(await only(group), { ...group, queue, slot: 5, generation: 2, fence: 0, startOffset: 0n });
+      });
+      test('marking loses to a changed generation and to retirement', async () => {
+        const group = await withQueue();
+        assert.equal(await store.setAbsent(group, queue, NOW, 9), false);
+        await retire(group);
+        assert.equal(await store.setAbsent(group, queue, undefined, 1), false);
+        assert.equal((await only(group)).absentSince, NOW);
+      });
+      test('retiring loses when the queue was found again, when it moved, and the second time', async () => {
+        const group = await withQueue();
+        assert.equal(await store.setRetired(group, queue, NOW, 1), false);
+        await store.setAbsent(group, queue, NOW, 1);
+        await store.setAbsent(group, queue, undefined, 1);
+        assert.equal(await store.setRetired(group, queue, NOW, 1), false);
+        await store.setAbsent(group, queue, NOW, 1);
+        assert.equal(await store.setRetired(group, queue, NOW, 2), false);
+        assert.equal(await store.setRetired(group, queue, NOW + 1, 1), true);
+        assert.equal(await store.setRetired(group, queue, NOW + 2, 1), false);
+        assert.equal((await only(group)).retiredAt, NOW + 1);
+      });
+      test('reviving loses when the queue is not retired and to a changed generation', async () => {
+        const group = await withQueue();
+        assert.equal(await store.revive(group, queue, 1, 0n, 1), false);
+        await retire(group);
+        assert.equal(await store.revive(group, queue, 1, 0n, 2), false);
+        assert.equal(await store.revive(group, queue, 1, 7n, 1), true);
+        assert.equal(await store.revive(group, queue, 2, 8n, 1), false);
+        assert.equal((await only(group)).startOffset, 7n);
+      });
+      test('each counts as applied when its answer was lost', async () => {
+        const group = await withQueue();
+        proxy.loseNextAnswer();
+        assert.equal(await lossy.setAbsent(group, queue, NOW, 1), true);
+        proxy.loseNextAnswer();
+        assert.equal(await lossy.setRetired(group, queue, NOW, 1), true);
+        proxy.loseNextAnswer();
+        assert.equal(await lossy.revive(group, queue, 1, 0n, 1), true);
+        assert.equal((await only(group)).generation, 2);
+      });
+    });
+
+    describe('pause', () => {
+      test('pauses, resumes, and makes no item', async () => {
+        const group = await withQueue();
+        await store.setPaused(group, queue, NOW + 60_000);
+        assert.equal((await only(group)).pausedUntil, NOW + 60_000);
+        await store.setPaused(group, queue, undefined);
+        assert.equal((await only(group)).pausedUntil, undefined);
+        await store.setPaused(group, { ...queue, queueId: 9 }, NOW);
+        assert.equal((await store.list(group)).length, 1);
+      });
+    });
+
+    describe('plan', () => {
+      const plan = (version: number): Plan => ({
+        version,
+        strategy: 'AVG',
+        slots: 4,
+        topologyHash: 'abc',
+        metTopics: ['orders', `%RETRY%g`],
+        lastPassAt: NOW,
+      });
+      test('is written once, then only over the version that was read', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        assert.equal(await store.readPlan(group), undefined);
+        assert.equal(await store.writePlan(group, plan(1), undefined), true);
+        assert.equal(await store.writePlan(group, plan(1), undefined), false);
+        assert.equal(await store.writePlan(group, plan(2), 1), true);
+        assert.equal(await store.writePlan(group, plan(2), 1), false);
+        assert.deepEqual(await store.readPlan(group), plan(2));
+        assert.deepEqual(await store.list(group), []);
+      });
+      test('loses when it is gone', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        assert.equal(await store.writePlan(group, plan(2), 1), false);
+        assert.equal(await store.readPlan(group), undefined);
+      });
+      test('counts as applied when its answer was lost', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        proxy.loseNextAnswer();
+        assert.equal(await lossy.writePlan(group, plan(1), undefined), true);
+        proxy.loseNextAnswer();
+        assert.equal(await lossy.writePlan(group, plan(2), 1), true);
+      });
+    });
+
+    describe('acquire', () => {
+      test('takes a free queue: fence +1, and all of the lease stands', async () => {
+        const group = await withQueue();
+        const assignment = applied(await acquire(group, 'A'));
+        assert.deepEqual(assignment.lease, {
+          holder: 'A',
+          slot: 0,
+          fence: 1,
+          acquiredAt: NOW,
+          leaseUntil: NOW + 30_000,
+          endsAt: NOW + 600_000,
+        });
+        assert.equal(assignment.crash, undefined);
+        assert.deepEqual(await only(group), assignment);
+      });
+      test('loses: missing, other-slot, retired, paused', async () => {
+        const group = await withQueue();
+        lost(
+          await store.acquire({ ...group, queue: { ...queue, queueId: 9 }, slot: 0, holder: 'A', now: NOW, leaseUntil: 1, endsAt: 1 }),
+          'missing',
+        );
+        lost(await acquire(group, 'A', { slot: 1 }), 'other-slot');
+        await store.setPaused(group, queue, NOW);
+        lost(await acquire(group, 'A'), 'paused');
+        applied(await acquire(group, 'A', { now: NOW + 1 }));
+        const other = await withQueue();
+        await retire(other);
+        lost(await acquire(other, 'A'), 'retired');
+      });
+      test('loses while the lease lives, to its last millisecond', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        assert.equal(lost(await acquire(group, 'B'), 'held')?.lease?.holder, 'A');
+        lost(await acquire(group, 'B', { now: NOW + 30_000 }), 'held');
+        assert.equal(applied(await acquire(group, 'B', { now: NOW + 30_001 })).fence, 2);
+      });
+      test('loses to a second run under the same name: an asynchronous event may be delivered twice', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        lost(await acquire(group, 'A'), 'held');
+      });
+      test('counts a holder that never released, and keeps what a living one wrote', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        const second = applied(await acquire(group, 'B', { now: NOW + 31_000 }));
+        assert.deepEqual(second.crash, { offset: 100n, count: 1, isolateUntil: 100n });
+        const third = applied(await acquire(group, 'C', { now: NOW + 62_000 }));
+        assert.deepEqual(third.crash, { offset: 100n, count: 2, isolateUntil: 100n });
+        const crash = { offset: 150n, count: 3, isolateUntil: 170n, suspect: 155n };
+        applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 90_000, crash, committedOffset: 150n }));
+        assert.deepEqual(applied(await acquire(group, 'D', { now: NOW + 90_001 })).crash, { ...crash, count: 4 });
+      });
+      test('begins a crash record at the mirrored committed offset, and none after a release', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 31_000, committedOffset: 120n }));
+        assert.equal(applied(await acquire(group, 'B', { now: NOW + 31_001 })).crash?.offset, 120n);
+        applied(await store.release(lease(group, 'B', 2)));
+        assert.equal(applied(await acquire(group, 'C', { now: NOW + 32_000 })).crash, undefined);
+      });
+      test('loses to a successor that waits, until its wish ends; the successor itself takes it', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await announce(group, 'B'));
+        lost(await acquire(group, 'C'), 'held');
+        applied(await store.release(lease(group, 'A', 1)));
+        lost(await acquire(group, 'C'), 'successor-waits');
+        lost(await acquire(group, 'C', { now: NOW + 10_000 }), 'successor-waits');
+        const taken = applied(await acquire(group, 'B'));
+        assert.equal(taken.successor, undefined);
+        const other = await withQueue();
+        applied(await announce(other, 'B'));
+        assert.equal(applied(await acquire(other, 'C', { now: NOW + 10_001 })).successor, undefined);
+      });
+      test('of twenty at once one wins, on a free queue and on an abandoned one', async () => {
+        const group = await withQueue();
+        for (const [now, fence] of [
+          [NOW, 1],
+          [NOW + 31_000, 2],
+        ] as const) {
+          const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => acquire(group, `P${now}-${i}`, { now })));
+          assert.equal(answers.filter((answer) => answer.applied).length, 1);
+          for (const answer of answers) if (!answer.applied) assert.equal(answer.reason, 'held');
+          assert.equal((await only(group)).fence, fence);
+        }
+        assert.equal((await only(group)).crash?.count, 1);
+      });
+      test('counts as applied when its answer was lost, and is not done twice', async () => {
+        const group = await withQueue();
+        proxy.loseNextAnswer();
+        assert.equal(applied(await acquire(group, 'A', { via: lossy })).fence, 1);
+        await only(group);
+        // After a crash the first write fails and is answered; the take-over is the second, so lose that one.
+        proxy.loseNextAnswer(async () => {});
+        const taken = applied(await acquire(group, 'B', { now: NOW + 31_000, via: lossy }));
+        assert.equal(taken.fence, 2);
+        assert.equal(taken.crash?.count, 1);
+      });
+      test('counts as applied when its answer was lost and the coordinator moved the queue meanwhile', async () => {
+        const group = await withQueue();
+        proxy.loseNextAnswer(() => store.move(group, queue, 2, 1));
+        const assignment = applied(await acquire(group, 'A', { via: lossy }));
+        assert.deepEqual([assignment.slot, assignment.lease?.slot, assignment.fence], [2, 0, 1]);
+      });
+    });
+
+    describe('renew', () => {
+      test('extends, mirrors, writes and clears the crash record, and shows what to obey', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        await store.move(group, queue, 4, 1);
+        const crash = { offset: 5n, count: 2, isolateUntil: 9n };
+        const renewed = applied(
+          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 50_000, committedOffset: BIG, maxOffset: BIG, crash }),
+        );
+        assert.deepEqual(
+          [renewed.slot, renewed.lease?.leaseUntil, renewed.committedOffset, renewed.maxOffset, renewed.crash],
+          [4, NOW + 50_000, BIG, BIG, crash],
+        );
+        const kept = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }));
+        assert.deepEqual([kept.crash, kept.committedOffset], [crash, BIG]);
+        assert.equal(applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000, crash: null })).crash, undefined);
+      });
+      test('loses to another holder, to an own later fence, after release, and without item', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await acquire(group, 'B', { now: NOW + 31_000 }));
+        assert.equal(lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over')?.lease?.holder, 'B');
+        applied(await acquire(group, 'A', { now: NOW + 62_000 }));
+        lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over');
+        applied(await store.release(lease(group, 'A', 3)));
+        lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'taken-over');
+        await client.send(new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(group, queue) }));
+        lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'missing');
+        assert.deepEqual(await store.list(group), []);
+      });
+      test('works late when nobody took over, and then keeps others out', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 70_000 }));
+        lost(await acquire(group, 'B', { now: NOW + 40_000 }), 'held');
+      });
+      test('counts as applied when its answer was lost', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        proxy.loseNextAnswer();
+        applied(await lossy.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 70_000 }));
+      });
+    });
+
+    describe('release', () => {
+      test('ends the lease; keeps fence, mirrors and the successor; the crash record stays only when given', async () => {
+        const group = await withQueue();
+        const crash = { offset: 5n, count: 2, isolateUntil: 9n };
+        applied(await acquire(group, 'A'));
+        applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000, crash }));
+        applied(await announce(group, 'B'));
+        const released = applied(await store.release({ ...lease(group, 'A', 1), committedOffset: 130n, maxOffset: 140n, crash }));
+        assert.deepEqual(released, {
+          ...group,
+          queue,
+          slot: 0,
+          generation: 1,
+          startOffset: 100n,
+          fence: 1,
+          crash,
+          committedOffset: 130n,
+          maxOffset: 140n,
+          successor: { holder: 'B', until: NOW + 10_000 },
+        });
+        applied(await acquire(group, 'B'));
+        const second = applied(await store.release(lease(group, 'B', 2)));
+        assert.equal(second.crash, undefined);
+        assert.equal(second.committedOffset, 130n);
+      });
+      test('loses to a take-over and does not end the other lease', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await acquire(group, 'B', { now: NOW + 31_000 }));
+        lost(await store.release(lease(group, 'A', 1)), 'taken-over');
+        assert.equal((await only(group)).lease?.holder, 'B');
+        lost(await store.release({ ...lease(group, 'A', 1), queue: { ...queue, queueId: 9 } }), 'missing');
+      });
+      test('counts as applied when its answer was lost, also when the next holder acquired meanwhile', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        proxy.loseNextAnswer(() => acquire(group, 'B'));
+        applied(await lossy.release(lease(group, 'A', 1)));
+        assert.equal((await only(group)).lease?.holder, 'B');
+      });
+    });
+
+    describe('announceSuccessor', () => {
+      test('stands beside the lease, may be repeated, and its holder sees it', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        applied(await announce(group, 'B'));
+        applied(await announce(group, 'B', { now: NOW + 5_000 }));
+        const renewed = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }));
+        assert.deepEqual(renewed.successor, { holder: 'B', until: NOW + 15_000 });
+      });
+      test('loses: another wish, missing, other-slot, retired, paused', async () => {
+        const group = await withQueue();
+        applied(await announce(group, 'B'));
+        lost(await announce(group, 'C'), 'successor-waits');
+        applied(await announce(group, 'C', { now: NOW + 10_001 }));
+        lost(await announce(group, 'C', { slot: 1 }), 'other-slot');
+        await store.setPaused(group, queue, NOW);
+        lost(await announce(group, 'C'), 'paused');
+        await retire(group);
+        lost(await announce(group, 'C'), 'retired');
+        lost(await announce({ ...group, cluster: 'none' }, 'C'), 'missing');
+      });
+      test('counts as applied when its answer was lost', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        proxy.loseNextAnswer();
+        applied(await announce(group, 'B', { via: lossy }));
+      });
+    });
+
+    describe('expireHolder', () => {
+      test("ends exactly the dead one's leases, and counts as a crash", async () => {
+        const group = await withQueue();
+        const second = { ...queue, queueId: 4 };
+        await store.create(group, second, 0, 0n);
+        applied(await acquire(group, 'A'));
+        applied(
+          await store.acquire({ ...group, queue: second, slot: 0, holder: 'B', now: NOW, leaseUntil: NOW + 30_000, endsAt: NOW + 60_000 }),
+        );
+        assert.equal(await store.expireHolder(group, 'A'), 1);
+        assert.equal(await store.expireHolder(group, 'nobody'), 0);
+        assert.equal(applied(await acquire(group, 'C')).crash?.count, 1);
+        lost(await store.acquire({ ...group, queue: second, slot: 0, holder: 'C', now: NOW, leaseUntil: NOW, endsAt: NOW }), 'held');
+        lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over');
+      });
+    });
+
+    test('a table that is not there is an error, not a lost write', async () => {
+      const elsewhere = createAssignmentStore(client, 'no-such-table', { newToken: randomUUID });
+      await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), { name: 'ResourceNotFoundException' });
+    });
+  });
+}
+
+function applied(answer: LeaseAnswer): Assignment {
+  if (!answer.applied) assert.fail(`lost: ${answer.reason}`);
+  return answer.assignment;
+}
+
+function lost(answer: LeaseAnswer, reason: string): Assignment | undefined {
+  if (answer.applied) assert.fail('applied');
+  assert.equal(answer.reason, reason);
+  return answer.current;
+}
