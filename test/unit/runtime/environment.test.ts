@@ -1,0 +1,52 @@
+import assert from 'node:assert/strict';
+import test from 'node:test';
+import { ConfigError } from '../../../src/errors.ts';
+import type { ServiceConfig } from '../../../src/model/source.ts';
+import { applyEnvironment, optionalMillis, required } from '../../../src/runtime/environment.ts';
+
+function service(clusters: ServiceConfig['clusters']): ServiceConfig {
+  return { service: 'shop', stage: 'dev', sources: [], clusters };
+}
+
+test('name servers of the environment replace those of the default cluster, or of the only one', () => {
+  const env = { ROCKETMQ_NAME_SERVERS: 'x:1; y:2;' };
+  const both = applyEnvironment(service({ default: { nameServers: ['a:1'] }, eu: { nameServers: ['b:1'] } }), env).clusters;
+  assert.deepEqual(both, { default: { nameServers: ['x:1', 'y:2'] }, eu: { nameServers: ['b:1'] } });
+  assert.deepEqual(applyEnvironment(service({ eu: { nameServers: ['b:1'] } }), env).clusters, { eu: { nameServers: ['x:1', 'y:2'] } });
+  assert.deepEqual(applyEnvironment(service({ a: { nameServers: ['a:1'] }, b: { nameServers: ['b:1'] } }), env).clusters, {
+    a: { nameServers: ['a:1'] },
+    b: { nameServers: ['b:1'] },
+  });
+});
+
+test('credentials of the environment are for clusters without their own', () => {
+  const own = { accessKey: 'own', secretKey: 'own-secret' };
+  const { clusters } = applyEnvironment(service({ a: { nameServers: ['a:1'] }, b: { nameServers: ['b:1'], credentials: own } }), {
+    ROCKETMQ_ACCESS_KEY: 'key',
+    ROCKETMQ_SECRET_KEY: 'secret',
+    ROCKETMQ_SECURITY_TOKEN: 'token',
+  });
+  assert.deepEqual(clusters.a?.credentials, { accessKey: 'key', secretKey: 'secret', securityToken: 'token' });
+  assert.deepEqual(clusters.b?.credentials, own);
+});
+
+test('half of the credentials is an error that names both', () => {
+  assert.throws(
+    () => applyEnvironment(service({ a: { nameServers: ['a:1'] } }), { ROCKETMQ_ACCESS_KEY: 'key' }),
+    /ROCKETMQ_ACCESS_KEY and ROCKETMQ_SECRET_KEY/,
+  );
+});
+
+test('an empty environment changes nothing', () => {
+  const config = service({ default: { nameServers: ['a:1'] } });
+  assert.deepEqual(applyEnvironment(config, { ROCKETMQ_NAME_SERVERS: '', ROCKETMQ_ACCESS_KEY: '', ROCKETMQ_SECRET_KEY: '' }), config);
+});
+
+test('required and optional variables', () => {
+  assert.equal(required('A', { A: 'x' }), 'x');
+  assert.throws(() => required('A', { A: '' }), ConfigError);
+  assert.equal(optionalMillis('A', {}), undefined);
+  assert.equal(optionalMillis('A', { A: '250' }), 250);
+  for (const wrong of ['0', '-1', '1.5', 'soon'])
+    assert.throws(() => optionalMillis('A', { A: wrong }), /A is ".*": give a whole number of milliseconds/);
+});
