@@ -7,6 +7,7 @@ export interface HostAndPort {
 /**
  * A message as a consumer sees it: decoded, decompressed, with its place in the queue. Mirrors MessageExt / MessageClientExt.
  * 64-bit offsets are bigint; timestamps are epoch milliseconds.
+ * Hosts, properties and ids may be getters that work when first asked: name the fields you copy, a spread (`{...message}`) loses those.
  */
 export interface Message {
   /** Topic of the queue that it was pulled from (`%RETRY%group` for a redelivery); see `userTopic` for the one that handlers know. */

@@ -7,8 +7,6 @@ import { parseAddress } from './host.ts';
 import { formatProperties } from './properties.ts';
 import { SystemFlag } from './system-flag.ts';
 
-export { encodeBatchItem } from './batch-items.ts';
-
 /** What a broker stores of a message. `body` as stored, compressed or not; the host bits of sysFlag are set here. */
 export interface RecordFields {
   readonly topic: string;

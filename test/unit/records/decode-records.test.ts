@@ -4,6 +4,7 @@ import { deflateSync, zstdCompressSync } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../../../src/errors.ts';
 import { encodeBatchItem } from '../../../src/records/batch-items.ts';
 import { decodeRecords } from '../../../src/records/decode-records.ts';
+import { encodeRecord } from '../../../src/records/encode-record.ts';
 import { compressionFlag, SystemFlag } from '../../../src/records/system-flag.ts';
 import { encodeLz4Frame } from '../../support/lz4.ts';
 import { decodeOne, RECORD, record } from '../../support/records.ts';
@@ -296,6 +297,17 @@ describe('undecodable records', () => {
 });
 
 describe('encodeRecord', () => {
+  it('writes the reference record of Java’s encoder byte for byte', () => {
+    const message = decodeOne(HELLO);
+    const { topic, queueId, flag, queueOffset, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost } = message;
+    const place = { topic, queueId, flag, queueOffset, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost };
+    const { reconsumeTimes, preparedTransactionOffset, body, properties } = message;
+    assert.equal(
+      encodeRecord({ ...place, reconsumeTimes, preparedTransactionOffset, body, properties }).toString('hex'),
+      HELLO.toString('hex'),
+    );
+  });
+
   it('refuses what the layout cannot hold', () => {
     assert.throws(() => record({ properties: { k: 'v'.repeat(0x7fff) } }), { name: 'ProtocolError', message: /do not fit/ });
     assert.throws(() => record({ topic: 't'.repeat(0x8000) }), { name: 'ProtocolError', message: /do not fit/ });
