@@ -1,4 +1,3 @@
-import { ConnectionError } from '../errors.ts';
 import { type BrokerData, MASTER_ID } from '../model/route.ts';
 
 /** Addresses of the brokers that routes and cluster infos have told of. */
@@ -14,24 +13,13 @@ export class Brokers {
     for (const { brokerName, brokerAddrs } of brokers) this.#byName.set(brokerName, brokerAddrs);
   }
 
-  knows(brokerName: string): boolean {
-    return this.#byName.has(brokerName);
-  }
-
-  get names(): string[] {
-    return [...this.#byName.keys()];
-  }
-
-  /** The announced address of the wanted id, and for a pull also of any other when that one is not there (MQClientInstance.findBrokerAddressInSubscribe). */
-  announced(brokerName: string, brokerId: number, orAny: boolean): string {
+  /**
+   * The announced address of the wanted id. `orAny`: when that one is not there, the master's or any other (MQClientInstance.findBrokerAddressInSubscribe).
+   */
+  announced(brokerName: string, brokerId: number, orAny: boolean): string | undefined {
     const addresses = this.#byName.get(brokerName);
-    const wanted = addresses?.get(brokerId) ?? (orAny ? (addresses?.get(MASTER_ID) ?? addresses?.values().next().value) : undefined);
-    if (wanted === undefined)
-      throw new ConnectionError(
-        brokerName,
-        `broker ${brokerName} has no ${brokerId === MASTER_ID ? 'master' : `address of id ${brokerId}`} in the route: it may be down`,
-      );
-    return wanted;
+    const wanted = addresses?.get(brokerId);
+    return wanted === undefined && orAny ? (addresses?.get(MASTER_ID) ?? addresses?.values().next().value) : wanted;
   }
 
   /** Where the announced address is reached from here. */
@@ -43,6 +31,6 @@ export class Brokers {
   advice(announced: string): string {
     return this.#addressMap[announced] === undefined
       ? `. The broker announces itself as ${announced}: when that address is not reachable from here, translate it with addressMap`
-      : `. The broker announces itself as ${announced}, which addressMap translates`;
+      : `. The broker announces itself as ${announced}, which addressMap translates to ${this.#addressMap[announced]}`;
   }
 }

@@ -1,7 +1,10 @@
+import type { ConnectionError } from '../errors.ts';
 import type { TlsOptions } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
-import { Connection, type ConnectionOptions } from './connection.ts';
+import type { Logger } from '../ports/logger.ts';
+import { Connection, type ConnectionOptions, NotConnectedError } from './connection.ts';
 import { openSocket } from './open-socket.ts';
+import { within } from './within.ts';
 
 const FIRST_BACKOFF_MS = 100;
 const LONGEST_BACKOFF_MS = 5000;
@@ -9,83 +12,105 @@ const LONGEST_BACKOFF_MS = 5000;
 interface Failures {
   readonly count: number;
   readonly notBefore: number;
+  readonly last: string;
+}
+
+export interface PoolDeps {
+  readonly tls?: TlsOptions | undefined;
+  readonly options?: ConnectionOptions;
+  readonly clock: Clock;
+  /** 0 ≤ r < 1 */
+  readonly random: () => number;
+  readonly logger?: Logger | undefined;
 }
 
 /**
- * One connection per address, made on first use and again after it broke. An address that refuses is asked again after an exponential
- * back-off with full jitter, so that many pullers do not storm a broker that comes back.
+ * One connection per address, made on first use and again after it broke. An address that refuses, or hangs up before it answered anything, is
+ * asked again after an exponential back-off with full jitter, so that many pullers do not storm a broker that comes back.
  */
 export class ConnectionPool {
   readonly #connections = new Map<string, Promise<Connection>>();
   readonly #failures = new Map<string, Failures>();
-  readonly #tls: TlsOptions | undefined;
-  readonly #options: ConnectionOptions;
-  readonly #clock: Clock;
-  readonly #random: () => number;
+  readonly #deps: PoolDeps;
+  #generation = new AbortController();
   #closed = false;
 
-  constructor(deps: { tls?: TlsOptions | undefined; options?: ConnectionOptions; clock: Clock; random: () => number }) {
-    this.#tls = deps.tls;
-    this.#options = deps.options ?? {};
-    this.#clock = deps.clock;
-    this.#random = deps.random;
+  constructor(deps: PoolDeps) {
+    this.#deps = deps;
   }
 
-  /** @throws ConnectionError, or the signal's reason */
-  async get(address: string, signal?: AbortSignal): Promise<Connection> {
-    const known = this.#connections.get(address);
-    if (known !== undefined) return withSignal(known, signal);
-    // The attempt is shared, so one caller's signal must not end it.
-    const opening = this.#open(address);
-    this.#connections.set(address, opening);
-    opening.then(
-      (connection) => connection.onClose(() => this.#forget(address, opening)),
-      () => this.#forget(address, opening),
-    );
-    return withSignal(opening, signal);
+  /** @throws NotConnectedError, or the signal's reason */
+  async get(address: string, options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }): Promise<Connection> {
+    if (this.#closed) throw new NotConnectedError(address, `no connection to ${address}: the client is closed`);
+    // The attempt is shared, so one caller's signal or deadline must not end it.
+    return within(this.#connections.get(address) ?? this.#start(address), {
+      ...options,
+      timeoutError: () => {
+        const last = this.#failures.get(address)?.last;
+        return new NotConnectedError(address, last ?? `cannot connect to ${address} within ${options.timeoutMs} ms`);
+      },
+    });
   }
 
-  /** Closes every connection; the pool stays usable. For a thawed environment, whose sockets may have died in its sleep. */
-  async reset(): Promise<void> {
+  /** Drops every connection and attempt; the pool stays usable. For an environment that slept, whose sockets may have died meanwhile. */
+  reset(): void {
     const all = [...this.#connections.values()];
     this.#connections.clear();
     this.#failures.clear();
-    for (const result of await Promise.allSettled(all)) if (result.status === 'fulfilled') result.value.close();
+    this.#generation.abort(new NotConnectedError('', 'the connections of this client were closed'));
+    this.#generation = new AbortController();
+    for (const opening of all)
+      opening.then(
+        (connection) => connection.close(),
+        () => {},
+      );
   }
 
-  async close(): Promise<void> {
+  close(): void {
     this.#closed = true;
-    await this.reset();
+    this.reset();
   }
 
-  async #open(address: string): Promise<Connection> {
-    const failed = this.#failures.get(address);
-    const wait = failed === undefined ? 0 : failed.notBefore - this.#clock.now();
-    if (wait > 0) await this.#clock.sleep(wait);
-    try {
-      const connection = new Connection(address, await openSocket(address, this.#tls), this.#options);
-      this.#failures.delete(address);
-      if (this.#closed) connection.close();
-      return connection;
-    } catch (error) {
-      const count = (failed?.count ?? 0) + 1;
-      const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (count - 1));
-      this.#failures.set(address, { count, notBefore: this.#clock.now() + this.#random() * ceiling });
-      throw error;
-    }
+  #start(address: string): Promise<Connection> {
+    const { signal } = this.#generation;
+    const opening = this.#open(address, signal);
+    this.#connections.set(address, opening);
+    const isCurrent = (): boolean => this.#connections.get(address) === opening;
+    const lost = (error: unknown, answered: boolean): void => {
+      // After a reset, or a close of our own, nobody counts.
+      if (!isCurrent()) return;
+      this.#connections.delete(address);
+      if (answered) this.#failures.delete(address);
+      else this.#countFailure(address, error);
+    };
+    opening.then(
+      (connection) => {
+        this.#deps.logger?.debug({ address }, 'connected');
+        connection.onClose((error: ConnectionError) => {
+          if (isCurrent()) this.#deps.logger?.info({ address, err: error }, 'a connection ended');
+          lost(error, connection.answered);
+        });
+      },
+      (error: unknown) => lost(error, false),
+    );
+    return opening;
   }
 
-  #forget(address: string, opening: Promise<Connection>): void {
-    if (this.#connections.get(address) === opening) this.#connections.delete(address);
+  async #open(address: string, signal: AbortSignal): Promise<Connection> {
+    const { clock, tls, options } = this.#deps;
+    const wait = (this.#failures.get(address)?.notBefore ?? 0) - clock.now();
+    if (wait > 0) await clock.sleep(wait, signal);
+    const socket = await openSocket(address, tls, signal);
+    const connection = new Connection(address, socket, options);
+    // Aborted between the socket's connect and here.
+    if (signal.aborted) connection.close();
+    return connection;
   }
-}
 
-function withSignal<T>(promise: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return promise;
-  if (signal.aborted) return Promise.reject(signal.reason);
-  return new Promise((resolve, reject) => {
-    const onAbort = (): void => reject(signal.reason);
-    signal.addEventListener('abort', onAbort, { once: true });
-    promise.then(resolve, reject).finally(() => signal.removeEventListener('abort', onAbort));
-  });
+  #countFailure(address: string, error: unknown): void {
+    const count = (this.#failures.get(address)?.count ?? 0) + 1;
+    const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (count - 1));
+    const last = error instanceof Error ? error.message : String(error);
+    this.#failures.set(address, { count, notBefore: this.#deps.clock.now() + this.#deps.random() * ceiling, last });
+  }
 }

@@ -1,9 +1,10 @@
 import type { Socket } from 'node:net';
-import { ConnectionError, RequestTimeoutError } from '../errors.ts';
+import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../errors.ts';
 import { isOneway, isResponse, ONEWAY_FLAG, RESPONSE_FLAG, type RemotingCommand } from '../remoting/command.ts';
 import { encodeFrame } from '../remoting/frame.ts';
 import { FrameDecoder } from '../remoting/frame-decoder.ts';
 import { OTHER_LANGUAGE } from '../remoting/language.ts';
+import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 
@@ -15,10 +16,16 @@ export const CLIENT_VERSION = 475;
 
 const NO_BODY = Buffer.alloc(0);
 
-/** Answers a request of the server (code 40, 220, 307 …); undefined: not ours, it is answered with REQUEST_CODE_NOT_SUPPORTED. */
-export type ServerRequestHandler = (
-  command: RemotingCommand,
-) => { code: number; remark?: string; extFields?: Record<string, string>; body?: Buffer } | undefined;
+/** What a server request is answered with. */
+export interface ServerRequestAnswer {
+  readonly code: number;
+  readonly remark?: string;
+  readonly extFields?: Readonly<Record<string, string>>;
+  readonly body?: Buffer;
+}
+
+/** Takes a request of the server (code 40, 220, 307 …); undefined: not ours, it is answered with REQUEST_CODE_NOT_SUPPORTED. */
+export type ServerRequestHandler = (command: RemotingCommand, address: string) => ServerRequestAnswer | undefined;
 
 export interface ConnectionOptions {
   readonly maxFrameBytes?: number;
@@ -31,66 +38,83 @@ export interface OutgoingRequest {
   readonly body?: Buffer | undefined;
 }
 
+/** Nothing was sent: whoever gets this may repeat any request. Does not leave this folder. */
+export class NotConnectedError extends ConnectionError {}
+
 interface Pending {
   readonly resolve: (command: RemotingCommand) => void;
   readonly reject: (error: unknown) => void;
-  readonly request: string;
 }
 
 /**
  * One connection with many requests in flight. Answers are matched by opaque, in any order; a request that was given up leaves the connection good:
- * its late answer is read and dropped. Mirrors NettyRemotingClient's channel handling.
+ * its late answer is read and dropped. It keeps the process alive only while a request waits. Mirrors NettyRemotingClient's channel handling.
  */
 export class Connection {
   readonly address: string;
   readonly #socket: Socket;
   readonly #decoder: FrameDecoder;
+  readonly #maxFrameBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #onServerRequest: ServerRequestHandler | undefined;
-  readonly #onClose: (() => void)[] = [];
+  readonly #closeListeners: ((error: ConnectionError) => void)[] = [];
   #opaque = 0;
+  #answered = false;
   #closed: ConnectionError | undefined;
   #corked = false;
 
+  /** Takes over a connected socket. */
   constructor(address: string, socket: Socket, options: ConnectionOptions = {}) {
     this.address = address;
     this.#socket = socket;
     this.#onServerRequest = options.onServerRequest;
-    this.#decoder = new FrameDecoder(options.maxFrameBytes === undefined ? {} : { maxFrameBytes: options.maxFrameBytes });
+    this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
+    this.#decoder = new FrameDecoder({ maxFrameBytes: this.#maxFrameBytes });
+    socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (cause) =>
       this.#end(new ConnectionError(address, `the connection to ${address} broke: ${cause.message}`, { cause })),
     );
-    socket.on('close', () => this.#end(new ConnectionError(address, `the connection to ${address} was closed by the peer`)));
+    // A peer that ends its half has nothing more to say: what is in flight will never be answered.
+    socket.on('end', () => this.#endByPeer());
+    socket.on('close', () => this.#endByPeer());
+    if (socket.destroyed || socket.readableEnded) this.#endByPeer();
   }
 
   get closed(): boolean {
     return this.#closed !== undefined;
   }
 
+  /** True once the server has answered anything. */
+  get answered(): boolean {
+    return this.#answered;
+  }
+
   get inFlight(): number {
     return this.#pending.size;
   }
 
-  onClose(listener: () => void): void {
-    if (this.closed) listener();
-    else this.#onClose.push(listener);
+  onClose(listener: (error: ConnectionError) => void): void {
+    if (this.#closed !== undefined) listener(this.#closed);
+    else this.#closeListeners.push(listener);
   }
 
   /**
    * Sends a request and waits for its answer, whatever its code.
-   * @throws RequestTimeoutError, ConnectionError, or the signal's reason
+   * @throws RequestTimeoutError, ConnectionError, LimitExceededError, or the signal's reason
    */
   request(request: OutgoingRequest, timeoutMs: number, signal?: AbortSignal): Promise<RemotingCommand> {
-    if (this.#closed !== undefined) return Promise.reject(this.#closed);
+    if (this.#closed !== undefined) return Promise.reject(new NotConnectedError(this.address, this.#closed.message));
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     const opaque = this.#nextOpaque();
     const name = requestName(request.code);
     return new Promise((resolve, reject) => {
+      const frame = this.#frame(request, opaque, 0);
       const settle = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         this.#pending.delete(opaque);
+        if (this.#pending.size === 0) this.#socket.unref();
       };
       const onAbort = (): void => {
         settle();
@@ -101,8 +125,8 @@ export class Connection {
         reject(new RequestTimeoutError(this.address, name, timeoutMs));
       }, timeoutMs);
       signal?.addEventListener('abort', onAbort, { once: true });
+      if (this.#pending.size === 0) this.#socket.ref();
       this.#pending.set(opaque, {
-        request: name,
         resolve: (command) => {
           settle();
           resolve(command);
@@ -112,21 +136,14 @@ export class Connection {
           reject(error);
         },
       });
-      this.#write({ ...COMMAND, code: request.code, opaque, extFields: request.extFields, body: request.body ?? NO_BODY });
+      this.#write(frame);
     });
   }
 
   /** Sends a request that nobody answers. */
   oneway(request: OutgoingRequest): void {
-    if (this.#closed !== undefined) throw this.#closed;
-    this.#write({
-      ...COMMAND,
-      code: request.code,
-      opaque: this.#nextOpaque(),
-      flag: ONEWAY_FLAG,
-      extFields: request.extFields,
-      body: request.body ?? NO_BODY,
-    });
+    if (this.#closed !== undefined) throw new NotConnectedError(this.address, this.#closed.message);
+    this.#write(this.#frame(request, this.#nextOpaque(), ONEWAY_FLAG));
   }
 
   /** Ends it; everything in flight fails. */
@@ -139,7 +156,15 @@ export class Connection {
     return this.#opaque;
   }
 
-  #write(command: RemotingCommand): void {
+  #frame({ code, extFields, body = NO_BODY }: OutgoingRequest, opaque: number, flag: number, remark?: string): Buffer {
+    const frame = encodeFrame({ code, language: OTHER_LANGUAGE, version: CLIENT_VERSION, opaque, flag, remark, extFields, body });
+    // The peer would close the connection without a word, and every other request on it would fail too.
+    if (frame.length > this.#maxFrameBytes)
+      throw new LimitExceededError(`${requestName(code)} takes ${frame.length} bytes, more than the frame limit of ${this.#maxFrameBytes}`);
+    return frame;
+  }
+
+  #write(frame: Buffer): void {
     // All that is written in one turn of the event loop leaves in one system call.
     if (!this.#corked) {
       this.#corked = true;
@@ -149,15 +174,18 @@ export class Connection {
         this.#socket.uncork();
       });
     }
-    this.#socket.write(encodeFrame(command));
+    this.#socket.write(frame);
   }
 
   #onData(chunk: Buffer): void {
     if (this.#closed !== undefined) return;
     try {
       for (const command of this.#decoder.push(chunk)) {
-        if (isResponse(command)) this.#pending.get(command.opaque)?.resolve(command);
-        else this.#answer(command);
+        if (!isResponse(command)) this.#answer(command);
+        else {
+          this.#answered = true;
+          this.#pending.get(command.opaque)?.resolve(command);
+        }
       }
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
@@ -166,21 +194,26 @@ export class Connection {
   }
 
   #answer(command: RemotingCommand): void {
-    const answer = this.#onServerRequest?.(command);
+    const answer = this.#ownAnswer(command);
     if (isOneway(command)) return;
-    const { code, remark, extFields, body } = answer ?? {
-      code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
-      remark: `${requestName(command.code)} is not supported by this client`,
-    };
-    this.#write({
-      ...COMMAND,
-      code,
-      opaque: command.opaque,
-      flag: RESPONSE_FLAG,
-      remark,
-      extFields: extFields ?? {},
-      body: body ?? NO_BODY,
-    });
+    const { extFields = {}, remark, ...rest } = answer;
+    this.#write(this.#frame({ ...rest, extFields }, command.opaque, RESPONSE_FLAG, remark));
+  }
+
+  #ownAnswer(command: RemotingCommand): ServerRequestAnswer {
+    try {
+      const answer = this.#onServerRequest?.(command, this.address);
+      if (answer !== undefined) return answer;
+    } catch (error) {
+      // A handler's bug is the handler's: the requests in flight have nothing to do with it.
+      return { code: ResponseCode.SYSTEM_ERROR, remark: String(error) };
+    }
+    return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: `${requestName(command.code)} is not supported by this client` };
+  }
+
+  #endByPeer(): void {
+    const hint = this.#answered ? '' : ' before it answered anything: is this a RocketMQ remoting port, and does it want TLS?';
+    this.#end(new ConnectionError(this.address, `the connection to ${this.address} was closed by the peer${hint}`));
   }
 
   #end(error: ConnectionError): void {
@@ -188,17 +221,6 @@ export class Connection {
     this.#closed = error;
     this.#socket.destroy();
     for (const pending of [...this.#pending.values()]) pending.reject(error);
-    for (const listener of this.#onClose) listener();
+    for (const listener of this.#closeListeners) listener(error);
   }
 }
-
-const COMMAND = {
-  code: 0,
-  language: OTHER_LANGUAGE,
-  version: CLIENT_VERSION,
-  opaque: 0,
-  flag: 0,
-  remark: undefined,
-  extFields: {},
-  body: NO_BODY,
-} as const;

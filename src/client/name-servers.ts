@@ -1,60 +1,62 @@
 import { ConnectionError, RequestTimeoutError, RocketMQError, TopicNotFoundError } from '../errors.ts';
 import type { TopicRoute } from '../model/route.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
 import { getRoute, toTopicRoute } from '../requests/get-route.ts';
 import { brokerError } from './broker-error.ts';
+import type { Exchange } from './exchange.ts';
 
-/** Sends one request to one address and gives back the answer, whatever its code. */
-export type Call = <Request, Answer>(
-  address: string,
-  definition: RequestDefinition<Request, Answer>,
-  request: Request,
-  options: CallOptions,
-) => Promise<RemotingCommand>;
-
+/** As often as Java's client reads routes again (pollNameServerInterval). */
 const ROUTE_AGE_MS = 30_000;
+/** Per name server. */
+const CALL_TIMEOUT_MS = 3000;
+
+export interface NameServersDeps {
+  readonly addresses: readonly string[];
+  readonly exchange: Exchange;
+  readonly clock: Pick<Clock, 'now'>;
+  /** 0 ≤ r < 1: which one to begin with, so that many clients spread over them. */
+  readonly random: () => number;
+  readonly logger?: Logger | undefined;
+}
 
 /**
- * Several name servers that do not know of each other: sticks to the one that answered last, goes on to the next when it fails.
- * Routes are kept for 30 s, as Java's client does (pollNameServerInterval).
+ * Several name servers that do not know of each other: sticks to the one that answered last, goes on to the next when it fails. One that failed
+ * is asked again only when all others failed too. Mirrors NettyRemotingClient's choice of a name server and MQClientInstance's route table.
  */
 export class NameServers {
-  readonly #addresses: readonly string[];
-  readonly #call: Call;
-  readonly #clock: Clock;
+  readonly #deps: NameServersDeps;
   readonly #routes = new Map<string, { readonly route: TopicRoute; readonly readAt: number }>();
+  readonly #failed = new Set<string>();
   #current: number;
 
-  constructor(addresses: readonly string[], call: Call, clock: Clock, random: () => number) {
-    this.#addresses = addresses;
-    this.#call = call;
-    this.#clock = clock;
-    this.#current = Math.floor(random() * addresses.length) % Math.max(1, addresses.length);
+  constructor(deps: NameServersDeps) {
+    this.#deps = deps;
+    this.#current = Math.floor(deps.random() * deps.addresses.length);
   }
 
-  /** @throws TopicNotFoundError when one that answered knows no route and none knows one; ConnectionError when none answered */
+  /** @throws TopicNotFoundError when a name server answered that it knows no route and none knows one; ConnectionError when none answered */
   async route(topic: string, options: CallOptions & { fresh?: boolean }): Promise<TopicRoute> {
     const cached = this.#routes.get(topic);
-    if (cached !== undefined && options.fresh !== true && this.#clock.now() - cached.readAt < ROUTE_AGE_MS) return cached.route;
-    try {
-      const answer = getRoute.decodeAnswer(await this.ask(getRoute, { topic }, options));
-      if (answer.mappedBrokers.length > 0)
-        throw new RocketMQError(
-          'ROCKETMQ_STATIC_TOPIC',
-          `topic "${topic}" is a static topic (logical queues mapped over brokers), which is not supported: use an ordinary topic`,
-        );
-      const route = toTopicRoute(topic, answer);
-      this.#routes.set(topic, { route, readAt: this.#clock.now() });
-      return route;
-    } catch (error) {
-      if (!(error instanceof NotFound)) throw error;
+    if (cached !== undefined && options.fresh !== true && this.#deps.clock.now() - cached.readAt < ROUTE_AGE_MS) return cached.route;
+    const found = await this.#ask(getRoute, { topic }, options);
+    if (found === undefined) {
       this.#routes.delete(topic);
-      throw new TopicNotFoundError(topic, this.#addresses);
+      throw new TopicNotFoundError(topic, this.#deps.addresses);
     }
+    const answer = getRoute.decodeAnswer(found);
+    if (answer.mappedBrokers.length > 0)
+      throw new RocketMQError(
+        'ROCKETMQ_STATIC_TOPIC',
+        `topic "${topic}" is a static topic (logical queues mapped over brokers), which is not supported: use an ordinary topic`,
+      );
+    const route = toTopicRoute(topic, answer);
+    this.#routes.set(topic, { route, readAt: this.#deps.clock.now() });
+    return route;
   }
 
   /** Forgets a route that turned out to be old. */
@@ -62,41 +64,61 @@ export class NameServers {
     this.#routes.delete(topic);
   }
 
-  /** Asks one name server after the other until one says SUCCESS. */
+  /** Asks one name server after the other until one says SUCCESS. @throws ConnectionError that lists every address tried, or the refusal */
   async ask<Request, Answer>(
     definition: RequestDefinition<Request, Answer>,
     request: Request,
     options: CallOptions,
   ): Promise<RemotingCommand> {
+    const answer = await this.#ask(definition, request, options);
+    if (answer === undefined) throw new RocketMQError('ROCKETMQ_BROKER', `${definition.name} was answered with TOPIC_NOT_EXIST`);
+    return answer;
+  }
+
+  /** Undefined: TOPIC_NOT_EXIST. */
+  async #ask<Request, Answer>(
+    definition: RequestDefinition<Request, Answer>,
+    request: Request,
+    { timeoutMs = CALL_TIMEOUT_MS, signal }: CallOptions,
+  ): Promise<RemotingCommand | undefined> {
+    const { exchange, logger } = this.#deps;
     const failures: string[] = [];
-    let notFound: NotFound | undefined;
     let refusal: RocketMQError | undefined;
-    for (let tried = 0; tried < this.#addresses.length; tried++) {
-      const index = (this.#current + tried) % this.#addresses.length;
-      const address = this.#addresses[index] as string;
+    let notFound = false;
+    for (const { address, index } of this.#inOrder()) {
+      // One that failed before is not worth waiting for when another has answered.
+      if (notFound && this.#failed.has(address)) continue;
       try {
-        const answer = await this.#call(address, definition, request, options);
+        const answer = await exchange(address, definition, request, { timeoutMs, signal });
+        this.#failed.delete(address);
         if (answer.code === ResponseCode.SUCCESS) {
           this.#current = index;
           return answer;
         }
         // A name server that has just started may not know what the next one knows.
-        if (answer.code === ResponseCode.TOPIC_NOT_EXIST) notFound = new NotFound();
+        if (answer.code === ResponseCode.TOPIC_NOT_EXIST) notFound = true;
         else refusal = brokerError(definition.name, address, answer);
       } catch (error) {
         if (!(error instanceof ConnectionError || error instanceof RequestTimeoutError)) throw error;
+        this.#failed.add(address);
         failures.push(error.message);
+        logger?.warn({ address, err: error }, 'a name server does not answer');
       }
     }
-    throw (
-      notFound ??
-      refusal ??
-      new ConnectionError(
-        this.#addresses.join(';'),
-        `no name server answers: ${failures.join('; ')}. Check nameServers, the network and the security groups`,
-      )
+    if (notFound) return undefined;
+    if (refusal !== undefined) throw refusal;
+    throw new ConnectionError(
+      this.#deps.addresses.join(';'),
+      `no name server answers: ${failures.join('; ')}. Check nameServers, the network and the security groups`,
     );
   }
-}
 
-class NotFound extends Error {}
+  /** From the one that answered last; those that failed come last. */
+  #inOrder(): { address: string; index: number }[] {
+    const { addresses } = this.#deps;
+    const all = addresses
+      .map((_, n) => (this.#current + n) % addresses.length)
+      .map((index) => ({ address: addresses[index] ?? '', index }));
+    return [...all.filter(({ address }) => !this.#failed.has(address)), ...all.filter(({ address }) => this.#failed.has(address))];
+  }
+}

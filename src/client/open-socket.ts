@@ -1,8 +1,9 @@
-import { connect as connectPlain, isIP, type Socket } from 'node:net';
+import { connect as connectPlain, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
-import { ConnectionError } from '../errors.ts';
 import type { TlsOptions } from '../model/source.ts';
+import { NotConnectedError } from './connection.ts';
 import { parseEndpoint } from './endpoint.ts';
+import { tlsAdvice, tlsConnectionOptions } from './tls.ts';
 
 /** Java's client waits as long. */
 const CONNECT_TIMEOUT_MS = 3000;
@@ -10,58 +11,47 @@ const CONNECT_TIMEOUT_MS = 3000;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Opens a plain or TLS connection; brokers take both on the same port.
- * @throws ConnectionError that names the address and the cause
+ * Opens a plain or TLS connection.
+ * @throws NotConnectedError that names the address and the cause; the signal's reason
  */
-export function openSocket(address: string, tls: TlsOptions | undefined, signal?: AbortSignal): Promise<Socket> {
-  const { host, port } = parseEndpoint(address);
+export function openSocket(address: string, tls: TlsOptions | undefined, signal: AbortSignal): Promise<Socket> {
+  const endpoint = parseEndpoint(address);
   return new Promise((resolve, reject) => {
-    const socket =
-      tls?.enabled === true
-        ? connectTls({
-            host,
-            port,
-            // An IP address is no server name (RFC 6066); without one the certificate is checked against the host.
-            ...(tls.serverName !== undefined ? { servername: tls.serverName } : isIP(host) === 0 ? { servername: host } : {}),
-            ...(tls.caCertificate !== undefined ? { ca: tls.caCertificate } : {}),
-            ...(tls.clientCertificate !== undefined ? { cert: tls.clientCertificate } : {}),
-            ...(tls.clientKey !== undefined ? { key: tls.clientKey } : {}),
-            rejectUnauthorized: tls.verify !== false,
-          })
-        : connectPlain({ host, port });
-    const timer = setTimeout(() => fail(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS);
-    const onAbort = (): void => fail(signal?.reason);
+    if (signal.aborted) return reject(signal.reason);
+    const secure = tls?.enabled === true;
+    const socket = secure ? connectTls({ ...endpoint, ...tlsConnectionOptions(endpoint.host, tls) }) : connectPlain(endpoint);
+    const connected = secure ? 'secureConnect' : 'connect';
+    const timer = setTimeout(() => onFailure(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS);
+    // Only our own listeners go: the socket has some of its own, without which it would not notice its end.
     const settle = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
-      socket.removeAllListeners();
+      signal.removeEventListener('abort', onAbort);
+      socket.off(connected, onConnected).off('error', onFailure).off('close', onClose);
     };
-    const fail = (cause: unknown): void => {
+    const giveUp = (reason: unknown): void => {
       settle();
       // Late errors of a socket that nobody wants any more must not end the process.
       socket.on('error', () => {});
       socket.destroy();
-      reject(
-        signal?.aborted === true
-          ? signal.reason
-          : new ConnectionError(address, `cannot connect to ${address}: ${messageOf(cause)}`, { cause }),
-      );
+      reject(reason);
     };
-    if (signal?.aborted === true) return fail(signal.reason);
-    signal?.addEventListener('abort', onAbort, { once: true });
-    socket.once('error', fail);
-    socket.once('close', () => fail(new Error('closed by the peer')));
-    socket.once(tls?.enabled === true ? 'secureConnect' : 'connect', () => {
+    const onAbort = (): void => giveUp(signal.reason);
+    const onClose = (): void => onFailure(new Error('closed by the peer'));
+    const onFailure = (cause: Error): void =>
+      giveUp(new NotConnectedError(address, `cannot connect to ${address}: ${messageOf(cause)}${tlsAdvice(cause)}`, { cause }));
+    const onConnected = (): void => {
       settle();
       socket.setNoDelay(true);
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
       resolve(socket);
-    });
+    };
+    signal.addEventListener('abort', onAbort, { once: true });
+    socket.once(connected, onConnected).once('error', onFailure).once('close', onClose);
   });
 }
 
 /** The text of an error; an AggregateError of several addresses has none of its own. */
-export function messageOf(cause: unknown): string {
+function messageOf(cause: unknown): string {
   if (cause instanceof AggregateError && cause.message === '') return cause.errors.map(messageOf).join('; ');
   return cause instanceof Error ? cause.message : String(cause);
 }

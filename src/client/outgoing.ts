@@ -1,30 +1,77 @@
 import { RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
-import { retryTopic } from '../model/message-queue.ts';
-import type { OutgoingMessage } from '../ports/rocketmq.ts';
-import { encodeBatchItem } from '../records/encode-record.ts';
+import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
+import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
+import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
+import { encodeBatchItem } from '../records/batch-items.ts';
 import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import type { SendMessageRequest } from '../requests/send-message.ts';
 
 const FIRST_RETRY_LEVEL = 3;
 const MAX_PROPERTY_BYTES = 32_767;
+/** Integer.MAX_VALUE, which Java sends for "without end"; brokers would take −1 for a limit that is always passed. */
+const WITHOUT_END = 0x7fffffff;
+/** The template that brokers make unknown topics from. */
+export const DEFAULT_TOPIC = 'TBW102';
+const DEFAULT_TOPIC_QUEUES = 4;
+const PRODUCER_GROUP = 'serverless-rocketmq';
 
-/** The property string of a message to send, with the UNIQ_KEY that it has or gets. */
-export function outgoingProperties(message: OutgoingMessage, uniqKey: () => string): { properties: string; msgId: string } {
+/** With these codes the message is stored. */
+const SEND_STATUS: ReadonlyMap<number, SendResult['status']> = new Map([
+  [ResponseCode.SUCCESS, 'SEND_OK'],
+  [ResponseCode.FLUSH_DISK_TIMEOUT, 'FLUSH_DISK_TIMEOUT'],
+  [ResponseCode.FLUSH_SLAVE_TIMEOUT, 'FLUSH_SLAVE_TIMEOUT'],
+  [ResponseCode.SLAVE_NOT_AVAILABLE, 'SLAVE_NOT_AVAILABLE'],
+]);
+export const SEND_CODES: readonly number[] = [...SEND_STATUS.keys()];
+
+export function sendStatus(code: number): SendResult['status'] {
+  return SEND_STATUS.get(code) ?? 'SEND_OK';
+}
+
+/** What the wire wants to know of a limit: −1 means without end. */
+export function wireMaxReconsumeTimes(maxReconsumeTimes: number): number {
+  return maxReconsumeTimes < 0 ? WITHOUT_END : maxReconsumeTimes;
+}
+
+/** A send, or a batch of sends, before its queue is chosen. `msgId`: UNIQ_KEYs, joined by commas. */
+export interface Outgoing {
+  readonly msgId: string;
+  request(queueId: number, bornTimestamp: number): SendMessageRequest;
+}
+
+const COMMON = {
+  producerGroup: PRODUCER_GROUP,
+  defaultTopic: DEFAULT_TOPIC,
+  defaultTopicQueueNums: DEFAULT_TOPIC_QUEUES,
+  sysFlag: 0,
+  flag: 0,
+  reconsumeTimes: 0,
+  unitMode: false,
+  batch: false,
+} as const;
+
+/** @throws RocketMQError for a message that brokers would refuse */
+export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string): Outgoing {
   const { map, msgId } = propertyMap(message, uniqKey);
+  const { topic, body, flag = 0 } = message;
   const properties = formatProperties(map);
-  if (Buffer.byteLength(properties) > MAX_PROPERTY_BYTES)
-    throw new RocketMQError('ROCKETMQ_MESSAGE_ILLEGAL', `the properties of a message take more than ${MAX_PROPERTY_BYTES} bytes`);
-  return { properties, msgId };
+  return {
+    msgId,
+    request: (queueId, bornTimestamp) => ({ ...COMMON, topic, body, flag, properties, queueId, bornTimestamp }),
+  };
 }
 
 /**
- * The body of a batch send: its messages one behind the other.
+ * Several messages as one request: their bodies one behind the other.
  * @throws RocketMQError for no message, or messages of several topics
  */
-export function batchBody(messages: readonly OutgoingMessage[], uniqKey: () => string): { topic: string; body: Buffer; msgId: string } {
+export function outgoingBatch(messages: readonly OutgoingMessage[], uniqKey: () => string): Outgoing {
   const [first] = messages;
   if (first === undefined) throw new RocketMQError('ROCKETMQ_USAGE', 'a batch needs at least one message');
-  if (messages.some(({ topic }) => topic !== first.topic))
+  const { topic } = first;
+  if (messages.some((message) => message.topic !== topic))
     throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch must have the same topic');
   const ids: string[] = [];
   const items = messages.map((message) => {
@@ -32,12 +79,19 @@ export function batchBody(messages: readonly OutgoingMessage[], uniqKey: () => s
     ids.push(msgId);
     return encodeBatchItem({ flag: message.flag ?? 0, body: message.body, properties: map });
   });
-  return { topic: first.topic, body: Buffer.concat(items), msgId: ids.join(',') };
+  const body = Buffer.concat(items);
+  return {
+    msgId: ids.join(','),
+    request: (queueId, bornTimestamp) => ({ ...COMMON, topic, body, properties: '', batch: true, queueId, bornTimestamp }),
+  };
 }
 
 function propertyMap(message: OutgoingMessage, uniqKey: () => string): { map: Map<string, string>; msgId: string } {
   if (message.body.length === 0)
-    throw new RocketMQError('ROCKETMQ_MESSAGE_ILLEGAL', `a message for topic "${message.topic}" has no body: brokers refuse empty ones`);
+    throw new RocketMQError(
+      'ROCKETMQ_MESSAGE_ILLEGAL',
+      `a message for topic "${message.topic}" has no body, and brokers refuse empty ones: put at least one byte into it`,
+    );
   const given = message.properties ?? {};
   const map = new Map(
     given instanceof Map ? (given as ReadonlyMap<string, string>) : Object.entries(given as Readonly<Record<string, string>>),
@@ -46,23 +100,58 @@ function propertyMap(message: OutgoingMessage, uniqKey: () => string): { map: Ma
   if (message.keys !== undefined && message.keys.length > 0) map.set(Property.KEYS, message.keys.join(' '));
   for (const [name, value] of map)
     if (hasSeparator(name) || hasSeparator(value))
-      throw new RocketMQError('ROCKETMQ_MESSAGE_ILLEGAL', `property "${name}" contains U+0001 or U+0002, which divide properties`);
+      throw new RocketMQError(
+        'ROCKETMQ_MESSAGE_ILLEGAL',
+        `property "${name}" contains U+0001 or U+0002, which divide properties: remove them`,
+      );
   const msgId = map.get(Property.UNIQ_KEY) ?? uniqKey();
   map.set(Property.UNIQ_KEY, msgId);
+  if (Buffer.byteLength(formatProperties(map)) > MAX_PROPERTY_BYTES)
+    throw new RocketMQError(
+      'ROCKETMQ_MESSAGE_ILLEGAL',
+      `the properties of a message take more than ${MAX_PROPERTY_BYTES} bytes: move what is large into the body`,
+    );
   return { map, msgId };
 }
 
-/** A failed message as an ordinary one for the retry topic. Mirrors DefaultMQPushConsumerImpl.sendMessageBackAsNormalMessage. */
+/**
+ * A failed message as an ordinary one for the retry topic. Mirrors DefaultMQPushConsumerImpl.sendMessageBackAsNormalMessage, with its traps:
+ * the body goes decompressed with sysFlag 0; the group stands where the producer's does, because ACL 2.0 looks up that group's right; the counts
+ * travel in the header; a transaction is over once its message was delivered.
+ */
 export function normalRetryMessage(
   consumerGroup: string,
   message: Message,
   delayLevel: number,
-): { topic: string; body: Buffer; properties: string; flag: number } {
+  maxReconsumeTimes: number,
+  bornTimestamp: number,
+): SendMessageRequest {
+  const toDlq = delayLevel < 0;
   const properties = new Map(message.properties);
-  // These two travel in the header; a transaction is over once its message was delivered.
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG]) properties.delete(name);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID)) properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
-  properties.set(Property.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes));
-  return { topic: retryTopic(consumerGroup), body: message.body, properties: formatProperties(properties), flag: message.flag };
+  if (toDlq) properties.delete(Property.DELAY);
+  else properties.set(Property.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes));
+  return {
+    ...COMMON,
+    producerGroup: consumerGroup,
+    topic: retryTopic(consumerGroup),
+    queueId: -1,
+    bornTimestamp,
+    flag: message.flag,
+    body: message.body,
+    properties: formatProperties(properties),
+    reconsumeTimes: message.reconsumeTimes + 1,
+    // A count over its limit is what makes a broker dead-letter an ordinary message.
+    maxReconsumeTimes: toDlq ? message.reconsumeTimes : wireMaxReconsumeTimes(maxReconsumeTimes),
+  };
+}
+
+/** Queues that may be written and have a master to take it, in route order. */
+export function writableQueues({ topic, queues, brokers }: TopicRoute): MessageQueue[] {
+  const masters = new Set(brokers.filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID)).map(({ brokerName }) => brokerName));
+  return queues
+    .filter(({ perm, brokerName }) => (perm & PERM_WRITE) !== 0 && masters.has(brokerName))
+    .flatMap(({ brokerName, writeQueueNums }) => Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })));
 }

@@ -25,10 +25,10 @@ export const checkClientConfig = defineRequest<CheckClientConfigRequest, void>(R
   }),
   decode: ({ body }) => {
     const data = asObject(body.length === 0 ? {} : parseFastjson(body), 'client configuration');
-    const subscription = data['subscriptionData'];
+    const subscription = data.subscriptionData;
     return {
-      clientId: typeof data['clientId'] === 'string' ? data['clientId'] : '',
-      group: typeof data['group'] === 'string' ? data['group'] : '',
+      clientId: typeof data.clientId === 'string' ? data.clientId : '',
+      group: typeof data.group === 'string' ? data.group : '',
       subscription: subscription === undefined || subscription === null ? undefined : subscriptionFromJson(subscription),
     };
   },

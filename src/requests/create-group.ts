@@ -13,13 +13,16 @@ export interface CreateGroupRequest {
 }
 
 /*
- * Request => body { groupName, consumeEnable?, consumeBroadcastEnable?, retryQueueNums?, retryMaxTimes?, … }
+ * Request => body { groupName, consumeEnable?, consumeBroadcastEnable?, retryQueueNums?, retryMaxTimes?, … }          replaces the whole configuration
+ */
+/*
+ * Answer  => nothing
  */
 export const createGroup = defineRequest<CreateGroupRequest, void>(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, {
   encode: (request) => ({ extFields: {}, body: Buffer.from(stringifyJson(request)) }),
   decode: ({ body }) => {
     const config = asObject(parseFastjson(body), 'subscription group');
-    return { ...config, groupName: asString(config['groupName'], 'groupName') };
+    return { ...config, groupName: asString(config.groupName, 'groupName') };
   },
   ...NOTHING,
 });

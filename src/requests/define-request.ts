@@ -39,6 +39,9 @@ export function extFields(values: Readonly<Record<string, FieldValue>>): Record<
   return fields;
 }
 
+/** As Java's parsers take it; 20 characters hold every 64-bit number. */
+const WHOLE_NUMBER = /^-?\d{1,19}$/;
+
 /** Reads ext fields by type; errors name the command and the field. */
 export class FieldReader {
   readonly #command: RemotingCommand;
@@ -60,8 +63,8 @@ export class FieldReader {
   optionalInt(name: string): number | undefined {
     const text = this.#command.extFields[name];
     if (text === undefined) return undefined;
-    const value = Number(text);
-    if (!Number.isSafeInteger(value) || text.trim() === '') throw new ProtocolError(`${this.#what}: ${name} "${text}" is no whole number`);
+    const value = WHOLE_NUMBER.test(text) ? Number(text) : Number.NaN;
+    if (!Number.isSafeInteger(value)) throw new ProtocolError(`${this.#what}: ${name} "${text}" is no whole number`);
     return value;
   }
 
@@ -72,8 +75,10 @@ export class FieldReader {
   optionalLong(name: string): bigint | undefined {
     const text = this.#command.extFields[name];
     if (text === undefined) return undefined;
-    if (!/^-?\d{1,20}$/.test(text)) throw new ProtocolError(`${this.#what}: ${name} "${text}" is no 64-bit number`);
-    return BigInt(text);
+    const value = WHOLE_NUMBER.test(text) ? BigInt(text) : undefined;
+    if (value === undefined || BigInt.asIntN(64, value) !== value)
+      throw new ProtocolError(`${this.#what}: ${name} "${text}" is no 64-bit number`);
+    return value;
   }
 
   long(name: string): bigint {

@@ -26,7 +26,7 @@ export const getCluster = defineRequest<void, readonly BrokerData[]>(RequestCode
     return { extFields: {}, body: Buffer.from(`{"brokerAddrTable":{${addresses.join(',')}},"clusterAddrTable":${stringifyJson(names)}}`) };
   },
   decodeAnswer: ({ body }) => {
-    const table = asObject(asObject(parseFastjson(body), 'the cluster info')['brokerAddrTable'] ?? {}, 'brokerAddrTable');
+    const table = asObject(asObject(parseFastjson(body), 'the cluster info').brokerAddrTable ?? {}, 'brokerAddrTable');
     return Object.values(table).map(readBrokerData);
   },
 });

@@ -41,19 +41,19 @@ export const getConsumerConnections = defineRequest<{ readonly consumerGroup: st
       const answer = asObject(parseFastjson(body), 'connection list');
       const text = (value: unknown): string => (typeof value === 'string' ? value : '');
       return {
-        connections: asArray(answer['connectionSet'], 'connectionSet').map((item) => {
+        connections: asArray(answer.connectionSet, 'connectionSet').map((item) => {
           const connection = asObject(item, 'connection');
           return {
-            clientId: text(connection['clientId']),
-            clientAddr: text(connection['clientAddr']),
-            language: text(connection['language']),
-            version: Number(connection['version'] ?? 0),
+            clientId: text(connection.clientId),
+            clientAddr: text(connection.clientAddr),
+            language: text(connection.language),
+            version: Number(connection.version ?? 0),
           };
         }),
-        subscriptions: Object.values(asObject(answer['subscriptionTable'] ?? {}, 'subscriptionTable')).map(subscriptionFromJson),
-        consumeType: text(answer['consumeType']),
-        messageModel: text(answer['messageModel']),
-        consumeFromWhere: text(answer['consumeFromWhere']),
+        subscriptions: Object.values(asObject(answer.subscriptionTable ?? {}, 'subscriptionTable')).map(subscriptionFromJson),
+        consumeType: text(answer.consumeType),
+        messageModel: text(answer.messageModel),
+        consumeFromWhere: text(answer.consumeFromWhere),
       };
     },
   },

@@ -15,6 +15,6 @@ export const getConsumerList = defineRequest<{ readonly consumerGroup: string },
     decode: (command) => ({ consumerGroup: new FieldReader(command, 'consumer list request').string('consumerGroup') }),
     encodeAnswer: (consumerIdList) => ({ extFields: {}, body: Buffer.from(JSON.stringify({ consumerIdList })) }),
     decodeAnswer: ({ body }) =>
-      asArray(asObject(parseFastjson(body), 'consumer list')['consumerIdList'], 'consumerIdList').map((id) => asString(id, 'client id')),
+      asArray(asObject(parseFastjson(body), 'consumer list').consumerIdList, 'consumerIdList').map((id) => asString(id, 'client id')),
   },
 );

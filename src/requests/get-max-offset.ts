@@ -3,7 +3,10 @@ import { defineRequest, extFields, FieldReader } from './define-request.ts';
 import { OFFSET_ANSWER, type QueueRequest, readQueue } from './offset-field.ts';
 
 /*
- * Request => topic queueId:int              an unknown topic is answered with 0
+ * Request => topic queueId:int
+ */
+/*
+ * Answer  => offset:long                    0 for an unknown topic, with SUCCESS
  */
 export const getMaxOffset = defineRequest<QueueRequest, bigint>(RequestCode.GET_MAX_OFFSET, {
   encode: (request) => ({ extFields: extFields({ ...request }) }),

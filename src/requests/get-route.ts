@@ -1,3 +1,4 @@
+import { ProtocolError } from '../errors.ts';
 import type { BrokerData, QueueData, TopicRoute } from '../model/route.ts';
 import { asArray, asInteger, asObject, asString, type FastjsonValue, parseFastjson, stringifyJson } from '../remoting/fastjson.ts';
 import { RequestCode } from '../remoting/request-code.ts';
@@ -43,18 +44,18 @@ export const getRoute = defineRequest<GetRouteRequest, GetRouteAnswer>(RequestCo
   }),
   decodeAnswer: ({ body }) => {
     const route = asObject(parseFastjson(body), 'the route');
-    const orderTopicConf = route['orderTopicConf'];
-    const mapping = route['topicQueueMappingByBroker'];
+    const orderTopicConf = route.orderTopicConf;
+    const mapping = route.topicQueueMappingByBroker;
     return {
-      brokers: asArray(route['brokerDatas'], 'brokerDatas').map(readBrokerData),
-      queues: asArray(route['queueDatas'], 'queueDatas').map((item) => {
+      brokers: asArray(route.brokerDatas, 'brokerDatas').map(readBrokerData),
+      queues: asArray(route.queueDatas, 'queueDatas').map((item) => {
         const data = asObject(item, 'queueData');
         return {
-          brokerName: asString(data['brokerName'], 'brokerName'),
-          readQueueNums: asInteger(data['readQueueNums'], 'readQueueNums'),
-          writeQueueNums: asInteger(data['writeQueueNums'], 'writeQueueNums'),
-          perm: asInteger(data['perm'], 'perm'),
-          topicSysFlag: asInteger(data['topicSysFlag'] ?? 0, 'topicSysFlag'),
+          brokerName: asString(data.brokerName, 'brokerName'),
+          readQueueNums: queueCount(data.readQueueNums, 'readQueueNums'),
+          writeQueueNums: queueCount(data.writeQueueNums, 'writeQueueNums'),
+          perm: asInteger(data.perm, 'perm'),
+          topicSysFlag: asInteger(data.topicSysFlag ?? 0, 'topicSysFlag'),
         };
       }),
       ...(typeof orderTopicConf === 'string' && orderTopicConf !== '' ? { orderTopicConf } : {}),
@@ -63,15 +64,30 @@ export const getRoute = defineRequest<GetRouteRequest, GetRouteAnswer>(RequestCo
   },
 });
 
+/** Every queue becomes an object: a count beyond all reason must not take the memory. */
+const MAX_QUEUES = 65_536;
+
+function queueCount(value: FastjsonValue | undefined, what: string): number {
+  const count = asInteger(value, what);
+  if (count < 0 || count > MAX_QUEUES) throw new ProtocolError(`${what} ${count} is not between 0 and ${MAX_QUEUES}`);
+  return count;
+}
+
 /** One entry of brokerDatas, or of the cluster's brokerAddrTable. */
 export function readBrokerData(item: FastjsonValue): BrokerData {
   const data = asObject(item, 'brokerData');
-  const addresses = Object.entries(asObject(data['brokerAddrs'] ?? {}, 'brokerAddrs'));
+  const addresses = Object.entries(asObject(data.brokerAddrs ?? {}, 'brokerAddrs'));
   return {
-    cluster: typeof data['cluster'] === 'string' ? data['cluster'] : '',
-    brokerName: asString(data['brokerName'], 'brokerName'),
-    brokerAddrs: new Map(addresses.map(([id, address]) => [Number(id), asString(address, 'broker address')])),
+    cluster: typeof data.cluster === 'string' ? data.cluster : '',
+    brokerName: asString(data.brokerName, 'brokerName'),
+    brokerAddrs: new Map(addresses.map(([id, address]) => [brokerId(id), asString(address, 'broker address')])),
   };
+}
+
+function brokerId(text: string): number {
+  const id = Number(text);
+  if (text === '' || !Number.isSafeInteger(id)) throw new ProtocolError(`"${text}" is no broker id`);
+  return id;
 }
 
 /** The route as the model has it. */

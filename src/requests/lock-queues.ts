@@ -20,9 +20,9 @@ function encodeLocks({ consumerGroup, clientId, queues }: LockQueuesRequest): Wi
 function decodeLocks({ body }: { readonly body: Buffer }): LockQueuesRequest {
   const request = asObject(parseFastjson(body), 'lock request');
   return {
-    consumerGroup: asString(request['consumerGroup'], 'consumerGroup'),
-    clientId: asString(request['clientId'], 'clientId'),
-    queues: readQueues(request['mqSet']),
+    consumerGroup: asString(request.consumerGroup, 'consumerGroup'),
+    clientId: asString(request.clientId, 'clientId'),
+    queues: readQueues(request.mqSet),
   };
 }
 
@@ -30,9 +30,9 @@ function readQueues(value: FastjsonValue | undefined): MessageQueue[] {
   return asArray(value, 'queue set').map((item) => {
     const queue = asObject(item, 'queue');
     return {
-      topic: asString(queue['topic'], 'topic'),
-      brokerName: asString(queue['brokerName'], 'brokerName'),
-      queueId: asInteger(queue['queueId'], 'queueId'),
+      topic: asString(queue.topic, 'topic'),
+      brokerName: asString(queue.brokerName, 'brokerName'),
+      queueId: asInteger(queue.queueId, 'queueId'),
     };
   });
 }
@@ -44,7 +44,7 @@ export const lockQueues = defineRequest<LockQueuesRequest, readonly MessageQueue
   encode: encodeLocks,
   decode: decodeLocks,
   encodeAnswer: (lockOKMQSet) => ({ extFields: {}, body: Buffer.from(stringifyJson({ lockOKMQSet })) }),
-  decodeAnswer: ({ body }) => readQueues(asObject(parseFastjson(body), 'lock answer')['lockOKMQSet']),
+  decodeAnswer: ({ body }) => readQueues(asObject(parseFastjson(body), 'lock answer').lockOKMQSet),
 });
 
 /** 42; an owner's unlock counts, anybody else's is passed over, both SUCCESS. */

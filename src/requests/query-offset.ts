@@ -11,6 +11,9 @@ export interface QueryConsumerOffsetRequest extends QueueRequest {
 /*
  * Request => consumerGroup topic queueId:int setZeroIfNotFound?:bool
  */
+/*
+ * Answer  => offset:long                    QUERY_NOT_FOUND when there is none
+ */
 export const queryConsumerOffset = defineRequest<QueryConsumerOffsetRequest, bigint>(RequestCode.QUERY_CONSUMER_OFFSET, {
   encode: (request) => ({ extFields: extFields({ ...request }) }),
   decode: (command) => {

@@ -11,6 +11,9 @@ export interface SearchOffsetRequest extends QueueRequest {
 /*
  * Request => topic queueId:int timestamp:long boundaryType?:lower|upper
  */
+/*
+ * Answer  => offset:long                    of the first message stored then or later; behind the last one when all are older (4.9: the last one)
+ */
 export const searchOffset = defineRequest<SearchOffsetRequest, bigint>(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, {
   encode: (request) => ({ extFields: extFields({ ...request }) }),
   decode: (command) => {

@@ -18,6 +18,9 @@ export interface SendMessageBackRequest {
  *            The short form (first three) fails with a NullPointerException on 5.x at the retry limit, and the message is not
  *            dead-lettered: always send all.
  */
+/*
+ * Answer  => nothing; SYSTEM_ERROR "look message by offset failed" when the message is gone or on another broker
+ */
 export const sendMessageBack = defineRequest<SendMessageBackRequest, void>(RequestCode.CONSUMER_SEND_MSG_BACK, {
   encode: (request) => ({ extFields: extFields({ ...request }) }),
   decode: (command) => {

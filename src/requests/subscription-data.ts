@@ -9,13 +9,13 @@ export function subscriptionToJson(subscription: Subscription): object {
 
 export function subscriptionFromJson(value: FastjsonValue): Subscription {
   const data = asObject(value, 'subscriptionData');
-  const subVersion = data['subVersion'];
+  const subVersion = data.subVersion;
   return {
-    topic: asString(data['topic'], 'topic'),
-    subString: typeof data['subString'] === 'string' ? data['subString'] : '*',
-    expressionType: data['expressionType'] === 'SQL92' ? 'SQL92' : 'TAG',
-    tagsSet: asArray(data['tagsSet'], 'tagsSet').map((tag) => asString(tag, 'tag')),
-    codeSet: asArray(data['codeSet'], 'codeSet').map((code) => asInteger(code, 'tag code')),
+    topic: asString(data.topic, 'topic'),
+    subString: typeof data.subString === 'string' ? data.subString : '*',
+    expressionType: data.expressionType === 'SQL92' ? 'SQL92' : 'TAG',
+    tagsSet: asArray(data.tagsSet, 'tagsSet').map((tag) => asString(tag, 'tag')),
+    codeSet: asArray(data.codeSet, 'codeSet').map((code) => asInteger(code, 'tag code')),
     subVersion: typeof subVersion === 'number' ? subVersion : Number(subVersion ?? 0),
   };
 }

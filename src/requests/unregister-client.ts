@@ -10,6 +10,9 @@ export interface UnregisterClientRequest {
 /*
  * Request => clientID producerGroup? consumerGroup?               counts only on the connection that heartbeated
  */
+/*
+ * Answer  => nothing; SUCCESS also when it did not count
+ */
 export const unregisterClient = defineRequest<UnregisterClientRequest, void>(RequestCode.UNREGISTER_CLIENT, {
   encode: (request) => ({ extFields: extFields({ ...request }) }),
   decode: (command) => {

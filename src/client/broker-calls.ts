@@ -1,0 +1,151 @@
+import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
+import type { CallOptions } from '../ports/rocketmq.ts';
+import type { RemotingCommand } from '../remoting/command.ts';
+import { ResponseCode, responseBehaviour } from '../remoting/response-code.ts';
+import type { RequestDefinition } from '../requests/define-request.ts';
+import { getCluster } from '../requests/get-cluster.ts';
+import { brokerError } from './broker-error.ts';
+import type { Brokers } from './brokers.ts';
+import { NotConnectedError } from './connection.ts';
+import type { Exchange } from './exchange.ts';
+import type { NameServers } from './name-servers.ts';
+
+/** Java's mqClientApiTimeout. */
+const CALL_TIMEOUT_MS = 3000;
+const SUCCESS_ONLY: readonly number[] = [ResponseCode.SUCCESS];
+
+/** Whom a call goes to. */
+export interface CallTarget {
+  readonly brokerName: string;
+  /** Its route tells of the broker; without a topic the cluster info does. */
+  readonly topic?: string;
+  /** Master when absent. */
+  readonly brokerId?: number;
+  /** Any other broker of the name will do when that one is not there. */
+  readonly orAny?: boolean;
+}
+
+export interface CallRules extends CallOptions {
+  /** Codes that are an answer and no error; SUCCESS when absent. */
+  readonly accepted?: readonly number[];
+  /** May be sent again when its connection broke: a read, or a write whose repetition changes nothing. */
+  readonly repeatable?: boolean;
+}
+
+type Outcome =
+  | { readonly kind: 'answered'; readonly announced: string; readonly answer: RemotingCommand }
+  /** `announced` is undefined when the route has no such broker. */
+  | { readonly kind: 'unreachable'; readonly announced: string | undefined; readonly sent: boolean; readonly error: ConnectionError };
+
+/**
+ * Calls to brokers by their names. A route that turns out to be old is read again, once, and the call repeated where that is safe:
+ * when it was not sent, when the broker refused it with a code that says so, or when it is repeatable. All within the time of the one call.
+ */
+export class BrokerCalls {
+  readonly #exchange: Exchange;
+  readonly #nameServers: NameServers;
+  readonly #brokers: Brokers;
+  readonly #now: () => number;
+
+  constructor(deps: { exchange: Exchange; nameServers: NameServers; brokers: Brokers; now: () => number }) {
+    this.#exchange = deps.exchange;
+    this.#nameServers = deps.nameServers;
+    this.#brokers = deps.brokers;
+    this.#now = deps.now;
+  }
+
+  async route(topic: string, options: CallOptions & { fresh?: boolean }): Promise<TopicRoute> {
+    const route = await this.#nameServers.route(topic, options);
+    this.#brokers.learn(route.brokers);
+    return route;
+  }
+
+  async cluster(options: CallOptions): Promise<readonly BrokerData[]> {
+    const brokers = getCluster.decodeAnswer(await this.#nameServers.ask(getCluster, undefined, options));
+    this.#brokers.learn(brokers);
+    return brokers;
+  }
+
+  /** @throws ConnectionError, RequestTimeoutError, TopicNotFoundError, BrokerError and its kin, or the signal's reason */
+  async call<Request, Answer>(
+    target: CallTarget,
+    definition: RequestDefinition<Request, Answer>,
+    request: Request,
+    rules: CallRules,
+  ): Promise<RemotingCommand> {
+    const deadline = this.#now() + (rules.timeoutMs ?? CALL_TIMEOUT_MS);
+    const left = (): CallOptions => ({
+      timeoutMs: Math.max(1, deadline - this.#now()),
+      ...(rules.signal === undefined ? {} : { signal: rules.signal }),
+    });
+    let outcome = await this.#attempt(target, definition, request, left());
+    if (deadline > this.#now()) {
+      const next = await this.#nextTarget(target, outcome, rules, left());
+      if (next !== undefined) outcome = await this.#attempt(next, definition, request, left());
+    }
+    if (outcome.kind === 'unreachable') throw outcome.error;
+    const { answer, announced } = outcome;
+    if ((rules.accepted ?? SUCCESS_ONLY).includes(answer.code)) return answer;
+    if (answer.code === ResponseCode.TOPIC_NOT_EXIST && target.topic !== undefined) throw new TopicNotFoundError(target.topic, [announced]);
+    // Up to 5.3.1 brokers answer a queue id that is gone with SYSTEM_ERROR: who asks for the route next should get a new one.
+    if (answer.code === ResponseCode.SYSTEM_ERROR && target.topic !== undefined) this.#nameServers.forget(target.topic);
+    throw brokerError(definition.name, announced, answer);
+  }
+
+  async #attempt<Request, Answer>(
+    target: CallTarget,
+    definition: RequestDefinition<Request, Answer>,
+    request: Request,
+    options: CallOptions & { timeoutMs?: number },
+  ): Promise<Outcome> {
+    if (this.#announced(target) === undefined) await this.#learn(target, options);
+    const announced = this.#announced(target);
+    if (announced === undefined)
+      return {
+        ...{ kind: 'unreachable', announced, sent: false },
+        error: new ConnectionError(
+          target.brokerName,
+          `broker ${target.brokerName} has no ${target.brokerId ? `address of id ${target.brokerId}` : 'master'} in the route: it may be down`,
+        ),
+      };
+    try {
+      const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
+      const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, { timeoutMs, signal });
+      return { kind: 'answered', announced, answer };
+    } catch (cause) {
+      if (!(cause instanceof ConnectionError)) throw cause;
+      const error = new ConnectionError(cause.address, cause.message + this.#brokers.advice(announced), { cause });
+      return { kind: 'unreachable', announced, sent: !(cause instanceof NotConnectedError), error };
+    }
+  }
+
+  /** Reads the route again when the outcome asks for it. Undefined: the outcome stands. */
+  async #nextTarget(target: CallTarget, outcome: Outcome, rules: CallRules, options: CallOptions): Promise<CallTarget | undefined> {
+    if (outcome.kind === 'answered') {
+      const { code } = outcome.answer;
+      if ((rules.accepted ?? SUCCESS_ONLY).includes(code) || responseBehaviour(code).refreshRoute !== true) return undefined;
+      try {
+        await this.#learn(target, { ...options, fresh: true });
+        return target;
+      } catch (error) {
+        if (error instanceof TopicNotFoundError) throw error;
+        return undefined;
+      }
+    }
+    if (outcome.sent && rules.repeatable !== true) return undefined;
+    // A broker that restarts takes its topics out of the routes for a while: that it cannot be reached is the better news then.
+    await this.#learn(target, { ...options, fresh: true }).catch(() => {});
+    const next = target.orAny === true ? { ...target, brokerId: MASTER_ID } : target;
+    return outcome.sent || this.#announced(next) !== outcome.announced ? next : undefined;
+  }
+
+  async #learn({ topic }: CallTarget, options: CallOptions & { fresh?: boolean }): Promise<void> {
+    if (topic === undefined) await this.cluster(options);
+    else await this.route(topic, options);
+  }
+
+  #announced({ brokerName, brokerId = MASTER_ID, orAny = false }: CallTarget): string | undefined {
+    return this.#brokers.announced(brokerName, brokerId, orAny);
+  }
+}

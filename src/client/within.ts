@@ -1,0 +1,36 @@
+export interface WaitLimits {
+  readonly timeoutMs: number;
+  readonly signal?: AbortSignal | undefined;
+  /** What to throw when the time is up. */
+  readonly timeoutError: () => Error;
+}
+
+/** The promise's result, unless the time is up or the signal aborts first; the promise itself goes on. */
+export function within<T>(promise: Promise<T>, { timeoutMs, signal, timeoutError }: WaitLimits): Promise<T> {
+  if (signal?.aborted === true) return Promise.reject(signal.reason);
+  return new Promise((resolve, reject) => {
+    const onAbort = (): void => {
+      settle();
+      reject(signal?.reason);
+    };
+    const timer = setTimeout(() => {
+      settle();
+      reject(timeoutError());
+    }, timeoutMs);
+    const settle = (): void => {
+      clearTimeout(timer);
+      signal?.removeEventListener('abort', onAbort);
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+    promise.then(
+      (value) => {
+        settle();
+        resolve(value);
+      },
+      (error: unknown) => {
+        settle();
+        reject(error);
+      },
+    );
+  });
+}
