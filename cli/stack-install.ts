@@ -1,0 +1,57 @@
+/** `npm run stack:install`: fetches the real RocketMQ and DynamoDB Local that tests and `npm start -- --broker real` run. */
+import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
+import { mkdir, rm, writeFile } from 'node:fs/promises';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from './stack/cache.ts';
+
+const { values } = parseArgs({ options: { rocketmq: { type: 'string', default: ROCKETMQ_VERSION } } });
+const parts = [...values.rocketmq.split(',').map((version) => rocketmqPart(version.trim())), dynamodbLocalPart()];
+
+try {
+  await requireCommand('java', ['-version'], 'a Java runtime of version 17 or later (Debian: apt-get install openjdk-17-jdk-headless)');
+  await requireCommand('mvn', ['-version'], 'Maven (Debian: apt-get install maven)');
+  for (const part of parts) await install(part);
+} catch (error) {
+  process.stderr.write(`stack:install: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}
+
+async function install(part: StackPart): Promise<void> {
+  if (existsSync(stampFile(part))) {
+    process.stdout.write(`${part.name}: already there\n`);
+    return;
+  }
+  process.stdout.write(`${part.name}: fetching with Maven …\n`);
+  const started = Date.now();
+  await rm(part.folder, { recursive: true, force: true });
+  await mkdir(part.folder, { recursive: true });
+  const pom = path.join(part.folder, 'pom.xml');
+  await writeFile(pom, pomOf(part));
+  await run('mvn', ['-q', '-B', '-U', '-f', pom, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${path.join(part.folder, 'lib')}`]);
+  await writeFile(stampFile(part), new Date().toISOString());
+  process.stdout.write(`${part.name}: done in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
+}
+
+function pomOf(part: StackPart): string {
+  const dependencies = part.artifacts.map((coordinates) => {
+    const [groupId, artifactId, version] = coordinates.split(':');
+    return `<dependency><groupId>${groupId}</groupId><artifactId>${artifactId}</artifactId><version>${version}</version></dependency>`;
+  });
+  return `<project><modelVersion>4.0.0</modelVersion><groupId>stack</groupId><artifactId>stack</artifactId><version>1</version><dependencies>${dependencies.join('')}</dependencies></project>\n`;
+}
+
+async function requireCommand(command: string, args: readonly string[], what: string): Promise<void> {
+  await run(command, args, true).catch(() => {
+    throw new Error(`"${command}" is missing: install ${what}`);
+  });
+}
+
+function run(command: string, args: readonly string[], quiet = false): Promise<void> {
+  return new Promise((resolve, reject) => {
+    const child = spawn(command, args, { stdio: quiet ? 'ignore' : ['ignore', 'inherit', 'inherit'] });
+    child.once('error', reject);
+    child.once('exit', (code) => (code === 0 ? resolve() : reject(new Error(`${command} ended with ${code}`))));
+  });
+}

@@ -1,0 +1,164 @@
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { ROCKETMQ_VERSION, rocketmqPart } from '../../cli/stack/cache.ts';
+import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { type Child, startChild } from './child-process.ts';
+import { freeBrokerPort, freePorts } from './ports.ts';
+
+export interface RealRocketMQOptions {
+  readonly version?: string;
+  /** Broker names; one broker set each. */
+  readonly brokers?: readonly string[];
+  readonly messageDelayLevel?: string;
+  /** Further lines of broker.conf. */
+  readonly brokerConf?: Readonly<Record<string, string>>;
+  /** Further JVM options of the broker (`-Dtls.server.mode=enforcing`). */
+  readonly jvm?: readonly string[];
+}
+
+export interface RealBroker {
+  readonly name: string;
+  readonly address: string;
+}
+
+export interface RealRocketMQ {
+  readonly nameServer: string;
+  readonly brokers: readonly RealBroker[];
+  /** Ends a broker and starts it again on the same store; resolves when it takes requests. */
+  restartBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
+  stopBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
+  startBroker(name: string): Promise<void>;
+  stop(): Promise<void>;
+}
+
+/** What RocketMQ 4.9 and 5 need of a JDK 17. */
+const JDK_17 = [
+  '--add-exports=java.base/jdk.internal.ref=ALL-UNNAMED',
+  '--add-exports=java.base/sun.nio.ch=ALL-UNNAMED',
+  '--add-opens=java.base/java.nio=ALL-UNNAMED',
+  '--add-opens=java.base/sun.nio.ch=ALL-UNNAMED',
+  '--add-opens=java.base/java.lang=ALL-UNNAMED',
+  '--add-opens=java.base/java.util=ALL-UNNAMED',
+];
+const READY_MS = 60_000;
+const SILENT_LOGBACK = '<configuration><root level="OFF"/></configuration>';
+
+/** A real name server and brokers as child processes on free loopback ports, with small heaps and a store of their own. */
+export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Promise<RealRocketMQ> {
+  const home = await mkdtemp(path.join(tmpdir(), 'rocketmq-'));
+  const lib = path.join(rocketmqPart(options.version ?? ROCKETMQ_VERSION).folder, 'lib');
+  await mkdir(path.join(home, 'conf'), { recursive: true });
+  for (const name of ['logback_namesrv.xml', 'logback_broker.xml']) await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);
+  const java = (heap: readonly string[], main: string, conf: string): Child =>
+    startChild('java', [...heap, '-XX:+UseSerialGC', ...JDK_17, `-Duser.home=${home}`, '-cp', `${lib}/*`, main, '-c', conf], {
+      cwd: home,
+      env: { ...process.env, ROCKETMQ_HOME: home },
+    });
+
+  const [namesrvPort = 0] = await freePorts(1);
+  const nameServer = `127.0.0.1:${namesrvPort}`;
+  const namesrvConf = path.join(home, 'namesrv.conf');
+  await writeFile(namesrvConf, `listenPort=${namesrvPort}\nbindAddress=127.0.0.1\n`);
+  const namesrv = java(['-Xms128m', '-Xmx128m'], 'org.apache.rocketmq.namesrv.NamesrvStartup', namesrvConf);
+
+  const running = new Map<string, Child>();
+  const brokers: (RealBroker & { readonly conf: string })[] = [];
+  for (const name of options.brokers ?? ['broker-a']) {
+    const port = await freeBrokerPort();
+    const conf = path.join(home, `${name}.conf`);
+    const settings = {
+      brokerClusterName: 'TestCluster',
+      brokerName: name,
+      brokerId: '0',
+      listenPort: String(port),
+      bindAddress: '127.0.0.1',
+      brokerIP1: '127.0.0.1',
+      namesrvAddr: nameServer,
+      storePathRootDir: path.join(home, `store-${name}`),
+      mappedFileSizeCommitLog: '33554432',
+      mappedFileSizeConsumeQueue: '600000',
+      maxHashSlotNum: '5000',
+      maxIndexNum: '20000',
+      mappedFileSizeTimerLog: '10485760',
+      timerWheelEnable: 'true',
+      diskMaxUsedSpaceRatio: '95',
+      ...(options.messageDelayLevel === undefined ? {} : { messageDelayLevel: options.messageDelayLevel }),
+      ...options.brokerConf,
+    };
+    await writeFile(
+      conf,
+      Object.entries(settings)
+        .map(([key, value]) => `${key}=${value}\n`)
+        .join(''),
+    );
+    brokers.push({ name, address: `127.0.0.1:${port}`, conf });
+  }
+
+  const startBroker = async (name: string): Promise<void> => {
+    const broker = brokers.find((candidate) => candidate.name === name);
+    if (broker === undefined) throw new Error(`no broker ${name}`);
+    const child = java(
+      ['-Xms384m', '-Xmx384m', '-XX:MaxDirectMemorySize=512m', ...(options.jvm ?? [])],
+      'org.apache.rocketmq.broker.BrokerStartup',
+      broker.conf,
+    );
+    running.set(name, child);
+    await awaitRegistered(nameServer, name, [namesrv, child]);
+  };
+  const stopBroker = async (name: string, signal?: NodeJS.Signals): Promise<void> => {
+    await running.get(name)?.stop(signal);
+    running.delete(name);
+  };
+  const stop = async (): Promise<void> => {
+    await Promise.all([...running.keys()].map((name) => stopBroker(name, 'SIGKILL')));
+    await namesrv.stop('SIGKILL');
+    await rm(home, { recursive: true, force: true });
+  };
+  try {
+    await Promise.all(brokers.map(({ name }) => startBroker(name)));
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+  return {
+    nameServer,
+    brokers,
+    startBroker,
+    stopBroker,
+    async restartBroker(name, signal) {
+      await stopBroker(name, signal);
+      await startBroker(name);
+    },
+    stop,
+  };
+}
+
+/** Ready: the name server knows the broker and the broker answers. */
+async function awaitRegistered(nameServer: string, brokerName: string, children: readonly Child[]): Promise<void> {
+  const client = createRocketMQClient({ nameServers: [nameServer] });
+  const giveUpAt = Date.now() + READY_MS;
+  let ended = false;
+  for (const child of children) void child.exited.catch(() => {}).then(() => (ended = true));
+  try {
+    for (let last: unknown; ; ) {
+      try {
+        const names = await client.brokerNames();
+        if (names.includes(brokerName)) {
+          await client.consumerIds('READY_PROBE', brokerName);
+          return;
+        }
+      } catch (error) {
+        last = error;
+      }
+      if (ended || Date.now() > giveUpAt)
+        throw new Error(
+          `RocketMQ ${ended ? 'ended' : 'was not ready in time'} (${String(last)}): ${children.map((child) => child.output()).join('\n')}`,
+        );
+      await sleep(200);
+    }
+  } finally {
+    await client.close();
+  }
+}
