@@ -1,0 +1,42 @@
+import type { RemotingCommand } from '../../src/remoting/command.ts';
+import { decodeFrame, encodeFrame, type SerializeType } from '../../src/remoting/frame.ts';
+import { FrameDecoder } from '../../src/remoting/frame-decoder.ts';
+import type { Checker } from './checker.ts';
+
+interface DecodedFrame {
+  readonly code: number;
+  readonly language: string;
+  readonly version: number;
+  readonly opaque: number;
+  readonly flag: number;
+  readonly remark: string | null;
+  readonly extFields: Readonly<Record<string, string>> | null;
+  readonly body: string | null;
+}
+
+interface FrameVectors {
+  readonly cases: readonly { readonly frame: string; readonly serializeType: SerializeType; readonly decoded: DecodedFrame }[];
+}
+
+/** Decodes each frame as Java did, whole and byte by byte, and reads back what it writes itself. */
+export function checkFrames({ cases }: FrameVectors, checker: Checker): void {
+  cases.forEach(({ frame, serializeType, decoded }, index) => {
+    checker.case(`case ${index} (${serializeType} code ${decoded.code})`, (expect) => {
+      const bytes = Buffer.from(frame, 'base64');
+      const command = decodeFrame(bytes);
+      compare('', command, decoded, expect);
+      const decoder = new FrameDecoder();
+      const pieces = Array.from(bytes, (_, at) => decoder.push(bytes.subarray(at, at + 1))).flat();
+      expect('frames in single bytes', pieces.length, 1);
+      if (pieces[0] !== undefined) compare('in single bytes: ', pieces[0], decoded, expect);
+      for (const type of ['JSON', 'ROCKETMQ'] as const) compare(`written and read as ${type}: `, decodeFrame(encodeFrame(command, type)), decoded, expect);
+    });
+  });
+}
+
+function compare(prefix: string, actual: RemotingCommand, expected: DecodedFrame, expect: (field: string, actual: unknown, expected: unknown) => void): void {
+  for (const field of ['code', 'language', 'version', 'opaque', 'flag'] as const) expect(prefix + field, actual[field], expected[field]);
+  expect(`${prefix}remark`, actual.remark, expected.remark ?? undefined);
+  expect(`${prefix}extFields`, { ...actual.extFields }, { ...expected.extFields });
+  expect(`${prefix}body`, actual.body.toString('base64'), expected.body ?? '');
+}

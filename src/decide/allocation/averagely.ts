@@ -1,0 +1,11 @@
+import type { MessageQueue } from '../../model/message-queue.ts';
+
+/** A run of neighbouring queues per client; the first Q mod C clients get one more. Mirrors AllocateMessageQueueAveragely. */
+export function allocateAveragely(clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[]): MessageQueue[] {
+  const index = clientIds.indexOf(clientId);
+  if (index === -1) return [];
+  const mod = queues.length % clientIds.length;
+  const each = Math.floor(queues.length / clientIds.length);
+  const start = index * each + Math.min(index, mod);
+  return queues.slice(start, start + each + (index < mod ? 1 : 0));
+}
