@@ -26,8 +26,11 @@ export function allocateQueues(run: GroupRun, routes: Routes, stored: readonly A
   for (const [topic, ofTopic] of queues) {
     if (ofTopic.length === 0 || undecided.has(topic)) continue;
     try {
-      const allocated = allocateToSlots(run.source.strategy, run.group.consumerGroup, ofTopic, clientIds);
-      wanted.push(...allocated.flatMap((ofSlot, slot) => ofSlot.map((queue) => ({ queue, slot }))));
+      const slotOf = allocateToSlots(run.source.strategy, ofTopic, clientIds);
+      for (const queue of ofTopic) {
+        const slot = slotOf.get(queueKey(queue));
+        if (slot !== undefined) wanted.push({ queue, slot });
+      }
     } catch (error) {
       undecided.add(topic);
       run.problems.add(error, { topic });
