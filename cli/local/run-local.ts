@@ -87,7 +87,7 @@ type Watched = LocalRunOptions & { client: RocketMQ; dynamodbEndpoint: string; t
 /** Sends the run's messages and looks twice a second until all of them have found their end and every queue is committed. */
 async function watchRun(run: Watched): Promise<Outcome> {
   const { client, tally, signal } = run;
-  const store = openStore(run.dynamodbEndpoint);
+  const { store } = openStore(run.dynamodbEndpoint);
   const view = new LiveView(run.json ? process.stderr : process.stdout);
   const firstSent = performance.now();
   const producing = produce(client, planOrders(run.runId, run.messages), tally, signal);
