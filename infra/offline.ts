@@ -18,6 +18,8 @@ const DRAIN_LOOK_MS = 200;
 /** Outlives the end of the process by little, so that the next run finds no pause. */
 const LAST_PAUSE_MS = 3000;
 const COORDINATOR_PAUSE_MS = 1000;
+const REACH_ATTEMPTS = 100;
+const REACH_PAUSE_MS = 200;
 /** Pullers notice a pause at a renewal: at a laptop, draining should take a moment and not ten seconds. */
 const LOCAL_RENEW_INTERVAL_MS = 1000;
 const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
@@ -75,6 +77,7 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
         await ensureTable(client, table);
         client.destroy();
       }
+      await untilReachable(lambda);
       looping = keepCoordinating(
         new LambdaClient({ region, endpoint: lambda, credentials: LOCAL_CREDENTIALS, maxAttempts: 1 }),
         coordinatorName,
@@ -102,6 +105,18 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
         );
     },
   };
+}
+
+/** With plain `serverless offline` the Lambda endpoint opens after the plugin's hook. */
+async function untilReachable(url: string): Promise<void> {
+  for (let attempt = 0; attempt < REACH_ATTEMPTS; attempt++) {
+    const answered = await fetch(url).then(
+      () => true,
+      () => false,
+    );
+    if (answered) return;
+    await sleep(REACH_PAUSE_MS);
+  }
 }
 
 async function keepCoordinating(client: LambdaClient, functionName: string, log: Log, signal: AbortSignal): Promise<void> {
