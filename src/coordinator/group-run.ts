@@ -7,8 +7,8 @@ import type { Clock } from '../ports/clock.ts';
 import type { PullerInvoker } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { createProblems, type Problems } from './problems.ts';
-import type { CoordinatorDeps } from './run-coordinator.ts';
 
 /** One group in one run of the coordinator: what its steps work with, and what they remember until the run ends. */
 export interface GroupRun {

@@ -1,11 +1,8 @@
-import type { ServiceConfig, SourceConfig } from '../model/source.ts';
-import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
-import type { Clock } from '../ports/clock.ts';
-import type { PullerInvoker } from '../ports/invoke.ts';
-import type { Logger } from '../ports/logger.ts';
-import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { GroupKey } from '../ports/assignment-store.ts';
 import { allocateQueues } from './allocate-queues.ts';
 import { checkGroup, drainHolders, type GroupCheck } from './check-group.ts';
+import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
 import { invokePullers } from './invoke-pullers.ts';
 import type { Problem } from './problems.ts';
@@ -19,21 +16,9 @@ const PASS_INTERVAL_MS = 20_000;
 const LOOK_INTERVAL_MS = 5_000;
 /** One run per schedule of a minute; two that overlap do no harm. */
 const RUN_MS = 55_000;
-/** What the invocation keeps for its end: aborted requests, the log. */
+/** What the invocation keeps for its end: a pass that is under way may go on in it, except in the last second. */
 const RESERVE_MS = 5_000;
-
-export interface CoordinatorDeps {
-  readonly service: ServiceConfig;
-  readonly clients: (cluster: string) => RocketMQ;
-  readonly store: AssignmentStore;
-  readonly invoker: PullerInvoker;
-  readonly clock: Clock;
-  readonly logger: Logger;
-  /** Ends the run early, in good order. */
-  readonly signal?: AbortSignal;
-  /** Until the invocation's deadline. */
-  readonly remainingMs: () => number;
-}
+const LAST_MOMENT_MS = 1_000;
 
 export interface GroupReport extends GroupKey, Counts {
   readonly problems: readonly Problem[];
@@ -53,13 +38,14 @@ export async function runCoordinator(deps: CoordinatorDeps): Promise<Coordinator
 async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: number): Promise<GroupReport> {
   const end = new AbortController();
   const run = beginGroupRun(source, deps, until, AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]));
-  try {
-    await passUntilEnd(run);
-  } catch (error) {
-    if (!run.signal.aborted) run.problems.add(error);
-  } finally {
-    end.abort(new Error('the run of the coordinator has ended'));
-  }
+  void (async () => {
+    await run.clock.sleep(Math.max(0, until - run.clock.now()), end.signal);
+    await run.clock.sleep(Math.max(0, deps.remainingMs() - LAST_MOMENT_MS), end.signal);
+    run.logger.warn({}, 'the last pass takes too long and is left to the next run');
+    end.abort(new Error('no time left'));
+  })().catch(() => {});
+  await passUntilEnd(run);
+  end.abort(new Error('the run of the coordinator has ended'));
   const report = { ...run.group, ...run.counts, problems: run.problems.all() };
   run.logger.info({ ...run.counts, problems: report.problems.length }, 'coordinator run ended');
   return report;
@@ -75,7 +61,7 @@ async function passUntilEnd(run: GroupRun): Promise<void> {
     } catch (error) {
       if (!run.signal.aborted) run.problems.add(error);
     }
-    await watch.workOrTimeout(Math.min(LOOK_INTERVAL_MS, run.until - run.clock.now()));
+    await watch.workOrTimeout(Math.max(0, Math.min(LOOK_INTERVAL_MS, run.until - run.clock.now())));
   }
 }
 
