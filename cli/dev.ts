@@ -1,9 +1,9 @@
 /** `npm run dev`: the sample service under `serverless offline` until Ctrl-C, which drains. */
 import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
+import { humanLine } from './local/human-log.ts';
 import { startOffline } from './local/offline.ts';
 import { startDynamoDB, startRocketMQ } from './local/parts.ts';
 import { READY_LINE, sampleTopic, serviceEnvironment } from './local/sample-service.ts';
-import { humanLine } from './local/human-log.ts';
 
 const QUEUES = 8;
 

@@ -29,7 +29,16 @@ async function install(part: StackPart): Promise<void> {
   await mkdir(part.folder, { recursive: true });
   const pom = path.join(part.folder, 'pom.xml');
   await writeFile(pom, pomOf(part));
-  await run('mvn', ['-q', '-B', '-U', '-f', pom, 'dependency:copy-dependencies', '-DincludeScope=runtime', `-DoutputDirectory=${path.join(part.folder, 'lib')}`]);
+  await run('mvn', [
+    '-q',
+    '-B',
+    '-U',
+    '-f',
+    pom,
+    'dependency:copy-dependencies',
+    '-DincludeScope=runtime',
+    `-DoutputDirectory=${path.join(part.folder, 'lib')}`,
+  ]);
   await writeFile(stampFile(part), new Date().toISOString());
   process.stdout.write(`${part.name}: done in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 }

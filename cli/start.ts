@@ -35,7 +35,8 @@ if (options.help) {
   process.exit(0);
 }
 const messages = Number(options.messages);
-if (!Number.isInteger(messages) || messages < 1 || messages > 10_000_000) fail(`--messages ${options.messages}: give a whole number from 1 to 10,000,000`);
+if (!Number.isInteger(messages) || messages < 1 || messages > 10_000_000)
+  fail(`--messages ${options.messages}: give a whole number from 1 to 10,000,000`);
 if (!['embedded', 'real'].includes(options.broker)) fail(`--broker ${options.broker}: give real, or leave it out for the embedded one`);
 if (!['embedded', 'real'].includes(options.dynamodb) && !URL.canParse(options.dynamodb))
   fail(`--dynamodb ${options.dynamodb}: give real, or a URL such as http://127.0.0.1:8000`);
@@ -44,7 +45,9 @@ if (nameServers?.length === 0) fail('--name-servers: give addresses such as 127.
 
 const started = performance.now();
 const say = (line: string): void => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
-say(`serverless-rocketmq: ${messages} messages through ${nameServers?.join(';') ?? `${options.broker} RocketMQ`}, ${options.dynamodb} DynamoDB and serverless offline`);
+say(
+  `serverless-rocketmq: ${messages} messages through ${nameServers?.join(';') ?? `${options.broker} RocketMQ`}, ${options.dynamodb} DynamoDB and serverless offline`,
+);
 
 const interrupted = new AbortController();
 process.once('SIGINT', () => interrupted.abort(new Error('interrupted')));

@@ -18,7 +18,9 @@ const STAGES: readonly { readonly folders: readonly string[]; readonly concurren
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
 if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1])) {
-  process.stderr.write(`tests need Node ${OLDEST_NODE.join('.')} or later, this is ${process.versions.node}: run them as npm test, which brings its own\n`);
+  process.stderr.write(
+    `tests need Node ${OLDEST_NODE.join('.')} or later, this is ${process.versions.node}: run them as npm test, which brings its own\n`,
+  );
   process.exit(1);
 }
 

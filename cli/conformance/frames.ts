@@ -29,12 +29,18 @@ export function checkFrames({ cases }: FrameVectors, checker: Checker): void {
       const pieces = Array.from(bytes, (_, at) => decoder.push(bytes.subarray(at, at + 1))).flat();
       expect('frames in single bytes', pieces.length, 1);
       if (pieces[0] !== undefined) compare('in single bytes: ', pieces[0], decoded, expect);
-      for (const type of ['JSON', 'ROCKETMQ'] as const) compare(`written and read as ${type}: `, decodeFrame(encodeFrame(command, type)), decoded, expect);
+      for (const type of ['JSON', 'ROCKETMQ'] as const)
+        compare(`written and read as ${type}: `, decodeFrame(encodeFrame(command, type)), decoded, expect);
     });
   });
 }
 
-function compare(prefix: string, actual: RemotingCommand, expected: DecodedFrame, expect: (field: string, actual: unknown, expected: unknown) => void): void {
+function compare(
+  prefix: string,
+  actual: RemotingCommand,
+  expected: DecodedFrame,
+  expect: (field: string, actual: unknown, expected: unknown) => void,
+): void {
   for (const field of ['code', 'language', 'version', 'opaque', 'flag'] as const) expect(prefix + field, actual[field], expected[field]);
   expect(`${prefix}remark`, actual.remark, expected.remark ?? undefined);
   expect(`${prefix}extFields`, { ...actual.extFields }, { ...expected.extFields });

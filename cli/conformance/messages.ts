@@ -3,7 +3,11 @@ import { decodeRecords } from '../../src/records/decode-records.ts';
 import type { Checker } from './checker.ts';
 
 interface MessageVectors {
-  readonly cases: readonly { readonly stored: string; readonly compression: string | null; readonly decoded: Readonly<Record<string, unknown>> }[];
+  readonly cases: readonly {
+    readonly stored: string;
+    readonly compression: string | null;
+    readonly decoded: Readonly<Record<string, unknown>>;
+  }[];
 }
 
 /** Decodes each stored record as Java did. Java's program left the CRC field 0, so it is read and not compared. */

@@ -1,13 +1,21 @@
 import { styleText } from 'node:util';
 
-const LEVELS: Readonly<Record<number, string>> = { 20: 'debug', 30: 'info', 40: styleText('yellow', 'warn'), 50: styleText('red', 'error'), 60: styleText('red', 'fatal') };
+const LEVELS: Readonly<Record<number, string>> = {
+  20: 'debug',
+  30: 'info',
+  40: styleText('yellow', 'warn'),
+  50: styleText('red', 'error'),
+  60: styleText('red', 'fatal'),
+};
 const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'service', 'requestId', 'stack']);
 
 /** A pino line as people read it: level, message, then the fields. Any other line stays as it is. */
 export function humanLine(line: string): string {
   const entry = parse(line.slice(Math.max(0, line.indexOf('{'))));
   if (entry === undefined || typeof entry['msg'] !== 'string') return line;
-  const fields = Object.entries(entry).flatMap(([key, value]) => (HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`]));
+  const fields = Object.entries(entry).flatMap(([key, value]) =>
+    HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`],
+  );
   return `${LEVELS[Number(entry['level'])] ?? String(entry['level'])} ${entry['msg']}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
 }
 

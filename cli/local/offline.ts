@@ -1,5 +1,5 @@
 import { type ChildProcess, spawn } from 'node:child_process';
-import { createServer, type AddressInfo } from 'node:net';
+import { type AddressInfo, createServer } from 'node:net';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -19,11 +19,26 @@ export interface OfflineService {
  * @param onLine gets every line that it prints
  * @throws Error with the last lines when it ends before it is ready
  */
-export async function startOffline(environment: Readonly<Record<string, string>>, onLine: (line: string) => void, isReady: (line: string) => boolean): Promise<OfflineService> {
+export async function startOffline(
+  environment: Readonly<Record<string, string>>,
+  onLine: (line: string) => void,
+  isReady: (line: string) => boolean,
+): Promise<OfflineService> {
   const [lambdaPort, httpPort] = await freePorts(2);
   const child = spawn(
     process.execPath,
-    [SERVERLESS, 'offline', 'start', '--lambdaPort', String(lambdaPort), '--httpPort', String(httpPort), '--host', '127.0.0.1', '--noSponsor'],
+    [
+      SERVERLESS,
+      'offline',
+      'start',
+      '--lambdaPort',
+      String(lambdaPort),
+      '--httpPort',
+      String(httpPort),
+      '--host',
+      '127.0.0.1',
+      '--noSponsor',
+    ],
     {
       cwd: ROOT,
       env: { ...process.env, ...environment },

@@ -14,7 +14,13 @@ export interface QueueSnapshot {
 }
 
 /** Reads every queue of the topics and of the group's retry topic, in queue order. Topics without a route yet are left out. */
-export async function snapshotQueues(client: RocketMQ, store: AssignmentStore, group: GroupKey, topics: readonly string[], now: number): Promise<QueueSnapshot[]> {
+export async function snapshotQueues(
+  client: RocketMQ,
+  store: AssignmentStore,
+  group: GroupKey,
+  topics: readonly string[],
+  now: number,
+): Promise<QueueSnapshot[]> {
   const routes = await Promise.all(
     [...topics, retryTopic(group.consumerGroup)].map((topic) =>
       client.topicRoute(topic, { fresh: true }).catch((error: unknown) => {

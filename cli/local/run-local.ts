@@ -44,7 +44,10 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
       startRocketMQ({ addresses: options.nameServers, real: options.realBroker }),
       startDynamoDB({ endpoint: URL.canParse(options.dynamodb) ? options.dynamodb : undefined, real: options.dynamodb === 'real' }),
     ]);
-    stops.push(() => dynamodb.stop(), () => rocketmq.stop());
+    stops.push(
+      () => dynamodb.stop(),
+      () => rocketmq.stop(),
+    );
     say(`${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}  (${seconds(options.started)} s)`);
 
     const client = createRocketMQClient({ nameServers: rocketmq.nameServers });
@@ -54,7 +57,11 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     const tally = new RunTally(options.runId);
     const reports = await startReportServer((delivery) => tally.delivered(delivery));
     stops.push(() => reports.stop());
-    const service = await startOffline(serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint, reports.url), (line) => log.push(line), (line) => line.includes(READY_LINE));
+    const service = await startOffline(
+      serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint, reports.url),
+      (line) => log.push(line),
+      (line) => line.includes(READY_LINE),
+    );
     stops.push(() => service.stop());
     say(`service under serverless offline, lambda port ${service.lambdaPort}  (${seconds(options.started)} s)`);
 
@@ -102,13 +109,24 @@ async function watchRun(run: Watched): Promise<Outcome> {
     const count = tally.count();
     view.show(queues, count, run.messages, (performance.now() - firstSent) / 1000);
     const complete = count.produced === run.messages && count.lost === 0 && allCommitted(queues);
-    const ended = complete ? 'complete' : signal.aborted ? 'interrupted' : serviceEnded ? 'service ended' : performance.now() > giveUpAt ? 'timeout' : undefined;
+    const ended = complete
+      ? 'complete'
+      : signal.aborted
+        ? 'interrupted'
+        : serviceEnded
+          ? 'service ended'
+          : performance.now() > giveUpAt
+            ? 'timeout'
+            : undefined;
     if (ended !== undefined) {
       view.clear();
       if (ended === 'complete') await producing;
       return { tally: count, queues, ended, seconds: (performance.now() - firstSent) / 1000 };
     }
-    await Promise.race([sleep(VIEW_INTERVAL_MS), producing.catch((error: unknown) => Promise.reject(error)).then(() => sleep(VIEW_INTERVAL_MS))]);
+    await Promise.race([
+      sleep(VIEW_INTERVAL_MS),
+      producing.catch((error: unknown) => Promise.reject(error)).then(() => sleep(VIEW_INTERVAL_MS)),
+    ]);
   }
 }
 
@@ -172,13 +190,22 @@ class DeadLetters {
 function report(options: LocalRunOptions, outcome: Outcome): number {
   const { tally, queues, ended } = outcome;
   const good = ended === 'complete' && tally.lost === 0;
-  if (!good) process.stderr.write(`the run did not complete (${ended}): ${tally.lost} of ${tally.produced} messages not handled, or offsets not committed\n`);
+  if (!good)
+    process.stderr.write(
+      `the run did not complete (${ended}): ${tally.lost} of ${tally.produced} messages not handled, or offsets not committed\n`,
+    );
   if (options.json) {
     const { produced, handled, distinct, redelivered, deadLettered, lost, duplicates } = tally;
     const summary = {
       group: sampleGroup.consumerGroup,
       topics: [sampleTopic],
-      ...{ produced, handled, distinct, redelivered, deadLettered, lost, duplicates },
+      produced,
+      handled,
+      distinct,
+      redelivered,
+      deadLettered,
+      lost,
+      duplicates,
       seconds: Number(outcome.seconds.toFixed(1)),
       queues: queues.map(({ queue, committed, max }) => ({ ...queue, committed: Number(committed ?? 0n), max: Number(max) })),
     };

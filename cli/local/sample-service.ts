@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { READY_LINE, localTableName } from '../../infra/offline.ts';
+import { localTableName, READY_LINE } from '../../infra/offline.ts';
 import type { AssignmentStore, GroupKey } from '../../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -28,7 +28,11 @@ export function serviceEnvironment(nameServers: readonly string[], dynamodbEndpo
 
 /** The sample service's assignments, read beside it. */
 export function openStore(endpoint: string): { readonly store: AssignmentStore; close(): void } {
-  const { AWS_ACCESS_KEY_ID: accessKeyId = 'local', AWS_SECRET_ACCESS_KEY: secretAccessKey = 'local', AWS_REGION: region = REGION } = process.env;
+  const {
+    AWS_ACCESS_KEY_ID: accessKeyId = 'local',
+    AWS_SECRET_ACCESS_KEY: secretAccessKey = 'local',
+    AWS_REGION: region = REGION,
+  } = process.env;
   const client = new DynamoDBClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
   return { store: createAssignmentStore(client, TABLE, { newToken: randomUUID }), close: () => client.destroy() };
 }

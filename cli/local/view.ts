@@ -9,12 +9,16 @@ export function renderView(queues: readonly QueueSnapshot[], tally: Tally, expec
   const width = Math.max(5, ...queues.map(({ queue }) => queueLabel(queue).length));
   const lines = queues.map((snapshot) => {
     const { queue, committed, max, holder } = snapshot;
-    const share = max === 0n ? 1 : Number((committed ?? 0n) * 1000n / max) / 1000;
+    const share = max === 0n ? 1 : Number(((committed ?? 0n) * 1000n) / max) / 1000;
     const filled = Math.round(share * BAR_WIDTH);
     const bar = styleText('green', '█'.repeat(filled)) + styleText('dim', '░'.repeat(BAR_WIDTH - filled));
     return `${queueLabel(queue).padEnd(width)}  ${(holder?.slice(0, 8) ?? '–').padEnd(8)}  ${String(lagOf(snapshot)).padStart(6)}  ${bar} ${committed ?? 0n}/${max}`;
   });
-  return [styleText('bold', `${'queue'.padEnd(width)}  ${'holder'.padEnd(8)}  ${'lag'.padStart(6)}  progress`), ...lines, progressLine(tally, expected, seconds)].join('\n');
+  return [
+    styleText('bold', `${'queue'.padEnd(width)}  ${'holder'.padEnd(8)}  ${'lag'.padStart(6)}  progress`),
+    ...lines,
+    progressLine(tally, expected, seconds),
+  ].join('\n');
 }
 
 /** The counts of the run in one line. */

@@ -101,14 +101,11 @@ export class BrokerCalls {
   ): Promise<Outcome> {
     if (this.#announced(target) === undefined) await this.#learn(target, options);
     const announced = this.#announced(target);
-    if (announced === undefined)
-      return {
-        ...{ kind: 'unreachable', announced, sent: false },
-        error: new ConnectionError(
-          target.brokerName,
-          `broker ${target.brokerName} has no ${target.brokerId ? `address of id ${target.brokerId}` : 'master'} in the route: it may be down`,
-        ),
-      };
+    if (announced === undefined) {
+      const missing = target.brokerId ? `address of id ${target.brokerId}` : 'master';
+      const message = `broker ${target.brokerName} has no ${missing} in the route: it may be down`;
+      return { kind: 'unreachable', announced, sent: false, error: new ConnectionError(target.brokerName, message) };
+    }
     try {
       const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
       const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, { timeoutMs, signal });

@@ -220,7 +220,7 @@ export class Connection {
     if (this.#closed !== undefined) return;
     this.#closed = error;
     this.#socket.destroy();
-    for (const pending of [...this.#pending.values()]) pending.reject(error);
+    for (const pending of this.#pending.values()) pending.reject(error);
     for (const listener of this.#closeListeners) listener(error);
   }
 }

@@ -58,12 +58,16 @@ function invalid(reason: string): Verdict {
 }
 
 function describe(value: unknown): string {
-  if (value === undefined) return 'missing';
-  if (value === '') return 'empty';
-  if (Array.isArray(value)) return 'a list';
-  return value === null
-    ? 'null'
-    : typeof value === 'object'
-      ? 'an object'
-      : `the ${typeof value} ${JSON.stringify(String(value).slice(0, 80))}`;
+  switch (typeof value) {
+    case 'undefined':
+      return 'missing';
+    case 'string':
+      return value === '' ? 'empty' : `the string ${JSON.stringify(value.slice(0, 80))}`;
+    case 'number':
+    case 'boolean':
+    case 'bigint':
+      return `the ${typeof value} ${value}`;
+    default:
+      return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
+  }
 }

@@ -56,7 +56,11 @@ export async function renewLease(session: QueueSession): Promise<void> {
     session.knownOffset >= session.crash.isolateUntil;
   const answer = await deps.store
     .renew({
-      ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, queue, holder: lease.holder, fence: lease.fence },
+      cluster: source.cluster,
+      consumerGroup: source.consumerGroup,
+      queue,
+      holder: lease.holder,
+      fence: lease.fence,
       leaseUntil: until,
       committedOffset: session.knownOffset,
       ...(session.maxOffset === undefined
@@ -91,7 +95,11 @@ export async function releaseLease(session: QueueSession): Promise<void> {
   const { deps, source, queue, lease } = session;
   const keep = session.crash !== undefined && session.crash.isolateUntil > session.knownOffset;
   const answer = await deps.store.release({
-    ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, queue, holder: lease.holder, fence: lease.fence },
+    cluster: source.cluster,
+    consumerGroup: source.consumerGroup,
+    queue,
+    holder: lease.holder,
+    fence: lease.fence,
     committedOffset: session.knownOffset,
     ...(session.maxOffset === undefined ? {} : { maxOffset: session.maxOffset }),
     ...(keep && session.crash !== undefined

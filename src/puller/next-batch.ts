@@ -61,8 +61,14 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     if (subscription !== undefined && own !== subscription) break;
     builder ??= new BatchBuilder(own.handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
     const record = buildRecord(message, {
-      ...{ cluster: source.cluster, consumerGroup: source.consumerGroup, topic, now, localRetries: entry.localRetries },
-      ...{ region: deps.region ?? 'local', accountId: deps.accountId ?? '000000000000', maxReconsumeTimes: maxReconsumeTimes(own) },
+      cluster: source.cluster,
+      consumerGroup: source.consumerGroup,
+      topic,
+      now,
+      localRetries: entry.localRetries,
+      region: deps.region ?? 'local',
+      accountId: deps.accountId ?? '000000000000',
+      maxReconsumeTimes: maxReconsumeTimes(own),
     });
     const fit = builder.add(record);
     if (fit === 'full') break;
@@ -124,7 +130,11 @@ function batch(
   const lag = session.maxOffset === undefined ? 0 : Number(session.maxOffset - last - 1n);
   return {
     kind: 'batch',
-    ...{ batchId, subscription, deliveries, alone, records: builder.records },
+    batchId,
+    subscription,
+    deliveries,
+    alone,
+    records: builder.records,
     payload: (attempt, deadline) =>
       builder.finish({ batchId, attempt, minOffset: String(first), maxOffset: String(last), lag: Math.max(0, lag), deadline }),
   };

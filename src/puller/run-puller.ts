@@ -37,7 +37,7 @@ export async function runPuller(request: PullerRequest, deps: PullerDeps): Promi
   const queues = await Promise.all(
     request.queues.map((queue) =>
       refusal !== undefined || source === undefined
-        ? notWorked(queue, refusal ?? 'unknown-source')
+        ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
         : workQueue(deps, options, source, request.slot, queue),
     ),
   );

@@ -70,13 +70,11 @@ async function sendBack(
   const { deps, queue, source, lost } = session;
   const { consumerGroup } = source;
   const request = {
-    ...{
-      consumerGroup,
-      brokerName: queue.brokerName,
-      commitLogOffset: message.commitLogOffset,
-      delayLevel,
-      maxReconsumeTimes: maxReconsume,
-    },
+    consumerGroup,
+    brokerName: queue.brokerName,
+    commitLogOffset: message.commitLogOffset,
+    delayLevel,
+    maxReconsumeTimes: maxReconsume,
     originMsgId: message.offsetMsgId,
     originTopic: 'topic' in message ? message.topic : queue.topic,
   };

@@ -24,17 +24,17 @@ export async function startDynamoDBLocal(): Promise<{ readonly endpoint: string;
   ]);
   const endpoint = `http://127.0.0.1:${port}`;
   const giveUpAt = Date.now() + READY_MS;
-  let ended: unknown;
+  let ended: string | undefined;
   child.exited.then(
     (code) => {
-      ended = code;
+      ended = `with ${code}`;
     },
     (error: unknown) => {
-      ended = error;
+      ended = String(error);
     },
   );
   for (;;) {
-    if (ended !== undefined) throw new Error(`DynamoDB Local ended (${String(ended)}): ${child.output()}`);
+    if (ended !== undefined) throw new Error(`DynamoDB Local ended (${ended}): ${child.output()}`);
     // Any answer will do: an unsigned request is refused with 400.
     if (
       await fetch(endpoint).then(

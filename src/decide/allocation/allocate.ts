@@ -18,12 +18,22 @@ export type Allocation =
  * The queues of one client, as Java's strategy of that name gives them, in its order. Both lists are sorted first, so the result does not depend on
  * the order they come in. A client that is not in the list gets nothing. Mirrors AllocateMessageQueueStrategy.
  */
-export function allocate(strategy: Allocation, clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[]): MessageQueue[] {
+export function allocate(
+  strategy: Allocation,
+  clientId: string,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+): MessageQueue[] {
   // Array.prototype.sort compares UTF-16 units, as Java's String order does.
   return allocateSorted(strategy, clientId, [...queues].sort(compareQueues), [...clientIds].sort());
 }
 
-function allocateSorted(strategy: Allocation, clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[]): MessageQueue[] {
+function allocateSorted(
+  strategy: Allocation,
+  clientId: string,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+): MessageQueue[] {
   switch (strategy.name) {
     case 'AVG':
       return allocateAveragely(clientId, queues, clientIds);
@@ -34,7 +44,9 @@ function allocateSorted(strategy: Allocation, clientId: string, queues: readonly
     case 'MACHINE_ROOM':
       return allocateByMachineRoom(clientId, queues, clientIds, strategy.rooms);
     case 'MACHINE_ROOM_NEARBY':
-      return allocateNearby(clientId, queues, clientIds, strategy.rooms, (id, ownQueues, ids) => allocateSorted(strategy.inner, id, ownQueues, ids));
+      return allocateNearby(clientId, queues, clientIds, strategy.rooms, (id, ownQueues, ids) =>
+        allocateSorted(strategy.inner, id, ownQueues, ids),
+      );
     case 'CONFIG':
       return [...strategy.queuesOf(clientId)];
   }
@@ -46,7 +58,11 @@ function allocateSorted(strategy: Allocation, clientId: string, queues: readonly
  * @param slotClientIds client id of slot 0, 1, …
  * @returns queueKey → slot
  */
-export function allocateToSlots(strategy: AllocationStrategy, queues: readonly MessageQueue[], slotClientIds: readonly string[]): Map<string, number> {
+export function allocateToSlots(
+  strategy: AllocationStrategy,
+  queues: readonly MessageQueue[],
+  slotClientIds: readonly string[],
+): Map<string, number> {
   const slots = new Map<string, number>();
   const known = new Set(queues.map(queueKey));
   const allocation = resolve(strategy, slotClientIds);
@@ -66,7 +82,11 @@ function resolve(strategy: AllocationStrategy, slotClientIds: readonly string[])
     case 'MACHINE_ROOM_NEARBY': {
       const { inner, slotRooms } = strategy;
       const clientRoom = (clientId: string): string => slotRooms[slotClientIds.indexOf(clientId) % slotRooms.length] ?? '';
-      return { name: 'MACHINE_ROOM_NEARBY', inner: { name: inner }, rooms: { brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string, clientRoom } };
+      return {
+        name: 'MACHINE_ROOM_NEARBY',
+        inner: { name: inner },
+        rooms: { brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string, clientRoom },
+      };
     }
     case 'CONFIG':
       return { name: 'CONFIG', queuesOf: (clientId) => strategy.queues.filter(({ slot }) => slotClientIds[slot] === clientId) };

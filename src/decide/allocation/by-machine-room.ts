@@ -1,7 +1,12 @@
 import type { MessageQueue } from '../../model/message-queue.ts';
 
 /** Queues of brokers named `room@name` whose room is in the set, in runs; what does not divide evenly goes one by one from the first client on. Mirrors AllocateMessageQueueByMachineRoom. */
-export function allocateByMachineRoom(clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[], rooms: readonly string[]): MessageQueue[] {
+export function allocateByMachineRoom(
+  clientId: string,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+  rooms: readonly string[],
+): MessageQueue[] {
   const index = clientIds.indexOf(clientId);
   if (index === -1) return [];
   const kept = queues.filter(({ brokerName }) => {

@@ -9,7 +9,13 @@ export interface MachineRooms {
 type Inner = (clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[]) => MessageQueue[];
 
 /** Queues go to clients of their own room; a room without clients is shared by all. Mirrors AllocateMachineRoomNearby. */
-export function allocateNearby(clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[], rooms: MachineRooms, inner: Inner): MessageQueue[] {
+export function allocateNearby(
+  clientId: string,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+  rooms: MachineRooms,
+  inner: Inner,
+): MessageQueue[] {
   if (!clientIds.includes(clientId)) return [];
   const room = rooms.clientRoom(clientId);
   const neighbours = clientIds.filter((id) => rooms.clientRoom(id) === room);
