@@ -161,8 +161,11 @@ describe('the coordinator', () => {
 
     await world.broker.stopBroker('broker-b');
     world.invocations.length = 0;
-    const report = await world.pass(all, { remainingMs: () => 100_000 });
-    assert.equal(report.retired, 2);
+    const reports = [await world.pass(all, { remainingMs: () => 60_000 }), await world.pass(all)];
+    assert.equal(
+      reports.reduce((sum, { retired }) => sum + retired, 0),
+      2,
+    );
     const retired = await world.items();
     assert.deepEqual(
       retired.map(({ retiredAt }) => retiredAt !== undefined),
@@ -197,7 +200,7 @@ describe('the coordinator', () => {
     const report = await world.pass(orders);
     assert.deepEqual(codes(report), ['ROCKETMQ_FOREIGN_MEMBERS']);
     assert.match(report.problems[0]?.message ?? '', /10\.0\.0\.1@java.*stop them/);
-    assert.deepEqual(world.invocations, []);
+    assert.equal(world.invocations.length, 0);
     const [held, free] = await world.items();
     assert.ok((held?.pausedUntil ?? 0) > world.clock.now());
     assert.equal(free?.pausedUntil, undefined);
@@ -309,7 +312,7 @@ describe('the coordinator', () => {
     await hold(0, { topic: 'bills' });
     world.invocations.length = 0;
     await world.pass(source([subscription('orders', { enabled: false }), subscription('bills', { enabled: false })]));
-    assert.deepEqual(world.invocations, []);
+    assert.equal(world.invocations.length, 0);
     assert.ok(((await world.items())[0]?.pausedUntil ?? 0) > world.clock.now());
   });
 
@@ -390,7 +393,7 @@ describe('the coordinator', () => {
     await commitAll(world.client, 'orders', 3);
     const running = world.pass(source([subscription('orders')]), { remainingMs: () => 25_000 });
     await sleep(500);
-    assert.deepEqual(world.invocations, []);
+    assert.equal(world.invocations.length, 0);
     assert.equal(world.broker.heldPulls(), 3);
     const sentAt = Date.now();
     await world.send('orders', 1);
