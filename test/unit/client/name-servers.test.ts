@@ -1,0 +1,194 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, it } from 'node:test';
+import { createRocketMQClient, type RocketMQClient } from '../../../src/client/rocketmq-client.ts';
+import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../../../src/errors.ts';
+import { getRoute } from '../../../src/requests/get-route.ts';
+import { type FrameServer, type Reply, startFrameServer } from '../../support/frame-server.ts';
+
+const cleanups: (() => Promise<void>)[] = [];
+afterEach(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
+function routeVia(brokerName: string): Reply {
+  const queues = [{ brokerName, readQueueNums: 2, writeQueueNums: 2, perm: 6, topicSysFlag: 0 }];
+  return getRoute.encodeAnswer({
+    brokers: [{ cluster: 'C', brokerName, brokerAddrs: new Map([[0, '127.0.0.1:1']]) }],
+    queues,
+    mappedBrokers: [],
+  });
+}
+const notFound: Reply = { code: 17, remark: 'No topic route info in name server' };
+
+/** A name server that answers with what `reply` says; 'silent' never answers. */
+async function nameServer(reply: () => Reply | 'silent'): Promise<FrameServer> {
+  const server = await startFrameServer((command, peer) => {
+    const answer = reply();
+    if (answer !== 'silent') peer.answer(command, answer);
+  });
+  cleanups.push(() => server.stop());
+  return server;
+}
+
+/** The first address is asked first; time stands still unless moved. */
+function clientOf(
+  servers: readonly (FrameServer | string)[],
+  options: { random?: number } = {},
+): { mq: RocketMQClient; pass(ms: number): void } {
+  let now = 1_000_000;
+  const clock = { now: () => now, sleep: async () => {} };
+  const nameServers = servers.map((server) => (typeof server === 'string' ? server : server.address));
+  const mq = createRocketMQClient({ nameServers }, { clock, random: () => options.random ?? 0 });
+  cleanups.push(() => mq.close());
+  return {
+    mq,
+    pass(ms) {
+      now += ms;
+    },
+  };
+}
+
+async function gone(): Promise<string> {
+  const server = await startFrameServer(() => {});
+  await server.stop();
+  return server.address;
+}
+
+const nameOf = async (route: Promise<{ brokers: readonly { brokerName: string }[] }>) => (await route).brokers[0]?.brokerName;
+
+describe('several name servers', () => {
+  it('the next one is asked when one cannot be reached, and kept', async () => {
+    const [second, third] = [await nameServer(() => routeVia('second')), await nameServer(() => routeVia('third'))];
+    const { mq } = clientOf([await gone(), second, third]);
+    for (const topic of ['a', 'b', 'c']) assert.equal(await nameOf(mq.topicRoute(topic)), 'second');
+    assert.deepEqual([second.received.length, third.received.length], [3, 0]);
+  });
+
+  it('the next one is asked when one is silent; the silent one comes last from then on', async () => {
+    const silent = await nameServer(() => 'silent');
+    let up = true;
+    const second = await nameServer(() => (up ? routeVia('second') : 'silent'));
+    const { mq } = clientOf([silent, second]);
+    assert.equal(await nameOf(mq.topicRoute('a', { timeoutMs: 50 })), 'second');
+    up = false;
+    await assert.rejects(mq.topicRoute('b', { timeoutMs: 50 }), ConnectionError);
+    assert.deepEqual([silent.received.length, second.received.length], [2, 2]);
+  });
+
+  it('the next one is asked when one refuses or is not ready', async () => {
+    const { mq } = clientOf([
+      await nameServer(() => ({ code: 1, remark: 'name server not ready' })),
+      await nameServer(() => routeVia('second')),
+    ]);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'second');
+  });
+
+  it('which one comes first is chosen by the random number', async () => {
+    const servers = [await nameServer(() => routeVia('first')), await nameServer(() => routeVia('second'))];
+    assert.equal(await nameOf(clientOf(servers, { random: 0.49 }).mq.topicRoute('a')), 'first');
+    assert.equal(await nameOf(clientOf(servers, { random: 0.51 }).mq.topicRoute('a')), 'second');
+  });
+
+  it('when none answers, every address is told with its reason', async () => {
+    const [first, second, silent] = [await gone(), await gone(), await nameServer(() => 'silent')];
+    const { mq } = clientOf([first, second, silent]);
+    await assert.rejects(mq.topicRoute('a', { timeoutMs: 50 }), (error) => {
+      assert(error instanceof ConnectionError);
+      for (const address of [first, second, silent.address]) assert(error.message.includes(address), error.message);
+      assert.match(error.message, /no name server answers: .*ECONNREFUSED.*not answered within.*Check nameServers/);
+      return true;
+    });
+  });
+
+  it('an abort ends the search', async () => {
+    const controller = new AbortController();
+    const second = await nameServer(() => routeVia('second'));
+    const first = await nameServer(() => {
+      controller.abort(new Error('over'));
+      return 'silent';
+    });
+    await assert.rejects(clientOf([first, second]).mq.topicRoute('a', { signal: controller.signal }), /over/);
+    assert.equal(second.received.length, 0);
+  });
+});
+
+describe('a topic that a name server does not know', () => {
+  it('is asked for at the others, and not found only when none knows it', async () => {
+    let known = true;
+    const second = await nameServer(() => (known ? routeVia('second') : notFound));
+    const { mq } = clientOf([await nameServer(() => notFound), second]);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'second');
+    known = false;
+    await assert.rejects(mq.topicRoute('b'), (error) => error instanceof TopicNotFoundError && error.topic === 'b');
+  });
+
+  it('is not found when one said so and the others cannot be reached; these are not waited for again', async () => {
+    const silent = await nameServer(() => 'silent');
+    const { mq } = clientOf([silent, await nameServer(() => notFound)]);
+    await assert.rejects(mq.topicRoute('a', { timeoutMs: 50 }), TopicNotFoundError);
+    await assert.rejects(mq.topicRoute('a', { timeoutMs: 50 }), TopicNotFoundError);
+    assert.equal(silent.received.length, 1);
+  });
+
+  it('is no TopicNotFoundError when nobody said so', async () => {
+    await assert.rejects(clientOf([await gone()]).mq.topicRoute('a'), (error) => error instanceof ConnectionError);
+    const busy = await nameServer(() => ({ code: 2, remark: 'busy' }));
+    await assert.rejects(clientOf([busy]).mq.topicRoute('a'), (error) => error instanceof BrokerError && error.responseCode === 2);
+  });
+
+  it('is not remembered', async () => {
+    let known = false;
+    const { mq } = clientOf([await nameServer(() => (known ? routeVia('first') : notFound))]);
+    await assert.rejects(mq.topicRoute('a'), TopicNotFoundError);
+    known = true;
+    assert.equal(await nameOf(mq.topicRoute('a')), 'first');
+  });
+});
+
+describe('the route cache', () => {
+  it('keeps a route for 30 s, and passes by it when a fresh one is wanted', async () => {
+    let name = 'one';
+    const server = await nameServer(() => routeVia(name));
+    const { mq, pass } = clientOf([server]);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'one');
+    name = 'two';
+    pass(29_999);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'one');
+    assert.equal(await nameOf(mq.topicRoute('a', { fresh: true })), 'two');
+    name = 'three';
+    pass(29_999);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'two');
+    pass(1);
+    assert.equal(await nameOf(mq.topicRoute('a')), 'three');
+    assert.equal(server.received.length, 3);
+  });
+
+  it('forgets a topic that is gone', async () => {
+    let reply = routeVia('one');
+    const { mq } = clientOf([await nameServer(() => reply)]);
+    await mq.topicRoute('a');
+    reply = notFound;
+    await assert.rejects(mq.topicRoute('a', { fresh: true }), TopicNotFoundError);
+    await assert.rejects(mq.topicRoute('a'), TopicNotFoundError);
+  });
+});
+
+describe('a route that cannot be used', () => {
+  const json = (value: object): Reply => ({ body: Buffer.from(JSON.stringify(value)) });
+
+  it('of a static topic is refused by name', async () => {
+    const body = { brokerDatas: [], queueDatas: [], topicQueueMappingByBroker: { a: {} } };
+    await assert.rejects(clientOf([await nameServer(() => json(body))]).mq.topicRoute('T'), { code: 'ROCKETMQ_STATIC_TOPIC' });
+  });
+
+  it('with a senseless number of queues is a ProtocolError', async () => {
+    for (const readQueueNums of [-1, 1e9]) {
+      const queueDatas = [{ brokerName: 'b', readQueueNums, writeQueueNums: 1, perm: 6, topicSysFlag: 0 }];
+      await assert.rejects(clientOf([await nameServer(() => json({ brokerDatas: [], queueDatas }))]).mq.topicRoute('T'), ProtocolError);
+    }
+  });
+
+  it('that is no JSON is a ProtocolError', async () => {
+    await assert.rejects(clientOf([await nameServer(() => ({ body: Buffer.from('<html>') }))]).mq.topicRoute('T'), ProtocolError);
+  });
+});

@@ -1,0 +1,140 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { normalRetryMessage, outgoingBatch, outgoingMessage, writableQueues } from '../../../src/client/outgoing.ts';
+import type { Message } from '../../../src/model/message.ts';
+import { decodeBatchItems } from '../../../src/records/batch-items.ts';
+import { parseProperties } from '../../../src/records/properties.ts';
+
+const uniqKey = (): string => 'KEY';
+const body = Buffer.from('body');
+const propertiesOf = (text: string) => Object.fromEntries(parseProperties(text));
+
+describe('outgoingMessage', () => {
+  it('carries tags, keys, own properties and a UNIQ_KEY', () => {
+    const outgoing = outgoingMessage({ topic: 'T', body, tags: 'A', keys: ['k1', 'k2'], flag: 3, properties: { own: 'x' } }, uniqKey);
+    const request = outgoing.request(5, 1234);
+    assert.equal(outgoing.msgId, 'KEY');
+    assert.deepEqual(propertiesOf(request.properties), { own: 'x', TAGS: 'A', KEYS: 'k1 k2', UNIQ_KEY: 'KEY' });
+    assert.deepEqual([request.topic, request.queueId, request.bornTimestamp, request.flag, request.batch], ['T', 5, 1234, 3, false]);
+    assert.equal(request.body, body);
+  });
+
+  it('keeps a UNIQ_KEY that is given, in a map too', () => {
+    assert.equal(outgoingMessage({ topic: 'T', body, properties: new Map([['UNIQ_KEY', 'MINE']]) }, uniqKey).msgId, 'MINE');
+  });
+
+  for (const [what, message, text] of [
+    ['an empty body', { topic: 'T', body: Buffer.alloc(0) }, /has no body/],
+    ['a separator in a value', { topic: 'T', body, properties: { a: 'x\u0002y' } }, /"a" contains U\+0001 or U\+0002/],
+    ['a separator in the tag', { topic: 'T', body, tags: 'x\u0001' }, /"TAGS" contains/],
+    ['properties over 32767 bytes', { topic: 'T', body, properties: { a: 'é'.repeat(16_400) } }, /take more than 32767 bytes/],
+  ] as const)
+    it(`refuses ${what}, alone and in a batch`, () => {
+      for (const attempt of [() => outgoingMessage(message, uniqKey), () => outgoingBatch([message], uniqKey)])
+        assert.throws(attempt, { code: 'ROCKETMQ_MESSAGE_ILLEGAL', message: text });
+    });
+});
+
+describe('outgoingBatch', () => {
+  it('puts the messages one behind the other', () => {
+    let n = 0;
+    const keys = (): string => `KEY${n++}`;
+    const batch = outgoingBatch(
+      ['one', 'two'].map((text) => ({ topic: 'T', body: Buffer.from(text), tags: text })),
+      keys,
+    );
+    const request = batch.request(1, 0);
+    assert.deepEqual([batch.msgId, request.batch, request.topic], ['KEY0,KEY1', true, 'T']);
+    assert.deepEqual(
+      decodeBatchItems(request.body).map((item) => [String(item.body), propertiesOf(String(item.propertyBytes))]),
+      [
+        ['one', { TAGS: 'one', UNIQ_KEY: 'KEY0' }],
+        ['two', { TAGS: 'two', UNIQ_KEY: 'KEY1' }],
+      ],
+    );
+  });
+
+  it('refuses no messages, and messages of several topics', () => {
+    assert.throws(() => outgoingBatch([], uniqKey), { code: 'ROCKETMQ_USAGE' });
+    assert.throws(
+      () =>
+        outgoingBatch(
+          [
+            { topic: 'T', body },
+            { topic: 'U', body },
+          ],
+          uniqKey,
+        ),
+      { code: 'ROCKETMQ_USAGE' },
+    );
+  });
+});
+
+describe('normalRetryMessage', () => {
+  const properties = new Map([
+    ['UNIQ_KEY', 'ID'],
+    ['own', 'x'],
+    ['DELAY', '2'],
+    ['TRAN_MSG', 'true'],
+    ['RECONSUME_TIME', '9'],
+    ['MAX_RECONSUME_TIMES', '9'],
+  ]);
+  const message = { topic: 'orders', body, flag: 7, sysFlag: 0x308, reconsumeTimes: 2, msgId: 'ID', properties } as unknown as Message;
+
+  it('goes to the group’s retry topic in the group’s own name, once more failed', () => {
+    const request = normalRetryMessage('group', message, 0, 16, 99);
+    const { topic, producerGroup, queueId, reconsumeTimes, maxReconsumeTimes, flag, sysFlag, bornTimestamp } = request;
+    assert.deepEqual([topic, producerGroup, queueId, flag, sysFlag, bornTimestamp], ['%RETRY%group', 'group', -1, 7, 0, 99]);
+    assert.deepEqual([reconsumeTimes, maxReconsumeTimes, request.body], [3, 16, body]);
+    assert.deepEqual(propertiesOf(request.properties), {
+      UNIQ_KEY: 'ID',
+      own: 'x',
+      DELAY: '5',
+      RETRY_TOPIC: 'orders',
+      ORIGIN_MESSAGE_ID: 'ID',
+    });
+  });
+
+  it('keeps the first topic and the first id of one that failed before', () => {
+    const again = {
+      ...message,
+      topic: '%RETRY%group',
+      properties: new Map([
+        ['RETRY_TOPIC', 'orders'],
+        ['ORIGIN_MESSAGE_ID', 'FIRST'],
+      ]),
+    };
+    const { RETRY_TOPIC, ORIGIN_MESSAGE_ID } = propertiesOf(normalRetryMessage('group', again, 0, 16, 0).properties);
+    assert.deepEqual([RETRY_TOPIC, ORIGIN_MESSAGE_ID], ['orders', 'FIRST']);
+  });
+
+  it('takes a level that is given', () => {
+    assert.equal(propertiesOf(normalRetryMessage('group', message, 9, 16, 0).properties).DELAY, '9');
+  });
+
+  it('goes to the DLQ at once with level −1: the count passes its limit, and nothing delays it', () => {
+    const request = normalRetryMessage('group', message, -1, 16, 0);
+    assert(request.reconsumeTimes > (request.maxReconsumeTimes ?? 0));
+    assert.equal(propertiesOf(request.properties).DELAY, undefined);
+  });
+
+  it('without end means Java’s largest number, for −1 is a limit that is always passed', () => {
+    assert.equal(normalRetryMessage('group', message, 0, -1, 0).maxReconsumeTimes, 2_147_483_647);
+  });
+});
+
+describe('writableQueues', () => {
+  it('leaves out what may not be written and what has no master', () => {
+    const broker = (brokerName: string, id: number) => ({ cluster: 'C', brokerName, brokerAddrs: new Map([[id, '1.1.1.1:1']]) });
+    const data = (brokerName: string, perm: number) => ({ brokerName, perm, readQueueNums: 4, writeQueueNums: 2, topicSysFlag: 0 });
+    const route = {
+      topic: 'T',
+      brokers: [broker('a', 0), broker('readonly', 0), broker('slaves', 1)],
+      queues: [data('a', 6), data('readonly', 4), data('slaves', 6), data('unknown', 6)],
+    };
+    assert.deepEqual(writableQueues(route), [
+      { topic: 'T', brokerName: 'a', queueId: 0 },
+      { topic: 'T', brokerName: 'a', queueId: 1 },
+    ]);
+  });
+});
