@@ -18,8 +18,12 @@ type Batch = Extract<NextWork, { kind: 'batch' }>;
 export async function deliverBatches(session: QueueSession): Promise<void> {
   while (session.ending === undefined) {
     const work = session.resetPending || !session.mayAct() ? undefined : nextBatch(session);
-    if (work === undefined) await session.wakeup.wait(LOOK_MS);
-    else if (work.kind === 'unhandled') await settleUnhandled(session, work);
+    if (work === undefined) {
+      // Wakes nobody: idle deliverers would wake each other without end.
+      await session.wakeup.wait(LOOK_MS);
+      continue;
+    }
+    if (work.kind === 'unhandled') await settleUnhandled(session, work);
     else await deliver(session, work);
     session.wakeup.all();
   }
