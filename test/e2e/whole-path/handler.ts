@@ -41,7 +41,7 @@ export const handler: RocketMQHandler = async (event) => {
 };
 
 function numberOf(record: RocketMQRecord): number {
-  return Number(record.rocketmq.properties['seq']);
+  return Number(record.rocketmq.properties.seq);
 }
 
 async function report(event: RocketMQEvent, kind: BatchReport['kind'], failed: ReadonlySet<string>): Promise<void> {
@@ -57,6 +57,6 @@ async function report(event: RocketMQEvent, kind: BatchReport['kind'], failed: R
       failed: failed.has(record.messageId) || failed.has(record.receiptHandle),
     })),
   };
-  const answer = await fetch(process.env['COLLECTOR_URL'] as string, { method: 'POST', body: JSON.stringify(body) });
+  const answer = await fetch(process.env.COLLECTOR_URL as string, { method: 'POST', body: JSON.stringify(body) });
   if (!answer.ok) throw new Error(`the collector answered ${answer.status}`);
 }

@@ -2,9 +2,9 @@
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
 
-const api = `http://${process.env['AWS_LAMBDA_RUNTIME_API']}/2018-06-01/runtime`;
-const root = process.env['LAMBDA_TASK_ROOT'] ?? '.';
-const [file = '', exported = 'handler'] = splitHandler(process.env['_HANDLER'] ?? '');
+const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
+const root = process.env.LAMBDA_TASK_ROOT ?? '.';
+const [file = '', exported = 'handler'] = splitHandler(process.env._HANDLER ?? '');
 
 type Handler = (event: unknown, context: object) => unknown;
 
@@ -26,10 +26,10 @@ for (;;) {
   const deadline = Number(next.headers.get('lambda-runtime-deadline-ms'));
   const context = {
     awsRequestId: id,
-    functionName: process.env['AWS_LAMBDA_FUNCTION_NAME'],
+    functionName: process.env.AWS_LAMBDA_FUNCTION_NAME,
     functionVersion: '$LATEST',
     invokedFunctionArn: next.headers.get('lambda-runtime-invoked-function-arn'),
-    memoryLimitInMB: process.env['AWS_LAMBDA_FUNCTION_MEMORY_SIZE'],
+    memoryLimitInMB: process.env.AWS_LAMBDA_FUNCTION_MEMORY_SIZE,
     logGroupName: '',
     logStreamName: '',
     callbackWaitsForEmptyEventLoop: true,

@@ -227,10 +227,11 @@ export class LocalLambda {
     const child = spawn(process.execPath, [BOOTSTRAP], {
       stdio: ['ignore', 'pipe', 'pipe'],
       env: {
-        PATH: process.env['PATH'],
+        PATH: process.env.PATH,
         AWS_REGION: 'eu-west-1',
         AWS_ACCESS_KEY_ID: 'local',
         AWS_SECRET_ACCESS_KEY: 'local',
+        AWS_ENDPOINT_URL_LAMBDA: this.endpoint,
         ...variables,
         AWS_LAMBDA_RUNTIME_API: `${new URL(this.endpoint).host}/runtime/${id}`,
         AWS_LAMBDA_FUNCTION_NAME: name,
