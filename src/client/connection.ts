@@ -70,6 +70,7 @@ export class Connection {
     this.#onServerRequest = options.onServerRequest;
     this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
     this.#decoder = new FrameDecoder({ maxFrameBytes: this.#maxFrameBytes });
+    // The timer of a request that waits keeps the process alive, not an idle connection.
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (cause) =>
@@ -114,7 +115,6 @@ export class Connection {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         this.#pending.delete(opaque);
-        if (this.#pending.size === 0) this.#socket.unref();
       };
       const onAbort = (): void => {
         settle();
@@ -125,7 +125,6 @@ export class Connection {
         reject(new RequestTimeoutError(this.address, name, timeoutMs));
       }, timeoutMs);
       signal?.addEventListener('abort', onAbort, { once: true });
-      if (this.#pending.size === 0) this.#socket.ref();
       this.#pending.set(opaque, {
         resolve: (command) => {
           settle();

@@ -158,7 +158,7 @@ describe('ConnectionPool', () => {
     const connection = await pool.get(server.address, soon);
     const inFlight = assert.rejects(connection.request(REQUEST, 5000), /was closed here/);
     await assert.rejects(pool.get(gone.address, soon), NotConnectedError);
-    const backingOff = assert.rejects(pool.get(gone.address, soon), NotConnectedError);
+    const backingOff = assert.rejects(pool.get(gone.address, soon), /the connections of this client were closed/);
     pool.reset();
     await Promise.all([inFlight, backingOff]);
     assert.notEqual(await pool.get(server.address, soon), connection);
@@ -194,6 +194,16 @@ describe('an exchange', () => {
     const next = await exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 2000 });
     assert.equal(getMaxOffset.decodeAnswer(next), 7n);
     assert.deepEqual([server.connections, server.received.length], [1, 1]);
+  });
+
+  it('waits no longer for a connection than its time', async () => {
+    const gone = await newServer();
+    await gone.stop();
+    const clock = heldClock();
+    const exchange = exchangeOver(newPool(clock), undefined, clock);
+    for (let attempt = 0; attempt < 2; attempt++)
+      await assert.rejects(exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 50 }), NotConnectedError);
+    assert.equal(clock.sleepers, 1);
   });
 
   it('gives the request what connecting has left', async () => {

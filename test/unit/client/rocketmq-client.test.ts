@@ -185,6 +185,12 @@ describe('the client', () => {
       await assert.rejects(client.maxOffset({ ...queue, topic: 'nobody', brokerName: 'broker-x' }), TopicNotFoundError);
     });
 
+    it('because its topic was deleted says so', async () => {
+      mq.control('GET_ROUTEINFO_BY_TOPIC', () => ({ code: 17 }));
+      using _ = mq.control('GET_MAX_OFFSET', () => ({ code: 29 }), ALWAYS);
+      await assert.rejects(client.maxOffset(queue), TopicNotFoundError);
+    });
+
     it('keeps its own error when the name servers are down too', async () => {
       mq.control('GET_ROUTEINFO_BY_TOPIC', () => 'disconnect');
       using _ = mq.control('GET_MAX_OFFSET', () => ({ code: 29, remark: 'queueId' }), ALWAYS);
