@@ -7,8 +7,8 @@ import { READY_LINE, sampleTopic, serviceEnvironment } from './local/sample-serv
 
 const QUEUES = 8;
 
-const nameServers = process.env['ROCKETMQ_NAME_SERVERS']?.split(';').filter((address) => address !== '');
-const endpoint = process.env['AWS_ENDPOINT_URL_DYNAMODB'];
+const nameServers = process.env.ROCKETMQ_NAME_SERVERS?.split(';').filter((address) => address !== '');
+const endpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 say('serverless-rocketmq: starting the sample service; Ctrl-C drains and ends');

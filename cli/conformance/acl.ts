@@ -21,7 +21,7 @@ export function checkAcl({ cases }: AclVectors, checker: Checker): void {
       const unsigned = Object.fromEntries(Object.entries(extFieldsAfterHook).filter(([name]) => !ADDED_BY_SIGNING.includes(name)));
       const credentials = { accessKey, secretKey, ...(securityToken === null ? {} : { securityToken }) };
       const signed = signRequest(unsigned, body === null ? undefined : Buffer.from(body, 'base64'), credentials);
-      expect('Signature', signed['Signature'], signature);
+      expect('Signature', signed.Signature, signature);
       expect('extFields', { ...signed }, { ...extFieldsAfterHook });
     });
   });

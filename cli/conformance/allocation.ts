@@ -24,9 +24,9 @@ export function checkAllocation({ cases }: AllocationVectors, checker: Checker):
     for (const [strategy, expected] of Object.entries(allocation))
       checker.case(`case ${index} (${consumerGroup}) ${strategy}`, (expect) => {
         const positions = new Map(queues.map((queue, position) => [queueKey(queue), position]));
-        for (const [clientId, indices] of Object.entries(expected)) {
+        for (const clientId of new Set([...clientIds, ...Object.keys(expected)])) {
           const actual = allocate(strategyOf(strategy), clientId, queues, clientIds).map((queue) => positions.get(queueKey(queue)));
-          expect(clientId, actual, indices);
+          expect(clientId, actual, expected[clientId]);
         }
       });
   });

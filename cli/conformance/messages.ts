@@ -39,7 +39,9 @@ export function checkMessages({ cases }: MessageVectors, checker: Checker): void
         properties: Object.fromEntries(message.properties),
         body: message.body.toString('base64'),
       };
-      for (const [field, expected] of Object.entries(decoded)) expect(field, actual[field], field === 'body' ? (expected ?? '') : expected);
+      // Java has no body where there is an empty one.
+      const expected: Readonly<Record<string, unknown>> = { ...decoded, body: decoded.body ?? '' };
+      for (const field of Object.keys({ ...actual, ...expected })) expect(field, actual[field], expected[field]);
     });
   });
 }

@@ -1,3 +1,4 @@
+import { InvalidFilterError } from '../../src/errors.ts';
 import { buildSubscription, tagHash } from '../../src/records/subscription.ts';
 import type { Checker } from './checker.ts';
 
@@ -35,8 +36,9 @@ function refuses(expression: string | null): boolean {
   try {
     buildSubscription('T', expression);
     return false;
-  } catch {
-    return true;
+  } catch (error) {
+    if (error instanceof InvalidFilterError) return true;
+    throw error;
   }
 }
 

@@ -12,11 +12,11 @@ const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'service', 'r
 /** A pino line as people read it: level, message, then the fields. Any other line stays as it is. */
 export function humanLine(line: string): string {
   const entry = parse(line.slice(Math.max(0, line.indexOf('{'))));
-  if (entry === undefined || typeof entry['msg'] !== 'string') return line;
+  if (entry === undefined || typeof entry.msg !== 'string') return line;
   const fields = Object.entries(entry).flatMap(([key, value]) =>
     HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`],
   );
-  return `${LEVELS[Number(entry['level'])] ?? String(entry['level'])} ${entry['msg']}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
+  return `${LEVELS[Number(entry.level)] ?? String(entry.level)} ${entry.msg}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

@@ -19,9 +19,9 @@ export function serviceEnvironment(nameServers: readonly string[], dynamodbEndpo
     [ENVIRONMENT.nameServers]: nameServers.join(';'),
     [ENVIRONMENT.table]: TABLE,
     AWS_ENDPOINT_URL_DYNAMODB: dynamodbEndpoint,
-    AWS_REGION: process.env['AWS_REGION'] ?? REGION,
-    AWS_ACCESS_KEY_ID: process.env['AWS_ACCESS_KEY_ID'] ?? 'local',
-    AWS_SECRET_ACCESS_KEY: process.env['AWS_SECRET_ACCESS_KEY'] ?? 'local',
+    AWS_REGION: process.env.AWS_REGION ?? REGION,
+    AWS_ACCESS_KEY_ID: process.env.AWS_ACCESS_KEY_ID ?? 'local',
+    AWS_SECRET_ACCESS_KEY: process.env.AWS_SECRET_ACCESS_KEY ?? 'local',
     SAMPLE_REPORT_URL: reportUrl ?? '',
   };
 }

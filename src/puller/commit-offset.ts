@@ -4,46 +4,23 @@ import type { QueueSession } from './queue-session.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
 const COMMIT_TIMEOUT_MS = 3_000;
+const LAST_TRIES = 3;
+const LAST_TRIES_PAUSE_MS = 200;
 
 /**
  * Brings the broker's offset up to what is settled. Only while the lease allows, only forward, never over an operator's reset.
  * Mirrors RemoteBrokerOffsetStore.persist, with an answer that is read.
  */
 export async function commitOffset(session: QueueSession): Promise<void> {
-  const { deps, messages, source, queue, knownOffset } = session;
-  if (session.resetPending || messages.committable <= knownOffset || !session.mayAct()) return;
-  const call = { signal: session.lost.signal, timeoutMs: COMMIT_TIMEOUT_MS };
-  try {
-    const stored = await deps.client.queryOffset(source.consumerGroup, queue, call);
-    const story = offsetStory(stored, knownOffset, session.connectionBroke);
-    if (story.kind === 'reset') {
-      session.logger.warn(
-        { known: String(knownOffset), stored: String(story.offset) },
-        'the stored offset was changed by somebody else: adopting it',
-      );
-      return await adoptOffset(session, story.offset);
-    }
-    if (story.kind === 'lost-commits')
-      session.logger.warn(
-        { known: String(knownOffset), stored: stored === undefined ? undefined : String(stored) },
-        'the broker lost commits: committing again',
-      );
-    // Messages may have been dropped for another offset while the query was under way.
-    if (session.knownOffset !== knownOffset || !session.mayAct()) return;
-    const offset = messages.committable;
-    const { resetPending } = await deps.client.commitOffset(source.consumerGroup, queue, offset, call);
-    if (resetPending) {
-      session.logger.warn({ offset: String(offset) }, 'an operator reset the offset: pulling to learn where to');
-      session.resetPending = true;
-      session.interruptPull();
-      return;
-    }
-    session.connectionBroke = false;
-    if (session.knownOffset === knownOffset) session.knownOffset = offset;
-  } catch (error) {
-    if (session.lost.signal.aborted) return;
-    if (error instanceof ConnectionError) session.connectionBroke = true;
-    session.logger.warn({ err: error }, 'a commit failed; the next one repeats it');
+  await session.inOffsetTurn(() => commit(session));
+}
+
+/** The last commit before the release: what it cannot store is delivered again. */
+export async function commitFinally(session: QueueSession): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    await commitOffset(session);
+    if (!isDue(session) || tries === LAST_TRIES) return;
+    await session.deps.clock.sleep(LAST_TRIES_PAUSE_MS);
   }
 }
 
@@ -52,15 +29,69 @@ export async function commitOffset(session: QueueSession): Promise<void> {
  * stored before anything else is delivered. It may lie before the old one. Mirrors the OFFSET_ILLEGAL branch of DefaultMQPushConsumerImpl.
  */
 export async function adoptOffset(session: QueueSession, offset: bigint): Promise<void> {
-  session.messages.dropAll(offset);
-  session.knownOffset = offset;
-  session.resetPending = false;
-  session.interruptPull();
-  session.wakeup.all();
-  if (!session.mayAct()) return;
-  const { resetPending } = await session.deps.client.commitOffset(session.source.consumerGroup, session.queue, offset, {
-    signal: session.lost.signal,
-    timeoutMs: COMMIT_TIMEOUT_MS,
+  session.adopt(offset);
+  await session.inOffsetTurn(async () => {
+    if (session.mayAct()) await store(session, session.messages.committable);
   });
-  session.resetPending = resetPending;
+}
+
+function isDue(session: QueueSession): boolean {
+  const { messages, knownOffset, adoptedOffset } = session;
+  return !session.resetPending && (adoptedOffset !== undefined || messages.committable > knownOffset) && session.mayAct();
+}
+
+async function commit(session: QueueSession): Promise<void> {
+  if (!isDue(session)) return;
+  const { deps, messages, source, queue, lost } = session;
+  const { generation } = messages;
+  try {
+    const stored = await deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS });
+    // Messages may have been dropped for another offset while the query was under way.
+    if (messages.generation !== generation) return;
+    const { knownOffset, sentOffset, connectionBroke } = session;
+    const story = offsetStory(stored, { known: knownOffset, sent: sentOffset, connectionBroke });
+    switch (story.kind) {
+      case 'as-known':
+        break;
+      case 'arrived':
+        session.knownOffset = story.offset;
+        break;
+      case 'lost-commits':
+        session.logger.warn(figures(knownOffset, stored), 'the broker lost commits: committing again');
+        break;
+      case 'reset':
+        session.logger.warn(figures(knownOffset, stored), 'the stored offset was changed by somebody else: adopting it');
+        session.adopt(story.offset);
+        session.knownOffset = story.offset;
+        break;
+    }
+    if (isDue(session)) await store(session, messages.committable);
+  } catch (error) {
+    if (lost.signal.aborted) return;
+    if (error instanceof ConnectionError) session.connectionBroke = true;
+    session.logger.warn({ err: error }, 'a commit failed; the next one repeats it');
+  }
+}
+
+async function store(session: QueueSession, offset: bigint): Promise<void> {
+  const { deps, source, queue, lost, messages } = session;
+  const { generation } = messages;
+  session.sentOffset = offset;
+  const call = { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS };
+  const { resetPending } = await deps.client.commitOffset(source.consumerGroup, queue, offset, call);
+  if (resetPending) {
+    session.logger.warn({ offset: String(offset) }, 'an operator reset the offset: pulling to learn where to');
+    session.sentOffset = undefined;
+    session.resetPending = true;
+    session.interruptPull();
+    return;
+  }
+  session.knownOffset = offset;
+  session.sentOffset = undefined;
+  session.connectionBroke = false;
+  if (messages.generation === generation) session.adoptedOffset = undefined;
+}
+
+function figures(known: bigint, stored: bigint | undefined): { known: string; stored: string | undefined } {
+  return { known: String(known), stored: stored === undefined ? undefined : String(stored) };
 }

@@ -2,15 +2,19 @@ import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { suspect } from '../decide/crash/crash-record.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
+import { RocketMQError } from '../errors.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
+import { commitOffset } from './commit-offset.ts';
 import { renewLease } from './hold-lease.ts';
 import { type NextWork, nextBatch } from './next-batch.ts';
-import { LeaseLostError, type QueueSession } from './queue-session.ts';
+import type { QueueSession } from './queue-session.ts';
 import { settleBatch, settleUnhandled } from './settle-messages.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
 const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
+/** A suspect that could not be announced waits for the table. */
+const ANNOUNCE_AGAIN_MS = 1_000;
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
 
@@ -30,8 +34,17 @@ export async function deliverBatches(session: QueueSession): Promise<void> {
 }
 
 async function deliver(session: QueueSession, batch: Batch): Promise<void> {
-  const outcome = await invoke(session, batch);
+  const { clock } = session.deps;
+  const startedAt = clock.now();
+  session.isolating = batch.alone;
+  const outcome = await invoke(session, batch).finally(() => {
+    session.isolating = false;
+  });
   if (outcome === undefined) return;
+  session.logger.debug(
+    { batchId: batch.batchId, outcome: outcome.kind, messages: batch.deliveries.length, ms: clock.now() - startedAt },
+    'the handler was called',
+  );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
   if (!session.mayAct()) return;
   if (outcome.kind === 'failed') {
@@ -66,14 +79,14 @@ async function invoke(session: QueueSession, batch: Batch): Promise<Extract<Hand
       return leave(session, batch);
     }
     if (!session.mayAct() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
-    if (batch.alone && !(await announce(session, batch))) return leave(session, batch);
+    if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
     try {
       const payload = batch.payload(attempt, deps.clock.now() + timeoutMs);
-      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal: session.lost.signal });
+      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal: session.handlerCalls.signal });
       if (outcome.kind === 'answered' || outcome.kind === 'failed') return outcome;
       if (outcome.kind === 'misconfigured') {
         session.logger.error(
-          { err: outcome.error, function: handler.functionName, code: 'ROCKETMQ_HANDLER_MISCONFIGURED' },
+          { err: outcome.error, function: handler.functionName, code: errorCode(outcome.error) },
           'the handler cannot be invoked: its messages wait',
         );
         session.end('handler-misconfigured', 'nothing can be delivered: draining');
@@ -84,25 +97,35 @@ async function invoke(session: QueueSession, batch: Batch): Promise<Extract<Hand
         { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
         'the handler is throttled or out of reach: trying again, no failure is counted',
       );
-      await session.wakeup.wait(waitMs);
+      await session.pause(waitMs);
     } catch (error) {
-      if (error instanceof LeaseLostError) return undefined;
-      throw error;
+      if (!session.handlerCalls.signal.aborted) throw error;
+      session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
+      return leave(session, batch);
     }
   }
 }
 
-/** Puts the batch back unfinished: whoever comes next delivers it. */
-function leave(session: QueueSession, batch: Batch): undefined {
-  for (const { entry } of batch.deliveries) session.messages.giveBack(entry, 0, false);
+function errorCode(error: Error): string {
+  return error instanceof RocketMQError ? error.code : 'ROCKETMQ_HANDLER_MISCONFIGURED';
+}
+
+/** Puts the batch back unfinished: whoever comes next delivers it. After a lost lease it stays as it is, see `mayRelease`. */
+function leave(session: QueueSession, batch: Batch, notBefore = 0): undefined {
+  if (session.lost.signal.aborted) return undefined;
+  for (const { entry } of batch.deliveries) session.messages.giveBack(entry, notBefore, false);
   return undefined;
 }
 
-/** Notes in the assignment which single message is about to be delivered, so that the next holder knows it if this one dies. */
+/**
+ * Notes in the assignment which single message is about to be delivered, so that the next holder knows it if this one dies. What was settled is
+ * committed first: the next holder then begins with the suspect, and does not count the harmless ones before it anew.
+ */
 async function announce(session: QueueSession, batch: Batch): Promise<boolean> {
   const [delivery] = batch.deliveries;
   if (session.crash === undefined || delivery === undefined) return true;
+  await commitOffset(session);
+  if (session.crash === undefined || !session.mayAct()) return session.mayAct();
   session.crash = suspect(session.crash, delivery.entry.offset);
-  await renewLease(session);
-  return session.mayAct();
+  return (await renewLease(session)) && session.mayAct();
 }

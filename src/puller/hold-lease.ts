@@ -44,16 +44,17 @@ export async function acquireLease(
   }
 }
 
-/** Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits. */
-export async function renewLease(session: QueueSession): Promise<void> {
+/**
+ * Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits.
+ * False: the table could not be reached, and the item is as it was or as it should be.
+ */
+export async function renewLease(session: QueueSession): Promise<boolean> {
   const { deps, source, queue, lease, messages } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
+  const { crash } = session;
   const progressed =
-    session.crash !== undefined &&
-    session.crash.suspect === undefined &&
-    session.knownOffset > session.crash.offset &&
-    session.knownOffset >= session.crash.isolateUntil;
+    crash !== undefined && !session.isolating && session.knownOffset > crash.offset && session.knownOffset >= crash.isolateUntil;
   const answer = await deps.store
     .renew({
       cluster: source.cluster,
@@ -63,21 +64,23 @@ export async function renewLease(session: QueueSession): Promise<void> {
       fence: lease.fence,
       leaseUntil: until,
       committedOffset: session.knownOffset,
-      ...(session.maxOffset === undefined
-        ? {}
-        : { maxOffset: session.maxOffset > messages.nextOffset ? session.maxOffset : messages.nextOffset }),
-      ...(progressed ? { crash: null } : session.crash === undefined ? {} : { crash: session.crash }),
+      ...(session.maxOffset === undefined ? {} : { maxOffset: Math.max(session.maxOffset, messages.nextOffset) }),
+      ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
     })
     .catch((error: unknown) => {
-      // The lease still stands until its end; the next attempt comes before that.
+      // The lease still stands until its end; the next attempt comes soon.
       session.logger.warn({ err: error }, 'could not renew the lease');
       return undefined;
     });
-  if (answer === undefined) return;
-  if (!answer.applied) return session.loseLease(answer.reason);
-  if (progressed) session.crash = undefined;
+  if (answer === undefined) return false;
+  if (!answer.applied) {
+    session.loseLease(answer.reason, true);
+    return true;
+  }
+  if (progressed && session.crash === crash) session.crash = undefined;
   session.lease = { ...lease, leaseUntil: until };
   obey(session, answer);
+  return true;
 }
 
 function obey(session: QueueSession, { assignment }: Extract<LeaseAnswer, { applied: true }>): void {

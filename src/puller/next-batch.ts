@@ -38,6 +38,7 @@ export function maxReconsumeTimes(subscription: Pick<SubscriptionConfig, 'maximu
 
 /** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
 export function nextBatch(session: QueueSession): NextWork | undefined {
+  if (session.isolating) return undefined;
   const { messages, deps, source } = session;
   const now = deps.clock.now();
   const deliveries: Delivery[] = [];

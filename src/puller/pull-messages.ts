@@ -24,7 +24,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
   let brokerId = 0;
-  for (let failures = 0; session.ending === undefined; ) {
+  while (session.ending === undefined) {
     if (flowControl(messages) !== undefined) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
@@ -32,7 +32,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     const workMs = session.workMs();
     if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
     if (!session.mayAct()) return;
-    // With messages waiting for their second try the pull must not be held longer than they wait.
+    const { generation } = messages;
+    const { signal } = session.pullAbort;
     const suspendMs = session.resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
     try {
       const result = await deps.client.pull(
@@ -45,32 +46,29 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           suspendMs,
           brokerId,
         },
-        { signal: session.pullAbort.signal },
+        { signal },
       );
-      failures = 0;
+      session.pullFailures = 0;
       brokerId = result.suggestWhichBrokerId;
+      // It answers a pull from before the offset was dictated anew.
+      if (messages.generation !== generation) continue;
       await take(session, result);
       if (result.status === 'NO_NEW_MSG' && suspendMs === 0) await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
-      if (session.pullAbort.signal.aborted || session.ending !== undefined) continue;
-      if (isInterruption(error)) continue;
+      if (signal.aborted) continue;
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
       brokerId = 0;
-      failures++;
+      session.pullFailures++;
       const flowControlled = error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
-      const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(failures, deps.random(), ERROR_BACKOFF);
+      const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
       session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pull failed');
-      await wakeup.wait(waitMs);
+      await session.pause(waitMs);
     }
   }
-}
-
-function isInterruption(error: unknown): boolean {
-  return error instanceof Error && error.message === 'interrupted';
 }
 
 function subscriptionFor(session: QueueSession): Subscription {

@@ -54,6 +54,7 @@ export type StopReason =
   | 'unknown-source'
   | 'handler-misconfigured'
   | 'refused'
+  | 'unreachable'
   | 'error';
 
 export interface QueueReport {

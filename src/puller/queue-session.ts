@@ -9,11 +9,11 @@ import type { Logger } from '../ports/logger.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { Wakeup } from './wakeup.ts';
 
-/** Reason of the signal that ends calls when a lease is lost. */
-export class LeaseLostError extends Error {
+/** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
+class CallEndedError extends Error {
   constructor(why: string) {
-    super(`the lease is lost: ${why}`);
-    this.name = 'LeaseLostError';
+    super(why);
+    this.name = 'CallEndedError';
   }
 }
 
@@ -30,21 +30,35 @@ export class QueueSession {
   readonly messages: ProcessQueue;
   /** Loops sleep on it; whatever changes the state wakes them. */
   readonly wakeup = new Wakeup();
-  /** Ends calls in flight at once: only when the lease is lost. */
+  /** Ends every call in flight at once: only when the lease is lost. */
   readonly lost = new AbortController();
+  /** Ends handler calls: the lease is lost, or there is no time left to wait for them. */
+  readonly handlerCalls = new AbortController();
+  /** Ends back-offs: the queue is on its way out. */
+  readonly #stopping = new AbortController();
   /** Ends a held pull, so that the loop looks again. */
   pullAbort = new AbortController();
   lease: Lease;
   crash: CrashRecord | undefined;
+  /** A message is delivered alone now: nothing else is delivered beside it. */
+  isolating = false;
   /** The last offset that the broker confirmed to us. */
   knownOffset: bigint;
+  /** A commit that was sent and not confirmed: the broker may have it. */
+  sentOffset: bigint | undefined;
+  /** An offset that was adopted, with everything before it forgotten, and is not yet confirmed: it is stored even if it lies before the known one. */
+  adoptedOffset: bigint | undefined;
   maxOffset: bigint | undefined;
+  /** Pulls that failed since the last one that succeeded. */
+  pullFailures = 0;
   /** A call failed for a broken connection since the last commit. */
   connectionBroke = false;
   /** An operator's reset waits for the next pull: deliver nothing, commit nothing before it. */
   resetPending = false;
   lastMessageAt: number;
   #ending: StopReason | undefined;
+  #takenOver = false;
+  #offsetTurn: Promise<unknown> = Promise.resolve();
   #handled = 0;
   #sentBack = 0;
 
@@ -79,18 +93,53 @@ export class QueueSession {
     if (this.#ending !== undefined) return;
     this.#ending = reason;
     this.logger.info({ reason, ...fields }, message);
-    this.pullAbort.abort(new Error(reason));
+    this.pullAbort.abort(new CallEndedError(reason));
+    this.#stopping.abort(new CallEndedError(reason));
     this.wakeup.all();
   }
 
   /** The lease is gone: everything stops at once, nothing is committed or sent back. */
-  loseLease(why: string): void {
+  loseLease(why: string, takenOver: boolean): void {
     if (this.lost.signal.aborted) return;
+    this.#takenOver = takenOver;
     this.logger.warn({ reason: 'lease-lost', why }, 'lost the lease; nothing more is committed or sent back');
     this.#ending = 'lease-lost';
-    const reason = new LeaseLostError(why);
-    this.lost.abort(reason);
-    this.pullAbort.abort(reason);
+    const reason = new CallEndedError(`the lease is lost: ${why}`);
+    for (const controller of [this.lost, this.handlerCalls, this.pullAbort, this.#stopping]) controller.abort(reason);
+    this.wakeup.all();
+  }
+
+  /** No answer is waited for any more: the rest of the time is needed to commit and release. */
+  giveUpHandlerCalls(): void {
+    if (!this.handlerCalls.signal.aborted) this.handlerCalls.abort(new CallEndedError('the invocation ends before the handler answered'));
+  }
+
+  /**
+   * Is there something to give back? Not after somebody took over. A lease that ran out while messages were with a handler stands as a crash,
+   * so that a message that blocks its puller is counted.
+   */
+  get mayRelease(): boolean {
+    return !this.lost.signal.aborted || (!this.#takenOver && this.messages.taken === 0);
+  }
+
+  /** Waits out a back-off; ends early only when the queue is on its way out. */
+  async pause(ms: number): Promise<void> {
+    await this.deps.clock.sleep(ms, this.#stopping.signal).catch(() => {});
+  }
+
+  /** One write of the offset at a time: two under way could arrive in the other order. */
+  async inOffsetTurn(write: () => Promise<void>): Promise<void> {
+    const turn = this.#offsetTurn.then(write);
+    this.#offsetTurn = turn.catch(() => {});
+    await turn;
+  }
+
+  /** Forgets what was pulled, in flight too, and goes on at an offset that somebody else dictates. */
+  adopt(offset: bigint): void {
+    this.messages.dropAll(offset);
+    this.adoptedOffset = offset;
+    this.resetPending = false;
+    this.interruptPull();
     this.wakeup.all();
   }
 
@@ -98,8 +147,7 @@ export class QueueSession {
   mayAct(): boolean {
     if (this.lost.signal.aborted) return false;
     if (mayAct(this.lease, this.deps.clock.now())) return true;
-    // Beyond the invocation's own end there is nothing to lose: the lease was cut there.
-    this.loseLease('it could not be renewed in time');
+    this.loseLease('it could not be renewed in time', false);
     return false;
   }
 
@@ -111,7 +159,7 @@ export class QueueSession {
   interruptPull(): void {
     const interrupted = this.pullAbort;
     this.pullAbort = new AbortController();
-    interrupted.abort(new Error('interrupted'));
+    interrupted.abort(new CallEndedError('interrupted'));
   }
 
   noteHandled(count: number): void {

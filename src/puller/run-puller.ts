@@ -1,11 +1,11 @@
-import { MAX_SUSPEND_MS, RESERVE_MS } from '../decide/budget/time-budget.ts';
+import { fitsHandler, MAX_SUSPEND_MS, mustGiveUp, RESERVE_MS } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
-import { commitOffset } from './commit-offset.ts';
+import { commitFinally, commitOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
@@ -23,13 +23,17 @@ const DEFAULTS: PullerOptions = {
 };
 /** How often a session looks at its clock. */
 const TICK_MS = 250;
+/** A renewal that failed is tried again soon. */
+const RENEW_AGAIN_MS = 2_000;
 
 /**
  * One puller invocation: works its queues side by side until they are idle, the time is over, or somebody else is to go on.
  * Whatever ends it, each queue is drained, settled, committed and released before it returns.
  */
-export async function runPuller(request: PullerRequest, deps: PullerDeps): Promise<PullerReport> {
-  const options = { ...DEFAULTS, ...deps.options };
+export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
+  const options = { ...DEFAULTS, ...given.options };
+  const { consumerGroup, slot } = request;
+  const deps = { ...given, logger: given.logger.child({ consumerGroup, slot, holder: given.holder }) };
   const source = deps.service.sources.find(
     ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
@@ -61,7 +65,7 @@ function whyNotStart(
     return 'unknown-source';
   }
   const longest = Math.max(...source.subscriptions.map(({ handler }) => handler.timeout)) * 1000;
-  if (deps.remainingMs() < longest + options.reserveMs) {
+  if (!fitsHandler(deps.remainingMs(), longest, options.reserveMs)) {
     logger.error(
       { remainingMs: deps.remainingMs(), handlerTimeoutMs: longest },
       "too little time for one handler call: the puller's timeout must exceed the handler's by more than its reserve",
@@ -80,7 +84,11 @@ async function workQueue(
   queue: MessageQueue,
 ): Promise<QueueReport> {
   const logger = deps.logger.child({ queue: queueKey(queue) });
-  const acquired = await acquireLease(deps, options, source, slot, queue);
+  const acquired = await acquireLease(deps, options, source, slot, queue).catch((error: unknown) => {
+    logger.error({ err: error }, 'the table cannot be asked for the lease');
+    return undefined;
+  });
+  if (acquired === undefined) return notWorked(queue, 'error');
   if (!acquired.applied) {
     logger.info({ reason: acquired.reason, holder: acquired.current?.lease?.holder }, 'the lease was not to be had');
     return notWorked(queue, 'not-acquired');
@@ -103,10 +111,9 @@ async function workQueue(
   // Also when the start failed: the next puller must not wait for the lease to end.
   const ending =
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
-  if (!ending.lost.signal.aborted) {
-    if (session !== undefined) await commitOffset(session);
+  if (session !== undefined) await commitFinally(session);
+  if (ending.mayRelease)
     await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
-  }
   return ending.report();
 }
 
@@ -139,6 +146,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
   const { deps, options, messages } = session;
   let renewedAt = deps.clock.now();
   let committedAt = renewedAt;
+  const againMs = Math.min(RENEW_AGAIN_MS, options.renewIntervalMs);
   let done = false;
   void loops.then(() => {
     done = true;
@@ -149,12 +157,13 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     const now = deps.clock.now();
     if (done || !session.mayAct()) continue;
     if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');
-    if (messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending)
-      session.end('idle', 'no message for a while: draining');
-    if (renewalDue(renewedAt, now, options.renewIntervalMs)) {
-      renewedAt = now;
-      await renewLease(session);
+    if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.giveUpHandlerCalls();
+    if (messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending) {
+      if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
+      else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
+    if (renewalDue(renewedAt, now, options.renewIntervalMs))
+      renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
     if (now - committedAt >= options.commitIntervalMs) {
       committedAt = now;
       await commitOffset(session);

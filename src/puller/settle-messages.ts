@@ -33,6 +33,8 @@ export async function settleBatch(
   const sendNext = async (): Promise<void> => {
     for (let next = failed.shift(); next !== undefined; next = failed.shift()) {
       const { entry, message } = next.delivery;
+      // Pulled before the offset was dictated anew: it comes again, or never was to come.
+      if (!session.messages.expects(entry)) continue;
       if (await sendBack(session, message, next.delayLevel, maxReconsumeTimes(subscription))) {
         if (session.messages.settle(entry)) session.noteSentBack();
       } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);

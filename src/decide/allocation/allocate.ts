@@ -1,10 +1,12 @@
 import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
 import type { AllocationStrategy } from '../../model/source.ts';
-import { allocateAveragely } from './averagely.ts';
-import { allocateByCircle } from './averagely-by-circle.ts';
-import { allocateByMachineRoom } from './by-machine-room.ts';
-import { allocateByConsistentHash } from './consistent-hash.ts';
-import { allocateNearby, type MachineRooms } from './machine-room-nearby.ts';
+import type { Allocator } from './allocator.ts';
+import { averagely } from './averagely.ts';
+import { averagelyByCircle } from './averagely-by-circle.ts';
+import { byConfig } from './by-config.ts';
+import { byMachineRoom } from './by-machine-room.ts';
+import { consistentHash } from './consistent-hash.ts';
+import { type MachineRooms, machineRoomNearby } from './machine-room-nearby.ts';
 
 /** A strategy with its parts resolved; what Java configures in code. */
 export type Allocation =
@@ -16,7 +18,7 @@ export type Allocation =
 
 /**
  * The queues of one client, as Java's strategy of that name gives them, in its order. Both lists are sorted first, so the result does not depend on
- * the order they come in. A client that is not in the list gets nothing. Mirrors AllocateMessageQueueStrategy.
+ * the order they come in. No queues or no clients: nothing, where Java throws. Mirrors AllocateMessageQueueStrategy.
  */
 export function allocate(
   strategy: Allocation,
@@ -24,36 +26,11 @@ export function allocate(
   queues: readonly MessageQueue[],
   clientIds: readonly string[],
 ): MessageQueue[] {
-  // Array.prototype.sort compares UTF-16 units, as Java's String order does.
-  return allocateSorted(strategy, clientId, [...queues].sort(compareQueues), [...clientIds].sort());
-}
-
-function allocateSorted(
-  strategy: Allocation,
-  clientId: string,
-  queues: readonly MessageQueue[],
-  clientIds: readonly string[],
-): MessageQueue[] {
-  switch (strategy.name) {
-    case 'AVG':
-      return allocateAveragely(clientId, queues, clientIds);
-    case 'AVG_BY_CIRCLE':
-      return allocateByCircle(clientId, queues, clientIds);
-    case 'CONSISTENT_HASH':
-      return allocateByConsistentHash(clientId, queues, clientIds, strategy.virtualNodes);
-    case 'MACHINE_ROOM':
-      return allocateByMachineRoom(clientId, queues, clientIds, strategy.rooms);
-    case 'MACHINE_ROOM_NEARBY':
-      return allocateNearby(clientId, queues, clientIds, strategy.rooms, (id, ownQueues, ids) =>
-        allocateSorted(strategy.inner, id, ownQueues, ids),
-      );
-    case 'CONFIG':
-      return [...strategy.queuesOf(clientId)];
-  }
+  return prepare(strategy, queues, clientIds)(clientId);
 }
 
 /**
- * Which slot each queue of a topic belongs to. Strategies that leave queues out (MACHINE_ROOM, CONFIG) leave them out of the map.
+ * Which slot each queue of a topic belongs to. Queues that the strategy leaves out (MACHINE_ROOM, CONFIG) are not in the map: nobody works them.
  * @param queues of one topic
  * @param slotClientIds client id of slot 0, 1, …
  * @returns queueKey → slot
@@ -65,9 +42,9 @@ export function allocateToSlots(
 ): Map<string, number> {
   const slots = new Map<string, number>();
   const known = new Set(queues.map(queueKey));
-  const allocation = resolve(strategy, slotClientIds);
+  const queuesOf = prepare(resolve(strategy, slotClientIds), queues, slotClientIds);
   slotClientIds.forEach((clientId, slot) => {
-    for (const queue of allocate(allocation, clientId, queues, slotClientIds)) {
+    for (const queue of queuesOf(clientId)) {
       const key = queueKey(queue);
       // CONFIG is unchecked in Java; here a queue that does not exist, or stands twice, is passed over.
       if (known.has(key) && !slots.has(key)) slots.set(key, slot);
@@ -76,16 +53,39 @@ export function allocateToSlots(
   return slots;
 }
 
+/** Sorts, and does once what is the same for every client: a ring of a thousand slots is made of ten thousand hashes. */
+function prepare(strategy: Allocation, queues: readonly MessageQueue[], clientIds: readonly string[]): Allocator {
+  // Array.prototype.sort compares UTF-16 units, as Java's String order does.
+  return prepareSorted(strategy, [...queues].sort(compareQueues), [...clientIds].sort());
+}
+
+function prepareSorted(strategy: Allocation, queues: readonly MessageQueue[], clientIds: readonly string[]): Allocator {
+  switch (strategy.name) {
+    case 'AVG':
+      return averagely(queues, clientIds);
+    case 'AVG_BY_CIRCLE':
+      return averagelyByCircle(queues, clientIds);
+    case 'CONSISTENT_HASH':
+      return consistentHash(queues, clientIds, strategy.virtualNodes);
+    case 'MACHINE_ROOM':
+      return byMachineRoom(queues, clientIds, strategy.rooms);
+    case 'MACHINE_ROOM_NEARBY':
+      return machineRoomNearby(queues, clientIds, strategy.rooms, (ofRoom, ids) => prepareSorted(strategy.inner, ofRoom, ids));
+    case 'CONFIG':
+      return byConfig(strategy.queuesOf);
+  }
+}
+
 /** A strategy of the configuration, with slots in the place of clients. A broker's room is what its name says before `@`. */
 function resolve(strategy: AllocationStrategy, slotClientIds: readonly string[]): Allocation {
   switch (strategy.name) {
     case 'MACHINE_ROOM_NEARBY': {
       const { inner, slotRooms } = strategy;
-      const clientRoom = (clientId: string): string => slotRooms[slotClientIds.indexOf(clientId) % slotRooms.length] ?? '';
+      const roomOf = new Map(slotClientIds.map((clientId, slot) => [clientId, slotRooms[slot % slotRooms.length] ?? '']));
       return {
         name: 'MACHINE_ROOM_NEARBY',
         inner: { name: inner },
-        rooms: { brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string, clientRoom },
+        rooms: { brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string, clientRoom: (clientId) => roomOf.get(clientId) ?? '' },
       };
     }
     case 'CONFIG':

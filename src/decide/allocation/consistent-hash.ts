@@ -1,7 +1,8 @@
 import { createHash } from 'node:crypto';
 import type { MessageQueue } from '../../model/message-queue.ts';
+import type { Allocator } from './allocator.ts';
 
-export const DEFAULT_VIRTUAL_NODES = 10;
+const DEFAULT_VIRTUAL_NODES = 10;
 
 interface Node {
   readonly hash: number;
@@ -9,25 +10,24 @@ interface Node {
 }
 
 /** Queues belong to the next client on a ring: few of them move when a client comes or goes. Mirrors AllocateMessageQueueConsistentHash and ConsistentHashRouter. */
-export function allocateByConsistentHash(
-  clientId: string,
+export function consistentHash(
   queues: readonly MessageQueue[],
   clientIds: readonly string[],
   virtualNodes: number = DEFAULT_VIRTUAL_NODES,
-): MessageQueue[] {
-  if (!clientIds.includes(clientId)) return [];
+): Allocator {
   const ring = buildRing(clientIds, virtualNodes);
-  return queues.filter((queue) => owner(ring, queueText(queue)) === clientId);
+  const owned = Map.groupBy(queues, (queue) => owner(ring, queueText(queue)));
+  return (clientId) => [...(owned.get(clientId) ?? [])];
 }
 
-/** A client that stands twice in the list gets further replicas, as Java's router gives it. A later node replaces an earlier one of the same hash. */
+/** A later node replaces an earlier one of the same hash. A client that stands twice gets further replicas, numbered as Java's router numbers them. */
 function buildRing(clientIds: readonly string[], virtualNodes: number): Node[] {
   const nodes = new Map<number, string>();
-  const replicas = new Map<string, number>();
+  const seen = new Set<string>();
   for (const clientId of clientIds) {
-    const existing = replicas.get(clientId) ?? 0;
+    const existing = seen.has(clientId) ? [...nodes.values()].filter((id) => id === clientId).length : 0;
     for (let replica = existing; replica < existing + virtualNodes; replica++) nodes.set(hash(`${clientId}-${replica}`), clientId);
-    replicas.set(clientId, existing + virtualNodes);
+    seen.add(clientId);
   }
   return [...nodes].map(([value, clientId]) => ({ hash: value, clientId })).sort((a, b) => a.hash - b.hash);
 }

@@ -1,4 +1,5 @@
 import type { MessageQueue } from '../../model/message-queue.ts';
+import type { Allocator } from './allocator.ts';
 
 /** Where brokers and clients stand. Mirrors AllocateMachineRoomNearby.MachineRoomResolver. */
 export interface MachineRooms {
@@ -6,25 +7,22 @@ export interface MachineRooms {
   clientRoom(clientId: string): string;
 }
 
-type Inner = (clientId: string, queues: readonly MessageQueue[], clientIds: readonly string[]) => MessageQueue[];
-
 /** Queues go to clients of their own room; a room without clients is shared by all. Mirrors AllocateMachineRoomNearby. */
-export function allocateNearby(
-  clientId: string,
+export function machineRoomNearby(
   queues: readonly MessageQueue[],
   clientIds: readonly string[],
   rooms: MachineRooms,
-  inner: Inner,
-): MessageQueue[] {
-  if (!clientIds.includes(clientId)) return [];
-  const room = rooms.clientRoom(clientId);
-  const neighbours = clientIds.filter((id) => rooms.clientRoom(id) === room);
-  const inhabited = new Set(clientIds.map((id) => rooms.clientRoom(id)));
-  const byRoom = Map.groupBy(queues, (queue) => rooms.brokerRoom(queue));
+  inner: (queues: readonly MessageQueue[], clientIds: readonly string[]) => Allocator,
+): Allocator {
+  const clientsIn = Map.groupBy(clientIds, (clientId) => rooms.clientRoom(clientId));
+  const queuesIn = Map.groupBy(queues, (queue) => rooms.brokerRoom(queue));
+  const ofRoom = new Map([...clientsIn].map(([room, ids]) => [room, inner(queuesIn.get(room) ?? [], ids)]));
   // Java walks the rooms in the order of a TreeMap.
-  const deserted = [...byRoom.keys()].filter((name) => !inhabited.has(name)).sort();
-  return [
-    ...((byRoom.get(room)?.length ?? 0) > 0 ? inner(clientId, byRoom.get(room) ?? [], neighbours) : []),
-    ...deserted.flatMap((name) => inner(clientId, byRoom.get(name) ?? [], clientIds)),
-  ];
+  const deserted = [...queuesIn].filter(([room]) => !clientsIn.has(room)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const shared = deserted.map(([, ofDeserted]) => inner(ofDeserted, clientIds));
+  return (clientId) => {
+    if (!clientIds.includes(clientId)) return [];
+    const own = ofRoom.get(rooms.clientRoom(clientId))?.(clientId) ?? [];
+    return [...own, ...shared.flatMap((queuesOf) => queuesOf(clientId))];
+  };
 }

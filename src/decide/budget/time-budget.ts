@@ -15,7 +15,12 @@ export function suspendTime(workMs: number, maxSuspendMs: number = MAX_SUSPEND_M
   return Math.max(0, Math.min(maxSuspendMs, workMs - BROKER_TICK_MS));
 }
 
-/** May a handler be called that may take its whole timeout? What it fails must still be sent back within the reserve. */
+/** May a handler be called that may take its whole timeout? The reserve stays whole: a holder may not act in its lease's last seconds. */
 export function fitsHandler(remainingMs: number, handlerTimeoutMs: number, reserveMs: number): boolean {
-  return handlerTimeoutMs + reserveMs / 2 <= remainingMs;
+  return handlerTimeoutMs + reserveMs <= remainingMs;
+}
+
+/** When handlers that have not answered are given up, though their own timeout should have ended them: the queue is to be given back in time. */
+export function mustGiveUp(remainingMs: number, reserveMs: number): boolean {
+  return remainingMs <= reserveMs * 0.8;
 }

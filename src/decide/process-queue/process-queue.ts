@@ -14,8 +14,8 @@ export interface QueueEntry {
 
 interface MutableEntry {
   readonly offset: bigint;
-  readonly message: Message | undefined;
-  readonly undecodable: UndecodableRecord | undefined;
+  message: Message | undefined;
+  undecodable: UndecodableRecord | undefined;
   readonly bytes: number;
   localRetries: number;
   state: 'ready' | 'taken' | 'done';
@@ -35,7 +35,7 @@ export class ProcessQueue {
   #head = 0;
   /** First entry that was never taken; older ones wait in #again. */
   #fresh = 0;
-  /** Entries to be taken again, not before their time. */
+  /** Entries to be taken again, not before their time. Offset order. */
   #again: { readonly entry: MutableEntry; readonly notBefore: number }[] = [];
   #generation = 0;
   #nextOffset: bigint;
@@ -46,6 +46,11 @@ export class ProcessQueue {
   /** @param nextOffset where the first pull begins */
   constructor(nextOffset: bigint) {
     this.#nextOffset = nextOffset;
+  }
+
+  /** +1 at every `dropAll`: the answer to a pull that was sent before belongs to nothing. */
+  get generation(): number {
+    return this.#generation;
   }
 
   /** Where the next pull begins. */
@@ -93,9 +98,9 @@ export class ProcessQueue {
   }
 
   #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number): void {
-    // A pull that was repeated may bring again what is here already.
+    // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
-    if (last !== undefined ? offset <= last.offset : offset < this.#nextOffset) return;
+    if (offset < this.#nextOffset || (last !== undefined && offset <= last.offset)) return;
     this.#entries.push({ offset, message, undecodable, bytes, localRetries: 0, state: 'ready', generation: this.#generation });
     this.#unfinished++;
     this.#bytes += bytes;
@@ -116,16 +121,28 @@ export class ProcessQueue {
   take(entry: QueueEntry): void {
     const own = entry as MutableEntry;
     if (own === this.#entries[this.#fresh]) this.#fresh++;
-    else this.#again = this.#again.filter((waiting) => waiting.entry !== own);
+    else
+      this.#again.splice(
+        this.#again.findIndex((waiting) => waiting.entry === own),
+        1,
+      );
     own.state = 'taken';
     this.#taken++;
   }
 
+  /** Is the entry still to be settled? Not when it belongs to an older generation: then its result counts for nothing. */
+  expects(entry: QueueEntry): boolean {
+    return (entry as MutableEntry).generation === this.#generation && entry.state === 'taken';
+  }
+
   /** Gives an entry its end. False when it belongs to an older generation. */
   settle(entry: QueueEntry): boolean {
+    if (!this.expects(entry)) return false;
     const own = entry as MutableEntry;
-    if (own.generation !== this.#generation || own.state !== 'taken') return false;
     own.state = 'done';
+    // It keeps its place until everything below is done, but not its bytes.
+    own.message = undefined;
+    own.undecodable = undefined;
     this.#taken--;
     this.#unfinished--;
     this.#bytes -= own.bytes;
@@ -147,19 +164,15 @@ export class ProcessQueue {
    * @param failed counts as a delivery that the broker does not know of
    */
   giveBack(entry: QueueEntry, notBefore: number, failed: boolean): boolean {
+    if (!this.expects(entry)) return false;
     const own = entry as MutableEntry;
-    if (own.generation !== this.#generation || own.state !== 'taken') return false;
     own.state = 'ready';
     if (failed) own.localRetries++;
     this.#taken--;
-    this.#again.push({ entry: own, notBefore });
-    this.#again.sort((a, b) => (a.entry.offset < b.entry.offset ? -1 : 1));
+    let place = this.#again.length;
+    while (place > 0 && (this.#again[place - 1] as { entry: MutableEntry }).entry.offset > own.offset) place--;
+    this.#again.splice(place, 0, { entry: own, notBefore });
     return true;
-  }
-
-  /** When the next entry that was given back is due; undefined: none waits. */
-  get nextDue(): number | undefined {
-    return this.#again.length === 0 ? undefined : Math.min(...this.#again.map(({ notBefore }) => notBefore));
   }
 
   /** Forgets everything, in flight too, and begins anew at the given offset, which may lie before. */
