@@ -189,6 +189,7 @@ for (const { name, missing, start } of databases) {
         await store.setPaused(group, queue, undefined);
         assert.equal((await only(group)).pausedUntil, undefined);
         await store.setPaused(group, { ...queue, queueId: 9 }, NOW);
+        await store.setPaused(group, { ...queue, queueId: 9 }, undefined);
         assert.equal((await store.list(group)).length, 1);
       });
     });
@@ -313,13 +314,27 @@ for (const { name, missing, start } of databases) {
         }
         assert.equal((await only(group)).crash?.count, 1);
       });
+      test('loses to a holder that renews late, between its read and its write', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        proxy.beforeRequest(3, () => store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }));
+        lost(await acquire(group, 'B', { now: NOW + 31_000, via: lossy }), 'held');
+        assert.equal((await only(group)).lease?.holder, 'A');
+      });
+      test('loses to a holder that came and vanished between its read and its write, and then counts both deaths', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        // 1: the write for a free queue, 2: the read, 3: the take-over from A, which is C's by now.
+        proxy.beforeRequest(3, () => acquire(group, 'C', { now: NOW + 30_001 }));
+        const taken = applied(await acquire(group, 'B', { now: NOW + 70_000, via: lossy }));
+        assert.deepEqual([taken.fence, taken.crash?.count], [3, 2]);
+      });
       test('counts as applied when its answer was lost, and is not done twice', async () => {
         const group = await withQueue();
         proxy.loseNextAnswer();
         assert.equal(applied(await acquire(group, 'A', { via: lossy })).fence, 1);
-        await only(group);
-        // After a crash the first write fails and is answered; the take-over is the second, so lose that one.
-        proxy.loseNextAnswer(async () => {});
+        // After a crash the write for a free queue fails (1), the item is read (2), and the take-over (3) is the one to lose.
+        proxy.beforeRequest(3, async () => proxy.loseNextAnswer());
         const taken = applied(await acquire(group, 'B', { now: NOW + 31_000, via: lossy }));
         assert.equal(taken.fence, 2);
         assert.equal(taken.crash?.count, 1);
@@ -435,6 +450,7 @@ for (const { name, missing, start } of databases) {
         lost(await announce(group, 'C', { slot: 1 }), 'other-slot');
         await store.setPaused(group, queue, NOW);
         lost(await announce(group, 'C'), 'paused');
+        await store.setPaused(group, queue, undefined);
         await retire(group);
         lost(await announce(group, 'C'), 'retired');
         lost(await announce({ ...group, cluster: 'none' }, 'C'), 'missing');
@@ -462,6 +478,14 @@ for (const { name, missing, start } of databases) {
         lost(await store.acquire({ ...group, queue: second, slot: 0, holder: 'C', now: NOW, leaseUntil: NOW, endsAt: NOW }), 'held');
         lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over');
       });
+    });
+
+    test('expireHolder leaves alone who took over between its read and its write', async () => {
+      const group = await withQueue();
+      applied(await acquire(group, 'A'));
+      proxy.beforeRequest(2, () => acquire(group, 'B', { now: NOW + 31_000 }));
+      assert.equal(await lossy.expireHolder(group, 'A'), 0);
+      assert.equal((await only(group)).lease?.leaseUntil, NOW + 61_000);
     });
 
     test('a table that is not there is an error, not a lost write', async () => {

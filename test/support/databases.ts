@@ -30,14 +30,18 @@ export interface LossyProxy {
   readonly endpoint: string;
   /** The next request's answer is lost; `meanwhile` runs when the database has carried it out and before the client notices. */
   loseNextAnswer(meanwhile?: () => Promise<unknown>): void;
+  /** Runs `meanwhile` before the n-th request from now on (1 is the next) goes to the database. */
+  beforeRequest(n: number, meanwhile: () => Promise<unknown>): void;
   stop(): Promise<void>;
 }
 
 export async function startLossyProxy(target: string): Promise<LossyProxy> {
   let lose: (() => Promise<unknown>) | undefined;
+  let interruption: { left: number; meanwhile: () => Promise<unknown> } | undefined;
   const server = createServer((request, response) => {
     void (async () => {
       const body = await bytes(request);
+      if (interruption !== undefined && --interruption.left === 0) await interruption.meanwhile();
       const meanwhile = lose;
       lose = undefined;
       const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !['host', 'connection'].includes(name)));
@@ -57,6 +61,9 @@ export async function startLossyProxy(target: string): Promise<LossyProxy> {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     loseNextAnswer(meanwhile = async () => {}) {
       lose = meanwhile;
+    },
+    beforeRequest(n, meanwhile) {
+      interruption = { left: n, meanwhile };
     },
     async stop() {
       server.closeAllConnections();
