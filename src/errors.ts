@@ -58,7 +58,7 @@ export class BrokerError extends RocketMQError {
   ) {
     super(
       code,
-      `${request} was refused by ${address} with ${responseName} (${responseCode})${remark ? `: ${remark}` : ''}${advice ? `. ${advice}` : ''}`,
+      `${request} was refused by ${address} with ${responseName} (${responseCode})${remark ? `: ${remark.replace(/\.$/, '')}` : ''}${advice ? `. ${advice}` : ''}`,
     );
     this.responseCode = responseCode;
     this.remark = remark;

@@ -211,7 +211,7 @@ export class Connection {
   }
 
   #endByPeer(): void {
-    const hint = this.#answered ? '' : ' before it answered anything: is this a RocketMQ remoting port, and does it want TLS?';
+    const hint = this.#answered ? '' : ' before it answered anything: it may be no RocketMQ remoting port, or want TLS';
     this.#end(new ConnectionError(this.address, `the connection to ${this.address} was closed by the peer${hint}`));
   }
 

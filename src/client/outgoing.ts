@@ -136,6 +136,8 @@ export function normalRetryMessage(
   return {
     ...COMMON,
     producerGroup: consumerGroup,
+    // Should this message make the retry topic, it gets as many queues as a heartbeat or a send-back would give it.
+    defaultTopicQueueNums: 1,
     topic: retryTopic(consumerGroup),
     queueId: -1,
     bornTimestamp,

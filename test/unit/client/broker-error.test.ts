@@ -10,7 +10,7 @@ function errorOf(code: number, remark?: string): RocketMQError {
 
 describe('brokerError', () => {
   for (const [code, remark, kind, name, text] of [
-    [16, 'no right', PermissionError, 'ROCKETMQ_PERMISSION', /NO_PERMISSION \(16\): no right\. Check accessKey and secretKey/],
+    [16, 'no right.', PermissionError, 'ROCKETMQ_PERMISSION', /NO_PERMISSION \(16\): no right\. Check accessKey and secretKey/],
     [
       1,
       'org.apache.rocketmq.acl.common.AclException: No accessKey is configured, AclUtils',

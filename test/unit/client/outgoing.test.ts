@@ -85,7 +85,7 @@ describe('normalRetryMessage', () => {
     const request = normalRetryMessage('group', message, 0, 16, 99);
     const { topic, producerGroup, queueId, reconsumeTimes, maxReconsumeTimes, flag, sysFlag, bornTimestamp } = request;
     assert.deepEqual([topic, producerGroup, queueId, flag, sysFlag, bornTimestamp], ['%RETRY%group', 'group', -1, 7, 0, 99]);
-    assert.deepEqual([reconsumeTimes, maxReconsumeTimes, request.body], [3, 16, body]);
+    assert.deepEqual([reconsumeTimes, maxReconsumeTimes, request.body, request.defaultTopicQueueNums], [3, 16, body, 1]);
     assert.deepEqual(propertiesOf(request.properties), {
       UNIQ_KEY: 'ID',
       own: 'x',
