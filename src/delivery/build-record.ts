@@ -44,10 +44,6 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   const reconsumeTimes = message.reconsumeTimes + context.localRetries;
   const shardingKey = properties.get(Property.SHARDING_KEY);
   const tags = properties.get(Property.TAGS);
-  const messageAttributes: RocketMQRecord['messageAttributes'] = {};
-  for (const [name, value] of properties)
-    if (!isSystemProperty(name))
-      messageAttributes[name] = { dataType: 'String', stringValue: value, stringListValues: [], binaryListValues: [] };
   return {
     messageId: message.msgId,
     receiptHandle: receiptHandle(message),
@@ -60,7 +56,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
       SequenceNumber: String(message.queueOffset),
       ...(shardingKey === undefined ? {} : { MessageGroupId: shardingKey }),
     },
-    messageAttributes,
+    messageAttributes: attributesOf(properties),
     md5OfBody: hash('md5', body),
     eventSource: 'aws:sqs',
     eventSourceARN: sourceArn(context),
@@ -93,6 +89,14 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
       properties: Object.fromEntries(properties),
     },
   };
+}
+
+function attributesOf(properties: Message['properties']): RocketMQRecord['messageAttributes'] {
+  const own: [string, RocketMQRecord['messageAttributes'][string]][] = [];
+  for (const [name, value] of properties)
+    if (!isSystemProperty(name)) own.push([name, { dataType: 'String', stringValue: value, stringListValues: [], binaryListValues: [] }]);
+  // Not by assignment: a property named __proto__ is a property like any other.
+  return Object.fromEntries(own);
 }
 
 function hostText({ address, port }: HostAndPort): string {

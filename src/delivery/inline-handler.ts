@@ -1,4 +1,5 @@
 import type { Context } from 'aws-lambda';
+import { RocketMQError } from '../errors.ts';
 import type { RocketMQEvent } from '../model/event.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 
@@ -8,11 +9,21 @@ export type InlineHandlerFunction = (event: RocketMQEvent, context: Context) => 
 /**
  * A handler in this process. A synchronous throw, a rejection and a timeout are failures, as they are of a function;
  * what still runs after its timeout cannot be stopped, only ignored.
+ * @param handler undefined when the puller's bundle has none of that name: nothing can be delivered then
  * @param context what the handler gets as Lambda context
  */
-export function createInlineHandler(handler: InlineHandlerFunction, context: () => Context): MessageHandler {
+export function createInlineHandler(handler: InlineHandlerFunction | undefined, context: () => Context): MessageHandler {
   return {
     async invoke(payload, { timeoutMs, signal }) {
+      signal?.throwIfAborted();
+      if (typeof handler !== 'function')
+        return {
+          kind: 'misconfigured',
+          error: new RocketMQError(
+            'ROCKETMQ_HANDLER_NOT_FOUND',
+            "the puller's bundle exports no such inline handler: correct `handler` in serverless.yml, or deploy again",
+          ),
+        };
       let timer: NodeJS.Timeout | undefined;
       let onAbort: (() => void) | undefined;
       const limit = new Promise<never>((_resolve, reject) => {

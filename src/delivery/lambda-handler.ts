@@ -1,31 +1,57 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import { RocketMQError } from '../errors.ts';
 import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
 
-/** Errors of the Invoke API that no repetition mends. */
-const MISCONFIGURED = new Set([
-  'ResourceNotFoundException',
-  'AccessDeniedException',
-  'UnrecognizedClientException',
-  'InvalidSignatureException',
-  'InvalidParameterValueException',
-  'InvalidRequestContentException',
-  'RequestTooLargeException',
-  'UnsupportedMediaTypeException',
-  'InvalidRuntimeException',
-  'InvalidZipFileException',
-  'KMSAccessDeniedException',
-  'KMSDisabledException',
-  'KMSInvalidStateException',
-  'KMSNotFoundException',
-  'InvalidSecurityGroupIDException',
-  'InvalidSubnetIDException',
-]);
+/** Beyond the handler's timeout: a cold start, and the way there and back. Lambda itself ends the handler at its timeout. */
+const ANSWER_SLACK_MS = 15_000;
 
-const ADVICE: Readonly<Record<string, string>> = {
-  ResourceNotFoundException: 'The handler function does not exist: deploy it, or correct its name in serverless.yml',
-  AccessDeniedException: "The puller's role may not invoke the handler: allow lambda:InvokeFunction on it",
-  RequestTooLargeException: 'The event is larger than Lambda takes: lower batchSize',
+interface Misconfiguration {
+  readonly code: string;
+  readonly advice: string;
+}
+
+const NOT_FOUND: Misconfiguration = {
+  code: 'ROCKETMQ_HANDLER_NOT_FOUND',
+  advice: 'The handler function does not exist: deploy it, or correct its name in serverless.yml',
 };
+const NOT_ALLOWED: Misconfiguration = {
+  code: 'ROCKETMQ_HANDLER_ACCESS_DENIED',
+  advice: "The puller's role may not invoke the handler: allow lambda:InvokeFunction on it",
+};
+const TOO_LARGE: Misconfiguration = {
+  code: 'ROCKETMQ_EVENT_TOO_LARGE',
+  advice: 'The event is larger than Lambda takes: lower batchSize',
+};
+const KEY: Misconfiguration = {
+  code: 'ROCKETMQ_HANDLER_MISCONFIGURED',
+  advice: "Lambda cannot use the KMS key of the handler's environment: enable it, and let the function's role decrypt with it",
+};
+const REJECTED: Misconfiguration = {
+  code: 'ROCKETMQ_HANDLER_MISCONFIGURED',
+  advice: "Lambda rejects the invocation: look at the handler function's configuration",
+};
+
+/** Errors of the Invoke API that no repetition mends. */
+const MISCONFIGURED: ReadonlyMap<string, Misconfiguration> = new Map([
+  ['ResourceNotFoundException', NOT_FOUND],
+  ['AccessDeniedException', NOT_ALLOWED],
+  ['UnrecognizedClientException', NOT_ALLOWED],
+  ['InvalidSignatureException', NOT_ALLOWED],
+  ['RequestTooLargeException', TOO_LARGE],
+  ['RequestEntityTooLargeException', TOO_LARGE],
+  ['KMSAccessDeniedException', KEY],
+  ['KMSDisabledException', KEY],
+  ['KMSInvalidStateException', KEY],
+  ['KMSNotFoundException', KEY],
+  ['InvalidParameterValueException', REJECTED],
+  ['InvalidRequestContentException', REJECTED],
+  ['InvalidRuntimeException', REJECTED],
+  ['InvalidSecurityGroupIDException', REJECTED],
+  ['InvalidSubnetIDException', REJECTED],
+  ['InvalidZipFileException', REJECTED],
+  ['RecursiveInvocationException', REJECTED],
+  ['UnsupportedMediaTypeException', REJECTED],
+]);
 
 /**
  * A user's function behind Lambda's Invoke API (RequestResponse).
@@ -33,11 +59,16 @@ const ADVICE: Readonly<Record<string, string>> = {
  */
 export function createLambdaHandler(client: LambdaClient, functionName: string): MessageHandler {
   return {
-    async invoke(payload, { signal }): Promise<HandlerOutcome> {
+    async invoke(payload, { timeoutMs, signal }): Promise<HandlerOutcome> {
+      const call = new AbortController();
+      const abort = (): void => call.abort();
+      const timer = setTimeout(abort, timeoutMs + ANSWER_SLACK_MS);
+      signal?.addEventListener('abort', abort, { once: true });
       try {
+        signal?.throwIfAborted();
         const answer = await client.send(
           new InvokeCommand({ FunctionName: functionName, InvocationType: 'RequestResponse', Payload: Buffer.from(payload.json()) }),
-          signal === undefined ? {} : { abortSignal: signal },
+          { abortSignal: call.signal },
         );
         const text = Buffer.from(answer.Payload ?? []).toString('utf8');
         if (answer.FunctionError !== undefined) return { kind: 'failed', ...readFailure(text, answer.FunctionError) };
@@ -45,15 +76,20 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
         const error = cause instanceof Error ? cause : new Error(String(cause));
-        if (!MISCONFIGURED.has(error.name)) return { kind: 'unavailable', error };
-        const advice = ADVICE[error.name];
-        return {
-          kind: 'misconfigured',
-          error: new Error(`${functionName}: ${error.name}: ${error.message}${advice === undefined ? '' : `. ${advice}`}`, { cause }),
-        };
+        const misconfiguration = MISCONFIGURED.get(error.name);
+        if (misconfiguration !== undefined) return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
+        if (!call.signal.aborted) return { kind: 'unavailable', error };
+        return { kind: 'unavailable', error: new Error(`${functionName} gave no answer long after its timeout of ${timeoutMs} ms`) };
+      } finally {
+        clearTimeout(timer);
+        signal?.removeEventListener('abort', abort);
       }
     },
   };
+}
+
+function explain(functionName: string, cause: Error, { code, advice }: Misconfiguration): RocketMQError {
+  return new RocketMQError(code, `${functionName}: ${cause.name}: ${cause.message}. ${advice}`, { cause });
 }
 
 /** Lambda puts `{errorType, errorMessage}` into the payload of a failed invocation. */

@@ -19,7 +19,12 @@ export function readAnswer(answer: unknown, records: readonly Pick<RocketMQRecor
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
   const { batchItemFailures } = answer as { batchItemFailures?: unknown };
-  if (batchItemFailures === undefined || batchItemFailures === null) return ALL_DONE;
+  if (batchItemFailures === null) return ALL_DONE;
+  if (batchItemFailures === undefined) {
+    // A misspelt name must not pass for success.
+    const [other] = Object.keys(answer).filter((key) => key !== 'batchItemFailures');
+    return other === undefined ? ALL_DONE : invalid(`the answer has "${other}" but no batchItemFailures`);
+  }
   if (!Array.isArray(batchItemFailures)) return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
   if (batchItemFailures.length === 0) return ALL_DONE;
   const positions = positionsByIdentifier(records);

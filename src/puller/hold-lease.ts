@@ -49,7 +49,7 @@ export async function acquireLease(
  * False: the table could not be reached, and the item is as it was or as it should be.
  */
 export async function renewLease(session: QueueSession): Promise<boolean> {
-  const { deps, source, queue, lease, messages } = session;
+  const { deps, source, queue, lease } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
   const { crash } = session;
@@ -64,7 +64,7 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       fence: lease.fence,
       leaseUntil: until,
       committedOffset: session.knownOffset,
-      ...(session.maxOffset === undefined ? {} : { maxOffset: Math.max(session.maxOffset, messages.nextOffset) }),
+      ...maxOffsetOf(session),
       ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
     })
     .catch((error: unknown) => {
@@ -104,10 +104,16 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     holder: lease.holder,
     fence: lease.fence,
     committedOffset: session.knownOffset,
-    ...(session.maxOffset === undefined ? {} : { maxOffset: session.maxOffset }),
+    ...maxOffsetOf(session),
     ...(keep && session.crash !== undefined
       ? { crash: { offset: session.crash.offset, count: session.crash.count, isolateUntil: session.crash.isolateUntil } }
       : {}),
   });
   if (!answer.applied) session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
+}
+
+/** The mirror for people and for scaling: what the broker told last, or what was pulled since. */
+function maxOffsetOf({ maxOffset, messages: { nextOffset } }: QueueSession): { maxOffset?: bigint } {
+  if (maxOffset === undefined) return {};
+  return maxOffset < nextOffset ? { maxOffset: nextOffset } : { maxOffset };
 }
