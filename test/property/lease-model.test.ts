@@ -8,7 +8,7 @@ import { createLeaseWorld, MAX_SKEW_MS, type Turn } from '../support/lease-world
 
 /** Replays: `LEASE_SEED=… node --test test/property/lease-model.test.ts`; `LEASE_RUNS` for longer searches. */
 const seed = Number(process.env.LEASE_SEED ?? Date.now() % 2 ** 31);
-const numRuns = Number(process.env.LEASE_RUNS ?? 60);
+const numRuns = Number(process.env.LEASE_RUNS ?? 40);
 
 const turn: fc.Arbitrary<Turn> = fc.record({
   actor: fc.nat(5),
