@@ -11,7 +11,7 @@ const BODY_BYTES = 256;
 const QUEUES = 8;
 const ROUNDS = 3;
 const BATCH = 32;
-const ALI_ONS = ['ali-ons@3.12.2', 'urllib@2'];
+const ALI_ONS = ['ali-ons@3.12.0', 'urllib@2'];
 
 interface Consumed {
   readonly messages: number;
@@ -34,7 +34,7 @@ export async function measureThroughput({ nameServer, endpoint, client, note }: 
     ...(modules === undefined
       ? {}
       : {
-          'ali-ons 3.12.2, parallelConsumeLimit 32': (round) =>
+          'ali-ons 3.12.0, parallelConsumeLimit 32': (round) =>
             runOwn<Consumed>('./ali-ons.cjs', [modules, nameServer, topic, String(MESSAGES), `ali-${round}`]),
         }),
   };
