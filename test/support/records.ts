@@ -32,3 +32,8 @@ export function decodeOne(body: Buffer): Message {
     throw new Error(`${messages.length} messages and ${undecodable.length} undecodable records`, { cause: undecodable[0]?.error });
   return message;
 }
+
+/** A small message at an offset, decoded from its record. */
+export function messageAt(queueOffset: number, fields: Partial<RecordFields> = {}): Message {
+  return decodeOne(record({ queueOffset: BigInt(queueOffset), ...fields }));
+}
