@@ -4,6 +4,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ROCKETMQ_VERSION, rocketmqPart } from '../../cli/stack/cache.ts';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { PermissionError } from '../../src/errors.ts';
 import { type Child, startChild } from './child-process.ts';
 import { freeBrokerPort, freePorts } from './ports.ts';
 
@@ -150,6 +151,8 @@ async function awaitRegistered(nameServer: string, brokerName: string, children:
           return;
         }
       } catch (error) {
+        // A broker that asks for credentials answers.
+        if (error instanceof PermissionError) return;
         last = error;
       }
       if (ended || Date.now() > giveUpAt)
