@@ -11,6 +11,6 @@ export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): st
     .filter((part) => !existsSync(stampFile(part)));
   if (missing.length === 0) return false;
   const reason = `${missing.map(({ name }) => name).join(' and ')} missing: npm run stack:install`;
-  if (process.env['CI'] === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
+  if (process.env.CI === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
   return reason;
 }
