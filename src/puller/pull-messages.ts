@@ -1,7 +1,7 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { BrokerError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../errors.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
@@ -18,12 +18,15 @@ const SHORT_POLL_WAIT_MS = 300;
 /** pullTimeDelayMillsWhenException of ClientConfig, growing when it goes on. */
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 const FLOW_CONTROL_WAIT_MS = 20;
+/** How often an answer that cannot be read is asked for again, single messages then. */
+const UNREADABLE_TRIES = 3;
 
 /** Keeps the process queue filled until the session ends: pull, take what came, go on where the broker says. Mirrors DefaultMQPushConsumerImpl.pullMessage. */
 export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
   let brokerId = 0;
+  let unreadable = 0;
   while (session.ending === undefined) {
     if (flowControl(messages) !== undefined) {
       await wakeup.wait(FULL_WAIT_MS);
@@ -42,13 +45,15 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           queue,
           offset: messages.nextOffset,
           subscription,
-          maxMessages: MAX_MESSAGES,
+          // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
+          maxMessages: unreadable > 0 ? 1 : MAX_MESSAGES,
           suspendMs,
           brokerId,
         },
         { signal },
       );
       session.pullFailures = 0;
+      unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
       // It answers a pull from before the offset was dictated anew.
       if (messages.generation !== generation) continue;
@@ -59,6 +64,13 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
+      }
+      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) {
+        session.logger.error(
+          { err: error, code: error.code, offset: String(messages.nextOffset) },
+          'the broker sends a record that cannot be stepped over: move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
+        );
+        return session.end('refused', 'the queue cannot be read further: draining');
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
       brokerId = 0;
