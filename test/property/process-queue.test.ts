@@ -50,7 +50,10 @@ type Step =
   | { readonly kind: 'reset'; readonly to: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('pull' as const), gaps: fc.array(fc.nat(5), { maxLength: 8 }), filtered: fc.nat(5) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({ kind: fc.constant('pull' as const), gaps: fc.array(fc.nat(5), { maxLength: 8 }), filtered: fc.nat(5) }),
+  },
   { weight: 4, arbitrary: fc.record({ kind: fc.constant('take' as const), count: fc.integer({ min: 1, max: 10 }) }) },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('settle' as const), which: fc.nat() }) },
   {
@@ -79,7 +82,11 @@ function compare(steps: readonly Step[]): void {
           return offset - 1n;
         });
         const next = offset + BigInt(current.filtered);
-        real.put(offsets.map(Number).map((at) => messageAt(at)), [], next);
+        real.put(
+          offsets.map(Number).map((at) => messageAt(at)),
+          [],
+          next,
+        );
         naive.put(offsets, next);
         break;
       }
@@ -141,13 +148,15 @@ describe('ProcessQueue', () => {
   });
 
   it('long runs too, in which the front is moved up', () => {
-    const long = fc.array(fc.nat(31), { minLength: 100, maxLength: 100 }).map((sizes) =>
-      sizes.flatMap((size): Step[] => [
-        { kind: 'pull', gaps: Array.from({ length: size + 16 }, () => 0), filtered: 0 },
-        { kind: 'take', count: 40 },
-        ...Array.from({ length: 30 }, (_, index): Step => ({ kind: 'settle', which: index * 7 + size })),
-      ]),
-    );
+    const long = fc
+      .array(fc.nat(31), { minLength: 100, maxLength: 100 })
+      .map((sizes) =>
+        sizes.flatMap((size): Step[] => [
+          { kind: 'pull', gaps: Array.from({ length: size + 16 }, () => 0), filtered: 0 },
+          { kind: 'take', count: 40 },
+          ...Array.from({ length: 30 }, (_, index): Step => ({ kind: 'settle', which: index * 7 + size })),
+        ]),
+      );
     fc.assert(fc.property(long, compare), { numRuns: 3 });
   });
 });

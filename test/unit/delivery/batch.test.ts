@@ -1,0 +1,71 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { BatchBuilder, MAX_EVENT_BYTES } from '../../../src/delivery/batch.ts';
+import { buildRecord } from '../../../src/delivery/build-record.ts';
+import type { RocketMQEvent } from '../../../src/model/event.ts';
+import { messageAt } from '../../support/records.ts';
+
+const LAMBDA_LIMIT = 6_291_556;
+const CONTEXT = {
+  cluster: 'default',
+  consumerGroup: 'workers',
+  topic: 'orders',
+  region: 'eu-west-1',
+  accountId: '123456789012',
+  maxReconsumeTimes: 16,
+  localRetries: 0,
+  now: 0,
+};
+const INFO: RocketMQEvent['rocketmqBatch'] = {
+  batchId: '0'.repeat(36),
+  attempt: 1_000,
+  minOffset: String(2n ** 63n - 1n),
+  maxOffset: String(2n ** 63n - 1n),
+  lag: Number.MAX_SAFE_INTEGER,
+  deadline: 9_999_999_999_999,
+};
+const recordOf = (body: Buffer, at = 0) => buildRecord(messageAt(at, { body }), CONTEXT);
+
+describe('BatchBuilder', () => {
+  it('cuts by the real bytes of the event, envelope and escapes included', () => {
+    for (const letter of ['x', '"', '\u0001', 'ü', '🚀', '\u2028']) {
+      const builder = new BatchBuilder(MAX_EVENT_BYTES);
+      const body = Buffer.from(letter.repeat(100_000));
+      let at = 0;
+      while (builder.add(recordOf(body, at)) === 'added') at++;
+      assert.ok(at > 1, 'several fit');
+      const json = builder.finish(INFO).json();
+      assert.ok(Buffer.byteLength(json) <= LAMBDA_LIMIT, `${JSON.stringify(letter)}: ${Buffer.byteLength(json)} bytes`);
+      assert.ok(
+        Buffer.byteLength(json) + Buffer.byteLength(JSON.stringify(recordOf(body, at))) > MAX_EVENT_BYTES,
+        'no more would have fitted',
+      );
+      const event = JSON.parse(json) as RocketMQEvent;
+      assert.equal(event.Records.length, at);
+      assert.deepEqual(event.rocketmqBatch, INFO);
+    }
+  });
+
+  it('JSON text and object are the same event', () => {
+    const builder = new BatchBuilder(MAX_EVENT_BYTES);
+    for (let at = 0; at < 3; at++) builder.add(recordOf(Buffer.from(`body "${at}"`), at));
+    const payload = builder.finish(INFO);
+    assert.deepEqual(JSON.parse(payload.json()), JSON.parse(JSON.stringify(payload.event())));
+  });
+
+  it('a single message that no event can carry is told apart from a full event', () => {
+    const builder = new BatchBuilder(MAX_EVENT_BYTES);
+    const huge = recordOf(Buffer.from('\n'.repeat(3_500_000)));
+    assert.equal(builder.add(huge), 'too-large');
+    assert.equal(builder.add(recordOf(Buffer.alloc(4_000_000, 'x'))), 'added');
+    assert.equal(builder.add(recordOf(Buffer.alloc(4_000_000, 'x'))), 'full');
+    assert.equal(builder.add(huge), 'too-large');
+    assert.equal(builder.length, 1);
+  });
+
+  it('a handler in this process is concerned by no payload limit', () => {
+    const builder = new BatchBuilder(undefined);
+    for (let at = 0; at < 3; at++) assert.equal(builder.add(recordOf(Buffer.from('\n'.repeat(3_500_000)), at)), 'added');
+    assert.equal(builder.finish(INFO).event().Records.length, 3);
+  });
+});

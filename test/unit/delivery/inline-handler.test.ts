@@ -1,0 +1,67 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { Context } from 'aws-lambda';
+import { createInlineHandler, type InlineHandlerFunction } from '../../../src/delivery/inline-handler.ts';
+import { RocketMQError } from '../../../src/errors.ts';
+import type { RocketMQEvent } from '../../../src/model/event.ts';
+
+const EVENT = { Records: [], rocketmqBatch: { batchId: 'b' } } as unknown as RocketMQEvent;
+const PAYLOAD = { event: () => EVENT, json: () => JSON.stringify(EVENT) };
+const CONTEXT = { awsRequestId: 'request-1' } as Context;
+const call = (handler: InlineHandlerFunction | undefined, timeoutMs = 1_000, signal?: AbortSignal) =>
+  createInlineHandler(handler, () => CONTEXT).invoke(PAYLOAD, { timeoutMs, ...(signal && { signal }) });
+
+describe('inline handlers', () => {
+  it('get event and context; what they answer, now or later, is the answer', async () => {
+    const seen: unknown[] = [];
+    const later = async (...given: unknown[]) => {
+      seen.push(...given);
+      return { batchItemFailures: [] };
+    };
+    assert.deepEqual(await call(later), { kind: 'answered', answer: { batchItemFailures: [] } });
+    assert.deepEqual(seen, [EVENT, CONTEXT]);
+    assert.deepEqual(await call(() => 'now'), { kind: 'answered', answer: 'now' });
+    assert.deepEqual(await call(() => undefined), { kind: 'answered', answer: undefined });
+  });
+
+  it('a throw, a rejection and a thrown non-error are failures', async () => {
+    const thrower = () => {
+      throw new TypeError('bad order');
+    };
+    assert.deepEqual(await call(thrower), { kind: 'failed', errorType: 'TypeError', errorMessage: 'bad order' });
+    assert.deepEqual(await call(async () => thrower()), { kind: 'failed', errorType: 'TypeError', errorMessage: 'bad order' });
+    assert.deepEqual(await call(() => Promise.reject('text')), { kind: 'failed', errorType: 'Error', errorMessage: 'text' });
+  });
+
+  it('a hung handler fails at its timeout; what it says afterwards is nobody’s unhandled rejection', async () => {
+    const { promise, reject } = Promise.withResolvers<never>();
+    const startedAt = Date.now();
+    const outcome = await call(() => promise, 50);
+    assert.deepEqual([outcome.kind, outcome.kind === 'failed' && outcome.errorType], ['failed', 'HandlerTimeout']);
+    assert.ok(Date.now() - startedAt >= 45);
+    reject(new Error('much too late'));
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  });
+
+  it('throws the signal’s reason when the call is ended, before it and during it', async () => {
+    const reason = new Error('the lease is lost');
+    let called = false;
+    const handler = () => {
+      called = true;
+      return new Promise(() => {});
+    };
+    await assert.rejects(call(handler, 1_000, AbortSignal.abort(reason)), reason);
+    assert.equal(called, false);
+    const controller = new AbortController();
+    const ended = assert.rejects(call(handler, 1_000, controller.signal), reason);
+    controller.abort(reason);
+    await ended;
+  });
+
+  it('a handler that is not in the bundle is a misconfiguration, and no failure of the messages', async () => {
+    const outcome = await call(undefined);
+    assert.equal(outcome.kind, 'misconfigured');
+    assert.ok(outcome.kind === 'misconfigured' && outcome.error instanceof RocketMQError);
+    assert.equal(outcome.error.code, 'ROCKETMQ_HANDLER_NOT_FOUND');
+  });
+});

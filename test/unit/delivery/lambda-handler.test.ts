@@ -1,0 +1,160 @@
+import assert from 'node:assert/strict';
+import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { after, before, beforeEach, describe, it } from 'node:test';
+import type { LambdaClient } from '@aws-sdk/client-lambda';
+import { createLambdaHandler } from '../../../src/delivery/lambda-handler.ts';
+import { RocketMQError } from '../../../src/errors.ts';
+import type { RocketMQEvent } from '../../../src/model/event.ts';
+import { localHandlerClient } from '../../support/local-aws.ts';
+
+const EVENT = { Records: [{ body: 'grüße' }] } as unknown as RocketMQEvent;
+const PAYLOAD = { event: () => EVENT, json: () => JSON.stringify(EVENT) };
+
+type Answerer = (request: IncomingMessage, response: ServerResponse) => void;
+
+describe('handlers behind the Invoke API', () => {
+  let answer: Answerer;
+  let client: LambdaClient;
+  const seen: { url: string | undefined; type: unknown; body: string }[] = [];
+  const server = createServer((request, response) => {
+    const chunks: Buffer[] = [];
+    request.on('data', (chunk: Buffer) => chunks.push(chunk));
+    request.on('end', () => {
+      seen.push({ url: request.url, type: request.headers['x-amz-invocation-type'], body: Buffer.concat(chunks).toString('utf8') });
+      answer(request, response);
+    });
+  });
+
+  before(async () => {
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    client = localHandlerClient(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
+  });
+  after(async () => {
+    client.destroy();
+    server.closeAllConnections();
+    await new Promise((resolve) => server.close(resolve));
+  });
+  beforeEach(() => {
+    seen.length = 0;
+  });
+
+  const call = (options: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
+    createLambdaHandler(client, 'shop-dev-orders').invoke(PAYLOAD, { timeoutMs: 1_000, ...options });
+  const answers = (payload: string, functionError?: string): Answerer => {
+    return (_request, response) => {
+      response.writeHead(200, functionError === undefined ? {} : { 'x-amz-function-error': functionError });
+      response.end(payload);
+    };
+  };
+  const refuses = (status: number, type: string, headers: Record<string, string> = {}): Answerer => {
+    return (_request, response) => {
+      response.writeHead(status, { 'content-type': 'application/json', 'x-amzn-errortype': type, ...headers });
+      response.end(JSON.stringify({ Type: 'User', Message: `${type} happened` }));
+    };
+  };
+
+  it('asks once, synchronously, with the event', async () => {
+    answer = answers('null');
+    await call();
+    assert.deepEqual(seen, [
+      { url: '/2015-03-31/functions/shop-dev-orders/invocations', type: 'RequestResponse', body: '{"Records":[{"body":"grüße"}]}' },
+    ]);
+  });
+
+  for (const [payload, expected] of [
+    ['null', null],
+    ['', undefined],
+    ['{"batchItemFailures":[{"itemIdentifier":"A"}]}', { batchItemFailures: [{ itemIdentifier: 'A' }] }],
+    ['"text"', 'text'],
+    ['no json', 'no json'],
+  ] as const)
+    it(`the answer ${payload || '(nothing)'} is an answer`, async () => {
+      answer = answers(payload);
+      assert.deepEqual(await call(), { kind: 'answered', answer: expected });
+    });
+
+  it('a function error is the handler’s failure, with type and message from its payload', async () => {
+    answer = answers('{"errorType":"OrderError","errorMessage":"no such order","trace":[]}', 'Unhandled');
+    assert.deepEqual(await call(), { kind: 'failed', errorType: 'OrderError', errorMessage: 'no such order' });
+    answer = answers('{"errorMessage":"RequestId: 1 Error: Task timed out after 3.00 seconds"}', 'Unhandled');
+    const timedOut = await call();
+    assert.deepEqual([timedOut.kind, timedOut.kind === 'failed' && timedOut.errorType], ['failed', 'Unhandled']);
+    answer = answers('killed', 'Unhandled');
+    assert.deepEqual(await call(), { kind: 'failed', errorType: 'Unhandled', errorMessage: 'killed' });
+    answer = answers('null', 'Unhandled');
+    assert.equal((await call()).kind, 'failed');
+  });
+
+  for (const [status, type] of [
+    [429, 'TooManyRequestsException'],
+    [500, 'ServiceException'],
+    [502, 'EC2ThrottledException'],
+    [502, 'EC2UnexpectedException'],
+    [502, 'ENILimitReachedException'],
+    [502, 'SubnetIPAddressLimitReachedException'],
+    [409, 'ResourceConflictException'],
+    [409, 'SnapStartNotReadyException'],
+    [502, 'ResourceNotReadyException'],
+    [408, 'EFSMountTimeoutException'],
+    [503, 'SomethingNewException'],
+  ] as const)
+    it(`${type} is nobody’s failure, and is not repeated by the SDK`, async () => {
+      answer = refuses(status, type);
+      const outcome = await call();
+      assert.deepEqual([outcome.kind, outcome.kind === 'unavailable' && outcome.error.name, seen.length], ['unavailable', type, 1]);
+    });
+
+  for (const [status, type, code] of [
+    [404, 'ResourceNotFoundException', 'ROCKETMQ_HANDLER_NOT_FOUND'],
+    [403, 'AccessDeniedException', 'ROCKETMQ_HANDLER_ACCESS_DENIED'],
+    [403, 'UnrecognizedClientException', 'ROCKETMQ_HANDLER_ACCESS_DENIED'],
+    [413, 'RequestTooLargeException', 'ROCKETMQ_EVENT_TOO_LARGE'],
+    [413, 'RequestEntityTooLargeException', 'ROCKETMQ_EVENT_TOO_LARGE'],
+    [400, 'InvalidParameterValueException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
+    [502, 'KMSAccessDeniedException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
+    [502, 'KMSDisabledException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
+    [502, 'InvalidSubnetIDException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
+  ] as const)
+    it(`${type} needs a person: ${code}`, async () => {
+      answer = refuses(status, type);
+      const outcome = await call();
+      assert.ok(outcome.kind === 'misconfigured' && outcome.error instanceof RocketMQError, outcome.kind);
+      assert.equal(outcome.error.code, code);
+      assert.match(outcome.error.message, new RegExp(`^shop-dev-orders: ${type}: `));
+    });
+
+  it('a broken connection is nobody’s failure, and the event is not sent again', async () => {
+    answer = (request) => request.socket.destroy();
+    assert.equal((await call()).kind, 'unavailable');
+    assert.equal(seen.length, 1);
+  });
+
+  it('nobody listening is nobody’s failure', async () => {
+    const nowhere = localHandlerClient('http://127.0.0.1:1');
+    const outcome = await createLambdaHandler(nowhere, 'shop-dev-orders').invoke(PAYLOAD, { timeoutMs: 1_000 });
+    assert.deepEqual([outcome.kind, seen.length], ['unavailable', 0]);
+    nowhere.destroy();
+  });
+
+  it('no answer long after the handler’s timeout: the network lost it', async (context) => {
+    const asked = Promise.withResolvers<void>();
+    answer = () => asked.resolve();
+    context.mock.timers.enable({ apis: ['setTimeout'] });
+    const outcome = call({ timeoutMs: 5_000 });
+    await asked.promise;
+    context.mock.timers.tick(20_000);
+    const { kind, error } = (await outcome) as { kind: string; error: Error };
+    assert.equal(kind, 'unavailable');
+    assert.match(error.message, /no answer long after its timeout of 5000 ms/);
+  });
+
+  it('throws the signal’s reason when the call is ended', async () => {
+    const controller = new AbortController();
+    const reason = new Error('the lease is lost');
+    answer = () => controller.abort(reason);
+    await assert.rejects(call({ signal: controller.signal }), reason);
+    await assert.rejects(call({ signal: controller.signal }), reason);
+    assert.equal(seen.length, 1);
+  });
+});
