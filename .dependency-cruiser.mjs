@@ -1,58 +1,93 @@
-/** The table "Rooms" of ARCHITECTURE.md as rules: what a room may import beside itself. Type imports count. */
-const ROOMS = {
-  model: [],
-  ports: ['model'],
-  remoting: ['errors'],
-  records: ['remoting', 'model', 'errors'],
-  requests: ['remoting', 'records', 'model', 'errors'],
-  decide: ['model'],
-  client: ['requests', 'remoting', 'records', 'ports', 'model', 'errors'],
-  store: ['ports', 'model', 'errors'],
-  delivery: ['ports', 'decide', 'records', 'model', 'errors'],
-  coordinator: ['decide', 'ports', 'records', 'model', 'errors'],
-  puller: ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
-  config: ['model', 'records', 'errors'],
-  runtime: ['ports', 'model', 'errors'],
-  testing: ['requests', 'remoting', 'records', 'model', 'errors'],
+/** The table "Rooms" of ARCHITECTURE.md as rules: what a room may import beside itself. Type imports count. A test holds the two together. */
+export const ROOMS = {
+  'src/model/': [],
+  'src/errors.ts': [],
+  'src/ports/': ['model'],
+  'src/remoting/': ['errors'],
+  'src/records/': ['remoting', 'model', 'errors'],
+  'src/requests/': ['remoting', 'records', 'model', 'errors'],
+  'src/decide/': ['model'],
+  'src/client/': ['requests', 'remoting', 'records', 'ports', 'model', 'errors'],
+  'src/store/': ['ports', 'model', 'errors'],
+  'src/delivery/': ['ports', 'decide', 'records', 'model', 'errors'],
+  'src/coordinator/': ['decide', 'ports', 'records', 'model', 'errors'],
+  'src/puller/': ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
+  'src/config/': ['model', 'errors'],
+  'src/runtime/': ['ports', 'model', 'errors'],
+  'src/testing/': ['requests', 'remoting', 'records', 'model', 'errors'],
+  'infra/': ['config', 'runtime', 'store', 'ports', 'model', 'errors'],
 };
 
-const pathOf = (room) => (room === 'errors' ? '^src/errors\\.ts$' : `^src/${room}/`);
-
-/** Packages that a room may use; every other room uses none. */
+/** Packages that a room of src may use; every other one uses none. */
 const PACKAGES = {
-  store: ['@aws-sdk/client-dynamodb'],
-  delivery: ['@aws-sdk/client-lambda', 'aws-lambda'],
-  runtime: ['@aws-sdk/client-dynamodb', '@aws-sdk/client-lambda', '@smithy/node-http-handler', 'pino'],
-  config: ['zod'],
-  model: ['aws-lambda'],
+  'src/store/': ['@aws-sdk/client-dynamodb'],
+  'src/delivery/': ['@aws-sdk/client-lambda', 'aws-lambda'],
+  'src/runtime/': ['@aws-sdk/client-dynamodb', '@aws-sdk/client-lambda', 'pino'],
+  'src/config/': ['zod'],
+  'src/model/': ['aws-lambda'],
 };
+
+/** Parts of Node that a room of src may use; every other one uses none, so that sockets, files and clocks stay where they belong. */
+const NODE_MODULES = {
+  'src/decide/': ['crypto'],
+  'src/records/': ['net', 'zlib'],
+  'src/client/': ['crypto', 'net', 'timers/promises', 'tls'],
+  'src/delivery/': ['buffer', 'crypto'],
+  'src/coordinator/': ['crypto'],
+  'src/puller/': ['crypto'],
+  'src/runtime/': ['timers/promises'],
+  'src/testing/': ['events', 'net'],
+};
+
+const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-bundled', 'npm-no-pkg', 'npm-unknown'];
+
+const escaped = (text) => text.replaceAll('.', '\\.');
+const pathOf = (place) => `^${escaped(place)}`;
+const placeOf = (room) => (room === 'errors' ? 'src/errors.ts' : `src/${room}/`);
+const nameOf = (place) => place.replace(/^src\/|\/$|\.ts$/g, '');
+const inSrc = Object.keys(ROOMS).filter((place) => place.startsWith('src/'));
 
 export default {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
     { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^aws-lambda$' } },
-    ...Object.entries(ROOMS).map(([room, allowed]) => ({
-      name: `${room}-imports`,
-      comment: `${room} may import ${allowed.join(', ') || 'nothing'}`,
+    ...Object.entries(ROOMS).map(([place, allowed]) => ({
+      name: `${nameOf(place)}-imports`,
+      comment: `${place} may import ${allowed.join(', ') || 'nothing'}`,
       severity: 'error',
-      from: { path: pathOf(room) },
-      to: { path: '^(src|handlers|infra|cli|sample|bench|test)/', pathNot: [room, ...allowed].map(pathOf) },
-    })),
-    ...Object.keys(ROOMS).map((room) => ({
-      name: `${room}-packages`,
-      severity: 'error',
-      from: { path: pathOf(room) },
+      from: { path: pathOf(place) },
       to: {
-        dependencyTypes: ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-no-pkg', 'npm-unknown'],
-        pathNot: (PACKAGES[room] ?? []).map((name) => `node_modules/(@types/)?${name}(/|$)`).concat('^$'),
+        path: '^(src|handlers|infra|cli|sample|bench|test)/',
+        pathNot: [place, ...allowed.map(placeOf)].map(pathOf),
       },
     })),
-    { name: 'errors-imports-nothing', severity: 'error', from: { path: pathOf('errors') }, to: { path: '^(src|handlers|infra|cli)/' } },
+    ...inSrc.map((place) => ({
+      name: `${nameOf(place)}-packages`,
+      severity: 'error',
+      from: { path: pathOf(place) },
+      to: {
+        dependencyTypes: NPM,
+        pathNot: (PACKAGES[place] ?? []).map((name) => `node_modules/(@types/)?${name}(/|$)`).concat('^$'),
+      },
+    })),
+    ...inSrc.map((place) => ({
+      name: `${nameOf(place)}-node`,
+      severity: 'error',
+      from: { path: pathOf(place) },
+      to: { dependencyTypes: ['core'], pathNot: (NODE_MODULES[place] ?? []).map((name) => `^(node:)?${name}$`).concat('^$') },
+    })),
+    {
+      name: 'puller-knows-codes-not-bytes',
+      comment: 'of remoting, the data path knows the table of response codes only',
+      severity: 'error',
+      from: { path: '^src/puller/' },
+      to: { path: '^src/remoting/', pathNot: '^src/remoting/response-code\\.ts$' },
+    },
     {
       name: 'sample-imports-the-public-door',
       severity: 'error',
       from: { path: '^sample/' },
-      to: { path: '^(src|handlers|infra|cli|test)/', pathNot: '^src/index\\.ts$' },
+      to: { path: '^(src|handlers|infra|cli|bench|test)/', pathNot: '^src/index\\.ts$' },
     },
     {
       name: 'product-never-imports-tools',
@@ -60,10 +95,12 @@ export default {
       from: { path: '^(src|handlers|infra)/' },
       to: { path: '^(cli|test|bench|sample)/' },
     },
+    { name: 'src-never-imports-doors', severity: 'error', from: { path: '^src/' }, to: { path: '^(handlers|infra)/' } },
+    { name: 'handlers-never-import-the-plugin', severity: 'error', from: { path: '^handlers/' }, to: { path: '^infra/' } },
     {
       name: 'product-uses-dependencies-only',
       severity: 'error',
-      from: { path: '^(src|handlers)/' },
+      from: { path: '^(src|handlers|infra)/' },
       to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
     },
   ],
@@ -74,7 +111,7 @@ export default {
     enhancedResolveOptions: {
       exportsFields: ['exports'],
       conditionNames: ['import', 'node', 'default', 'types'],
-      extensions: ['.ts', '.mjs', '.js', '.d.ts'],
+      extensions: ['.ts', '.mjs', '.cjs', '.js', '.d.ts'],
     },
   },
 };
