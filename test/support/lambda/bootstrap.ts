@@ -4,7 +4,7 @@ import { pathToFileURL } from 'node:url';
 
 const api = `http://${process.env.AWS_LAMBDA_RUNTIME_API}/2018-06-01/runtime`;
 const root = process.env.LAMBDA_TASK_ROOT ?? '.';
-const [file = '', exported = 'handler'] = splitHandler(process.env._HANDLER ?? '');
+const [file, exported] = splitHandler(process.env._HANDLER ?? '');
 
 type Handler = (event: unknown, context: object) => unknown;
 
