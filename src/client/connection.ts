@@ -186,6 +186,7 @@ export class Connection {
           this.#pending.get(command.opaque)?.resolve(command);
         }
       }
+      if (this.#decoder.failure !== undefined) throw this.#decoder.failure;
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
       this.#end(new ConnectionError(this.address, `${this.address} sent what cannot be read: ${message}`, { cause }));

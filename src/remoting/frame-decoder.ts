@@ -31,22 +31,29 @@ export class FrameDecoder {
 
   /**
    * Commands whose last byte came with this chunk, in order. The chunk must not be written to afterwards.
-   * @throws ProtocolError, LimitExceededError
+   * Good frames before a bad one are given all the same: they may be answers that nobody must ask for again. Look at `failure` then.
+   * @throws ProtocolError, LimitExceededError when there is no good frame before the bad one
    */
   push(chunk: Buffer): RemotingCommand[] {
     if (this.#failure) throw this.#failure;
+    const commands: RemotingCommand[] = [];
     try {
-      return this.#push(chunk);
+      this.#push(chunk, commands);
     } catch (error) {
       this.#failure = error as Error;
       this.#partial = undefined;
       this.#filled = 0;
-      throw error;
+      if (commands.length === 0) throw error;
     }
+    return commands;
   }
 
-  #push(chunk: Buffer): RemotingCommand[] {
-    const commands: RemotingCommand[] = [];
+  /** Why the stream has ended here; undefined while it is good. */
+  get failure(): Error | undefined {
+    return this.#failure;
+  }
+
+  #push(chunk: Buffer, commands: RemotingCommand[]): void {
     let at = 0;
     while (at < chunk.length) {
       if (this.#filled > 0) {
@@ -64,7 +71,6 @@ export class FrameDecoder {
         at += this.#gather(chunk, at);
       }
     }
-    return commands;
   }
 
   /** Copies what the unfinished frame still lacks (its length field first) and answers how much that was. */

@@ -87,6 +87,7 @@ export async function listen({ host, port, onRequest, onClose }: ListenOptions):
       socket.cork();
       for (const command of commands) if (!isResponse(command)) onRequest(command, connection);
       socket.uncork();
+      if (decoder.failure !== undefined) socket.destroy();
     });
   });
 

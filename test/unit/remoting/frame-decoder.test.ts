@@ -95,6 +95,16 @@ describe('FrameDecoder', () => {
       assert.equal(decoder.buffered, 0);
     });
 
+  it('gives the good frames before a bad one in the same chunk, then fails for good', () => {
+    const decoder = new FrameDecoder();
+    assert.deepEqual(
+      decoder.push(Buffer.concat([FRAMES[0] as Buffer, FRAMES[1] as Buffer, Buffer.from('00000003', 'hex')])),
+      EXPECTED.slice(0, 2),
+    );
+    assert.ok(decoder.failure instanceof ProtocolError);
+    assert.throws(() => decoder.push(FRAMES[0] as Buffer), ProtocolError);
+  });
+
   it('takes time in proportion to the bytes when they come one by one', () => {
     const timeOf = (bytes: number): number => {
       const frame = encodeFrame(commandOf(bytes));
