@@ -1,5 +1,3 @@
-import type { AddressInfo } from 'node:net';
-
 /** One half of the local surroundings: where it answers, what it is, how it ends. */
 export interface LocalPart {
   /** For people: "embedded RocketMQ", "RocketMQ 5.5.0 (Java)", "127.0.0.1:9876". */
@@ -42,12 +40,6 @@ export async function startDynamoDB(choice: { endpoint?: string | undefined; rea
     const real = await startDynamoDBLocal();
     return { name: 'DynamoDB Local', endpoint: real.endpoint, stop: () => real.stop() };
   }
-  const { default: dynalite } = await import('dynalite');
-  const server = dynalite({ createTableMs: 0, updateTableMs: 0, deleteTableMs: 0 });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', () => resolve()));
-  return {
-    name: 'embedded DynamoDB (dynalite)',
-    endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
-    stop: () => new Promise((resolve) => server.close(() => resolve())),
-  };
+  const { startDynalite } = await import('../../test/support/dynalite.ts');
+  return { name: 'embedded DynamoDB (dynalite)', ...(await startDynalite()) };
 }
