@@ -1,22 +1,24 @@
 /** Lets loops sleep until something changed or a time has passed. */
 export class Wakeup {
-  #waiting: (() => void)[] = [];
+  #waiting = new Set<() => void>();
 
   /** Resolves at the next `all`, or after `ms`. */
   wait(ms: number): Promise<void> {
     return new Promise((resolve) => {
-      const timer = setTimeout(done, ms);
-      function done(): void {
+      const done = (): void => {
         clearTimeout(timer);
+        this.#waiting.delete(done);
         resolve();
-      }
-      this.#waiting.push(done);
+      };
+      const timer = setTimeout(done, ms);
+      this.#waiting.add(done);
     });
   }
 
+  /** Only after something changed: loops that woke each other for nothing would never let a timer or socket have its turn. */
   all(): void {
-    const waiting = this.#waiting;
-    this.#waiting = [];
+    const waiting = [...this.#waiting];
+    this.#waiting.clear();
     for (const wake of waiting) wake();
   }
 }
