@@ -7,10 +7,16 @@ import { parseArgs } from 'node:util';
 import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from './stack/cache.ts';
 
 const { values } = parseArgs({ options: { rocketmq: { type: 'string', default: ROCKETMQ_VERSION } } });
+/** Each fails on a JDK older than 17. */
+const JDK_17 = [
+  ['java', ['--add-opens=java.base/java.lang=ALL-UNNAMED', '-version']],
+  ['javac', ['--release', '17', '-version']],
+] as const;
 const parts = [...values.rocketmq.split(',').map((version) => rocketmqPart(version.trim())), dynamodbLocalPart()];
 
 try {
-  await requireCommand('java', ['-version'], 'a Java runtime of version 17 or later (Debian: apt-get install openjdk-17-jdk-headless)');
+  for (const [command, args] of JDK_17)
+    await requireCommand(command, args, 'a JDK of version 17 or later (Debian: apt-get install openjdk-17-jdk-headless)');
   await requireCommand('mvn', ['-version'], 'Maven (Debian: apt-get install maven)');
   for (const part of parts) await install(part);
 } catch (error) {
@@ -38,7 +44,11 @@ async function install(part: StackPart): Promise<void> {
     'dependency:copy-dependencies',
     '-DincludeScope=runtime',
     `-DoutputDirectory=${path.join(part.folder, 'lib')}`,
-  ]);
+  ]).catch((error: Error) => {
+    throw new Error(
+      `${part.name} could not be fetched (${error.message}; Maven's own message is above): check the way to Maven Central, or take a version that is complete there (RocketMQ: 5.5.0, 5.4.0, 5.3.3, 4.9.7)`,
+    );
+  });
   await writeFile(stampFile(part), new Date().toISOString());
   process.stdout.write(`${part.name}: done in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 }
@@ -53,7 +63,7 @@ function pomOf(part: StackPart): string {
 
 async function requireCommand(command: string, args: readonly string[], what: string): Promise<void> {
   await run(command, args, true).catch(() => {
-    throw new Error(`"${command}" is missing: install ${what}`);
+    throw new Error(`"${command}" is missing or too old: install ${what}`);
   });
 }
 

@@ -2,14 +2,15 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dynamodbLocalPart } from '../../cli/stack/cache.ts';
 import { startChild } from './child-process.ts';
-import { freePorts } from './ports.ts';
+import { freePort } from './ports.ts';
+import { requirePart } from './stack.ts';
 
 const READY_MS = 30_000;
 
 /** AWS's own DynamoDB emulation, in memory. */
 export async function startDynamoDBLocal(): Promise<{ readonly endpoint: string; stop(): Promise<void> }> {
-  const lib = path.join(dynamodbLocalPart().folder, 'lib');
-  const [port = 0] = await freePorts(1);
+  const lib = path.join(requirePart(dynamodbLocalPart()).folder, 'lib');
+  const port = await freePort();
   const child = startChild('java', [
     '-Xmx256m',
     '-XX:+UseSerialGC',

@@ -1,24 +1,34 @@
 import { type AddressInfo, createServer, type Server } from 'node:net';
 
-/** Ports on loopback that were free a moment ago, all different and held open until all are found. */
-export async function freePorts(count: number): Promise<number[]> {
-  const servers = await Promise.all(Array.from({ length: count }, () => listen(0)));
-  const ports = servers.map((server) => (server.address() as AddressInfo).port);
-  await Promise.all(servers.map(close));
-  return ports;
+/** Below the range that systems take source ports from: a client that keeps calling a stopped server there can meet itself and hold the port. */
+const LOWEST = 15_000;
+const HIGHEST = 32_000;
+const ATTEMPTS = 200;
+
+/** A port on loopback that was free a moment ago. */
+export async function freePort(): Promise<number> {
+  const [port = 0] = await portsNextToEachOther([0]);
+  return port;
 }
 
-/** A broker's port: the VIP port two below and the HA port one above must be free as well. */
-export async function freeBrokerPort(): Promise<number> {
-  for (let attempt = 0; attempt < 50; attempt++) {
-    const first = await listen(0);
-    const port = (first.address() as AddressInfo).port;
-    const others = await Promise.allSettled([listen(port - 2), listen(port + 1)]);
-    await close(first);
-    for (const other of others) if (other.status === 'fulfilled') await close(other.value);
-    if (port > 1_030 && port < 65_500 && others.every(({ status }) => status === 'fulfilled')) return port;
+/** Ports for a name server and brokers. Beside each broker's the VIP port two below and the HA port one above are free as well. */
+export async function freeRocketMQPorts(brokers: number): Promise<{ readonly nameServer: number; readonly brokers: readonly number[] }> {
+  const distances = Array.from({ length: brokers }, (_, index) => 4 * (index + 1));
+  const [nameServer = 0] = await portsNextToEachOther([0, ...distances.flatMap((distance) => [distance - 2, distance, distance + 1])]);
+  return { nameServer, brokers: distances.map((distance) => nameServer + distance) };
+}
+
+/** All are held until all are found. */
+async function portsNextToEachOther(distances: readonly number[]): Promise<number[]> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const first = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
+    const listening = await Promise.allSettled(distances.map((distance) => listen(first + distance)));
+    const servers = listening.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const ports = servers.map((server) => (server.address() as AddressInfo).port);
+    await Promise.all(servers.map(close));
+    if (ports.length === distances.length) return ports;
   }
-  throw new Error('no three free ports in a row for a broker');
+  throw new Error(`no ${distances.length} free ports between ${LOWEST} and ${HIGHEST}`);
 }
 
 function listen(port: number): Promise<Server> {

@@ -6,7 +6,8 @@ import { ROCKETMQ_VERSION, rocketmqPart } from '../../cli/stack/cache.ts';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { PermissionError } from '../../src/errors.ts';
 import { type Child, startChild } from './child-process.ts';
-import { freeBrokerPort, freePorts } from './ports.ts';
+import { freeRocketMQPorts } from './ports.ts';
+import { requirePart } from './stack.ts';
 
 export interface RealRocketMQOptions {
   readonly version?: string;
@@ -48,8 +49,8 @@ const SILENT_LOGBACK = '<configuration><root level="OFF"/></configuration>';
 
 /** A real name server and brokers as child processes on free loopback ports, with small heaps and a store of their own. */
 export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Promise<RealRocketMQ> {
+  const lib = path.join(requirePart(rocketmqPart(options.version ?? ROCKETMQ_VERSION)).folder, 'lib');
   const home = await mkdtemp(path.join(tmpdir(), 'rocketmq-'));
-  const lib = path.join(rocketmqPart(options.version ?? ROCKETMQ_VERSION).folder, 'lib');
   await mkdir(path.join(home, 'conf'), { recursive: true });
   for (const name of ['logback_namesrv.xml', 'logback_broker.xml']) await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);
   const java = (heap: readonly string[], main: string, conf: string): Child =>
@@ -58,16 +59,17 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       env: { ...process.env, ROCKETMQ_HOME: home },
     });
 
-  const [namesrvPort = 0] = await freePorts(1);
-  const nameServer = `127.0.0.1:${namesrvPort}`;
+  const brokerNames = options.brokers ?? ['broker-a'];
+  const ports = await freeRocketMQPorts(brokerNames.length);
+  const nameServer = `127.0.0.1:${ports.nameServer}`;
   const namesrvConf = path.join(home, 'namesrv.conf');
-  await writeFile(namesrvConf, `listenPort=${namesrvPort}\nbindAddress=127.0.0.1\n`);
+  await writeFile(namesrvConf, `listenPort=${ports.nameServer}\nbindAddress=127.0.0.1\n`);
   const namesrv = java(['-Xms128m', '-Xmx128m'], 'org.apache.rocketmq.namesrv.NamesrvStartup', namesrvConf);
 
   const running = new Map<string, Child>();
   const brokers: (RealBroker & { readonly conf: string })[] = [];
-  for (const name of options.brokers ?? ['broker-a']) {
-    const port = await freeBrokerPort();
+  for (const [index, name] of brokerNames.entries()) {
+    const port = ports.brokers[index] as number;
     const conf = path.join(home, `${name}.conf`);
     const settings = {
       brokerClusterName: 'TestCluster',
