@@ -1,54 +1,73 @@
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
-import { mkdir, stat } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { rocketmqPart } from '../../cli/stack/cache.ts';
 import { startChild } from './child-process.ts';
+import { requirePart } from './stack.ts';
 
+/** A program that has not ended by then hangs. */
+const LONGEST_RUN_MS = 300_000;
 const SOURCES = fileURLToPath(new URL('./java/', import.meta.url));
 
-/** Runs one of the programs in test/support/java (compiled into the cache when its source is newer) and gives back what it printed on stdout. */
+/** Runs one of the programs in test/support/java and gives back what it printed on stdout. */
 export async function runJava(program: string, args: readonly string[], heap = '256m'): Promise<string> {
-  const { folder } = rocketmqPart();
-  const classes = path.join(folder, 'test-classes');
-  await mkdir(classes, { recursive: true });
-  const source = path.join(SOURCES, `${program}.java`);
-  const compiled = path.join(classes, `${program}.class`);
-  if (!existsSync(compiled) || (await stat(compiled)).mtimeMs < (await stat(source)).mtimeMs)
-    await run('javac', ['-proc:none', '-cp', path.join(folder, 'lib', '*'), '-d', classes, source]);
-  return run('java', [`-Xmx${heap}`, '-XX:+UseSerialGC', ...QUIET, '-cp', `${classes}:${path.join(folder, 'lib', '*')}`, program, ...args]);
+  const { folder } = requirePart(rocketmqPart());
+  return runMain(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]);
 }
 
 /** Runs one command of RocketMQ's own admin tool. */
 export function mqadmin(nameServer: string, args: readonly string[]): Promise<string> {
-  const { folder } = rocketmqPart();
-  return run('java', [
-    '-Xmx128m',
-    '-XX:+UseSerialGC',
-    ...QUIET,
-    '-cp',
-    path.join(folder, 'lib', '*'),
-    'org.apache.rocketmq.tools.command.MQAdminStartup',
-    ...args,
-    '-n',
-    nameServer,
-  ]);
+  const { folder } = requirePart(rocketmqPart());
+  return runMain(folder, 'org.apache.rocketmq.tools.command.MQAdminStartup', [...args, '-n', nameServer], '128m');
 }
 
-/** RocketMQ's logging goes to the home folder by default. */
-const QUIET = ['-Drocketmq.log.root.level=OFF', `-Duser.home=${path.join(rocketmqPart().folder, 'home')}`];
+async function runMain(
+  folder: string,
+  main: string,
+  args: readonly string[],
+  heap: string,
+  classes: readonly string[] = [],
+): Promise<string> {
+  // RocketMQ logs to stdout and to the home folder unless a file of this name on the class path says otherwise.
+  const home = path.join(folder, 'home');
+  await mkdir(home, { recursive: true });
+  await writeFile(path.join(home, 'rmq.logback-test.xml'), '<configuration><root level="OFF"/></configuration>');
+  const classPath = [home, ...classes, path.join(folder, 'lib', '*')].join(path.delimiter);
+  return run('java', [`-Xmx${heap}`, '-XX:+UseSerialGC', `-Duser.home=${home}`, '-cp', classPath, main, ...args]);
+}
+
+/** Compiled once per content of the source: clones with different sources share the cache. */
+async function compile(source: string, folder: string): Promise<string> {
+  const hash = createHash('sha256')
+    .update(await readFile(source))
+    .digest('hex')
+    .slice(0, 16);
+  const classes = path.join(folder, 'test-classes', hash);
+  if (existsSync(classes)) return classes;
+  await mkdir(path.dirname(classes), { recursive: true });
+  const unfinished = await mkdtemp(`${classes}-`);
+  await run('javac', ['-proc:none', '-cp', path.join(folder, 'lib', '*'), '-d', unfinished, source]);
+  // Another process may have been faster.
+  await rename(unfinished, classes).catch(() => rm(unfinished, { recursive: true }));
+  return classes;
+}
 
 async function run(command: string, args: readonly string[]): Promise<string> {
   const child = startChild(command, args);
+  const timer = setTimeout(() => child.process.kill('SIGKILL'), LONGEST_RUN_MS);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const code = await child.exited;
+  // At its exit, the last of its output may not have been read.
+  const [code] = await Promise.all([child.exited, once(child.process, 'close')]).finally(() => clearTimeout(timer));
   const output = Buffer.concat(chunks).toString('utf8');
   if (code !== 0) throw new Error(`${command} ${args.slice(-4).join(' ')} ended with ${code}: ${child.output()}`);
   return output;
 }
 
-/** The lines of JSON among what a program printed; RocketMQ's logging writes to stdout too. */
+/** The lines of JSON among what a program printed. */
 export function jsonLines<T>(output: string): T[] {
   return output
     .split('\n')

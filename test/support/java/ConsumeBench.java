@@ -9,6 +9,11 @@ import org.apache.rocketmq.common.consumer.ConsumeFromWhere;
 /** Throughput of Java's push consumer: ConsumeBench NAMESERVER TOPIC COUNT LISTENER_BATCH GROUP. */
 public class ConsumeBench {
     public static void main(String[] args) throws Exception {
+        // The client's threads would keep a failed program alive.
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            System.exit(1);
+        });
         int count = Integer.parseInt(args[2]);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(args[4]);
         consumer.setNamesrvAddr(args[0]);

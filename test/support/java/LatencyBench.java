@@ -11,6 +11,11 @@ import org.apache.rocketmq.common.message.MessageExt;
 /** Milliseconds from before the send to the listener, in one process: LatencyBench NAMESERVER TOPIC COUNT PAUSE_MS GROUP. */
 public class LatencyBench {
     public static void main(String[] args) throws Exception {
+        // The client's threads would keep a failed program alive.
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            System.exit(1);
+        });
         int count = Integer.parseInt(args[2]);
         DefaultMQPushConsumer consumer = new DefaultMQPushConsumer(args[4]);
         consumer.setNamesrvAddr(args[0]);

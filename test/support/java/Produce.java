@@ -11,6 +11,11 @@ import org.apache.rocketmq.common.message.MessageQueue;
  */
 public class Produce {
     public static void main(String[] args) throws Exception {
+        // The client's threads would keep a failed program alive.
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            System.exit(1);
+        });
         String topic = args[1];
         int count = Integer.parseInt(args[2]);
         int size = Integer.parseInt(args[3]);

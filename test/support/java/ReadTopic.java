@@ -7,6 +7,11 @@ import org.apache.rocketmq.common.message.MessageQueue;
 /** Reads a topic from its beginning to its end with RocketMQ's own consumer, a line of JSON per message: ReadTopic NAMESERVER TOPIC. */
 public class ReadTopic {
     public static void main(String[] args) throws Exception {
+        // The client's threads would keep a failed program alive.
+        Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
+            error.printStackTrace();
+            System.exit(1);
+        });
         DefaultMQPullConsumer consumer = new DefaultMQPullConsumer("test-reader");
         consumer.setNamesrvAddr(args[0]);
         consumer.start();
