@@ -438,8 +438,12 @@ describe('a puller', () => {
       await world.prepare();
       await world.produce(60);
       world.broker.expireMessages(at(0), 50n);
-      const seen = recorder();
+      const hold = gate();
+      const seen = recorder(() => hold.passed);
       world.start(seen.handler);
+      await until(() => seen.records.length > 0, 'the first came');
+      assert.equal(world.committed(), 50n, 'stored before anything is delivered');
+      hold.open();
       await until(() => world.committed() === 60n, 'all is committed');
       assert.deepEqual(sorted(seen.bodies), numbers(10, 50));
     });
@@ -528,7 +532,14 @@ describe('a puller', () => {
       await world.prepare();
       await world.produce(100);
       const hold = gate();
-      const seen = recorder(({ Records }) => (Records.some(({ body }) => body === '99') ? hold.passed : undefined));
+      let held = false;
+      const seen = recorder(async ({ Records }) => {
+        if (held || !Records.some(({ body }) => body === '99')) return undefined;
+        held = true;
+        await hold.passed;
+        return failing(Records);
+      });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
       world.start(seen.handler, { subscriptions: [{ batchSize: 10 }] });
       await until(() => seen.bodies.includes('99'), 'the last batch is with the handler');
       await until(() => String(world.committed()) === seen.events.at(-1)?.rocketmqBatch.minOffset, 'all before it is committed');
@@ -539,6 +550,7 @@ describe('a puller', () => {
       await until(() => world.committed() === 100n, 'all is committed again');
       const times = (body: number) => seen.bodies.filter((seenBody) => seenBody === String(body)).length;
       assert.deepEqual([19, 20, 50, 99].map(times), [1, 2, 2, 2]);
+      assert.equal(sendBacks.calls, 0);
     });
 
     test('a reset that drops a commit is pulled for at once', async () => {
@@ -812,8 +824,7 @@ describe('a puller', () => {
       const puller = world.start(seen.handler);
       await until(() => world.committed() === 10n, 'all is committed');
       assert.equal(seen.events.length, 1);
-      await sleep(250);
-      assert.equal((await world.assignmentOf()).crash, undefined);
+      await untilAsync(async () => (await world.assignmentOf()).crash === undefined);
       await puller.stop();
     });
 
@@ -839,6 +850,23 @@ describe('a puller', () => {
         [0, 1, 2, 3].map((offset) => [BigInt(offset), 0, BigInt(offset)]),
       );
       await puller.stop();
+    });
+
+    test('the last message that is delivered alone has the queue to itself, too', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(4);
+      await world.die('dead-1');
+      await world.die('dead-2', { offset: 0n, count: 0, isolateUntil: 1n });
+      const hold = gate();
+      const seen = recorder(({ Records }) => (Records[0]?.body === '0' ? hold.passed : undefined));
+      world.start(seen.handler, { subscriptions: [{ parallelizationFactor: 3 }] });
+      await until(() => seen.records.length === 1, 'it is with the handler');
+      await sleep(300);
+      assert.deepEqual(seen.bodies, ['0']);
+      hold.open();
+      await until(() => world.committed() === 4n, 'all is committed');
+      await untilAsync(async () => (await world.assignmentOf()).crash === undefined);
     });
 
     test('a suspect that killed three holders is sent back as a failure without a delivery; the next are delivered', async () => {

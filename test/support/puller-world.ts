@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
-import type { Assignment } from '../../src/model/assignment.ts';
+import type { Assignment, CrashRecord } from '../../src/model/assignment.ts';
 import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import { type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
@@ -147,14 +147,13 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
       if (found === undefined) throw new Error('no such assignment');
       return found;
     },
-    /** Somebody takes the queue and is never heard of again; its lease is over at once. */
-    async die(holder: string, queue: MessageQueue = at(0), suspect?: bigint): Promise<void> {
+    /** Somebody takes the queue and is never heard of again; its lease is over at once. It may have left a record of deaths. */
+    async die(holder: string, crash?: CrashRecord): Promise<void> {
       const now = Date.now();
-      const answer = await store.acquire({ ...group, queue, slot: 0, holder, now, leaseUntil: now - 1, endsAt: now });
+      const key = { ...group, queue: at(0), holder };
+      const answer = await store.acquire({ ...key, slot: 0, now, leaseUntil: now - 1, endsAt: now });
       if (!answer.applied) throw new Error(`not acquired: ${answer.reason}`);
-      const { crash, fence } = answer.assignment;
-      if (suspect !== undefined && crash !== undefined)
-        await store.renew({ ...group, queue, holder, fence, leaseUntil: now - 1, crash: { ...crash, suspect } });
+      if (crash !== undefined) await store.renew({ ...key, fence: answer.assignment.fence, leaseUntil: now - 1, crash });
       await sleep(2);
     },
     async stop(): Promise<void> {
