@@ -10,6 +10,8 @@ import type { CallOptions, OutgoingMessage, PullRequest, PullResult, RocketMQ, S
 import { createUniqKeys } from '../records/message-id.ts';
 import { DEFAULT_LIMITS, type Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { ackMessage } from '../requests/ack-message.ts';
+import { changeInvisibleTime } from '../requests/change-invisible-time.ts';
 import { checkClientConfig } from '../requests/check-client-config.ts';
 import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
@@ -19,6 +21,8 @@ import { getConsumerList } from '../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
 import { lockQueues, unlockQueues } from '../requests/lock-queues.ts';
+import { notification } from '../requests/notification.ts';
+import { popMessage } from '../requests/pop-message.ts';
 import { pullMessage } from '../requests/pull-message.ts';
 import { queryConsumerOffset } from '../requests/query-offset.ts';
 import { searchOffset } from '../requests/search-offset.ts';
@@ -44,12 +48,15 @@ import {
   wireMaxReconsumeTimes,
   writableQueues,
 } from './outgoing.ts';
+import { BROKERS_CLOCK, POP_CODES, readPopAnswer, wirePop, wirePopped } from './popping.ts';
 import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts';
 
 /** Java's timeouts for offset requests and send-back, and for locks; all others take 3 s. */
 const OFFSET_TIMEOUT_MS = 5000;
 const SEND_BACK_TIMEOUT_MS = 5000;
 const LOCK_TIMEOUT_MS = 1000;
+/** Beyond the time that a pop or notification poll asks for. */
+const POLL_SLACK_MS = 5000;
 
 const CHECKING_CLIENT_ID = 'serverless-rocketmq';
 
@@ -153,6 +160,33 @@ class Client implements RocketMQClient {
 
   async searchOffset(queue: MessageQueue, timestamp: number, options: CallOptions = {}): Promise<bigint> {
     return this.#read(queue, searchOffset, { ...place(queue), timestamp: BigInt(Math.trunc(timestamp)) }, options);
+  }
+
+  async pop(...[request, options = {}]: Parameters<RocketMQ['pop']>): ReturnType<RocketMQ['pop']> {
+    // Not repeatable: the messages of a lost answer stay invisible for their time.
+    const rules = { timeoutMs: request.pollMs + POLL_SLACK_MS, ...options, accepted: POP_CODES };
+    return readPopAnswer(await this.#calls.call(topicAt(request), popMessage, wirePop(request), rules), request, this.#limits);
+  }
+
+  async ack(...[consumerGroup, topic, handle, options = {}]: Parameters<RocketMQ['ack']>): Promise<void> {
+    const target = topicAt({ topic, brokerName: handle.brokerName });
+    await this.#calls.call(target, ackMessage, wirePopped(consumerGroup, topic, handle), { ...options, repeatable: true });
+  }
+
+  async changeInvisibleTime(
+    ...[consumerGroup, topic, handle, invisibleTime, options = {}]: Parameters<RocketMQ['changeInvisibleTime']>
+  ): ReturnType<RocketMQ['changeInvisibleTime']> {
+    const request = { ...wirePopped(consumerGroup, topic, handle), invisibleTime };
+    const target = topicAt({ topic, brokerName: handle.brokerName });
+    const answer = changeInvisibleTime.decodeAnswer(await this.#calls.call(target, changeInvisibleTime, request, options));
+    return { ...handle, ...answer, ckQueueOffset: handle.queueOffset };
+  }
+
+  async hasMessages(...[request, options = {}]: Parameters<RocketMQ['hasMessages']>): Promise<boolean> {
+    const { consumerGroup, topic, pollMs } = request;
+    const rules = { timeoutMs: pollMs + POLL_SLACK_MS, ...options, repeatable: true };
+    const wire = { consumerGroup, topic, queueId: -1, pollTime: pollMs, bornTime: BROKERS_CLOCK };
+    return notification.decodeAnswer(await this.#calls.call(topicAt(request), notification, wire, rules)).hasMsg;
   }
 
   async sendBack(...[request, options = {}]: Parameters<RocketMQ['sendBack']>): Promise<void> {
@@ -303,6 +337,10 @@ function place({ topic, queueId }: MessageQueue): { topic: string; queueId: numb
 
 function brokerOf({ brokerName, topic }: MessageQueue): CallTarget {
   return { brokerName, topic };
+}
+
+function topicAt({ topic, brokerName }: { topic: string; brokerName: string }): CallTarget {
+  return { topic, brokerName };
 }
 
 function commonBroker(queues: readonly MessageQueue[]): CallTarget {

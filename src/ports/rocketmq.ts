@@ -1,6 +1,7 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
+import type { PopHandle, PoppedMessage } from '../model/pop.ts';
 import type { TopicRoute } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 
@@ -48,6 +49,33 @@ export type PullResult = PullOffsets &
     | { readonly status: 'OFFSET_MOVED' /** An operator reset the offset (remark OFFSET_RESET). */; readonly reset: boolean }
   );
 
+export interface PopRequest {
+  readonly consumerGroup: string;
+  readonly topic: string;
+  /** The broker chooses among its queues of the topic, and its pop retry topic. */
+  readonly brokerName: string;
+  readonly subscription: Subscription;
+  /** At most 32. */
+  readonly maxMessages: number;
+  /** How long nobody else gets the messages. */
+  readonly invisibleMs: number;
+  /** 0: answer at once. Otherwise a long poll. */
+  readonly pollMs: number;
+  /** Where a group begins that never popped the topic. */
+  readonly start: 'min' | 'max';
+}
+
+export interface PopResult {
+  /** Already re-filtered by tag text. */
+  readonly messages: readonly PoppedMessage[];
+  /** What the broker gave only because tag hashes collide: acknowledge it. */
+  readonly filteredOut: readonly PopHandle[];
+  /** They become visible again when their time is over: nothing names them to the broker. */
+  readonly undecodable: readonly UndecodableRecord[];
+  /** The broker holds as many polls as it may: wait before the next one. */
+  readonly full: boolean;
+}
+
 export interface SendBackRequest {
   readonly consumerGroup: string;
   readonly brokerName: string;
@@ -94,6 +122,23 @@ export interface RocketMQ {
   minOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
   /** First offset stored at or after the timestamp (epoch ms). */
   searchOffset(queue: MessageQueue, timestamp: number, options?: CallOptions): Promise<bigint>;
+  /** Takes messages for a time (200050). Brokers of 5.0 and later; BrokerError REQUEST_CODE_NOT_SUPPORTED from older ones. */
+  pop(request: PopRequest, options?: CallOptions): Promise<PopResult>;
+  /** A popped message is done (200051). Also answered when it became visible again before. */
+  ack(consumerGroup: string, topic: string, handle: PopHandle, options?: CallOptions): Promise<void>;
+  /** A popped message becomes visible again so many milliseconds from now (200053). Answers the new handle. */
+  changeInvisibleTime(
+    consumerGroup: string,
+    topic: string,
+    handle: PopHandle,
+    invisibleMs: number,
+    options?: CallOptions,
+  ): Promise<PopHandle>;
+  /** Is there something to pop, within `pollMs` (200054)? */
+  hasMessages(
+    request: { readonly consumerGroup: string; readonly topic: string; readonly brokerName: string; readonly pollMs: number },
+    options?: CallOptions,
+  ): Promise<boolean>;
   /** Request 36 to the broker that stores the message. */
   sendBack(request: SendBackRequest, options?: CallOptions): Promise<void>;
   /** Java's fallback when 36 fails: an ordinary send of the message to the group's retry topic (protocol traps handled). */
