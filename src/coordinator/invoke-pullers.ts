@@ -1,7 +1,7 @@
 import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
-import { PermissionError } from '../errors.ts';
+import { GroupNotFoundError, PermissionError } from '../errors.ts';
 import type { Assignment } from '../model/assignment.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupCheck } from './check-group.ts';
 import type { GroupRun } from './group-run.ts';
@@ -81,8 +81,10 @@ async function readFacts(
   return new Map(facts.flat());
 }
 
-async function askBroker({ rocketmq, group, signal, problems }: GroupRun, queue: MessageQueue): Promise<QueueFacts | undefined> {
+async function askBroker(run: GroupRun, queue: MessageQueue): Promise<QueueFacts | undefined> {
+  const { rocketmq, group, signal, problems } = run;
   try {
+    if (isPopUnit(queue)) return await askForMessages(run, queue);
     const [committed, max] = await Promise.all([
       rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
       rocketmq.maxOffset(queue, { signal }).catch((error: unknown) => {
@@ -95,5 +97,17 @@ async function askBroker({ rocketmq, group, signal, problems }: GroupRun, queue:
     if (signal.aborted) throw error;
     problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
     return undefined;
+  }
+}
+
+/** Offsets say nothing of popped messages: the broker is asked whether it has some to give. */
+async function askForMessages({ rocketmq, group, signal }: GroupRun, { topic, brokerName }: MessageQueue): Promise<QueueFacts> {
+  try {
+    const waiting = await rocketmq.hasMessages({ consumerGroup: group.consumerGroup, topic, brokerName, pollMs: 0 }, { signal });
+    return { committed: 0n, max: waiting ? 1n : 0n };
+  } catch (error) {
+    // The first pop makes the group, where the broker may make groups.
+    if (error instanceof GroupNotFoundError) return { committed: undefined, max: undefined };
+    throw error;
   }
 }

@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { popUnits } from '../decide/pop/pop-units.ts';
 import { TopicNotFoundError } from '../errors.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { readableQueues } from '../model/route.ts';
@@ -23,7 +24,9 @@ export async function readRoutes(run: GroupRun): Promise<Routes> {
     try {
       const route = await run.rocketmq.topicRoute(topic, { fresh: true, signal: run.signal });
       for (const { brokerName } of route.brokers) brokerNames.add(brokerName);
-      queues.set(topic, readableQueues(route));
+      const readable = readableQueues(route);
+      // What was sent back before the group popped is pulled to its end, as Java's members do it (QueryAssignmentProcessor).
+      queues.set(topic, run.source.mode === 'pop' && topic !== run.retryTopic ? popUnits(readable, run.source.pullers) : readable);
     } catch (error) {
       if (run.signal.aborted) throw error;
       if (error instanceof TopicNotFoundError) queues.set(topic, []);

@@ -2,7 +2,7 @@ import { type PlanChange, planChanges, queueOf } from '../decide/assignment/plan
 import { type StartPosition, startPosition } from '../decide/assignment/start-position.ts';
 import { PermissionError } from '../errors.ts';
 import type { Assignment } from '../model/assignment.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Plan } from '../ports/assignment-store.ts';
 import type { Allocation } from './allocate-queues.ts';
 import { type GroupRun, isEnabled } from './group-run.ts';
@@ -81,6 +81,8 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
 }
 
 async function findOffset({ rocketmq, signal, problems }: GroupRun, queue: MessageQueue, position: StartPosition): Promise<bigint> {
+  // The broker decides at the first pop, told by its initMode.
+  if (isPopUnit(queue)) return 0n;
   switch (position.at) {
     case 'max':
       return rocketmq.maxOffset(queue, { signal });

@@ -1,5 +1,5 @@
 import { ConnectionError, RequestTimeoutError } from '../errors.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupRun } from './group-run.ts';
 
@@ -76,11 +76,18 @@ async function untilWork(run: GroupRun, { queue, offset, subscription }: Watched
     const left = run.until - clock.now();
     // The broker rounds up to its tick; what is held longer than the run is cut off by the signal, which is harmless.
     const suspendMs = Math.min(SUSPEND_MS, Math.max(1, left - BROKER_TICK_MS));
+    const options = { signal, timeoutMs: suspendMs + BROKER_TICK_MS + ANSWER_SLACK_MS };
+    const { consumerGroup } = group;
     try {
-      const { status } = await rocketmq.pull(
-        { consumerGroup: group.consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs },
-        { signal, timeoutMs: suspendMs + BROKER_TICK_MS + ANSWER_SLACK_MS },
-      );
+      if (isPopUnit(queue)) {
+        const { topic, brokerName } = queue;
+        const askedAt = clock.now();
+        if (await rocketmq.hasMessages({ consumerGroup, topic, brokerName, pollMs: suspendMs }, options)) return true;
+        // A broker that holds too many polls already says no at once.
+        if (clock.now() - askedAt < RECONNECT_MS) await clock.sleep(RECONNECT_MS, signal).catch(() => {});
+        continue;
+      }
+      const { status } = await rocketmq.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs }, options);
       if (status !== 'NO_NEW_MSG') return true;
     } catch (error) {
       if (signal.aborted) return false;

@@ -3,6 +3,7 @@ export interface MessageQueue {
   /** As the broker knows it: a retry queue keeps its `%RETRY%<group>` topic here. */
   readonly topic: string;
   readonly brokerName: string;
+  /** 0..n-1; negative: a place in POP mode, see `isPopUnit`. */
   readonly queueId: number;
 }
 
@@ -16,6 +17,11 @@ export function compareQueues(a: MessageQueue, b: MessageQueue): number {
   if (a.topic !== b.topic) return a.topic < b.topic ? -1 : 1;
   if (a.brokerName !== b.brokerName) return a.brokerName < b.brokerName ? -1 : 1;
   return a.queueId - b.queueId;
+}
+
+/** A place at a broker in POP mode (decide/pop): no queue of its own, the broker chooses. */
+export function isPopUnit({ queueId }: Pick<MessageQueue, 'queueId'>): boolean {
+  return queueId < 0;
 }
 
 export const RETRY_TOPIC_PREFIX = '%RETRY%';

@@ -82,6 +82,8 @@ export interface SourceConfig {
   readonly strategy: AllocationStrategy;
   /** 'queue': as many slots as the widest topic has queues, an invocation per queue; N: N slots, an invocation per slot. */
   readonly pullers: 'queue' | number;
+  /** 'pop': the broker hands out messages one by one (5.x), instead of queues; absent or 'pull': queues are assigned here. */
+  readonly mode?: 'pull' | 'pop';
   readonly subscriptions: readonly SubscriptionConfig[];
 }
 
