@@ -76,7 +76,12 @@ export function readPopAnswer(answer: RemotingCommand, request: PopRequest, limi
   return {
     messages: all.filter(wanted),
     filteredOut: all.filter((one) => !wanted(one)).map(({ handle }) => handle),
-    undecodable,
+    // A redelivery carries its handle in its properties; the broker has just written those itself, so one that cannot be read is not to be expected.
+    undecodable: undecodable.flatMap((record) =>
+      starts.has(startOffsetKey(0, record.queueId))
+        ? [{ undecodable: record, handle: handleOf(record.queueId, record.queueOffset, undefined) }]
+        : [],
+    ),
     full: false,
   };
 }

@@ -45,6 +45,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
   oneHandlerPerTopic(events, problems);
   timestampsFit(events, problems);
   if (options !== undefined) {
+    popIsPossible(events, options, problems);
     clustersExist(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
   }
@@ -117,6 +118,24 @@ function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, pr
   }
 }
 
+/** The broker knows no more than "first" and "last" when a group pops a topic for the first time. */
+function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+  for (const { path, consumerGroup, startingPosition } of events)
+    if (options.groups[consumerGroup]?.mode === 'pop' && startingPosition === 'AT_TIMESTAMP')
+      problems.add([...path, 'startingPosition'], ' is AT_TIMESTAMP, which a group in mode pop cannot begin at: TRIM_HORIZON or LATEST');
+}
+
+/** What a group cannot be at the same time. */
+function groupOptionsFit({ groups }: ServiceOptions, problems: Problems): void {
+  for (const [group, { coexist, messageModel, strategy }] of Object.entries(groups)) {
+    const path = [...CUSTOM, 'groups', group, 'coexist'];
+    if (coexist && messageModel === 'BROADCASTING')
+      problems.add(path, ' has no use with messageModel BROADCASTING: everybody gets every message, so leave it out');
+    if (coexist && strategy.name === 'MACHINE_ROOM_NEARBY')
+      problems.add(path, ' cannot be with strategy MACHINE_ROOM_NEARBY: the machine rooms of the other members are not known here');
+  }
+}
+
 function handlersFitIntoPullers(events: readonly ParsedEvent[], input: ServiceInput, options: ServiceOptions, problems: Problems): void {
   const most = options.puller.timeout - PULLER_RESERVE_SECONDS;
   for (const functionKey of new Set(events.map((event) => event.functionKey))) {
@@ -133,8 +152,15 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
   const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
-    const { strategy, pullers } = options.groups[consumerGroup] ?? groupDefaults;
-    return { cluster, consumerGroup, strategy, pullers, subscriptions: subscriptions.map((event) => subscription(event, input)) };
+    const { strategy, pullers, mode } = options.groups[consumerGroup] ?? groupDefaults;
+    return {
+      cluster,
+      consumerGroup,
+      strategy,
+      pullers,
+      ...(mode === 'pop' ? { mode } : {}),
+      subscriptions: subscriptions.map((event) => subscription(event, input)),
+    };
   });
   const used = new Set(sources.map(({ cluster }) => cluster));
   const clusters = Object.fromEntries(Object.entries(options.clusters).filter(([name]) => used.has(name)));

@@ -70,11 +70,17 @@ const strategy = z.union(
   { error: STRATEGY },
 );
 
+const MODELS = ['CLUSTERING', 'BROADCASTING'] as const;
+
 const groupOptions = options({
   strategy: strategy.default({ name: 'AVG' }),
+  /** Share the group with Java consumers: every slot is a member that they see. */
+  coexist: trueOrFalse().default(false),
+  messageModel: oneOf(MODELS).default('CLUSTERING'),
   pullers: z
     .union([z.literal('queue'), wholeNumber(1, 1000)], { error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000' })
     .default('queue'),
+  mode: oneOf(['pull', 'pop']).default('pull'),
 });
 
 export type GroupOptions = z.output<typeof groupOptions>;

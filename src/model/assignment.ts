@@ -31,6 +31,12 @@ export interface CrashRecord {
   readonly suspect?: bigint;
 }
 
+/**
+ * Ordered sources: failed deliveries of unfinished messages that the broker does not know of, because they are tried again in place. By offset.
+ * Kept in the item so that successions and deaths do not begin the count anew.
+ */
+export type Attempts = ReadonlyMap<bigint, number>;
+
 /** The item of one queue of one group: which slot it belongs to, who holds it, and what is known of it. */
 export interface Assignment {
   readonly cluster: string;
@@ -47,6 +53,8 @@ export interface Assignment {
   readonly lease?: Lease;
   /** Stays until a holder clears it by a renewal with null, or by a release without it. */
   readonly crash?: CrashRecord;
+  /** Like `crash`: stays until a renewal with null or a release without it. */
+  readonly attempts?: Attempts;
   /** A successor that waits for the lease, and until when its wish counts. */
   readonly successor?: { readonly holder: string; readonly until: number };
   /** No delivery until then; holders drain when they see it. */

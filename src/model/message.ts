@@ -43,6 +43,7 @@ export interface Message {
 
 /** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */
 export interface UndecodableRecord {
+  readonly queueId: number;
   readonly queueOffset: bigint;
   readonly commitLogOffset: bigint;
   readonly reconsumeTimes: number;

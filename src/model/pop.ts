@@ -1,4 +1,4 @@
-import type { Message } from './message.ts';
+import type { Message, UndecodableRecord } from './message.ts';
 
 /**
  * Names one delivery of a popped message to the broker that gave it (POP_CK, ExtraInfoUtil). Every change of the invisible time makes a new
@@ -22,5 +22,10 @@ export interface PopHandle {
 export interface PoppedMessage {
   /** Its topic is the user's, also when it was popped from the retry topic. */
   readonly message: Message;
+  readonly handle: PopHandle;
+}
+
+export interface PoppedUndecodable {
+  readonly undecodable: UndecodableRecord;
   readonly handle: PopHandle;
 }

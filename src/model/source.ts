@@ -58,6 +58,15 @@ export interface HandlerConfig {
   readonly timeout: number;
 }
 
+/** What is delivered strictly one after the other: everything of a queue, or what has the same key within a queue. */
+export interface OrderConfig {
+  readonly by: 'queue' | 'key';
+  /** With `key`: SHARDING_KEY, KEYS, or the name of a property. */
+  readonly key?: string;
+  /** How long the order waits before a message that failed is delivered again, 10..30,000. */
+  readonly suspendCurrentQueueTimeMillis: number;
+}
+
 /** One `rocketmq` event of serverless.yml with every default filled in. Names: Lambda's and Serverless's. */
 export interface SubscriptionConfig {
   readonly topic: string;
@@ -72,6 +81,8 @@ export interface SubscriptionConfig {
   readonly startingPositionTimestamp?: number;
   /** Redeliveries before the DLQ, 0..10,000; −1 = without end. */
   readonly maximumRetryAttempts: number;
+  /** Absent: messages are delivered in any order. All subscriptions of a group agree in `by`. */
+  readonly order?: OrderConfig;
   readonly enabled: boolean;
 }
 
@@ -84,6 +95,10 @@ export interface SourceConfig {
   readonly pullers: 'queue' | number;
   /** 'pop': the broker hands out messages one by one (5.x), instead of queues; absent or 'pull': queues are assigned here. */
   readonly mode?: 'pull' | 'pop';
+  /** 'BROADCASTING': this deployment gets every message of its topics, whoever else is in the group, and keeps its offsets in its table. Absent: CLUSTERING. */
+  readonly messageModel?: 'CLUSTERING' | 'BROADCASTING';
+  /** Each slot is a member of the group beside others (Java consumers): it heartbeats, and takes what the allocation over all members gives it. */
+  readonly coexist?: boolean;
   readonly subscriptions: readonly SubscriptionConfig[];
 }
 

@@ -1,7 +1,7 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import type { PopHandle, PoppedMessage } from '../model/pop.ts';
+import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { TopicRoute } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 
@@ -70,8 +70,7 @@ export interface PopResult {
   readonly messages: readonly PoppedMessage[];
   /** What the broker gave only because tag hashes collide: acknowledge it. */
   readonly filteredOut: readonly PopHandle[];
-  /** They become visible again when their time is over: nothing names them to the broker. */
-  readonly undecodable: readonly UndecodableRecord[];
+  readonly undecodable: readonly PoppedUndecodable[];
   /** The broker holds as many polls as it may: wait before the next one. */
   readonly full: boolean;
 }

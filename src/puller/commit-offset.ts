@@ -36,6 +36,8 @@ export async function adoptOffset(session: QueueSession, offset: bigint): Promis
 }
 
 function isDue(session: QueueSession): boolean {
+  // The broker keeps account of what was popped.
+  if (session.popped !== undefined) return false;
   const { messages, knownOffset, adoptedOffset } = session;
   return !session.resetPending && (adoptedOffset !== undefined || messages.committable > knownOffset) && session.mayAct();
 }

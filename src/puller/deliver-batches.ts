@@ -20,7 +20,7 @@ type Batch = Extract<NextWork, { kind: 'batch' }>;
 
 /** One of the queue's parallel deliverers: takes a batch, calls the handler, settles, until the session ends. Mirrors ConsumeMessageConcurrentlyService. */
 export async function deliverBatches(session: QueueSession): Promise<void> {
-  while (session.ending === undefined) {
+  while (session.delivers) {
     const work = session.resetPending || !session.mayAct() ? undefined : nextBatch(session);
     if (work === undefined) {
       // Wakes nobody: idle deliverers would wake each other without end.

@@ -47,6 +47,16 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
   for (;;) {
     const entry = messages.peek(now);
     if (entry === undefined) break;
+    if (session.popped?.isOurs(entry) === false) {
+      messages.take(entry);
+      messages.settle(entry);
+      session.popped.forget(entry);
+      session.logger.warn(
+        { topic: session.queue.topic },
+        'a popped message waited longer than its time: the broker gives it to somebody again',
+      );
+      continue;
+    }
     const how = isolation(session.crash, entry.offset);
     // A message that is delivered alone has the queue to itself, so that a death can only be its own.
     if (how !== 'batch' && messages.taken > 0) break;

@@ -6,6 +6,7 @@ import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { Wakeup } from './wakeup.ts';
 
@@ -56,6 +57,10 @@ export class QueueSession {
   /** An operator's reset waits for the next pull: deliver nothing, commit nothing before it. */
   resetPending = false;
   lastMessageAt: number;
+  /** In POP mode: what the broker lent to this puller. Offsets mean nothing then. */
+  popped: PoppedMessages | undefined;
+  /** A pop may still bring messages. */
+  popping = false;
   #ending: StopReason | undefined;
   #takenOver = false;
   #offsetTurn: Promise<unknown> = Promise.resolve();
@@ -86,6 +91,16 @@ export class QueueSession {
   /** Set once the queue is on its way out; no loop begins anything new then. */
   get ending(): StopReason | undefined {
     return this.#ending;
+  }
+
+  /**
+   * Are new batches begun? While the queue is not on its way out; what was popped is delivered even then as long as there is time, because
+   * the broker would count its return as a failure.
+   */
+  get delivers(): boolean {
+    if (this.#ending === undefined) return true;
+    if (this.popped === undefined || KEEPS_POPPED.has(this.#ending)) return false;
+    return this.popping || this.messages.count > 0;
   }
 
   /** No new pull and no new batch from here on; what is in flight may finish. The first reason stays. */
@@ -180,6 +195,9 @@ export class QueueSession {
     };
   }
 }
+
+/** Ends after which nothing can be delivered. */
+const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>(['deadline', 'lease-lost', 'handler-misconfigured', 'error']);
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
 export function isFinalRefusal(error: unknown): boolean {

@@ -2,16 +2,19 @@ import { fitsHandler, MAX_SUSPEND_MS, mustGiveUp, RESERVE_MS } from '../decide/b
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import { commitFinally, commitOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
+import { popMessages } from './pop-messages.ts';
+import { PoppedMessages } from './popped-messages.ts';
 import { pullMessages } from './pull-messages.ts';
 import type { PullerDeps, PullerOptions, PullerReport, QueueReport, StopReason } from './puller-deps.ts';
 import { QueueSession } from './queue-session.ts';
+import { returnPopped } from './settle-popped.ts';
 
 const DEFAULTS: PullerOptions = {
   idleTimeoutMs: 20_000,
@@ -98,9 +101,12 @@ async function workQueue(
   if (lease === undefined) throw new Error('an acquisition without a lease');
   let session: QueueSession | undefined;
   try {
-    const start = await findStart(deps, source, assignment);
+    const pops = isPopUnit(queue);
+    const start = pops ? 0n : await findStart(deps, source, assignment);
     session = new QueueSession(deps, options, source, assignment, lease, start);
-    session.crash = refreshCrash(assignment.crash, start, FLOW_LIMITS.maxSpan);
+    if (pops) session.popped = new PoppedMessages(session);
+    // Deaths while a popped message was in delivery are counted by the broker.
+    else session.crash = refreshCrash(assignment.crash, start, FLOW_LIMITS.maxSpan);
     if (session.crash !== undefined) session.logger.warn({ crash: printable(session.crash) }, 'the holder before died without releasing');
     session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
     await work(session);
@@ -111,23 +117,22 @@ async function workQueue(
   // Also when the start failed: the next puller must not wait for the lease to end.
   const ending =
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
-  if (session !== undefined) await commitFinally(session);
+  if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
   if (ending.mayRelease)
     await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
   return ending.report();
 }
 
 async function work(session: QueueSession): Promise<void> {
-  const parallel = Math.max(
-    ...session.source.subscriptions
-      .filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic)
-      .map((subscription) => subscription.parallelizationFactor),
-    1,
-  );
+  const subscriptions = session.source.subscriptions.filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic);
+  const parallel = Math.max(...subscriptions.map(({ parallelizationFactor }) => parallelizationFactor), 1);
   const onSignal = (): void => session.end('signal', 'asked to stop: draining');
   if (session.deps.signal?.aborted === true) onSignal();
   session.deps.signal?.addEventListener('abort', onSignal, { once: true });
-  const loops = [pullMessages(session), ...Array.from({ length: parallel }, () => deliverBatches(session))];
+  const loops = [
+    fetch(session, parallel * Math.max(...subscriptions.map(({ batchSize }) => batchSize), 1)),
+    ...Array.from({ length: parallel }, () => deliverBatches(session)),
+  ];
   // An error in one loop drains the others; what they have in flight still gets its end.
   const guarded = loops.map((loop) =>
     loop.catch((error: unknown) => {
@@ -139,6 +144,18 @@ async function work(session: QueueSession): Promise<void> {
   await maintain(session, all);
   await all;
   session.deps.signal?.removeEventListener('abort', onSignal);
+}
+
+/** @param capacity messages that the deliverers can take at once */
+async function fetch(session: QueueSession, capacity: number): Promise<void> {
+  if (session.popped === undefined) return pullMessages(session);
+  session.popping = true;
+  try {
+    await popMessages(session, session.popped, capacity);
+  } finally {
+    session.popping = false;
+    session.wakeup.all();
+  }
 }
 
 /** Renews the lease, commits what is settled, and watches the clock, until all loops have ended: also while they drain. */
@@ -164,6 +181,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     }
     if (renewalDue(renewedAt, now, options.renewIntervalMs))
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
+    void session.popped?.prolong();
     if (now - committedAt >= options.commitIntervalMs) {
       committedAt = now;
       await commitOffset(session);

@@ -1,15 +1,19 @@
 import { backoff } from '../decide/retry/backoff.ts';
 import { BrokerError, RequestTimeoutError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
 import { userTopic } from '../records/subscription.ts';
 import { responseBehaviour } from '../remoting/response-code.ts';
 import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts';
+import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
+import { acknowledge, redeliverLater } from './settle-popped.ts';
 
 /** Java's client tries a message again locally after as long when it could not be sent back. */
 const LOCAL_RETRY_MS = 5_000;
 /** Sends to the broker in parallel per batch. */
 const SEND_BACK_WINDOW = 16;
+const DLQ = -1;
 const BUSY_TRIES = 4;
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 
@@ -22,6 +26,7 @@ export async function settleBatch(
   { deliveries, subscription }: Extract<NextWork, { kind: 'batch' }>,
   delayLevelOf: (position: number) => number | undefined,
 ): Promise<void> {
+  if (session.popped !== undefined) return settlePoppedBatch(session, session.popped, deliveries, subscription, delayLevelOf);
   const failed: { delivery: Delivery; delayLevel: number }[] = [];
   let done = 0;
   deliveries.forEach((delivery, position) => {
@@ -43,11 +48,56 @@ export async function settleBatch(
   await Promise.all(Array.from({ length: Math.min(SEND_BACK_WINDOW, failed.length) }, sendNext));
 }
 
+/** In POP mode each message has its end at the broker at once: acknowledged, invisible for a while longer, or dead-lettered by us, as the broker never does it. */
+async function settlePoppedBatch(
+  session: QueueSession,
+  popped: PoppedMessages,
+  deliveries: readonly Delivery[],
+  subscription: SubscriptionConfig,
+  delayLevelOf: (position: number) => number | undefined,
+): Promise<void> {
+  const max = maxReconsumeTimes(subscription);
+  const positions = [...deliveries.keys()];
+  const settleNext = async (): Promise<void> => {
+    for (let position = positions.shift(); position !== undefined; position = positions.shift()) {
+      const delivery = deliveries[position] as Delivery;
+      const delayLevel = delayLevelOf(position);
+      if (delayLevel === undefined) {
+        await acknowledge(session, popped, delivery);
+        if (session.messages.settle(delivery.entry)) session.noteHandled(1);
+      } else if (delayLevel === DLQ || delivery.message.reconsumeTimes >= max) {
+        await deadLetterPopped(session, popped, delivery.entry, delivery.message);
+      } else {
+        await redeliverLater(session, popped, delivery, delayLevel);
+        if (session.messages.settle(delivery.entry)) session.noteSentBack();
+      }
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(SEND_BACK_WINDOW, positions.length) }, settleNext));
+}
+
+/** To the DLQ by request 36, then acknowledged. A message that could not be sent there comes again when its time is over. */
+async function deadLetterPopped(
+  session: QueueSession,
+  popped: PoppedMessages,
+  entry: Delivery['entry'],
+  record: Message | UndecodableRecord,
+): Promise<void> {
+  if (popped.isOurs(entry) && (await sendBack(session, record, DLQ, 0))) {
+    await acknowledge(session, popped, { entry });
+    if (session.messages.settle(entry)) session.noteSentBack();
+    return;
+  }
+  popped.forget(entry);
+  session.messages.settle(entry);
+}
+
 /** The end of a message that no handler gets: its configured one is the DLQ. */
 export async function settleUnhandled(session: QueueSession, work: Extract<NextWork, { kind: 'unhandled' }>): Promise<void> {
   const { entry, delayLevel, code, reason } = work;
   session.logger.error({ code, offset: String(entry.offset), delayLevel }, reason);
   const record = entry.message ?? (entry.undecodable as UndecodableRecord);
+  if (session.popped !== undefined) return deadLetterPopped(session, session.popped, entry, record);
   const subscription = session.subscriptionOf(
     entry.message === undefined ? session.queue.topic : userTopic(entry.message, session.source.consumerGroup),
   );

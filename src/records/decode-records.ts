@@ -150,16 +150,18 @@ function openBody(stored: Buffer, sysFlag: number, context: DecodeContext): { bo
 
 /** Reads again what stands before the damage. */
 function describeUndecodable(reader: ByteReader, context: DecodeContext, error: Error): UndecodableRecord {
-  reader.bytes(20, 'what stands before the queue offset');
+  reader.bytes(12, 'what stands before the queue id');
+  const queueId = reader.int32('queue id');
+  reader.int32('flag');
   const queueOffset = reader.int64('queue offset') + (context.offsetDelta ?? 0n);
   const commitLogOffset = reader.int64('physical offset');
   const sysFlag = reader.int32('sysFlag');
   try {
     reader.bytes(8 + hostBytes(sysFlag, SystemFlag.BORN_HOST_V6) + 8, 'birth and store timestamp');
     const offsetMsgId = formatMessageId(reader.bytes(hostBytes(sysFlag, SystemFlag.STORE_HOST_V6), 'store host'), commitLogOffset);
-    return { queueOffset, commitLogOffset, reconsumeTimes: reader.int32('reconsume times'), offsetMsgId, error };
+    return { queueId, queueOffset, commitLogOffset, reconsumeTimes: reader.int32('reconsume times'), offsetMsgId, error };
   } catch {
     // Cut before these fields: the offsets are all that is known of it.
-    return { queueOffset, commitLogOffset, reconsumeTimes: 0, offsetMsgId: '', error };
+    return { queueId, queueOffset, commitLogOffset, reconsumeTimes: 0, offsetMsgId: '', error };
   }
 }

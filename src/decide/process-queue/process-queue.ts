@@ -97,6 +97,15 @@ export class ProcessQueue {
     this.advance(nextBeginOffset);
   }
 
+  /** Adds one that has no place of its own (POP): it gets the next. */
+  append(record: { readonly message: Message } | { readonly undecodable: UndecodableRecord }): bigint {
+    const offset = this.#nextOffset;
+    if ('message' in record) this.#add(offset, record.message, undefined, record.message.body.length);
+    else this.#add(offset, undefined, record.undecodable, 0);
+    this.advance(offset + 1n);
+    return offset;
+  }
+
   #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number): void {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];

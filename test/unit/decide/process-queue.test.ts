@@ -24,7 +24,7 @@ function filled(...offsets: number[]): { queue: ProcessQueue; entries: QueueEntr
 }
 
 function undecodable(offset: number): UndecodableRecord {
-  return { queueOffset: BigInt(offset), commitLogOffset: 0n, reconsumeTimes: 0, offsetMsgId: '', error: new Error('damaged') };
+  return { queueId: 0, queueOffset: BigInt(offset), commitLogOffset: 0n, reconsumeTimes: 0, offsetMsgId: '', error: new Error('damaged') };
 }
 
 describe('ProcessQueue', () => {

@@ -243,7 +243,13 @@ describe('undecodable records', () => {
     assert.equal(messages.length, 2);
     const [{ error, ...place }] = undecodable as [(typeof undecodable)[0]];
     assert.ok(error instanceof ProtocolError);
-    assert.deepEqual(place, { queueOffset: 18n, commitLogOffset: 9n, reconsumeTimes: 4, offsetMsgId: '0A00031200002A9F0000000000000009' });
+    assert.deepEqual(place, {
+      queueId: 3,
+      queueOffset: 18n,
+      commitLogOffset: 9n,
+      reconsumeTimes: 4,
+      offsetMsgId: '0A00031200002A9F0000000000000009',
+    });
   });
 
   it('may have lengths that reach beyond them, in every field', () => {
@@ -275,7 +281,13 @@ describe('undecodable records', () => {
     const { messages, undecodable } = decodeRecords(Buffer.concat([short, good]), CONTEXT);
     assert.equal(messages.length, 1);
     const { error: _, ...place } = undecodable[0] as (typeof undecodable)[0];
-    assert.deepEqual(place, { queueOffset: 4711n, commitLogOffset: RECORD.commitLogOffset, reconsumeTimes: 0, offsetMsgId: '' });
+    assert.deepEqual(place, {
+      queueId: RECORD.queueId,
+      queueOffset: 4711n,
+      commitLogOffset: RECORD.commitLogOffset,
+      reconsumeTimes: 0,
+      offsetMsgId: '',
+    });
   });
 
   it('take nothing from the next record', () => {

@@ -1,0 +1,76 @@
+import { suspendTime } from '../decide/budget/time-budget.ts';
+import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
+import { backoff } from '../decide/retry/backoff.ts';
+import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import type { PopResult } from '../ports/rocketmq.ts';
+import { buildSubscription } from '../records/subscription.ts';
+import type { PoppedMessages } from './popped-messages.ts';
+import { isFinalRefusal, type QueueSession } from './queue-session.ts';
+
+const MAX_MESSAGES = 32;
+/** A pop under way is never given up: its messages would be invisible to everybody for their time. So a queue that drains waits for it. */
+const POLL_MS = 5_000;
+const FULL_WAIT_MS = 500;
+const SHORT_POLL_WAIT_MS = 300;
+const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
+
+/** Pops what the deliverers can take, until the session ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
+export async function popMessages(session: QueueSession, popped: PoppedMessages, capacity: number): Promise<void> {
+  const { deps, messages, options, queue, source, wakeup } = session;
+  const { filter, startingPosition } = session.subscriptionOf(queue.topic) ?? {};
+  const subscription = buildSubscription(queue.topic, filter?.expression, filter?.type, deps.clock.now());
+  while (session.ending === undefined) {
+    const room = capacity - messages.count;
+    if (room <= 0) {
+      await wakeup.wait(FULL_WAIT_MS);
+      continue;
+    }
+    const workMs = session.workMs();
+    if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
+    if (!session.mayAct()) return;
+    const pollMs = suspendTime(workMs, Math.min(options.maxSuspendMs, POLL_MS));
+    const sentAt = deps.clock.now();
+    try {
+      const result = await deps.client.pop(
+        {
+          consumerGroup: source.consumerGroup,
+          topic: queue.topic,
+          brokerName: queue.brokerName,
+          subscription,
+          maxMessages: Math.min(MAX_MESSAGES, room),
+          invisibleMs: INVISIBLE_MS,
+          pollMs,
+          start: startingPosition === 'LATEST' ? 'max' : 'min',
+        },
+        { signal: session.lost.signal },
+      );
+      session.pullFailures = 0;
+      if (!session.mayAct()) return;
+      await take(session, popped, result, sentAt);
+      if (result.full || (pollMs === 0 && result.messages.length === 0)) await wakeup.wait(SHORT_POLL_WAIT_MS);
+    } catch (error) {
+      if (session.lost.signal.aborted) return;
+      if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
+        session.logger.error({ err: error }, 'the broker refuses to give messages');
+        return session.end('refused', 'nothing can be popped: draining');
+      }
+      if (error instanceof ConnectionError) session.connectionBroke = true;
+      session.pullFailures++;
+      const waitMs = backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
+      session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
+      await session.pause(waitMs);
+    }
+  }
+}
+
+async function take(session: QueueSession, popped: PoppedMessages, result: PopResult, sentAt: number): Promise<void> {
+  const { deps, queue, source, logger, lost } = session;
+  popped.put([...result.messages, ...result.undecodable], sentAt);
+  if (result.messages.length > 0) session.lastMessageAt = deps.clock.now();
+  session.wakeup.all();
+  // They were given only because tag hashes collide, and are nobody's.
+  for (const handle of result.filteredOut)
+    await deps.client.ack(source.consumerGroup, queue.topic, handle, { signal: lost.signal }).catch((error: unknown) => {
+      if (!lost.signal.aborted) logger.warn({ err: error }, 'a message that the filter does not want could not be acknowledged');
+    });
+}

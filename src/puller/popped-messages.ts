@@ -1,0 +1,103 @@
+import { INVISIBLE_MS, isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
+import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PullerDeps } from './puller-deps.ts';
+
+/** The part of the session that it works with. */
+interface Borrower {
+  readonly deps: PullerDeps;
+  readonly source: SourceConfig;
+  readonly queue: MessageQueue;
+  readonly messages: ProcessQueue;
+  readonly logger: Logger;
+  readonly lost: AbortController;
+  mayAct(): boolean;
+}
+
+interface Popped {
+  handle: PopHandle;
+  /** Epoch ms of our clock: from then on somebody else may get it. */
+  visibleAt: number;
+  /** One call about a message at a time: each change of the time makes the handle before it worthless. */
+  turn: Promise<unknown>;
+}
+
+/** Calls to the broker in parallel when the time of many messages is prolonged. */
+const PROLONG_WINDOW = 16;
+
+/** What the broker lent to this puller: the handles of the entries in the process queue. Mirrors PopProcessQueue. */
+export class PoppedMessages {
+  readonly #session: Borrower;
+  /** By the entry's place in the process queue. */
+  readonly #popped = new Map<bigint, Popped>();
+  #prolonging = false;
+
+  constructor(session: Borrower) {
+    this.#session = session;
+  }
+
+  /** @param sentAt when the pop was sent, so that the time is never thought longer than it is; epoch ms */
+  put(popped: readonly (PoppedMessage | PoppedUndecodable)[], sentAt: number): void {
+    const { messages } = this.#session;
+    for (const record of popped) {
+      const { handle } = record;
+      this.#popped.set(messages.append(record), { handle, visibleAt: sentAt + Number(handle.invisibleTime), turn: Promise.resolve() });
+    }
+  }
+
+  /** Does the message still belong to this puller? */
+  isOurs({ offset }: QueueEntry): boolean {
+    const popped = this.#popped.get(offset);
+    return popped !== undefined && isOurs(popped.visibleAt, this.#session.deps.clock.now());
+  }
+
+  /** Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards. */
+  async finish({ offset }: QueueEntry, call: (handle: PopHandle) => Promise<unknown>): Promise<void> {
+    const popped = this.#popped.get(offset);
+    if (popped === undefined) return;
+    const turn = popped.turn.then(async () => {
+      await call(popped.handle);
+      this.#popped.delete(offset);
+    });
+    popped.turn = turn.catch(() => {});
+    await turn;
+  }
+
+  /** Leaves the message to its time: it comes again when that is over. */
+  forget({ offset }: QueueEntry): void {
+    this.#popped.delete(offset);
+  }
+
+  /** Prolongs what is at its half. A failure is tried again at the next look; what is over by then comes again from the broker. */
+  async prolong(): Promise<void> {
+    if (this.#prolonging) return;
+    this.#prolonging = true;
+    const { clock } = this.#session.deps;
+    const due = [...this.#popped].filter(([, { visibleAt }]) => prolongDue(visibleAt, clock.now()));
+    const next = async (): Promise<void> => {
+      for (let one = due.shift(); one !== undefined; one = due.shift()) await this.#prolongOne(...one);
+    };
+    await Promise.all(Array.from({ length: Math.min(PROLONG_WINDOW, due.length) }, next));
+    this.#prolonging = false;
+  }
+
+  async #prolongOne(offset: bigint, popped: Popped): Promise<void> {
+    const { deps, source, queue, logger, lost } = this.#session;
+    const { client, clock } = deps;
+    const turn = popped.turn.then(async () => {
+      // It may have got its end meanwhile.
+      if (!this.#popped.has(offset) || !this.#session.mayAct()) return;
+      const sentAt = clock.now();
+      const { signal } = lost;
+      popped.handle = await client.changeInvisibleTime(source.consumerGroup, queue.topic, popped.handle, INVISIBLE_MS, { signal });
+      popped.visibleAt = sentAt + INVISIBLE_MS;
+    });
+    popped.turn = turn.catch((error: unknown) => {
+      if (!lost.signal.aborted) logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');
+    });
+    await popped.turn;
+  }
+}

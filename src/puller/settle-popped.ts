@@ -1,0 +1,74 @@
+import { redeliveryDelayMs } from '../decide/pop/invisible-time.ts';
+import { backoff } from '../decide/retry/backoff.ts';
+import type { PopHandle } from '../model/pop.ts';
+import type { Delivery } from './next-batch.ts';
+import type { PoppedMessages } from './popped-messages.ts';
+import type { QueueSession } from './queue-session.ts';
+
+const TRIES = 4;
+const TRY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
+/** Messages that a puller returns unhandled are given to others after this. */
+const RETURN_MS = 1_000;
+
+/** The message is done. Without the acknowledgement it would only come again: so nothing else follows from a failure. */
+export async function acknowledge(session: QueueSession, popped: PoppedMessages, { entry }: Pick<Delivery, 'entry'>): Promise<void> {
+  const { deps, source, queue } = session;
+  await tell(session, popped, entry, 'acknowledged', (handle) =>
+    deps.client.ack(source.consumerGroup, queue.topic, handle, { signal: session.lost.signal }),
+  );
+}
+
+/** The message failed: it comes again, counted by the broker, after the delay. Mirrors ConsumeMessagePopConcurrentlyService.changePopInvisibleTime. */
+export async function redeliverLater(
+  session: QueueSession,
+  popped: PoppedMessages,
+  { entry, message }: Delivery,
+  delayLevel: number,
+): Promise<void> {
+  await makeVisible(session, popped, entry, redeliveryDelayMs(delayLevel, message.reconsumeTimes));
+}
+
+/** Gives back what no handler got, once nothing is delivered any more. The broker counts it as a failure all the same: it knows no other way. */
+export async function returnPopped(session: QueueSession, popped: PoppedMessages): Promise<void> {
+  const { messages } = session;
+  const left: Promise<void>[] = [];
+  for (let entry = messages.peek(Number.POSITIVE_INFINITY); entry !== undefined; entry = messages.peek(Number.POSITIVE_INFINITY)) {
+    messages.take(entry);
+    left.push(makeVisible(session, popped, entry, RETURN_MS));
+  }
+  await Promise.all(left);
+}
+
+async function makeVisible(session: QueueSession, popped: PoppedMessages, entry: Delivery['entry'], afterMs: number): Promise<void> {
+  const { deps, source, queue } = session;
+  await tell(session, popped, entry, 'given back', (handle) =>
+    deps.client.changeInvisibleTime(source.consumerGroup, queue.topic, handle, afterMs, { signal: session.lost.signal }),
+  );
+}
+
+/** With a little patience; in the end the message comes again when its time is over. */
+async function tell(
+  session: QueueSession,
+  popped: PoppedMessages,
+  entry: Delivery['entry'],
+  what: string,
+  call: (handle: PopHandle) => Promise<unknown>,
+): Promise<void> {
+  const { deps, logger, lost } = session;
+  for (let attempt = 1; session.mayAct(); attempt++) {
+    if (!popped.isOurs(entry)) {
+      logger.warn({ attempt }, `a popped message could not be ${what} in its time: the broker gives it to somebody again`);
+      break;
+    }
+    try {
+      await popped.finish(entry, call);
+      break;
+    } catch (error) {
+      if (lost.signal.aborted) break;
+      logger.warn({ err: error, attempt }, `a popped message could not be ${what}`);
+      if (attempt === TRIES) break;
+      await deps.clock.sleep(backoff(attempt, deps.random(), TRY_BACKOFF));
+    }
+  }
+  popped.forget(entry);
+}
