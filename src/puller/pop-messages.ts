@@ -1,5 +1,4 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
-import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
@@ -38,7 +37,7 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
           brokerName: queue.brokerName,
           subscription,
           maxMessages: Math.min(MAX_MESSAGES, room),
-          invisibleMs: INVISIBLE_MS,
+          invisibleMs: options.popInvisibleMs,
           pollMs,
           start: startingPosition === 'LATEST' ? 'max' : 'min',
         },

@@ -1,14 +1,15 @@
-import { INVISIBLE_MS, isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
+import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { PullerDeps } from './puller-deps.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
 /** The part of the session that it works with. */
 interface Borrower {
   readonly deps: PullerDeps;
+  readonly options: PullerOptions;
   readonly source: SourceConfig;
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
@@ -75,8 +76,9 @@ export class PoppedMessages {
   async prolong(): Promise<void> {
     if (this.#prolonging) return;
     this.#prolonging = true;
-    const { clock } = this.#session.deps;
-    const due = [...this.#popped].filter(([, { visibleAt }]) => prolongDue(visibleAt, clock.now()));
+    const { deps, options } = this.#session;
+    const now = deps.clock.now();
+    const due = [...this.#popped].filter(([, { visibleAt }]) => prolongDue(visibleAt, now, options.popInvisibleMs));
     const next = async (): Promise<void> => {
       for (let one = due.shift(); one !== undefined; one = due.shift()) await this.#prolongOne(...one);
     };
@@ -85,15 +87,16 @@ export class PoppedMessages {
   }
 
   async #prolongOne(offset: bigint, popped: Popped): Promise<void> {
-    const { deps, source, queue, logger, lost } = this.#session;
+    const { deps, options, source, queue, logger, lost } = this.#session;
     const { client, clock } = deps;
+    const invisibleMs = options.popInvisibleMs;
     const turn = popped.turn.then(async () => {
       // It may have got its end meanwhile.
       if (!this.#popped.has(offset) || !this.#session.mayAct()) return;
       const sentAt = clock.now();
       const { signal } = lost;
-      popped.handle = await client.changeInvisibleTime(source.consumerGroup, queue.topic, popped.handle, INVISIBLE_MS, { signal });
-      popped.visibleAt = sentAt + INVISIBLE_MS;
+      popped.handle = await client.changeInvisibleTime(source.consumerGroup, queue.topic, popped.handle, invisibleMs, { signal });
+      popped.visibleAt = sentAt + invisibleMs;
     });
     popped.turn = turn.catch((error: unknown) => {
       if (!lost.signal.aborted) logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');

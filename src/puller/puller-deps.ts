@@ -36,6 +36,8 @@ export interface PullerOptions {
   readonly maxSuspendMs: number;
   /** How long to wait for a lease that somebody else holds. */
   readonly successionWaitMs: number;
+  /** In POP mode: how long a message is ours before it is prolonged. */
+  readonly popInvisibleMs: number;
 }
 
 /** Why a queue's work ended. */

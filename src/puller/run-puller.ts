@@ -1,6 +1,7 @@
 import { fitsHandler, MAX_SUSPEND_MS, mustGiveUp, RESERVE_MS } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
+import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -23,6 +24,7 @@ const DEFAULTS: PullerOptions = {
   reserveMs: RESERVE_MS,
   maxSuspendMs: MAX_SUSPEND_MS,
   successionWaitMs: 30_000,
+  popInvisibleMs: INVISIBLE_MS,
 };
 /** How often a session looks at its clock. */
 const TICK_MS = 250;

@@ -1,15 +1,16 @@
 /** popInvisibleTime of DefaultMQPushConsumer: so long nobody else gets a popped message, unless it is prolonged. */
 export const INVISIBLE_MS = 60_000;
-/** Half of the time is left when it is prolonged, so that one failed try does no harm. */
-const PROLONG_MS = INVISIBLE_MS / 2;
 /** A broker's clock and the way to it: what is left after this belongs to nobody for sure. */
 const SAFETY_MS = 5_000;
 /** popDelayLevel of DefaultMQPushConsumerImpl, in seconds: how long a failed message waits, by how often it failed before. */
 const DELAYS = [10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200] as const;
 
-/** Is it time to prolong? @param visibleAt when the broker gives the message to somebody else, epoch ms of our clock */
-export function prolongDue(visibleAt: number, now: number): boolean {
-  return visibleAt - now <= PROLONG_MS;
+/**
+ * Is it time to prolong? With half of the time left, so that one failed try does no harm.
+ * @param visibleAt when the broker gives the message to somebody else, epoch ms of our clock
+ */
+export function prolongDue(visibleAt: number, now: number, invisibleMs: number): boolean {
+  return visibleAt - now <= invisibleMs / 2;
 }
 
 /** Is the message still ours to deliver, and its result ours to tell? */

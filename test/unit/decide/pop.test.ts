@@ -25,7 +25,9 @@ describe('the time that a popped message is ours', () => {
   it('is prolonged at its half, and is over a while before the broker’s clock says so', () => {
     const visibleAt = 1_000_000;
     assert.deepEqual(
-      [visibleAt - INVISIBLE_MS, visibleAt - INVISIBLE_MS / 2 - 1, visibleAt - INVISIBLE_MS / 2].map((now) => prolongDue(visibleAt, now)),
+      [visibleAt - INVISIBLE_MS, visibleAt - INVISIBLE_MS / 2 - 1, visibleAt - INVISIBLE_MS / 2].map((now) =>
+        prolongDue(visibleAt, now, INVISIBLE_MS),
+      ),
       [false, false, true],
     );
     assert.deepEqual(
