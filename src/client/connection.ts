@@ -25,7 +25,10 @@ export interface ServerRequestAnswer {
 }
 
 /** Takes a request of the server (code 40, 220, 307 …); undefined: not ours, it is answered with REQUEST_CODE_NOT_SUPPORTED. */
-export type ServerRequestHandler = (command: RemotingCommand, address: string) => ServerRequestAnswer | undefined;
+export type ServerRequestHandler = (
+  command: RemotingCommand,
+  address: string,
+) => ServerRequestAnswer | undefined | Promise<ServerRequestAnswer | undefined>;
 
 export interface ConnectionOptions {
   readonly maxFrameBytes?: number;
@@ -180,7 +183,7 @@ export class Connection {
     if (this.#closed !== undefined) return;
     try {
       for (const command of this.#decoder.push(chunk)) {
-        if (!isResponse(command)) this.#answer(command);
+        if (!isResponse(command)) void this.#answer(command);
         else {
           this.#answered = true;
           this.#pending.get(command.opaque)?.resolve(command);
@@ -193,22 +196,21 @@ export class Connection {
     }
   }
 
-  #answer(command: RemotingCommand): void {
-    const answer = this.#ownAnswer(command);
-    if (isOneway(command)) return;
-    const { extFields = {}, remark, ...rest } = answer;
+  async #answer(command: RemotingCommand): Promise<void> {
+    const pending = this.#ownAnswer(command);
+    // What is known at once is answered at once, in the order of the questions.
+    const answer = pending instanceof Promise ? await pending.catch(failed) : pending;
+    if (isOneway(command) || this.#closed !== undefined) return;
+    const { extFields = {}, remark, ...rest } = answer ?? unsupported(command);
     this.#write(this.#frame({ ...rest, extFields }, command.opaque, RESPONSE_FLAG, remark));
   }
 
-  #ownAnswer(command: RemotingCommand): ServerRequestAnswer {
+  #ownAnswer(command: RemotingCommand): ReturnType<ServerRequestHandler> {
     try {
-      const answer = this.#onServerRequest?.(command, this.address);
-      if (answer !== undefined) return answer;
+      return this.#onServerRequest?.(command, this.address);
     } catch (error) {
-      // A handler's bug is the handler's: the requests in flight have nothing to do with it.
-      return { code: ResponseCode.SYSTEM_ERROR, remark: String(error) };
+      return failed(error);
     }
-    return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: `${requestName(command.code)} is not supported by this client` };
   }
 
   #endByPeer(): void {
@@ -223,4 +225,13 @@ export class Connection {
     for (const pending of this.#pending.values()) pending.reject(error);
     for (const listener of this.#closeListeners) listener(error);
   }
+}
+
+/** A handler's bug is the handler's: the requests in flight have nothing to do with it. */
+function failed(error: unknown): ServerRequestAnswer {
+  return { code: ResponseCode.SYSTEM_ERROR, remark: String(error) };
+}
+
+function unsupported({ code }: RemotingCommand): ServerRequestAnswer {
+  return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: `${requestName(code)} is not supported by this client` };
 }

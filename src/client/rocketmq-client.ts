@@ -6,7 +6,7 @@ import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/rout
 import type { ClusterConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { CallOptions, OutgoingMessage, PullRequest, PullResult, RocketMQ, SendResult } from '../ports/rocketmq.ts';
+import type { CallOptions, MemberAnswers, OutgoingMessage, PullRequest, PullResult, RocketMQ, SendResult } from '../ports/rocketmq.ts';
 import { createUniqKeys } from '../records/message-id.ts';
 import { DEFAULT_LIMITS, type Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
@@ -16,10 +16,11 @@ import { checkClientConfig } from '../requests/check-client-config.ts';
 import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
-import { getConsumerConnections } from '../requests/get-consumer-connections.ts';
+import { type ConsumerConnections, getConsumerConnections } from '../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
+import { heartbeat } from '../requests/heartbeat.ts';
 import { lockQueues, unlockQueues } from '../requests/lock-queues.ts';
 import { notification } from '../requests/notification.ts';
 import { popMessage } from '../requests/pop-message.ts';
@@ -28,6 +29,7 @@ import { queryConsumerOffset } from '../requests/query-offset.ts';
 import { searchOffset } from '../requests/search-offset.ts';
 import { sendMessageBack } from '../requests/send-back.ts';
 import { sendBatchMessage, sendMessage } from '../requests/send-message.ts';
+import { unregisterClient } from '../requests/unregister-client.ts';
 import { updateConsumerOffset } from '../requests/update-offset.ts';
 import { BrokerCalls, type CallTarget } from './broker-calls.ts';
 import { brokerError } from './broker-error.ts';
@@ -36,6 +38,7 @@ import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { exchangeOver } from './exchange.ts';
+import { answerMemberRequest } from './member-answers.ts';
 import { NameServers } from './name-servers.ts';
 import {
   DEFAULT_TOPIC,
@@ -100,6 +103,7 @@ class Client implements RocketMQClient {
   readonly #limits: Limits;
   readonly #now: () => number;
   readonly #uniqKey: () => string;
+  #answers: MemberAnswers | undefined;
   /** Topic → how many sends chose their queue themselves. */
   readonly #sends = new Map<string, number>();
 
@@ -111,7 +115,11 @@ class Client implements RocketMQClient {
     this.#now = () => clock.now();
     this.#pool = new ConnectionPool({
       tls: config.tls,
-      options: { maxFrameBytes: limits.maxFrameBytes, ...(onServerRequest === undefined ? {} : { onServerRequest }) },
+      options: {
+        maxFrameBytes: limits.maxFrameBytes,
+        onServerRequest: async (command, address) =>
+          (this.#answers && (await answerMemberRequest(this.#answers, command, limits))) ?? onServerRequest?.(command, address),
+      },
       clock,
       random,
       logger,
@@ -223,9 +231,7 @@ class Client implements RocketMQClient {
   async consumerConnections(
     ...[consumerGroup, brokerName, options = {}]: Parameters<RocketMQ['consumerConnections']>
   ): ReturnType<RocketMQ['consumerConnections']> {
-    const rules = { ...options, accepted: [ResponseCode.SUCCESS, ResponseCode.CONSUMER_NOT_ONLINE], repeatable: true };
-    const answer = await this.#calls.call({ brokerName }, getConsumerConnections, { consumerGroup }, rules);
-    return answer.code === ResponseCode.SUCCESS ? [...getConsumerConnections.decodeAnswer(answer).connections] : [];
+    return [...((await this.#members(consumerGroup, brokerName, options))?.connections ?? [])];
   }
 
   async consumerIds(consumerGroup: string, brokerName: string, options: CallOptions = {}): Promise<string[]> {
@@ -235,6 +241,26 @@ class Client implements RocketMQClient {
     // An empty group has no code of its own.
     if (answer.remark?.startsWith('no consumer for this group') === true) return [];
     throw brokerError(getConsumerList.name, brokerName, answer);
+  }
+
+  async memberSubscriptions(
+    ...[consumerGroup, brokerName, options = {}]: Parameters<RocketMQ['memberSubscriptions']>
+  ): ReturnType<RocketMQ['memberSubscriptions']> {
+    return [...((await this.#members(consumerGroup, brokerName, options))?.subscriptions ?? [])];
+  }
+
+  async heartbeat(...[member, brokerName, options = {}]: Parameters<RocketMQ['heartbeat']>): Promise<void> {
+    const { clientId, consumerGroup: groupName, ...consumer } = member;
+    const request = { clientId, consumers: [{ groupName, consumeType: 'CONSUME_PASSIVELY', ...consumer }] };
+    await this.#calls.call({ brokerName }, heartbeat, request, { ...options, repeatable: true });
+  }
+
+  async unregister(...[{ clientId, consumerGroup }, brokerName, options = {}]: Parameters<RocketMQ['unregister']>): Promise<void> {
+    await this.#calls.call({ brokerName }, unregisterClient, { clientID: clientId, consumerGroup }, options);
+  }
+
+  answerBrokers(answers: MemberAnswers | undefined): void {
+    this.#answers = answers;
   }
 
   async checkSubscription(
@@ -278,6 +304,12 @@ class Client implements RocketMQClient {
 
   async close(): Promise<void> {
     this.#pool.close();
+  }
+
+  async #members(consumerGroup: string, brokerName: string, options: CallOptions): Promise<ConsumerConnections | undefined> {
+    const rules = { ...options, accepted: [ResponseCode.SUCCESS, ResponseCode.CONSUMER_NOT_ONLINE], repeatable: true };
+    const answer = await this.#calls.call({ brokerName }, getConsumerConnections, { consumerGroup }, rules);
+    return answer.code === ResponseCode.SUCCESS ? getConsumerConnections.decodeAnswer(answer) : undefined;
   }
 
   async #read<Request>(

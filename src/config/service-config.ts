@@ -46,6 +46,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
   timestampsFit(events, problems);
   if (options !== undefined) {
     popIsPossible(events, options, problems);
+    groupOptionsFit(options, problems);
     clustersExist(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
   }
@@ -127,10 +128,15 @@ function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, 
 
 /** What a group cannot be at the same time. */
 function groupOptionsFit({ groups }: ServiceOptions, problems: Problems): void {
-  for (const [group, { coexist, messageModel, strategy }] of Object.entries(groups)) {
+  for (const [group, { coexist, messageModel, strategy, mode }] of Object.entries(groups)) {
     const path = [...CUSTOM, 'groups', group, 'coexist'];
     if (coexist && messageModel === 'BROADCASTING')
       problems.add(path, ' has no use with messageModel BROADCASTING: everybody gets every message, so leave it out');
+    if (mode === 'pop' && (coexist || messageModel === 'BROADCASTING'))
+      problems.add(
+        [...CUSTOM, 'groups', group, 'mode'],
+        ' pop hands every message to one taker by itself: leave coexist and messageModel out',
+      );
     if (coexist && strategy.name === 'MACHINE_ROOM_NEARBY')
       problems.add(path, ' cannot be with strategy MACHINE_ROOM_NEARBY: the machine rooms of the other members are not known here');
   }
@@ -152,13 +158,16 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
   const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
-    const { strategy, pullers, mode } = options.groups[consumerGroup] ?? groupDefaults;
+    const { strategy, pullers, mode, coexist, messageModel } = options.groups[consumerGroup] ?? groupDefaults;
     return {
       cluster,
       consumerGroup,
       strategy,
-      pullers,
+      // A member of a group does not come and go with queues.
+      pullers: coexist && pullers === 'queue' ? 1 : pullers,
       ...(mode === 'pop' ? { mode } : {}),
+      ...(coexist ? { coexist } : {}),
+      ...(messageModel === 'BROADCASTING' ? { messageModel } : {}),
       subscriptions: subscriptions.map((event) => subscription(event, input)),
     };
   });

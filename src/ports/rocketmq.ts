@@ -1,4 +1,5 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
+import type { DirectResult, GroupMember, MemberInfo } from '../model/membership.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
@@ -104,6 +105,18 @@ export interface SendResult {
   readonly queueOffset: bigint;
 }
 
+/** What brokers ask of a member of a group, on the connections of its client. `undefined`: this client has no such group. */
+export interface MemberAnswers {
+  /** Members or their subscriptions changed (40): allocate anew, at once. */
+  idsChanged(consumerGroup: string): void;
+  /** For consoles (307). */
+  info(consumerGroup: string): MemberInfo | undefined;
+  /** An operator wants this one message delivered, whoever owns its queue (309). Nothing is committed or sent back. */
+  consumeDirectly(consumerGroup: string, message: Message): Promise<DirectResult | undefined>;
+  /** An operator sets offsets (220, brokers before 5.2). */
+  resetOffsets(consumerGroup: string, offsets: readonly { readonly queue: MessageQueue; readonly offset: bigint }[]): void;
+}
+
 /**
  * What the flows need from RocketMQ. Brokers are found by name through the routes that were read; all calls go to the master unless said otherwise.
  * Errors are of the family in errors.ts: BrokerError with the broker's code, ConnectionError, RequestTimeoutError, TopicNotFoundError.
@@ -155,6 +168,14 @@ export interface RocketMQ {
   consumerConnections(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<ConsumerConnection[]>;
   /** Client ids of the group on one broker (38); empty when it has none. */
   consumerIds(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<string[]>;
+  /** What the group's members have subscribed to, as one broker knows it (203): the last heartbeat counts. Empty when nobody is there. */
+  memberSubscriptions(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<Subscription[]>;
+  /** Makes this client's connection to the broker a member of the group (34): for 120 s from the last call on, and while the connection stands. */
+  heartbeat(member: GroupMember, brokerName: string, options?: CallOptions): Promise<void>;
+  /** Ends the membership of this client's connection (35). */
+  unregister(member: Pick<GroupMember, 'clientId' | 'consumerGroup'>, brokerName: string, options?: CallOptions): Promise<void>;
+  /** Who answers what brokers ask of members; undefined: nobody any more. */
+  answerBrokers(answers: MemberAnswers | undefined): void;
   /** Compiles a filter at a broker (46). Throws InvalidFilterError. */
   checkSubscription(consumerGroup: string, subscription: Subscription, brokerName: string, options?: CallOptions): Promise<void>;
   /** Locks what it can for the client id (41); answers the queues that are now its own. All queues must be of one broker. */
