@@ -1,4 +1,4 @@
-import type { Assignment, CrashRecord } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 export interface GroupKey {
@@ -70,14 +70,22 @@ export interface AssignmentStore {
     request: GroupKey & { queue: MessageQueue; slot: number; holder: string; now: number; leaseUntil: number; endsAt: number },
   ): Promise<LeaseAnswer>;
   /**
-   * Extends the lease while (holder, fence) stand, and mirrors the figures; `crash: null` clears the record.
+   * Extends the lease while (holder, fence) stand, and mirrors the figures; `crash: null` and `attempts: null` clear the records.
    * Works also after `leaseUntil` when nobody took over. The answer shows what the holder has to obey: slot, pausedUntil, retiredAt, successor.
    */
   renew(
-    request: LeaseKey & { leaseUntil: number; committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord | null },
+    request: LeaseKey & {
+      leaseUntil: number;
+      committedOffset?: bigint;
+      maxOffset?: bigint;
+      crash?: CrashRecord | null;
+      attempts?: Attempts | null;
+    },
   ): Promise<LeaseAnswer>;
-  /** Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the crash record unless one is given. */
-  release(request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord }): Promise<LeaseAnswer>;
+  /** Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records of crashes and attempts unless they are given. */
+  release(
+    request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord; attempts?: Attempts },
+  ): Promise<LeaseAnswer>;
   /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(
     request: GroupKey & { queue: MessageQueue; slot: number; holder: string; until: number; now: number },

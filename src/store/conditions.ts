@@ -1,8 +1,8 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, CrashRecord } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, LeaseKey, Plan } from '../ports/assignment-store.ts';
-import { crashToAttribute, type Item, identity, N, planToItem, S } from './items.ts';
+import { attemptsToAttribute, crashToAttribute, type Item, identity, N, planToItem, S } from './items.ts';
 
 /**
  * One conditional write to one item. `token` names the attribute that keeps the write's token. Each kind of writer has its own,
@@ -100,7 +100,7 @@ export function reviveQueue(slot: number, startOffset: bigint, generation: numbe
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
     set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
-    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset'],
+    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'attempts'],
     values: { generation: N(generation) },
   };
 }
@@ -180,24 +180,26 @@ function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashR
 }
 
 export function renewLease(
-  request: LeaseKey & { leaseUntil: number; committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord | null },
+  request: LeaseKey & { leaseUntil: number } & Mirrors & { crash?: CrashRecord | null; attempts?: Attempts | null },
 ): ConditionalWrite {
   return {
     token: 'leaseToken',
     when: [clause.ours],
-    set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...(request.crash && { crash: crashToAttribute(request.crash) }) },
-    remove: request.crash === null ? ['crash'] : [],
+    set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...records(request) },
+    remove: [...(request.crash === null ? ['crash'] : []), ...(request.attempts === null ? ['attempts'] : [])],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
 }
 
+const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt'];
+
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
-export function releaseLease(request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord }): ConditionalWrite {
+export function releaseLease(request: LeaseKey & Mirrors & { crash?: CrashRecord; attempts?: Attempts }): ConditionalWrite {
   return {
     token: 'leaseToken',
     when: [clause.ours],
-    set: { releasedFence: N(request.fence), ...mirrors(request), ...(request.crash && { crash: crashToAttribute(request.crash) }) },
-    remove: ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', ...(request.crash ? [] : ['crash'])],
+    set: { releasedFence: N(request.fence), ...mirrors(request), ...records(request) },
+    remove: [...LEASE, ...(request.crash ? [] : ['crash']), ...(request.attempts ? [] : ['attempts'])],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
 }
@@ -224,7 +226,19 @@ export function announce(request: { slot: number; holder: string; until: number;
   };
 }
 
-function mirrors({ committedOffset, maxOffset }: { committedOffset?: bigint; maxOffset?: bigint }): Item {
+function records({ crash, attempts }: { crash?: CrashRecord | null; attempts?: Attempts | null }): Item {
+  return {
+    ...(crash && { crash: crashToAttribute(crash) }),
+    ...(attempts && { attempts: attemptsToAttribute(attempts) }),
+  };
+}
+
+interface Mirrors {
+  committedOffset?: bigint;
+  maxOffset?: bigint;
+}
+
+function mirrors({ committedOffset, maxOffset }: Mirrors): Item {
   return {
     ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
     ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),

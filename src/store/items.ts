@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, Plan } from '../ports/assignment-store.ts';
 
@@ -72,12 +72,22 @@ export function crashToAttribute(crash: CrashRecord): AttributeValue {
   };
 }
 
+/** By offset, as text: `{ "4711": 3 }`. */
+export function attemptsToAttribute(attempts: Attempts): AttributeValue {
+  return { M: Object.fromEntries([...attempts].map(([offset, count]) => [String(offset), N(count)])) };
+}
+
+function attemptsFromMap(map: Item): Attempts {
+  return new Map(Object.keys(map).map((offset) => [BigInt(offset), number(map, offset)]));
+}
+
 export function assignmentFromItem(item: Item): Assignment {
   const lease = leaseFromItem(item);
   const crash = item.crash?.M;
   const optional = {
     lease,
     crash: crash === undefined ? undefined : crashFromMap(crash),
+    attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
     successor:
       item.successorHolder === undefined ? undefined : { holder: text(item, 'successorHolder'), until: number(item, 'successorUntil') },
     pausedUntil: maybeNumber(item, 'pausedUntil'),

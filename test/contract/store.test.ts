@@ -364,6 +364,26 @@ for (const { name, missing, start } of databases) {
         assert.deepEqual([kept.crash, kept.committedOffset], [crash, BIG]);
         assert.equal(applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000, crash: null })).crash, undefined);
       });
+      test('failed attempts of ordered messages stay over renewals, deaths and moves until they are replaced or cleared', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        const attempts = new Map([
+          [5n, 3],
+          [BIG, 1],
+        ]);
+        const renewed = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000, attempts }));
+        assert.deepEqual(renewed.attempts, attempts);
+        assert.deepEqual(applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 })).attempts, attempts);
+        assert.deepEqual(applied(await acquire(group, 'B', { now: NOW + 30_001 })).attempts, attempts);
+        await store.move(group, queue, 1, 1);
+        const more = new Map([[5n, 4]]);
+        assert.deepEqual(applied(await store.release({ ...lease(group, 'B', 2), attempts: more })).attempts, more);
+        applied(await acquire(group, 'C', { slot: 1, now: NOW + 31_000 }));
+        const cleared = applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 60_000, attempts: null }));
+        assert.equal(cleared.attempts, undefined);
+        applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 60_000, attempts }));
+        assert.equal(applied(await store.release(lease(group, 'C', 3))).attempts, undefined);
+      });
       test('loses to another holder, to an own later fence, after release, and without item', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
