@@ -1,4 +1,5 @@
 import type { Message, UndecodableRecord } from '../../model/message.ts';
+import { takeInOrder } from '../order/lanes.ts';
 
 /** One record of the queue that has no end yet. Made by ProcessQueue; only it writes the fields. */
 export interface QueueEntry {
@@ -10,6 +11,10 @@ export interface QueueEntry {
   /** Deliveries here that failed and could not be sent back: what the broker's count does not know. */
   readonly localRetries: number;
   readonly state: 'ready' | 'taken' | 'done';
+  /** Messages of one lane are delivered in offset order, see decide/order/lanes. */
+  readonly lane: string | undefined;
+  /** Epoch ms: not to be taken before. */
+  readonly notBefore: number;
 }
 
 interface MutableEntry {
@@ -19,7 +24,19 @@ interface MutableEntry {
   readonly bytes: number;
   localRetries: number;
   state: 'ready' | 'taken' | 'done';
+  readonly lane: string | undefined;
+  notBefore: number;
+  /** Never taken. */
+  fresh: boolean;
   readonly generation: number;
+}
+
+/** What an ordered source adds. */
+export interface OrderOfQueue {
+  /** The message's lane; undefined: a lane of its own. An undecodable record comes as undefined. */
+  laneOf(message: Message | undefined): string | undefined;
+  /** Failed deliveries at an offset that an earlier holder counted. */
+  attemptsAt(offset: bigint): number;
 }
 
 /** Enough slack at the front before the array is moved up: keeps settling O(1) on average. */
@@ -36,16 +53,19 @@ export class ProcessQueue {
   /** First entry that was never taken; older ones wait in #again. */
   #fresh = 0;
   /** Entries to be taken again, not before their time. Offset order. */
-  #again: { readonly entry: MutableEntry; readonly notBefore: number }[] = [];
+  #again: MutableEntry[] = [];
   #generation = 0;
   #nextOffset: bigint;
   #unfinished = 0;
   #bytes = 0;
   #taken = 0;
 
+  readonly #order: OrderOfQueue | undefined;
+
   /** @param nextOffset where the first pull begins */
-  constructor(nextOffset: bigint) {
+  constructor(nextOffset: bigint, order?: OrderOfQueue) {
     this.#nextOffset = nextOffset;
+    this.#order = order;
   }
 
   /** +1 at every `dropAll`: the answer to a pull that was sent before belongs to nothing. */
@@ -110,7 +130,18 @@ export class ProcessQueue {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
     if (offset < this.#nextOffset || (last !== undefined && offset <= last.offset)) return;
-    this.#entries.push({ offset, message, undecodable, bytes, localRetries: 0, state: 'ready', generation: this.#generation });
+    this.#entries.push({
+      offset,
+      message,
+      undecodable,
+      bytes,
+      localRetries: this.#order?.attemptsAt(offset) ?? 0,
+      state: 'ready',
+      lane: this.#order?.laneOf(message),
+      notBefore: 0,
+      fresh: true,
+      generation: this.#generation,
+    });
     this.#unfinished++;
     this.#bytes += bytes;
   }
@@ -122,19 +153,38 @@ export class ProcessQueue {
 
   /** The entry to take next: one that is due again, else the first that was never taken. */
   peek(now: number): QueueEntry | undefined {
-    const due = this.#again.find(({ notBefore }) => notBefore <= now);
-    return due?.entry ?? this.#entries[this.#fresh];
+    return this.#again.find(({ notBefore }) => notBefore <= now) ?? this.#entries[this.#fresh];
   }
 
-  /** Marks the entry that `peek` gave as being with a handler. */
+  /** What one batch may take: each call gives the next entry, to be taken before the next call. An ordered source's lanes are kept. */
+  batch(now: number): () => QueueEntry | undefined {
+    if (this.#order === undefined) return () => this.peek(now);
+    const entries = takeInOrder(this.unfinished(), now);
+    return () => entries.next().value;
+  }
+
+  /** Entries without an end, in offset order; what was taken or settled since is seen. */
+  *unfinished(): Generator<QueueEntry, undefined> {
+    const entries = this.#entries;
+    for (let index = this.#head; index < entries.length; index++) {
+      const entry = entries[index] as MutableEntry;
+      if (entry.state !== 'done') yield entry;
+    }
+  }
+
+  /** When the first of the entries that wait for their time is due; undefined: none waits. */
+  nextDue(now: number): number | undefined {
+    const times = this.#again.flatMap(({ notBefore }) => (notBefore > now ? [notBefore] : []));
+    return times.length === 0 ? undefined : Math.min(...times);
+  }
+
+  /** Marks an entry that `peek` or `batch` gave as being with a handler. */
   take(entry: QueueEntry): void {
     const own = entry as MutableEntry;
-    if (own === this.#entries[this.#fresh]) this.#fresh++;
-    else
-      this.#again.splice(
-        this.#again.findIndex((waiting) => waiting.entry === own),
-        1,
-      );
+    if (own.fresh) {
+      own.fresh = false;
+      while (this.#entries[this.#fresh]?.fresh === false) this.#fresh++;
+    } else this.#again.splice(this.#again.indexOf(own), 1);
     own.state = 'taken';
     this.#taken++;
   }
@@ -176,11 +226,12 @@ export class ProcessQueue {
     if (!this.expects(entry)) return false;
     const own = entry as MutableEntry;
     own.state = 'ready';
+    own.notBefore = notBefore;
     if (failed) own.localRetries++;
     this.#taken--;
     let place = this.#again.length;
-    while (place > 0 && (this.#again[place - 1] as { entry: MutableEntry }).entry.offset > own.offset) place--;
-    this.#again.splice(place, 0, { entry: own, notBefore });
+    while (place > 0 && (this.#again[place - 1] as MutableEntry).offset > own.offset) place--;
+    this.#again.splice(place, 0, own);
     return true;
   }
 
