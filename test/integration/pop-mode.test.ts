@@ -1,27 +1,17 @@
 import assert from 'node:assert/strict';
-import { randomUUID } from 'node:crypto';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Context } from 'aws-lambda';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
-import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
-import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
-import type { PullerRequest } from '../../src/ports/invoke.ts';
-import type { PullerReport } from '../../src/puller/puller-deps.ts';
-import { runPuller } from '../../src/puller/run-puller.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
-import { createAssignmentStore } from '../../src/store/assignment-store.ts';
-import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
-import { connect, TABLE } from '../support/databases.ts';
+import { source, subscription } from '../support/coordinator-world.ts';
+import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
+import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
-
-type Answering = (event: RocketMQEvent) => unknown;
 
 /** A broker brings what was not acknowledged back after its time and its own scans. */
 const REVIVAL_MS = 60_000;
@@ -45,46 +35,23 @@ describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq
     await rocketmq?.stop();
   });
 
-  /** A deployed service: a coordinator that runs, and pullers in this process. */
-  function deploy(t: TestContext, name: string, answer: Answering, settings: Partial<SubscriptionConfig> = {}) {
-    const consumerGroup = `${name}-workers`;
-    const config = source([subscription(name, { maximumRetryAttempts: 1, ...settings })], { consumerGroup, mode: 'pop' });
-    const service = { service: 'shop', stage: 'dev', clusters: { default: { nameServers: [rocketmq.nameServer] } }, sources: [config] };
-    const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
-    const handler = createInlineHandler(answer, () => ({}) as Context);
-    const stop = new AbortController();
-    const endsAt = Date.now() + 180_000;
-    const pullers: Promise<PullerReport>[] = [];
-    const requests: PullerRequest[] = [];
-    const common = {
-      service,
-      store,
-      clock: systemClock,
-      logger: silentLogger,
-      signal: stop.signal,
-      remainingMs: () => endsAt - Date.now(),
-    };
-    const invoker = {
-      invoke: async (request: PullerRequest) => {
-        requests.push(request);
-        const deps = {
-          client,
-          handlers: () => handler,
-          random: Math.random,
-          holder: randomUUID(),
-          options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
-        };
-        pullers.push(runPuller(request, { ...common, ...deps }));
-      },
-    };
-    const coordinator = runCoordinator({ ...common, clients: () => client, invoker });
-    const end = async (): Promise<PullerReport[]> => {
-      stop.abort();
-      await coordinator;
-      return Promise.all(pullers);
-    };
-    t.after(end);
-    return { consumerGroup, requests, pullers, end, assignments: () => store.list({ cluster: 'default', consumerGroup }) };
+  function deploy(
+    t: TestContext,
+    topic: string,
+    handler: (event: RocketMQEvent) => unknown,
+    settings: Partial<SubscriptionConfig> = {},
+  ): InProcessService {
+    const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source(subscriptions, { consumerGroup: `${topic}-workers`, mode: 'pop' }),
+      handler,
+      options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
+    });
+    t.after(() => service.end());
+    return service;
   }
   const produce = async (topic: string, count: number): Promise<void> => {
     await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
@@ -103,7 +70,8 @@ describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq
     await produce(topic, 40);
     const times = new Map<string, number[]>();
     const ids = new Map<string, Set<string>>();
-    const { consumerGroup, requests, end, assignments } = deploy(
+    const consumerGroup = `${topic}-workers`;
+    const { requests, end, assignments } = deploy(
       t,
       topic,
       ({ Records }) => {
