@@ -1,0 +1,161 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import type { RocketMQEvent } from '../../src/model/event.ts';
+import { dlqTopic, type MessageQueue, queueKey, retryTopic } from '../../src/model/message-queue.ts';
+import { readableQueues } from '../../src/model/route.ts';
+import type { SubscriptionConfig } from '../../src/model/source.ts';
+import { source, subscription } from '../support/coordinator-world.ts';
+import { connect } from '../support/databases.ts';
+import { startDynalite } from '../support/dynalite.ts';
+import { startInProcess } from '../support/in-process-service.ts';
+import { jsonLines, runJava } from '../support/java.ts';
+import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { missingStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
+
+const QUEUES = 4;
+const FILTER = 'tag-0 || tag-1 || tag-2';
+const MAX_RECONSUME = 2;
+
+interface Delivery {
+  readonly seq: number;
+  readonly topic: string;
+  readonly queueId: number;
+  readonly reconsumeTimes: number;
+  readonly msgId: string;
+  readonly tags: string;
+}
+
+/** What a consumer made of the workload: all that a team would compare that moves its group from Java. */
+interface Outcome {
+  readonly deliveries: readonly Delivery[];
+  /** Committed offsets by queue, the retry topic's among them. */
+  readonly offsets: Readonly<Record<string, string>>;
+  readonly deadLetters: readonly { readonly seq: string; readonly reconsumeTimes: number; readonly originTopic: string }[];
+}
+
+/** How often message `seq` fails: some once, some twice, some always. */
+function fails(seq: number): number {
+  if (seq % 40 === 9) return 1_000;
+  if (seq % 20 === 5) return 2;
+  return seq % 10 === 2 ? 1 : 0;
+}
+
+describe('the same workload for DefaultMQPushConsumer and for a service', { skip: missingStack('rocketmq') }, () => {
+  let rocketmq: RealRocketMQ;
+  let client: RocketMQClient;
+  let database: Awaited<ReturnType<typeof startDynalite>>;
+  let dynamodb: Awaited<ReturnType<typeof connect>>;
+
+  before(async () => {
+    rocketmq = await startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') });
+    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
+    database = await startDynalite();
+    dynamodb = await connect(database.endpoint);
+  });
+  after(async () => {
+    await client?.close();
+    dynamodb?.destroy();
+    await database?.stop();
+    await rocketmq?.stop();
+  });
+
+  async function produce(topic: string, count: number): Promise<void> {
+    await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
+    for (let seq = 0; seq < count; seq++) {
+      const queue = { topic, brokerName: 'broker-a', queueId: seq % QUEUES };
+      const properties = { seq: String(seq), fails: String(fails(seq)) };
+      await client.send({ topic, body: Buffer.from(`order ${seq}`), tags: `tag-${(seq >> 2) % 4}`, properties }, { queue });
+    }
+  }
+
+  async function outcomeOf(topic: string, consumerGroup: string, deliveries: readonly Delivery[]): Promise<Outcome> {
+    const routes = await Promise.all(
+      [topic, retryTopic(consumerGroup)].map((name) => client.topicRoute(name, { fresh: true }).catch(() => undefined)),
+    );
+    const queues: MessageQueue[] = routes.flatMap((route) => (route === undefined ? [] : readableQueues(route)));
+    const offsets = await Promise.all(
+      queues.map(async (queue) => [
+        queueKey(queue).replace(consumerGroup, 'GROUP'),
+        String(await client.queryOffset(consumerGroup, queue)),
+      ]),
+    );
+    const dead = jsonLines<Outcome['deadLetters'][number]>(
+      await runJava('ReadTopic', [rocketmq.nameServer, dlqTopic(consumerGroup)]).catch(() => ''),
+    );
+    const deadLetters = dead
+      .map(({ seq, reconsumeTimes, originTopic }) => ({ seq, reconsumeTimes, originTopic }))
+      .sort((a, b) => Number(a.seq) - Number(b.seq));
+    return { deliveries, offsets: Object.fromEntries(offsets) as Record<string, string>, deadLetters };
+  }
+
+  async function withJava(topic: string, consumerGroup: string, deliveries: number, listener: string, max: number): Promise<Outcome> {
+    const args = [rocketmq.nameServer, topic, consumerGroup, FILTER, String(max), String(deliveries), listener];
+    return outcomeOf(topic, consumerGroup, jsonLines<Delivery>(await runJava('SideBySide', args)));
+  }
+
+  async function withService(
+    topic: string,
+    consumerGroup: string,
+    deliveries: number,
+    settings: Partial<SubscriptionConfig>,
+  ): Promise<Outcome> {
+    const seen: Delivery[] = [];
+    const handler = ({ Records: [record] }: RocketMQEvent) => {
+      assert.ok(record);
+      const { topic: told, queueId, reconsumeTimes, tags = '', properties } = record.rocketmq;
+      seen.push({ seq: Number(properties.seq), topic: told, queueId, reconsumeTimes, msgId: record.messageId, tags });
+      return reconsumeTimes < Number(properties.fails) ? { batchItemFailures: [{ itemIdentifier: record.messageId }] } : undefined;
+    };
+    const filter = { type: 'TAG', expression: FILTER } as const;
+    const subscriptions = [subscription(topic, { batchSize: 1, filter, ...settings })];
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source(subscriptions, { consumerGroup }),
+      handler,
+    });
+    try {
+      await until(() => seen.length >= deliveries, `${deliveries} deliveries`, 120_000);
+      const settled = Date.now() + 3_000;
+      await until(() => Date.now() >= settled, 'more than expected would come now', 4_000);
+    } finally {
+      await service.end();
+    }
+    return outcomeOf(topic, consumerGroup, seen);
+  }
+
+  const wanted = (count: number): number[] => Array.from({ length: count }, (_, seq) => seq).filter((seq) => (seq >> 2) % 4 !== 3);
+  const bySeq = (a: Delivery, b: Delivery): number => a.seq - b.seq || a.reconsumeTimes - b.reconsumeTimes;
+  /** In what order each queue's messages came, the first time. */
+  const orders = ({ deliveries }: Outcome): Record<number, number[]> =>
+    Object.fromEntries(
+      Array.from({ length: QUEUES }, (_, id) => [
+        id,
+        deliveries.filter(({ seq, reconsumeTimes }) => seq % QUEUES === id && reconsumeTimes === 0).map(({ seq }) => seq),
+      ]),
+    );
+
+  test('concurrently: the same deliveries, counts, orders, offsets and dead letters', async () => {
+    const topic = 'side-concurrent';
+    const count = 400;
+    await produce(topic, count);
+    const expected = wanted(count).reduce((sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1, 0);
+    const [java, ours] = await Promise.all([
+      withJava(topic, 'side-java', expected, 'concurrent', MAX_RECONSUME),
+      withService(topic, 'side-ours', expected, { maximumRetryAttempts: MAX_RECONSUME }),
+    ]);
+    assert.equal(java.deliveries.length, expected);
+    // A redelivery's queue id is the retry queue's, 0 in both.
+    assert.deepEqual(ours.deliveries.toSorted(bySeq), java.deliveries.toSorted(bySeq));
+    assert.deepEqual(orders(ours), orders(java));
+    assert.deepEqual(ours.offsets, java.offsets);
+    assert.deepEqual(ours.deadLetters, java.deadLetters);
+    assert.deepEqual(
+      java.deadLetters.map(({ seq }) => Number(seq)),
+      wanted(count).filter((seq) => fails(seq) > MAX_RECONSUME),
+    );
+  });
+});
