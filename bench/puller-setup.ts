@@ -51,7 +51,7 @@ export async function openPuller(
   nameServer: string,
   endpoint: string,
   source: SourceConfig,
-  handler: (event: RocketMQEvent) => void,
+  handler: (event: RocketMQEvent) => unknown,
 ): Promise<PullerSetup> {
   const dynamodb = new DynamoDBClient({ endpoint, region: 'eu-west-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } });
   await ensureTable(dynamodb, TABLE);

@@ -1,4 +1,4 @@
-/** `npm run bench [-- throughput latency table bundle]`: measures this consumer beside Java's and ali-ons, on one broker in one run. */
+/** `npm run bench [-- throughput latency table memory bundle]`: measures this consumer beside Java's and ali-ons, on one broker in one run. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -10,12 +10,13 @@ import { startRealRocketMQ } from '../test/support/real-rocketmq.ts';
 import { missingStack } from '../test/support/stack.ts';
 import { measureBundles } from './bundles.ts';
 import { measureLatency } from './latency.ts';
+import { measureMemory } from './memory.ts';
 import { type Row, table } from './report.ts';
 import { measureTableUse } from './table-use.ts';
 import { measureThroughput } from './throughput.ts';
 
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
-const PARTS = ['throughput', 'latency', 'table', 'bundle'] as const;
+const PARTS = ['throughput', 'latency', 'table', 'memory', 'bundle'] as const;
 
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
@@ -43,6 +44,7 @@ if (missing === false && wanted.join() !== 'bundle') {
     if (runs('throughput')) await measureThroughput(place);
     if (runs('latency')) await measureLatency(place);
     if (runs('table')) await measureTableUse(place);
+    if (runs('memory')) await measureMemory(place);
   } finally {
     await client.close();
     await Promise.all([rocketmq.stop(), dynamodb.stop()]);

@@ -28,7 +28,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   let brokerId = 0;
   let unreadable = 0;
   while (session.ending === undefined) {
-    if (flowControl(messages) !== undefined) {
+    if (flowControl(messages, options.flowLimits) !== undefined) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }

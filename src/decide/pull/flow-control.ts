@@ -7,6 +7,18 @@ export interface FlowLimits {
 
 export const FLOW_LIMITS: FlowLimits = { maxMessages: 1000, maxBytes: 100 * 1024 * 1024, maxSpan: 2000 };
 
+/** Of the process's memory, what messages may take that wait or are with handlers; their events are made of them beside. */
+const MESSAGES_SHARE = 0.4;
+/** Two of the largest messages that a stock broker takes. */
+const LEAST_BYTES = 8 * 1024 * 1024;
+
+/** Java's limits, and less where as many queues as the invocation works would not fit into its memory with them. */
+export function limitsFor(queues: number, memoryBytes: number | undefined): FlowLimits {
+  if (memoryBytes === undefined) return FLOW_LIMITS;
+  const share = Math.floor((memoryBytes * MESSAGES_SHARE) / Math.max(1, queues));
+  return { ...FLOW_LIMITS, maxBytes: Math.min(FLOW_LIMITS.maxBytes, Math.max(LEAST_BYTES, share)) };
+}
+
 /** Which bound forbids the next pull; undefined: pull. */
 export function flowControl(
   cached: { readonly count: number; readonly bytes: number; readonly span: number },
