@@ -39,7 +39,18 @@ export const eventOptions = options({
     .default('TRIM_HORIZON')
     .describe('where a group begins that meets the topic for the first time'),
   startingPositionTimestamp: timestamp.exactOptional().describe(`with AT_TIMESTAMP: ${TIMESTAMP}`),
-  maximumRetryAttempts: wholeNumber(-1, 10_000, ' (-1: without end)').default(16).describe('redeliveries before the DLQ'),
+  maximumRetryAttempts: wholeNumber(-1, 10_000, ' (-1: without end)')
+    .exactOptional()
+    .describe('redeliveries before the DLQ; default 16, with order: queue or key -1 (without end)'),
+  order: oneOf(['none', 'queue', 'key'])
+    .default('none')
+    .describe('queue: one batch of a queue at a time, in its order; key: different keys side by side, equal keys in order'),
+  orderKey: text('SHARDING_KEY, KEYS (the first of them), or the name of a property')
+    .exactOptional()
+    .describe('with order: key, where the key is: SHARDING_KEY (default), KEYS (the first of them), or a property; no key: no order'),
+  suspendCurrentQueueTimeMillis: wholeNumber(10, 30_000)
+    .exactOptional()
+    .describe('with order: how long the order waits before what failed is delivered again; default 1,000'),
   invocation: oneOf(['function', 'inline']).default('function').describe('inline bundles the handler into the puller'),
   enabled: trueOrFalse().default(true).describe('false: assigned, but not consumed'),
 });

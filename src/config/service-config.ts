@@ -1,6 +1,7 @@
 import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import { type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
+import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
 import { type ConfigPath, Problems } from './problems.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
 
@@ -46,6 +47,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
   timestampsFit(events, problems);
   if (options !== undefined) {
     popIsPossible(events, options, problems);
+    orderFits(events, options, problems);
     groupOptionsFit(options, problems);
     clustersExist(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
@@ -186,9 +188,10 @@ function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConf
     parallelizationFactor,
     startingPosition,
     startingPositionTimestamp,
-    maximumRetryAttempts,
+    maximumRetryAttempts = defaultRetries(event),
     enabled,
   } = event;
+  const order = orderOf(event);
   const { name, timeout } = input.functions[functionKey]!;
   const handler: HandlerConfig = { invocation, functionKey, functionName: name, timeout };
   return {
@@ -200,6 +203,7 @@ function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConf
     startingPosition,
     ...(startingPositionTimestamp === undefined ? {} : { startingPositionTimestamp }),
     maximumRetryAttempts,
+    ...(order === undefined ? {} : { order }),
     enabled,
   };
 }

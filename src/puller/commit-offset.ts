@@ -44,35 +44,56 @@ function isDue(session: QueueSession): boolean {
 
 async function commit(session: QueueSession): Promise<void> {
   if (!isDue(session)) return;
+  await withOffset(session, 'a commit failed; the next one repeats it', async () => {
+    if ((await review(session)) && isDue(session)) await store(session, session.messages.committable);
+  });
+}
+
+/** Goes on at the stored offset if somebody else changed it. False: it could not be read. */
+export async function followStoredOffset(session: QueueSession): Promise<boolean> {
+  let reviewed = false;
+  await session.inOffsetTurn(() =>
+    withOffset(session, 'the stored offset cannot be read; trying again', async () => {
+      reviewed = await review(session);
+    }),
+  );
+  return reviewed;
+}
+
+async function withOffset(session: QueueSession, whenFailed: string, work: () => Promise<void>): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    if (session.lost.signal.aborted) return;
+    if (error instanceof ConnectionError) session.connectionBroke = true;
+    session.logger.warn({ err: error }, whenFailed);
+  }
+}
+
+/** Compares the stored offset with what is known of it. False: messages were dropped for another offset while the query was under way. */
+async function review(session: QueueSession): Promise<boolean> {
   const { deps, messages, source, queue, lost } = session;
   const { generation } = messages;
-  try {
-    const stored = await deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS });
-    // Messages may have been dropped for another offset while the query was under way.
-    if (messages.generation !== generation) return;
-    const { knownOffset, sentOffset, connectionBroke } = session;
-    const story = offsetStory(stored, { known: knownOffset, sent: sentOffset, connectionBroke });
-    switch (story.kind) {
-      case 'as-known':
-        break;
-      case 'arrived':
-        session.knownOffset = story.offset;
-        break;
-      case 'lost-commits':
-        session.logger.warn(figures(knownOffset, stored), 'the broker lost commits: committing again');
-        break;
-      case 'reset':
-        session.logger.warn(figures(knownOffset, stored), 'the stored offset was changed by somebody else: adopting it');
-        session.adopt(story.offset);
-        session.knownOffset = story.offset;
-        break;
-    }
-    if (isDue(session)) await store(session, messages.committable);
-  } catch (error) {
-    if (lost.signal.aborted) return;
-    if (error instanceof ConnectionError) session.connectionBroke = true;
-    session.logger.warn({ err: error }, 'a commit failed; the next one repeats it');
+  const stored = await deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS });
+  if (messages.generation !== generation) return false;
+  const { knownOffset, sentOffset, connectionBroke } = session;
+  const story = offsetStory(stored, { known: knownOffset, sent: sentOffset, connectionBroke });
+  switch (story.kind) {
+    case 'as-known':
+      break;
+    case 'arrived':
+      session.knownOffset = story.offset;
+      break;
+    case 'lost-commits':
+      session.logger.warn(figures(knownOffset, stored), 'the broker lost commits: committing again');
+      break;
+    case 'reset':
+      session.logger.warn(figures(knownOffset, stored), 'the stored offset was changed by somebody else: adopting it');
+      session.adopt(story.offset);
+      session.knownOffset = story.offset;
+      break;
   }
+  return true;
 }
 
 async function store(session: QueueSession, offset: bigint): Promise<void> {

@@ -8,6 +8,7 @@ import { commitOffset } from './commit-offset.ts';
 import { renewLease } from './hold-lease.ts';
 import { type NextWork, nextBatch } from './next-batch.ts';
 import type { QueueSession } from './queue-session.ts';
+import { settleInOrder } from './settle-in-order.ts';
 import { settleBatch, settleUnhandled } from './settle-messages.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
@@ -21,16 +22,22 @@ type Batch = Extract<NextWork, { kind: 'batch' }>;
 /** One of the queue's parallel deliverers: takes a batch, calls the handler, settles, until the session ends. Mirrors ConsumeMessageConcurrentlyService. */
 export async function deliverBatches(session: QueueSession): Promise<void> {
   while (session.delivers) {
-    const work = session.resetPending || !session.mayAct() ? undefined : nextBatch(session);
+    const work = session.mayDeliver() ? nextBatch(session) : undefined;
     if (work === undefined) {
       // Wakes nobody: idle deliverers would wake each other without end.
-      await session.wakeup.wait(LOOK_MS);
+      await session.wakeup.wait(lookAgainMs(session));
       continue;
     }
     if (work.kind === 'unhandled') await settleUnhandled(session, work);
     else await deliver(session, work);
     session.wakeup.all();
   }
+}
+
+/** Until then nothing changes by itself: the next message that waits for its time is due, or it is time to look for others. */
+function lookAgainMs({ messages, deps }: QueueSession): number {
+  const now = deps.clock.now();
+  return Math.min(LOOK_MS, (messages.nextDue(now) ?? Number.POSITIVE_INFINITY) - now);
 }
 
 async function deliver(session: QueueSession, batch: Batch): Promise<void> {
@@ -47,6 +54,7 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
   );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
   if (!session.mayAct()) return;
+  if (session.order !== undefined) return settleInOrder(session, session.order, batch, outcome);
   if (outcome.kind === 'failed') {
     const { errorType, errorMessage } = outcome;
     session.logger.warn(
@@ -78,7 +86,7 @@ async function invoke(session: QueueSession, batch: Batch): Promise<Extract<Hand
       session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
       return leave(session, batch);
     }
-    if (!session.mayAct() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
+    if (!session.mayDeliver() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
     if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
     try {
       const payload = batch.payload(attempt, deps.clock.now() + timeoutMs);

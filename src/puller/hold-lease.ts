@@ -1,4 +1,5 @@
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
+import type { Attempts } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseAnswer } from '../ports/assignment-store.ts';
@@ -52,7 +53,8 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   const { deps, source, queue, lease } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
-  const { crash } = session;
+  const { crash, order } = session;
+  if (order !== undefined) order.unsaved = false;
   const progressed =
     crash !== undefined && !session.isolating && session.knownOffset > crash.offset && session.knownOffset >= crash.isolateUntil;
   const answer = await deps.store
@@ -66,8 +68,10 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       committedOffset: session.knownOffset,
       ...maxOffsetOf(session),
       ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
+      attempts: attemptsOf(session) ?? null,
     })
     .catch((error: unknown) => {
+      if (order !== undefined) order.unsaved = true;
       // The lease still stands until its end; the next attempt comes soon.
       session.logger.warn({ err: error }, 'could not renew the lease');
       return undefined;
@@ -96,7 +100,9 @@ function obey(session: QueueSession, { assignment }: Extract<LeaseAnswer, { appl
 /** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
 export async function releaseLease(session: QueueSession): Promise<void> {
   const { deps, source, queue, lease } = session;
-  const keep = session.crash !== undefined && session.crash.isolateUntil > session.knownOffset;
+  const stillWaits = session.order !== undefined && deps.clock.now() < session.order.deliverFrom;
+  const keep = session.crash !== undefined && (stillWaits || session.crash.isolateUntil > session.knownOffset);
+  const attempts = attemptsOf(session);
   const answer = await deps.store.release({
     cluster: source.cluster,
     consumerGroup: source.consumerGroup,
@@ -108,8 +114,15 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     ...(keep && session.crash !== undefined
       ? { crash: { offset: session.crash.offset, count: session.crash.count, isolateUntil: session.crash.isolateUntil } }
       : {}),
+    ...(attempts === undefined ? {} : { attempts }),
   });
   if (!answer.applied) session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
+}
+
+/** Failed attempts of an ordered source, when there are any. */
+function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
+  const attempts = order?.attempts(messages);
+  return attempts === undefined || attempts.size === 0 ? undefined : attempts;
 }
 
 /** The mirror for people and for scaling: what the broker told last, or what was pulled since. */

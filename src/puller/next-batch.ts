@@ -44,9 +44,13 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
   const deliveries: Delivery[] = [];
   let subscription: SubscriptionConfig | undefined;
   let builder: BatchBuilder | undefined;
+  const next = messages.batch(now);
+  let most = Number.POSITIVE_INFINITY;
   for (;;) {
-    const entry = messages.peek(now);
+    const entry = next();
     if (entry === undefined) break;
+    most = Math.min(most, session.order?.limitOf(entry) ?? most);
+    if (deliveries.length >= most) break;
     if (session.popped?.isOurs(entry) === false) {
       messages.take(entry);
       messages.settle(entry);
@@ -114,7 +118,8 @@ function whyUnhandled(
     return { delayLevel: DLQ, code: 'ROCKETMQ_UNDECODABLE', reason: entry.undecodable?.error.message ?? 'the record cannot be decoded' };
   if (how === 'send-back')
     return {
-      delayLevel: BROKER_DECIDES,
+      // In order it has its end here: behind the others of its lane it would be out of its place.
+      delayLevel: session.order === undefined ? BROKER_DECIDES : DLQ,
       code: 'ROCKETMQ_KILLS_PULLER',
       reason: `the message was in delivery when its puller died ${session.crash?.count} times: it counts as failed`,
     };

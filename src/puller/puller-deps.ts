@@ -49,6 +49,8 @@ export type StopReason =
   | 'retired'
   | 'succession'
   | 'signal'
+  /** How long to wait for a broker lock that another consumer holds. */
+  readonly lockWaitMs: number;
   | 'lease-lost'
   | 'not-acquired'
   | 'too-little-time'
@@ -69,5 +71,6 @@ export interface QueueReport {
 
 export interface PullerReport {
   readonly consumerGroup: string;
+  | 'locked-elsewhere'
   readonly queues: readonly QueueReport[];
 }

@@ -9,6 +9,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { Wakeup } from './wakeup.ts';
+import { QueueOrder } from './queue-order.ts';
 
 /** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
 class CallEndedError extends Error {
@@ -30,6 +31,8 @@ export class QueueSession {
   readonly logger: Logger;
   readonly messages: ProcessQueue;
   /** Loops sleep on it; whatever changes the state wakes them. */
+  /** Absent: messages are delivered in any order. */
+  readonly order: QueueOrder | undefined;
   readonly wakeup = new Wakeup();
   /** Ends every call in flight at once: only when the lease is lost. */
   readonly lost = new AbortController();
@@ -74,7 +77,8 @@ export class QueueSession {
     this.queue = assignment.queue;
     this.lease = lease;
     this.knownOffset = startOffset;
-    this.messages = new ProcessQueue(startOffset);
+    this.order = QueueOrder.of(source, assignment.attempts);
+    this.messages = new ProcessQueue(startOffset, this.order);
     this.lastMessageAt = deps.clock.now();
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
   }
@@ -154,6 +158,7 @@ export class QueueSession {
     this.messages.dropAll(offset);
     this.adoptedOffset = offset;
     this.resetPending = false;
+    this.order?.forgetAttempts();
     this.interruptPull();
     this.wakeup.all();
   }
@@ -169,6 +174,11 @@ export class QueueSession {
   workMs(): number {
     return workTime(this.deps.remainingMs(), this.options.reserveMs);
   }
+  /** May a batch go to its handler right now? */
+  mayDeliver(): boolean {
+    return !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true);
+  }
+
 
   /** Wakes the pull loop out of a held pull. */
   interruptPull(): void {

@@ -1,14 +1,17 @@
 import { fitsHandler, MAX_SUSPEND_MS, mustGiveUp, RESERVE_MS } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
+import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
 import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
+import { BrokerLocks } from './broker-locks.ts';
 import { commitFinally, commitOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
+import { deliverFrom, holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
 import { popMessages } from './pop-messages.ts';
 import { PoppedMessages } from './popped-messages.ts';
@@ -25,12 +28,14 @@ const DEFAULTS: PullerOptions = {
   maxSuspendMs: MAX_SUSPEND_MS,
   successionWaitMs: 30_000,
   popInvisibleMs: INVISIBLE_MS,
+  lockWaitMs: LOCK_WAIT_MS,
 };
 /** How often a session looks at its clock. */
 const TICK_MS = 250;
 /** A renewal that failed is tried again soon. */
 const RENEW_AGAIN_MS = 2_000;
 
+const SAVE_ATTEMPTS_MS = 1_000;
 /**
  * One puller invocation: works its queues side by side until they are idle, the time is over, or somebody else is to go on.
  * Whatever ends it, each queue is drained, settled, committed and released before it returns.
@@ -45,9 +50,13 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   const refusal = whyNotStart(request, deps, options, source);
   const queues = await Promise.all(
     request.queues.map((queue) =>
+  const locks =
+    source === undefined || !needsBrokerLock(source)
+      ? undefined
+      : new BrokerLocks(deps, consumerGroup, slotClientId(deps.service.service, deps.service.stage, consumerGroup, slot));
       refusal !== undefined || source === undefined
         ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
-        : workQueue(deps, options, source, request.slot, queue),
+        : workQueue(deps, options, source, request.slot, queue, locks),
     ),
   );
   deps.logger.info({ queues }, 'puller ends');
@@ -89,6 +98,7 @@ async function workQueue(
   queue: MessageQueue,
 ): Promise<QueueReport> {
   const logger = deps.logger.child({ queue: queueKey(queue) });
+  locks: BrokerLocks | undefined,
   const acquired = await acquireLease(deps, options, source, slot, queue).catch((error: unknown) => {
     logger.error({ err: error }, 'the table cannot be asked for the lease');
     return undefined;
@@ -111,7 +121,8 @@ async function workQueue(
     else session.crash = refreshCrash(assignment.crash, start, FLOW_LIMITS.maxSpan);
     if (session.crash !== undefined) session.logger.warn({ crash: printable(session.crash) }, 'the holder before died without releasing');
     session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
-    await work(session);
+    await work(session, locks);
+    if (session.order !== undefined) session.order.deliverFrom = deliverFrom(session);
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
     session?.end('error', 'an unexpected error: draining');
@@ -123,9 +134,10 @@ async function workQueue(
   if (ending.mayRelease)
     await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
   return ending.report();
+  await leaveBrokerLock(ending);
 }
 
-async function work(session: QueueSession): Promise<void> {
+async function work(session: QueueSession, locks: BrokerLocks | undefined): Promise<void> {
   const subscriptions = session.source.subscriptions.filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic);
   const parallel = Math.max(...subscriptions.map(({ parallelizationFactor }) => parallelizationFactor), 1);
   const onSignal = (): void => session.end('signal', 'asked to stop: draining');
@@ -135,6 +147,7 @@ async function work(session: QueueSession): Promise<void> {
     fetch(session, parallel * Math.max(...subscriptions.map(({ batchSize }) => batchSize), 1)),
     ...Array.from({ length: parallel }, () => deliverBatches(session)),
   ];
+    ...(locks === undefined || session.order === undefined ? [] : [holdBrokerLock(session, session.order, locks)]),
   // An error in one loop drains the others; what they have in flight still gets its end.
   const guarded = loops.map((loop) =>
     loop.catch((error: unknown) => {
@@ -150,7 +163,10 @@ async function work(session: QueueSession): Promise<void> {
 
 /** @param capacity messages that the deliverers can take at once */
 async function fetch(session: QueueSession, capacity: number): Promise<void> {
-  if (session.popped === undefined) return pullMessages(session);
+  if (session.popped === undefined) {
+    await untilOpen(session);
+    return pullMessages(session);
+  }
   session.popping = true;
   try {
     await popMessages(session, session.popped, capacity);
@@ -181,7 +197,9 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
       if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
-    if (renewalDue(renewedAt, now, options.renewIntervalMs))
+    // Attempts that nobody else knows of are written within a second: a death forgets no more.
+    const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
+    if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
     void session.popped?.prolong();
     if (now - committedAt >= options.commitIntervalMs) {

@@ -10,10 +10,10 @@ import type { QueueSession } from './queue-session.ts';
 import { acknowledge, redeliverLater } from './settle-popped.ts';
 
 /** Java's client tries a message again locally after as long when it could not be sent back. */
-const LOCAL_RETRY_MS = 5_000;
+export const LOCAL_RETRY_MS = 5_000;
 /** Sends to the broker in parallel per batch. */
 const SEND_BACK_WINDOW = 16;
-const DLQ = -1;
+export const DLQ = -1;
 const BUSY_TRIES = 4;
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 
@@ -113,7 +113,7 @@ export async function settleUnhandled(session: QueueSession, work: Extract<NextW
  * Request 36, with patience for a busy broker; then Java's fallback, an ordinary send to the retry topic. True when the broker has it.
  * A repetition after a lost answer can make two redeliveries: at least once, never less. Mirrors DefaultMQPushConsumerImpl.sendMessageBack.
  */
-async function sendBack(
+export async function sendBack(
   session: QueueSession,
   message: Message | UndecodableRecord,
   delayLevel: number,

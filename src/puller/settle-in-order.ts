@@ -1,0 +1,115 @@
+import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/ends-in-order.ts';
+import { readAnswer } from '../delivery/read-answer.ts';
+import { readSuspension } from '../delivery/read-suspension.ts';
+import type { HandlerOutcome } from '../ports/invoke.ts';
+import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts';
+import type { QueueOrder } from './queue-order.ts';
+import type { QueueSession } from './queue-session.ts';
+import { DLQ, LOCAL_RETRY_MS, sendBack } from './settle-messages.ts';
+
+type Batch = Extract<NextWork, { kind: 'batch' }>;
+type Verdict = OrderedResult['verdict'];
+
+/**
+ * Gives the messages of an ordered batch their ends: done, or again in their place after the suspension, or (at the limit) to the DLQ. Nothing is sent
+ * back to be redelivered: it would be overtaken. Mirrors ConsumeMessageOrderlyService.processConsumeResult.
+ */
+export async function settleInOrder(
+  session: QueueSession,
+  order: QueueOrder,
+  batch: Batch,
+  outcome: Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>,
+): Promise<void> {
+  const reading = outcome.kind === 'answered' ? readAnswer(outcome.answer, batch.records) : undefined;
+  if (outcome.kind === 'answered' && reading?.kind === 'read') {
+    const suspension = readSuspension(outcome.answer);
+    if (suspension === 'invalid')
+      session.logger.warn(
+        { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER' },
+        'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
+      );
+    return settle(session, order, batch, (position) => (reading.failures.has(position) ? 'failed' : 'done'), suspension);
+  }
+  const { batchId, deliveries } = batch;
+  session.logger.warn(
+    outcome.kind === 'failed'
+      ? { batchId, errorType: outcome.errorType, errorMessage: outcome.errorMessage, messages: deliveries.length }
+      : { batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: deliveries.length },
+    `${outcome.kind === 'failed' ? 'the handler failed' : reading?.kind === 'invalid' ? reading.reason : ''}: its batch is delivered again, in order`,
+  );
+  if (deliveries.length > 1) return split(session, order, deliveries);
+  return settle(session, order, batch, () => 'failed', undefined);
+}
+
+/**
+ * A batch that failed as a whole does not tell which message it was: it comes again in halves until a single one fails, so that no other is counted
+ * as failed in its place. A split uses no retry.
+ */
+function split(session: QueueSession, order: QueueOrder, deliveries: readonly Delivery[]): void {
+  const half = Math.ceil(deliveries.length / 2);
+  for (const { entry } of deliveries) {
+    order.limit(entry, half);
+    session.messages.giveBack(entry, 0, false);
+  }
+}
+
+async function settle(
+  session: QueueSession,
+  order: QueueOrder,
+  { deliveries, subscription, batchId }: Batch,
+  verdictOf: (position: number) => Verdict,
+  suspension: number | 'invalid' | undefined,
+): Promise<void> {
+  const { messages, deps, logger } = session;
+  const max = maxReconsumeTimes(subscription);
+  const results = deliveries.map(({ entry, message }, position) => ({
+    lane: entry.lane,
+    failures: message.reconsumeTimes + entry.localRetries,
+    verdict: verdictOf(position),
+  }));
+  const suspendMs = typeof suspension === 'number' ? suspension : (subscription.order?.suspendCurrentQueueTimeMillis ?? 0);
+  const dead: Delivery[] = [];
+  let handled = 0;
+  for (const [position, end] of endsInOrder(results, max).entries()) {
+    const delivery = deliveries[position] as Delivery;
+    const { entry } = delivery;
+    switch (end) {
+      case 'done':
+      case 'drop':
+        if (messages.settle(entry)) handled++;
+        break;
+      case 'untouched':
+        messages.giveBack(entry, 0, false);
+        break;
+      case 'dlq':
+        dead.push(delivery);
+        break;
+      case 'again': {
+        const failures = (results[position]?.failures ?? 0) + 1;
+        const told = { batchId, offset: String(entry.offset), lane: entry.lane, failures, suspendMs };
+        if (blocksForLong(failures))
+          logger.error(
+            { ...told, code: 'ROCKETMQ_ORDER_BLOCKED', maximumRetryAttempts: subscription.maximumRetryAttempts },
+            'a message fails again and again, and all that is behind it in its order waits: mend its handler, or set maximumRetryAttempts to have it dead-lettered',
+          );
+        else logger.warn(told, 'a message failed: what is behind it in its order waits until it is delivered again');
+        if (messages.giveBack(entry, deps.clock.now() + suspendMs, true)) order.unsaved = true;
+      }
+    }
+  }
+  session.noteHandled(handled);
+  // Their lanes wait for them: a message counts as with its handler until it is in the DLQ.
+  await Promise.all(dead.map((delivery) => deadLetter(session, delivery)));
+}
+
+async function deadLetter(session: QueueSession, { entry, message }: Delivery): Promise<void> {
+  const { messages, deps, logger } = session;
+  if (!messages.expects(entry)) return;
+  if (await sendBack(session, message, DLQ, 0)) {
+    logger.error(
+      { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
+      'a message went to the DLQ: its order goes on',
+    );
+    if (messages.settle(entry)) session.noteSentBack();
+  } else messages.giveBack(entry, deps.clock.now() + LOCAL_RETRY_MS, false);
+}
