@@ -1,3 +1,4 @@
+import type { MemberQueue } from '../model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -23,6 +24,13 @@ export interface PullerDeps {
   readonly region?: string;
   readonly accountId?: string;
   readonly options?: Partial<PullerOptions>;
+  /** Told of each queue when it was acquired. */
+  readonly onQueue?: (queue: RunningQueue) => void;
+}
+
+/** A queue that is being worked, as others may see it. */
+export interface RunningQueue {
+  figures(): MemberQueue;
 }
 
 /** Milliseconds. */
