@@ -1,3 +1,4 @@
+import type { FlowLimits } from '../decide/pull/flow-control.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
@@ -23,6 +24,8 @@ export interface PullerDeps {
   readonly signal?: AbortSignal;
   readonly region?: string;
   readonly accountId?: string;
+  /** What the process may use, shared by its queues; undefined: Java's limits for each of them. */
+  readonly memoryBytes?: number;
   readonly options?: Partial<PullerOptions>;
   /** Told of each queue when it was acquired. */
   readonly onQueue?: (queue: RunningQueue) => void;
@@ -33,8 +36,10 @@ export interface RunningQueue {
   figures(): MemberQueue;
 }
 
-/** Milliseconds. */
+/** Times in milliseconds. */
 export interface PullerOptions {
+  /** Of each queue. */
+  readonly flowLimits: FlowLimits;
   /** A queue without a message for so long lets its puller return. */
   readonly idleTimeoutMs: number;
   readonly commitIntervalMs: number;
@@ -44,6 +49,8 @@ export interface PullerOptions {
   readonly maxSuspendMs: number;
   /** How long to wait for a lease that somebody else holds. */
   readonly successionWaitMs: number;
+  /** How long to wait for a broker lock that another consumer holds. */
+  readonly lockWaitMs: number;
   /** In POP mode: how long a message is ours before it is prolonged. */
   readonly popInvisibleMs: number;
 }
@@ -57,8 +64,6 @@ export type StopReason =
   | 'retired'
   | 'succession'
   | 'signal'
-  /** How long to wait for a broker lock that another consumer holds. */
-  readonly lockWaitMs: number;
   | 'lease-lost'
   | 'not-acquired'
   | 'too-little-time'
@@ -66,6 +71,7 @@ export type StopReason =
   | 'unknown-source'
   | 'handler-misconfigured'
   | 'refused'
+  | 'locked-elsewhere'
   | 'unreachable'
   | 'error';
 
@@ -74,11 +80,12 @@ export interface QueueReport {
   readonly reason: StopReason;
   readonly handled: number;
   readonly sentBack: number;
+  /** Those of the handled ones that their handler gave up (`action: drop`). */
+  readonly dropped: number;
   readonly committedOffset: string | undefined;
 }
 
 export interface PullerReport {
   readonly consumerGroup: string;
-  | 'locked-elsewhere'
   readonly queues: readonly QueueReport[];
 }

@@ -3,13 +3,14 @@ import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { GroupNotFoundError, InvalidFilterError, PermissionError } from '../errors.ts';
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
+import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
-import { Wakeup } from './wakeup.ts';
 import { QueueOrder } from './queue-order.ts';
+import { Wakeup } from './wakeup.ts';
 
 /** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
 class CallEndedError extends Error {
@@ -30,9 +31,9 @@ export class QueueSession {
   readonly options: PullerOptions;
   readonly logger: Logger;
   readonly messages: ProcessQueue;
-  /** Loops sleep on it; whatever changes the state wakes them. */
   /** Absent: messages are delivered in any order. */
   readonly order: QueueOrder | undefined;
+  /** Loops sleep on it; whatever changes the state wakes them. */
   readonly wakeup = new Wakeup();
   /** Ends every call in flight at once: only when the lease is lost. */
   readonly lost = new AbortController();
@@ -68,7 +69,9 @@ export class QueueSession {
   #takenOver = false;
   #offsetTurn: Promise<unknown> = Promise.resolve();
   #handled = 0;
+  #handledAt: number;
   #sentBack = 0;
+  #dropped = 0;
 
   constructor(deps: PullerDeps, options: PullerOptions, source: SourceConfig, assignment: Assignment, lease: Lease, startOffset: bigint) {
     this.deps = deps;
@@ -80,6 +83,7 @@ export class QueueSession {
     this.order = QueueOrder.of(source, assignment.attempts);
     this.messages = new ProcessQueue(startOffset, this.order);
     this.lastMessageAt = deps.clock.now();
+    this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
   }
 
@@ -155,10 +159,10 @@ export class QueueSession {
 
   /** Forgets what was pulled, in flight too, and goes on at an offset that somebody else dictates. */
   adopt(offset: bigint): void {
+    this.order?.forgetAttempts();
     this.messages.dropAll(offset);
     this.adoptedOffset = offset;
     this.resetPending = false;
-    this.order?.forgetAttempts();
     this.interruptPull();
     this.wakeup.all();
   }
@@ -171,14 +175,14 @@ export class QueueSession {
     return false;
   }
 
-  workMs(): number {
-    return workTime(this.deps.remainingMs(), this.options.reserveMs);
-  }
   /** May a batch go to its handler right now? */
   mayDeliver(): boolean {
     return !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true);
   }
 
+  workMs(): number {
+    return workTime(this.deps.remainingMs(), this.options.reserveMs);
+  }
 
   /** Wakes the pull loop out of a held pull. */
   interruptPull(): void {
@@ -188,11 +192,29 @@ export class QueueSession {
   }
 
   noteHandled(count: number): void {
+    this.#handledAt = this.deps.clock.now();
     this.#handled += count;
+  }
+
+  noteDropped(): void {
+    this.#dropped++;
   }
 
   noteSentBack(): void {
     this.#sentBack++;
+  }
+
+  figures(): MemberQueue {
+    const { queue, knownOffset, messages, lastMessageAt } = this;
+    const { count, bytes } = messages;
+    return {
+      queue,
+      committedOffset: knownOffset,
+      cachedCount: count,
+      cachedBytes: bytes,
+      lastPullAt: lastMessageAt,
+      lastConsumeAt: this.#handledAt,
+    };
   }
 
   report(): QueueReport {
@@ -201,6 +223,7 @@ export class QueueSession {
       reason: this.#ending ?? 'error',
       handled: this.#handled,
       sentBack: this.#sentBack,
+      dropped: this.#dropped,
       committedOffset: String(this.knownOffset),
     };
   }

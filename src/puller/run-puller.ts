@@ -3,7 +3,7 @@ import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
 import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
-import { FLOW_LIMITS } from '../decide/pull/flow-control.ts';
+import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
@@ -20,40 +20,42 @@ import type { PullerDeps, PullerOptions, PullerReport, QueueReport, StopReason }
 import { QueueSession } from './queue-session.ts';
 import { returnPopped } from './settle-popped.ts';
 
-const DEFAULTS: PullerOptions = {
+export const DEFAULT_OPTIONS: PullerOptions = {
+  flowLimits: FLOW_LIMITS,
   idleTimeoutMs: 20_000,
   commitIntervalMs: 5_000,
   renewIntervalMs: RENEW_INTERVAL_MS,
   reserveMs: RESERVE_MS,
   maxSuspendMs: MAX_SUSPEND_MS,
   successionWaitMs: 30_000,
-  popInvisibleMs: INVISIBLE_MS,
   lockWaitMs: LOCK_WAIT_MS,
+  popInvisibleMs: INVISIBLE_MS,
 };
 /** How often a session looks at its clock. */
 const TICK_MS = 250;
 /** A renewal that failed is tried again soon. */
 const RENEW_AGAIN_MS = 2_000;
-
 const SAVE_ATTEMPTS_MS = 1_000;
+
 /**
  * One puller invocation: works its queues side by side until they are idle, the time is over, or somebody else is to go on.
  * Whatever ends it, each queue is drained, settled, committed and released before it returns.
  */
 export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
-  const options = { ...DEFAULTS, ...given.options };
+  const flowLimits = limitsFor(request.queues.length, given.memoryBytes);
+  const options = { ...DEFAULT_OPTIONS, flowLimits, ...given.options };
   const { consumerGroup, slot } = request;
   const deps = { ...given, logger: given.logger.child({ consumerGroup, slot, holder: given.holder }) };
   const source = deps.service.sources.find(
     ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
   const refusal = whyNotStart(request, deps, options, source);
-  const queues = await Promise.all(
-    request.queues.map((queue) =>
   const locks =
     source === undefined || !needsBrokerLock(source)
       ? undefined
       : new BrokerLocks(deps, consumerGroup, slotClientId(deps.service.service, deps.service.stage, consumerGroup, slot));
+  const queues = await Promise.all(
+    request.queues.map((queue) =>
       refusal !== undefined || source === undefined
         ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
         : workQueue(deps, options, source, request.slot, queue, locks),
@@ -96,9 +98,9 @@ async function workQueue(
   source: SourceConfig,
   slot: number,
   queue: MessageQueue,
+  locks: BrokerLocks | undefined,
 ): Promise<QueueReport> {
   const logger = deps.logger.child({ queue: queueKey(queue) });
-  locks: BrokerLocks | undefined,
   const acquired = await acquireLease(deps, options, source, slot, queue).catch((error: unknown) => {
     logger.error({ err: error }, 'the table cannot be asked for the lease');
     return undefined;
@@ -118,11 +120,12 @@ async function workQueue(
     session = new QueueSession(deps, options, source, assignment, lease, start);
     if (pops) session.popped = new PoppedMessages(session);
     // Deaths while a popped message was in delivery are counted by the broker.
-    else session.crash = refreshCrash(assignment.crash, start, FLOW_LIMITS.maxSpan);
+    else session.crash = refreshCrash(assignment.crash, start, options.flowLimits.maxSpan);
     if (session.crash !== undefined) session.logger.warn({ crash: printable(session.crash) }, 'the holder before died without releasing');
-    session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
-    await work(session, locks);
     if (session.order !== undefined) session.order.deliverFrom = deliverFrom(session);
+    session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
+    deps.onQueue?.(session);
+    await work(session, locks);
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
     session?.end('error', 'an unexpected error: draining');
@@ -131,10 +134,10 @@ async function workQueue(
   const ending =
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
   if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
+  await leaveBrokerLock(ending);
   if (ending.mayRelease)
     await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
   return ending.report();
-  await leaveBrokerLock(ending);
 }
 
 async function work(session: QueueSession, locks: BrokerLocks | undefined): Promise<void> {
@@ -144,10 +147,10 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
   if (session.deps.signal?.aborted === true) onSignal();
   session.deps.signal?.addEventListener('abort', onSignal, { once: true });
   const loops = [
+    ...(locks === undefined || session.order === undefined ? [] : [holdBrokerLock(session, session.order, locks)]),
     fetch(session, parallel * Math.max(...subscriptions.map(({ batchSize }) => batchSize), 1)),
     ...Array.from({ length: parallel }, () => deliverBatches(session)),
   ];
-    ...(locks === undefined || session.order === undefined ? [] : [holdBrokerLock(session, session.order, locks)]),
   // An error in one loop drains the others; what they have in flight still gets its end.
   const guarded = loops.map((loop) =>
     loop.catch((error: unknown) => {
@@ -210,7 +213,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
 }
 
 function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
-  return { queue: queueKey(queue), reason, handled: 0, sentBack: 0, committedOffset: undefined };
+  return { queue: queueKey(queue), reason, handled: 0, sentBack: 0, dropped: 0, committedOffset: undefined };
 }
 
 function printable(crash: object): object {

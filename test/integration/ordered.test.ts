@@ -1,0 +1,303 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { dlqTopic } from '../../src/model/message-queue.ts';
+import type { SubscriptionConfig } from '../../src/model/source.ts';
+import type { PullerReport } from '../../src/puller/puller-deps.ts';
+import { systemClock } from '../../src/runtime/system-clock.ts';
+import {
+  type Answering,
+  at,
+  createPullerWorld,
+  GROUP,
+  gate,
+  type PullerSettings,
+  type PullerWorld,
+  RETRY,
+  recorder,
+  TOPIC,
+} from '../support/puller-world.ts';
+import { until } from '../support/until.ts';
+
+const SUSPEND_MS = 30;
+const BY_QUEUE: Partial<SubscriptionConfig> = {
+  order: { by: 'queue', suspendCurrentQueueTimeMillis: SUSPEND_MS },
+  maximumRetryAttempts: -1,
+};
+const BY_KEY: Partial<SubscriptionConfig> = {
+  order: { by: 'key', key: 'SHARDING_KEY', suspendCurrentQueueTimeMillis: SUSPEND_MS },
+  maximumRetryAttempts: -1,
+  parallelizationFactor: 4,
+};
+const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => String(from + index));
+const reasons = ({ queues }: PullerReport) => queues.map(({ reason }) => reason);
+const failing = (receiptHandle: string) => ({ batchItemFailures: [{ itemIdentifier: receiptHandle }] });
+/** Each body once, where it came first: repeats are allowed, overtaking is not. */
+const firsts = (bodies: readonly string[]) => [...new Set(bodies)];
+const keyed = (keys: number) => (index: number) => ({ properties: { __SHARDINGKEY: `k${index % keys}` } });
+const ownerOf = (slot: number) => `shop-dev@${GROUP}@${slot}`;
+
+describe('an ordered puller', () => {
+  let world: PullerWorld;
+  afterEach(() => world.stop());
+  const dlq = () => world.broker.messages(dlqTopic(GROUP)).map(({ body }) => body.toString());
+  const start = (answer: Answering, subscription: Partial<SubscriptionConfig>, settings: PullerSettings = {}) =>
+    world.start(answer, { subscriptions: [subscription], ...settings });
+  /** How a lane's messages came, by key. */
+  const perKey = (records: readonly { body: string; rocketmq: { shardingKey?: string } }[]) =>
+    Map.groupBy(records, ({ rocketmq }) => rocketmq.shardingKey ?? '');
+  const assertNoOvertaking = (records: readonly { body: string; rocketmq: { shardingKey?: string } }[]) => {
+    for (const [key, own] of perKey(records)) {
+      const order = firsts(own.map(({ body }) => body)).map(Number);
+      assert.deepEqual(
+        order,
+        order.toSorted((a, b) => a - b),
+        `key ${key}`,
+      );
+    }
+  };
+
+  describe('by queue', () => {
+    test('delivers in offset order, one batch at a time, and commits', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare(2);
+      await world.produce(200, 0);
+      await world.produce(200, 1);
+      let [inFlight, most] = [0, 0];
+      const seen = recorder(async () => {
+        most = Math.max(most, ++inFlight);
+        await sleep(1);
+        inFlight--;
+      });
+      start(seen.handler, { ...BY_QUEUE, batchSize: 7 }, { queues });
+      await until(() => world.committed(at(0)) === 200n && world.committed(at(1)) === 200n, 'all is committed');
+      for (const queueId of [0, 1])
+        assert.deepEqual(
+          seen.records.filter(({ rocketmq }) => rocketmq.queueId === queueId).map(({ body }) => body),
+          numbers(200),
+        );
+      assert.ok(most <= 2, `${most} batches at once for two queues`);
+    });
+
+    test('a failing message stops its queue: from it on everything comes again, counted, until it is done', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(10);
+      const seen = recorder(({ Records }) => {
+        const failed = Records.find(({ body, rocketmq }) => body === '4' && rocketmq.reconsumeTimes < 2);
+        // The handler claims that what is behind it is done.
+        return failed === undefined ? undefined : failing(failed.receiptHandle);
+      });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      start(seen.handler, { ...BY_QUEUE, batchSize: 10 });
+      await until(() => world.committed() === 10n, 'all is committed');
+      assert.deepEqual(seen.bodies, [...numbers(10), ...numbers(6, 4), ...numbers(6, 4)]);
+      assert.deepEqual(
+        seen.records
+          .filter(({ body }) => body === '4')
+          .map(({ rocketmq, attributes }) => [rocketmq.reconsumeTimes, attributes.ApproximateReceiveCount]),
+        [
+          [0, '1'],
+          [1, '2'],
+          [2, '3'],
+        ],
+      );
+      assert.deepEqual(
+        seen.records.filter(({ body }) => body === '5').map(({ rocketmq }) => rocketmq.reconsumeTimes),
+        [0, 0, 0],
+      );
+      assert.equal(sendBacks.calls, 0);
+    });
+
+    test('waits as long as the answer says before it tries again', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(2);
+      const times: number[] = [];
+      const seen = recorder(({ Records }) => {
+        times.push(Date.now());
+        return times.length === 1 ? { ...failing(Records[0]?.receiptHandle ?? ''), suspendCurrentQueueTimeMillis: 700 } : undefined;
+      });
+      start(seen.handler, BY_QUEUE);
+      await until(() => world.committed() === 2n, 'all is committed');
+      const [first = 0, second = 0] = times;
+      assert.ok(second - first >= 699 && second - first < 1_500, `${second - first} ms`);
+      assert.deepEqual(seen.bodies, ['0', '1', '0', '1']);
+    });
+
+    test('a batch that fails as a whole comes again in halves: only the culprit is counted, nothing is overtaken', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(16);
+      let thrown = 0;
+      const done: string[] = [];
+      const seen = recorder(({ Records }) => {
+        if (Records.some(({ body, rocketmq }) => body === '5' && rocketmq.reconsumeTimes < 1)) {
+          thrown++;
+          throw new Error('one of them is bad');
+        }
+        done.push(...Records.map(({ body }) => body));
+      });
+      start(seen.handler, { ...BY_QUEUE, batchSize: 16 });
+      await until(() => world.committed() === 16n, 'all is committed');
+      assert.deepEqual(done, numbers(16));
+      assert.deepEqual(
+        seen.records.filter(({ rocketmq }) => rocketmq.reconsumeTimes > 0).map(({ body }) => body),
+        ['5'],
+      );
+      assert.equal(thrown, 5, '16, 8, 4, 2, 1');
+    });
+
+    test('at the limit the message goes to the DLQ by 36, though the group holds locks, and its queue goes on', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(5);
+      const levels: (string | undefined)[] = [];
+      world.broker.control('CONSUMER_SEND_MSG_BACK', ({ command }) => void levels.push(command.extFields.delayLevel), { times: Infinity });
+      const sends = world.broker.control('SEND_MESSAGE_V2', () => undefined, { times: Infinity });
+      const seen = recorder(({ Records }) => (Records[0]?.body === '2' ? failing(Records[0].receiptHandle) : undefined));
+      start(seen.handler, { ...BY_QUEUE, batchSize: 1, maximumRetryAttempts: 2 });
+      await until(() => world.committed() === 5n, 'all is committed');
+      assert.deepEqual(seen.bodies, ['0', '1', '2', '2', '2', '3', '4']);
+      assert.deepEqual([dlq(), levels, sends.calls], [['2'], ['-1'], 0]);
+      assert.deepEqual(world.broker.messages(RETRY.topic), []);
+    });
+
+    test('a DLQ that cannot be reached: the queue waits at the message, nothing overtakes it', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3);
+      const no = { times: Infinity };
+      const controls = [
+        world.broker.control('CONSUMER_SEND_MSG_BACK', () => ({ code: 1, remark: 'no' }), no),
+        world.broker.control('SEND_MESSAGE_V2', () => ({ code: 14, remark: 'disk full' }), no),
+      ];
+      const seen = recorder(({ Records }) => (Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined));
+      start(seen.handler, { ...BY_QUEUE, batchSize: 1, maximumRetryAttempts: 0 });
+      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'), 'both ways failed');
+      for (const control of controls) control.remove();
+      await until(() => world.committed() === 3n, 'all is committed', 10_000);
+      assert.deepEqual([seen.bodies, dlq()], [['0', '1', '1', '2'], ['1']]);
+    });
+  });
+
+  describe('by key', () => {
+    test('different keys run side by side, equal keys in order', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(400, 0, keyed(7));
+      const inFlight = new Map<string, number>();
+      let most = 0;
+      const seen = recorder(async ({ Records }) => {
+        const keys = new Set(Records.map(({ rocketmq }) => rocketmq.shardingKey ?? ''));
+        for (const key of keys) {
+          assert.equal(inFlight.get(key) ?? 0, 0, `${key} is with two batches`);
+          inFlight.set(key, 1);
+        }
+        most = Math.max(most, [...inFlight.values()].filter((count) => count > 0).length);
+        await sleep(2);
+        for (const key of keys) inFlight.set(key, 0);
+      });
+      start(seen.handler, { ...BY_KEY, batchSize: 3 });
+      await until(() => world.committed() === 400n, 'all is committed');
+      assert.equal(seen.records.length, 400);
+      assertNoOvertaking(seen.records);
+      assert.ok(most > 3, `${most} keys at once`);
+    });
+
+    test('a failing key is parked and replayed in order while the others go on; the commit waits for it', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(100, 0, keyed(5));
+      const hold = { bad: true };
+      const seen = recorder(({ Records }) => ({
+        batchItemFailures: Records.filter(({ rocketmq, body }) => hold.bad && rocketmq.shardingKey === 'k2' && Number(body) >= 12).map(
+          ({ receiptHandle }) => ({ itemIdentifier: receiptHandle }),
+        ),
+      }));
+      start(seen.handler, { ...BY_KEY, batchSize: 4 });
+      const others = () => new Set(seen.records.filter(({ rocketmq }) => rocketmq.shardingKey !== 'k2').map(({ body }) => body));
+      await until(() => others().size === 80 && seen.bodies.filter((body) => body === '12').length > 3, 'the others go on');
+      await until(() => world.committed() === 12n, 'the commit waits');
+      assert.ok(!seen.bodies.includes('22') || seen.bodies.indexOf('22') > seen.bodies.indexOf('12'));
+      hold.bad = false;
+      await until(() => world.committed() === 100n, 'all is committed');
+      assertNoOvertaking(seen.records);
+      const replay = seen.records.filter(({ rocketmq }) => rocketmq.shardingKey === 'k2').map(({ body }) => body);
+      assert.deepEqual(
+        replay.slice(replay.lastIndexOf('12')),
+        numbers(18, 0).map((index) => String(12 + Number(index) * 5)),
+      );
+    });
+
+    test('messages without a key wait for nobody', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(20, 0, (index) => (index === 3 ? {} : keyed(2)(index)));
+      const seen = recorder(({ Records }) => {
+        const failed = Records.find(({ body, rocketmq }) => body === '3' && rocketmq.reconsumeTimes < 3);
+        return failed === undefined ? undefined : failing(failed.receiptHandle);
+      });
+      start(seen.handler, { ...BY_KEY, batchSize: 1 });
+      await until(() => world.committed() === 20n, 'all is committed');
+      assert.equal(seen.bodies.filter((body) => body === '3').length, 4);
+      assertNoOvertaking(seen.records.filter(({ body }) => body !== '3'));
+    });
+
+    for (const [orderKey, message] of [
+      ['KEYS', (index: number) => ({ keys: [`order-${index % 3}`, `n${index}`] })],
+      ['customer', (index: number) => ({ properties: { customer: `c${index % 3}` } })],
+    ] as const)
+      test(`by ${orderKey}`, async () => {
+        world = await createPullerWorld();
+        await world.prepare();
+        await world.produce(60, 0, message);
+        let first = true;
+        const seen = recorder(({ Records }) => {
+          const failed = Records.find(({ body }) => body === '9' && first);
+          if (failed === undefined) return undefined;
+          first = false;
+          return failing(failed.receiptHandle);
+        });
+        start(seen.handler, { ...BY_KEY, order: { by: 'key', key: orderKey, suspendCurrentQueueTimeMillis: 200 }, batchSize: 2 });
+        await until(() => world.committed() === 60n, 'all is committed');
+        const own = seen.records.filter(({ body }) => Number(body) % 3 === 0).map(({ body }) => body);
+        assert.deepEqual(
+          firsts(own),
+          numbers(20).map((index) => String(Number(index) * 3)),
+        );
+        assert.ok(seen.bodies.lastIndexOf('9') > seen.bodies.indexOf('40'), 'the others went on');
+        assert.ok(own.indexOf('12') > own.lastIndexOf('9') || own.lastIndexOf('12') > own.lastIndexOf('9'));
+      });
+
+    test('a key that stays parked lets the others go on up to the bounds of the flow control, and no further', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(4_000, 0, (index) => ({ properties: { __SHARDINGKEY: index === 0 ? 'bad' : `k${index % 50}` } }));
+      const hold = { bad: true };
+      const seen = recorder(({ Records }) => {
+        const failed = Records.find(({ body }) => hold.bad && body === '0');
+        return failed === undefined ? undefined : failing(failed.receiptHandle);
+      });
+      start(seen.handler, { ...BY_KEY, batchSize: 50 });
+      await until(() => new Set(seen.bodies).size >= 2_000, 'the others go on');
+      await sleep(300);
+      assert.ok(new Set(seen.bodies).size <= 2_000 + 64, `${new Set(seen.bodies).size} came`);
+      assert.equal(world.committed(), 0n);
+      hold.bad = false;
+      await until(() => world.committed() === 4_000n, 'all is committed');
+      assertNoOvertaking(seen.records);
+    });
+
+    test('takes no broker lock', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3, 0, keyed(1));
+      const locks = world.broker.control('LOCK_BATCH_MQ', () => undefined, { times: Infinity });
+      start(recorder().handler, BY_KEY);
+      await until(() => world.committed() === 3n, 'all is committed');
+      assert.equal(locks.calls, 0);
+    });
+  });
+});
+void [systemClock, gate, reasons, ownerOf, TOPIC];
