@@ -2,6 +2,8 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
+import { runMember } from '../src/membership/run-member.ts';
+import { isSeat } from '../src/model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { runPuller } from '../src/puller/run-puller.ts';
@@ -24,7 +26,7 @@ export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Read
           ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
           : createLambdaHandler(lambda, functionName);
       try {
-        return await runPuller(request, {
+        return await (request.queues.some(isSeat) ? runMember : runPuller)(request, {
           ...invocation,
           client: invocation.clients(request.cluster),
           handlers,

@@ -105,8 +105,18 @@ export class ForeignMembersError extends RocketMQError {
   constructor(consumerGroup: string, clientIds: readonly string[]) {
     super(
       'ROCKETMQ_FOREIGN_MEMBERS',
-      `consumer group "${consumerGroup}" has other members (${clientIds.join(', ')}): stop them, or give this service a consumerGroup of its own; nothing is delivered until then`,
+      `consumer group "${consumerGroup}" has other members (${clientIds.join(', ')}): stop them, give this service a consumerGroup of its own, or share the group with them (coexist: true); nothing is delivered until then`,
     );
     this.clientIds = clientIds;
+  }
+}
+
+/** Members of one group have to subscribe to the same topics with the same filters: brokers keep one set per group, that of the last heartbeat. */
+export class UnequalSubscriptionsError extends RocketMQError {
+  constructor(consumerGroup: string, differences: readonly string[]) {
+    super(
+      'ROCKETMQ_UNEQUAL_SUBSCRIPTIONS',
+      `the other members of consumer group "${consumerGroup}" have other subscriptions (${differences.join('; ')}): give all members the same topics and filters, or messages are skipped`,
+    );
   }
 }

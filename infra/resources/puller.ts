@@ -36,7 +36,8 @@ export function pullerResources(
   { invoked, inline }: PullerNeeds,
 ): Record<string, CloudFormationResource> {
   const statements = [
-    allow(['dynamodb:GetItem', 'dynamodb:UpdateItem'], arnOf(TABLE)),
+    // Query: a member of a shared group (coexist) reads the assignments of its slot.
+    allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
     ...(invoked.length === 0
       ? []
       : [

@@ -1,6 +1,7 @@
 import { isLive } from '../decide/lease/lease.ts';
-import { ForeignMembersError, InvalidFilterError } from '../errors.ts';
+import { ForeignMembersError, InvalidFilterError, UnequalSubscriptionsError } from '../errors.ts';
 import type { Assignment } from '../model/assignment.ts';
+import { RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import { buildSubscription } from '../records/subscription.ts';
@@ -11,17 +12,71 @@ import type { Routes } from './read-routes.ts';
 const PAUSE_MS = 60_000;
 
 export interface GroupCheck {
-  /** Other consumers are in the group: nothing may be delivered. */
+  /** Other consumers are in the group, and they do not see us: nothing may be delivered. */
   readonly refused: boolean;
+  /** The other members subscribe to other topics: our heartbeats would take theirs away from them. */
+  readonly othersTopics: boolean;
   /** Topics that may be delivered, with what to ask of the broker: enabled, and with a good filter. The retry topic is one of them. */
   readonly subscriptions: ReadonlyMap<string, Subscription>;
 }
 
 /** Looks for foreign members on every broker, and for filters that do not compile. */
 export async function checkGroup(run: GroupRun, routes: Routes): Promise<GroupCheck> {
-  const [foreign, filters] = await Promise.all([foreignMembers(run, routes), goodFilters(run, routes)]);
-  if (foreign.length > 0) run.problems.add(new ForeignMembersError(run.group.consumerGroup, foreign));
-  return { refused: foreign.length > 0, subscriptions: filters };
+  const [foreign, subscriptions] = await Promise.all([foreignMembers(run, routes), goodFilters(run, routes)]);
+  const { coexist = false, messageModel, consumerGroup } = run.source;
+  const refused = foreign.length > 0 && !coexist && messageModel !== 'BROADCASTING';
+  if (refused) run.problems.add(new ForeignMembersError(consumerGroup, foreign));
+  if (foreign.length === 0) return { refused, othersTopics: false, subscriptions };
+  const { differences, topics } = unequal(run.source, await subscriptionsOfMembers(run, routes));
+  if (differences.length > 0) run.problems.add(new UnequalSubscriptionsError(consumerGroup, differences));
+  return { refused, othersTopics: topics, subscriptions };
+}
+
+/** Members are on every broker, so the first that knows some is enough. */
+async function subscriptionsOfMembers(run: GroupRun, { brokerNames }: Routes): Promise<Subscription[]> {
+  for (const brokerName of brokerNames) {
+    const subscriptions = await run.rocketmq
+      .memberSubscriptions(run.group.consumerGroup, brokerName, { signal: run.signal })
+      .catch((error: unknown) => {
+        if (run.signal.aborted) throw error;
+        return [];
+      });
+    if (subscriptions.length > 0) return subscriptions;
+  }
+  return [];
+}
+
+function unequal(
+  { subscriptions }: GroupRun['source'],
+  theirs: readonly Subscription[],
+): { readonly differences: string[]; readonly topics: boolean } {
+  // Before their first heartbeat has arrived, nothing is known.
+  if (theirs.length === 0) return { differences: [], topics: false };
+  const own = new Map(subscriptions.map(({ topic, filter }) => [topic, describeOwn(topic, filter)]));
+  const others = new Map(
+    theirs.filter(({ topic }) => !topic.startsWith(RETRY_TOPIC_PREFIX)).map((subscription) => [subscription.topic, describe(subscription)]),
+  );
+  const differences = [...new Set([...own.keys(), ...others.keys()])].sort().flatMap((topic) => {
+    const [here = 'not at all', there = 'not at all'] = [own.get(topic), others.get(topic)];
+    return here === there ? [] : [`${topic}: here ${here}, there ${there}`];
+  });
+  return {
+    differences,
+    topics: [...own.keys()].some((topic) => !others.has(topic)) || [...others.keys()].some((topic) => !own.has(topic)),
+  };
+}
+
+function describeOwn(topic: string, { expression, type }: SubscriptionConfig['filter']): string {
+  try {
+    return describe(buildSubscription(topic, expression, type));
+  } catch {
+    return `${type} ${expression}`;
+  }
+}
+
+/** The order of tags makes no difference. */
+function describe({ expressionType, subString, tagsSet }: Subscription): string {
+  return expressionType === 'TAG' && tagsSet.length > 0 ? `TAG ${tagsSet.toSorted().join(' || ')}` : `${expressionType} ${subString}`;
 }
 
 /** Makes the holders of queues that may not be delivered drain: a pause that ends by itself, written only where somebody works. */

@@ -41,7 +41,8 @@ export async function invokePullers(run: GroupRun, assignments: readonly Assignm
   return quiet === deliverable.length;
 }
 
-async function invoke(
+/** One puller invocation; what it was for is remembered for this run. */
+export async function invoke(
   run: GroupRun,
   slot: number,
   queues: readonly MessageQueue[],

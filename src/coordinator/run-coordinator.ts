@@ -5,6 +5,7 @@ import { checkGroup, drainHolders, type GroupCheck } from './check-group.ts';
 import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
 import { invokePullers } from './invoke-pullers.ts';
+import { keepMembers } from './keep-members.ts';
 import type { Problem } from './problems.ts';
 import { type Routes, readRoutes } from './read-routes.ts';
 import { storeAssignments } from './store-assignments.ts';
@@ -87,6 +88,11 @@ async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pa
   run.counts.passes++;
   const at = run.clock.now();
   const check = await checkGroup(run, routes);
+  if (run.source.coexist === true) {
+    await keepMembers(run);
+    await drainHolders(run, await run.store.list(run.group), check);
+    return { at, topologyHash: routes.hash, check, quiet: false };
+  }
   const stored = await run.store.list(run.group);
   const allocation = allocateQueues(run, routes, stored);
   const assignments = check.refused ? stored : await storeAssignments(run, routes, allocation, stored);
@@ -97,6 +103,10 @@ async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pa
 
 /** Only the end of the path: has a lease ended, does one end soon, has a queue got messages? */
 async function look(run: GroupRun, watch: IdleWatch, last: Pass): Promise<Pass> {
+  if (run.source.coexist === true) {
+    await keepMembers(run);
+    return last;
+  }
   if (last.check.refused || (last.quiet && watch.found.size === 0)) return last;
   const assignments = await run.store.list(run.group);
   return { ...last, quiet: await invokePullers(run, assignments, { check: last.check, watch, askAll: false }) };

@@ -120,7 +120,7 @@ describe('the sample service, packaged', () => {
     ]);
     assert.deepEqual(rights('RocketmqPullerRole'), [
       ['logs:CreateLogStream,logs:PutLogEvents', arn('RocketmqPullerLogGroup')],
-      ['dynamodb:GetItem,dynamodb:UpdateItem', arn('RocketmqTable')],
+      ['dynamodb:GetItem,dynamodb:Query,dynamodb:UpdateItem', arn('RocketmqTable')],
       ['lambda:InvokeFunction', [arn('OrdersLambdaFunction')]],
     ]);
   });

@@ -1,3 +1,4 @@
+import { FOREIGN_SLOT } from '../../model/membership.ts';
 import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
 import type { AllocationStrategy } from '../../model/source.ts';
 import type { Allocator } from './allocator.ts';
@@ -51,6 +52,42 @@ export function allocateToSlots(
     }
   });
   return slots;
+}
+
+/**
+ * Which slot each queue of a topic belongs to when the slots are members of the group beside others: all of them allocate over the same list.
+ * A client id that stands twice (a connection of the slot that died unnoticed, or one that is about to leave) has two shares, and Java's members
+ * leave both to it: both are its slot's, or nobody would work the second.
+ * @param memberIds as a broker lists them (38)
+ * @returns queueKey → slot, FOREIGN_SLOT for what is another member's, or nobody's
+ */
+export function allocateAmongMembers(
+  strategy: AllocationStrategy,
+  queues: readonly MessageQueue[],
+  memberIds: readonly string[],
+  slotClientIds: readonly string[],
+): Map<string, number> {
+  const shares = strategy.name === 'CONSISTENT_HASH' ? memberIds.map((id) => ({ id, share: id })) : asShares(memberIds);
+  const queuesOf = prepare(
+    resolve(strategy, slotClientIds),
+    queues,
+    shares.map(({ share }) => share),
+  );
+  const slots = new Map(queues.map((queue) => [queueKey(queue), FOREIGN_SLOT]));
+  for (const { id, share } of shares) {
+    const slot = slotClientIds.indexOf(id);
+    if (slot === -1) continue;
+    for (const queue of queuesOf(share)) if (slots.has(queueKey(queue))) slots.set(queueKey(queue), slot);
+  }
+  return slots;
+}
+
+/** A name of its own for each entry, in the same order: U+0000 sorts before every character of a client id. */
+function asShares(memberIds: readonly string[]): { readonly id: string; readonly share: string }[] {
+  return memberIds.toSorted().map((id, index, all) => {
+    const nth = index - all.indexOf(id);
+    return { id, share: nth === 0 ? id : `${id}\u0000${String(nth).padStart(4, '0')}` };
+  });
 }
 
 /** Sorts, and does once what is the same for every client: a ring of a thousand slots is made of ten thousand hashes. */

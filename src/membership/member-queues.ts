@@ -1,0 +1,78 @@
+import type { MemberQueue } from '../model/membership.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { PullerRequest } from '../ports/invoke.ts';
+import type { PullerDeps, QueueReport, RunningQueue } from '../puller/puller-deps.ts';
+import { runPuller } from '../puller/run-puller.ts';
+
+/** A queue whose work ended by itself (its handler does not exist, say) is not begun again in a tight circle. */
+const AGAIN_MS = 15_000;
+/** A member stays, idle or not. */
+const NEVER_IDLE_MS = Number.MAX_SAFE_INTEGER;
+/** What was settled since the last commit is delivered twice when another member takes the queue: it reads the offset at once. */
+const COMMIT_INTERVAL_MS = 1_000;
+
+interface Worked {
+  readonly queue: MessageQueue;
+  readonly stop: AbortController;
+  readonly done: Promise<void>;
+  running?: RunningQueue;
+}
+
+/** The queues that a member works now: a puller of its own for each. */
+export class MemberQueues {
+  readonly reports: QueueReport[] = [];
+  readonly #deps: PullerDeps;
+  readonly #request: Omit<PullerRequest, 'queues' | 'notAfter'>;
+  readonly #worked = new Map<string, Worked>();
+  readonly #notBefore = new Map<string, number>();
+
+  constructor(deps: PullerDeps, request: Omit<PullerRequest, 'queues' | 'notAfter'>) {
+    this.#deps = deps;
+    this.#request = request;
+  }
+
+  /** Begins to work the queue, unless that is under way. */
+  start(queue: MessageQueue): void {
+    const key = queueKey(queue);
+    const { clock } = this.#deps;
+    if (this.#worked.has(key) || (this.#notBefore.get(key) ?? 0) > clock.now()) return;
+    const stop = new AbortController();
+    const done = this.#work(queue, stop.signal).finally(() => {
+      this.#worked.delete(key);
+      if (!stop.signal.aborted) this.#notBefore.set(key, clock.now() + AGAIN_MS);
+    });
+    this.#worked.set(key, { queue, stop, done });
+  }
+
+  /** Drains every queue that the owner has not kept: no new message, what is in flight ends, its offset is committed, its lease released. */
+  keepOnly(isOurs: (queue: MessageQueue) => boolean): void {
+    for (const { queue, stop } of this.#worked.values()) if (!isOurs(queue)) stop.abort();
+  }
+
+  async drainAll(): Promise<void> {
+    this.keepOnly(() => false);
+    await Promise.all([...this.#worked.values()].map(({ done }) => done));
+  }
+
+  figures(): MemberQueue[] {
+    return [...this.#worked.values()].flatMap(({ running }) => (running === undefined ? [] : [running.figures()]));
+  }
+
+  async #work(queue: MessageQueue, signal: AbortSignal): Promise<void> {
+    const deps: PullerDeps = {
+      ...this.#deps,
+      signal,
+      options: { commitIntervalMs: COMMIT_INTERVAL_MS, ...this.#deps.options, idleTimeoutMs: NEVER_IDLE_MS },
+      onQueue: (running) => {
+        const worked = this.#worked.get(queueKey(queue));
+        if (worked !== undefined) worked.running = running;
+      },
+    };
+    try {
+      const { queues } = await runPuller({ ...this.#request, queues: [queue], notAfter: Number.MAX_SAFE_INTEGER }, deps);
+      this.reports.push(...queues);
+    } catch (error) {
+      this.#deps.logger.error({ err: error, queue: queueKey(queue) }, 'the queue cannot be worked now');
+    }
+  }
+}

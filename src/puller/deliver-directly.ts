@@ -1,0 +1,56 @@
+import { randomUUID } from 'node:crypto';
+import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
+import { buildRecord } from '../delivery/build-record.ts';
+import { readAnswer } from '../delivery/read-answer.ts';
+import type { DirectResult } from '../model/membership.ts';
+import type { Message } from '../model/message.ts';
+import type { SourceConfig } from '../model/source.ts';
+import { userTopic } from '../records/subscription.ts';
+import { maxReconsumeTimes } from './next-batch.ts';
+import type { PullerDeps } from './puller-deps.ts';
+
+/**
+ * One message to its handler because an operator asked for it: whatever comes of it, nothing is committed, sent back or repeated.
+ * Mirrors ConsumeMessageConcurrentlyService.consumeMessageDirectly.
+ */
+export async function deliverDirectly(deps: PullerDeps, source: SourceConfig, message: Message): Promise<DirectResult> {
+  const startedAt = deps.clock.now();
+  const ended = (result: DirectResult['result'], remark?: string): DirectResult => ({
+    result,
+    ...(remark === undefined ? {} : { remark }),
+    spentMs: deps.clock.now() - startedAt,
+  });
+  const { cluster, consumerGroup } = source;
+  const topic = userTopic(message, consumerGroup);
+  const subscription = source.subscriptions.find((candidate) => candidate.topic === topic);
+  if (subscription === undefined) return ended('CR_THROW_EXCEPTION', `no handler of group "${consumerGroup}" takes topic "${topic}"`);
+  const { handler } = subscription;
+  const builder = new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+  const { region = 'local', accountId = '000000000000' } = deps;
+  const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription) };
+  if (builder.add(buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits })) !== 'added')
+    return ended('CR_THROW_EXCEPTION', `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`);
+  const timeoutMs = handler.timeout * 1000;
+  const offset = String(message.queueOffset);
+  const payload = builder.finish({
+    batchId: randomUUID(),
+    attempt: 1,
+    minOffset: offset,
+    maxOffset: offset,
+    lag: 0,
+    deadline: startedAt + timeoutMs,
+  });
+  const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
+  switch (outcome.kind) {
+    case 'answered': {
+      const verdict = readAnswer(outcome.answer, builder.records);
+      if (verdict.kind === 'invalid') return ended('CR_LATER', verdict.reason);
+      return ended(verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER');
+    }
+    case 'failed':
+      return ended('CR_THROW_EXCEPTION', `${outcome.errorType}: ${outcome.errorMessage}`);
+    case 'unavailable':
+    case 'misconfigured':
+      return ended('CR_THROW_EXCEPTION', outcome.error.message);
+  }
+}
