@@ -47,6 +47,8 @@ export class BrokerCalls {
   readonly #nameServers: NameServers;
   readonly #brokers: Brokers;
   readonly #now: () => number;
+  /** By broker name, as its last answer said. */
+  readonly #versions = new Map<string, number>();
 
   constructor(deps: { exchange: Exchange; nameServers: NameServers; brokers: Brokers; now: () => number }) {
     this.#exchange = deps.exchange;
@@ -65,6 +67,11 @@ export class BrokerCalls {
     const brokers = getCluster.decodeAnswer(await this.#nameServers.ask(getCluster, undefined, options));
     this.#brokers.learn(brokers);
     return brokers;
+  }
+
+  /** MQVersion of the broker's master, as far as it has answered yet. */
+  versionOf(brokerName: string): number | undefined {
+    return this.#versions.get(brokerName);
   }
 
   /** @throws ConnectionError, RequestTimeoutError, TopicNotFoundError, BrokerError and its kin, or the signal's reason */
@@ -109,6 +116,7 @@ export class BrokerCalls {
     try {
       const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
       const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, { timeoutMs, signal });
+      if ((target.brokerId ?? MASTER_ID) === MASTER_ID) this.#versions.set(target.brokerName, answer.version);
       return { kind: 'answered', announced, answer };
     } catch (cause) {
       if (!(cause instanceof ConnectionError)) throw cause;

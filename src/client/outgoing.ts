@@ -128,11 +128,22 @@ export function normalRetryMessage(
 ): SendMessageRequest {
   const toDlq = delayLevel < 0;
   const properties = new Map(message.properties);
+  if (toDlq) properties.delete(Property.DELAY);
+  else properties.set(Property.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes));
+  // A count over its limit is what makes a broker dead-letter an ordinary message.
+  return retryMessage(consumerGroup, message, properties, toDlq ? message.reconsumeTimes : maxReconsumeTimes, bornTimestamp);
+}
+
+function retryMessage(
+  consumerGroup: string,
+  message: Message,
+  properties: Map<string, string>,
+  maxReconsumeTimes: number,
+  bornTimestamp: number,
+): SendMessageRequest {
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG]) properties.delete(name);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID)) properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
-  if (toDlq) properties.delete(Property.DELAY);
-  else properties.set(Property.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes));
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -145,9 +156,38 @@ export function normalRetryMessage(
     body: message.body,
     properties: formatProperties(properties),
     reconsumeTimes: message.reconsumeTimes + 1,
-    // A count over its limit is what makes a broker dead-letter an ordinary message.
-    maxReconsumeTimes: toDlq ? message.reconsumeTimes : wireMaxReconsumeTimes(maxReconsumeTimes),
+    maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
   };
+}
+
+/** What an earlier timer left on a message. TIMER_OUT_MS would have the broker take it for one whose time has come. */
+const TIMER_PROPERTIES = [
+  Property.DELAY,
+  Property.TIMER_DELAY_SEC,
+  Property.TIMER_DELAY_MS,
+  Property.TIMER_DELIVER_MS,
+  Property.TIMER_OUT_MS,
+  Property.TIMER_ENQUEUE_MS,
+  Property.TIMER_DEQUEUE_MS,
+  Property.TIMER_ROLL_TIMES,
+  Property.TIMER_DEL_UNIQKEY,
+  Property.TIMER_DELAY_LEVEL,
+  Property.REAL_TOPIC,
+  Property.REAL_QID,
+];
+
+/** A failed message as one for the timer wheel, which brings it to the retry topic after so many milliseconds. */
+export function timedRetryMessage(
+  consumerGroup: string,
+  message: Message,
+  delayMs: number,
+  maxReconsumeTimes: number,
+  bornTimestamp: number,
+): SendMessageRequest {
+  const properties = new Map(message.properties);
+  for (const name of TIMER_PROPERTIES) properties.delete(name);
+  if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
+  return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, bornTimestamp);
 }
 
 /** Queues that may be written and have a master to take it, in route order. */

@@ -48,6 +48,7 @@ import {
   outgoingMessage,
   SEND_CODES,
   sendStatus,
+  timedRetryMessage,
   wireMaxReconsumeTimes,
   writableQueues,
 } from './outgoing.ts';
@@ -56,6 +57,8 @@ import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts'
 
 /** Java's timeouts for offset requests and send-back, and for locks; all others take 3 s. */
 const OFFSET_TIMEOUT_MS = 5000;
+/** MQVersion V5_0_0: from here on there are timers. */
+const VERSION_5_0_0 = 413;
 const SEND_BACK_TIMEOUT_MS = 5000;
 const LOCK_TIMEOUT_MS = 1000;
 /** Beyond the time that a pop or notification poll asks for. */
@@ -218,6 +221,16 @@ class Client implements RocketMQClient {
     const request = normalRetryMessage(consumerGroup, message, delayLevel, maxReconsumeTimes, this.#now());
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+  }
+
+  async sendBackTimed(
+    ...[consumerGroup, message, delayMs, maxReconsumeTimes, options = {}]: Parameters<RocketMQ['sendBackTimed']>
+  ): Promise<boolean> {
+    const { brokerName } = message;
+    if ((this.#calls.versionOf(brokerName) ?? 0) < VERSION_5_0_0) return false;
+    const request = timedRetryMessage(consumerGroup, message, delayMs, maxReconsumeTimes, this.#now());
+    await this.#calls.call({ brokerName }, sendMessage, request, { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES });
+    return true;
   }
 
   async send(message: OutgoingMessage, options: CallOptions & { queue?: MessageQueue } = {}): Promise<SendResult> {

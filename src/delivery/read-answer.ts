@@ -1,18 +1,19 @@
-import type { RocketMQRecord } from '../model/event.ts';
+import { HIGHEST_LEVEL, LONGEST_DELAY_SECONDS, type Redelivery } from '../decide/retry/redelivery.ts';
+import type { RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 
-/** What a handler's answer says of its batch: which records failed (by position) and how each is to be redelivered. */
+/** What a handler's answer says of its batch: which records failed (by position) and what becomes of each; `default`: what the event's options say. */
 export type Verdict =
-  | { readonly kind: 'read'; readonly failures: ReadonlyMap<number, { readonly delayLevel: number }> }
+  | { readonly kind: 'read'; readonly failures: ReadonlyMap<number, Redelivery | 'default'> }
   /** Not an allowed answer: every record failed. `reason` for the log. */
   | { readonly kind: 'invalid'; readonly reason: string };
 
 const ALL_DONE: Verdict = { kind: 'read', failures: new Map() };
-const BROKER_DECIDES = 0;
-const HIGHEST_LEVEL = 18;
+const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
 
 /**
- * Nothing, null, {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?}]}`: those failed; an identifier is a messageId
- * or a receiptHandle, and all records that it matches fail. Anything else is invalid: never success by accident.
+ * Nothing, null, {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
+ * identifier is a messageId or a receiptHandle, and all records that it matches fail. Delays and actions beside the list count for items that say
+ * nothing of their own. Anything else is invalid: never success by accident.
  */
 export function readAnswer(answer: unknown, records: readonly Pick<RocketMQRecord, 'messageId' | 'receiptHandle'>[]): Verdict {
   if (answer === undefined || answer === null) return ALL_DONE;
@@ -28,20 +29,52 @@ export function readAnswer(answer: unknown, records: readonly Pick<RocketMQRecor
   if (!Array.isArray(batchItemFailures)) return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
   if (batchItemFailures.length === 0) return ALL_DONE;
   const positions = positionsByIdentifier(records);
-  const failures = new Map<number, { delayLevel: number }>();
+  const common = readRedelivery(answer, 'the answer');
+  if (common.kind === 'invalid') return common;
+  const failures = new Map<number, Redelivery | 'default'>();
   for (const item of batchItemFailures as unknown[]) {
     if (typeof item !== 'object' || item === null)
       return invalid(`an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`);
-    const { itemIdentifier, delayLevel = BROKER_DECIDES } = item as { itemIdentifier?: unknown; delayLevel?: unknown };
+    const { itemIdentifier } = item as { itemIdentifier?: unknown };
     if (typeof itemIdentifier !== 'string' || itemIdentifier === '')
       return invalid(`an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle`);
-    if (typeof delayLevel !== 'number' || !Number.isInteger(delayLevel) || delayLevel < BROKER_DECIDES || delayLevel > HIGHEST_LEVEL)
-      return invalid(`the delayLevel of ${itemIdentifier} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`);
+    const own = readRedelivery(item, itemIdentifier);
+    if (own.kind === 'invalid') return own;
     const matches = positions.get(itemIdentifier);
     if (matches === undefined) return invalid(`the itemIdentifier "${itemIdentifier}" names no record of the batch`);
-    for (const position of matches) failures.set(position, { delayLevel });
+    for (const position of matches) failures.set(position, own.redelivery ?? common.redelivery ?? 'default');
   }
   return { kind: 'read', failures };
+}
+
+/** What an item, or the answer as a whole, says of redelivery. @param of for the reason: whose fields they are */
+function readRedelivery(
+  fields: object,
+  of: string,
+): { readonly kind: 'said'; readonly redelivery: Redelivery | 'default' | undefined } | Extract<Verdict, { kind: 'invalid' }> {
+  const { delayLevel, delaySeconds, action } = fields as { readonly [Name in keyof RocketMQFailureOptions]?: unknown };
+  if (delayLevel !== undefined && !isWhole(delayLevel, HIGHEST_LEVEL))
+    return invalid(`the delayLevel of ${of} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`);
+  if (delaySeconds !== undefined && !isWhole(delaySeconds, LONGEST_DELAY_SECONDS))
+    return invalid(`the delaySeconds of ${of} is ${describe(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`);
+  if (action !== undefined && !ACTIONS.includes(action))
+    return invalid(`the action of ${of} is ${describe(action)}, not one of ${ACTIONS.join(', ')}`);
+  if (delayLevel !== undefined && delaySeconds !== undefined)
+    return invalid(`${of} has both delayLevel and delaySeconds: give one of them`);
+  const delayed = delayLevel !== undefined || delaySeconds !== undefined;
+  if (action === 'dlq' || action === 'drop')
+    return delayed ? invalid(`${of} has a delay, which action ${action} leaves no use for`) : said({ kind: action });
+  if (delaySeconds !== undefined) return said({ kind: 'seconds', seconds: delaySeconds as number });
+  if (delayLevel !== undefined) return said(delayLevel === 0 ? { kind: 'auto' } : { kind: 'level', level: delayLevel as number });
+  return { kind: 'said', redelivery: action === 'retry' ? 'default' : undefined };
+}
+
+function said(redelivery: Redelivery): { readonly kind: 'said'; readonly redelivery: Redelivery } {
+  return { kind: 'said', redelivery };
+}
+
+function isWhole(value: unknown, most: number): boolean {
+  return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 
 function positionsByIdentifier(records: readonly Pick<RocketMQRecord, 'messageId' | 'receiptHandle'>[]): Map<string, number[]> {
@@ -58,7 +91,7 @@ function positionsByIdentifier(records: readonly Pick<RocketMQRecord, 'messageId
   return positions;
 }
 
-function invalid(reason: string): Verdict {
+function invalid(reason: string): Extract<Verdict, { kind: 'invalid' }> {
   return { kind: 'invalid', reason };
 }
 

@@ -37,7 +37,7 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
   const source = deps.service.sources.find((candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup);
   const report = (reason: StopReason, queues: PullerReport['queues'] = []): PullerReport => {
     deps.logger.info({ reason }, 'member ends');
-    const seat = { queue: queueKey(seatOf(slot)), reason, handled: 0, sentBack: 0, committedOffset: undefined };
+    const seat = { queue: queueKey(seatOf(slot)), reason, handled: 0, sentBack: 0, dropped: 0, committedOffset: undefined };
     return { consumerGroup, queues: [seat, ...queues] };
   };
   if (deps.clock.now() > request.notAfter) return report('too-late');

@@ -66,18 +66,37 @@ export interface RocketMQEvent {
     lag: number;
     /** Epoch milliseconds by which the handler has to answer. */
     deadline: number;
+    /** The batch that failed as a whole, of which this is a half: `bisectBatchOnFunctionError`. */
+    bisectedFrom?: string;
   };
 }
 
-/** One message that the handler did not finish. `itemIdentifier` is a messageId or a receiptHandle; all records that it matches fail. */
-export interface RocketMQBatchItemFailure {
-  itemIdentifier: string;
-  /** 1..18 on a stock broker: when to redeliver. 0 or absent: the broker decides (level 3 + reconsumeTimes). */
+/**
+ * What becomes of a message that failed. Nothing said: the event's `retryDelay`. At most one of the two delays, and none with `dlq` or `drop`:
+ * what contradicts itself makes the whole answer invalid, and then every message of the batch has failed.
+ */
+export interface RocketMQFailureOptions {
+  /** 1..18 of the broker's messageDelayLevel. 0: the broker decides (level 3 + reconsumeTimes). */
   delayLevel?: number;
+  /**
+   * Whole seconds until the redelivery, 0..259,200 (3 days). Exact to the second on brokers 5.0 and later with a timer wheel (their default); on
+   * others the smallest delay level that is not shorter, 2 hours at most.
+   */
+  delaySeconds?: number;
+  /** `retry` (default): deliver it again. `dlq`: to the dead-letter queue now, whatever its retries. `drop`: give it up; it counts as done. */
+  action?: 'retry' | 'dlq' | 'drop';
 }
 
-/** What a handler may answer. Nothing, `{}` or an empty list: every message is done. */
-export interface RocketMQBatchResponse {
+/** One message that the handler did not finish. `itemIdentifier` is a messageId or a receiptHandle; all records that it matches fail. */
+export interface RocketMQBatchItemFailure extends RocketMQFailureOptions {
+  itemIdentifier: string;
+}
+
+/**
+ * What a handler may answer. Nothing, `{}` or an empty list: every message is done. Delays and actions beside the list count for those of its
+ * messages that say nothing of their own.
+ */
+export interface RocketMQBatchResponse extends RocketMQFailureOptions {
   batchItemFailures?: RocketMQBatchItemFailure[] | null;
 }
 

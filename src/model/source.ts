@@ -81,6 +81,20 @@ export interface SubscriptionConfig {
   readonly startingPositionTimestamp?: number;
   /** Redeliveries before the DLQ, 0..10,000; −1 = without end. */
   readonly maximumRetryAttempts: number;
+  /** The same for messages of some tags. */
+  readonly maximumRetryAttemptsByTag?: Readonly<Record<string, number>>;
+  /** When a message that failed comes again, unless its handler says so. Absent: the broker decides (level 3 + failures). */
+  readonly retryDelay?: { readonly level: number } | { readonly seconds: number };
+  /** A message that was born longer ago goes to the DLQ instead of to its handler, 60..604,800. Absent: no limit. */
+  readonly maximumRecordAgeInSeconds?: number;
+  /** Is a batch that failed as a whole delivered again in halves, until single messages fail? Absent: yes. */
+  readonly bisectBatchOnFunctionError?: boolean;
+  /** Seconds that a batch waits to become full, 0..300. Absent: 0. */
+  readonly maximumBatchingWindow?: number;
+  /** Seconds after which a message that is still with its handler is sent back, whatever the handler says later. Absent: the handler's timeout alone. */
+  readonly consumeTimeout?: number;
+  /** Handler calls at once over all queues of the group, 1..1,000. Absent: as many as the queues allow. */
+  readonly maximumConcurrency?: number;
   /** Absent: messages are delivered in any order. All subscriptions of a group agree in `by`. */
   readonly order?: OrderConfig;
   readonly enabled: boolean;

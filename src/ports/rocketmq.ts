@@ -161,6 +161,18 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: CallOptions,
   ): Promise<void>;
+  /**
+   * A failed message by the broker's timer wheel: to the group's retry topic after so many milliseconds, to the second. False: the broker is older
+   * than 5.0, and would deliver it at once. Brokers whose timers are off refuse it with BrokerError. Not for groups that hold queue locks: brokers
+   * dead-letter their retries at once.
+   */
+  sendBackTimed(
+    consumerGroup: string,
+    message: Message,
+    delayMs: number,
+    maxReconsumeTimes: number,
+    options?: CallOptions,
+  ): Promise<boolean>;
   send(message: OutgoingMessage, options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
   sendBatch(messages: readonly OutgoingMessage[], options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;

@@ -61,7 +61,7 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
       { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length },
       'the handler failed: its batch is sent back',
     );
-    await settleBatch(session, batch, () => 0);
+    await settleBatch(session, batch, () => 'default');
     return;
   }
   const verdict = readAnswer(outcome.answer, batch.records);
@@ -70,10 +70,10 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
       { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: batch.deliveries.length },
       `${verdict.reason}: the whole batch is sent back`,
     );
-    await settleBatch(session, batch, () => 0);
+    await settleBatch(session, batch, () => 'default');
     return;
   }
-  await settleBatch(session, batch, (position) => verdict.failures.get(position)?.delayLevel);
+  await settleBatch(session, batch, (position) => verdict.failures.get(position));
 }
 
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */

@@ -7,6 +7,7 @@ import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
+import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -31,9 +32,15 @@ export type NextWork =
   /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
   | { readonly kind: 'unhandled'; readonly entry: QueueEntry; readonly delayLevel: number; readonly code: string; readonly reason: string };
 
-/** maximumRetryAttempts −1: without end, as far as the protocol counts. */
-export function maxReconsumeTimes(subscription: Pick<SubscriptionConfig, 'maximumRetryAttempts'>): number {
-  return subscription.maximumRetryAttempts < 0 ? 0x7fffffff : subscription.maximumRetryAttempts;
+/** Redeliveries before the DLQ, by the message's tag. −1: without end, as far as the protocol counts. */
+export function maxReconsumeTimes(
+  { maximumRetryAttempts, maximumRetryAttemptsByTag }: Pick<SubscriptionConfig, 'maximumRetryAttempts' | 'maximumRetryAttemptsByTag'>,
+  message?: Pick<Message, 'properties'>,
+): number {
+  const tag = message?.properties.get(Property.TAGS);
+  const ofTag = tag !== undefined && maximumRetryAttemptsByTag !== undefined && Object.hasOwn(maximumRetryAttemptsByTag, tag);
+  const attempts = ofTag ? (maximumRetryAttemptsByTag[tag] as number) : maximumRetryAttempts;
+  return attempts < 0 ? 0x7fffffff : attempts;
 }
 
 /** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
@@ -83,7 +90,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       localRetries: entry.localRetries,
       region: deps.region ?? 'local',
       accountId: deps.accountId ?? '000000000000',
-      maxReconsumeTimes: maxReconsumeTimes(own),
+      maxReconsumeTimes: maxReconsumeTimes(own, message),
     });
     const fit = builder.add(record);
     if (fit === 'full') break;

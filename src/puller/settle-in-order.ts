@@ -5,7 +5,8 @@ import type { HandlerOutcome } from '../ports/invoke.ts';
 import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
-import { DLQ, LOCAL_RETRY_MS, sendBack } from './settle-messages.ts';
+import { DLQ, sendBack } from './send-back.ts';
+import { LOCAL_RETRY_MS } from './settle-messages.ts';
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
 type Verdict = OrderedResult['verdict'];

@@ -1,5 +1,7 @@
 import { redeliveryDelayMs } from '../decide/pop/invisible-time.ts';
 import { backoff } from '../decide/retry/backoff.ts';
+import type { Redelivery } from '../decide/retry/redelivery.ts';
+import type { Message } from '../model/message.ts';
 import type { PopHandle } from '../model/pop.ts';
 import type { Delivery } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
@@ -19,13 +21,14 @@ export async function acknowledge(session: QueueSession, popped: PoppedMessages,
 }
 
 /** The message failed: it comes again, counted by the broker, after the delay. Mirrors ConsumeMessagePopConcurrentlyService.changePopInvisibleTime. */
-export async function redeliverLater(
-  session: QueueSession,
-  popped: PoppedMessages,
-  { entry, message }: Delivery,
-  delayLevel: number,
-): Promise<void> {
-  await makeVisible(session, popped, entry, redeliveryDelayMs(delayLevel, message.reconsumeTimes));
+export async function redeliverLater(session: QueueSession, popped: PoppedMessages, { entry }: Delivery, delayMs: number): Promise<void> {
+  await makeVisible(session, popped, entry, delayMs);
+}
+
+/** In POP mode: how long a failed message stays invisible. */
+export function invisibleFor(redelivery: Extract<Redelivery, { kind: 'auto' | 'level' | 'seconds' }>, { reconsumeTimes }: Message): number {
+  if (redelivery.kind === 'seconds') return redelivery.seconds * 1000;
+  return redeliveryDelayMs(redelivery.kind === 'level' ? redelivery.level : 0, reconsumeTimes);
 }
 
 /** Gives back what no handler got, once nothing is delivered any more. The broker counts it as a failure all the same: it knows no other way. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
+import type { Redelivery } from '../../../src/decide/retry/redelivery.ts';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
 
 const RECORDS = [
@@ -9,12 +10,16 @@ const RECORDS = [
   { messageId: 'A', receiptHandle: 'orders/broker-a/0/3' },
 ];
 
-function failures(answer: unknown): Record<number, number> {
+/** By position: 'default', 'auto', 'dlq', 'drop', a level as number, seconds as '30s'. */
+function failures(answer: unknown): Record<number, string | number> {
   const verdict = readAnswer(answer, RECORDS);
   assert.equal(verdict.kind, 'read');
-  return Object.fromEntries(
-    [...(verdict.kind === 'read' ? verdict.failures : [])].map(([position, { delayLevel }]) => [position, delayLevel]),
-  );
+  return Object.fromEntries([...(verdict.kind === 'read' ? verdict.failures : [])].map(([position, end]) => [position, short(end)]));
+}
+
+function short(end: Redelivery | 'default'): string | number {
+  if (end === 'default') return end;
+  return end.kind === 'level' ? end.level : end.kind === 'seconds' ? `${end.seconds}s` : end.kind;
 }
 
 const items = (...batchItemFailures: unknown[]) => ({ batchItemFailures });
@@ -27,18 +32,37 @@ describe('readAnswer', () => {
     });
 
   it('a messageId fails every record that has it, a receiptHandle its own', () => {
-    assert.deepEqual(failures(items(item('A'))), { 0: 0, 2: 0 });
-    assert.deepEqual(failures(items(item('orders/broker-a/0/3'))), { 2: 0 });
-    assert.deepEqual(failures(items(item('B'), item('orders/broker-a/0/1'))), { 0: 0, 1: 0 });
+    assert.deepEqual(failures(items(item('A'))), { 0: 'default', 2: 'default' });
+    assert.deepEqual(failures(items(item('orders/broker-a/0/3'))), { 2: 'default' });
+    assert.deepEqual(failures(items(item('B'), item('orders/broker-a/0/1'))), { 0: 'default', 1: 'default' });
   });
 
   it('takes a delay level per message; the last word counts', () => {
-    assert.deepEqual(failures(items(item('B', { delayLevel: 18 }), item('A', { delayLevel: 0 }))), { 0: 0, 1: 18, 2: 0 });
+    assert.deepEqual(failures(items(item('B', { delayLevel: 18 }), item('A', { delayLevel: 0 }))), { 0: 'auto', 1: 18, 2: 'auto' });
     assert.deepEqual(failures(items(item('A', { delayLevel: 2 }), item('orders/broker-a/0/3', { delayLevel: 5 }))), { 0: 2, 2: 5 });
   });
 
+  it('takes seconds and actions', () => {
+    assert.deepEqual(failures(items(item('B', { delaySeconds: 259_200 }), item('A', { action: 'dlq' }))), {
+      0: 'dlq',
+      1: '259200s',
+      2: 'dlq',
+    });
+    assert.deepEqual(failures(items(item('B', { action: 'drop' }))), { 1: 'drop' });
+    assert.deepEqual(failures(items(item('B', { action: 'retry', delaySeconds: 0 }))), { 1: '0s' });
+  });
+
+  it('what stands beside the list counts for items that say nothing', () => {
+    const all = [item('B'), item('A', { delayLevel: 2 })];
+    assert.deepEqual(failures({ batchItemFailures: all, delaySeconds: 30 }), { 0: 2, 1: '30s', 2: 2 });
+    assert.deepEqual(failures({ batchItemFailures: all, delayLevel: 4, action: 'retry' }), { 0: 2, 1: 4, 2: 2 });
+    assert.deepEqual(failures({ batchItemFailures: all, action: 'dlq' }), { 0: 2, 1: 'dlq', 2: 2 });
+    assert.deepEqual(failures({ batchItemFailures: [item('B', { action: 'retry' })], action: 'drop' }), { 1: 'default' });
+    assert.deepEqual(failures({ batchItemFailures: [], delayLevel: 99 }), {}, 'of no use, and no harm');
+  });
+
   it('other fields beside the list are the handler’s own business', () => {
-    assert.deepEqual(failures({ batchItemFailures: [item('B', { note: 'later' })], statusCode: 200 }), { 1: 0 });
+    assert.deepEqual(failures({ batchItemFailures: [item('B', { note: 'later' })], statusCode: 200 }), { 1: 'default' });
   });
 
   const invalid: [unknown, RegExp][] = [
@@ -71,6 +95,14 @@ describe('readAnswer', () => {
       items(item('A', { delayLevel })),
       /delayLevel of A/,
     ]),
+    ...[-1, 259_201, 0.5, '30', null].map((delaySeconds): [unknown, RegExp] => [items(item('A', { delaySeconds })), /delaySeconds of A/]),
+    ...['ack', '', null, 1, {}].map((action): [unknown, RegExp] => [items(item('A', { action })), /action of A .* retry, dlq, drop/]),
+    [items(item('A', { delayLevel: 1, delaySeconds: 1 })), /A has both delayLevel and delaySeconds/],
+    [items(item('A', { delayLevel: 0, action: 'dlq' })), /A has a delay, which action dlq/],
+    [items(item('A', { delaySeconds: 5, action: 'drop' })), /A has a delay, which action drop/],
+    [{ batchItemFailures: [item('A')], delayLevel: 19 }, /delayLevel of the answer/],
+    [{ batchItemFailures: [item('A')], delaySeconds: '5' }, /delaySeconds of the answer/],
+    [{ batchItemFailures: [item('A')], action: 'dlq', delaySeconds: 5 }, /the answer has a delay/],
   ];
   for (const [answer, reason] of invalid)
     it(`${JSON.stringify(answer)}: everything failed`, () => {

@@ -76,7 +76,7 @@ function storeOne(broker: BrokerState, request: SendMessageRequest, sender: Send
     reconsumeTimes: request.reconsumeTimes,
     properties: retry === 'dlq' ? properties.set('DELAY', '-1') : properties,
   };
-  const illegal = sizeComplaint(message);
+  const illegal = sizeComplaint(message) ?? timerComplaint(properties);
   if (illegal) return illegal;
   const stored = broker.store.put(message);
   return ok(
@@ -103,6 +103,15 @@ function retryVerdict(broker: BrokerState, request: SendMessageRequest, version:
   if (request.reconsumeTimes <= limit && !broker.locks.anyAlive(name, broker.now())) return 'retry';
   broker.topics.createForGroup(dlqTopic(name), 1);
   return 'dlq';
+}
+
+const TIMERS = ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS', 'TIMER_DELIVER_MS'];
+
+/** There is no timer wheel here: it refuses as a broker with timerWheelEnable=false does, instead of delivering at once. */
+function timerComplaint(properties: ReadonlyMap<string, string>): Answer | undefined {
+  if (Number(properties.get('DELAY') ?? 0) !== 0 || properties.has('TIMER_OUT_MS') || !TIMERS.some((name) => properties.has(name)))
+    return undefined;
+  return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false');
 }
 
 function sizeComplaint(message: MessageToStore): Answer | undefined {

@@ -1,0 +1,55 @@
+/** What is to become of a message that failed. */
+export type Redelivery =
+  /** Level 3 + its failures so far, as brokers decide it. */
+  | { readonly kind: 'auto' }
+  /** 1..18 of the broker's messageDelayLevel. */
+  | { readonly kind: 'level'; readonly level: number }
+  /** Whole seconds, 0..LONGEST_DELAY_SECONDS. */
+  | { readonly kind: 'seconds'; readonly seconds: number }
+  /** To the dead-letter queue, whatever its retries. */
+  | { readonly kind: 'dlq' }
+  /** Given up: done. */
+  | { readonly kind: 'drop' };
+
+/** timerMaxDelaySec of a stock broker. */
+export const LONGEST_DELAY_SECONDS = 3 * 24 * 3600;
+export const HIGHEST_LEVEL = 18;
+
+/** messageDelayLevel of a stock broker, in seconds, level 1 first. */
+const LEVEL_SECONDS: readonly number[] = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200];
+
+/** What its handler said of a failed message, or, when it said nothing, what the event's options say. */
+export function orDefault(
+  said: Redelivery | 'default',
+  retryDelay: { readonly level: number } | { readonly seconds: number } | undefined,
+): Redelivery {
+  if (said !== 'default') return said;
+  if (retryDelay === undefined) return { kind: 'auto' };
+  return 'level' in retryDelay ? { kind: 'level', level: retryDelay.level } : { kind: 'seconds', seconds: retryDelay.seconds };
+}
+
+/** The level that waits exactly so long on a stock broker. */
+export function exactLevel(seconds: number): number | undefined {
+  const index = LEVEL_SECONDS.indexOf(seconds);
+  return index < 0 ? undefined : index + 1;
+}
+
+/** The smallest level that is not shorter; the longest one when none is long enough. */
+export function levelNotShorter(seconds: number): number {
+  const index = LEVEL_SECONDS.findIndex((level) => level >= seconds);
+  return index < 0 ? LEVEL_SECONDS.length : index + 1;
+}
+
+/** What request 36 calls a redelivery: 0 the broker decides, −1 the dead-letter queue. */
+export function wireLevel(redelivery: Exclude<Redelivery, { kind: 'drop' }>): number {
+  switch (redelivery.kind) {
+    case 'auto':
+      return 0;
+    case 'level':
+      return redelivery.level;
+    case 'seconds':
+      return levelNotShorter(redelivery.seconds);
+    case 'dlq':
+      return -1;
+  }
+}
