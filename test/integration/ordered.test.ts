@@ -2,9 +2,9 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dlqTopic } from '../../src/model/message-queue.ts';
-import type { SubscriptionConfig } from '../../src/model/source.ts';
+import type { OrderConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
+import { fastClock } from '../support/coordinator-world.ts';
 import {
   type Answering,
   at,
@@ -15,7 +15,6 @@ import {
   type PullerWorld,
   RETRY,
   recorder,
-  TOPIC,
 } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
@@ -299,5 +298,313 @@ describe('an ordered puller', () => {
       assert.equal(locks.calls, 0);
     });
   });
+
+  describe('locks its queue at the broker', () => {
+    const locksOf = () => world.broker.control('LOCK_BATCH_MQ', () => undefined, { times: Infinity });
+
+    test('before anything is pulled; queues of one broker in one request', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare(3);
+      await world.produce(3, 0);
+      const asked: string[] = [];
+      const watch = (name: 'LOCK_BATCH_MQ' | 'PULL_MESSAGE') =>
+        world.broker.control(
+          name,
+          ({ command }) =>
+            void asked.push(
+              name === 'PULL_MESSAGE' ? 'pull' : `${(JSON.parse(String(command.body)) as { mqSet: unknown[] }).mqSet.length} locks`,
+            ),
+          { times: Infinity },
+        );
+      watch('LOCK_BATCH_MQ');
+      watch('PULL_MESSAGE');
+      const puller = start(recorder().handler, BY_QUEUE, { queues, options: { idleTimeoutMs: 2_000 } });
+      await until(() => world.committed() === 3n, 'it works');
+      assert.ok(asked[0]?.endsWith('locks'));
+      assert.ok(asked.filter((what) => what.endsWith('locks')).length <= 4, `${asked.filter((what) => what.endsWith('locks'))}`);
+      await puller.stop();
+      // The next puller of the slot is the same owner.
+      assert.deepEqual(await world.client.lockQueues(GROUP, 'java@1', [at(0)]), []);
+      assert.deepEqual(await world.client.lockQueues(GROUP, ownerOf(0), [at(0)]), [at(0)]);
+    });
+
+    test('waits, and says so, while another consumer has it, and begins where that one ended', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(10);
+      await world.client.commitOffset(GROUP, at(0), 0n);
+      await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
+      const seen = recorder();
+      start(seen.handler, BY_QUEUE, { options: { idleTimeoutMs: 1_000 } });
+      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'), 'it says so');
+      await sleep(1_300);
+      assert.deepEqual([seen.bodies, world.broker.heldPulls()], [[], 0]);
+      await world.client.commitOffset(GROUP, at(0), 6n);
+      await world.client.unlockQueues(GROUP, 'java@1', [at(0)]);
+      await until(() => world.committed() === 10n, 'all is committed');
+      assert.deepEqual(seen.bodies, numbers(4, 6));
+    });
+
+    test('a lock that stays with somebody else ends the invocation', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
+      const puller = start(recorder().handler, BY_QUEUE, { options: { lockWaitMs: 300 } });
+      assert.deepEqual(reasons(await puller.report), ['locked-elsewhere']);
+      assert.equal((await world.assignmentOf()).lease, undefined);
+    });
+
+    test('renews every 20 s, also while a handler runs', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const locks = locksOf();
+      const hold = gate();
+      start(() => hold.passed, BY_QUEUE, { deps: { clock: fastClock(20) }, remainingMs: 600_000 });
+      await until(() => locks.calls === 4, 'it was renewed three times');
+      assert.equal(world.committed(), 0n);
+      hold.open();
+      await until(() => world.committed() === 1n, 'all is committed');
+    });
+
+    test('delivers nothing more 30 s after the last success, and goes on with the next', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const seen = recorder();
+      start(seen.handler, BY_QUEUE, { deps: { clock: fastClock(20) }, remainingMs: 600_000 });
+      await until(() => world.committed() === 1n, 'it works');
+      const deaf = world.broker.control('LOCK_BATCH_MQ', () => ({ code: 2, remark: 'busy' }), { times: Infinity });
+      await until(() => deaf.calls > 2, 'renewals fail');
+      await sleep(600);
+      await world.produce(1, 0, () => ({ body: Buffer.from('late') }));
+      await sleep(400);
+      assert.deepEqual(seen.bodies, ['0']);
+      deaf.remove();
+      await until(() => world.committed() === 2n, 'it goes on');
+      assert.deepEqual(seen.bodies, ['0', 'late']);
+    });
+
+    test('a lock that somebody took after ours ran out: what was pulled is forgotten where that one went on', async () => {
+      world = await createPullerWorld({ lockMaxLiveMs: 300 });
+      await world.prepare();
+      await world.produce(20);
+      const hold = gate();
+      const seen = recorder(({ Records }) => (Records[0]?.body === '5' ? hold.passed : undefined));
+      start(seen.handler, { ...BY_QUEUE, batchSize: 5 }, { deps: { clock: fastClock(20) }, remainingMs: 600_000 });
+      await until(() => seen.records.length === 10 && world.committed() === 5n, 'the second batch is out');
+      const own = ownerOf(0);
+      for (let taken: unknown[] = []; taken.length === 0; await sleep(20)) taken = await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
+      const keeping = setInterval(() => void world.client.lockQueues(GROUP, 'java@1', [at(0)]), 100);
+      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'), 'it waits');
+      await world.client.commitOffset(GROUP, at(0), 15n);
+      hold.open();
+      await sleep(300);
+      clearInterval(keeping);
+      await until(() => world.committed() === 20n, 'all is committed');
+      assert.deepEqual(seen.bodies, [...numbers(10), ...numbers(5, 15)]);
+      assert.deepEqual(await world.client.lockQueues(GROUP, own, [at(0)]), [at(0)]);
+    });
+
+    for (const [how, reason, free] of [
+      ['when the queue is idle', 'idle', true],
+      ['not at a succession of its slot', 'signal', false],
+    ] as const)
+      test(`unlocks ${how}`, async () => {
+        world = await createPullerWorld();
+        await world.prepare();
+        const unlocks = world.broker.control('UNLOCK_BATCH_MQ', () => undefined, { times: Infinity });
+        const puller = start(recorder().handler, BY_QUEUE, { options: { idleTimeoutMs: free ? 300 : 30_000 } });
+        await until(() => world.broker.heldPulls() === 1, 'it works');
+        assert.deepEqual(reasons(free ? await puller.report : await puller.stop()), [reason]);
+        assert.equal(unlocks.calls, free ? 1 : 0);
+        assert.equal((await world.client.lockQueues(GROUP, 'java@1', [at(0)])).length, free ? 1 : 0);
+      });
+
+    test('a queue that moves is unlocked before it is released: the next slot has it at once, in order', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(300);
+      const seen = recorder(() => sleep(5));
+      const old = start(seen.handler, { ...BY_QUEUE, batchSize: 5 });
+      await until(() => seen.records.length > 50, 'the old one works');
+      await world.store.move(world.group, at(0), 1, 1);
+      const movedAt = Date.now();
+      start(seen.handler, { ...BY_QUEUE, batchSize: 5 }, { slot: 1 });
+      assert.deepEqual(reasons(await old.report), ['moved']);
+      await until(() => world.committed() === 300n, 'all is committed');
+      assert.ok(Date.now() - movedAt < 4_500);
+      assert.deepEqual(seen.bodies, numbers(300));
+    });
+  });
+
+  describe('keeps its order over holders', () => {
+    /** Fails a message so often, by its number: never the same ones twice in a row. */
+    const failuresOf = (body: string) => (Number(body) % 7 === 3 ? 2 : Number(body) % 11 === 5 ? 1 : 0);
+
+    /** A handler that fails as planned, and checks that what is before a message in its lane was finished by somebody. */
+    const strict = (keys: number, delayMs: number) => {
+      const finished = new Set<string>();
+      const overtaken: string[] = [];
+      const failed = new Map<string, number>();
+      const seen = recorder(async ({ Records }) => {
+        const stopped = new Set<number>();
+        const failures: { itemIdentifier: string }[] = [];
+        await sleep(delayMs);
+        for (const { body, receiptHandle } of Records) {
+          const lane = Number(body) % keys;
+          if (stopped.has(lane)) continue;
+          for (let before = lane; before < Number(body); before += keys)
+            if (!finished.has(String(before))) overtaken.push(`${body} before ${before}`);
+          const times = failed.get(body) ?? 0;
+          if (times < failuresOf(body)) {
+            failed.set(body, times + 1);
+            stopped.add(lane);
+            failures.push({ itemIdentifier: receiptHandle });
+          } else finished.add(body);
+        }
+        return { batchItemFailures: failures };
+      });
+      return { ...seen, records: seen.records, finished, overtaken };
+    };
+
+    for (const [what, subscription, keys] of [
+      ['queue', { ...BY_QUEUE, batchSize: 4 }, 1],
+      ['key', { ...BY_KEY, batchSize: 4 }, 6],
+    ] as const)
+      test(`by ${what}: two successions in mid-failure, a death, and the next`, async () => {
+        world = await createPullerWorld();
+        await world.prepare();
+        await world.produce(240, 0, keyed(keys));
+        const seen = strict(keys, 3);
+        const silent = new Set<string>();
+        const hung = gate();
+        const store = {
+          ...world.store,
+          renew: (request: Parameters<typeof world.store.renew>[0]) =>
+            silent.has(request.holder) ? Promise.reject(new Error('dead')) : world.store.renew(request),
+        };
+        const first = start(seen.handler, subscription);
+        await until(() => seen.finished.size > 20, 'the first works');
+        const second = start(seen.handler, subscription);
+        assert.deepEqual(reasons(await first.report), ['succession']);
+        await until(() => seen.finished.size > 60, 'the second works');
+        // The third is killed with a batch at its handler.
+        let calls = 0;
+        const third = start((event, context) => (++calls > 5 ? hung.passed : seen.handler(event, context)), subscription, {
+          holder: 'third',
+          deps: { store },
+        });
+        assert.deepEqual(reasons(await second.report), ['succession']);
+        await until(() => calls > 5, 'the third hangs');
+        silent.add('third');
+        await sleep(50);
+        await world.store.expireHolder(world.group, 'third');
+        start(seen.handler, subscription);
+        await until(() => world.committed() === 240n, 'all is committed', 15_000);
+        assert.deepEqual(seen.overtaken, []);
+        assert.equal(seen.finished.size, 240);
+        assert.deepEqual(dlq(), []);
+        silent.clear();
+        assert.deepEqual(reasons(await third.report), ['lease-lost']);
+        hung.open();
+      });
+
+    test('attempts are counted over successions and a death, and told to the handler; at the limit it is the DLQ', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3);
+      const silent = new Set<string>();
+      const store = {
+        ...world.store,
+        renew: (request: Parameters<typeof world.store.renew>[0]) =>
+          silent.has(request.holder) ? Promise.reject(new Error('dead')) : world.store.renew(request),
+      };
+      const seen = recorder(({ Records }) => (Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined));
+      const settings = { batchSize: 1, maximumRetryAttempts: 4 };
+      const slow: OrderConfig = { by: 'queue', suspendCurrentQueueTimeMillis: 2_000 };
+      const failedOnce = { ...BY_QUEUE, ...settings, order: slow };
+      const tries = () => seen.bodies.filter((body) => body === '1').length;
+      for (const [index, holder] of ['first', 'second', 'killed'].entries()) {
+        const puller = start(seen.handler, failedOnce, { holder, deps: { store } });
+        await until(() => tries() === index + 1, `the try of the ${holder}`);
+        if (holder !== 'killed') await puller.stop();
+        for (let saved = 0; saved !== index + 1; await sleep(10)) saved = (await world.assignmentOf()).attempts?.get(1n) ?? 0;
+      }
+      silent.add('killed');
+      await world.store.expireHolder(world.group, 'killed');
+      start(seen.handler, { ...BY_QUEUE, ...settings });
+      await until(() => world.committed() === 3n, 'all is committed');
+      assert.deepEqual(
+        seen.records.filter(({ body }) => body === '1').map(({ rocketmq }) => rocketmq.reconsumeTimes),
+        [0, 1, 2, 3, 4],
+      );
+      assert.deepEqual([seen.bodies.at(-1), dlq()], ['2', ['1']]);
+      for (let attempts: unknown = 1; attempts !== undefined; await sleep(10)) attempts = (await world.assignmentOf()).attempts;
+    });
+
+    test('a message that kills its pullers goes to the DLQ, in its turn; nothing overtakes it', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare();
+      await world.produce(3);
+      await world.die('dead-1');
+      await world.die('dead-2');
+      const silent = new Set<string>();
+      for (const [deaths, holder] of ['dead-3', 'dead-4', 'dead-5'].entries()) {
+        const store = {
+          ...world.store,
+          renew: (request: Parameters<typeof world.store.renew>[0]) =>
+            silent.has(holder) ? Promise.reject(new Error('dead')) : world.store.renew(request),
+        };
+        start(() => new Promise(() => {}), BY_QUEUE, { holder, deps: { store } });
+        for (let killing = false; !killing; await sleep(10)) {
+          const { lease, crash } = await world.assignmentOf();
+          killing = lease?.holder === holder && crash?.suspect === 0n && crash.count === deaths;
+        }
+        silent.add(holder);
+        await sleep(50);
+        await world.store.expireHolder(world.group, holder);
+      }
+      const seen = recorder();
+      start(seen.handler, BY_QUEUE, { queues });
+      await until(() => world.committed() === 3n, 'all is committed');
+      assert.deepEqual([seen.bodies, dlq(), world.broker.messages(RETRY.topic).length], [['1', '2'], ['0'], 0]);
+      assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_KILLS_PULLER'));
+      silent.clear();
+    });
+
+    test('after a death, a function that may still be at work is waited for, also when the next holder goes before', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(2);
+      await world.die('dead');
+      const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+      const seen = recorder();
+      const impatient = start(seen.handler, { ...BY_QUEUE, handler });
+      await until(() => world.broker.heldPulls() === 1, 'the messages are here');
+      await impatient.stop();
+      assert.deepEqual(seen.bodies, []);
+      const startedAt = Date.now();
+      start(seen.handler, { ...BY_QUEUE, handler });
+      await until(() => world.committed() === 2n, 'all is committed');
+      assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
+    });
+  });
+
+  describe('says', () => {
+    test('that a message blocks its order, at 16 failures', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(2);
+      const seen = recorder(({ Records }) =>
+        Records[0]?.rocketmq.reconsumeTimes === 16
+          ? undefined
+          : { ...failing(Records[0]?.receiptHandle ?? ''), suspendCurrentQueueTimeMillis: 1 },
+      );
+      start(seen.handler, BY_QUEUE);
+      await until(() => world.committed() === 1n || world.committed() === 2n, 'it ends');
+      assert.equal(world.logs.filter(({ level, code }) => level === 'error' && code === 'ROCKETMQ_ORDER_BLOCKED').length, 1);
+    });
+  });
 });
-void [systemClock, gate, reasons, ownerOf, TOPIC];
