@@ -1,4 +1,5 @@
 import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/ends-in-order.ts';
+import type { Redelivery, Redelivery } from '../decide/retry/redelivery.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
@@ -6,7 +7,7 @@ import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, sendBack } from './send-back.ts';
-import { LOCAL_RETRY_MS } from './settle-messages.ts';
+import { LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
 type Verdict = OrderedResult['verdict'];
@@ -29,7 +30,7 @@ export async function settleInOrder(
         { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER' },
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
-    return settle(session, order, batch, (position) => (reading.failures.has(position) ? 'failed' : 'done'), suspension);
+    return settle(session, order, batch, (position) => verdictOf(reading.failures.get(position)), suspension);
   }
   const { batchId, deliveries } = batch;
   session.logger.warn(
@@ -38,8 +39,20 @@ export async function settleInOrder(
       : { batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: deliveries.length },
     `${outcome.kind === 'failed' ? 'the handler failed' : reading?.kind === 'invalid' ? reading.reason : ''}: its batch is delivered again, in order`,
   );
-  if (deliveries.length > 1) return split(session, order, deliveries);
+  if (deliveries.length > 1 && batch.subscription.bisectBatchOnFunctionError !== false) return split(session, order, deliveries);
   return settle(session, order, batch, () => 'failed', undefined);
+}
+
+/** When it comes again is the order's matter: delays that an answer gives do not count, its suspension does. */
+function verdictOf(said: Redelivery | 'default' | undefined): Verdict {
+  if (said === undefined) return 'done';
+  return said !== 'default' && (said.kind === 'dlq' || said.kind === 'drop') ? said.kind : 'failed';
+}
+
+/** Delays are not kept: what fails waits in its place. */
+function verdictOf(end: Redelivery | 'default' | undefined): Verdict {
+  if (end === undefined) return 'done';
+  return end !== 'default' && (end.kind === 'dlq' || end.kind === 'drop') ? end.kind : 'failed';
 }
 
 /**
@@ -58,25 +71,28 @@ async function settle(
   session: QueueSession,
   order: QueueOrder,
   { deliveries, subscription, batchId }: Batch,
-  verdictOf: (position: number) => Verdict,
+  resultOf: (position: number) => Verdict,
   suspension: number | 'invalid' | undefined,
 ): Promise<void> {
   const { messages, deps, logger } = session;
-  const max = maxReconsumeTimes(subscription);
   const results = deliveries.map(({ entry, message }, position) => ({
     lane: entry.lane,
     failures: message.reconsumeTimes + entry.localRetries,
-    verdict: verdictOf(position),
+    maxFailures: maxReconsumeTimes(subscription, message),
+    verdict: resultOf(position),
   }));
   const suspendMs = typeof suspension === 'number' ? suspension : (subscription.order?.suspendCurrentQueueTimeMillis ?? 0);
   const dead: Delivery[] = [];
   let handled = 0;
-  for (const [position, end] of endsInOrder(results, max).entries()) {
+  for (const [position, end] of endsInOrder(results).entries()) {
     const delivery = deliveries[position] as Delivery;
     const { entry } = delivery;
     switch (end) {
-      case 'done':
       case 'drop':
+        noteDropped(session, batchId, delivery);
+        messages.settle(entry);
+        break;
+      case 'done':
         if (messages.settle(entry)) handled++;
         break;
       case 'untouched':

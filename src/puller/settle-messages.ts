@@ -46,7 +46,7 @@ export async function settleBatch(
   });
 }
 
-function noteDropped(session: QueueSession, batchId: string, { entry, message }: Delivery): void {
+export function noteDropped(session: QueueSession, batchId: string, { entry, message }: Delivery): void {
   session.noteDropped();
   session.logger.warn(
     { batchId, code: 'ROCKETMQ_DROPPED', offset: String(entry.offset), msgId: message.msgId },

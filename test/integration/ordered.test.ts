@@ -147,6 +147,39 @@ describe('an ordered puller', () => {
       assert.equal(thrown, 5, '16, 8, 4, 2, 1');
     });
 
+    test('without bisection the first of a batch that failed as a whole is counted', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(4);
+      const seen = recorder(({ rocketmqBatch }) => {
+        if (rocketmqBatch.minOffset === '0' && seen.events.length < 3) throw new Error('no');
+      });
+      start(seen.handler, { ...BY_QUEUE, batchSize: 4, bisectBatchOnFunctionError: false });
+      await until(() => world.committed() === 4n, 'all is committed');
+      assert.deepEqual(
+        seen.events.map(({ Records }) => Records.map(({ rocketmq }) => rocketmq.reconsumeTimes)),
+        [
+          [0, 0, 0, 0],
+          [1, 0, 0, 0],
+          [2, 0, 0, 0],
+        ],
+      );
+    });
+
+    test('a handler may dead-letter or drop a message: its queue goes on with the next', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(6);
+      const seen = recorder(({ Records }) => {
+        const said = Records.find(({ body }) => body === '1' || body === '3');
+        return said && { batchItemFailures: [{ itemIdentifier: said.receiptHandle, action: said.body === '1' ? 'dlq' : 'drop' }] };
+      });
+      start(seen.handler, { ...BY_QUEUE, batchSize: 6 });
+      await until(() => world.committed() === 6n, 'all is committed');
+      assert.deepEqual([seen.bodies, dlq()], [[...numbers(6), ...numbers(4, 2), ...numbers(2, 4)], ['1']]);
+      assert.equal(world.logs.filter(({ code }) => code === 'ROCKETMQ_DROPPED').length, 1);
+    });
+
     test('at the limit the message goes to the DLQ by 36, though the group holds locks, and its queue goes on', async () => {
       world = await createPullerWorld();
       await world.prepare();

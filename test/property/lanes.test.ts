@@ -117,10 +117,11 @@ class World {
     const results = batch.map(({ lane, localRetries }, position) => ({
       lane,
       failures: localRetries,
+      maxFailures: MAX_FAILURES,
       verdict: verdicts[position] as Call['verdicts'][number],
     }));
     for (const { offset, localRetries } of batch) assert.equal(localRetries, this.failures.get(offset) ?? 0, 'no failure is forgotten');
-    for (const [position, end] of endsInOrder(results, MAX_FAILURES).entries()) {
+    for (const [position, end] of endsInOrder(results).entries()) {
       const entry = batch[position] as QueueEntry;
       switch (end) {
         case 'again':

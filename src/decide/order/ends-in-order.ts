@@ -3,6 +3,8 @@ export interface OrderedResult {
   readonly lane: string | undefined;
   /** Failed deliveries before this one. */
   readonly failures: number;
+  /** Redeliveries before the dead-letter queue. */
+  readonly maxFailures: number;
   readonly verdict: 'done' | 'failed' | 'dlq' | 'drop';
 }
 
@@ -16,11 +18,10 @@ export type OrderedEnd = 'done' | 'drop' | 'dlq' | 'again' | 'untouched';
 /**
  * Ends of a batch's messages, in offset order. A lane stops at its first message that is not done.
  * Mirrors ConsumeMessageOrderlyService.checkReconsumeTimes, which counts a failure for all messages of a batch: here only the first one's counts.
- * @param maxFailures redeliveries before the dead-letter queue
  */
-export function endsInOrder(batch: readonly OrderedResult[], maxFailures: number): OrderedEnd[] {
+export function endsInOrder(batch: readonly OrderedResult[]): OrderedEnd[] {
   const stopped = new Set<string>();
-  return batch.map(({ lane, failures, verdict }) => {
+  return batch.map(({ lane, failures, maxFailures, verdict }) => {
     if (lane !== undefined && stopped.has(lane)) return 'untouched';
     if (verdict === 'done') return 'done';
     if (lane !== undefined) stopped.add(lane);

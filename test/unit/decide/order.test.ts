@@ -12,10 +12,11 @@ import {
 } from '../../../src/decide/order/lock-time.ts';
 
 describe('the ends of an ordered batch', () => {
-  const result = (lane: string | undefined, verdict: OrderedResult['verdict'], failures = 0): OrderedResult => ({
+  const result = (lane: string | undefined, verdict: OrderedResult['verdict'], failures = 0, maxFailures = 16): OrderedResult => ({
     lane,
     verdict,
     failures,
+    maxFailures,
   });
 
   test('a lane stops at its first failure, whatever is said of what is behind it; other lanes do not care', () => {
@@ -27,11 +28,11 @@ describe('the ends of an ordered batch', () => {
       result('a', 'done'),
       result('a', 'dlq'),
     ];
-    assert.deepEqual(endsInOrder(batch, 16), ['done', 'done', 'again', 'done', 'untouched', 'untouched']);
+    assert.deepEqual(endsInOrder(batch), ['done', 'done', 'again', 'done', 'untouched', 'untouched']);
   });
 
   test('messages without a lane fail for themselves', () => {
-    assert.deepEqual(endsInOrder([result(undefined, 'failed'), result(undefined, 'done'), result(undefined, 'failed')], 16), [
+    assert.deepEqual(endsInOrder([result(undefined, 'failed'), result(undefined, 'done'), result(undefined, 'failed')]), [
       'again',
       'done',
       'again',
@@ -39,13 +40,13 @@ describe('the ends of an ordered batch', () => {
   });
 
   test('at the limit it is the dead-letter queue, for the first one of the lane only', () => {
-    assert.deepEqual(endsInOrder([result('a', 'failed', 1), result('a', 'failed', 9)], 2), ['again', 'untouched']);
-    assert.deepEqual(endsInOrder([result('a', 'failed', 2), result('a', 'failed', 9)], 2), ['dlq', 'untouched']);
-    assert.deepEqual(endsInOrder([result('a', 'failed', 0)], 0), ['dlq']);
+    assert.deepEqual(endsInOrder([result('a', 'failed', 1, 2), result('a', 'failed', 9, 2)]), ['again', 'untouched']);
+    assert.deepEqual(endsInOrder([result('a', 'failed', 2, 2), result('a', 'failed', 9, 2)]), ['dlq', 'untouched']);
+    assert.deepEqual(endsInOrder([result('a', 'failed', 0, 0)]), ['dlq']);
   });
 
   test('the handler may say it at once: drop or dlq, and the rest of the lane comes again', () => {
-    assert.deepEqual(endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')], 16), ['drop', 'untouched', 'dlq']);
+    assert.deepEqual(endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')]), ['drop', 'untouched', 'dlq']);
   });
 
   test('a message that blocks its lane is worth a word at 16 failures and whenever they have doubled', () => {
