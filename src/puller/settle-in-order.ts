@@ -1,5 +1,5 @@
 import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/ends-in-order.ts';
-import type { Redelivery, Redelivery } from '../decide/retry/redelivery.ts';
+import type { Redelivery } from '../decide/retry/redelivery.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
@@ -47,12 +47,6 @@ export async function settleInOrder(
 function verdictOf(said: Redelivery | 'default' | undefined): Verdict {
   if (said === undefined) return 'done';
   return said !== 'default' && (said.kind === 'dlq' || said.kind === 'drop') ? said.kind : 'failed';
-}
-
-/** Delays are not kept: what fails waits in its place. */
-function verdictOf(end: Redelivery | 'default' | undefined): Verdict {
-  if (end === undefined) return 'done';
-  return end !== 'default' && (end.kind === 'dlq' || end.kind === 'drop') ? end.kind : 'failed';
 }
 
 /**
