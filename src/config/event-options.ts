@@ -7,6 +7,9 @@ const SECONDS_LIMIT = 100_000_000_000;
 const TIMESTAMP = 'epoch seconds (1763870400) or an ISO time (2025-11-23T04:00:00Z)';
 const FILTER = 'a tag expression such as "paid || refunded", or { sql: "amount > 10" }';
 
+/** timerMaxDelaySec of a stock broker. */
+const LONGEST_DELAY_SECONDS = 3 * 24 * 3600;
+
 const filter = z.union(
   [text(FILTER).refine((expression) => expression.split('||').some((tag) => tag.trim() !== '')), z.strictObject({ sql: text(FILTER) })],
   { error: FILTER },
@@ -20,6 +23,10 @@ const timestamp = z.union([z.number(), z.string(), z.date()], { error: TIMESTAMP
   context.addIssue({ code: 'custom', message: TIMESTAMP });
   return z.NEVER;
 });
+
+const RETRIES = 'a whole number from -1 to 10,000 (-1: without end), or { default, tags: { <tag>: such a number } }';
+const retries = () => wholeNumber(-1, 10_000, ' (-1: without end)');
+const RETRY_DELAY = `auto, a delay level from 1 to 18, or { seconds: 0 to ${LONGEST_DELAY_SECONDS.toLocaleString('en')} }`;
 
 /** A `rocketmq` event of a function in serverless.yml. Names: Lambda's and Serverless's. */
 export const eventOptions = options({
@@ -39,9 +46,31 @@ export const eventOptions = options({
     .default('TRIM_HORIZON')
     .describe('where a group begins that meets the topic for the first time'),
   startingPositionTimestamp: timestamp.exactOptional().describe(`with AT_TIMESTAMP: ${TIMESTAMP}`),
-  maximumRetryAttempts: wholeNumber(-1, 10_000, ' (-1: without end)')
+  maximumRetryAttempts: z
+    .union([retries(), z.strictObject({ default: retries().exactOptional(), tags: z.record(z.string(), retries()) })], { error: RETRIES })
     .exactOptional()
-    .describe('redeliveries before the DLQ; default 16, with order: queue or key -1 (without end)'),
+    .describe('redeliveries before the DLQ: a number, or { default, tags: { <tag>: number } }; default 16, with order without end'),
+  retryDelay: z
+    .union([z.literal('auto'), wholeNumber(1, 18), z.strictObject({ seconds: wholeNumber(0, LONGEST_DELAY_SECONDS) })], {
+      error: RETRY_DELAY,
+    })
+    .default('auto')
+    .describe('when a failed message comes again, unless its handler says: auto (level 3 + its failures), a delay level, or { seconds }'),
+  maximumRecordAgeInSeconds: z
+    .union([z.literal([-1, '-1']), wholeNumber(60, 604_800)], { error: 'a whole number from 60 to 604,800, or -1: no limit' })
+    .transform(Number)
+    .default(-1)
+    .describe('older messages, by the time of their birth, go to the DLQ instead of to the handler; -1: no limit'),
+  bisectBatchOnFunctionError: trueOrFalse()
+    .default(true)
+    .describe('a batch whose handler failed as a whole is delivered again in halves, without counting a retry, until single messages fail'),
+  maximumBatchingWindow: wholeNumber(0, 300).default(0).describe('seconds that a batch waits to become full'),
+  consumeTimeout: wholeNumber(1, 900)
+    .exactOptional()
+    .describe("seconds after which a message that is still with its handler is sent back; default: none but the handler's timeout"),
+  maximumConcurrency: wholeNumber(1, 1000)
+    .exactOptional()
+    .describe('handler calls at once over all queues of the group; its queues share one puller then, or pullers: N'),
   order: oneOf(['none', 'queue', 'key'])
     .default('none')
     .describe('queue: one batch of a queue at a time, in its order; key: different keys side by side, equal keys in order'),

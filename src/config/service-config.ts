@@ -1,4 +1,5 @@
 import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
+import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
@@ -51,6 +52,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
     groupOptionsFit(options, problems);
     clustersExist(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
+    deliveryOptionsFit(events, input, options, problems);
   }
   problems.throwIfAny();
   // Without problems the options were parsed.
@@ -179,18 +181,8 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
 }
 
 function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConfig {
-  const {
-    topic,
-    filter,
-    invocation,
-    functionKey,
-    batchSize,
-    parallelizationFactor,
-    startingPosition,
-    startingPositionTimestamp,
-    maximumRetryAttempts = defaultRetries(event),
-    enabled,
-  } = event;
+  const { topic, filter, invocation, functionKey, batchSize, parallelizationFactor, startingPosition, startingPositionTimestamp, enabled } =
+    event;
   const order = orderOf(event);
   const { name, timeout } = input.functions[functionKey]!;
   const handler: HandlerConfig = { invocation, functionKey, functionName: name, timeout };
@@ -202,7 +194,7 @@ function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConf
     parallelizationFactor,
     startingPosition,
     ...(startingPositionTimestamp === undefined ? {} : { startingPositionTimestamp }),
-    maximumRetryAttempts,
+    ...deliveryOptions(event, defaultRetries(event)),
     ...(order === undefined ? {} : { order }),
     enabled,
   };

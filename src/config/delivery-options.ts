@@ -1,0 +1,71 @@
+import type { SubscriptionConfig } from '../model/source.ts';
+import type { EventOptions } from './event-options.ts';
+import type { ConfigPath, Problems } from './problems.ts';
+import type { ServiceOptions } from './service-options.ts';
+
+interface Event extends EventOptions {
+  readonly path: ConfigPath;
+  readonly functionKey: string;
+}
+
+type DeliveryOptions = Pick<
+  SubscriptionConfig,
+  | 'maximumRetryAttempts'
+  | 'maximumRetryAttemptsByTag'
+  | 'retryDelay'
+  | 'maximumRecordAgeInSeconds'
+  | 'bisectBatchOnFunctionError'
+  | 'maximumBatchingWindow'
+  | 'consumeTimeout'
+  | 'maximumConcurrency'
+>;
+
+/** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
+export function deliveryOptions(event: EventOptions, defaultRetries: number): DeliveryOptions {
+  const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
+  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError } = event;
+  return {
+    maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
+    ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
+    ...(retryDelay === 'auto' ? {} : { retryDelay: typeof retryDelay === 'number' ? { level: retryDelay } : retryDelay }),
+    ...(age < 0 ? {} : { maximumRecordAgeInSeconds: age }),
+    ...(bisectBatchOnFunctionError ? {} : { bisectBatchOnFunctionError }),
+    ...(window === 0 ? {} : { maximumBatchingWindow: window }),
+    ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
+    ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
+  };
+}
+
+/** Options that have no effect beside each other are told, instead of being passed over. */
+export function deliveryOptionsFit(
+  events: readonly Event[],
+  { functions }: { readonly functions: Readonly<Record<string, { readonly timeout: number }>> },
+  { groups }: ServiceOptions,
+  problems: Problems,
+): void {
+  for (const event of events) {
+    const { path, order, retryDelay, consumeTimeout, maximumConcurrency, functionKey, consumerGroup } = event;
+    const timeout = functions[functionKey]?.timeout ?? 0;
+    if (consumeTimeout !== undefined && consumeTimeout >= timeout)
+      problems.add(
+        [...path, 'consumeTimeout'],
+        ` is ${consumeTimeout}, but the handler ends after ${timeout} s: give fewer seconds, or leave it out`,
+      );
+    if (order !== 'none') {
+      const ordered = { retryDelay: retryDelay !== 'auto', consumeTimeout: consumeTimeout !== undefined };
+      for (const [name, given] of Object.entries(ordered))
+        if (given)
+          problems.add([...path, name], ` cannot be with order ${order}: what fails is delivered again in its place; leave it out`);
+    }
+    const group = groups[consumerGroup];
+    if (maximumConcurrency === undefined || group === undefined) continue;
+    if (group.mode === 'pop')
+      problems.add([...path, 'maximumConcurrency'], ' is not known in mode pop: use parallelizationFactor, or leave mode out');
+    if (group.coexist) problems.add([...path, 'maximumConcurrency'], ' cannot be with coexist: use parallelizationFactor and pullers');
+    if (typeof group.pullers === 'number' && group.pullers > maximumConcurrency)
+      problems.add(
+        [...path, 'maximumConcurrency'],
+        ` is ${maximumConcurrency}, less than the ${group.pullers} pullers of the group, of which each needs one: lower pullers, or raise it`,
+      );
+  }
+}

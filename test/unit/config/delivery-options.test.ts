@@ -1,0 +1,88 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { toServiceConfig } from '../../../src/config/service-config.ts';
+import type { SubscriptionConfig } from '../../../src/model/source.ts';
+
+const AT = 'functions.orders.events.0.rocketmq';
+
+function read(event: object, group: object = {}, timeout = 30): SubscriptionConfig {
+  const { config } = toServiceConfig({
+    service: 'shop',
+    stage: 'dev',
+    custom: { clusters: { default: { nameServers: ['ns:9876'] } }, groups: { workers: group } },
+    functions: {
+      orders: { name: 'shop-dev-orders', timeout, events: [{ rocketmq: { consumerGroup: 'workers', topic: 'orders', ...event } }] },
+    },
+  });
+  return config.sources[0]!.subscriptions[0]!;
+}
+
+function problemOf(event: object, group?: object): string {
+  try {
+    read(event, group);
+  } catch (error) {
+    return (error as Error).message;
+  }
+  return assert.fail('nothing was wrong');
+}
+
+describe('options of delivery', () => {
+  test('without them nothing is in the way of Java’s defaults', () => {
+    const { maximumRetryAttempts, ...others } = read({});
+    assert.equal(maximumRetryAttempts, 16);
+    for (const name of ['retryDelay', 'maximumRecordAgeInSeconds', 'bisectBatchOnFunctionError', 'maximumBatchingWindow', 'consumeTimeout'])
+      assert.ok(!(name in others), name);
+  });
+
+  test('each is taken as it is given', () => {
+    const given = {
+      retryDelay: { seconds: 45 },
+      maximumRecordAgeInSeconds: 3600,
+      bisectBatchOnFunctionError: false,
+      maximumBatchingWindow: 300,
+      consumeTimeout: 29,
+      maximumConcurrency: 1000,
+    };
+    const taken = read({ ...given, maximumRetryAttempts: { default: 3, tags: { paid: -1, refunded: 0 } } });
+    assert.deepEqual({ ...taken, ...given }, taken);
+    assert.deepEqual([taken.maximumRetryAttempts, taken.maximumRetryAttemptsByTag], [3, { paid: -1, refunded: 0 }]);
+    assert.equal(read({ maximumRetryAttempts: { tags: { paid: 1 } } }).maximumRetryAttempts, 16);
+    assert.deepEqual(read({ retryDelay: 18 }).retryDelay, { level: 18 });
+    assert.deepEqual(read({ retryDelay: '5' }).retryDelay, { level: 5 });
+    assert.ok(!('retryDelay' in read({ retryDelay: 'auto' })));
+    assert.ok(!('maximumRecordAgeInSeconds' in read({ maximumRecordAgeInSeconds: '-1' })));
+    assert.equal(read({ maximumRecordAgeInSeconds: '60' }).maximumRecordAgeInSeconds, 60);
+  });
+
+  const wrong: [event: object, message: string, group?: object][] = [
+    [{ retryDelay: 0 }, '.retryDelay is 0: give a whole number from 1 to 18'],
+    [{ retryDelay: 19 }, '.retryDelay is 19: give a whole number from 1 to 18'],
+    [{ retryDelay: 'later' }, '.retryDelay is "later": give auto, a delay level'],
+    [{ retryDelay: { seconds: 259_201 } }, '.retryDelay.seconds is 259201: give a whole number from 0 to 259,200'],
+    [{ retryDelay: { minutes: 1 } }, 'a delay level from 1 to 18, or { seconds: 0 to 259,200 }'],
+    [
+      { maximumRetryAttempts: { tags: { paid: -2 } } },
+      '.maximumRetryAttempts.tags.paid is -2: give a whole number from -1 to 10,000 (-1: without end)',
+    ],
+    [{ maximumRetryAttempts: { tag: {} } }, 'or { default, tags: { <tag>: such a number } }'],
+    [{ maximumRecordAgeInSeconds: 59 }, '.maximumRecordAgeInSeconds is 59: give a whole number from 60 to 604,800'],
+    [{ maximumRecordAgeInSeconds: 604_801 }, '.maximumRecordAgeInSeconds is 604801'],
+    [{ bisectBatchOnFunctionError: 'yes' }, '.bisectBatchOnFunctionError is "yes": give true or false'],
+    [{ maximumBatchingWindow: 301 }, '.maximumBatchingWindow is 301: give a whole number from 0 to 300'],
+    [{ maximumBatchingWindow: -1 }, '.maximumBatchingWindow is -1'],
+    [{ consumeTimeout: 0 }, '.consumeTimeout is 0: give a whole number from 1 to 900'],
+    [{ consumeTimeout: 30 }, '.consumeTimeout is 30, but the handler ends after 30 s'],
+    [{ maximumConcurrency: 0 }, '.maximumConcurrency is 0: give a whole number from 1 to 1,000'],
+    [{ maximumConcurrency: 1001 }, '.maximumConcurrency is 1001'],
+    [{ order: 'queue', retryDelay: 3 }, '.retryDelay cannot be with order queue'],
+    [{ order: 'key', consumeTimeout: 3 }, '.consumeTimeout cannot be with order key'],
+    [{ maximumConcurrency: 3 }, '.maximumConcurrency is not known in mode pop', { mode: 'pop' }],
+    [{ maximumConcurrency: 3 }, '.maximumConcurrency cannot be with coexist', { coexist: true }],
+    [{ maximumConcurrency: 3 }, '.maximumConcurrency is 3, less than the 4 pullers', { pullers: 4 }],
+  ];
+  for (const [event, message, group] of wrong)
+    test(`${JSON.stringify({ ...event, ...group })}: ${message}`, () => {
+      const problem = problemOf(event, group);
+      assert.ok(problem.includes(message) && problem.includes(AT), problem);
+    });
+});
