@@ -3,6 +3,8 @@ import path from 'node:path';
 
 /** The broker version that the tests run on; others are fetched on request. */
 export const ROCKETMQ_VERSION = '5.5.0';
+/** All that the tests run on (`npm run test:matrix`), the newest first: the last of 4.9 and of 5.3 that are complete on Maven Central. */
+export const TESTED_VERSIONS = [ROCKETMQ_VERSION, '5.3.3', '4.9.7'] as const;
 /** 3.3.1 is newer and does not resolve from Maven Central alone. */
 export const DYNAMODB_LOCAL_VERSION = '3.1.0';
 

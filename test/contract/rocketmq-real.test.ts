@@ -2,11 +2,11 @@ import assert from 'node:assert/strict';
 import { after, before, describe } from 'node:test';
 import type { RealRocketMQ } from '../support/real-rocketmq.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { missingStack, TESTED_VERSION } from '../support/stack.ts';
 import { LOCK_MAX_LIVE_MS, rocketmqContract } from './rocketmq/contract.ts';
 import { DELAY_LEVELS } from './rocketmq/lab.ts';
 
-describe('real RocketMQ 5.5.0', { skip: missingStack('rocketmq') }, () => {
+describe(`real RocketMQ ${TESTED_VERSION}`, { skip: missingStack('rocketmq') }, () => {
   let real: RealRocketMQ;
   before(async () => {
     real = await startRealRocketMQ({

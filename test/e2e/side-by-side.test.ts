@@ -140,7 +140,8 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
 
   test('concurrently: the same deliveries, counts, orders, offsets and dead letters', async () => {
     const topic = 'side-concurrent';
-    const count = 400;
+    // The last message of each queue is wanted: over a filtered tail, Java’s offset stays where it is until more comes.
+    const count = 396;
     await produce(topic, count);
     const expected = wanted(count).reduce((sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1, 0);
     const [java, ours] = await Promise.all([

@@ -97,7 +97,7 @@ describe('from produced messages to committed offsets, on a real broker', { skip
     );
     assert.deepEqual(observer.deliveriesAfterCommit(), [], 'nothing that was committed is delivered again');
     const consumerProgress = await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', GROUP]);
-    assert.match(consumerProgress, /Consume Diff Total: 0\b/, 'mqadmin sees no lag');
+    assert.match(consumerProgress, /Diff Total: 0\b/, 'mqadmin sees no lag');
     const store = createAssignmentStore(table, TABLE, { newToken: randomUUID });
     assert.equal((await store.list({ cluster: 'default', consumerGroup: GROUP })).length, QUEUES + 1);
   });

@@ -2,11 +2,13 @@ import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rename, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { rocketmqPart } from '../../cli/stack/cache.ts';
-import { startChild } from './child-process.ts';
-import { requirePart } from './stack.ts';
+import { type Child, startChild } from './child-process.ts';
+import { requirePart, TESTED_VERSION } from './stack.ts';
 
 /** A program that has not ended by then hangs. */
 const LONGEST_RUN_MS = 300_000;
@@ -14,29 +16,52 @@ const SOURCES = fileURLToPath(new URL('./java/', import.meta.url));
 
 /** Runs one of the programs in test/support/java and gives back what it printed on stdout. */
 export async function runJava(program: string, args: readonly string[], heap = '256m'): Promise<string> {
-  const { folder } = requirePart(rocketmqPart());
+  const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
   return runMain(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]);
 }
 
 /** Runs one command of RocketMQ's own admin tool. */
 export function mqadmin(nameServer: string, args: readonly string[]): Promise<string> {
-  const { folder } = requirePart(rocketmqPart());
+  const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
   return runMain(folder, 'org.apache.rocketmq.tools.command.MQAdminStartup', [...args, '-n', nameServer], '128m');
 }
 
-async function runMain(
+/** Starts one of the programs and lets it run: its lines come as they are printed, SIGTERM lets it shut down. */
+export async function startJava(program: string, args: readonly string[], onLine: (line: string) => void, heap = '256m'): Promise<Child> {
+  const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
+  const child = startChild(
+    'java',
+    await javaArguments(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]),
+  );
+  if (child.process.stdout !== null) createInterface({ input: child.process.stdout }).on('line', onLine);
+  return child;
+}
+
+async function runMain(...how: Parameters<typeof javaArguments>): Promise<string> {
+  // Some of mqadmin's commands write their answers into the working directory.
+  const workingDirectory = await mkdtemp(path.join(tmpdir(), 'java-'));
+  try {
+    return await run('java', await javaArguments(...how), workingDirectory);
+  } finally {
+    await rm(workingDirectory, { recursive: true, force: true });
+  }
+}
+
+async function javaArguments(
   folder: string,
   main: string,
   args: readonly string[],
   heap: string,
   classes: readonly string[] = [],
-): Promise<string> {
+): Promise<string[]> {
   // RocketMQ logs to stdout and to the home folder unless a file of this name on the class path says otherwise.
   const home = path.join(folder, 'home');
-  await mkdir(home, { recursive: true });
-  await writeFile(path.join(home, 'rmq.logback-test.xml'), '<configuration><root level="OFF"/></configuration>');
+  await mkdir(path.join(home, 'conf'), { recursive: true });
+  for (const name of ['rmq.logback-test.xml', 'conf/logback_tools.xml'])
+    await writeFile(path.join(home, name), '<configuration><root level="OFF"/></configuration>');
   const classPath = [home, ...classes, path.join(folder, 'lib', '*')].join(path.delimiter);
-  return run('java', [`-Xmx${heap}`, '-XX:+UseSerialGC', `-Duser.home=${home}`, '-cp', classPath, main, ...args]);
+  const folders = [`-Duser.home=${home}`, `-Drocketmq.home.dir=${home}`];
+  return [`-Xmx${heap}`, '-XX:+UseSerialGC', ...folders, '-cp', classPath, main, ...args];
 }
 
 /** Compiled once per content of the source: clones with different sources share the cache. */
@@ -55,8 +80,8 @@ async function compile(source: string, folder: string): Promise<string> {
   return classes;
 }
 
-async function run(command: string, args: readonly string[]): Promise<string> {
-  const child = startChild(command, args);
+async function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
+  const child = startChild(command, args, cwd === undefined ? {} : { cwd });
   const timer = setTimeout(() => child.process.kill('SIGKILL'), LONGEST_RUN_MS);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));

@@ -2,15 +2,14 @@ import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { ROCKETMQ_VERSION, rocketmqPart } from '../../cli/stack/cache.ts';
+import { rocketmqPart } from '../../cli/stack/cache.ts';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { PermissionError } from '../../src/errors.ts';
 import { type Child, startChild } from './child-process.ts';
 import { freeRocketMQPorts } from './ports.ts';
-import { requirePart } from './stack.ts';
+import { requirePart, TESTED_VERSION } from './stack.ts';
 
 export interface RealRocketMQOptions {
-  readonly version?: string;
   /** Broker names; one broker set each. */
   readonly brokers?: readonly string[];
   readonly messageDelayLevel?: string;
@@ -49,7 +48,7 @@ const SILENT_LOGBACK = '<configuration><root level="OFF"/></configuration>';
 
 /** A real name server and brokers as child processes on free loopback ports, with small heaps and a store of their own. */
 export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Promise<RealRocketMQ> {
-  const lib = path.join(requirePart(rocketmqPart(options.version ?? ROCKETMQ_VERSION)).folder, 'lib');
+  const lib = path.join(requirePart(rocketmqPart(TESTED_VERSION)).folder, 'lib');
   const home = await mkdtemp(path.join(tmpdir(), 'rocketmq-'));
   await mkdir(path.join(home, 'conf'), { recursive: true });
   for (const name of ['logback_namesrv.xml', 'logback_broker.xml']) await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);

@@ -1,13 +1,23 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { dynamodbLocalPart, rocketmqPart, type StackPart, stampFile } from '../../cli/stack/cache.ts';
+import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from '../../cli/stack/cache.ts';
+
+/** The broker version under test: another one than usual in `npm run test:matrix`. */
+export const TESTED_VERSION = process.env.ROCKETMQ_TEST_VERSION ?? ROCKETMQ_VERSION;
+
+/** Is the version under test of that one or later (`since('5.0')`)? Differences are named where they matter, never passed over. */
+export function since(version: string): boolean {
+  const [major = 0, minor = 0] = TESTED_VERSION.split('.').map(Number);
+  const [wantedMajor = 0, wantedMinor = 0] = version.split('.').map(Number);
+  return major > wantedMajor || (major === wantedMajor && minor >= wantedMinor);
+}
 
 /**
  * Why a suite that needs the real thing cannot run here; false when it can. In CI (CI=true) a missing part is an error, never a skip.
  * For `{ skip: missingStack('rocketmq') }`.
  */
 export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): string | false {
-  const missing = parts.map((part) => (part === 'rocketmq' ? rocketmqPart() : dynamodbLocalPart())).filter((part) => !isThere(part));
+  const missing = parts.map((part) => (part === 'rocketmq' ? rocketmqPart(TESTED_VERSION) : dynamodbLocalPart())).filter((part) => !isThere(part));
   const commands = ['java', ...(parts.includes('rocketmq') ? ['javac'] : [])].filter((command) => !isOnPath(command));
   const names = [...missing.map(({ name }) => name), ...commands];
   if (names.length === 0) return false;
