@@ -16,6 +16,7 @@ import {
   RETRY,
   recorder,
 } from '../support/puller-world.ts';
+import { strictHandler } from '../support/strict-handler.ts';
 import { until } from '../support/until.ts';
 
 const SUSPEND_MS = 30;
@@ -473,35 +474,6 @@ describe('an ordered puller', () => {
   });
 
   describe('keeps its order over holders', () => {
-    /** Fails a message so often, by its number: never the same ones twice in a row. */
-    const failuresOf = (body: string) => (Number(body) % 7 === 3 ? 2 : Number(body) % 11 === 5 ? 1 : 0);
-
-    /** A handler that fails as planned, and checks that what is before a message in its lane was finished by somebody. */
-    const strict = (keys: number, delayMs: number) => {
-      const finished = new Set<string>();
-      const overtaken: string[] = [];
-      const failed = new Map<string, number>();
-      const seen = recorder(async ({ Records }) => {
-        const stopped = new Set<number>();
-        const failures: { itemIdentifier: string }[] = [];
-        await sleep(delayMs);
-        for (const { body, receiptHandle } of Records) {
-          const lane = Number(body) % keys;
-          if (stopped.has(lane)) continue;
-          for (let before = lane; before < Number(body); before += keys)
-            if (!finished.has(String(before))) overtaken.push(`${body} before ${before}`);
-          const times = failed.get(body) ?? 0;
-          if (times < failuresOf(body)) {
-            failed.set(body, times + 1);
-            stopped.add(lane);
-            failures.push({ itemIdentifier: receiptHandle });
-          } else finished.add(body);
-        }
-        return { batchItemFailures: failures };
-      });
-      return { ...seen, records: seen.records, finished, overtaken };
-    };
-
     for (const [what, subscription, keys] of [
       ['queue', { ...BY_QUEUE, batchSize: 4 }, 1],
       ['key', { ...BY_KEY, batchSize: 4 }, 6],
@@ -510,7 +482,7 @@ describe('an ordered puller', () => {
         world = await createPullerWorld();
         await world.prepare();
         await world.produce(240, 0, keyed(keys));
-        const seen = strict(keys, 3);
+        const seen = strictHandler({ step: keys, laneOf: ({ body }) => Number(body) % keys }, 3);
         const silent = new Set<string>();
         const hung = gate();
         const store = {
@@ -525,7 +497,7 @@ describe('an ordered puller', () => {
         await until(() => seen.finished.size > 60, 'the second works');
         // The third is killed with a batch at its handler.
         let calls = 0;
-        const third = start((event, context) => (++calls > 5 ? hung.passed : seen.handler(event, context)), subscription, {
+        const third = start((event) => (++calls > 5 ? hung.passed : seen.handler(event)), subscription, {
           holder: 'third',
           deps: { store },
         });
