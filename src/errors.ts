@@ -66,6 +66,9 @@ export class BrokerError extends RocketMQError {
   }
 }
 
+/** The broker does not know the request: it is too old for it, or its VIP port was asked. */
+export class UnsupportedRequestError extends BrokerError {}
+
 /** No name server knows a route for the topic. */
 export class TopicNotFoundError extends RocketMQError {
   readonly topic: string;

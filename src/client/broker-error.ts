@@ -1,4 +1,11 @@
-import { BrokerError, GroupNotFoundError, InvalidFilterError, PermissionError, type RocketMQError } from '../errors.ts';
+import {
+  BrokerError,
+  GroupNotFoundError,
+  InvalidFilterError,
+  PermissionError,
+  type RocketMQError,
+  UnsupportedRequestError,
+} from '../errors.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode, responseName } from '../remoting/response-code.ts';
 
@@ -24,6 +31,16 @@ export function brokerError(request: string, address: string, { code, remark }: 
         remark,
         'ROCKETMQ_GROUP_NOT_FOUND',
         'The broker does not create groups by itself: create it (mqadmin updateSubGroup -g <group> …), with a name under 200 characters',
+      );
+    case ResponseCode.REQUEST_CODE_NOT_SUPPORTED:
+      return new UnsupportedRequestError(
+        request,
+        address,
+        code,
+        responseName(code),
+        remark,
+        'ROCKETMQ_UNSUPPORTED',
+        'The broker is too old for it: mode pop needs RocketMQ 5.0 or later',
       );
     case ResponseCode.SUBSCRIPTION_PARSE_FAILED:
       return new InvalidFilterError(`${address} does not take the filter: ${remark ?? 'no reason given'}`);

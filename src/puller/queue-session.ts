@@ -1,12 +1,13 @@
 import { workTime } from '../decide/budget/time-budget.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
-import { GroupNotFoundError, InvalidFilterError, PermissionError } from '../errors.ts';
+import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedRequestError } from '../errors.ts';
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { HandlerCall } from './handler-calls.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
@@ -45,6 +46,8 @@ export class QueueSession {
   pullAbort = new AbortController();
   lease: Lease;
   crash: CrashRecord | undefined;
+  /** Handler calls under way that have a consumeTimeout. */
+  readonly calls = new Set<HandlerCall>();
   /** A message is delivered alone now: nothing else is delivered beside it. */
   isolating = false;
   /** The last offset that the broker confirmed to us. */
@@ -234,5 +237,5 @@ const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>(['deadline', '
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
 export function isFinalRefusal(error: unknown): boolean {
-  return error instanceof PermissionError || error instanceof GroupNotFoundError || error instanceof InvalidFilterError;
+  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some((kind) => error instanceof kind);
 }

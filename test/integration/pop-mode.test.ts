@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
@@ -10,149 +11,168 @@ import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { missingStack, since, TESTED_VERSION } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
 /** A broker brings what was not acknowledged back after its time and its own scans. */
 const REVIVAL_MS = 60_000;
 
-describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq'), concurrency: true }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
+if (since('5.0'))
+  describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq'), concurrency: true }, () => {
+    let rocketmq: RealRocketMQ;
+    let client: RocketMQClient;
+    let database: Awaited<ReturnType<typeof startDynalite>>;
+    let dynamodb: Awaited<ReturnType<typeof connect>>;
 
-  before(async () => {
-    rocketmq = await startRealRocketMQ();
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
-  });
-  after(async () => {
-    await client?.close();
-    dynamodb?.destroy();
-    await database?.stop();
-    await rocketmq?.stop();
-  });
-
-  function deploy(
-    t: TestContext,
-    topic: string,
-    handler: (event: RocketMQEvent) => unknown,
-    settings: Partial<SubscriptionConfig> = {},
-  ): InProcessService {
-    const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
-    const service = startInProcess({
-      client,
-      dynamodb,
-      nameServer: rocketmq.nameServer,
-      source: source(subscriptions, { consumerGroup: `${topic}-workers`, mode: 'pop' }),
-      handler,
-      options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
+    before(async () => {
+      rocketmq = await startRealRocketMQ();
+      client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
+      database = await startDynalite();
+      dynamodb = await connect(database.endpoint);
     });
-    t.after(() => service.end());
-    return service;
-  }
-  const produce = async (topic: string, count: number): Promise<void> => {
-    await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
-    for (let n = 0; n < count; n++) await client.send({ topic, body: Buffer.from(String(n)) });
-  };
-  const deadLetters = async (consumerGroup: string): Promise<string[]> => {
-    const queue: MessageQueue = { topic: `%DLQ%${consumerGroup}`, brokerName: 'broker-a', queueId: 0 };
-    const plain = { topic: queue.topic, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
-    const request = { consumerGroup: 'reader', queue, offset: 0n, subscription: plain, maxMessages: 32, suspendMs: 0 };
-    const result = await client.pull(request).catch(() => undefined);
-    return result?.status === 'FOUND' ? result.messages.map(({ body }) => String(body)).sort() : [];
-  };
+    after(async () => {
+      await client?.close();
+      dynamodb?.destroy();
+      await database?.stop();
+      await rocketmq?.stop();
+    });
 
-  test('every message is handled once; failures come back counted, and end in the DLQ after their attempts', async (t) => {
-    const topic = 'pop-path';
-    await produce(topic, 40);
-    const times = new Map<string, number[]>();
-    const ids = new Map<string, Set<string>>();
-    const consumerGroup = `${topic}-workers`;
-    const { requests, end, assignments } = deploy(
-      t,
-      topic,
-      ({ Records }) => {
-        for (const {
-          body,
-          messageId,
-          rocketmq: { reconsumeTimes, topic: told },
-        } of Records) {
-          times.set(body, [...(times.get(body) ?? []), reconsumeTimes]);
-          ids.set(body, (ids.get(body) ?? new Set()).add(messageId));
-          assert.equal(told, topic);
-        }
-        const failed = Records.filter(({ body, rocketmq: { reconsumeTimes } }) => body === '7' || (body === '3' && reconsumeTimes === 0));
-        return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
-      },
-      { batchSize: 8, parallelizationFactor: 2 },
-    );
-    await until(() => times.size === 40, 'all came', 20_000);
-    assert.deepEqual(
-      (await assignments()).filter(({ queue }) => queue.topic === topic).map(({ queue }) => queue.queueId),
-      [-1],
-    );
-    await until(() => times.get('3')?.length === 2 && times.get('7')?.length === 2, 'the failed ones came again', REVIVAL_MS);
-    assert.deepEqual(
-      [times.get('3'), times.get('7')],
-      [
-        [0, 1],
-        [0, 1],
-      ],
-    );
-    for (const giveUpAt = Date.now() + 10_000; (await deadLetters(consumerGroup)).length === 0 && Date.now() < giveUpAt; ) await sleep(100);
-    assert.deepEqual(await deadLetters(consumerGroup), ['7']);
-    const reports = await end();
-    assert.ok([...times].every(([body, seen]) => seen.length === (body === '3' || body === '7' ? 2 : 1)));
-    assert.ok(
-      [...ids.values()].every((set) => set.size === 1),
-      'message ids are stable over redeliveries',
-    );
-    assert.ok(requests.length > 0);
-    const sums = reports.flatMap(({ queues }) => queues);
-    assert.equal(
-      sums.reduce((sum, { handled }) => sum + handled, 0),
-      39,
-    );
-  });
+    function deploy(
+      t: TestContext,
+      topic: string,
+      handler: (event: RocketMQEvent) => unknown,
+      settings: Partial<SubscriptionConfig> = {},
+    ): InProcessService {
+      const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
+      const service = startInProcess({
+        client,
+        dynamodb,
+        nameServer: rocketmq.nameServer,
+        source: source(subscriptions, { consumerGroup: `${topic}-workers`, mode: 'pop' }),
+        handler,
+        options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
+      });
+      t.after(() => service.end());
+      return service;
+    }
+    const produce = async (topic: string, count: number): Promise<void> => {
+      await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
+      for (let n = 0; n < count; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+    };
+    const deadLetters = async (consumerGroup: string): Promise<string[]> => {
+      const queue: MessageQueue = { topic: `%DLQ%${consumerGroup}`, brokerName: 'broker-a', queueId: 0 };
+      const plain = { topic: queue.topic, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
+      const request = { consumerGroup: 'reader', queue, offset: 0n, subscription: plain, maxMessages: 32, suspendMs: 0 };
+      const result = await client.pull(request).catch(() => undefined);
+      return result?.status === 'FOUND' ? result.messages.map(({ body }) => String(body)).sort() : [];
+    };
 
-  test('a handler that is slower than the invisible time keeps its messages to itself', async (t) => {
-    const topic = 'pop-slow';
-    await produce(topic, 1);
-    let calls = 0;
-    let done = false;
-    deploy(
-      t,
-      topic,
-      async () => {
-        calls++;
-        await sleep(20_000);
-        done = true;
-      },
-      { handler: { invocation: 'inline', functionKey: 'f', functionName: 'f', timeout: 100 } },
-    );
-    await until(() => done, 'it is handled', 40_000);
-    await sleep(5_000);
-    assert.equal(calls, 1);
-  });
+    test('every message is handled once; failures come back counted, and end in the DLQ after their attempts', async (t) => {
+      const topic = 'pop-path';
+      await produce(topic, 40);
+      const times = new Map<string, number[]>();
+      const ids = new Map<string, Set<string>>();
+      const consumerGroup = `${topic}-workers`;
+      const { requests, end, assignments } = deploy(
+        t,
+        topic,
+        ({ Records }) => {
+          for (const {
+            body,
+            messageId,
+            rocketmq: { reconsumeTimes, topic: told },
+          } of Records) {
+            times.set(body, [...(times.get(body) ?? []), reconsumeTimes]);
+            ids.set(body, (ids.get(body) ?? new Set()).add(messageId));
+            assert.equal(told, topic);
+          }
+          const failed = Records.filter(({ body, rocketmq: { reconsumeTimes } }) => body === '7' || (body === '3' && reconsumeTimes === 0));
+          return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+        },
+        { batchSize: 8, parallelizationFactor: 2 },
+      );
+      await until(() => times.size === 40, 'all came', 20_000);
+      assert.deepEqual(
+        (await assignments()).filter(({ queue }) => queue.topic === topic).map(({ queue }) => queue.queueId),
+        [-1],
+      );
+      await until(() => times.get('3')?.length === 2 && times.get('7')?.length === 2, 'the failed ones came again', REVIVAL_MS);
+      assert.deepEqual(
+        [times.get('3'), times.get('7')],
+        [
+          [0, 1],
+          [0, 1],
+        ],
+      );
+      for (const giveUpAt = Date.now() + 10_000; (await deadLetters(consumerGroup)).length === 0 && Date.now() < giveUpAt; )
+        await sleep(100);
+      assert.deepEqual(await deadLetters(consumerGroup), ['7']);
+      const reports = await end();
+      assert.ok([...times].every(([body, seen]) => seen.length === (body === '3' || body === '7' ? 2 : 1)));
+      assert.ok(
+        [...ids.values()].every((set) => set.size === 1),
+        'message ids are stable over redeliveries',
+      );
+      assert.ok(requests.length > 0);
+      const sums = reports.flatMap(({ queues }) => queues);
+      assert.equal(
+        sums.reduce((sum, { handled }) => sum + handled, 0),
+        39,
+      );
+    });
 
-  test('a puller that drains finishes what it popped; an idle one returns and is called again by the next message', async (t) => {
-    const topic = 'pop-idle';
-    await produce(topic, 5);
-    const seen: string[] = [];
-    const service = deploy(t, topic, ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
-    await until(() => seen.length === 5, 'the first came', 20_000);
-    await until(() => service.pullers.length === 1, 'one puller');
-    const first = await service.pullers[0];
-    assert.deepEqual(
-      first?.queues.map(({ reason }) => reason),
-      ['idle'],
-    );
-    await sleep(15_000);
-    await client.send({ topic, body: Buffer.from('late') });
-    await until(() => seen.includes('late'), 'the late one came', 30_000);
-    assert.deepEqual(seen.toSorted(), ['0', '1', '2', '3', '4', 'late']);
+    test('a handler that is slower than the invisible time keeps its messages to itself', async (t) => {
+      const topic = 'pop-slow';
+      await produce(topic, 1);
+      let calls = 0;
+      let done = false;
+      deploy(
+        t,
+        topic,
+        async () => {
+          calls++;
+          await sleep(20_000);
+          done = true;
+        },
+        { handler: { invocation: 'inline', functionKey: 'f', functionName: 'f', timeout: 100 } },
+      );
+      await until(() => done, 'it is handled', 40_000);
+      await sleep(5_000);
+      assert.equal(calls, 1);
+    });
+
+    test('a puller that drains finishes what it popped; an idle one returns and is called again by the next message', async (t) => {
+      const topic = 'pop-idle';
+      await produce(topic, 5);
+      const seen: string[] = [];
+      const service = deploy(t, topic, ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
+      await until(() => seen.length === 5, 'the first came', 20_000);
+      await until(() => service.pullers.length === 1, 'one puller');
+      const first = await service.pullers[0];
+      assert.deepEqual(
+        first?.queues.map(({ reason }) => reason),
+        ['idle'],
+      );
+      await sleep(15_000);
+      await client.send({ topic, body: Buffer.from('late') });
+      await until(() => seen.includes('late'), 'the late one came', 30_000);
+      assert.deepEqual(seen.toSorted(), ['0', '1', '2', '3', '4', 'late']);
+    });
   });
-});
+else
+  describe(`mode pop on RocketMQ ${TESTED_VERSION}, which has no POP`, { skip: missingStack('rocketmq') }, () => {
+    test('is refused with an error that says so', async () => {
+      const rocketmq = await startRealRocketMQ();
+      const client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
+      try {
+        await client.createTopic('orders');
+        await assert.rejects(
+          () => client.hasMessages({ consumerGroup: 'workers', topic: 'orders', brokerName: 'broker-a', pollMs: 0 }),
+          (error: unknown) => error instanceof UnsupportedRequestError && /needs RocketMQ 5\.0/.test(error.message),
+        );
+      } finally {
+        await client.close();
+        await rocketmq.stop();
+      }
+    });
+  });
