@@ -98,6 +98,8 @@ export interface RocketMQBatchItemFailure extends RocketMQFailureOptions {
  */
 export interface RocketMQBatchResponse extends RocketMQFailureOptions {
   batchItemFailures?: RocketMQBatchItemFailure[] | null;
+  /** With `order`: how long the order waits before what failed is delivered again, 10..30,000 ms, instead of the configured time. */
+  suspendCurrentQueueTimeMillis?: number;
 }
 
 /** The type of a user's handler function. */

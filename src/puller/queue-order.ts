@@ -58,9 +58,9 @@ export class QueueOrder implements OrderOfQueue {
     return this.lock === undefined || (now < this.lock.state.validUntil && this.readTerm === this.lock.state.term);
   }
 
-  /** Most messages in a batch with this entry. */
-  limitOf(entry: QueueEntry): number {
-    return this.#limits.get(entry) ?? Number.POSITIVE_INFINITY;
+  /** Most messages in a batch with this entry; undefined: as many as in any. */
+  limitOf(entry: QueueEntry): number | undefined {
+    return this.#limits.get(entry);
   }
 
   limit(entry: QueueEntry, most: number): void {

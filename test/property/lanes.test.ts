@@ -144,9 +144,11 @@ class World {
     this.loaded = attemptsToKeep(this.queue.unfinished(), this.loaded, this.queue.nextOffset);
     this.committed = this.queue.committable;
     this.inFlight = [];
-    // What was finished above the committed offset comes again.
+    // What is not finished keeps its count; what was finished above the committed offset comes again, and counts anew.
+    for (const [offset, count] of this.failures)
+      if (this.finished.has(offset)) this.failures.delete(offset);
+      else assert.equal(this.loaded.get(offset), count, `the failures of ${offset} are forgotten`);
     for (const offset of this.finished) if (offset >= this.committed) this.finished.delete(offset);
-    for (const offset of this.failures.keys()) if (!this.loaded.has(offset)) this.failures.delete(offset);
     this.queue = this.hold(this.committed);
   }
 
