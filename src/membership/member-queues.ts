@@ -54,6 +54,13 @@ export class MemberQueues {
     await Promise.all([...this.#worked.values()].map(({ done }) => done));
   }
 
+  /** False: the queue is not worked here. */
+  reset(queue: MessageQueue, offset: bigint): boolean {
+    const running = this.#worked.get(queueKey(queue))?.running;
+    running?.adopt(offset);
+    return running !== undefined;
+  }
+
   figures(): MemberQueue[] {
     return [...this.#worked.values()].flatMap(({ running }) => (running === undefined ? [] : [running.figures()]));
   }

@@ -145,16 +145,12 @@ class Member implements MemberAnswers {
     return deliverDirectly(this.#deps, this.#run.source, message);
   }
 
-  /** As an operator's write at the broker: whoever works the queue finds it before its next commit. */
+  /** Each member resets what it has; the broker tells them all. */
   resetOffsets(...[consumerGroup, offsets]: Parameters<MemberAnswers['resetOffsets']>): void {
     if (consumerGroup !== this.#run.group.consumerGroup) return;
-    for (const { queue, offset } of offsets) {
-      if (!this.#since.has(queueKey(queue))) continue;
-      this.#deps.logger.warn({ queue: queueKey(queue), offset: String(offset) }, 'an operator resets the offset');
-      this.#deps.client.commitOffset(consumerGroup, queue, offset).catch((error: unknown) => {
-        this.#deps.logger.error({ err: error, queue: queueKey(queue) }, 'the offset could not be reset: reset it again');
-      });
-    }
+    for (const { queue, offset } of offsets)
+      if (this.queues.reset(queue, offset))
+        this.#deps.logger.warn({ queue: queueKey(queue), offset: String(offset) }, 'an operator resets the offset');
   }
 
   async #whyLeave(): Promise<StopReason | undefined> {

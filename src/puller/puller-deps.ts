@@ -31,9 +31,11 @@ export interface PullerDeps {
   readonly onQueue?: (queue: RunningQueue) => void;
 }
 
-/** A queue that is being worked, as others may see it. */
+/** A queue that is being worked, as others see and move it. */
 export interface RunningQueue {
   figures(): MemberQueue;
+  /** Goes on at another offset; everything pulled before is forgotten. */
+  adopt(offset: bigint): void;
 }
 
 /** Times in milliseconds. */

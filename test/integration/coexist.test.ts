@@ -11,7 +11,7 @@ import { silentLogger, source, subscription } from '../support/coordinator-world
 import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { connectRaw } from '../support/raw-connection.ts';
-import { type DeploymentSettings, deploy } from '../support/shared-group.ts';
+import { deploy } from '../support/shared-group.ts';
 import { until } from '../support/until.ts';
 
 const HEART_BEAT = 34;
@@ -30,7 +30,7 @@ describe('a group that is shared with others (coexist)', () => {
     database = await startDynalite();
   });
   after(() => database.stop());
-  const begin = async (settings: { source?: Partial<SourceConfig>; queues?: number } & Partial<DeploymentSettings> = {}) => {
+  const begin = async (settings: { source?: Partial<SourceConfig>; queues?: number; invocationMs?: number } = {}) => {
     broker ??= await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 });
     broker.createTopic('orders', { queues: settings.queues ?? 4 });
     dynamodb = await connect(database.endpoint);
