@@ -224,4 +224,23 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
         assert.equal(await client.queryOffset(consumerGroup, { topic, brokerName, queueId }), BigInt(count / queues));
       assert.deepEqual(await bodiesIn(dlqTopic(consumerGroup)), []);
     });
+
+  test('a broker that is killed in the middle, and with it all locks: nothing is overtaken or lost', { timeout: 180_000 }, async () => {
+    const [topic, consumerGroup, count] = ['ordered-kill', 'ordered-kill-workers', 80];
+    const queue = { topic, brokerName, queueId: 0 };
+    await topicWith(topic, 1);
+    await client.createGroup(consumerGroup);
+    await assign(queue, consumerGroup);
+    await sendAll(queue, numbers(0, count));
+    const strict = strictHandler({ step: 1, laneOf: () => 0 }, 20);
+    const puller = startPuller(queue, consumerGroup, { ...BY_QUEUE, batchSize: 3 }, strict.handler, { idleTimeoutMs: 100_000 });
+    await until(() => strict.finished.size > 20, 'it works', 30_000);
+    await rocketmq.restartBroker(brokerName, 'SIGKILL');
+    await sendAll(queue, numbers(count, count + 20));
+    await until(() => strict.finished.size === count + 20, 'all is done', 90_000);
+    const report = await puller.stop();
+    assert.deepEqual(strict.overtaken, []);
+    assert.equal(report.queues[0]?.committedOffset, String(count + 20));
+    assert.equal(await client.queryOffset(consumerGroup, queue), BigInt(count + 20));
+  });
 });
