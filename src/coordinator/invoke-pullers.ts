@@ -69,25 +69,28 @@ async function readFacts(
 ): Promise<Map<string, QueueFacts>> {
   const free = assignments.filter((assignment) => standing(assignment, now) === 'free');
   const facts = await Promise.all(
-    free.map(async ({ queue }): Promise<[string, QueueFacts][]> => {
+    free.map(async (assignment): Promise<[string, QueueFacts][]> => {
+      const { queue } = assignment;
       const key = queueKey(queue);
       const foundAt = watch.found.get(key);
       if (foundAt !== undefined) return [[key, { committed: foundAt, max: foundAt + 1n }]];
       const watchedAt = askAll ? undefined : watch.watchedAt(key);
       if (watchedAt !== undefined) return [[key, { committed: watchedAt, max: watchedAt }]];
-      const fact = await askBroker(run, queue);
+      const fact = await askBroker(run, assignment);
       return fact === undefined ? [] : [[key, fact]];
     }),
   );
   return new Map(facts.flat());
 }
 
-async function askBroker(run: GroupRun, queue: MessageQueue): Promise<QueueFacts | undefined> {
+async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment): Promise<QueueFacts | undefined> {
   const { rocketmq, group, signal, problems } = run;
+  // What the group has at the broker is not this deployment's.
+  const ownOffset = run.source.messageModel === 'BROADCASTING';
   try {
     if (isPopUnit(queue)) return await askForMessages(run, queue);
     const [committed, max] = await Promise.all([
-      rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
+      ownOffset ? committedOffset : rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
       rocketmq.maxOffset(queue, { signal }).catch((error: unknown) => {
         if (error instanceof PermissionError) return undefined;
         throw error;

@@ -35,7 +35,9 @@ export async function readRoutes(run: GroupRun): Promise<Routes> {
       if (!(topic === run.retryTopic && error instanceof TopicNotFoundError)) run.problems.add(error, { topic });
     }
   };
-  await Promise.all([...run.source.subscriptions.map(({ topic }) => topic), run.retryTopic].map(read));
+  // In broadcasting nothing is sent back, and the group's retry topic is that of others.
+  const retries = run.source.messageModel === 'BROADCASTING' ? [] : [run.retryTopic];
+  await Promise.all([...run.source.subscriptions.map(({ topic }) => topic), ...retries].map(read));
   return { queues, unknown, brokerNames: [...brokerNames].sort(), hash: topologyHash(queues) };
 }
 

@@ -1,5 +1,6 @@
 import { offsetStory } from '../decide/offset/offset-story.ts';
 import { ConnectionError } from '../errors.ts';
+import { offsetStoreOf } from './offset-store.ts';
 import type { QueueSession } from './queue-session.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
@@ -72,9 +73,9 @@ async function withOffset(session: QueueSession, whenFailed: string, work: () =>
 
 /** Compares the stored offset with what is known of it. False: messages were dropped for another offset while the query was under way. */
 async function review(session: QueueSession): Promise<boolean> {
-  const { deps, messages, source, queue, lost } = session;
+  const { messages, source } = session;
   const { generation } = messages;
-  const stored = await deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS });
+  const stored = await offsetStoreOf(source).read(session, COMMIT_TIMEOUT_MS);
   if (messages.generation !== generation) return false;
   const { knownOffset, sentOffset, connectionBroke } = session;
   const story = offsetStory(stored, { known: knownOffset, sent: sentOffset, connectionBroke });
@@ -97,11 +98,10 @@ async function review(session: QueueSession): Promise<boolean> {
 }
 
 async function store(session: QueueSession, offset: bigint): Promise<void> {
-  const { deps, source, queue, lost, messages } = session;
+  const { source, messages } = session;
   const { generation } = messages;
   session.sentOffset = offset;
-  const call = { signal: lost.signal, timeoutMs: COMMIT_TIMEOUT_MS };
-  const { resetPending } = await deps.client.commitOffset(source.consumerGroup, queue, offset, call);
+  const { resetPending } = await offsetStoreOf(source).write(session, offset, COMMIT_TIMEOUT_MS);
   if (resetPending) {
     session.logger.warn({ offset: String(offset) }, 'an operator reset the offset: pulling to learn where to');
     session.sentOffset = undefined;

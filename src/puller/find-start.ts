@@ -9,6 +9,8 @@ import type { PullerDeps } from './puller-deps.ts';
  */
 export async function findStart(deps: PullerDeps, source: SourceConfig, assignment: Assignment): Promise<bigint> {
   const { queue } = assignment;
+  // A deployment's own offset; before the first one, that of the item itself, which is stored already.
+  if (source.messageModel === 'BROADCASTING') return assignment.committedOffset ?? assignment.startOffset;
   const stored = await deps.client.queryOffset(source.consumerGroup, queue);
   if (stored !== undefined) return stored;
   await commitStart(deps, source, assignment);

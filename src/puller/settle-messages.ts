@@ -25,7 +25,8 @@ export async function settleBatch(
   const done: Delivery[] = [];
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
-    const redelivery = said === undefined ? undefined : orDefault(said, subscription.retryDelay);
+    const failure = said === undefined ? undefined : orDefault(said, subscription.retryDelay);
+    const redelivery = failure !== undefined && isBroadcast(session) ? DROP : failure;
     if (redelivery !== undefined && redelivery.kind !== 'drop') failed.push({ delivery, redelivery });
     else done.push(delivery);
     if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery);
@@ -46,12 +47,22 @@ export async function settleBatch(
   });
 }
 
+const DROP = { kind: 'drop' } as const;
+
+/** Nobody redelivers to one of many: as in Java, a message that fails is logged and counts as done. */
+function isBroadcast({ source }: QueueSession): boolean {
+  return source.messageModel === 'BROADCASTING';
+}
+
 export function noteDropped(session: QueueSession, batchId: string, { entry, message }: Delivery): void {
   session.noteDropped();
-  session.logger.warn(
-    { batchId, code: 'ROCKETMQ_DROPPED', offset: String(entry.offset), msgId: message.msgId },
-    'the handler gave up a message: it counts as done',
-  );
+  const fields = { batchId, offset: String(entry.offset), msgId: message.msgId };
+  if (isBroadcast(session))
+    session.logger.error(
+      { ...fields, code: 'ROCKETMQ_BROADCAST_DROPPED' },
+      'the message failed, and broadcasting has no retry: it is dropped',
+    );
+  else session.logger.warn({ ...fields, code: 'ROCKETMQ_DROPPED' }, 'the handler gave up a message: it counts as done');
 }
 
 async function inWindow<Item>(items: readonly Item[], settle: (item: Item) => Promise<void>): Promise<void> {
@@ -107,8 +118,12 @@ export async function settleUnhandled(session: QueueSession, work: Extract<NextW
     entry.message === undefined ? session.queue.topic : userTopic(entry.message, session.source.consumerGroup),
   );
   const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription);
-  if (await sendBack(session, record, delayLevel, max)) {
-    if (session.messages.settle(entry)) session.noteSentBack();
+  const broadcast = isBroadcast(session);
+  if (broadcast || (await sendBack(session, record, delayLevel, max))) {
+    if (session.messages.settle(entry)) {
+      if (broadcast) session.noteDropped();
+      else session.noteSentBack();
+    }
     // The suspect has its end; the messages behind it are delivered as always.
     if (session.crash?.suspect === entry.offset) session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
   } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
