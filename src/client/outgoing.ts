@@ -177,17 +177,12 @@ const TIMER_PROPERTIES = [
 ];
 
 /** A failed message as one for the timer wheel, which brings it to the retry topic after so many milliseconds. */
-export function timedRetryMessage(
-  consumerGroup: string,
-  message: Message,
-  delayMs: number,
-  maxReconsumeTimes: number,
-  bornTimestamp: number,
-): SendMessageRequest {
+export function timedRetryMessage(consumerGroup: string, message: Message, delayMs: number, maxReconsumeTimes: number): SendMessageRequest {
   const properties = new Map(message.properties);
   for (const name of TIMER_PROPERTIES) properties.delete(name);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
-  return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, bornTimestamp);
+  // Its age counts from its birth, as with request 36.
+  return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, message.bornTimestamp);
 }
 
 /** Queues that may be written and have a master to take it, in route order. */

@@ -228,7 +228,7 @@ class Client implements RocketMQClient {
   ): Promise<boolean> {
     const { brokerName } = message;
     if ((this.#calls.versionOf(brokerName) ?? 0) < VERSION_5_0_0) return false;
-    const request = timedRetryMessage(consumerGroup, message, delayMs, maxReconsumeTimes, this.#now());
+    const request = timedRetryMessage(consumerGroup, message, delayMs, maxReconsumeTimes);
     await this.#calls.call({ brokerName }, sendMessage, request, { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES });
     return true;
   }

@@ -4,20 +4,23 @@ import { backoff } from '../decide/retry/backoff.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { RocketMQError } from '../errors.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
+import { userTopic } from '../records/subscription.ts';
+import { windowEnd } from './batching-window.ts';
+import { bisect } from './bisect-batch.ts';
 import { commitOffset } from './commit-offset.ts';
 import { renewLease } from './hold-lease.ts';
-import { type NextWork, nextBatch } from './next-batch.ts';
+import { nextBatch } from './next-batch.ts';
+import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 import { settleInOrder } from './settle-in-order.ts';
 import { settleBatch, settleUnhandled } from './settle-messages.ts';
+import type { Batch, HandlerCall } from './work.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
 const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
 /** A suspect that could not be announced waits for the table. */
 const ANNOUNCE_AGAIN_MS = 1_000;
-
-type Batch = Extract<NextWork, { kind: 'batch' }>;
 
 /** One of the queue's parallel deliverers: takes a batch, calls the handler, settles, until the session ends. Mirrors ConsumeMessageConcurrentlyService. */
 export async function deliverBatches(session: QueueSession): Promise<void> {
@@ -32,12 +35,35 @@ export async function deliverBatches(session: QueueSession): Promise<void> {
     else await deliver(session, work);
     session.wakeup.all();
   }
+  await deliverWhatWaits(session);
+}
+
+/** Ends after which a batch that waited to become full still goes to its handler. */
+const DELIVERS_WHAT_WAITS: ReadonlySet<StopReason | undefined> = new Set<StopReason>(['moved', 'succession', 'signal']);
+
+/** The last batch of a queue that is on its way out: whoever comes next would make its messages wait a second window. */
+async function deliverWhatWaits(session: QueueSession): Promise<void> {
+  if (!DELIVERS_WHAT_WAITS.has(session.ending) || !session.mayDeliver()) return;
+  const entry = session.messages.peek(session.deps.clock.now());
+  if (entry?.message === undefined) return;
+  const subscription = session.subscriptionOf(userTopic(entry.message, session.source.consumerGroup));
+  const { count } = session.messages.waiting(session.deps.clock.now());
+  // More than one batch did not wait for its window.
+  if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
+  const work = nextBatch(session);
+  if (work?.kind === 'batch') await deliver(session, work);
+  else if (work !== undefined) session.messages.giveBack(work.entry, 0, false);
 }
 
 /** Until then nothing changes by itself: the next message that waits for its time is due, or it is time to look for others. */
-function lookAgainMs({ messages, deps }: QueueSession): number {
+function lookAgainMs(session: QueueSession): number {
+  const { messages, deps } = session;
   const now = deps.clock.now();
-  return Math.min(LOOK_MS, (messages.nextDue(now) ?? Number.POSITIVE_INFINITY) - now);
+  return Math.min(
+    LOOK_MS,
+    (messages.nextDue(now) ?? Number.POSITIVE_INFINITY) - now,
+    (windowEnd(session) ?? Number.POSITIVE_INFINITY) - now,
+  );
 }
 
 async function deliver(session: QueueSession, batch: Batch): Promise<void> {
@@ -56,12 +82,7 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
   if (!session.mayAct()) return;
   if (session.order !== undefined) return settleInOrder(session, session.order, batch, outcome);
   if (outcome.kind === 'failed') {
-    const { errorType, errorMessage } = outcome;
-    session.logger.warn(
-      { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length },
-      'the handler failed: its batch is sent back',
-    );
-    await settleBatch(session, batch, () => 'default');
+    await failWhole(session, batch, outcome);
     return;
   }
   const verdict = readAnswer(outcome.answer, batch.records);
@@ -76,6 +97,27 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
   await settleBatch(session, batch, (position) => verdict.failures.get(position));
 }
 
+/** The handler threw, timed out or died. Which message it was, its parts tell; a single one has failed. */
+async function failWhole(session: QueueSession, batch: Batch, outcome: Extract<HandlerOutcome, { kind: 'failed' }>): Promise<void> {
+  const { errorType, errorMessage } = outcome;
+  const told = { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length };
+  const parts = bisect(session, batch);
+  if (parts === 'fail') {
+    session.logger.warn(told, 'the handler failed: its batch is sent back');
+    return settleBatch(session, batch, () => 'default');
+  }
+  if (parts === 'leave') {
+    session.end('deadline', 'no time is left to deliver the halves of a batch that failed: draining');
+    return leave(session, batch);
+  }
+  session.logger.warn(told, 'the handler failed: its batch is delivered again in two parts, no failure is counted');
+  for (const part of parts) {
+    // The queue is on its way out, or its messages were dropped for another offset.
+    if (session.delivers && part.deliveries.every(({ entry }) => session.messages.expects(entry))) await deliver(session, part);
+    else leave(session, part);
+  }
+}
+
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
 async function invoke(session: QueueSession, batch: Batch): Promise<Extract<HandlerOutcome, { kind: 'answered' | 'failed' }> | undefined> {
   const { deps, options } = session;
@@ -88,9 +130,14 @@ async function invoke(session: QueueSession, batch: Batch): Promise<Extract<Hand
     }
     if (!session.mayDeliver() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
     if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
+    const abandon = new AbortController();
+    const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
     try {
-      const payload = batch.payload(attempt, deps.clock.now() + timeoutMs);
-      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal: session.handlerCalls.signal });
+      const payload = batch.payload(attempt, call.startedAt + timeoutMs);
+      session.calls.add(call);
+      const signal = AbortSignal.any([session.handlerCalls.signal, abandon.signal]);
+      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
+      if (call.expired !== undefined) return await call.expired.then(() => undefined);
       if (outcome.kind === 'answered' || outcome.kind === 'failed') return outcome;
       if (outcome.kind === 'misconfigured') {
         session.logger.error(
@@ -107,9 +154,12 @@ async function invoke(session: QueueSession, batch: Batch): Promise<Extract<Hand
       );
       await session.pause(waitMs);
     } catch (error) {
+      if (call.expired !== undefined) return await call.expired.then(() => undefined);
       if (!session.handlerCalls.signal.aborted) throw error;
       session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
       return leave(session, batch);
+    } finally {
+      session.calls.delete(call);
     }
   }
 }

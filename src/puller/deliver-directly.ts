@@ -27,7 +27,7 @@ export async function deliverDirectly(deps: PullerDeps, source: SourceConfig, me
   const { handler } = subscription;
   const builder = new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
   const { region = 'local', accountId = '000000000000' } = deps;
-  const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription) };
+  const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
   if (builder.add(buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits })) !== 'added')
     return ended('CR_THROW_EXCEPTION', `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`);
   const timeoutMs = handler.timeout * 1000;

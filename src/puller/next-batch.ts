@@ -3,34 +3,13 @@ import { isolation } from '../decide/crash/crash-record.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
-import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import type { BatchPayload } from '../ports/invoke.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
+import { windowEnd } from './batching-window.ts';
 import type { QueueSession } from './queue-session.ts';
-
-/** An entry of the process queue that holds a message. */
-export interface Delivery {
-  readonly entry: QueueEntry;
-  readonly message: Message;
-}
-
-/** What a deliverer does next. */
-export type NextWork =
-  | {
-      readonly kind: 'batch';
-      readonly batchId: string;
-      readonly subscription: SubscriptionConfig;
-      readonly deliveries: readonly Delivery[];
-      readonly records: readonly RocketMQRecord[];
-      /** Delivered alone because it may have killed holders before: announce it first. */
-      readonly alone: boolean;
-      payload(attempt: number, deadline: number): BatchPayload;
-    }
-  /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
-  | { readonly kind: 'unhandled'; readonly entry: QueueEntry; readonly delayLevel: number; readonly code: string; readonly reason: string };
+import type { Batch, Delivery, NextWork } from './work.ts';
 
 /** Redeliveries before the DLQ, by the message's tag. −1: without end, as far as the protocol counts. */
 export function maxReconsumeTimes(
@@ -45,7 +24,7 @@ export function maxReconsumeTimes(
 
 /** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
 export function nextBatch(session: QueueSession): NextWork | undefined {
-  if (session.isolating) return undefined;
+  if (session.isolating || windowEnd(session) !== undefined) return undefined;
   const { messages, deps, source } = session;
   const now = deps.clock.now();
   const deliveries: Delivery[] = [];
@@ -81,7 +60,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     const topic = userTopic(message, source.consumerGroup);
     const own = session.subscriptionOf(topic) as SubscriptionConfig;
     if (subscription !== undefined && own !== subscription) break;
-    builder ??= new BatchBuilder(own.handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+    builder ??= builderFor(own);
     const record = buildRecord(message, {
       cluster: source.cluster,
       consumerGroup: source.consumerGroup,
@@ -137,7 +116,34 @@ function whyUnhandled(
       code: 'ROCKETMQ_NO_HANDLER',
       reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
     };
-  return undefined;
+  return whyTooOld(session, entry.message, topic);
+}
+
+function whyTooOld(
+  session: QueueSession,
+  { bornTimestamp }: Message,
+  topic: string,
+): { delayLevel: number; code: string; reason: string } | undefined {
+  const most = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
+  if (most === undefined) return undefined;
+  const age = Math.floor((session.deps.clock.now() - bornTimestamp) / 1000);
+  if (age <= most) return undefined;
+  return {
+    delayLevel: DLQ,
+    code: 'ROCKETMQ_RECORD_AGE_EXCEEDED',
+    reason: `the message was born ${age} s ago, and maximumRecordAgeInSeconds is ${most}: it goes to the DLQ`,
+  };
+}
+
+function builderFor({ handler }: SubscriptionConfig): BatchBuilder {
+  return new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+}
+
+/** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
+export function partOf(session: QueueSession, whole: Batch, from: number, to: number): Batch {
+  const builder = builderFor(whole.subscription);
+  for (const record of whole.records.slice(from, to)) builder.add(record);
+  return batch(session, whole.subscription, whole.deliveries.slice(from, to), builder, false, whole.batchId);
 }
 
 function batch(
@@ -146,7 +152,8 @@ function batch(
   deliveries: readonly Delivery[],
   builder: BatchBuilder,
   alone: boolean,
-): NextWork {
+  bisectedFrom?: string,
+): Batch {
   const batchId = randomUUID();
   const offsets = deliveries.map(({ entry }) => entry.offset);
   const [first = 0n, last = first] = [offsets[0], offsets[offsets.length - 1]];
@@ -157,8 +164,17 @@ function batch(
     subscription,
     deliveries,
     alone,
+    bisectedFrom,
     records: builder.records,
     payload: (attempt, deadline) =>
-      builder.finish({ batchId, attempt, minOffset: String(first), maxOffset: String(last), lag: Math.max(0, lag), deadline }),
+      builder.finish({
+        batchId,
+        attempt,
+        minOffset: String(first),
+        maxOffset: String(last),
+        lag: Math.max(0, lag),
+        deadline,
+        ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
+      }),
   };
 }

@@ -45,7 +45,11 @@ export class PoppedMessages {
     const { messages } = this.#session;
     for (const record of popped) {
       const { handle } = record;
-      this.#popped.set(messages.append(record), { handle, visibleAt: sentAt + Number(handle.invisibleTime), turn: Promise.resolve() });
+      this.#popped.set(messages.append(record, sentAt), {
+        handle,
+        visibleAt: sentAt + Number(handle.invisibleTime),
+        turn: Promise.resolve(),
+      });
     }
   }
 

@@ -96,7 +96,7 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
   session.maxOffset = result.maxOffset;
   switch (result.status) {
     case 'FOUND':
-      messages.put(result.messages, result.undecodable, result.nextBeginOffset);
+      messages.put(result.messages, result.undecodable, result.nextBeginOffset, session.deps.clock.now());
       session.lastMessageAt = session.deps.clock.now();
       for (const record of result.undecodable)
         session.logger.error(

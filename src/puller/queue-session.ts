@@ -7,11 +7,11 @@ import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { HandlerCall } from './handler-calls.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
 import { Wakeup } from './wakeup.ts';
+import type { HandlerCall } from './work.ts';
 
 /** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
 class CallEndedError extends Error {

@@ -11,6 +11,7 @@ import { BrokerLocks } from './broker-locks.ts';
 import { commitFinally, commitOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
+import { expireCalls } from './handler-calls.ts';
 import { deliverFrom, holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
 import { popMessages } from './pop-messages.ts';
@@ -42,13 +43,14 @@ const SAVE_ATTEMPTS_MS = 1_000;
  * Whatever ends it, each queue is drained, settled, committed and released before it returns.
  */
 export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
-  const flowLimits = limitsFor(request.queues.length, given.memoryBytes);
-  const options = { ...DEFAULT_OPTIONS, flowLimits, ...given.options };
   const { consumerGroup, slot } = request;
   const deps = { ...given, logger: given.logger.child({ consumerGroup, slot, holder: given.holder }) };
   const source = deps.service.sources.find(
     ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
+  const largestBatch = Math.max(0, ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []));
+  const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
+  const options = { ...DEFAULT_OPTIONS, flowLimits, ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
     source === undefined || !needsBrokerLock(source)
@@ -205,6 +207,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
     void session.popped?.prolong();
+    expireCalls(session);
     if (now - committedAt >= options.commitIntervalMs) {
       committedAt = now;
       await commitOffset(session);

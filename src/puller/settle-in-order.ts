@@ -3,11 +3,12 @@ import type { Redelivery } from '../decide/retry/redelivery.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
-import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts';
+import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, sendBack } from './send-back.ts';
 import { LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
+import type { Delivery, NextWork } from './work.ts';
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
 type Verdict = OrderedResult['verdict'];

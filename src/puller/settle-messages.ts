@@ -1,11 +1,12 @@
 import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { userTopic } from '../records/subscription.ts';
-import { type Delivery, maxReconsumeTimes, type NextWork } from './next-batch.ts';
+import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, redeliver, sendBack } from './send-back.ts';
 import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
+import type { Delivery, NextWork } from './work.ts';
 
 /** Java's client tries a message again locally after as long when it could not be sent back. */
 export const LOCAL_RETRY_MS = 5_000;

@@ -3,9 +3,9 @@ import { backoff } from '../decide/retry/backoff.ts';
 import type { Redelivery } from '../decide/retry/redelivery.ts';
 import type { Message } from '../model/message.ts';
 import type { PopHandle } from '../model/pop.ts';
-import type { Delivery } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
+import type { Delivery } from './work.ts';
 
 const TRIES = 4;
 const TRY_BACKOFF = { firstMs: 200, longestMs: 2_000 };

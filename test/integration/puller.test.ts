@@ -198,7 +198,7 @@ describe('a puller', () => {
       await world.produce(2);
       const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 0.1 } as const;
       const seen = recorder(({ Records }) => (Records[0]?.rocketmq.reconsumeTimes === 0 ? new Promise(() => {}) : undefined));
-      world.start(seen.handler, { queues, subscriptions: [{ handler }] });
+      world.start(seen.handler, { queues, subscriptions: [{ handler, bisectBatchOnFunctionError: false }] });
       await until(() => world.committed(RETRY) === 2n, 'they were delivered again');
       assert.equal(seen.records.length, 4);
     });

@@ -15,6 +15,8 @@ export interface QueueEntry {
   readonly lane: string | undefined;
   /** Epoch ms: not to be taken before. */
   readonly notBefore: number;
+  /** Epoch ms: here since. */
+  readonly since: number;
 }
 
 interface MutableEntry {
@@ -26,6 +28,7 @@ interface MutableEntry {
   state: 'ready' | 'taken' | 'done';
   readonly lane: string | undefined;
   notBefore: number;
+  readonly since: number;
   /** Never taken. */
   fresh: boolean;
   readonly generation: number;
@@ -39,6 +42,8 @@ export interface OrderOfQueue {
   attemptsAt(offset: bigint): number;
 }
 
+/** So many entries may be taken again before a fresh one has its turn. */
+const AGAIN_IN_A_ROW = 32;
 /** Enough slack at the front before the array is moved up: keeps settling O(1) on average. */
 const COMPACT_AFTER = 1024;
 
@@ -59,6 +64,8 @@ export class ProcessQueue {
   #unfinished = 0;
   #bytes = 0;
   #taken = 0;
+  #takenBytes = 0;
+  #againInARow = 0;
 
   readonly #order: OrderOfQueue | undefined;
 
@@ -104,29 +111,30 @@ export class ProcessQueue {
     return this.#entries[this.#head]?.offset ?? this.#nextOffset;
   }
 
-  /** Adds what one pull brought, in offset order. Offsets below what is already here are passed over. */
-  put(messages: readonly Message[], undecodable: readonly UndecodableRecord[], nextBeginOffset: bigint): void {
-    if (undecodable.length === 0) for (const message of messages) this.#add(message.queueOffset, message, undefined, message.body.length);
+  /** Adds what one pull brought, in offset order. Offsets below what is already here are passed over. @param now epoch ms */
+  put(messages: readonly Message[], undecodable: readonly UndecodableRecord[], nextBeginOffset: bigint, now = 0): void {
+    if (undecodable.length === 0)
+      for (const message of messages) this.#add(message.queueOffset, message, undefined, message.body.length, now);
     else {
       const records = [
         ...messages.map((message) => ({ offset: message.queueOffset, message, undecodable: undefined })),
         ...undecodable.map((record) => ({ offset: record.queueOffset, message: undefined, undecodable: record })),
       ].sort((a, b) => (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0));
-      for (const record of records) this.#add(record.offset, record.message, record.undecodable, record.message?.body.length ?? 0);
+      for (const record of records) this.#add(record.offset, record.message, record.undecodable, record.message?.body.length ?? 0, now);
     }
     this.advance(nextBeginOffset);
   }
 
-  /** Adds one that has no place of its own (POP): it gets the next. */
-  append(record: { readonly message: Message } | { readonly undecodable: UndecodableRecord }): bigint {
+  /** Adds one that has no place of its own (POP): it gets the next. @param now epoch ms */
+  append(record: { readonly message: Message } | { readonly undecodable: UndecodableRecord }, now = 0): bigint {
     const offset = this.#nextOffset;
-    if ('message' in record) this.#add(offset, record.message, undefined, record.message.body.length);
-    else this.#add(offset, undefined, record.undecodable, 0);
+    if ('message' in record) this.#add(offset, record.message, undefined, record.message.body.length, now);
+    else this.#add(offset, undefined, record.undecodable, 0, now);
     this.advance(offset + 1n);
     return offset;
   }
 
-  #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number): void {
+  #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number, since: number): void {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
     if (offset < this.#nextOffset || (last !== undefined && offset <= last.offset)) return;
@@ -139,6 +147,7 @@ export class ProcessQueue {
       state: 'ready',
       lane: this.#order?.laneOf(message),
       notBefore: 0,
+      since,
       fresh: true,
       generation: this.#generation,
     });
@@ -151,9 +160,23 @@ export class ProcessQueue {
     if (nextBeginOffset > this.#nextOffset) this.#nextOffset = nextBeginOffset;
   }
 
-  /** The entry to take next: one that is due again, else the first that was never taken. */
+  /** The entry to take next: one that is due again, else the first that was never taken; but that one has its turn when many were taken again. */
   peek(now: number): QueueEntry | undefined {
-    return this.#again.find(({ notBefore }) => notBefore <= now) ?? this.#entries[this.#fresh];
+    const fresh = this.#entries[this.#fresh];
+    if (fresh !== undefined && this.#againInARow >= AGAIN_IN_A_ROW) return fresh;
+    return this.#again.find(({ notBefore }) => notBefore <= now) ?? fresh;
+  }
+
+  /** What could be taken now. */
+  waiting(now: number): { readonly count: number; readonly bytes: number } {
+    let count = this.#unfinished - this.#taken;
+    let bytes = this.#bytes - this.#takenBytes;
+    for (const entry of this.#again)
+      if (entry.notBefore > now) {
+        count--;
+        bytes -= entry.bytes;
+      }
+    return { count, bytes };
   }
 
   /** What one batch may take: each call gives the next entry, to be taken before the next call. An ordered source's lanes are kept. */
@@ -183,10 +206,15 @@ export class ProcessQueue {
     const own = entry as MutableEntry;
     if (own.fresh) {
       own.fresh = false;
+      this.#againInARow = 0;
       while (this.#entries[this.#fresh]?.fresh === false) this.#fresh++;
-    } else this.#again.splice(this.#again.indexOf(own), 1);
+    } else {
+      this.#againInARow++;
+      this.#again.splice(this.#again.indexOf(own), 1);
+    }
     own.state = 'taken';
     this.#taken++;
+    this.#takenBytes += own.bytes;
   }
 
   /** Is the entry still to be settled? Not when it belongs to an older generation: then its result counts for nothing. */
@@ -203,6 +231,7 @@ export class ProcessQueue {
     own.message = undefined;
     own.undecodable = undefined;
     this.#taken--;
+    this.#takenBytes -= own.bytes;
     this.#unfinished--;
     this.#bytes -= own.bytes;
     while (this.#entries[this.#head]?.state === 'done') this.#head++;
@@ -229,6 +258,7 @@ export class ProcessQueue {
     own.notBefore = notBefore;
     if (failed) own.localRetries++;
     this.#taken--;
+    this.#takenBytes -= own.bytes;
     let place = this.#again.length;
     while (place > 0 && (this.#again[place - 1] as MutableEntry).offset > own.offset) place--;
     this.#again.splice(place, 0, own);
@@ -245,6 +275,7 @@ export class ProcessQueue {
     this.#unfinished = 0;
     this.#bytes = 0;
     this.#taken = 0;
+    this.#takenBytes = 0;
     this.#nextOffset = nextOffset;
   }
 }

@@ -12,11 +12,16 @@ const MESSAGES_SHARE = 0.4;
 /** Two of the largest messages that a stock broker takes. */
 const LEAST_BYTES = 8 * 1024 * 1024;
 
-/** Java's limits, and less where as many queues as the invocation works would not fit into its memory with them. */
-export function limitsFor(queues: number, memoryBytes: number | undefined): FlowLimits {
-  if (memoryBytes === undefined) return FLOW_LIMITS;
+/**
+ * Java's limits, and less where as many queues as the invocation works would not fit into its memory with them; more messages where a batch takes
+ * more, or it would never be full.
+ */
+export function limitsFor(queues: number, memoryBytes: number | undefined, batchSize = 0): FlowLimits {
+  const { maxMessages, maxSpan } = FLOW_LIMITS;
+  const limits = { ...FLOW_LIMITS, maxMessages: Math.max(maxMessages, batchSize), maxSpan: Math.max(maxSpan, 2 * batchSize) };
+  if (memoryBytes === undefined) return limits;
   const share = Math.floor((memoryBytes * MESSAGES_SHARE) / Math.max(1, queues));
-  return { ...FLOW_LIMITS, maxBytes: Math.min(FLOW_LIMITS.maxBytes, Math.max(LEAST_BYTES, share)) };
+  return { ...limits, maxBytes: Math.min(FLOW_LIMITS.maxBytes, Math.max(LEAST_BYTES, share)) };
 }
 
 /** Which bound forbids the next pull; undefined: pull. */

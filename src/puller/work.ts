@@ -1,0 +1,40 @@
+import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { RocketMQRecord } from '../model/event.ts';
+import type { Message } from '../model/message.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
+import type { BatchPayload } from '../ports/invoke.ts';
+
+/** An entry of the process queue that holds a message. */
+export interface Delivery {
+  readonly entry: QueueEntry;
+  readonly message: Message;
+}
+
+/** What a deliverer does next. */
+export type NextWork =
+  | {
+      readonly kind: 'batch';
+      readonly batchId: string;
+      readonly subscription: SubscriptionConfig;
+      readonly deliveries: readonly Delivery[];
+      readonly records: readonly RocketMQRecord[];
+      /** Delivered alone because it may have killed holders before: announce it first. */
+      readonly alone: boolean;
+      /** Id of the batch that failed as a whole, of which this is a part. */
+      readonly bisectedFrom: string | undefined;
+      payload(attempt: number, deadline: number): BatchPayload;
+    }
+  /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
+  | { readonly kind: 'unhandled'; readonly entry: QueueEntry; readonly delayLevel: number; readonly code: string; readonly reason: string };
+
+export type Batch = Extract<NextWork, { kind: 'batch' }>;
+
+/** A handler call of which messages may take too long: `consumeTimeout`. */
+export interface HandlerCall {
+  readonly batch: Batch;
+  /** Epoch ms. */
+  readonly startedAt: number;
+  readonly abandon: AbortController;
+  /** Set when its messages were sent back: what the handler answers later counts for nothing. */
+  expired: Promise<void> | undefined;
+}

@@ -1,0 +1,326 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RocketMQRecord } from '../../src/model/event.ts';
+import { dlqTopic } from '../../src/model/message-queue.ts';
+import { systemClock } from '../../src/runtime/system-clock.ts';
+import { createPullerWorld, GROUP, gate, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import { until } from '../support/until.ts';
+
+const items = (records: readonly RocketMQRecord[], more: object = {}) =>
+  records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle, ...more }));
+const sizes = (seen: ReturnType<typeof recorder>) => seen.events.map(({ Records }) => Records.length);
+const bodiesIn = (world: PullerWorld, topic: string) => world.broker.messages(topic).map(({ body }) => body.toString());
+const codes = (world: PullerWorld) => world.logs.flatMap(({ code }) => (code === undefined ? [] : [code]));
+
+describe('concurrent consumption', () => {
+  let world: PullerWorld;
+  afterEach(() => world.stop());
+
+  /** The delay levels that the broker is asked for, by body of the message's only record. */
+  function levels(): string[] {
+    const asked: string[] = [];
+    world.broker.control('CONSUMER_SEND_MSG_BACK', ({ command }) => void asked.push(command.extFields.delayLevel ?? ''), {
+      times: Number.POSITIVE_INFINITY,
+    });
+    return asked;
+  }
+
+  describe('a failed message', () => {
+    test('goes to the DLQ, is given up, or comes again, as its handler says; what is said beside the list counts for the others', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare();
+      await world.produce(6);
+      const seen = recorder(({ Records }) => {
+        const [dead, dropped, later, ...rest] = Records;
+        if (dead === undefined || dropped === undefined || later === undefined || dead.rocketmq.reconsumeTimes > 0) return undefined;
+        return {
+          batchItemFailures: [
+            ...items([dead], { action: 'dlq' }),
+            ...items([dropped], { action: 'drop' }),
+            ...items([later], { action: 'retry' }),
+            ...items(rest.slice(0, 2)),
+          ],
+          delayLevel: 7,
+        };
+      });
+      const asked = levels();
+      const puller = world.start(seen.handler, { queues });
+      await until(() => world.committed() === 6n && world.committed(RETRY) === 3n, 'all is committed');
+      assert.deepEqual(bodiesIn(world, dlqTopic(GROUP)), ['0']);
+      assert.deepEqual(asked.sort(), ['-1', '0', '7', '7']);
+      assert.deepEqual(seen.bodies.slice(6).sort(), ['2', '3', '4']);
+      assert.ok(codes(world).includes('ROCKETMQ_DROPPED'));
+      const report = await puller.stop();
+      const [own] = report.queues;
+      assert.deepEqual([own?.handled, own?.sentBack, own?.dropped], [2, 4, 1]);
+    });
+
+    test('comes again after the event’s retryDelay when nothing is said, also when the handler throws', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const asked = levels();
+      world.start(() => Promise.reject(new Error('no')), { subscriptions: [{ retryDelay: { level: 9 } }] });
+      await until(() => world.committed() === 1n, 'it is sent back');
+      assert.deepEqual(asked, ['9']);
+    });
+
+    test('seconds that are a level go by request 36; others by the next longer one where the broker has no timers', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(2);
+      const asked = levels();
+      const delays = [30, 31];
+      world.start(({ Records }) => ({
+        batchItemFailures: Records.map(({ messageId, body }) => ({ itemIdentifier: messageId, delaySeconds: delays[Number(body)] })),
+      }));
+      await until(() => world.committed() === 2n, 'both are sent back');
+      assert.deepEqual(asked.sort(), ['4', '5']);
+      assert.deepEqual(
+        codes(world).filter((code) => code === 'ROCKETMQ_TIMER_REFUSED'),
+        ['ROCKETMQ_TIMER_REFUSED'],
+      );
+    });
+
+    test('has the retries of its tag', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare();
+      await world.produce(3, 0, (index) => ({ tags: ['never', 'once', 'other'][index] ?? '' }));
+      const seen = recorder(({ Records }) => ({ batchItemFailures: items(Records) }));
+      const subscriptions = [{ maximumRetryAttempts: 2, maximumRetryAttemptsByTag: { never: 0, once: 1 } }];
+      world.start(seen.handler, { queues, subscriptions });
+      await until(() => world.broker.messages(dlqTopic(GROUP)).length === 3, 'all are dead');
+      assert.deepEqual(seen.bodies.toSorted(), ['0', '1', '1', '2', '2', '2']);
+      assert.deepEqual(seen.records.map(({ rocketmq }) => rocketmq.maxReconsumeTimes).slice(0, 3), [0, 1, 2]);
+    });
+
+    test('that is too old goes to the DLQ instead of to its handler', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3);
+      const seen = recorder();
+      const later = { ...systemClock, now: () => Date.now() + 61_000 };
+      world.start(seen.handler, {
+        subscriptions: [{ maximumRecordAgeInSeconds: 60 }],
+        deps: { clock: later },
+        notAfter: Date.now() + 120_000,
+      });
+      await until(() => world.committed() === 3n, 'all is committed');
+      assert.deepEqual([seen.bodies, bodiesIn(world, dlqTopic(GROUP)).toSorted()], [[], ['0', '1', '2']]);
+      assert.deepEqual(new Set(codes(world)), new Set(['ROCKETMQ_RECORD_AGE_EXCEEDED']));
+    });
+  });
+
+  describe('a batch that fails as a whole', () => {
+    test('comes in halves until the one message that fails is alone: only that one is sent back', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(16);
+      const seen = recorder(({ Records }) => {
+        if (Records.some(({ body }) => body === '5')) throw new Error('poison');
+      });
+      world.start(seen.handler, { subscriptions: [{ batchSize: 16 }] });
+      await until(() => world.committed() === 16n, 'all is settled');
+      assert.deepEqual(bodiesIn(world, RETRY.topic), ['5']);
+      assert.deepEqual(sizes(seen), [16, 8, 4, 4, 2, 1, 1, 2, 8]);
+      assert.ok(seen.records.every(({ rocketmq }) => rocketmq.reconsumeTimes === 0));
+      const [whole, half] = seen.events;
+      assert.equal(whole?.rocketmqBatch.bisectedFrom, undefined);
+      assert.equal(half?.rocketmqBatch.bisectedFrom, whole?.rocketmqBatch.batchId);
+      assert.deepEqual([half?.rocketmqBatch.minOffset, half?.rocketmqBatch.maxOffset], ['0', '7']);
+    });
+
+    test('in which everything fails comes to an end: each message alone, and sent back once', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(8);
+      const seen = recorder(() => Promise.reject(new Error('all')));
+      world.start(seen.handler, { subscriptions: [{ batchSize: 8 }] });
+      await until(() => world.committed() === 8n, 'all is settled');
+      assert.equal(seen.events.length, 15);
+      assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), ['0', '1', '2', '3', '4', '5', '6', '7']);
+    });
+
+    test('by an invalid answer, or with bisectBatchOnFunctionError: false, is sent back whole', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(4);
+      const seen = recorder(() => Promise.reject(new Error('no')));
+      const first = world.start(seen.handler, { subscriptions: [{ batchSize: 4, bisectBatchOnFunctionError: false }] });
+      await until(() => world.committed() === 4n, 'all is settled');
+      await first.stop();
+      await world.produce(4);
+      const invalid = recorder(() => ['an', 'array']);
+      world.start(invalid.handler, { subscriptions: [{ batchSize: 4 }] });
+      await until(() => world.committed() === 8n, 'all is settled');
+      assert.deepEqual([sizes(seen), sizes(invalid), bodiesIn(world, RETRY.topic).length], [[4], [4], 8]);
+    });
+
+    test('when the queue drains: what is not settled yet stays, uncounted, and the next puller delivers it', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(8);
+      const { passed, open } = gate();
+      let calls = 0;
+      const seen = recorder(async () => {
+        if (++calls === 2) await passed;
+        throw new Error('no');
+      });
+      const puller = world.start(seen.handler, { subscriptions: [{ batchSize: 8 }] });
+      await until(() => calls === 2, 'the first half is with the handler');
+      const report = puller.stop();
+      open();
+      assert.deepEqual([(await report).queues[0]?.sentBack, world.committed() ?? 0n, calls], [0, 0n, 2]);
+      const next = recorder();
+      world.start(next.handler, { subscriptions: [{ batchSize: 8 }] });
+      await until(() => world.committed() === 8n, 'all is done');
+      assert.deepEqual(sizes(next), [8]);
+      assert.deepEqual(bodiesIn(world, RETRY.topic), []);
+    });
+
+    test('with time for one more call: one message goes alone, so that the next puller begins further on', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(8);
+      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 10 } as const;
+      const seen = recorder(() => Promise.reject(new Error('no')));
+      const options = { reserveMs: 1_000 };
+      const puller = world.start(seen.handler, { subscriptions: [{ batchSize: 8, handler }], options, remainingMs: 22_000 });
+      await until(() => bodiesIn(world, RETRY.topic).length >= 1, 'one is sent back');
+      assert.deepEqual(sizes(seen).slice(0, 2), [8, 1]);
+      await puller.stop();
+    });
+  });
+
+  describe('a batching window', () => {
+    test('ends when the batch is full, over several pulls, or when its time is over', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      const seen = recorder();
+      world.start(seen.handler, { subscriptions: [{ batchSize: 100, maximumBatchingWindow: 1.5 }] });
+      await world.produce(3);
+      const sentAt = Date.now();
+      await until(() => seen.events.length === 1, 'the window ends');
+      assert.ok(Date.now() - sentAt >= 1_300, `after ${Date.now() - sentAt} ms`);
+      await world.produce(100);
+      await until(() => seen.records.length === 103, 'a full batch');
+      assert.deepEqual(sizes(seen), [3, 100]);
+    });
+
+    test('a full batch does not wait', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(250);
+      const seen = recorder();
+      world.start(seen.handler, { subscriptions: [{ batchSize: 100, maximumBatchingWindow: 60 }] });
+      await until(() => seen.events.length === 2, 'two full batches');
+      assert.deepEqual(sizes(seen), [100, 100]);
+    });
+
+    test('that is open when the queue drains ends: its messages are delivered, settled and committed', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3);
+      const seen = recorder();
+      const puller = world.start(seen.handler, { subscriptions: [{ maximumBatchingWindow: 60, parallelizationFactor: 2 }] });
+      await until(() => world.broker.heldPulls() === 1, 'all was pulled');
+      assert.deepEqual(sizes(seen), []);
+      const report = await puller.stop();
+      assert.deepEqual([sizes(seen), report.queues[0]?.handled, world.committed()], [[3], 3, 3n]);
+    });
+
+    test('ends early enough for its handler to fit into the invocation', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(3);
+      const seen = recorder();
+      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 2 } as const;
+      const subscriptions = [{ maximumBatchingWindow: 60, handler }];
+      const puller = world.start(seen.handler, { subscriptions, options: { reserveMs: 6_000 }, remainingMs: 12_000 });
+      // 12 s less the reserve, the handler's timeout and the window's margin.
+      await until(() => seen.events.length === 1, 'delivered early');
+      await puller.report;
+      assert.equal(world.committed(), 3n);
+    });
+  });
+
+  describe('consumeTimeout', () => {
+    test('sends back what hangs, with level 3; the queue goes on, and the verdict that comes later counts for nothing', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(6);
+      const { passed, open } = gate();
+      const asked = levels();
+      let answered = false;
+      const seen = recorder(async ({ Records }) => {
+        if (!Records.some(({ body }) => body === '1')) return undefined;
+        await passed;
+        answered = true;
+        return { batchItemFailures: items(Records) };
+      });
+      const subscriptions = [{ batchSize: 2, parallelizationFactor: 2, consumeTimeout: 0.5 }];
+      const puller = world.start(seen.handler, { subscriptions });
+      await until(() => world.committed() === 6n, 'all is committed while one call hangs');
+      assert.deepEqual(asked, ['3', '3']);
+      assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), ['0', '1']);
+      open();
+      await until(() => answered, 'the handler answers');
+      await world.produce(2, 0, () => ({ body: Buffer.from('x') }));
+      await until(() => world.committed() === 8n, 'its deliverer is free again');
+      assert.equal(bodiesIn(world, RETRY.topic).length, 2);
+      assert.deepEqual((await puller.stop()).queues[0]?.sentBack, 2);
+    });
+
+    test('a queue that drains does not wait for a handler whose messages were sent back', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const puller = world.start(() => new Promise(() => {}), { subscriptions: [{ consumeTimeout: 0.3 }] });
+      await until(() => world.committed() === 1n, 'it is sent back');
+      const stoppedAt = Date.now();
+      await puller.stop();
+      assert.ok(Date.now() - stoppedAt < 3_000);
+    });
+  });
+
+  test('never more than parallelizationFactor batches of a queue at once', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(200);
+    let [inFlight, most] = [0, 0];
+    world.start(
+      async () => {
+        most = Math.max(most, ++inFlight);
+        await sleep(5);
+        inFlight--;
+      },
+      { subscriptions: [{ batchSize: 5, parallelizationFactor: 3 }] },
+    );
+    await until(() => world.committed() === 200n, 'all is done');
+    assert.equal(most, 3);
+  });
+
+  test('batches are larger than one pull, and than the usual cache, when enough waits', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(2_000);
+    const { passed, open } = gate();
+    let first = true;
+    const seen = recorder(async () => {
+      if (first) {
+        first = false;
+        await passed;
+      }
+    });
+    world.start(seen.handler, { subscriptions: [{ batchSize: 1_500 }] });
+    await until(() => world.logs.length > 0 && seen.events.length === 1, 'the first batch hangs');
+    await sleep(300);
+    open();
+    await until(() => world.committed() === 2_000n, 'all is done', 15_000);
+    assert.ok(
+      sizes(seen).some((size) => size >= 1_000),
+      String(sizes(seen)),
+    );
+  });
+});
