@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { randomBytes } from 'node:crypto';
-import { after, before, describe, it } from 'node:test';
+import { after, before, describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../../src/client/rocketmq-client.ts';
 import { BrokerError, GroupNotFoundError, TopicNotFoundError } from '../../../src/errors.ts';
@@ -10,6 +10,7 @@ import { dlqTopic, retryTopic } from '../../../src/model/message-queue.ts';
 import { readableQueues } from '../../../src/model/route.ts';
 import type { RocketMQ } from '../../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
+import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
 
 const unique = (prefix: string) => `${prefix}-${randomBytes(5).toString('hex')}`;

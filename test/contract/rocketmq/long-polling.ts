@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
 import { COMMIT, code, INLINE, SUSPEND, useLab } from './lab.ts';
 import { onlyRecord, recordsIn } from './records.ts';

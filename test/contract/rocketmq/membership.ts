@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RawConnection } from '../../support/raw-connection.ts';
+import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
 import { code, heartbeatBody, useLab } from './lab.ts';
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
+import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
 import { COMMIT, code, INLINE, useLab } from './lab.ts';
 

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
-import { describe, it } from 'node:test';
+import { describe } from 'node:test';
+import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
 import { code, useLab } from './lab.ts';
 
@@ -68,7 +69,7 @@ export function routeChecks(target: () => ContractTarget): void {
       );
     });
 
-    it('answers 3 to a request that it does not know', async () => {
+    it('the name server answers 3 to a request that it does not know', async () => {
       const answer = await lab.names.call(999);
       assert.equal(code(answer), 3);
       assert.equal(answer.remark, ' request type 999 not supported');
