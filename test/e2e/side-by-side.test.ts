@@ -138,6 +138,15 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
       ]),
     );
 
+  /** All that each queue's messages met, in its order. */
+  const sequences = ({ deliveries }: Outcome): Record<number, string[]> =>
+    Object.fromEntries(
+      Array.from({ length: QUEUES }, (_, id) => [
+        id,
+        deliveries.filter(({ queueId }) => queueId === id).map(({ seq, reconsumeTimes }) => `${seq}:${reconsumeTimes}`),
+      ]),
+    );
+
   test('concurrently: the same deliveries, counts, orders, offsets and dead letters', async () => {
     const topic = 'side-concurrent';
     // The last message of each queue is wanted: over a filtered tail, Java’s offset stays where it is until more comes.
@@ -158,5 +167,26 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
       java.deadLetters.map(({ seq }) => Number(seq)),
       wanted(count).filter((seq) => fails(seq) > MAX_RECONSUME),
     );
+  });
+
+  test('in order: the same sequence of deliveries from each queue, the same offsets and dead letters', async () => {
+    const topic = 'side-ordered';
+    const count = 124;
+    await produce(topic, count);
+    const expected = wanted(count).reduce((sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1, 0);
+    const [java, ours] = await Promise.all([
+      withJava(topic, 'side-java-ordered', expected, 'orderly', MAX_RECONSUME),
+      withService(topic, 'side-ours-ordered', expected, {
+        order: { by: 'queue', suspendCurrentQueueTimeMillis: 50 },
+        maximumRetryAttempts: MAX_RECONSUME,
+      }),
+    ]);
+    assert.equal(java.deliveries.length, expected);
+    assert.deepEqual(sequences(ours), sequences(java));
+    assert.deepEqual(ours.offsets, java.offsets);
+    // Java counts on in the message that it sends to the DLQ, request 36 from what is stored.
+    const dead = ({ deadLetters }: Outcome) => deadLetters.map(({ seq, originTopic }) => [seq, originTopic]);
+    assert.deepEqual(dead(ours), dead(java));
+    assert.ok(dead(java).length > 0);
   });
 });
