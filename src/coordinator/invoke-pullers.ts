@@ -1,4 +1,7 @@
+import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
+import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
+import { isLimited } from '../decide/slots/share-of.ts';
 import { GroupNotFoundError, PermissionError } from '../errors.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -27,7 +30,9 @@ export async function invokePullers(run: GroupRun, assignments: readonly Assignm
   const deliverable = assignments.filter(({ queue }) => subscriptions.has(queue.topic));
   const facts = await readFacts(run, deliverable, options, now);
   watch.found.clear();
-  const { requests, idle } = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now);
+  const settings = sourceDigest(run.source);
+  const chosen = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now, settings);
+  const { requests, idle } = isLimited(run.source) ? wholeSlots(chosen, deliverable, run.invoked, now, settings) : chosen;
   watch.watchOnly(
     idle.flatMap(({ queue }) => {
       const offset = facts.get(queueKey(queue))?.committed;

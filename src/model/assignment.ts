@@ -13,6 +13,8 @@ export interface Lease {
   readonly leaseUntil: number;
   /** When the holder's invocation ends at the latest. */
   readonly endsAt: number;
+  /** Digest of the options that the holder works with (decide/dispatch/source-digest). */
+  readonly settings?: string;
 }
 
 /**

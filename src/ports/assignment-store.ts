@@ -67,7 +67,15 @@ export interface AssignmentStore {
    * On success fence is +1, and `crash` counts a previous holder that never released.
    */
   acquire(
-    request: GroupKey & { queue: MessageQueue; slot: number; holder: string; now: number; leaseUntil: number; endsAt: number },
+    request: GroupKey & {
+      queue: MessageQueue;
+      slot: number;
+      holder: string;
+      now: number;
+      leaseUntil: number;
+      endsAt: number;
+      settings?: string;
+    },
   ): Promise<LeaseAnswer>;
   /**
    * Extends the lease while (holder, fence) stand, and mirrors the figures; `crash: null` and `attempts: null` clear the records.

@@ -1,5 +1,7 @@
 import type { Assignment } from '../model/assignment.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
+import { buildSubscription } from '../records/subscription.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 /**
@@ -9,6 +11,7 @@ import type { PullerDeps } from './puller-deps.ts';
  */
 export async function findStart(deps: PullerDeps, source: SourceConfig, assignment: Assignment): Promise<bigint> {
   const { queue } = assignment;
+  await compileFilter(deps, source, queue);
   // A deployment's own offset; before the first one, that of the item itself, which is stored already.
   if (source.messageModel === 'BROADCASTING') return assignment.committedOffset ?? assignment.startOffset;
   const stored = await deps.client.queryOffset(source.consumerGroup, queue);
@@ -31,4 +34,12 @@ async function commitStart(deps: PullerDeps, source: SourceConfig, assignment: A
     await deps.client.pull({ consumerGroup: source.consumerGroup, queue, offset: startOffset, subscription, maxMessages: 1, suspendMs: 0 });
     await deps.client.commitOffset(source.consumerGroup, queue, startOffset);
   }
+}
+
+/** A SQL92 filter that does not compile would deliver everything: nothing is pulled before the broker has compiled it, whatever a coordinator saw. */
+async function compileFilter(deps: PullerDeps, source: SourceConfig, { topic, brokerName }: MessageQueue): Promise<void> {
+  const filter = source.subscriptions.find((subscription) => subscription.topic === topic)?.filter;
+  if (filter?.type !== 'SQL92') return;
+  const subscription = buildSubscription(topic, filter.expression, filter.type, deps.clock.now());
+  await deps.client.checkSubscription(source.consumerGroup, subscription, brokerName);
 }

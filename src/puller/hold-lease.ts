@@ -1,3 +1,4 @@
+import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
 import type { Attempts } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -22,12 +23,13 @@ export async function acquireLease(
   queue: MessageQueue,
 ): Promise<LeaseAnswer> {
   const { store, clock, holder } = deps;
+  const settings = sourceDigest(source);
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
   const giveUpAt = clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   for (let wishUntil = 0; ; ) {
     const now = clock.now();
     const endsAt = now + deps.remainingMs();
-    const answer = await store.acquire({ ...key, now, leaseUntil: leaseUntil(now, endsAt), endsAt });
+    const answer = await store.acquire({ ...key, now, leaseUntil: leaseUntil(now, endsAt), endsAt, settings });
     if (
       answer.applied ||
       !(answer.reason === 'held' || answer.reason === 'successor-waits') ||

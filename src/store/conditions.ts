@@ -127,6 +127,7 @@ export interface Acquisition {
   readonly now: number;
   readonly leaseUntil: number;
   readonly endsAt: number;
+  readonly settings?: string;
 }
 
 /** The ordinary acquisition, tried first: one write, nothing read. A new item and a released one look alike. */
@@ -156,7 +157,7 @@ export function takeOver(request: Acquisition, seen: Assignment & { readonly lea
 
 const mayTake = [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor] as const;
 
-function acquisition({ slot, holder, now, leaseUntil, endsAt }: Acquisition) {
+function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquisition) {
   return {
     token: 'leaseToken',
     set: {
@@ -166,8 +167,9 @@ function acquisition({ slot, holder, now, leaseUntil, endsAt }: Acquisition) {
       acquiredAt: N(now),
       leaseUntil: N(leaseUntil),
       endsAt: N(endsAt),
+      ...(settings !== undefined && { leaseSettings: S(settings) }),
     },
-    remove: ['successorHolder', 'successorUntil'],
+    remove: ['successorHolder', 'successorUntil', ...(settings === undefined ? ['leaseSettings'] : [])],
     values: { one: N(1), slot: N(slot), now: N(now), holder: S(holder) },
   } as const;
 }
@@ -191,7 +193,7 @@ export function renewLease(
   };
 }
 
-const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt'];
+const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', 'leaseSettings'];
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
 export function releaseLease(request: LeaseKey & Mirrors & { crash?: CrashRecord; attempts?: Attempts }): ConditionalWrite {

@@ -117,6 +117,7 @@ function leaseFromItem(item: Item): Lease | undefined {
     acquiredAt: number(item, 'acquiredAt'),
     leaseUntil: number(item, 'leaseUntil'),
     endsAt: number(item, 'endsAt'),
+    ...(item.leaseSettings === undefined ? {} : { settings: text(item, 'leaseSettings') }),
   };
 }
 

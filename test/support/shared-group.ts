@@ -38,6 +38,7 @@ export function deploy(settings: DeploymentSettings) {
   const store = createAssignmentStore(settings.dynamodb, settings.tableName ?? TABLE, { newToken: randomUUID });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);
   const stop = new AbortController();
+  const schedule = new AbortController();
   const clients = new Set<RocketMQClient>();
   const invocations: Promise<PullerReport>[] = [];
   const problems = new Set<string>();
@@ -68,10 +69,17 @@ export function deploy(settings: DeploymentSettings) {
     },
   };
   const coordinating = (async () => {
-    while (!stop.signal.aborted) {
+    const signal = AbortSignal.any([stop.signal, schedule.signal]);
+    while (!signal.aborted) {
       const client = connect();
       const endsAt = Date.now() + 60_000;
-      const { groups } = await runCoordinator({ ...common, clients: () => client, invoker, remainingMs: () => endsAt - Date.now() });
+      const { groups } = await runCoordinator({
+        ...common,
+        signal,
+        clients: () => client,
+        invoker,
+        remainingMs: () => endsAt - Date.now(),
+      });
       for (const { code } of groups.flatMap((group) => group.problems)) problems.add(code);
       await hangUp(client);
     }
@@ -81,6 +89,11 @@ export function deploy(settings: DeploymentSettings) {
     invocations,
     problems,
     assignments: () => store.list({ cluster: source.cluster, consumerGroup: source.consumerGroup }),
+    /** Another deployment takes its place: its coordinator is not started any more, its pullers go on with what they have. */
+    async replaced(): Promise<void> {
+      schedule.abort();
+      await coordinating;
+    },
     /** Drains everything. */
     async end(): Promise<PullerReport[]> {
       stop.abort();

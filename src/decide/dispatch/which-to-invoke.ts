@@ -32,16 +32,17 @@ export interface Invoked {
 /**
  * - resting: paused or retired, for nobody;
  * - held: somebody works it, or is about to take it over;
- * - succession: held by one that ends soon or belongs to another slot, and nobody waits yet;
+ * - succession: held by one that ends soon, belongs to another slot or works with other options than `settings`, and nobody waits yet;
  * - free: no live lease: whether it needs a puller depends on the broker's offsets.
  */
 export type Standing = 'resting' | 'held' | 'succession' | 'free';
 
-export function standing({ retiredAt, pausedUntil, lease, slot, successor }: Assignment, now: number): Standing {
+export function standing({ retiredAt, pausedUntil, lease, slot, successor }: Assignment, now: number, settings?: string): Standing {
   if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now)) return 'resting';
   if (!isLive(lease, now)) return 'free';
   if (successor !== undefined && successor.until >= now) return 'held';
-  return lease.slot !== slot || endsSoon(lease, now) ? 'succession' : 'held';
+  const outdated = settings !== undefined && lease.settings !== undefined && lease.settings !== settings;
+  return lease.slot !== slot || outdated || endsSoon(lease, now) ? 'succession' : 'held';
 }
 
 function endsSoon({ endsAt, acquiredAt }: Lease, now: number): boolean {
@@ -59,6 +60,7 @@ export interface Dispatch {
  * Which queues need a puller now. With `pullers: 'queue'` each gets an invocation of its own, else each slot gets one for all of its queues.
  * @param facts by queue key, for free queues; one that is missing could not be asked, and waits for the next look
  * @param invoked by queue key
+ * @param settings digest of the options that are deployed now
  */
 export function whichToInvoke(
   assignments: readonly Assignment[],
@@ -66,13 +68,14 @@ export function whichToInvoke(
   invoked: ReadonlyMap<string, Invoked>,
   pullers: SourceConfig['pullers'],
   now: number,
+  settings?: string,
 ): Dispatch {
   const chosen: Assignment[] = [];
   const idle: Assignment[] = [];
   for (const assignment of assignments.toSorted((a, b) => compareQueues(a.queue, b.queue))) {
     const key = queueKey(assignment.queue);
     const fact = facts.get(key);
-    switch (need(assignment, fact, now)) {
+    switch (need(assignment, fact, now, settings)) {
       case 'nothing':
         break;
       case 'watch':
@@ -85,8 +88,13 @@ export function whichToInvoke(
   return { requests: pullers === 'queue' ? chosen.map(({ slot, queue }) => ({ slot, queues: [queue] })) : bySlot(chosen), idle };
 }
 
-function need(assignment: Assignment, facts: QueueFacts | undefined, now: number): 'nothing' | 'watch' | 'puller' {
-  switch (standing(assignment, now)) {
+function need(
+  assignment: Assignment,
+  facts: QueueFacts | undefined,
+  now: number,
+  settings: string | undefined,
+): 'nothing' | 'watch' | 'puller' {
+  switch (standing(assignment, now, settings)) {
     case 'resting':
     case 'held':
       return 'nothing';

@@ -53,6 +53,9 @@ describe('standing', () => {
   });
   test('succession: the holder is of another slot', () => {
     assert.equal(standing(assignment(0, { slot: 1, lease: lease() }), NOW), 'succession');
+    assert.equal(standing(assignment(0, { lease: lease({ settings: 'old' }) }), NOW, 'new'), 'succession');
+    assert.equal(standing(assignment(0, { lease: lease({ settings: 'new' }) }), NOW, 'new'), 'held');
+    assert.equal(standing(assignment(0, { lease: lease() }), NOW, 'new'), 'held');
   });
 });
 

@@ -1,0 +1,35 @@
+import type { Assignment } from '../../model/assignment.ts';
+import { queueKey } from '../../model/message-queue.ts';
+import { isLive } from '../lease/lease.ts';
+import { type Dispatch, type Invoked, standing } from './which-to-invoke.ts';
+
+/** A slot that is worked gets another invocation for a queue that is left over only so long after the last: everything has to be given back for that. */
+export const JOIN_AFTER_MS = 60_000;
+
+/**
+ * Where a slot has one invocation at a time (`maximumConcurrency`), that one works all queues of the slot: when one of them needs a puller, a new
+ * invocation gets them all, and waits for the slot's seat.
+ * @param chosen what whichToInvoke says
+ * @param assignments all that may be delivered
+ * @param invoked by queue key
+ * @param settings digest of the options that are deployed now
+ */
+export function wholeSlots(
+  { requests, idle }: Dispatch,
+  assignments: readonly Assignment[],
+  invoked: ReadonlyMap<string, Invoked>,
+  now: number,
+  settings?: string,
+): Dispatch {
+  const slots = [...new Set(requests.map(({ slot }) => slot))];
+  const needed = new Set(requests.flatMap(({ queues }) => queues.map(queueKey)));
+  const whole = slots.flatMap((slot) => {
+    const ofSlot = assignments.filter((one) => one.slot === slot && standing(one, now, settings) !== 'resting');
+    const worked = ofSlot.some(({ lease }) => isLive(lease, now) && lease.slot === slot);
+    const ends = ofSlot.some((one) => needed.has(queueKey(one.queue)) && standing(one, now, settings) === 'succession');
+    const last = Math.max(...ofSlot.map(({ queue }) => invoked.get(queueKey(queue))?.at ?? Number.NEGATIVE_INFINITY));
+    if (worked && !ends && now - last < JOIN_AFTER_MS) return [];
+    return [{ slot, queues: ofSlot.map(({ queue }) => queue) }];
+  });
+  return { requests: whole, idle };
+}
