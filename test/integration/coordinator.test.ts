@@ -213,6 +213,26 @@ describe('the coordinator', () => {
     );
   });
 
+  test('names what other members subscribe to otherwise, and lets it be in broadcasting', async () => {
+    world = await createWorld();
+    world.broker.createTopic('orders', { queues: 1 });
+    const member = await connectRaw(world.broker.brokers[0]?.address ?? '');
+    await member.call(
+      HEART_BEAT,
+      {},
+      { body: heartbeatBody('workers', { clientID: '10.0.0.1@java', topic: 'orders', tags: 'paid || new' }) },
+    );
+    const ours = { type: 'TAG', expression: 'paid' } as const;
+    const report = await world.pass(source([subscription('orders', { filter: ours })]));
+    assert.deepEqual(codes(report), ['ROCKETMQ_FOREIGN_MEMBERS', 'ROCKETMQ_UNEQUAL_SUBSCRIPTIONS']);
+    assert.match(report.problems[1]?.message ?? '', /orders: here TAG paid, there TAG new \|\| paid/);
+    const same = { type: 'TAG', expression: 'new||paid' } as const;
+    const broadcast = source([subscription('orders', { filter: same })], { messageModel: 'BROADCASTING' });
+    assert.deepEqual(codes(await world.pass(broadcast)), []);
+    assert.equal(world.invocations.length, 1);
+    member.close();
+  });
+
   test('a member under the name of one of our slots is not foreign', async () => {
     world = await createWorld();
     world.broker.createTopic('orders', { queues: 1 });

@@ -123,6 +123,10 @@ describe('values that people write', () => {
 
   test('settings of a group: a strategy by name or with settings, and a number of slots', () => {
     const group = (settings: object) => read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': settings } }).config.sources[0]!;
+    // A member of a shared group does not come and go with queues: one, unless a number is given.
+    assert.deepEqual(group({ coexist: true }), { ...group({}), coexist: true, pullers: 1 });
+    assert.deepEqual(group({ coexist: 'true', pullers: 3 }), { ...group({}), coexist: true, pullers: 3 });
+    assert.deepEqual(group({ messageModel: 'BROADCASTING' }), { ...group({}), messageModel: 'BROADCASTING' });
     assert.deepEqual(group({ strategy: 'AVG_BY_CIRCLE', pullers: '4' }), { ...group({}), strategy: { name: 'AVG_BY_CIRCLE' }, pullers: 4 });
     assert.deepEqual(group({ strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a', 'b'] } }).strategy, {
       name: 'MACHINE_ROOM_NEARBY',
@@ -295,6 +299,21 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       'settings of an unknown group',
       { ...CLUSTERS, groups: { 'order-workers': {} } },
       'custom.rocketmq.groups.order-workers is a group that no event names; did you mean order-worker?',
+    ],
+    [
+      'a shared group in broadcasting',
+      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, messageModel: 'BROADCASTING' } } },
+      /groups\.order-worker\.coexist has no use with messageModel BROADCASTING/,
+    ],
+    [
+      'a shared group by machine rooms that others do not tell',
+      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a'] } } } },
+      /groups\.order-worker\.coexist cannot be with strategy MACHINE_ROOM_NEARBY/,
+    ],
+    [
+      'broadcasting in mode pop',
+      { ...CLUSTERS, groups: { 'order-worker': { mode: 'pop', messageModel: 'BROADCASTING' } } },
+      /groups\.order-worker\.mode pop hands every message to one taker/,
     ],
     [
       'an unknown strategy',
