@@ -2,11 +2,11 @@ import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
 import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
+import { runLimited } from '../src/membership/run-limited.ts';
 import { runMember } from '../src/membership/run-member.ts';
 import { isSeat } from '../src/model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
-import { runPuller } from '../src/puller/run-puller.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
@@ -26,13 +26,14 @@ export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Read
           ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
           : createLambdaHandler(lambda, functionName);
       try {
-        return await (request.queues.some(isSeat) ? runMember : runPuller)(request, {
+        return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
           ...invocation,
           client: invocation.clients(request.cluster),
           handlers,
           clock: systemClock,
           random: Math.random,
           holder: context.awsRequestId,
+          memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
           signal,
           ...origin(context),
           options: renewIntervalMs === undefined ? {} : { renewIntervalMs },

@@ -163,12 +163,13 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
     const { strategy, pullers, mode, coexist, messageModel } = options.groups[consumerGroup] ?? groupDefaults;
+    const limited = subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined);
     return {
       cluster,
       consumerGroup,
       strategy,
-      // A member of a group does not come and go with queues.
-      pullers: coexist && pullers === 'queue' ? 1 : pullers,
+      // A member of a group does not come and go with queues, nor do the parts of a limit.
+      pullers: (coexist || limited) && pullers === 'queue' ? 1 : pullers,
       ...(mode === 'pop' ? { mode } : {}),
       ...(coexist ? { coexist } : {}),
       ...(messageModel === 'BROADCASTING' ? { messageModel } : {}),

@@ -13,9 +13,12 @@ export type SeatNews = 'kept' | 'successor' | 'paused' | 'lost';
 export class Seat {
   readonly #deps: PullerDeps;
   readonly #key: LeaseKey;
+  /** The holder before died without leaving. */
+  readonly afterDeath: boolean;
   #lease: Lease;
 
-  private constructor(deps: PullerDeps, key: LeaseKey, lease: Lease) {
+  private constructor(deps: PullerDeps, key: LeaseKey, lease: Lease, afterDeath: boolean) {
+    this.afterDeath = afterDeath;
     this.#deps = deps;
     this.#key = key;
     this.#lease = lease;
@@ -28,7 +31,12 @@ export class Seat {
     const lease = answer.applied ? answer.assignment.lease : undefined;
     if (lease === undefined) return undefined;
     const { cluster, consumerGroup } = seatGroup(source);
-    return new Seat(deps, { cluster, consumerGroup, queue, holder: lease.holder, fence: lease.fence }, lease);
+    return new Seat(
+      deps,
+      { cluster, consumerGroup, queue, holder: lease.holder, fence: lease.fence },
+      lease,
+      answer.applied && answer.assignment.crash !== undefined,
+    );
   }
 
   mayAct(): boolean {

@@ -118,49 +118,60 @@ async function failWhole(session: QueueSession, batch: Batch, outcome: Extract<H
   }
 }
 
+type VerdictOutcome = Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>;
+
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
-async function invoke(session: QueueSession, batch: Batch): Promise<Extract<HandlerOutcome, { kind: 'answered' | 'failed' }> | undefined> {
+async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutcome | undefined> {
+  for (let attempt = 1; ; attempt++) {
+    const release = await session.permit(batch.subscription);
+    if (release === undefined) return leave(session, batch);
+    const outcome = await tryToInvoke(session, batch, attempt).finally(release);
+    if (outcome?.kind !== 'unavailable') return outcome;
+    const waitMs = backoff(attempt, session.deps.random(), UNAVAILABLE_BACKOFF);
+    session.logger.warn(
+      { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
+      'the handler is throttled or out of reach: trying again, no failure is counted',
+    );
+    await session.pause(waitMs);
+  }
+}
+
+async function tryToInvoke(
+  session: QueueSession,
+  batch: Batch,
+  attempt: number,
+): Promise<VerdictOutcome | Extract<HandlerOutcome, { kind: 'unavailable' }> | undefined> {
   const { deps, options } = session;
   const { handler } = batch.subscription;
   const timeoutMs = handler.timeout * 1000;
-  for (let attempt = 1; ; attempt++) {
-    if (!fitsHandler(deps.remainingMs(), timeoutMs, options.reserveMs)) {
-      session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
-      return leave(session, batch);
-    }
-    if (!session.mayDeliver() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
-    if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
-    const abandon = new AbortController();
-    const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
-    try {
-      const payload = batch.payload(attempt, call.startedAt + timeoutMs);
-      session.calls.add(call);
-      const signal = AbortSignal.any([session.handlerCalls.signal, abandon.signal]);
-      const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
-      if (call.expired !== undefined) return await call.expired.then(() => undefined);
-      if (outcome.kind === 'answered' || outcome.kind === 'failed') return outcome;
-      if (outcome.kind === 'misconfigured') {
-        session.logger.error(
-          { err: outcome.error, function: handler.functionName, code: errorCode(outcome.error) },
-          'the handler cannot be invoked: its messages wait',
-        );
-        session.end('handler-misconfigured', 'nothing can be delivered: draining');
-        return leave(session, batch);
-      }
-      const waitMs = backoff(attempt, deps.random(), UNAVAILABLE_BACKOFF);
-      session.logger.warn(
-        { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
-        'the handler is throttled or out of reach: trying again, no failure is counted',
-      );
-      await session.pause(waitMs);
-    } catch (error) {
-      if (call.expired !== undefined) return await call.expired.then(() => undefined);
-      if (!session.handlerCalls.signal.aborted) throw error;
-      session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
-      return leave(session, batch);
-    } finally {
-      session.calls.delete(call);
-    }
+  if (!fitsHandler(deps.remainingMs(), timeoutMs, options.reserveMs)) {
+    session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
+    return leave(session, batch);
+  }
+  if (!session.mayDeliver() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
+  if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
+  const abandon = new AbortController();
+  const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
+  session.calls.add(call);
+  try {
+    const payload = batch.payload(attempt, call.startedAt + timeoutMs);
+    const signal = AbortSignal.any([session.handlerCalls.signal, abandon.signal]);
+    const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
+    if (call.expired !== undefined) return await call.expired.then(() => undefined);
+    if (outcome.kind !== 'misconfigured') return outcome;
+    session.logger.error(
+      { err: outcome.error, function: handler.functionName, code: errorCode(outcome.error) },
+      'the handler cannot be invoked: its messages wait',
+    );
+    session.end('handler-misconfigured', 'nothing can be delivered: draining');
+    return leave(session, batch);
+  } catch (error) {
+    if (call.expired !== undefined) return await call.expired.then(() => undefined);
+    if (!session.handlerCalls.signal.aborted) throw error;
+    session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
+    return leave(session, batch);
+  } finally {
+    session.calls.delete(call);
   }
 }
 

@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { SlotShare } from './slot-share.ts';
 
 /** What a puller invocation needs from the world. */
 export interface PullerDeps {
@@ -27,6 +28,8 @@ export interface PullerDeps {
   /** What the process may use, shared by its queues; undefined: Java's limits for each of them. */
   readonly memoryBytes?: number;
   readonly options?: Partial<PullerOptions>;
+  /** Where the invocation is its slot's only one, and handler calls are limited over all of its queues. */
+  readonly share?: SlotShare;
   /** Told of each queue when it was acquired. */
   readonly onQueue?: (queue: RunningQueue) => void;
 }

@@ -153,6 +153,12 @@ export class QueueSession {
     await this.deps.clock.sleep(ms, this.#stopping.signal).catch(() => {});
   }
 
+  /** The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn. */
+  async permit({ topic }: SubscriptionConfig): Promise<(() => void) | undefined> {
+    const { share } = this.deps;
+    return share === undefined ? () => {} : share.permit(topic, queueKey(this.queue), this.#stopping.signal);
+  }
+
   /** One write of the offset at a time: two under way could arrive in the other order. */
   async inOffsetTurn(write: () => Promise<void>): Promise<void> {
     const turn = this.#offsetTurn.then(write);

@@ -137,6 +137,7 @@ async function workQueue(
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
   if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
   await leaveBrokerLock(ending);
+  deps.share?.leave(queueKey(queue));
   if (ending.mayRelease)
     await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
   return ending.report();
@@ -198,7 +199,8 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     if (done || !session.mayAct()) continue;
     if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');
     if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.giveUpHandlerCalls();
-    if (messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending) {
+    const idle = messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending;
+    if ((deps.share?.allIdle(queueKey(session.queue), idle) ?? true) && idle) {
       if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
@@ -215,7 +217,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
   }
 }
 
-function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
+export function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
   return { queue: queueKey(queue), reason, handled: 0, sentBack: 0, dropped: 0, committedOffset: undefined };
 }
 

@@ -3,6 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
+import { runLimited } from '../../src/membership/run-limited.ts';
 import type { Assignment, CrashRecord } from '../../src/model/assignment.ts';
 import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import { type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
@@ -11,7 +12,6 @@ import type { MessageHandler } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
 import type { PullerDeps, PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
-import { runPuller } from '../../src/puller/run-puller.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { type EmbeddedRocketMQOptions, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
@@ -75,7 +75,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     const config: SourceConfig = source(subscriptions, { consumerGroup: GROUP });
     const messageHandler = typeof handler === 'function' ? createInlineHandler(handler, () => ({}) as Context) : handler;
     const drain = new AbortController();
-    const report = runPuller(
+    const report = runLimited(
       { cluster: 'default', consumerGroup: settings.consumerGroup ?? GROUP, slot, queues, notAfter: settings.notAfter ?? endsAt },
       {
         service: { service: 'shop', stage: 'dev', clusters: { default: { nameServers: broker.nameServers } }, sources: [config] },

@@ -1,0 +1,85 @@
+import { isLimited, shareOf } from '../decide/slots/share-of.ts';
+import { seatGroup, seatOf } from '../model/membership.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { PullerRequest } from '../ports/invoke.ts';
+import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
+import { DEFAULT_OPTIONS, notWorked, runPuller } from '../puller/run-puller.ts';
+import { createSlotShare } from '../puller/slot-share.ts';
+import { Seat } from './seat.ts';
+
+/**
+ * A puller invocation. Where handler calls are limited over all queues (`maximumConcurrency`) it is its slot's only one while it sits on the slot's
+ * seat, and calls handlers within the slot's share of the limit; its successor waits for the seat until the last call has ended.
+ */
+export async function runLimited(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
+  const { cluster, consumerGroup, slot } = request;
+  const source = given.service.sources.find((candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup);
+  if (source === undefined || !isLimited(source) || given.clock.now() > request.notAfter) return runPuller(request, given);
+  const options = { ...DEFAULT_OPTIONS, ...given.options };
+  await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
+  const seat = await Seat.take(given, options, source, slot);
+  if (seat === undefined) {
+    given.logger.info({ consumerGroup, slot }, 'the slot has an invocation already');
+    return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, 'not-acquired')) };
+  }
+  const share = createSlotShare(limitsOf(source, slot));
+  const drain = new AbortController();
+  const ended = new AbortController();
+  const keeping = keepSeat(seat, given, options.renewIntervalMs, ended.signal, (news) => {
+    given.logger.warn({ consumerGroup, slot, news }, 'the slot is to be left: draining');
+    // Calls under way were begun within our share; whoever comes next waits for them.
+    if (news === 'lost') share.close();
+    drain.abort();
+  });
+  try {
+    await outlastPredecessor(seat, source, given, drain.signal);
+    const signal = AbortSignal.any([drain.signal, ...(given.signal === undefined ? [] : [given.signal])]);
+    // The time that it waited for the seat does not make it late.
+    return await runPuller({ ...request, notAfter: Number.POSITIVE_INFINITY }, { ...given, signal, share });
+  } finally {
+    ended.abort();
+    await keeping;
+    await seat.release();
+  }
+}
+
+function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<string, number> {
+  const slots = pullers === 'queue' ? 1 : pullers;
+  return new Map(
+    subscriptions.flatMap(({ topic, maximumConcurrency }) =>
+      maximumConcurrency === undefined ? [] : [[topic, shareOf(maximumConcurrency, slots, slot)] as const],
+    ),
+  );
+}
+
+/** Handlers that a holder had called who died may still be at work. */
+async function outlastPredecessor(
+  seat: Seat,
+  { subscriptions }: SourceConfig,
+  { clock, logger }: PullerDeps,
+  signal: AbortSignal,
+): Promise<void> {
+  if (!seat.afterDeath) return;
+  const longest = Math.max(
+    ...subscriptions.map(({ handler, maximumConcurrency }) => (maximumConcurrency === undefined ? 0 : handler.timeout)),
+  );
+  logger.warn({ waitMs: longest * 1000 }, "the slot's last invocation died: waiting for the handlers that it may have called");
+  await clock.sleep(longest * 1000, signal).catch(() => {});
+}
+
+/** Renews the seat until the invocation has ended, and tells once when it is to be left. */
+async function keepSeat(
+  seat: Seat,
+  { clock }: PullerDeps,
+  intervalMs: number,
+  ended: AbortSignal,
+  onLeave: (news: 'successor' | 'paused' | 'lost') => void,
+): Promise<void> {
+  while (!ended.aborted) {
+    await clock.sleep(intervalMs, ended).catch(() => {});
+    if (ended.aborted) return;
+    const news = await seat.renew();
+    if (news !== 'kept') onLeave(news);
+    if (news === 'lost') return;
+  }
+}

@@ -1,0 +1,120 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { seatGroup, seatOf } from '../../src/model/membership.ts';
+import { queueKey } from '../../src/model/message-queue.ts';
+import { createWorld, source, subscription } from '../support/coordinator-world.ts';
+import { at, createPullerWorld, gate, type PullerWorld, recorder } from '../support/puller-world.ts';
+import { until } from '../support/until.ts';
+
+describe('maximumConcurrency', () => {
+  let world: PullerWorld;
+  afterEach(() => world?.stop());
+
+  /** A handler that counts how many of its calls are under way. */
+  function counting(ms: number) {
+    const count = { now: 0, most: 0 };
+    const seen = recorder(async () => {
+      count.most = Math.max(count.most, ++count.now);
+      await sleep(ms);
+      count.now--;
+    });
+    return { count, seen };
+  }
+
+  test('no more handler calls at once over all queues, and every queue has its turns', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare(4);
+    for (const queueId of [0, 1, 2, 3]) await world.produce(200, queueId);
+    const { count, seen } = counting(3);
+    const subscriptions = [{ batchSize: 5, parallelizationFactor: 4, maximumConcurrency: 3 }];
+    world.start(seen.handler, { queues, subscriptions });
+    await until(() => seen.records.length === 800, 'all is delivered', 20_000);
+    assert.equal(count.most, 3);
+    const middle = seen.records.slice(200, 600).map(({ rocketmq }) => rocketmq.queueId);
+    for (const queueId of [0, 1, 2, 3]) {
+      const turns = middle.filter((id) => id === queueId).length;
+      assert.ok(turns >= 60 && turns <= 140, `queue ${queueId} had ${turns} of 400`);
+    }
+  });
+
+  test('also while one invocation succeeds the other: nothing is called before the last call of the old one has ended', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare(2);
+    await world.produce(300, 0);
+    await world.produce(300, 1);
+    const { count, seen } = counting(20);
+    const settings = { queues, subscriptions: [{ batchSize: 5, parallelizationFactor: 4, maximumConcurrency: 2 }] };
+    const first = world.start(seen.handler, settings);
+    await until(() => seen.events.length > 10, 'the first one works');
+    world.start(seen.handler, settings);
+    const report = await first.report;
+    assert.ok(report.queues.every(({ reason }) => reason === 'signal'));
+    await until(() => world.committed(at(0)) === 300n && world.committed(at(1)) === 300n, 'all is done', 20_000);
+    assert.equal(count.most, 2);
+    assert.equal(seen.records.length, 600, 'each once');
+  });
+
+  test('queues are kept until all are idle', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare(2);
+    await world.produce(1, 0);
+    const { passed, open } = gate();
+    const options = { idleTimeoutMs: 200 };
+    const puller = world.start(() => passed, { queues, subscriptions: [{ maximumConcurrency: 1 }], options });
+    await until(() => world.logs.filter(({ message }) => message === 'queue acquired').length === 3, 'all are held');
+    await sleep(700);
+    assert.ok((await world.assignmentOf(at(1))).lease, 'idle, but held');
+    open();
+    const report = await puller.report;
+    assert.deepEqual([...new Set(report.queues.map(({ reason }) => reason))], ['idle']);
+    assert.equal((await world.assignmentOf(at(1))).lease, undefined);
+  });
+
+  test('after a death it waits for the handlers that the dead one may have called', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare();
+    await world.produce(1);
+    const seats = seatGroup(world.group);
+    await world.store.create(seats, seatOf(0), 0, 0n);
+    const now = Date.now();
+    const dead = { ...seats, queue: seatOf(0), slot: 0, holder: 'dead', now, leaseUntil: now - 1, endsAt: now };
+    assert.ok((await world.store.acquire(dead)).applied);
+    await sleep(2);
+    const seen = recorder();
+    const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const startedAt = Date.now();
+    const puller = world.start(seen.handler, { queues, subscriptions: [{ maximumConcurrency: 1, handler }] });
+    await until(() => seen.events.length === 1, 'it is delivered');
+    assert.ok(Date.now() - startedAt >= 990);
+    await puller.stop();
+    const [seat] = await world.store.list(seats);
+    assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
+  });
+});
+
+test('the coordinator gives all queues of the slot to one invocation', async () => {
+  const world = await createWorld();
+  try {
+    world.broker.createTopic('orders', { queues: 3 });
+    world.broker.createTopic('%RETRY%workers', { queues: 1 });
+    world.broker.createGroup('workers');
+    const limited = source([subscription('orders', { maximumConcurrency: 5 })], { pullers: 1 });
+    await world.pass(limited);
+    const all = ['%RETRY%workers/broker-a/0', 'orders/broker-a/0', 'orders/broker-a/1', 'orders/broker-a/2'];
+    assert.deepEqual(
+      world.invocations.map(({ slot, queues }) => [slot, queues.map(queueKey).sort()]),
+      [[0, all]],
+    );
+    // Everything is consumed, then one queue gets a message: still all of them.
+    for (const { queue } of await world.items()) await world.client.commitOffset('workers', queue, 0n);
+    await world.send('orders', 1);
+    await world.pass(limited);
+    assert.deepEqual(
+      world.invocations.slice(1).map(({ queues }) => queues.map(queueKey).sort()),
+      [all],
+    );
+  } finally {
+    await world.stop();
+  }
+});
