@@ -16,6 +16,15 @@ export async function commitOffset(session: QueueSession): Promise<void> {
   await session.inOffsetTurn(() => commit(session));
 }
 
+/**
+ * Commits what is due; with nothing to commit, looks whether somebody moved the offset meanwhile. Brokers tell a reset only with a pull's answer, which
+ * a quiet queue's long poll holds back for up to 20 s.
+ */
+export async function keepOffset(session: QueueSession): Promise<void> {
+  if (isDue(session)) await commitOffset(session);
+  else if (session.popped === undefined && !session.resetPending && session.mayAct()) await followStoredOffset(session);
+}
+
 /** The last commit before the release: what it cannot store is delivered again. */
 export async function commitFinally(session: QueueSession): Promise<void> {
   for (let tries = 1; ; tries++) {
@@ -87,6 +96,8 @@ async function review(session: QueueSession): Promise<boolean> {
       break;
     case 'lost-commits':
       session.logger.warn(figures(knownOffset, stored), 'the broker lost commits: committing again');
+      // Also when nothing was settled since.
+      session.adoptedOffset ??= messages.committable;
       break;
     case 'reset':
       session.logger.warn(figures(knownOffset, stored), 'the stored offset was changed by somebody else: adopting it');

@@ -8,7 +8,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import { BrokerLocks } from './broker-locks.ts';
-import { commitFinally, commitOffset } from './commit-offset.ts';
+import { commitFinally, keepOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { expireCalls } from './handler-calls.ts';
@@ -212,7 +212,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     expireCalls(session);
     if (now - committedAt >= options.commitIntervalMs) {
       committedAt = now;
-      await commitOffset(session);
+      await keepOffset(session);
     }
   }
 }

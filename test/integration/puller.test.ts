@@ -590,6 +590,33 @@ describe('a puller', () => {
       assert.deepEqual([3, 4, 9].map(times), [1, 2, 2]);
     });
 
+    test('also while nothing comes and nothing is to be committed', async () => {
+      world = await createPullerWorld({ longPollTickMs: 5_000 });
+      await world.prepare();
+      await world.produce(10);
+      const seen = recorder();
+      world.start(seen.handler, { options: { maxSuspendMs: 15_000 } });
+      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
+      await world.reset(0, 6);
+      await until(() => seen.records.length === 14, 'what was reset came again', 3_000);
+      await until(() => world.committed() === 10n, 'all is committed again');
+      assert.deepEqual(seen.bodies.slice(10), numbers(4, 6));
+    });
+
+    test('a commit that the broker forgot is stored again, also when nothing comes', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(10);
+      const seen = recorder();
+      world.start(seen.handler);
+      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
+      const forgotten = world.broker.control('QUERY_CONSUMER_OFFSET', () => ({ code: 22, remark: 'not found' }));
+      const commits = world.broker.control('UPDATE_CONSUMER_OFFSET', () => undefined, { times: Infinity });
+      await until(() => forgotten.calls === 1 && commits.calls === 1, 'it is stored again');
+      assert.equal(world.committed(), 10n);
+      assert.equal(seen.records.length, 10);
+    });
+
     test('our own commit, whose answer was lost, is not taken for somebody else’s', async () => {
       world = await createPullerWorld();
       await world.prepare();
