@@ -31,13 +31,16 @@ export class MemberQueues {
     this.#request = request;
   }
 
-  /** Begins to work the queue, unless that is under way. */
-  start(queue: MessageQueue): void {
+  /**
+   * Begins to work the queue, unless that is under way.
+   * @param most queues that there are: all of them may become ours, and then share the memory
+   */
+  start(queue: MessageQueue, most: number): void {
     const key = queueKey(queue);
     const { clock } = this.#deps;
     if (this.#worked.has(key) || (this.#notBefore.get(key) ?? 0) > clock.now()) return;
     const stop = new AbortController();
-    const done = this.#work(queue, stop.signal).finally(() => {
+    const done = this.#work(queue, most, stop.signal).finally(() => {
       this.#worked.delete(key);
       if (!stop.signal.aborted) this.#notBefore.set(key, clock.now() + AGAIN_MS);
     });
@@ -65,9 +68,11 @@ export class MemberQueues {
     return [...this.#worked.values()].flatMap(({ running }) => (running === undefined ? [] : [running.figures()]));
   }
 
-  async #work(queue: MessageQueue, signal: AbortSignal): Promise<void> {
+  async #work(queue: MessageQueue, most: number, signal: AbortSignal): Promise<void> {
+    const { memoryBytes } = this.#deps;
     const deps: PullerDeps = {
       ...this.#deps,
+      ...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / most) }),
       signal,
       options: { commitIntervalMs: COMMIT_INTERVAL_MS, ...this.#deps.options, idleTimeoutMs: NEVER_IDLE_MS },
       onQueue: (running) => {

@@ -207,7 +207,7 @@ class Member implements MemberAnswers {
       if (since === undefined) continue;
       if (clock.now() - since < SETTLE_MS) settled = false;
       else if (slot === this.#slot && retiredAt === undefined && pausedUntil < clock.now() && this.#check.subscriptions.has(queue.topic))
-        this.queues.start(queue);
+        this.queues.start(queue, Math.max(1, items.length));
     }
     const pause = Math.min(LOOK_INTERVAL_MS, this.#options.renewIntervalMs);
     return settled ? pause : Math.min(SETTLE_MS, pause);
