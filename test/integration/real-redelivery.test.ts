@@ -1,16 +1,23 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { BrokerError } from '../../src/errors.ts';
 import type { Message } from '../../src/model/message.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
 import { Property } from '../../src/records/properties.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
+import { source, subscription } from '../support/coordinator-world.ts';
+import { connect } from '../support/databases.ts';
+import { startDynalite } from '../support/dynalite.ts';
+import { startInProcess } from '../support/in-process-service.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { missingStack } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 
 /** What a puller relies on when a handler asks for seconds that no delay level has: the timer wheel, with its traps. */
-describe('redelivery by the timer wheel of a real broker', () => {
+describe('redelivery on a real broker, also by its timer wheel', { skip: missingStack('rocketmq') }, () => {
   let rocketmq: RealRocketMQ;
   let client: ReturnType<typeof createRocketMQClient>;
 
@@ -105,5 +112,75 @@ describe('redelivery by the timer wheel of a real broker', () => {
     const { group, message } = await failed();
     await client.sendBackTimed(group, message, 4_000, 0);
     assert.equal((await first({ topic: dlqTopic(group), brokerName: 'broker-a', queueId: 0 })).msgId, message.msgId);
+  });
+
+  test('a handler’s delays and actions, end to end, with a limit over all queues', async () => {
+    const database = await startDynalite();
+    const dynamodb = await connect(database.endpoint);
+    const [consumerGroup, topic] = [`g-${randomUUID()}`, `t-${randomUUID()}`];
+    await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
+    await client.createGroup(consumerGroup);
+    const kinds = ['fine', 'level', 'seconds', 'dead', 'dropped'];
+    const answers: Record<string, object> = {
+      level: { delayLevel: 1 },
+      seconds: { delaySeconds: 4 },
+      dead: { action: 'dlq' },
+      dropped: { action: 'drop' },
+    };
+    const seen: { body: string; at: number; times: number; id: string; born: number }[] = [];
+    let [inFlight, most] = [0, 0];
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source([subscription(topic, { maximumConcurrency: 2, parallelizationFactor: 4, batchSize: 1 })], {
+        consumerGroup,
+        pullers: 1,
+      }),
+      options: { commitIntervalMs: 200, renewIntervalMs: 1_000 },
+      handler: async ({ Records }) => {
+        most = Math.max(most, ++inFlight);
+        await sleep(50);
+        inFlight--;
+        for (const { body, messageId: id, rocketmq } of Records)
+          seen.push({ body, at: Date.now(), times: rocketmq.reconsumeTimes, id, born: rocketmq.bornTimestamp });
+        const failures = Records.filter(({ body, rocketmq }) => body !== 'fine' && rocketmq.reconsumeTimes === 0);
+        return { batchItemFailures: failures.map(({ body, messageId }) => ({ itemIdentifier: messageId, ...answers[body] })) };
+      },
+    });
+    try {
+      for (const queueId of [0, 1, 2, 3])
+        for (const body of kinds)
+          await client.send({ topic, body: Buffer.from(body) }, { queue: { topic, brokerName: 'broker-a', queueId } });
+      await until(() => seen.filter(({ times }) => times === 1).length === 8, 'the delayed ones come again', 90_000);
+      const waits = (kind: string) =>
+        seen
+          .filter(({ body, times }) => body === kind && times === 1)
+          .map(({ id, at, born }) => {
+            const first = seen.find((other) => other.id === id && other.times === 0);
+            assert.equal(first?.born, born, 'its birth is kept');
+            return at - (first?.at ?? 0);
+          });
+      assert.ok(
+        waits('level').every((ms) => ms >= 900 && ms < 20_000),
+        String(waits('level')),
+      );
+      assert.ok(
+        waits('seconds').every((ms) => ms >= 4_000 && ms < 25_000),
+        String(waits('seconds')),
+      );
+      assert.equal(seen.length, 28, 'dead and dropped ones do not come again');
+      assert.ok(most <= 2, `${most} at once`);
+      const dead = { topic: dlqTopic(consumerGroup), brokerName: 'broker-a', queueId: 0 };
+      await first(dead);
+      assert.equal(await client.maxOffset(dead), 4n);
+      const reports = await service.end();
+      const sum = (name: 'dropped' | 'sentBack') => reports.flatMap(({ queues }) => queues).reduce((all, queue) => all + queue[name], 0);
+      assert.deepEqual([sum('dropped'), sum('sentBack')], [4, 12]);
+    } finally {
+      await service.end();
+      dynamodb.destroy();
+      await database.stop();
+    }
   });
 });

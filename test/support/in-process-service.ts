@@ -4,13 +4,13 @@ import type { Context } from 'aws-lambda';
 import type { RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
+import { runLimited } from '../../src/membership/run-limited.ts';
 import type { Assignment } from '../../src/model/assignment.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
-import { runPuller } from '../../src/puller/run-puller.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger } from './coordinator-world.ts';
@@ -51,7 +51,7 @@ export function startInProcess(settings: {
     invoke: async (request: PullerRequest) => {
       requests.push(request);
       const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options: settings.options ?? {} };
-      pullers.push(runPuller(request, { ...common, ...own }));
+      pullers.push(runLimited(request, { ...common, ...own }));
     },
   };
   const coordinating = coordinate();

@@ -26,9 +26,11 @@ export function wholeSlots(
   const whole = slots.flatMap((slot) => {
     const ofSlot = assignments.filter((one) => one.slot === slot && standing(one, now, settings) !== 'resting');
     const worked = ofSlot.some(({ lease }) => isLive(lease, now) && lease.slot === slot);
-    const ends = ofSlot.some((one) => needed.has(queueKey(one.queue)) && standing(one, now, settings) === 'succession');
+    const wants = ofSlot.filter(({ queue }) => needed.has(queueKey(queue)));
+    // A queue that nobody ever held is new (the retry topic comes with the first failure): it does not wait.
+    const atOnce = wants.some((one) => one.fence === 0 || standing(one, now, settings) === 'succession');
     const last = Math.max(...ofSlot.map(({ queue }) => invoked.get(queueKey(queue))?.at ?? Number.NEGATIVE_INFINITY));
-    if (worked && !ends && now - last < JOIN_AFTER_MS) return [];
+    if (worked && !atOnce && now - last < JOIN_AFTER_MS) return [];
     return [{ slot, queues: ofSlot.map(({ queue }) => queue) }];
   });
   return { requests: whole, idle };

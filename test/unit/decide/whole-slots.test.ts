@@ -38,6 +38,8 @@ describe('slots with one invocation at a time', () => {
       assignment(1, { slot: 0 }),
     ];
     assert.deepEqual(dispatch(items, { 1: WORK }, NOW - JOIN_AFTER_MS + 1), [[], []]);
+    const fresh = items.map((item) => ({ ...item, fence: 0 }));
+    assert.deepEqual(dispatch(fresh, { 1: WORK }, NOW - 20_000), [[[0, [0, 1]]], []], 'a new queue does not wait');
     assert.deepEqual(dispatch(items, { 1: WORK }, NOW - JOIN_AFTER_MS), [[[0, [0, 1]]], []]);
   });
 
