@@ -183,4 +183,35 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
       await database.stop();
     }
   });
+
+  test('in mode pop, seconds are the time that the message stays invisible', async () => {
+    const database = await startDynalite();
+    const dynamodb = await connect(database.endpoint);
+    const [consumerGroup, topic] = [`g-${randomUUID()}`, `t-${randomUUID()}`];
+    await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+    await client.createGroup(consumerGroup);
+    await client.send({ topic, body: Buffer.from('x') });
+    const seen: { at: number; times: number }[] = [];
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source([subscription(topic)], { consumerGroup, mode: 'pop' }),
+      handler: ({ Records }) => {
+        for (const { rocketmq } of Records) seen.push({ at: Date.now(), times: rocketmq.reconsumeTimes });
+        const failed = Records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 0);
+        return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })), delaySeconds: 6 };
+      },
+    });
+    try {
+      await until(() => seen.length === 2, 'it comes again', 60_000);
+      const [one, two] = seen as [(typeof seen)[0], (typeof seen)[0]];
+      assert.deepEqual([one.times, two.times], [0, 1]);
+      assert.ok(two.at - one.at >= 5_500 && two.at - one.at < 25_000, `${two.at - one.at} ms`);
+    } finally {
+      await service.end();
+      dynamodb.destroy();
+      await database.stop();
+    }
+  });
 });
