@@ -155,7 +155,8 @@ async function tryToInvoke(
   session.calls.add(call);
   try {
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
-    const signal = AbortSignal.any([session.handlerCalls.signal, abandon.signal]);
+    const { signal: ends } = session.handlerCalls;
+    const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
     const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (outcome.kind !== 'misconfigured') return outcome;

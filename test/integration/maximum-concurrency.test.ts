@@ -1,9 +1,14 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { seatGroup, seatOf } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
+import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { createWorld, source, subscription } from '../support/coordinator-world.ts';
+import { connect } from '../support/databases.ts';
+import { startDynalite } from '../support/dynalite.ts';
+import { startInProcess } from '../support/in-process-service.ts';
 import { at, createPullerWorld, gate, type PullerWorld, recorder } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
@@ -116,5 +121,57 @@ test('the coordinator gives all queues of the slot to one invocation', async () 
     );
   } finally {
     await world.stop();
+  }
+});
+
+test('two slots keep to the limit together, also while queues are added and move between them', async () => {
+  const broker = await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 200 });
+  const database = await startDynalite();
+  const dynamodb = await connect(database.endpoint);
+  const client = createRocketMQClient({ nameServers: broker.nameServers });
+  broker.createTopic('orders', { queues: 4 });
+  broker.createGroup('workers');
+  broker.createTopic('%RETRY%workers', { queues: 1 });
+  const send = async (queueId: number, count: number) => {
+    const batch = Array.from({ length: count }, (_, index) => ({ topic: 'orders', body: Buffer.from(`${queueId}-${index}`) }));
+    await client.sendBatch(batch, { queue: { topic: 'orders', brokerName: 'broker-a', queueId } });
+  };
+  const handled = new Map<string, Set<number>>();
+  let [inFlight, most, calls] = [0, 0, 0];
+  for (const queueId of [0, 1, 2, 3]) await send(queueId, 300);
+  const service = startInProcess({
+    client,
+    dynamodb,
+    nameServer: broker.nameServers[0] ?? '',
+    source: source([subscription('orders', { maximumConcurrency: 3, parallelizationFactor: 2, batchSize: 2 })], { pullers: 2 }),
+    options: { commitIntervalMs: 200, renewIntervalMs: 500, idleTimeoutMs: 5_000 },
+    handler: async ({ Records }) => {
+      calls++;
+      most = Math.max(most, ++inFlight);
+      await sleep(50);
+      inFlight--;
+      for (const { rocketmq } of Records) {
+        const offsets = handled.get(String(rocketmq.queueId)) ?? new Set();
+        handled.set(String(rocketmq.queueId), offsets.add(Number(rocketmq.queueOffset)));
+      }
+    },
+  });
+  const sum = () => [...handled.values()].reduce((all, { size }) => all + size, 0);
+  try {
+    await until(() => calls > 50, 'both slots work', 30_000);
+    const slotsBefore = new Map((await service.assignments()).map(({ queue, slot }) => [queueKey(queue), slot]));
+    broker.createTopic('orders', { queues: 6 });
+    await send(4, 30);
+    await send(5, 30);
+    await until(() => sum() === 1_260, 'all is handled', 60_000);
+    const moved = (await service.assignments()).filter(({ queue, slot }) => (slotsBefore.get(queueKey(queue)) ?? slot) !== slot);
+    assert.ok(moved.length > 0, 'a queue moved');
+    assert.equal(most, 3);
+  } finally {
+    await service.end();
+    await client.close();
+    dynamodb.destroy();
+    await database.stop();
+    await broker.stop();
   }
 });
