@@ -2,6 +2,7 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../errors.ts';
+import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
@@ -18,6 +19,8 @@ const SHORT_POLL_WAIT_MS = 300;
 /** pullTimeDelayMillsWhenException of ClientConfig, growing when it goes on. */
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 const FLOW_CONTROL_WAIT_MS = 20;
+/** So long no suggestion of a slave is followed after one failed. Slaves learn of topics and groups about once a minute. */
+const MASTER_AFTER_SLAVE_ERROR_MS = 60_000;
 /** How often an answer that cannot be read is asked for again, single messages then. */
 const UNREADABLE_TRIES = 3;
 
@@ -25,7 +28,8 @@ const UNREADABLE_TRIES = 3;
 export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
-  let brokerId = 0;
+  let brokerId = MASTER_ID;
+  let masterUntil = 0;
   let unreadable = 0;
   while (session.ending === undefined) {
     if (flowControl(messages, options.flowLimits) !== undefined) {
@@ -35,7 +39,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     const workMs = session.workMs();
     if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
     if (!session.mayAct()) return;
-    const { generation } = messages;
+    const { generation, nextOffset: offset } = messages;
     const { signal } = session.pullAbort;
     const suspendMs = session.resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
     try {
@@ -43,7 +47,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
         {
           consumerGroup: source.consumerGroup,
           queue,
-          offset: messages.nextOffset,
+          offset,
           subscription,
           // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
           maxMessages: unreadable > 0 ? 1 : MAX_MESSAGES,
@@ -54,14 +58,19 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       );
       session.pullFailures = 0;
       unreadable = 0;
-      brokerId = result.suggestWhichBrokerId;
+      brokerId = deps.clock.now() < masterUntil ? MASTER_ID : result.suggestWhichBrokerId;
       // It answers a pull from before the offset was dictated anew.
       if (messages.generation !== generation) continue;
       await take(session, result);
-      if (result.status === 'NO_NEW_MSG' && suspendMs === 0) await wakeup.wait(SHORT_POLL_WAIT_MS);
+      // A slave that lags behind its lost master says so for an offset that it does not have yet.
+      const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
+      if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0)) await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
       if (signal.aborted) continue;
-      if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
+      // What a slave refuses, or does not know of yet, its master may give.
+      const fromSlave = brokerId !== MASTER_ID;
+      if (fromSlave) masterUntil = deps.clock.now() + MASTER_AFTER_SLAVE_ERROR_MS;
+      else if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
       }
@@ -73,7 +82,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
         return session.end('refused', 'the queue cannot be read further: draining');
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
-      brokerId = 0;
+      brokerId = MASTER_ID;
       session.pullFailures++;
       const flowControlled = error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
       const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);

@@ -3,8 +3,9 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rocketmqPart } from '../../cli/stack/cache.ts';
-import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { PermissionError } from '../../src/errors.ts';
+import type { ClusterConfig } from '../../src/model/source.ts';
 import { type Child, startChild } from './child-process.ts';
 import { freeRocketMQPorts } from './ports.ts';
 import { requirePart, TESTED_VERSION } from './stack.ts';
@@ -12,6 +13,10 @@ import { requirePart, TESTED_VERSION } from './stack.ts';
 export interface RealRocketMQOptions {
   /** Broker names; one broker set each. */
   readonly brokers?: readonly string[];
+  /** Masters that get a slave (broker id 1), named `<master>/1` here; it may be read. */
+  readonly slaves?: readonly string[];
+  /** The address that brokers announce, where none of them can be reached: brokers behind NAT. */
+  readonly announcedHost?: string;
   readonly messageDelayLevel?: string;
   /** Further lines of broker.conf. */
   readonly brokerConf?: Readonly<Record<string, string>>;
@@ -58,7 +63,7 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       env: { ...process.env, ROCKETMQ_HOME: home },
     });
 
-  const brokerNames = options.brokers ?? ['broker-a'];
+  const brokerNames = [...(options.brokers ?? ['broker-a']), ...(options.slaves ?? []).map((master) => `${master}/1`)];
   const ports = await freeRocketMQPorts(brokerNames.length);
   const nameServer = `127.0.0.1:${ports.nameServer}`;
   const namesrvConf = path.join(home, 'namesrv.conf');
@@ -69,16 +74,19 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
   const brokers: (RealBroker & { readonly conf: string })[] = [];
   for (const [index, name] of brokerNames.entries()) {
     const port = ports.brokers[index] as number;
-    const conf = path.join(home, `${name}.conf`);
+    const [master = name, id = '0'] = name.split('/');
+    const conf = path.join(home, `${master}-${id}.conf`);
     const settings = {
       brokerClusterName: 'TestCluster',
-      brokerName: name,
-      brokerId: '0',
+      brokerName: master,
+      brokerId: id,
+      ...(id === '0' ? {} : { brokerRole: 'SLAVE' }),
+      ...(options.slaves === undefined ? {} : { slaveReadEnable: 'true', haListenPort: String(port + 1) }),
       listenPort: String(port),
       bindAddress: '127.0.0.1',
-      brokerIP1: '127.0.0.1',
+      brokerIP1: options.announcedHost ?? '127.0.0.1',
       namesrvAddr: nameServer,
-      storePathRootDir: path.join(home, `store-${name}`),
+      storePathRootDir: path.join(home, `store-${master}-${id}`),
       mappedFileSizeCommitLog: '33554432',
       mappedFileSizeConsumeQueue: '600000',
       maxHashSlotNum: '5000',
@@ -98,6 +106,9 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
     brokers.push({ name, address: `127.0.0.1:${port}`, conf });
   }
 
+  const addressMap = (): Record<string, string> =>
+    Object.fromEntries(brokers.map(({ address }) => [address.replace('127.0.0.1', options.announcedHost ?? '127.0.0.1'), address]));
+
   const startBroker = async (name: string): Promise<void> => {
     const broker = brokers.find((candidate) => candidate.name === name);
     if (broker === undefined) throw new Error(`no broker ${name}`);
@@ -107,7 +118,7 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       broker.conf,
     );
     running.set(name, child);
-    await awaitRegistered(nameServer, name, [namesrv, child]);
+    await awaitRegistered({ nameServers: [nameServer], addressMap: addressMap() }, name, [namesrv, child]);
   };
   const stopBroker = async (name: string, signal?: NodeJS.Signals): Promise<void> => {
     await running.get(name)?.stop(signal);
@@ -119,7 +130,9 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
     await rm(home, { recursive: true, force: true });
   };
   try {
-    await Promise.all(brokers.map(({ name }) => startBroker(name)));
+    // A slave looks for its master when it starts.
+    await Promise.all((options.brokers ?? ['broker-a']).map(startBroker));
+    await Promise.all((options.slaves ?? []).map((master) => startBroker(`${master}/1`)));
   } catch (error) {
     await stop();
     throw error;
@@ -138,19 +151,15 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
 }
 
 /** Ready: the name server knows the broker and the broker answers. */
-async function awaitRegistered(nameServer: string, brokerName: string, children: readonly Child[]): Promise<void> {
-  const client = createRocketMQClient({ nameServers: [nameServer] });
+async function awaitRegistered(cluster: ClusterConfig, brokerName: string, children: readonly Child[]): Promise<void> {
+  const client = createRocketMQClient(cluster);
   const giveUpAt = Date.now() + READY_MS;
   let ended = false;
   for (const child of children) void child.exited.catch(() => {}).then(() => (ended = true));
   try {
     for (let last: unknown; ; ) {
       try {
-        const names = await client.brokerNames();
-        if (names.includes(brokerName)) {
-          await client.consumerIds('READY_PROBE', brokerName);
-          return;
-        }
+        if (await isReady(client, brokerName)) return;
       } catch (error) {
         // A broker that asks for credentials answers.
         if (error instanceof PermissionError) return;
@@ -165,4 +174,18 @@ async function awaitRegistered(nameServer: string, brokerName: string, children:
   } finally {
     await client.close();
   }
+}
+
+const BROKERS_TOPIC = 'TBW102';
+
+async function isReady(client: RocketMQClient, name: string): Promise<boolean> {
+  const [brokerName = name, id = '0'] = name.split('/');
+  if (id !== '0') {
+    // The topic that all brokers have tells of slaves, too.
+    const route = await client.topicRoute(BROKERS_TOPIC, { fresh: true });
+    return route.brokers.some((broker) => broker.brokerName === brokerName && broker.brokerAddrs.has(Number(id)));
+  }
+  if (!(await client.brokerNames()).includes(brokerName)) return false;
+  await client.consumerIds('READY_PROBE', brokerName);
+  return true;
 }

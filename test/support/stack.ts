@@ -17,7 +17,9 @@ export function since(version: string): boolean {
  * For `{ skip: missingStack('rocketmq') }`.
  */
 export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): string | false {
-  const missing = parts.map((part) => (part === 'rocketmq' ? rocketmqPart(TESTED_VERSION) : dynamodbLocalPart())).filter((part) => !isThere(part));
+  const missing = parts
+    .map((part) => (part === 'rocketmq' ? rocketmqPart(TESTED_VERSION) : dynamodbLocalPart()))
+    .filter((part) => !isThere(part));
   const commands = ['java', ...(parts.includes('rocketmq') ? ['javac'] : [])].filter((command) => !isOnPath(command));
   const names = [...missing.map(({ name }) => name), ...commands];
   if (names.length === 0) return false;
