@@ -13,8 +13,10 @@ import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { missingStack, since } from '../support/stack.ts';
 import { until } from '../support/until.ts';
+
+const NO_TIMERS = since('5.0.0') ? false : 'brokers before 5.0 have neither timers nor POP';
 
 /** What a puller relies on when a handler asks for seconds that no delay level has: the timer wheel, with its traps. */
 describe('redelivery on a real broker, also by its timer wheel', { skip: missingStack('rocketmq') }, () => {
@@ -54,7 +56,7 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
 
   const retryQueue = (group: string): MessageQueue => ({ topic: retryTopic(group), brokerName: 'broker-a', queueId: 0 });
 
-  test('comes to the retry topic to the second, as the redelivery that request 36 makes', async () => {
+  test('comes to the retry topic to the second, as the redelivery that request 36 makes', { skip: NO_TIMERS }, async () => {
     const { group, message } = await failed();
     const sentAt = Date.now();
     assert.equal(await client.sendBackTimed(group, message, 4_000, 16), true);
@@ -91,7 +93,7 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
     assert.equal(dead.msgId, message.msgId);
   });
 
-  test('a message that was itself sent with a delay waits all the same', async () => {
+  test('a message that was itself sent with a delay waits all the same', { skip: NO_TIMERS }, async () => {
     const { group, message } = await failed({ [Property.TIMER_DELAY_SEC]: '2' });
     assert.ok(message.properties.has(Property.TIMER_OUT_MS));
     const sentAt = Date.now();
@@ -100,7 +102,7 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
     assert.ok(waited >= 3_000, `${waited} ms`);
   });
 
-  test('0 comes at once; more than three days is refused', async () => {
+  test('0 comes at once; more than three days is refused', { skip: NO_TIMERS }, async () => {
     const { group, message } = await failed();
     const sentAt = Date.now();
     await client.sendBackTimed(group, message, 0, 16);
@@ -108,10 +110,15 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
     await assert.rejects(client.sendBackTimed(group, message, (3 * 24 * 3600 + 60) * 1000, 16), BrokerError);
   });
 
-  test('over the limit it is dead-lettered', async () => {
+  test('over the limit it is dead-lettered', { skip: NO_TIMERS }, async () => {
     const { group, message } = await failed();
     await client.sendBackTimed(group, message, 4_000, 0);
     assert.equal((await first({ topic: dlqTopic(group), brokerName: 'broker-a', queueId: 0 })).msgId, message.msgId);
+  });
+
+  test('brokers before 5.0 have no timers: they are told apart before anything is sent', { skip: since('5.0.0') }, async () => {
+    const { group, message } = await failed();
+    assert.equal(await client.sendBackTimed(group, message, 4_000, 16), false);
   });
 
   test('a handler’s delays and actions, end to end, with a limit over all queues', async () => {
@@ -184,7 +191,7 @@ describe('redelivery on a real broker, also by its timer wheel', { skip: missing
     }
   });
 
-  test('in mode pop, seconds are the time that the message stays invisible', async () => {
+  test('in mode pop, seconds are the time that the message stays invisible', { skip: NO_TIMERS }, async () => {
     const database = await startDynalite();
     const dynamodb = await connect(database.endpoint);
     const [consumerGroup, topic] = [`g-${randomUUID()}`, `t-${randomUUID()}`];
