@@ -12,6 +12,8 @@ export const ROOMS = {
   'src/delivery/': ['ports', 'decide', 'records', 'model', 'errors'],
   'src/coordinator/': ['decide', 'ports', 'records', 'model', 'errors'],
   'src/puller/': ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
+  'src/membership/': ['coordinator', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
+  'src/consumer/': ['client', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['requests', 'remoting', 'records', 'model', 'errors'],

@@ -1,0 +1,98 @@
+import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
+import { backoff } from '../decide/retry/backoff.ts';
+import { ConnectionError, ProtocolError } from '../errors.ts';
+import { MASTER_ID } from '../model/route.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { PullResult, RocketMQ } from '../ports/rocketmq.ts';
+import { isFinalRefusal } from '../puller/queue-session.ts';
+import type { Wakeup } from '../puller/wakeup.ts';
+import type { QueueCursor } from './queue-cursor.ts';
+
+export const MOST_MESSAGES = 32;
+/** Java's BROKER_SUSPEND_MAX_TIME_MILLIS of pull consumers. */
+export const BLOCK_MS = 20_000;
+const FULL_WAIT_MS = 50;
+const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
+/** An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through. */
+const UNREADABLE_TRIES = 3;
+
+export interface FillDeps {
+  readonly consumerGroup: string;
+  readonly client: RocketMQ;
+  readonly logger: Logger | undefined;
+  readonly limits: FlowLimits;
+  readonly wakeup: Wakeup;
+  /** Ends the work. */
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Keeps a cursor filled until the signal aborts: the pull loop of a PullConsumer's iteration. What does not go away by itself (no right, no such
+ * group, a filter that does not compile) rejects; a broker that is away is waited for.
+ */
+export async function fillCursor(cursor: QueueCursor, subscription: Subscription, deps: FillDeps): Promise<void> {
+  const { client, consumerGroup, wakeup, signal } = deps;
+  let brokerId = MASTER_ID;
+  let failures = 0;
+  let unreadable = 0;
+  while (!signal.aborted) {
+    // After a commit that was dropped for a reset, a pull must tell where to go on, however full the cache is.
+    if (!cursor.resetPending && flowControl(cursor.messages, deps.limits) !== undefined) {
+      await wakeup.wait(FULL_WAIT_MS);
+      continue;
+    }
+    const { generation, nextOffset } = cursor.messages;
+    const { pullSignal } = cursor;
+    const maxMessages = unreadable > 0 ? 1 : MOST_MESSAGES;
+    const request = { consumerGroup, queue: cursor.queue, offset: nextOffset, subscription, maxMessages, suspendMs: BLOCK_MS, brokerId };
+    try {
+      const result = await client.pull(request, { signal: AbortSignal.any([signal, pullSignal]) });
+      failures = 0;
+      unreadable = 0;
+      brokerId = result.suggestWhichBrokerId;
+      if (cursor.messages.generation !== generation) continue;
+      take(cursor, result);
+      wakeup.all();
+    } catch (error) {
+      if (signal.aborted || pullSignal.aborted) continue;
+      if (brokerId === MASTER_ID && isFinalRefusal(error)) throw error;
+      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) throw error;
+      if (error instanceof ConnectionError) cursor.connectionBroke = true;
+      brokerId = MASTER_ID;
+      failures++;
+      const waitMs = backoff(failures, Math.random(), ERROR_BACKOFF);
+      deps.logger?.warn({ err: error, queue: cursor.queue, waitMs: Math.round(waitMs) }, 'a pull failed');
+      await pause(waitMs, AbortSignal.any([signal, pullSignal]));
+    }
+  }
+}
+
+function take(cursor: QueueCursor, result: PullResult): void {
+  switch (result.status) {
+    case 'FOUND':
+      cursor.messages.put(result.messages, result.undecodable, result.nextBeginOffset);
+      break;
+    case 'NO_NEW_MSG':
+    case 'NO_MATCHED_MSG':
+      cursor.messages.advance(result.nextBeginOffset);
+      break;
+    case 'OFFSET_MOVED':
+      cursor.moved(result.nextBeginOffset, result.reset);
+      break;
+  }
+}
+
+/** Resolves after the time, or when the signal aborts. */
+function pause(ms: number, signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    const done = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', done);
+      resolve();
+    };
+    const timer = setTimeout(done, ms);
+    signal.addEventListener('abort', done, { once: true });
+    if (signal.aborted) done();
+  });
+}

@@ -1,0 +1,271 @@
+import { createRocketMQClient } from '../client/rocketmq-client.ts';
+import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
+import type { Message } from '../model/message.ts';
+import { compareQueues, type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import { readableQueues } from '../model/route.ts';
+import type { ClusterConfig } from '../model/source.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
+import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { BLOCK_MS, MOST_MESSAGES } from './fill-cursor.ts';
+import { QueueCursor } from './queue-cursor.ts';
+import { type ReadDeps, Reading, type ReadOptions } from './read-messages.ts';
+
+/** The cluster, and the group whose offsets are used. */
+export interface PullConsumerOptions extends ClusterConfig {
+  readonly consumerGroup: string;
+  /** Gets what goes wrong and is repeated; nothing is logged without one. */
+  readonly logger?: Logger;
+}
+
+export interface PullOptions extends CallOptions {
+  /** Where to read. Default: the consumer's position in the queue (see `seek`). */
+  readonly offset?: bigint;
+  readonly filter?: ReadOptions['filter'];
+  /** 1..32; brokers give no more. Default 32. */
+  readonly maxMessages?: number;
+}
+
+export interface SendBackOptions extends CallOptions {
+  /** 0: the broker decides (level 3 + failures so far). −1: to the dead-letter queue now. 1..18: that level. Default 0. */
+  readonly delayLevel?: number;
+  /** Redeliveries before the dead-letter queue; −1: without end. Default 16. */
+  readonly maxReconsumeTimes?: number;
+}
+
+const DEFAULT_RECONSUME_TIMES = 16;
+
+/**
+ * For programs that drive the loop themselves: pull from the queues you name, and say what is done. Nobody shares the queues out among several
+ * consumers of a group, and nothing is committed unless you say so. Mirrors DefaultMQPullConsumer and, in `messages`, DefaultLitePullConsumer
+ * with assigned queues.
+ *
+ * ```ts
+ * await using consumer = new PullConsumer({ consumerGroup: 'auditor', nameServers: ['127.0.0.1:9876'] });
+ * for await (const message of consumer.messages('orders', { signal, commitIntervalMs: 5_000 })) {
+ *   try {
+ *     await audit(message.body);
+ *   } catch {
+ *     await consumer.sendBack(message); // comes again on %RETRY%auditor
+ *   }
+ * }
+ * ```
+ *
+ * Offsets are bigint, times epoch milliseconds. Errors are of the family in errors.ts: TopicNotFoundError, PermissionError, ConnectionError,
+ * RequestTimeoutError, BrokerError.
+ */
+export class PullConsumer implements AsyncDisposable {
+  readonly consumerGroup: string;
+  readonly #client: RocketMQ;
+  readonly #logger: Logger | undefined;
+  readonly #closed = new AbortController();
+  readonly #cursors = new Map<string, Promise<QueueCursor>>();
+  readonly #readings = new Set<Reading>();
+  /** SQL filters that brokers have compiled. */
+  readonly #compiled = new Map<string, Promise<Subscription>>();
+
+  /** Connects when first used. @throws ConfigError for a cluster without name servers, or with an address that is none */
+  constructor({ consumerGroup, logger, ...cluster }: PullConsumerOptions) {
+    this.consumerGroup = consumerGroup;
+    this.#logger = logger;
+    this.#client = createRocketMQClient(cluster, logger === undefined ? {} : { logger });
+  }
+
+  /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
+  async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
+    return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(compareQueues);
+  }
+
+  /**
+   * What stands at an offset now, without waiting. Changes no position: go on at `nextBeginOffset` yourself, or `seek` there. The answer may be
+   * empty (NO_NEW_MSG, NO_MATCHED_MSG) or dictate another offset (OFFSET_MOVED).
+   */
+  pull(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
+    return this.#pull(queue, options, 0);
+  }
+
+  /** The same, but a broker without a message holds the answer for up to 20 s, until one comes. */
+  pullBlockIfNotFound(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
+    return this.#pull(queue, options, BLOCK_MS);
+  }
+
+  /** The group's stored offset; undefined when it has none. */
+  committed(queue: MessageQueue, options: CallOptions = {}): Promise<bigint | undefined> {
+    return this.#client.queryOffset(this.consumerGroup, queue, options);
+  }
+
+  /** Stores what the loops over `messages` have passed, of all queues that were read: the message in hand is not among it. */
+  commit(): Promise<void>;
+  /** Stores an offset: that of the next message to be read. Brokers take any, also one that lies before. Without a loop it is the position, too. */
+  commit(queue: MessageQueue, offset: bigint, options?: CallOptions): Promise<void>;
+  async commit(queue?: MessageQueue, offset?: bigint, options: CallOptions = {}): Promise<void> {
+    if (queue === undefined || offset === undefined) {
+      const cursors = await Promise.all(this.#cursors.values());
+      await Promise.all(cursors.filter(({ wasRead }) => wasRead).map((cursor) => cursor.commit(options)));
+      return;
+    }
+    const { resetPending } = await (await this.#cursorOf(queue)).store(offset, options);
+    if (resetPending)
+      throw new RocketMQError(
+        'ROCKETMQ_RESET_PENDING',
+        `offset ${offset} of ${queueKey(queue)} was not stored: an operator reset the group's offset, and the next pull tells where to`,
+      );
+  }
+
+  /**
+   * Goes on at another offset: the next pull without one, and loops over `messages`, a running one too. Stores nothing.
+   * @throws RocketMQError ROCKETMQ_OFFSET_OUT_OF_RANGE for an offset that is not between the queue's first message and its end
+   */
+  async seek(queue: MessageQueue, to: bigint | 'begin' | 'end', options: CallOptions = {}): Promise<void> {
+    const [min, max] = await Promise.all([this.#client.minOffset(queue, options), this.#client.maxOffset(queue, options)]);
+    const offset = to === 'begin' ? min : to === 'end' ? max : to;
+    if (offset < min || offset > max)
+      throw new RocketMQError(
+        'ROCKETMQ_OFFSET_OUT_OF_RANGE',
+        `offset ${offset} of ${queueKey(queue)} does not exist: the queue has ${min} to ${max}`,
+      );
+    (await this.#cursorOf(queue)).seek(offset);
+  }
+
+  /** The first offset that was stored at that time or later; the end of the queue when there is none. */
+  offsetByTimestamp(queue: MessageQueue, timestamp: number | Date, options: CallOptions = {}): Promise<bigint> {
+    return this.#client.searchOffset(queue, Number(timestamp), options);
+  }
+
+  /** The offset of the oldest message. */
+  minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
+    return this.#client.minOffset(queue, options);
+  }
+
+  /** The offset that the next message will get. */
+  maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
+    return this.#client.maxOffset(queue, options);
+  }
+
+  /**
+   * Gives a message back as failed: it returns on the topic `%RETRY%<consumerGroup>` after its delay, or ends in `%DLQ%<consumerGroup>`. When the
+   * broker cannot do it by itself, the message is sent there as an ordinary one (Java's fallback). Commit it afterwards, not before.
+   */
+  async sendBack(message: Message, options: SendBackOptions = {}): Promise<void> {
+    const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
+    const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
+    const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
+    try {
+      await this.#client.sendBack({ ...place, delayLevel, maxReconsumeTimes, originMsgId: offsetMsgId, originTopic: topic }, call);
+    } catch (error) {
+      if (!(error instanceof BrokerError || error instanceof RequestTimeoutError)) throw error;
+      this.#logger?.warn(
+        { err: error, offset: String(message.queueOffset) },
+        'a message could not be sent back: sending it as an ordinary one',
+      );
+      await this.#client.sendBackAsNormalMessage(this.consumerGroup, message, delayLevel, maxReconsumeTimes, call);
+    }
+  }
+
+  /** The topic that a message was sent to: a redelivery's own is `%RETRY%<consumerGroup>`. */
+  topicOf(message: Message): string {
+    return userTopic(message, this.consumerGroup);
+  }
+
+  /**
+   * All messages of topics or single queues, one after the other, in order within each queue; without end, until the signal aborts, the loop is
+   * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
+   * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
+   * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
+   * @throws what cannot mend itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
+   */
+  messages(
+    from: string | MessageQueue | readonly (string | MessageQueue)[],
+    options: ReadOptions = {},
+  ): AsyncGenerator<Message, void, undefined> {
+    const targets = typeof from === 'string' || !isList(from) ? [from] : from;
+    return this.#loop(new Reading(this.#readDeps(), targets, options));
+  }
+
+  async *#loop(reading: Reading): AsyncGenerator<Message, void, undefined> {
+    this.#closed.signal.throwIfAborted();
+    this.#readings.add(reading);
+    try {
+      yield* reading.messages();
+    } finally {
+      this.#readings.delete(reading);
+    }
+  }
+
+  /**
+   * Ends the loops, stores what those with `commitIntervalMs` have passed, and closes the connections. What a loop has in hand does not count as
+   * passed. May be called again, and from within a loop.
+   */
+  async close(): Promise<void> {
+    this.#closed.abort(new RocketMQError('ROCKETMQ_CLOSED', 'the consumer is closed'));
+    await Promise.all([...this.#readings].map((reading) => reading.finish()));
+    await this.#client.close();
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.close();
+  }
+
+  #readDeps(): ReadDeps {
+    return {
+      consumerGroup: this.consumerGroup,
+      client: this.#client,
+      logger: this.#logger,
+      fetchQueues: (topic) => this.fetchQueues(topic),
+      cursorOf: (queue, start) => this.#cursorOf(queue, start),
+      subscriptionOf: (topic, brokerName, filter) => this.#subscription(topic, brokerName, filter),
+      closed: this.#closed.signal,
+    };
+  }
+
+  async #pull(queue: MessageQueue, options: PullOptions, suspendMs: number): Promise<PullResult> {
+    const cursor = await this.#cursorOf(queue);
+    const { filter, maxMessages = MOST_MESSAGES, offset = cursor.messages.committable, ...call } = options;
+    const subscription = await this.#subscription(queue.topic, queue.brokerName, filter);
+    const request = { consumerGroup: this.consumerGroup, queue, offset, subscription, maxMessages, suspendMs };
+    const result = await this.#client.pull(request, call);
+    // The broker tells of a reset only once.
+    if (result.status === 'OFFSET_MOVED' && result.reset) cursor.moved(result.nextBeginOffset, true);
+    return result;
+  }
+
+  #cursorOf(queue: MessageQueue, start: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON'): Promise<QueueCursor> {
+    const key = queueKey(queue);
+    const known = this.#cursors.get(key);
+    if (known !== undefined) return known;
+    const cursor = this.#openCursor(queue, start);
+    this.#cursors.set(key, cursor);
+    // One that could not be opened is opened anew.
+    cursor.catch(() => this.#cursors.delete(key));
+    return cursor;
+  }
+
+  async #openCursor(queue: MessageQueue, start: 'TRIM_HORIZON' | 'LATEST'): Promise<QueueCursor> {
+    const { topic, brokerName, queueId } = queue;
+    const stored = await this.committed(queue);
+    const position = stored ?? (start === 'LATEST' ? await this.maxOffset(queue) : await this.minOffset(queue));
+    const deps = { consumerGroup: this.consumerGroup, client: this.#client, logger: this.#logger };
+    return new QueueCursor({ queue: { topic, brokerName, queueId }, position, stored }, deps);
+  }
+
+  /** A SQL92 filter that does not compile would deliver everything: the broker compiles it first. @throws InvalidFilterError */
+  #subscription(topic: string, brokerName: string, filter: ReadOptions['filter']): Promise<Subscription> {
+    if (filter === undefined || typeof filter === 'string' || topic.startsWith(RETRY_TOPIC_PREFIX))
+      return Promise.resolve(
+        buildSubscription(topic, topic.startsWith(RETRY_TOPIC_PREFIX) || filter === undefined ? '*' : (filter as string)),
+      );
+    const key = JSON.stringify([topic, brokerName, filter.sql]);
+    const known = this.#compiled.get(key);
+    if (known !== undefined) return known;
+    const subscription = buildSubscription(topic, filter.sql, 'SQL92', Date.now());
+    const compiled = this.#client.checkSubscription(this.consumerGroup, subscription, brokerName).then(() => subscription);
+    this.#compiled.set(key, compiled);
+    compiled.catch(() => this.#compiled.delete(key));
+    return compiled;
+  }
+}
+
+function isList(from: MessageQueue | readonly (string | MessageQueue)[]): from is readonly (string | MessageQueue)[] {
+  return Array.isArray(from);
+}
