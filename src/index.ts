@@ -4,6 +4,7 @@ export type {
   RocketMQBatchItemFailure,
   RocketMQBatchResponse,
   RocketMQEvent,
+  RocketMQFailureOptions,
   RocketMQHandler,
   RocketMQRecord,
 } from './model/event.ts';
