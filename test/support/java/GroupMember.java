@@ -31,6 +31,9 @@ public class GroupMember {
             return ConsumeConcurrentlyStatus.CONSUME_SUCCESS;
         });
         consumer.setAwaitTerminationMillisWhenShutdown(5000);
+        // When its share changes the client raises its subscription's version, but gives up the heartbeat that tells the broker when another one is
+        // under way (lockHeartbeat.tryLock). Until the next one its pulls are refused as SUBSCRIPTION_NOT_LATEST: 30 s by default.
+        consumer.setHeartbeatBrokerInterval(1000);
         consumer.start();
         Runtime.getRuntime().addShutdownHook(new Thread(consumer::shutdown));
         System.out.println("{\"started\":true}");
