@@ -14,6 +14,7 @@ export const ROOMS = {
   'src/puller/': ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
   'src/membership/': ['coordinator', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
   'src/consumer/': ['client', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
+  'src/dlq/': ['ports', 'records', 'model', 'errors'],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['requests', 'remoting', 'records', 'model', 'errors'],
