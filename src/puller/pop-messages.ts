@@ -24,9 +24,8 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
-    const workMs = session.workMs();
-    if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
-    if (!session.mayAct()) return;
+    const workMs = session.fetchMs();
+    if (workMs === undefined) return;
     const pollMs = suspendTime(workMs, Math.min(options.maxSuspendMs, POLL_MS));
     const sentAt = deps.clock.now();
     try {

@@ -36,9 +36,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
-    const workMs = session.workMs();
-    if (workMs <= 0) return session.end('deadline', 'the invocation nears its end: draining');
-    if (!session.mayAct()) return;
+    const workMs = session.fetchMs();
+    if (workMs === undefined) return;
     const { generation, nextOffset: offset } = messages;
     const { signal } = session.pullAbort;
     const suspendMs = session.resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);

@@ -189,6 +189,13 @@ export class QueueSession {
     return !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true);
   }
 
+  /** How much time there is to fetch messages and deliver them, ms; undefined: none, or it is not ours any more. */
+  fetchMs(): number | undefined {
+    const workMs = this.workMs();
+    if (workMs <= 0) this.end('deadline', 'the invocation nears its end: draining');
+    return workMs > 0 && this.mayAct() ? workMs : undefined;
+  }
+
   workMs(): number {
     return workTime(this.deps.remainingMs(), this.options.reserveMs);
   }
