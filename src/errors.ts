@@ -102,6 +102,20 @@ export class ConfigError extends RocketMQError {
   }
 }
 
+/** A group's dead-letter topic may be written only: older brokers make it so. */
+export class DeadLettersUnreadableError extends RocketMQError {
+  readonly topic: string;
+  readonly brokerNames: readonly string[];
+  constructor(topic: string, brokerNames: readonly string[]) {
+    super(
+      'ROCKETMQ_DLQ_UNREADABLE',
+      `dead-letter topic "${topic}" may not be read on ${brokerNames.join(', ')} (brokers may have made it with perm 2, write only): allow it with mqadmin updateTopicPerm -t ${topic} -p 6 -c <cluster>, and read again`,
+    );
+    this.topic = topic;
+    this.brokerNames = brokerNames;
+  }
+}
+
 /** Other consumers (a Java push consumer, say) work in the group; they do not see us and would take every queue for themselves. */
 export class ForeignMembersError extends RocketMQError {
   readonly clientIds: readonly string[];

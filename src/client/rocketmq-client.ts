@@ -20,6 +20,7 @@ import { type ConsumerConnections, getConsumerConnections } from '../requests/ge
 import { getConsumerList } from '../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
+import { getTopicList } from '../requests/get-topic-list.ts';
 import { heartbeat } from '../requests/heartbeat.ts';
 import { lockQueues, unlockQueues } from '../requests/lock-queues.ts';
 import { notification } from '../requests/notification.ts';
@@ -292,6 +293,10 @@ class Client implements RocketMQClient {
   async unlockQueues(...[consumerGroup, clientId, queues, options = {}]: Parameters<RocketMQ['unlockQueues']>): Promise<void> {
     const rules = { timeoutMs: LOCK_TIMEOUT_MS, ...options, repeatable: true };
     await this.#calls.call(commonBroker(queues), unlockQueues, { consumerGroup, clientId, queues }, rules);
+  }
+
+  async topics(options: CallOptions = {}): Promise<string[]> {
+    return [...getTopicList.decodeAnswer(await this.#nameServers.ask(getTopicList, undefined, options))];
   }
 
   async brokerNames(options: CallOptions = {}): Promise<string[]> {

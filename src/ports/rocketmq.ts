@@ -193,6 +193,8 @@ export interface RocketMQ {
   /** Locks what it can for the client id (41); answers the queues that are now its own. All queues must be of one broker. */
   lockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<MessageQueue[]>;
   unlockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<void>;
+  /** Every topic that a name server knows (206): retry, dead-letter and system topics among them. */
+  topics(options?: CallOptions): Promise<string[]>;
   /** Names of all brokers of the cluster's masters (106). */
   brokerNames(options?: CallOptions): Promise<string[]>;
   /** Creates or replaces a topic (17) on the given brokers, by default all. */

@@ -12,18 +12,23 @@ export interface RegisteredBroker {
   /** `host:port`. */
   readonly address: string;
   topic(name: string): TopicConfig | undefined;
+  topics(): Iterable<TopicConfig>;
 }
 
 /** From this version on a client gets standard JSON (MQVersion V4_9_4). */
 const STANDARD_JSON_VERSION = 401;
 
-/** GET_ROUTEINFO_BY_TOPIC and GET_BROKER_CLUSTER_INFO. Mirrors ClientRequestProcessor; what it knows is always up to date. */
+/** GET_ROUTEINFO_BY_TOPIC, GET_BROKER_CLUSTER_INFO and GET_ALL_TOPIC_LIST_FROM_NAMESERVER. Mirrors ClientRequestProcessor; what it knows is always up to date. */
 export function answerFromNameServer(brokers: readonly RegisteredBroker[], command: RemotingCommand): Answer {
   switch (command.code) {
     case RequestCode.GET_ROUTEINFO_BY_TOPIC:
       return route(brokers, command);
     case RequestCode.GET_BROKER_CLUSTER_INFO:
       return okBody(clusterInfo(brokers));
+    case RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER: {
+      const names = brokers.flatMap((broker) => [...broker.topics()].map(({ topicName }) => topicName));
+      return okBody(JSON.stringify({ topicList: [...new Set(names)] }));
+    }
     default:
       return refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, ` request type ${command.code} not supported`);
   }

@@ -70,6 +70,7 @@ export function createRunningBroker(controls: Controls, { host, port, ...setting
     cluster: settings.cluster,
     brokerName: settings.brokerName,
     topic: (name) => broker.state.topics.get(name),
+    topics: () => broker.state.topics.all(),
     broker,
     get address() {
       return `${address.address}:${address.port}`;

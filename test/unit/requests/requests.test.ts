@@ -14,6 +14,7 @@ import { getConsumerList } from '../../../src/requests/get-consumer-list.ts';
 import { getMaxOffset } from '../../../src/requests/get-max-offset.ts';
 import { getMinOffset } from '../../../src/requests/get-min-offset.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
+import { getTopicList } from '../../../src/requests/get-topic-list.ts';
 import { heartbeat } from '../../../src/requests/heartbeat.ts';
 import { lockQueues, unlockQueues } from '../../../src/requests/lock-queues.ts';
 import { pullMessage } from '../../../src/requests/pull-message.ts';
@@ -307,6 +308,15 @@ describe('requests to name servers', () => {
     const body =
       '{"brokerDatas":[{"brokerAddrs":{0:"10.0.0.1:10911",1:"[::1]:10911"},"brokerName":"broker-a","cluster":"C"}],"filterServerTable":{},"queueDatas":[]}';
     assert.deepEqual(getRoute.decodeAnswer(command({ extFields: {}, body: Buffer.from(body) })).brokers, [broker]);
+  });
+
+  it('GET_ALL_TOPIC_LIST_FROM_NAMESERVER is code 206 and answers names', () => {
+    assert.equal(getTopicList.code, 206);
+    assert.deepEqual(getTopicList.encode(), { extFields: {} });
+    const body = Buffer.from('{"topicList":["TBW102","%DLQ%workers"]}');
+    assert.deepEqual(getTopicList.decodeAnswer(command({ extFields: {}, body })), ['TBW102', '%DLQ%workers']);
+    assert.deepEqual(getTopicList.encodeAnswer(['TBW102', '%DLQ%workers']), { extFields: {}, body });
+    assert.deepEqual(getTopicList.decodeAnswer(command({ extFields: {}, body: Buffer.from('{}') })), []);
   });
 
   it('GET_BROKER_CLUSTER_INFO answers as the real name server does', () => {

@@ -1,0 +1,157 @@
+import { GroupNotFoundError, RocketMQError, TopicNotFoundError } from '../errors.ts';
+import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
+import type { CallOptions, OutgoingMessage, RocketMQ, SendResult } from '../ports/rocketmq.ts';
+import {
+  type DeadLetter,
+  type DeadLetterQueue,
+  type DeadLetterSelection,
+  isSelected,
+  REDRIVE_GROUP,
+  readQueue,
+  selectedQueues,
+  startOf,
+} from './dead-letters.ts';
+import { type RedriveTarget, redrivenMessage } from './redriven-message.ts';
+
+export interface RedriveOptions extends DeadLetterSelection {
+  /** Default `topic`. */
+  readonly to?: RedriveTarget;
+  /** Most messages that are sent; default without end. */
+  readonly limit?: number;
+  /** Nothing is sent or noted; the report says what would be. */
+  readonly dryRun?: boolean;
+  /** A message that cannot be sent: `stop` (default) ends the redrive before it with the error, `skip` reports it and goes on. */
+  readonly onFailure?: 'stop' | 'skip';
+  /** Ends it after the message that is under way; what was sent is noted. */
+  readonly signal?: AbortSignal;
+  readonly onProgress?: (progress: RedriveProgress) => void;
+}
+
+export interface RedriveProgress {
+  readonly queue: MessageQueue;
+  readonly offset: bigint;
+  /** Where it went, or would go. */
+  readonly topic: string;
+  readonly msgId: string;
+  /** Sent so far, over all queues. */
+  readonly redriven: number;
+}
+
+export interface RedriveReport {
+  readonly redriven: number;
+  /** What was passed over, and why: cannot be decoded, nothing tells its topic, could not be sent. */
+  readonly skipped: readonly { readonly queue: MessageQueue; readonly offset: bigint; readonly reason: string }[];
+  /** It ended before the end of the queues: the limit, or the signal. */
+  readonly stopped: boolean;
+}
+
+/**
+ * Sends dead letters back to where they came from. Each is sent first and noted after (as an offset of the group REDRIVE_GROUP), so that none is
+ * lost when this dies in between; up to 32 may be sent twice then, under the same message id. Without a selection it goes on where the last redrive
+ * ended. A selection is redriven whatever was noted, and notes nothing itself: it leaves gaps. The dead letters stay stored until they expire.
+ * @throws DeadLettersUnreadableError; with `onFailure: stop` what the send threw, after everything before it was noted
+ */
+export async function redriveDeadLetters(client: RocketMQ, consumerGroup: string, options: RedriveOptions = {}): Promise<RedriveReport> {
+  const { limit = Number.POSITIVE_INFINITY, signal } = options;
+  const run: Run = { client, consumerGroup, options, limit, redriven: 0, skipped: [], stopped: false };
+  for (const place of await selectedQueues(client, consumerGroup, options, {})) {
+    await redriveQueue(run, place);
+    if (run.stopped) break;
+  }
+  const { redriven, skipped } = run;
+  return { redriven, skipped, stopped: run.stopped || signal?.aborted === true };
+}
+
+interface Run {
+  readonly client: RocketMQ;
+  readonly consumerGroup: string;
+  readonly options: RedriveOptions;
+  readonly limit: number;
+  redriven: number;
+  readonly skipped: { queue: MessageQueue; offset: bigint; reason: string }[];
+  stopped: boolean;
+}
+
+async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
+  const { client, options } = run;
+  const selects = ['ids', 'offsets', 'since', 'offset'].some((name) => Object.hasOwn(options, name));
+  const notes = !selects && options.dryRun !== true;
+  const start = await startOf(client, place, options, selects ? place.minOffset : place.redrivenUpTo, {});
+  let noted = start;
+  let done = start;
+  const note = async (): Promise<void> => {
+    if (!notes || done === noted) return;
+    await noteRedriven(client, place.queue, done);
+    noted = done;
+  };
+  try {
+    for await (const letters of readQueue(client, place, start, {})) {
+      for (const letter of letters) {
+        if (options.signal?.aborted === true || run.redriven >= run.limit) {
+          run.stopped = true;
+          return;
+        }
+        if (isSelected(letter, options)) await redriveLetter(run, letter);
+        done = letter.offset + 1n;
+      }
+      await note();
+    }
+  } finally {
+    await note();
+  }
+}
+
+async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
+  const { client, consumerGroup, options, skipped } = run;
+  const { message, queue, offset } = letter;
+  if (message === undefined) {
+    skipped.push({ queue, offset, reason: letter.undecodable?.error.message ?? 'it cannot be decoded' });
+    return;
+  }
+  const outgoing = redrivenMessage(letter, message, consumerGroup, options.to ?? 'topic');
+  if (outgoing === undefined) {
+    skipped.push({ queue, offset, reason: 'nothing tells the topic that it came from: name one (to: { topic })' });
+    return;
+  }
+  if (options.dryRun !== true) {
+    try {
+      await send(client, outgoing, consumerGroup, queue);
+    } catch (error) {
+      if (options.onFailure !== 'skip') throw error;
+      skipped.push({ queue, offset, reason: error instanceof Error ? error.message : String(error) });
+      return;
+    }
+  }
+  run.redriven++;
+  options.onProgress?.({ queue, offset, topic: outgoing.topic, msgId: message.msgId, redriven: run.redriven });
+}
+
+async function send(client: RocketMQ, message: OutgoingMessage, consumerGroup: string, { brokerName }: MessageQueue): Promise<void> {
+  const sent = await trySend(client, message, consumerGroup, brokerName);
+  if (sent.status !== 'SEND_OK' && sent.status !== 'SLAVE_NOT_AVAILABLE')
+    throw new RocketMQError(
+      'ROCKETMQ_NOT_SAFELY_STORED',
+      `${queueKey(sent.queue)} took the message but answered ${sent.status}: it may be lost if that broker fails now; look at its disks and slaves, and redrive again`,
+    );
+}
+
+/** A group whose messages went to the dead-letter queue at once has no retry topic yet. */
+async function trySend(client: RocketMQ, message: OutgoingMessage, consumerGroup: string, brokerName: string): Promise<SendResult> {
+  try {
+    return await client.send(message);
+  } catch (error) {
+    if (!(error instanceof TopicNotFoundError) || message.topic !== retryTopic(consumerGroup)) throw error;
+    await client.createTopic(message.topic, { readQueueNums: 1, writeQueueNums: 1, brokerNames: [brokerName] });
+    return client.send(message);
+  }
+}
+
+async function noteRedriven(client: RocketMQ, queue: MessageQueue, offset: bigint, call: CallOptions = {}): Promise<void> {
+  try {
+    await client.commitOffset(REDRIVE_GROUP, queue, offset, call);
+  } catch (error) {
+    if (!(error instanceof GroupNotFoundError)) throw error;
+    await client.createGroup(REDRIVE_GROUP, { brokerNames: [queue.brokerName] }, call);
+    await client.commitOffset(REDRIVE_GROUP, queue, offset, call);
+  }
+}
