@@ -39,6 +39,7 @@ import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { exchangeOver } from './exchange.ts';
+import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
 import { NameServers } from './name-servers.ts';
 import {
@@ -89,7 +90,8 @@ export interface RocketMQClient extends RocketMQ {
 export function createRocketMQClient(config: ClusterConfig, deps: ClientDeps = {}): RocketMQClient {
   if (config.nameServers.length === 0) throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
   for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})]) parseEndpoint(address);
-  return new Client(config, deps);
+  const client = new Client(config, deps);
+  return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
 
 const SYSTEM_CLOCK: Clock = {

@@ -1,6 +1,6 @@
 import { z } from 'zod';
 import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
-import { oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+import { LONGEST_GROUP, LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 /** Epoch seconds from here on are taken for milliseconds by mistake: the year 5138. */
 const SECONDS_LIMIT = 100_000_000_000;
@@ -31,10 +31,10 @@ const RETRY_DELAY = `auto, a delay level from 1 to 18, or { seconds: 0 to ${LONG
 /** A `rocketmq` event of a function in serverless.yml. Names: Lambda's and Serverless's. */
 export const eventOptions = options({
   cluster: text('a key of custom.rocketmq.clusters').default('default').describe('key of custom.rocketmq.clusters'),
-  consumerGroup: rocketmqName('consumer group', 120)
+  consumerGroup: rocketmqName('consumer group', LONGEST_GROUP)
     .refine((name) => name !== 'DEFAULT_CONSUMER', { error: 'another name: DEFAULT_CONSUMER is reserved by RocketMQ' })
     .describe("RocketMQ's consumer group"),
-  topic: rocketmqName('topic', 127)
+  topic: rocketmqName('topic', LONGEST_TOPIC)
     .refine((name) => !name.startsWith(RETRY_TOPIC_PREFIX), {
       error: `the topic itself: the group's ${RETRY_TOPIC_PREFIX} topic is consumed with it`,
     })

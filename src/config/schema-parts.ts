@@ -45,6 +45,10 @@ export function text(error: string) {
   return z.string({ error }).min(1, { error });
 }
 
+/** What brokers take. */
+export const LONGEST_GROUP = 120;
+export const LONGEST_TOPIC = 127;
+
 /** Topic and group names: Java's Validators. The length leaves room for `%RETRY%` in the 127 characters of a topic. */
 export function rocketmqName(kind: string, maxLength: number) {
   const error = `a ${kind} of 1 to ${maxLength} characters out of a-z, A-Z, 0-9, _, -, % and |`;

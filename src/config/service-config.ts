@@ -4,6 +4,7 @@ import { type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
 import { type ConfigPath, Problems } from './problems.ts';
+import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
 
 /** A function of serverless.yml, as far as the configuration needs it. */
@@ -51,6 +52,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
     orderFits(events, options, problems);
     groupOptionsFit(options, problems);
     clustersExist(events, options, problems);
+    namesFitNamespaces(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
     deliveryOptionsFit(events, input, options, problems);
   }
@@ -110,6 +112,25 @@ function clustersExist(events: readonly ParsedEvent[], options: ServiceOptions, 
       [...path, 'cluster'],
       ` is "${cluster}", which custom.rocketmq.clusters does not have: ${meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${meant}?`}`,
     );
+  }
+}
+
+/** What brokers take, with the namespace before it. */
+function namesFitNamespaces(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+  for (const { path, cluster, consumerGroup, topic } of events) {
+    const namespace = options.clusters[cluster]?.namespace;
+    if (namespace === undefined) continue;
+    for (const [option, name, most] of [
+      ['consumerGroup', consumerGroup, LONGEST_GROUP],
+      ['topic', topic, LONGEST_TOPIC],
+    ] as const) {
+      const length = namespace.length + 1 + name.length;
+      if (length > most)
+        problems.add(
+          [...path, option],
+          ` has ${name.length} characters, ${length} with namespace "${namespace}" of cluster ${cluster}, and brokers take ${most}: a shorter name`,
+        );
+    }
   }
 }
 

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { oneOf, options, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
+const NAMESPACE = 'a namespace of 1 to 100 characters out of a-z, A-Z, 0-9, _, - and |';
 const NAME_SERVERS = 'a list of name servers: ["ns1.internal:9876", "ns2.internal:9876"]';
 
 const address = z.string({ error: ADDRESS }).refine(isAddress, { error: ADDRESS });
@@ -47,6 +48,11 @@ const clusterOptions = options({
   }).exactOptional(),
   tls: tls.exactOptional(),
   addressMap: z.record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` }).exactOptional(),
+  /** Of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`. */
+  namespace: z
+    .string({ error: NAMESPACE })
+    .regex(/^[|a-zA-Z0-9_-]{1,100}$/, { error: NAMESPACE })
+    .exactOptional(),
 });
 
 const SIMPLE_STRATEGIES = ['AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const;

@@ -28,6 +28,8 @@ export interface ClusterConfig {
   readonly tls?: TlsOptions;
   /** Announced broker address → address that is reachable from here (NAT, load balancers). */
   readonly addressMap?: Readonly<Record<string, string>>;
+  /** Prefix of every topic and group at the brokers (`<namespace>%<name>`), which nothing here sees. Without `%`. */
+  readonly namespace?: string;
 }
 
 export type StartingPosition = 'TRIM_HORIZON' | 'LATEST' | 'AT_TIMESTAMP';

@@ -98,6 +98,22 @@ describe('values that people write', () => {
     );
   });
 
+  test('a namespace of a cluster', () => {
+    const withNamespace = (namespace: unknown) => ({ clusters: { default: { nameServers: ['ns1:9876'], namespace } } });
+    assert.equal(read(orders(EVENT), withNamespace('MQ_INST_1')).config.clusters.default!.namespace, 'MQ_INST_1');
+    for (const wrong of ['a%b', '', 'ä', 7])
+      assert.match(problemsOf(orders(EVENT), withNamespace(wrong)), /namespace is .*: give a namespace of 1 to 100 characters out of/);
+    const [group, topic] = ['g'.repeat(111), 't'.repeat(118)];
+    assert.equal(
+      problemsOf(orders({ consumerGroup: group, topic }), withNamespace('MQ_INST_1')),
+      [
+        'the rocketmq configuration has 2 problems:',
+        `  - ${AT}.consumerGroup has 111 characters, 121 with namespace "MQ_INST_1" of cluster default, and brokers take 120: a shorter name`,
+        `  - ${AT}.topic has 118 characters, 128 with namespace "MQ_INST_1" of cluster default, and brokers take 127: a shorter name`,
+      ].join('\n'),
+    );
+  });
+
   test('a SQL filter and a tag filter', () => {
     assert.deepEqual(read(orders({ ...EVENT, filter: { sql: 'amount > 10' } })).config.sources[0]!.subscriptions[0]!.filter, {
       type: 'SQL92',
