@@ -33,6 +33,8 @@ interface ParsedEvent extends EventOptions {
 
 /** A puller takes its lease before a batch, and settles, commits and releases after it: so much longer must it live than a handler. */
 const PULLER_RESERVE_SECONDS = 30;
+/** Of brokers with traceTopicEnable. */
+const TRACE_TOPIC = 'RMQ_SYS_TRACE_TOPIC';
 const CUSTOM: ConfigPath = ['custom', 'rocketmq'];
 
 /**
@@ -183,7 +185,7 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
   const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
-    const { strategy, pullers, mode, coexist, messageModel } = options.groups[consumerGroup] ?? groupDefaults;
+    const { strategy, pullers, mode, coexist, messageModel, trace } = options.groups[consumerGroup] ?? groupDefaults;
     const limited = subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined);
     return {
       cluster,
@@ -194,6 +196,7 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
       ...(mode === 'pop' ? { mode } : {}),
       ...(coexist ? { coexist } : {}),
       ...(messageModel === 'BROADCASTING' ? { messageModel } : {}),
+      ...(trace === false ? {} : { trace: { topic: trace === true ? TRACE_TOPIC : trace.topic } }),
       subscriptions: subscriptions.map((event) => subscription(event, input)),
     };
   });

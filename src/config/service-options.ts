@@ -1,5 +1,5 @@
 import { z } from 'zod';
-import { oneOf, options, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+import { LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
 const NAMESPACE = 'a namespace of 1 to 100 characters out of a-z, A-Z, 0-9, _, - and |';
@@ -87,6 +87,12 @@ const groupOptions = options({
     .union([z.literal('queue'), wholeNumber(1, 1000)], { error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000' })
     .default('queue'),
   mode: oneOf(['pull', 'pop']).default('pull'),
+  /** Every handler call in the message trace, as Java's enableMsgTrace. */
+  trace: z
+    .union([trueOrFalse(), z.strictObject({ topic: rocketmqName('topic', LONGEST_TOPIC) })], {
+      error: 'true (topic RMQ_SYS_TRACE_TOPIC, of brokers with traceTopicEnable), false, or { topic }',
+    })
+    .default(false),
 });
 
 export type GroupOptions = z.output<typeof groupOptions>;

@@ -115,6 +115,8 @@ export interface SourceConfig {
   readonly messageModel?: 'CLUSTERING' | 'BROADCASTING';
   /** Each slot is a member of the group beside others (Java consumers): it heartbeats, and takes what the allocation over all members gives it. */
   readonly coexist?: boolean;
+  /** Handler calls are noted in this topic, in the format of Java's message trace. */
+  readonly trace?: { readonly topic: string };
   readonly subscriptions: readonly SubscriptionConfig[];
 }
 

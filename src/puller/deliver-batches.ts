@@ -14,6 +14,7 @@ import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 import { settleInOrder } from './settle-in-order.ts';
 import { settleBatch, settleUnhandled } from './settle-messages.ts';
+import { traceCall } from './trace-calls.ts';
 import type { Batch, HandlerCall } from './work.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
@@ -157,7 +158,9 @@ async function tryToInvoke(
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
     const { signal: ends } = session.handlerCalls;
     const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
+    const ended = traceCall(session, batch);
     const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
+    ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (outcome.kind !== 'misconfigured') return outcome;
     session.logger.error(

@@ -6,6 +6,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { MessageTrace } from './message-trace.ts';
 import type { SlotShare } from './slot-share.ts';
 
 /** What a puller invocation needs from the world. */
@@ -30,6 +31,8 @@ export interface PullerDeps {
   readonly options?: Partial<PullerOptions>;
   /** Where the invocation is its slot's only one, and handler calls are limited over all of its queues. */
   readonly share?: SlotShare;
+  /** Where handler calls are noted; runPuller makes it when the source asks for it. */
+  readonly trace?: MessageTrace;
   /** Told of each queue when it was acquired. */
   readonly onQueue?: (queue: RunningQueue) => void;
 }

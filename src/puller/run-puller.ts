@@ -14,6 +14,7 @@ import { findStart } from './find-start.ts';
 import { expireCalls } from './handler-calls.ts';
 import { deliverFrom, holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
+import { createMessageTrace } from './message-trace.ts';
 import { popMessages } from './pop-messages.ts';
 import { PoppedMessages } from './popped-messages.ts';
 import { pullMessages } from './pull-messages.ts';
@@ -37,6 +38,8 @@ const TICK_MS = 250;
 /** A renewal that failed is tried again soon. */
 const RENEW_AGAIN_MS = 2_000;
 const SAVE_ATTEMPTS_MS = 1_000;
+/** So long the end of an invocation waits for its traces to be sent, and so much time it leaves. */
+const TRACE_FLUSH_MS = 2_000;
 
 /**
  * One puller invocation: works its queues side by side until they are idle, the time is over, or somebody else is to go on.
@@ -44,10 +47,12 @@ const SAVE_ATTEMPTS_MS = 1_000;
  */
 export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { consumerGroup, slot } = request;
-  const deps = { ...given, logger: given.logger.child({ consumerGroup, slot, holder: given.holder }) };
-  const source = deps.service.sources.find(
+  const logger = given.logger.child({ consumerGroup, slot, holder: given.holder });
+  const source = given.service.sources.find(
     ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
+  const traced = source?.trace && { trace: createMessageTrace({ ...given, logger }, source.trace.topic) };
+  const deps: PullerDeps = { ...given, logger, ...traced };
   const largestBatch = Math.max(0, ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []));
   const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...given.options };
@@ -63,6 +68,7 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
         : workQueue(deps, options, source, request.slot, queue, locks),
     ),
   );
+  await deps.trace?.flush(Math.min(TRACE_FLUSH_MS, deps.remainingMs() - TRACE_FLUSH_MS));
   deps.logger.info({ queues }, 'puller ends');
   return { consumerGroup: request.consumerGroup, queues };
 }

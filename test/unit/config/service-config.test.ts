@@ -98,6 +98,19 @@ describe('values that people write', () => {
     );
   });
 
+  test('the message trace of a group', () => {
+    const traceOf = (trace: unknown) =>
+      read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { trace } } }).config.sources[0]!.trace;
+    assert.deepEqual([traceOf(true), traceOf('true')], [{ topic: 'RMQ_SYS_TRACE_TOPIC' }, { topic: 'RMQ_SYS_TRACE_TOPIC' }]);
+    assert.deepEqual(traceOf({ topic: 'traces' }), { topic: 'traces' });
+    assert.equal(traceOf(false), undefined);
+    for (const wrong of ['traces', { topics: 'traces' }, 7])
+      assert.match(
+        problemsOf(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { trace: wrong } } }),
+        /trace is .*: give true \(topic RMQ_SYS_TRACE_TOPIC, of brokers with traceTopicEnable\), false, or \{ topic \}/,
+      );
+  });
+
   test('a namespace of a cluster', () => {
     const withNamespace = (namespace: unknown) => ({ clusters: { default: { nameServers: ['ns1:9876'], namespace } } });
     assert.equal(read(orders(EVENT), withNamespace('MQ_INST_1')).config.clusters.default!.namespace, 'MQ_INST_1');

@@ -1,0 +1,127 @@
+import { TopicNotFoundError } from '../errors.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { TraceRecord } from '../records/trace-data.ts';
+
+/** Takes records of deliveries and brings them to the trace topic, sooner or later. What goes wrong with it is logged and never harms a delivery. */
+export interface MessageTrace {
+  append(records: readonly TraceRecord[]): void;
+  /** Sends what is left; resolves when it is sent or given up, within `withinMs`. */
+  flush(withinMs: number): Promise<void>;
+}
+
+/** AsyncTraceDispatcher's: contexts in one message, longest wait, largest body. */
+const BATCH_CONTEXTS = 20;
+const FLUSH_AFTER_MS = 5_000;
+const MAX_BODY_BYTES = 128_000;
+/** Properties may take 32,767 bytes. */
+const MAX_KEYS_BYTES = 24_000;
+/** Records beyond are dropped: a trace topic that is slower than the deliveries must not fill the memory. */
+const MAX_WAITING = 20_000;
+const MOST_SENDS = 4;
+const SEND_TIMEOUT_MS = 5_000;
+
+export function createMessageTrace(
+  deps: { readonly client: RocketMQ; readonly clock: Clock; readonly logger: Logger },
+  topic: string,
+): MessageTrace {
+  return new TraceDispatcher(deps.client, deps.clock, deps.logger, topic);
+}
+
+/** Mirrors AsyncTraceDispatcher, without threads. */
+class TraceDispatcher implements MessageTrace {
+  readonly #client: RocketMQ;
+  readonly #clock: Clock;
+  readonly #logger: Logger;
+  readonly #topic: string;
+  #waiting: TraceRecord[] = [];
+  #contexts = 0;
+  #timer: NodeJS.Timeout | undefined;
+  readonly #sending = new Set<Promise<void>>();
+  #lost = 0;
+  #closed = false;
+
+  constructor(client: RocketMQ, clock: Clock, logger: Logger, topic: string) {
+    this.#client = client;
+    this.#clock = clock;
+    this.#logger = logger.child({ traceTopic: topic });
+    this.#topic = topic;
+  }
+
+  append(records: readonly TraceRecord[]): void {
+    if (records.length === 0) return;
+    if (this.#closed || this.#waiting.length + records.length > MAX_WAITING) {
+      this.#lost += records.length;
+      return;
+    }
+    this.#waiting.push(...records);
+    this.#contexts++;
+    if (this.#contexts >= BATCH_CONTEXTS) this.#sendWaiting();
+    else this.#timer ??= setTimeout(() => this.#sendWaiting(), FLUSH_AFTER_MS).unref();
+  }
+
+  async flush(withinMs: number): Promise<void> {
+    const sent = async (): Promise<void> => {
+      for (this.#sendWaiting(); this.#sending.size > 0; this.#sendWaiting()) await Promise.race(this.#sending);
+    };
+    const enough = new AbortController();
+    await Promise.race([sent(), this.#clock.sleep(Math.max(0, withinMs), enough.signal).catch(() => {})]);
+    enough.abort();
+    clearTimeout(this.#timer);
+    this.#lost += this.#waiting.length;
+    this.#waiting = [];
+    if (this.#lost > 0)
+      this.#logger.warn(
+        { lost: this.#lost, unconfirmed: this.#sending.size, code: 'ROCKETMQ_TRACE_LOST' },
+        'traces were lost; deliveries are not concerned',
+      );
+    this.#lost = 0;
+  }
+
+  /** Begins as many sends as may be under way. */
+  #sendWaiting(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+    this.#contexts = 0;
+    while (this.#waiting.length > 0 && this.#sending.size < MOST_SENDS) {
+      const records = this.#waiting.splice(0, fitting(this.#waiting));
+      const send = this.#send(records).finally(() => {
+        this.#sending.delete(send);
+        if (this.#waiting.length > 0) this.#sendWaiting();
+      });
+      this.#sending.add(send);
+    }
+  }
+
+  async #send(records: readonly TraceRecord[]): Promise<void> {
+    const body = Buffer.from(records.map(({ data }) => data).join(''));
+    const keys = [...new Set(records.flatMap((record) => record.keys))];
+    try {
+      await this.#client.send({ topic: this.#topic, body, keys, properties: { WAIT: 'true' } }, { timeoutMs: SEND_TIMEOUT_MS });
+    } catch (error) {
+      this.#lost += records.length;
+      if (error instanceof TopicNotFoundError && !this.#closed) {
+        this.#closed = true;
+        this.#lost += this.#waiting.length;
+        this.#waiting = [];
+        this.#logger.warn(
+          { err: error, code: 'ROCKETMQ_TRACE_TOPIC' },
+          'there is no trace topic: set traceTopicEnable=true on a broker, name another topic (trace: { topic }), or leave trace out',
+        );
+      } else this.#logger.warn({ err: error, records: records.length }, 'traces could not be sent');
+    }
+  }
+}
+
+/** How many of the records, at least one, go into a message. */
+function fitting(records: readonly TraceRecord[]): number {
+  let body = 0;
+  let keys = 0;
+  for (const [index, record] of records.entries()) {
+    body += Buffer.byteLength(record.data);
+    for (const key of record.keys) keys += Buffer.byteLength(key) + 1;
+    if (index > 0 && (body > MAX_BODY_BYTES || keys > MAX_KEYS_BYTES)) return index;
+  }
+  return records.length;
+}

@@ -1,0 +1,53 @@
+import { randomUUID } from 'node:crypto';
+import { readAnswer } from '../delivery/read-answer.ts';
+import type { HandlerOutcome } from '../ports/invoke.ts';
+import { subAfter, subBefore, TraceCode, tracedMessage } from '../records/trace-data.ts';
+import type { QueueSession } from './queue-session.ts';
+import type { Batch } from './work.ts';
+
+type Ended = HandlerOutcome | 'expired';
+
+/**
+ * Notes a handler call in the message trace, before and after. Java tells one result for all messages of a call; here each message has its own, as
+ * the handler's answer says. Mirrors ConsumeMessageTraceHookImpl.
+ * @returns to be told how the call ended; a call that could not be made has no end
+ */
+export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended: Ended) => void {
+  const { trace, clock } = deps;
+  if (trace === undefined) return () => {};
+  const { consumerGroup } = source;
+  const startedAt = clock.now();
+  const requestId = randomUUID().replaceAll('-', '').toUpperCase();
+  const messages = batch.deliveries.map(({ message }) => tracedMessage(message));
+  trace.append(
+    messages.flatMap((message) => (message === undefined ? [] : [subBefore(message, { timestamp: startedAt, consumerGroup, requestId })])),
+  );
+  return (ended) => {
+    const codeOf = codes(ended, batch);
+    if (codeOf === undefined) return;
+    const timestamp = clock.now();
+    const costMs = Math.floor((timestamp - startedAt) / messages.length);
+    trace.append(
+      messages.flatMap((message, position) =>
+        message === undefined ? [] : [subAfter(message, { timestamp, consumerGroup, requestId, costMs, code: codeOf(position) })],
+      ),
+    );
+  };
+}
+
+function codes(ended: Ended, batch: Batch): ((position: number) => TraceCode) | undefined {
+  if (ended === 'expired') return () => TraceCode.TIME_OUT;
+  switch (ended.kind) {
+    case 'answered': {
+      const verdict = readAnswer(ended.answer, batch.records);
+      return (position) => (verdict.kind === 'read' && !verdict.failures.has(position) ? TraceCode.SUCCESS : TraceCode.FAILED);
+    }
+    case 'failed': {
+      const code = /timed?out/i.test(ended.errorType) ? TraceCode.TIME_OUT : TraceCode.EXCEPTION;
+      return () => code;
+    }
+    case 'unavailable':
+    case 'misconfigured':
+      return undefined;
+  }
+}
