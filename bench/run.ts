@@ -4,6 +4,7 @@ import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { readArguments } from '../cli/arguments.ts';
 import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
 import { startDynamoDBLocal } from '../test/support/dynamodb-local.ts';
 import { startRealRocketMQ } from '../test/support/real-rocketmq.ts';
@@ -18,12 +19,20 @@ import { measureThroughput } from './throughput.ts';
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
 const PARTS = ['throughput', 'latency', 'table', 'memory', 'bundle'] as const;
 
-const wanted = process.argv.slice(2);
+const { words: wanted, refuse } = readArguments({
+  help: `usage: npm run bench [-- PART …]
+
+  throughput   messages per second of a backlog, beside Java's consumer and ali-ons (minutes)
+  latency      from send to handler, beside Java's consumer (a minute)
+  table        reads and writes of the table per queue and hour (a minute)
+  memory       of a puller with a slow handler over a backlog of 400 MiB (a minute)
+  bundle       sizes of the Lambda bundles and their cold import
+All of them when none is named. Figures are written to bench/results/.`,
+  options: {},
+  words: [0, PARTS.length],
+});
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
-if (unknown.length > 0) {
-  process.stderr.write(`bench knows ${PARTS.join(', ')}, not ${unknown.join(', ')}\n`);
-  process.exit(2);
-}
+if (unknown.length > 0) refuse(`bench knows ${PARTS.join(', ')}, not ${unknown.join(', ')}`);
 const runs = (part: (typeof PARTS)[number]): boolean => wanted.length === 0 || wanted.includes(part);
 const missing = missingStack('rocketmq', 'dynamodb');
 if (missing !== false && wanted.join() !== 'bundle') {

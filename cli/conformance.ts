@@ -1,11 +1,15 @@
 /** `npm run conformance -- DIR`: checks this implementation against vector files that RocketMQ's own Java classes computed. */
+import { readArguments } from './arguments.ts';
 import { runConformance } from './conformance/run.ts';
 
-const [folder, ...rest] = process.argv.slice(2);
-if (folder === undefined || rest.length > 0) {
-  process.stderr.write(
-    'usage: npm run conformance -- DIR\nDIR holds allocation.json, frames.json, messages.json, acl.json and subscriptions.json\n',
-  );
-  process.exit(2);
-}
+const {
+  words: [folder = ''],
+} = readArguments({
+  help: `usage: npm run conformance -- DIR
+
+DIR holds allocation.json, frames.json, messages.json, acl.json and subscriptions.json, as test/vectors does: computed by RocketMQ's own
+Java classes (test/vectors/Vectors.java makes others).`,
+  options: {},
+  words: [1, 1],
+});
 process.exitCode = await runConformance(folder, (line) => process.stdout.write(`${line}\n`));

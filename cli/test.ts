@@ -44,7 +44,10 @@ for (const { folders, concurrency, timeoutMs } of STAGES) {
 
 for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`);
 for (const [reason, files] of notRun) process.stdout.write(`NOT RUN (${reason}): ${[...files].join(', ')}\n`);
-if (counts.passed + counts.failed === 0) process.stderr.write('no test was run\n');
+if (counts.passed + counts.failed === 0)
+  process.stderr.write(
+    patterns.length > 0 ? `no test file's path contains ${patterns.map((pattern) => `"${pattern}"`).join(' or ')}\n` : 'no test was run\n',
+  );
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}\n`);
 process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
 

@@ -16,7 +16,9 @@ export function humanLine(line: string): string {
   const fields = Object.entries(entry).flatMap(([key, value]) =>
     HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`],
   );
-  return `${LEVELS[Number(entry.level)] ?? String(entry.level)} ${entry.msg}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
+  // What a handler logs has levels of its own, or none.
+  const level = LEVELS[Number(entry.level)] ?? (entry.level === undefined ? '' : String(entry.level));
+  return `${level === '' ? '' : `${level} `}${entry.msg}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
 }
 
 function parse(text: string): Record<string, unknown> | undefined {

@@ -6,6 +6,8 @@ import { fileURLToPath } from 'node:url';
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const SERVERLESS = fileURLToPath(new URL('../../node_modules/serverless/bin/serverless.js', import.meta.url));
 
+const READY_LIMIT_MS = 120_000;
+
 export interface OfflineService {
   readonly lambdaPort: number;
   /** Resolves with the exit code (or the signal's name) when the service has ended, wanted or not. */
@@ -17,12 +19,13 @@ export interface OfflineService {
 /**
  * Starts the service of the repo under `serverless offline`.
  * @param onLine gets every line that it prints
- * @throws Error with the last lines when it ends before it is ready
+ * @throws Error when it ends before it is ready, or is not ready after two minutes; the signal's reason
  */
 export async function startOffline(
   environment: Readonly<Record<string, string>>,
   onLine: (line: string) => void,
   isReady: (line: string) => boolean,
+  signal?: AbortSignal,
 ): Promise<OfflineService> {
   const [lambdaPort, httpPort] = await freePorts(2);
   const child = spawn(
@@ -55,20 +58,50 @@ export async function startOffline(
         if (isReady(line)) resolve();
       });
   });
-  await Promise.race([
-    ready,
-    ended.then((code) => {
-      throw new Error(`serverless offline ended (${code}) before the service was ready`);
-    }),
-  ]);
+  // Whatever ends this process, the service does not stay behind.
+  const onExit = (): void => killGroup(child);
+  process.once('exit', onExit);
+  void ended.then(() => process.off('exit', onExit));
+  const limit = AbortSignal.timeout(READY_LIMIT_MS);
+  try {
+    await Promise.race([
+      ready,
+      ended.then((code) => {
+        throw new Error(`serverless offline ended (${code}) before the service was ready`);
+      }),
+      aborted(limit).then(() => {
+        throw new Error(`the service was not ready within ${READY_LIMIT_MS / 1000} s`);
+      }),
+      ...(signal === undefined ? [] : [aborted(signal).then(() => Promise.reject(signal.reason))]),
+    ]);
+  } catch (error) {
+    killGroup(child);
+    throw error;
+  }
   return { lambdaPort: lambdaPort as number, ended, stop: (timeoutMs = 30_000) => stop(child, ended, timeoutMs) };
 }
 
 async function stop(child: ChildProcess, ended: Promise<unknown>, timeoutMs: number): Promise<void> {
   child.kill('SIGINT');
-  const timer = setTimeout(() => child.kill('SIGKILL'), timeoutMs);
+  const timer = setTimeout(() => killGroup(child), timeoutMs);
   await ended;
   clearTimeout(timer);
+}
+
+/** It was started as a group of its own: its bundler and workers go with it. */
+function killGroup(child: ChildProcess): void {
+  try {
+    if (child.pid !== undefined) process.kill(-child.pid, 'SIGKILL');
+  } catch {
+    // Nothing of it is left.
+  }
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 /** Ports that were free a moment ago, all different. */

@@ -21,7 +21,7 @@ const QUICK_DELAY_LEVELS = '1s 1s 1s 1s 2s 2s 3s 3s 4s 4s 5s 5s 6s 6s 7s 7s 8s 8
 /** RocketMQ for a local run: addresses of a cluster that runs already, the real one as child processes, or the embedded one. */
 export async function startRocketMQ(choice: { addresses?: readonly string[] | undefined; real?: boolean }): Promise<LocalRocketMQ> {
   if (choice.addresses !== undefined && choice.addresses.length > 0)
-    return { name: choice.addresses.join(';'), nameServers: choice.addresses, own: false, stop: async () => {} };
+    return { name: 'RocketMQ', nameServers: choice.addresses, own: false, stop: async () => {} };
   if (choice.real === true) {
     const { startRealRocketMQ } = await import('../../test/support/real-rocketmq.ts');
     const real = await startRealRocketMQ({ messageDelayLevel: QUICK_DELAY_LEVELS });
@@ -34,7 +34,10 @@ export async function startRocketMQ(choice: { addresses?: readonly string[] | un
 
 /** DynamoDB for a local run: an endpoint that answers already, DynamoDB Local as a child process, or dynalite in this process. */
 export async function startDynamoDB(choice: { endpoint?: string | undefined; real?: boolean }): Promise<LocalDynamoDB> {
-  if (choice.endpoint !== undefined) return { name: choice.endpoint, endpoint: choice.endpoint, stop: async () => {} };
+  if (choice.endpoint !== undefined) {
+    await reach(choice.endpoint);
+    return { name: 'DynamoDB', endpoint: choice.endpoint, stop: async () => {} };
+  }
   if (choice.real === true) {
     const { startDynamoDBLocal } = await import('../../test/support/dynamodb-local.ts');
     const real = await startDynamoDBLocal();
@@ -42,4 +45,18 @@ export async function startDynamoDB(choice: { endpoint?: string | undefined; rea
   }
   const { startDynalite } = await import('../../test/support/dynalite.ts');
   return { name: 'embedded DynamoDB (dynalite)', ...(await startDynalite()) };
+}
+
+const REACH_MS = 5_000;
+
+/** Any answer will do: what is asked without a signature is refused, but somebody is there. */
+async function reach(endpoint: string): Promise<void> {
+  try {
+    await fetch(endpoint, { signal: AbortSignal.timeout(REACH_MS) });
+  } catch (error) {
+    const cause = (error as Error & { cause?: Error }).cause ?? (error as Error);
+    throw new Error(`no DynamoDB answers at ${endpoint}: ${cause.message}. Start one there, or leave it out for the embedded one`, {
+      cause: error,
+    });
+  }
 }

@@ -54,6 +54,7 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     stops.push(() => client.close());
     await client.createTopic(sampleTopic, { readQueueNums: QUEUES, writeQueueNums: QUEUES }, { signal });
 
+    say('starting serverless offline (the first time about 20 s) …');
     const tally = new RunTally(options.runId);
     const reports = await startReportServer((delivery) => tally.delivered(delivery));
     stops.push(() => reports.stop());
@@ -61,22 +62,29 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
       serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint, reports.url),
       (line) => log.push(line),
       (line) => line.includes(READY_LINE),
+      signal,
     );
     stops.push(() => service.stop());
     say(`service under serverless offline, lambda port ${service.lambdaPort}  (${seconds(options.started)} s)`);
 
     const outcome = await watchRun({ ...options, client, dynamodbEndpoint: dynamodb.endpoint, tally, service });
+    if (outcome.ended === 'interrupted') {
+      say(`interrupted: ${outcome.tally.distinct} of ${options.messages} messages handled, nothing decided; draining`);
+      return 130;
+    }
     const exitCode = report(options, outcome);
     if (exitCode !== 0 && log.length > 0) process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
     if (options.keep && !signal.aborted) {
       say('staying up (--keep); Ctrl-C drains and ends');
       await Promise.race([new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })), service.ended]);
+      say('draining: batches in flight finish, offsets commit, leases are released');
     }
     return exitCode;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    if (signal.aborted) return 130;
     if (log.length > 0) process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
-    return signal.aborted ? 130 : 1;
+    return 1;
   } finally {
     for (const stop of stops.reverse()) await stop().catch((error: unknown) => process.stderr.write(`while stopping: ${String(error)}\n`));
   }
@@ -141,7 +149,9 @@ async function produce(client: RocketMQ, orders: readonly SampleOrder[], tally: 
     for (let order = orders[next++]; order !== undefined && !signal.aborted; order = orders[next++]) {
       // Counted before it is sent: a handler may report it before the broker's answer is here.
       tally.sent(order);
-      await client.send(orderMessage(sampleTopic, order), { signal });
+      await client.send(orderMessage(sampleTopic, order), { signal }).catch((error: unknown) => {
+        if (!signal.aborted) throw error;
+      });
     }
   };
   await Promise.all(Array.from({ length: SEND_WINDOW }, sender));

@@ -55,7 +55,10 @@ describe('npm start', () => {
     [['--messages', 'many'], /--messages many: give a whole number/],
     [['--broker', 'rael'], /--broker rael: give real/],
     [['--dynamodb', 'somewhere'], /--dynamodb somewhere: give real, or a URL/],
-    [['--mesages', '5'], /Unknown option '--mesages'/],
+    [['--mesages', '5'], /--mesages is not an option; did you mean --messages\?/],
+    [['--messages', '-5'], /--messages -5: --messages needs a value/],
+    [['--name-servers', 'nonsense'], /--name-servers nonsense: give addresses/],
+    [['--name-servers', '127.0.0.1:9876', '--broker', 'real'], /exclude each other/],
   ] as const)
     it(`refuses ${args.join(' ')} with exit code 2`, async () => {
       const { code, output } = await start(...args);
@@ -68,5 +71,26 @@ describe('npm start', () => {
     const { code, output } = await start('--name-servers', '127.0.0.1:1');
     assert.equal(code, 1);
     assert.match(output, /127\.0\.0\.1:1/);
+  });
+
+  it('ends with a named error when no DynamoDB answers', async () => {
+    const { code, output } = await start('--dynamodb', 'http://127.0.0.1:1');
+    assert.equal(code, 1);
+    assert.match(output, /no DynamoDB answers at http:\/\/127\.0\.0\.1:1: /);
+  });
+
+  it('--help says what there is', async () => {
+    const { code, stdout } = await start('--help');
+    assert.equal(code, 0);
+    for (const option of ['--messages N', '--json', '--keep', '--broker real', '--name-servers A;B', '--dynamodb'])
+      assert.match(stdout, new RegExp(option));
+  });
+
+  it('interrupted, it drains and says that nothing was decided', async () => {
+    const child = startChild(process.execPath, [START, '--messages', '100000']);
+    await new Promise<void>((resolve) => child.process.stdout?.on('data', (chunk: Buffer) => chunk.includes('lambda port') && resolve()));
+    child.process.kill('SIGINT');
+    assert.equal(await child.exited, 130, child.output());
+    assert.match(child.output(), /interrupted: \d+ of 100000 messages handled, nothing decided/);
   });
 });
