@@ -17,7 +17,7 @@ export function humanLine(line: string): string {
     HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`],
   );
   // What a handler logs has levels of its own, or none.
-  const level = LEVELS[Number(entry.level)] ?? (entry.level === undefined ? '' : String(entry.level));
+  const level = LEVELS[Number(entry.level)] ?? (typeof entry.level === 'string' ? entry.level : '');
   return `${level === '' ? '' : `${level} `}${entry.msg}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
 }
 
