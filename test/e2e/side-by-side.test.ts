@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { dlqTopic, type MessageQueue, queueKey, retryTopic } from '../../src/model/message-queue.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { connect } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { jsonLines, runJava } from '../support/java.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -43,23 +40,13 @@ function fails(seq: number): number {
 }
 
 describe('the same workload for DefaultMQPushConsumer and for a service', { skip: missingStack('rocketmq') }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
-
+  let world: RealWorld;
+  let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
-    rocketmq = await startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') });
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
+    world = await startRealWorld({ messageDelayLevel: QUICK_REDELIVERY });
+    ({ rocketmq, client, dynamodb } = world);
   });
-  after(async () => {
-    await client?.close();
-    dynamodb?.destroy();
-    await database?.stop();
-    await rocketmq?.stop();
-  });
+  after(() => world?.stop());
 
   async function produce(topic: string, count: number): Promise<void> {
     await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });

@@ -1,16 +1,15 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { connect } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack, since, TESTED_VERSION } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -19,23 +18,13 @@ const REVIVAL_MS = 60_000;
 
 if (since('5.0'))
   describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq'), concurrency: true }, () => {
-    let rocketmq: RealRocketMQ;
-    let client: RocketMQClient;
-    let database: Awaited<ReturnType<typeof startDynalite>>;
-    let dynamodb: Awaited<ReturnType<typeof connect>>;
-
+    let world: RealWorld;
+    let { rocketmq, client, dynamodb } = {} as RealWorld;
     before(async () => {
-      rocketmq = await startRealRocketMQ();
-      client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-      database = await startDynalite();
-      dynamodb = await connect(database.endpoint);
+      world = await startRealWorld();
+      ({ rocketmq, client, dynamodb } = world);
     });
-    after(async () => {
-      await client?.close();
-      dynamodb?.destroy();
-      await database?.stop();
-      await rocketmq?.stop();
-    });
+    after(() => world?.stop());
 
     function deploy(
       t: TestContext,

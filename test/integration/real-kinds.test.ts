@@ -1,15 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { type Message, PullConsumer } from '../../src/consumer/index.ts';
 import type { RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { connect } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { jsonLines, mqadmin, runJava } from '../support/java.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack, since } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -23,23 +20,13 @@ const ATTEMPTS = 3;
 const skip = missingStack('rocketmq') || (since('5.0') ? false : 'RocketMQ 5');
 
 describe('messages of every kind that Java can send, on a real broker', { skip }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
-
+  let world: RealWorld;
+  let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
-    rocketmq = await startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') });
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
+    world = await startRealWorld({ messageDelayLevel: QUICK_REDELIVERY });
+    ({ rocketmq, client, dynamodb } = world);
   });
-  after(async () => {
-    dynamodb?.destroy();
-    await database?.stop();
-    await client?.close();
-    await rocketmq?.stop();
-  });
+  after(() => world?.stop());
 
   test('come again unchanged under the same id, and end in the DLQ unchanged: compressed, batched, transactional, delayed, timed, inner batch', async () => {
     for (const kind of KINDS) if (kind !== 'inner') await client.createTopic(PREFIX + kind, { readQueueNums: 1, writeQueueNums: 1 });

@@ -2,7 +2,6 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import type { Context } from 'aws-lambda';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
@@ -13,11 +12,10 @@ import { buildSubscription } from '../../src/records/subscription.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
-import { connect, TABLE } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
+import { TABLE } from '../support/databases.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { startJava } from '../support/java.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { strictHandler } from '../support/strict-handler.ts';
 import { until } from '../support/until.ts';
@@ -34,23 +32,13 @@ const OFTEN: Partial<PullerOptions> = { commitIntervalMs: 200, renewIntervalMs: 
 const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => String(from + index));
 
 describe('ordered consumption on a real broker', { skip: missingStack('rocketmq') }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
-
+  let world: RealWorld;
+  let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
-    rocketmq = await startRealRocketMQ();
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
+    world = await startRealWorld();
+    ({ rocketmq, client, dynamodb } = world);
   });
-  after(async () => {
-    await client?.close();
-    dynamodb?.destroy();
-    await database?.stop();
-    await rocketmq?.stop();
-  });
+  after(() => world?.stop());
 
   const topicWith = async (topic: string, queues: number): Promise<void> => {
     await client.createTopic(topic, { readQueueNums: queues, writeQueueNums: queues });

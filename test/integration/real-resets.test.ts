@@ -1,16 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { connect } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { mqadmin } from '../support/java.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -26,14 +23,11 @@ const BUSY: Partial<PullerOptions> = { commitIntervalMs: 200, renewIntervalMs: 1
 const SOON_IDLE: Partial<PullerOptions> = { ...BUSY, idleTimeoutMs: 1_500 };
 
 describe('offsets that an operator resets with mqadmin, or that lie outside the queue', { skip: missingStack('rocketmq') }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
-
+  let world: RealWorld;
+  let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
     // Files that are deleted by hand go at once, all but the last.
-    rocketmq = await startRealRocketMQ({
+    world = await startRealWorld({
       brokerConf: {
         fileReservedTime: '0',
         mappedFileSizeCommitLog: '1048576',
@@ -41,16 +35,9 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
         deleteCommitLogFilesInterval: '10',
       },
     });
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
+    ({ rocketmq, client, dynamodb } = world);
   });
-  after(async () => {
-    await client?.close();
-    dynamodb?.destroy();
-    await database?.stop();
-    await rocketmq?.stop();
-  });
+  after(() => world?.stop());
 
   /** A topic of one queue, a group, and what a service of it sees. */
   const setUp = async (name: string) => {

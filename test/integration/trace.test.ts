@@ -1,14 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
-import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { connect } from '../support/databases.ts';
-import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { mqadmin } from '../support/java.ts';
 import { type Answering, at, createPullerWorld, GROUP, type PullerWorld, recorder, TOPIC } from '../support/puller-world.ts';
-import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -141,23 +138,14 @@ describe('message trace', () => {
 });
 
 describe('message trace on a real broker', { skip: missingStack('rocketmq') }, () => {
-  let rocketmq: RealRocketMQ;
-  let client: RocketMQClient;
-  let database: Awaited<ReturnType<typeof startDynalite>>;
-  let dynamodb: Awaited<ReturnType<typeof connect>>;
+  let world: RealWorld;
+  let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
-    const messageDelayLevel = Array.from({ length: 18 }, () => '1s').join(' ');
-    rocketmq = await startRealRocketMQ({ messageDelayLevel, brokerConf: { traceTopicEnable: 'true' } });
-    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-    database = await startDynalite();
-    dynamodb = await connect(database.endpoint);
+    const messageDelayLevel = QUICK_REDELIVERY;
+    world = await startRealWorld({ messageDelayLevel, brokerConf: { traceTopicEnable: 'true' } });
+    ({ rocketmq, client, dynamodb } = world);
   });
-  after(async () => {
-    dynamodb?.destroy();
-    await database?.stop();
-    await client?.close();
-    await rocketmq?.stop();
-  });
+  after(() => world?.stop());
 
   test('mqadmin queryMsgTraceById shows a failure and the redelivery that succeeded', async () => {
     await client.createTopic(TOPIC, { readQueueNums: 1, writeQueueNums: 1 });
