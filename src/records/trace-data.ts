@@ -6,7 +6,7 @@ import { Property } from './properties.ts';
  *   record    => SubBefore 01 timestamp 01 regionId 01 group 01 requestId 01 msgId 01 reconsumeTimes 01 keys 02
  *              | SubAfter 01 requestId 01 msgId 01 costMs 01 success 01 keys 01 contextCode 01 timestamp 01 group 02
  *   success   => true | false
- *   keys      => the message's KEYS, or the word null
+ *   keys      => the message's KEYS, or the word null; so with the region
  * A trace message's own KEYS are the ids and keys of the messages in it: that is how it is found.
  */
 const FIELD = '\u0001';
@@ -20,7 +20,7 @@ export type TraceCode = (typeof TraceCode)[keyof typeof TraceCode];
 export interface TracedMessage {
   readonly msgId: string;
   readonly keys: string | undefined;
-  readonly regionId: string;
+  readonly regionId: string | undefined;
   readonly reconsumeTimes: number;
 }
 
@@ -30,11 +30,13 @@ export interface TraceRecord {
   readonly keys: readonly string[];
 }
 
-/** undefined: not to be traced. Its sender or broker switched it off (TRACE_ON=false), or it came without a region, as messages of a batch do. */
+/**
+ * undefined: not to be traced, because its sender or broker switched it off (TRACE_ON=false). Brokers of 4.9 store no region, nor do those of 5 with
+ * messages of a batch: like Java's 4.9 client, and unlike its 5 one, which passes them over, the word null stands for it.
+ */
 export function tracedMessage({ properties, msgId, reconsumeTimes }: Message): TracedMessage | undefined {
-  const regionId = properties.get(Property.MSG_REGION);
-  if (regionId === undefined || properties.get(Property.TRACE_ON) === 'false') return undefined;
-  return { msgId, regionId, reconsumeTimes, keys: properties.get(Property.KEYS) };
+  if (properties.get(Property.TRACE_ON) === 'false') return undefined;
+  return { msgId, regionId: properties.get(Property.MSG_REGION), reconsumeTimes, keys: properties.get(Property.KEYS) };
 }
 
 /** A handler is about to get the message. Mirrors TraceDataEncoder.encoderFromContextBean. @param timestamp epoch ms */
@@ -43,7 +45,7 @@ export function subBefore(
   { timestamp, consumerGroup, requestId }: { readonly timestamp: number; readonly consumerGroup: string; readonly requestId: string },
 ): TraceRecord {
   const { regionId, msgId, reconsumeTimes } = message;
-  return record(message, ['SubBefore', timestamp, regionId, consumerGroup, requestId, msgId, reconsumeTimes, message.keys ?? null]);
+  return record(message, ['SubBefore', timestamp, regionId ?? null, consumerGroup, requestId, msgId, reconsumeTimes, message.keys ?? null]);
 }
 
 /** The handler's call has ended. @param costMs of the call, divided by its messages */

@@ -73,17 +73,18 @@ for (const [name, start, skip] of [
     }
 
     async function produce(queue: MessageQueue, count: number, from = 0): Promise<void> {
+      let end = 0n;
       for (let done = 0; done < count; done += 100) {
         const batch = Array.from({ length: Math.min(100, count - done) }, (_, index) => ({
           topic: queue.topic,
           body: Buffer.from(`${queue.queueId}/${from + done + index}`),
           tags: (from + done + index) % 2 === 0 ? 'even' : 'odd',
         }));
-        await client.sendBatch(batch, { queue });
+        end = (await client.sendBatch(batch, { queue })).queueOffset + BigInt(batch.length);
       }
-      const last = (await client.maxOffset(queue)) - 1n;
-      // An acknowledged send may be missing from a pull for some milliseconds.
-      const request = { consumerGroup: 'reader', queue, offset: last, maxMessages: 1, suspendMs: 0 };
+      // An acknowledged send may be missing from an offset's or a pull's answer for some milliseconds.
+      await until(async () => (await client.maxOffset(queue)) === end, 'the queue has its new end');
+      const request = { consumerGroup: 'reader', queue, offset: end - 1n, maxMessages: 1, suspendMs: 0 };
       const subscription = { topic: queue.topic, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
       await until(async () => (await client.pull({ ...request, subscription })).status === 'FOUND', 'the messages can be pulled');
     }
@@ -355,7 +356,8 @@ for (const [name, start, skip] of [
         100,
       );
       const [body] = await loop.finally(() => clearInterval(stop));
-      assert.match(body ?? '', /^new /);
+      // 4.9 says 0 of a young queue that has no offset, as to Java's client.
+      assert.match(body ?? '', since('5.0') || name === 'embedded' ? /^new / : /^0\/0$/);
     });
 
     test('an operator’s reset moves a running loop, and its older results are not stored', {
