@@ -1,0 +1,128 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { type Message, PermissionError, PullConsumer, RequestTimeoutError, TopicNotFoundError } from '../../src/consumer/index.ts';
+import type { Logger } from '../../src/ports/logger.ts';
+import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
+import { silentLogger } from '../support/coordinator-world.ts';
+
+const TOPIC = 'orders';
+const GROUP = 'auditors';
+const ALWAYS = { times: Number.POSITIVE_INFINITY };
+const queue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 };
+
+describe('PullConsumer when things go wrong', () => {
+  let mq: EmbeddedRocketMQ;
+  let client: RocketMQClient;
+  let consumer: PullConsumer;
+  let warnings: string[];
+
+  beforeEach(async () => {
+    mq = await startEmbeddedRocketMQ({ longPollTickMs: 50, autoCreateTopic: false });
+    mq.createTopic(TOPIC, { queues: 1 });
+    mq.createGroup(GROUP);
+    client = createRocketMQClient({ nameServers: mq.nameServers });
+    warnings = [];
+    const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message) };
+    consumer = new PullConsumer({ consumerGroup: GROUP, nameServers: mq.nameServers, logger });
+  });
+  afterEach(async () => {
+    await consumer.close();
+    await client.close();
+    await mq.stop();
+  });
+
+  const produce = async (count: number): Promise<void> => {
+    for (let n = 0; n < count; n += 50)
+      await client.sendBatch(
+        Array.from({ length: Math.min(50, count - n) }, (_, i) => ({ topic: TOPIC, body: Buffer.from(String(n + i)) })),
+        { queue },
+      );
+  };
+  const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
+
+  async function take(messages: AsyncIterable<Message>, count: number, each: (n: number) => unknown = () => {}): Promise<number[]> {
+    const seen: number[] = [];
+    for await (const { body } of messages) {
+      seen.push(Number(String(body)));
+      await each(seen.length);
+      if (seen.length === count) break;
+    }
+    return seen;
+  }
+
+  test('a broker that goes down and comes back: every message once, in order, and commits go on', async () => {
+    await produce(100);
+    const options = { flowLimits: { maxMessages: 10 }, commitIntervalMs: 1 };
+    const seen = await take(consumer.messages(TOPIC, options), 100, async (n) => {
+      if (n !== 20) return;
+      await mq.stopBroker('broker-a');
+      await mq.startBroker('broker-a');
+    });
+    assert.deepEqual(seen, numbers(100));
+    assert.equal(mq.offset(GROUP, queue), 99n);
+  });
+
+  test('pulls and commits that fail now and then', async () => {
+    await produce(120);
+    let calls = 0;
+    const failing = () => (++calls % 7 === 3 ? ('disconnect' as const) : undefined);
+    using _pull = mq.control('PULL_MESSAGE', failing, ALWAYS);
+    using _commit = mq.control('UPDATE_CONSUMER_OFFSET', () => (++calls % 3 === 0 ? { code: 2, remark: 'busy' } : undefined), ALWAYS);
+    const seen = await take(consumer.messages(TOPIC, { flowLimits: { maxMessages: 30 }, commitIntervalMs: 1 }), 120);
+    assert.deepEqual(seen, numbers(120));
+    assert.ok((mq.offset(GROUP, queue) ?? 0n) <= 119n);
+    assert.ok(warnings.length > 0);
+  });
+
+  test('a commit whose answer got lost is not taken for somebody else’s', async () => {
+    await produce(10);
+    const seen = await take(consumer.messages(TOPIC), 10, async (n) => {
+      if (n === 4) {
+        using _ = mq.control('UPDATE_CONSUMER_OFFSET', () => 'lose-answer');
+        await assert.rejects(commitWithin(300), RequestTimeoutError);
+      }
+      if (n === 6) await consumer.commit();
+    });
+    assert.deepEqual(seen, numbers(10));
+    assert.equal(mq.offset(GROUP, queue), 5n);
+    assert.deepEqual(warnings, []);
+  });
+
+  test('what does not mend itself ends the loop', async () => {
+    await produce(1);
+    using _ = mq.control('PULL_MESSAGE', () => ({ code: 16, remark: 'no' }), ALWAYS);
+    await assert.rejects(take(consumer.messages(TOPIC), 1), PermissionError);
+    await assert.rejects(take(consumer.messages('no-such-topic'), 1), TopicNotFoundError);
+  });
+
+  test('never pulls further ahead than its limits', async () => {
+    await produce(1_000);
+    let passed = 0;
+    const ahead: number[] = [];
+    using _ = mq.control('PULL_MESSAGE', ({ command }) => void ahead.push(Number(command.extFields.queueOffset) - passed), ALWAYS);
+    const seen = await take(consumer.messages(TOPIC, { flowLimits: { maxMessages: 100 } }), 1_000, async (n) => {
+      passed = n - 1;
+      // Slower than the pulls.
+      await new Promise((resolve) => setTimeout(resolve, 1));
+    });
+    assert.equal(seen.length, 1_000);
+    // A pull begins while at most 100 are cached, and brings 32 at most.
+    assert.ok(Math.max(...ahead) <= 132, `${Math.max(...ahead)} ahead`);
+    assert.ok(Math.max(...ahead) > 60, `it does pull ahead: ${Math.max(...ahead)}`);
+  });
+
+  test('queues that appear later are read from their first message', async () => {
+    await produce(1);
+    const seen = await take(consumer.messages(TOPIC, { routeIntervalMs: 50 }), 2, async (n) => {
+      if (n !== 1) return;
+      mq.createTopic(TOPIC, { queues: 2 });
+      await client.send({ topic: TOPIC, body: Buffer.from('7') }, { queue: { ...queue, queueId: 1 } });
+    });
+    assert.deepEqual(seen, [0, 7]);
+  });
+
+  function commitWithin(timeoutMs: number): Promise<void> {
+    return consumer.commit(queue, 3n, { timeoutMs });
+  }
+});
