@@ -61,10 +61,12 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
     const dead: Message[] = [];
     for await (const message of consumer.messages(dlqTopic(GROUP))) if (dead.push(message) === MESSAGES) break;
 
-    const byId = Map.groupBy(records, ({ messageId }) => messageId);
+    // Brokers before 5.5 give all messages of a batch the id of the batch: there a body tells which one it is.
+    const byId = Map.groupBy(records, ({ messageId, body }) => `${messageId} ${body}`);
     assert.equal(byId.size, MESSAGES, 'no id changed');
-    for (const [id, deliveries] of byId) {
+    for (const deliveries of byId.values()) {
       const [first] = deliveries as [RocketMQRecord];
+      const id = first.messageId;
       const { topic } = first.rocketmq;
       const kind = topic.slice(PREFIX.length);
       assert.deepEqual(
@@ -87,8 +89,9 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
       assert.ok(first.body.startsWith(kind), first.body.slice(0, 40));
       const ids = sent.find((one) => one.kind === kind)?.ids ?? [];
       // Java's answer to an inner batch names the batch, which no consumer sees.
-      if (kind !== 'inner') assert.ok(ids.includes(id), `${kind} ${id}`);
-      const ended = dead.filter(({ msgId }) => msgId === id);
+      const ownId = kind !== 'inner' && (kind !== 'batch' || since('5.5'));
+      if (ownId) assert.ok(ids.includes(id), `${kind} ${id}`);
+      const ended = dead.filter(({ msgId, body }) => msgId === id && String(body) === first.body);
       assert.deepEqual(
         ended.map(({ body, properties, reconsumeTimes }) => [
           String(body),
