@@ -25,7 +25,16 @@ export const ROOMS = {
 const PACKAGES = {
   'src/store/': ['@aws-sdk/client-dynamodb'],
   'src/delivery/': ['@aws-sdk/client-lambda', 'aws-lambda'],
-  'src/runtime/': ['@aws-sdk/client-dynamodb', '@aws-sdk/client-lambda', 'pino'],
+  'src/runtime/': [
+    '@aws-sdk/client-dynamodb',
+    '@aws-sdk/client-lambda',
+    '@aws-sdk/client-secrets-manager',
+    '@aws-sdk/client-ssm',
+    '@middy/core',
+    '@middy/secrets-manager',
+    '@middy/ssm',
+    'pino',
+  ],
   'src/config/': ['zod'],
   'src/model/': ['aws-lambda'],
 };

@@ -4,20 +4,24 @@ import type { ServiceConfig } from '../src/model/source.ts';
 import { pullerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { ENVIRONMENT, required } from '../src/runtime/environment.ts';
 import { createPullerInvoker } from '../src/runtime/puller-invoker.ts';
+import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
 
 /** The scheduled function of the control path. The plugin generates the module that calls this with the service's configuration. */
 export function createCoordinatorHandler(bundled: ServiceConfig) {
-  return middy<unknown, unknown>().handler((_event, context, { signal }) =>
-    withInvocation('coordinator', bundled, context, async (invocation) => {
-      const lambda = pullerLambdaClient();
-      try {
-        const invoker = createPullerInvoker(lambda, required(ENVIRONMENT.pullerFunction));
-        return await runCoordinator({ ...invocation, invoker, clock: systemClock, signal });
-      } finally {
-        lambda.destroy();
-      }
-    }),
-  );
+  const secrets = createSecrets(bundled, systemClock);
+  return middy<unknown, unknown>()
+    .use(secrets.middleware)
+    .handler((_event, context, { signal }) =>
+      withInvocation('coordinator', bundled, context, secrets, async (invocation) => {
+        const lambda = pullerLambdaClient();
+        try {
+          const invoker = createPullerInvoker(lambda, required(ENVIRONMENT.pullerFunction));
+          return await runCoordinator({ ...invocation, invoker, clock: systemClock, signal });
+        } finally {
+          lambda.destroy();
+        }
+      }),
+    );
 }

@@ -9,6 +9,7 @@ import type { RocketMQ } from '../src/ports/rocketmq.ts';
 import { dynamoDBClient } from '../src/runtime/aws-clients.ts';
 import { applyEnvironment, ENVIRONMENT, required } from '../src/runtime/environment.ts';
 import { createLogger } from '../src/runtime/logger.ts';
+import type { Secrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 
@@ -30,6 +31,7 @@ export async function withInvocation<T>(
   name: string,
   bundled: ServiceConfig,
   context: Context,
+  secrets: Secrets,
   work: (invocation: Invocation) => Promise<T>,
 ): Promise<T> {
   const logger = createLogger({ service: bundled.service, function: name, requestId: context.awsRequestId });
@@ -40,7 +42,12 @@ export async function withInvocation<T>(
     const clients = (cluster: string): RocketMQ => {
       const config = service.clusters[cluster];
       if (config === undefined) throw new ConfigError(`this deployment knows no cluster "${cluster}": deploy the service again`);
-      const client = opened.get(cluster) ?? createRocketMQClient(config, { clock: systemClock });
+      const known = opened.get(cluster);
+      if (known !== undefined) return known;
+      const client = createRocketMQClient(secrets.complete(cluster, config, logger), {
+        clock: systemClock,
+        renewCredentials: () => secrets.renew(cluster, logger),
+      });
       opened.set(cluster, client);
       return client;
     };

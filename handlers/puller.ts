@@ -9,6 +9,7 @@ import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
+import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
 
@@ -17,32 +18,35 @@ import { withInvocation } from './invocation.ts';
  * @param inlineHandlers by key under `functions:`, for events with `invocation: inline`
  */
 export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>) {
-  return middy<PullerRequest, unknown>().handler((request, context, { signal }) =>
-    withInvocation('puller', bundled, context, async (invocation) => {
-      const lambda = handlerLambdaClient();
-      const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
-      const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
-        invocation === 'inline'
-          ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
-          : createLambdaHandler(lambda, functionName);
-      try {
-        return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
-          ...invocation,
-          client: invocation.clients(request.cluster),
-          handlers,
-          clock: systemClock,
-          random: Math.random,
-          holder: context.awsRequestId,
-          memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
-          signal,
-          ...origin(context),
-          options: renewIntervalMs === undefined ? {} : { renewIntervalMs },
-        });
-      } finally {
-        lambda.destroy();
-      }
-    }),
-  );
+  const secrets = createSecrets(bundled, systemClock);
+  return middy<PullerRequest, unknown>()
+    .use(secrets.middleware)
+    .handler((request, context, { signal }) =>
+      withInvocation('puller', bundled, context, secrets, async (invocation) => {
+        const lambda = handlerLambdaClient();
+        const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
+        const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
+          invocation === 'inline'
+            ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
+            : createLambdaHandler(lambda, functionName);
+        try {
+          return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
+            ...invocation,
+            client: invocation.clients(request.cluster),
+            handlers,
+            clock: systemClock,
+            random: Math.random,
+            holder: context.awsRequestId,
+            memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
+            signal,
+            ...origin(context),
+            options: renewIntervalMs === undefined ? {} : { renewIntervalMs },
+          });
+        } finally {
+          lambda.destroy();
+        }
+      }),
+    );
 }
 
 /** Region and account, for the ARN that events name as their source. Without an ARN (locally) the flow has its own. */

@@ -78,15 +78,15 @@ export default class RocketMQPlugin {
     this.#service = service;
   }
 
-  async #addResources({ options, needs }: RocketMQService): Promise<void> {
+  async #addResources({ config, options, needs }: RocketMQService): Promise<void> {
     // With it comes the AWS SDK, which other commands need not load.
     const { tableResource } = await import('./resources/table.ts');
     const { provider } = this.#serverless.service;
     const { naming } = this.#serverless.getProvider('aws');
     Object.assign(provider.compiledCloudFormationTemplate.Resources, {
       [TABLE]: tableResource(options.table),
-      ...coordinatorResources(naming, provider),
-      ...pullerResources(naming, provider, needs),
+      ...coordinatorResources(naming, provider, config.clusters),
+      ...pullerResources(naming, provider, needs, config.clusters),
       ...scheduleResources(naming, provider),
     });
     provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {

@@ -1,8 +1,9 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
+import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
 import { COORDINATOR, PULLER, TABLE } from './names.ts';
-import { allow, arnOf, functionRole } from './role.ts';
+import { allow, arnOf, functionRole, secretStatements } from './role.ts';
 
 const ROLE = 'RocketmqCoordinatorRole';
 /** Seconds: a run lasts until the schedule starts the next one. */
@@ -21,10 +22,15 @@ export function coordinatorFunction(naming: Naming, options: ServiceOptions['coo
   };
 }
 
-export function coordinatorResources(naming: Naming, provider: Provider): Record<string, CloudFormationResource> {
+export function coordinatorResources(
+  naming: Naming,
+  provider: Provider,
+  clusters: ServiceConfig['clusters'],
+): Record<string, CloudFormationResource> {
   const statements = [
     allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
     allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
+    ...secretStatements(clusters),
   ];
   return { [ROLE]: functionRole(naming.getLogGroupLogicalId(COORDINATOR), statements, provider) };
 }

@@ -1,8 +1,9 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
+import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
 import { PULLER, TABLE } from './names.ts';
-import { allow, arnOf, functionRole } from './role.ts';
+import { allow, arnOf, functionRole, secretStatements } from './role.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -34,6 +35,7 @@ export function pullerResources(
   naming: Naming,
   provider: Provider,
   { invoked, inline }: PullerNeeds,
+  clusters: ServiceConfig['clusters'],
 ): Record<string, CloudFormationResource> {
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
@@ -47,6 +49,7 @@ export function pullerResources(
           ),
         ]),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
+    ...secretStatements(clusters),
   ];
   return { [ROLE]: functionRole(naming.getLogGroupLogicalId(PULLER), statements, provider) };
 }

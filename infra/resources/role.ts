@@ -1,9 +1,11 @@
+import type { ServiceConfig } from '../../src/model/source.ts';
 import type { CloudFormationResource, Provider } from '../serverless-api.ts';
 
 export interface Statement {
   readonly Effect: 'Allow';
   readonly Action: string | readonly string[];
   readonly Resource: unknown;
+  readonly Condition?: object;
 }
 
 export function allow(actions: readonly string[], resource: unknown): Statement {
@@ -64,4 +66,27 @@ function platformStatements(provider: Provider): Statement[] {
         ]),
     ...(provider.tracing?.lambda ? [allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*')] : []),
   ];
+}
+
+/** Reading of exactly the secrets that the clusters name, and use of exactly the keys that they name, by the stores alone. */
+export function secretStatements(clusters: ServiceConfig['clusters']): Statement[] {
+  const references = Object.values(clusters).flatMap(({ secrets = {} }) => Object.values(secrets));
+  const once = (resources: readonly unknown[]): unknown[] => [...new Map(resources.map((each) => [JSON.stringify(each), each])).values()];
+  const secrets = once(references.flatMap((reference) => ('secretArn' in reference ? [reference.secretArn] : [])));
+  const parameters = once(references.flatMap((reference) => ('ssmParameter' in reference ? [parameterArn(reference.ssmParameter)] : [])));
+  const keys = once(references.flatMap(({ kmsKeyArn }) => kmsKeyArn ?? []));
+  const viaStores = {
+    'kms:ViaService': ['secretsmanager', 'ssm'].map((store) => ({ 'Fn::Sub': `${store}.\${AWS::Region}.\${AWS::URLSuffix}` })),
+  };
+  return [
+    ...(secrets.length === 0 ? [] : [allow(['secretsmanager:GetSecretValue'], secrets)]),
+    ...(parameters.length === 0 ? [] : [allow(['ssm:GetParameters'], parameters)]),
+    ...(keys.length === 0 ? [] : [{ ...allow(['kms:Decrypt'], keys), Condition: { StringEquals: viaStores } }]),
+  ];
+}
+
+/** A parameter's name is of the stack's own account and region. */
+function parameterArn(parameter: string): unknown {
+  if (parameter.startsWith('arn:')) return parameter;
+  return { 'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/${parameter.replace(/^\//, '')}` };
 }

@@ -10,8 +10,9 @@ import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode, responseName } from '../remoting/response-code.ts';
 
 /** The named error of an answer whose code means no. */
-export function brokerError(request: string, address: string, { code, remark }: RemotingCommand): RocketMQError {
-  if (code === ResponseCode.NO_PERMISSION || isAclRefusal(code, remark))
+export function brokerError(request: string, address: string, answer: RemotingCommand): RocketMQError {
+  const { code, remark } = answer;
+  if (isPermissionRefusal(answer))
     return new PermissionError(
       request,
       address,
@@ -47,6 +48,11 @@ export function brokerError(request: string, address: string, { code, remark }: 
     default:
       return new BrokerError(request, address, code, responseName(code), remark);
   }
+}
+
+/** Wrong credentials or a missing right: other credentials may be let in. */
+export function isPermissionRefusal({ code, remark }: RemotingCommand): boolean {
+  return code === ResponseCode.NO_PERMISSION || isAclRefusal(code, remark);
 }
 
 /** ACL 1.0 (4.9, early 5.x) refuses with SYSTEM_ERROR and the text of an AclException. */

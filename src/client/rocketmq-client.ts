@@ -38,7 +38,7 @@ import { Brokers } from './brokers.ts';
 import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
 import { parseEndpoint } from './endpoint.ts';
-import { exchangeOver } from './exchange.ts';
+import { exchangeOver, type RenewCredentials } from './exchange.ts';
 import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
 import { NameServers } from './name-servers.ts';
@@ -76,6 +76,8 @@ export interface ClientDeps {
   readonly limits?: Limits;
   readonly logger?: Logger;
   readonly onServerRequest?: ServerRequestHandler;
+  /** Asked when credentials were refused; a request is sent again once when there are newer ones. */
+  readonly renewCredentials?: RenewCredentials;
 }
 
 export interface RocketMQClient extends RocketMQ {
@@ -115,7 +117,7 @@ class Client implements RocketMQClient {
 
   constructor(
     config: ClusterConfig,
-    { clock = SYSTEM_CLOCK, random = Math.random, limits = DEFAULT_LIMITS, logger, onServerRequest }: ClientDeps,
+    { clock = SYSTEM_CLOCK, random = Math.random, limits = DEFAULT_LIMITS, logger, onServerRequest, renewCredentials }: ClientDeps,
   ) {
     this.#limits = limits;
     this.#now = () => clock.now();
@@ -130,7 +132,7 @@ class Client implements RocketMQClient {
       random,
       logger,
     });
-    const exchange = exchangeOver(this.#pool, config.credentials, clock);
+    const exchange = exchangeOver(this.#pool, config.credentials, clock, renewCredentials);
     this.#nameServers = new NameServers({ addresses: config.nameServers, exchange, clock, random, logger });
     this.#calls = new BrokerCalls({ exchange, nameServers: this.#nameServers, brokers: new Brokers(config.addressMap), now: this.#now });
     this.#uniqKey = createUniqKeys({ address: '127.0.0.1', pid: process.pid, random: randomInt(0xffffffff), now: this.#now });

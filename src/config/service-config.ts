@@ -5,6 +5,7 @@ import { nearest } from './nearest.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
 import { type ConfigPath, Problems } from './problems.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
+import { withReferences } from './secret-references.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
 
 /** A function of serverless.yml, as far as the configuration needs it. */
@@ -201,7 +202,11 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
     };
   });
   const used = new Set(sources.map(({ cluster }) => cluster));
-  const clusters = Object.fromEntries(Object.entries(options.clusters).filter(([name]) => used.has(name)));
+  const clusters = Object.fromEntries(
+    Object.entries(options.clusters)
+      .filter(([name]) => used.has(name))
+      .map(([name, cluster]) => [name, withReferences(cluster)]),
+  );
   return { service: input.service, stage: input.stage, clusters, sources };
 }
 

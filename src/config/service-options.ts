@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import type { SecretReference } from '../model/source.ts';
 import { LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
@@ -28,24 +29,74 @@ const pem = (what: string) =>
     error: `${what} as PEM text, not a path`,
   });
 
+const SECRET_ARN =
+  'the whole ARN of a secret, with the six characters at its end: arn:aws:secretsmanager:eu-west-1:123456789012:secret:rocketmq-AbCdEf';
+const SSM_PARAMETER =
+  'the name or ARN of a parameter: /rocketmq/credentials, or arn:aws:ssm:eu-west-1:123456789012:parameter/rocketmq/credentials';
+const secretArn = text(SECRET_ARN).regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/, {
+  error: SECRET_ARN,
+});
+const ssmParameter = text(SSM_PARAMETER).regex(/^(arn:aws:ssm:[a-z0-9-]+:\d{12}:parameter\/)?[a-zA-Z0-9_.\-/]*[a-zA-Z0-9_.-]$/, {
+  error: SSM_PARAMETER,
+});
+const KMS_KEY_ARN = 'the ARN of a KMS key';
+const kmsKeyArn = text(KMS_KEY_ARN)
+  .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, { error: KMS_KEY_ARN })
+  .exactOptional();
+
+const CREDENTIALS = 'accessKey and secretKey, the ARN of a secret or parameter, { secretArn }, or { ssmParameter }';
+const keys = options({
+  accessKey: text('an access key'),
+  secretKey: text('a secret key'),
+  securityToken: text('a security token').exactOptional(),
+});
+/** Which of the forms is meant is seen first, so that a mistake is told in the words of that form. */
+const credentials = z.unknown().transform((value, context): z.output<typeof keys> | SecretReference => {
+  const reference =
+    typeof value === 'string' ? (value.includes(':ssm:') ? { ssmParameter: value } : { secretArn: value }) : (value as object | null);
+  if (typeof reference !== 'object' || reference === null) {
+    context.addIssue({ code: 'custom', message: CREDENTIALS });
+    return z.NEVER;
+  }
+  const form =
+    'secretArn' in reference
+      ? options({ secretArn, kmsKeyArn })
+      : 'ssmParameter' in reference
+        ? options({ ssmParameter, kmsKeyArn })
+        : keys;
+  const parsed = form.safeParse(reference);
+  if (parsed.success) return parsed.data;
+  for (const { code, message, path } of parsed.error.issues)
+    context.addIssue(
+      code === 'unrecognized_keys'
+        ? { code, keys: [], message, path }
+        : { code: 'custom', message, path: typeof value === 'string' ? [] : path },
+    );
+  return z.NEVER;
+});
+
 const tls = options({
+  /** JSON with the PEM texts, fetched at run time. */
+  secretArn: secretArn.exactOptional(),
+  ssmParameter: ssmParameter.exactOptional(),
+  kmsKeyArn,
   enabled: trueOrFalse().default(true),
   caCertificate: pem('ca certificate').exactOptional(),
   clientCertificate: pem('client certificate').exactOptional(),
   clientKey: pem('client key').exactOptional(),
   serverName: text('the name in the server certificate').exactOptional(),
   verify: trueOrFalse().default(true),
-}).refine((value) => (value.clientCertificate === undefined) === (value.clientKey === undefined), {
-  error: 'clientCertificate and clientKey together',
-});
+})
+  .refine((value) => (value.clientCertificate === undefined) === (value.clientKey === undefined), {
+    error: 'clientCertificate and clientKey together',
+  })
+  .refine((value) => value.secretArn === undefined || value.ssmParameter === undefined, {
+    error: 'secretArn or ssmParameter, not both',
+  });
 
 const clusterOptions = options({
   nameServers,
-  credentials: options({
-    accessKey: text('an access key'),
-    secretKey: text('a secret key'),
-    securityToken: text('a security token').exactOptional(),
-  }).exactOptional(),
+  credentials: credentials.optional(),
   tls: tls.exactOptional(),
   addressMap: z.record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` }).exactOptional(),
   /** Of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`. */

@@ -20,12 +20,23 @@ export interface TlsOptions {
   readonly verify?: boolean;
 }
 
+/** Where a secret is kept: Secrets Manager or SSM Parameter Store. Its value is JSON. `kmsKeyArn`: of a key of the user's own. */
+export type SecretReference = ({ readonly secretArn: string } | { readonly ssmParameter: string }) & { readonly kmsKeyArn?: string };
+
+/** What an invocation fetches: `credentials` with accessKey and secretKey, `tls` with PEM texts. */
+export interface ClusterSecrets {
+  readonly credentials?: SecretReference;
+  readonly tls?: SecretReference;
+}
+
 /** How to reach one RocketMQ cluster. */
 export interface ClusterConfig {
   /** `host:port` of every name server. */
   readonly nameServers: readonly string[];
   readonly credentials?: Credentials;
   readonly tls?: TlsOptions;
+  /** Instead of, or for `tls` besides, what stands above. */
+  readonly secrets?: ClusterSecrets;
   /** Announced broker address → address that is reachable from here (NAT, load balancers). */
   readonly addressMap?: Readonly<Record<string, string>>;
   /** Prefix of every topic and group at the brokers (`<namespace>%<name>`), which nothing here sees. Without `%`. */

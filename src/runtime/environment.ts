@@ -46,7 +46,7 @@ export function applyEnvironment(service: ServiceConfig, env: NodeJS.ProcessEnv 
     .filter((address) => address !== '');
   const clusters = Object.entries(service.clusters).map(([name, cluster]): [string, ClusterConfig] => {
     const replaced = nameServers !== undefined && nameServers.length > 0 && (name === 'default' || names.length === 1);
-    const credentials = cluster.credentials ?? credentialsFrom(env);
+    const credentials = cluster.credentials ?? (cluster.secrets?.credentials === undefined ? credentialsFrom(env) : undefined);
     return [name, { ...cluster, ...(replaced ? { nameServers } : {}), ...(credentials === undefined ? {} : { credentials }) }];
   });
   return { ...service, clusters: Object.fromEntries(clusters) };

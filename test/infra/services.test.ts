@@ -125,6 +125,56 @@ functions:
   });
 });
 
+test('secrets: roles may read exactly those that are named, and the bundles hold their names only', async () => {
+  const secret = 'arn:aws:secretsmanager:eu-central-1:123456789012:secret:rocketmq-AbCdEf';
+  const key = 'arn:aws:kms:eu-central-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+  const fixture = await makeService({
+    'serverless.yml': `${HEAD}
+custom:
+  rocketmq:
+    clusters:
+      default: { nameServers: ["ns1:9876"], credentials: { secretArn: "${secret}", kmsKeyArn: "${key}" }, tls: { ssmParameter: /rocketmq/tls } }
+      unused: { nameServers: ["ns2:9876"], credentials: { ssmParameter: /unused } }
+functions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t } }] } }
+`,
+    'orders.js': HANDLER,
+  });
+  const result = await serverless(fixture.directory, ['package']);
+  assert.equal(result.code, 0, result.output);
+  const template = await readTemplate(fixture.directory);
+  for (const role of ['RocketmqCoordinatorRole', 'RocketmqPullerRole'])
+    assert.deepEqual(
+      statementsOf(template, role).filter(({ Action }) => /^(secretsmanager|ssm|kms):/.test(String(Action))),
+      [
+        { Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: [secret] },
+        {
+          Effect: 'Allow',
+          Action: ['ssm:GetParameters'],
+          Resource: [{ 'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/rocketmq/tls` }],
+        },
+        {
+          Effect: 'Allow',
+          Action: ['kms:Decrypt'],
+          Resource: [key],
+          Condition: {
+            StringEquals: {
+              'kms:ViaService': [
+                { 'Fn::Sub': `secretsmanager.\${AWS::Region}.\${AWS::URLSuffix}` },
+                { 'Fn::Sub': `ssm.\${AWS::Region}.\${AWS::URLSuffix}` },
+              ],
+            },
+          },
+        },
+      ],
+    );
+  const puller = await unpack(fixture.directory, 'rocketmqPuller');
+  assert.match(await readFile(path.join(puller.directory, 'index.mjs'), 'utf8'), new RegExp(`secretArn.{0,4}${secret}`));
+  // The bundle stands alone: it runs where nothing of this repo is near.
+  const loaded = await run(['--input-type=module', '-e', "console.log(typeof (await import('./index.mjs')).handler)"], puller.directory);
+  assert.equal(loaded.output.trim(), 'function');
+  await Promise.all([puller.remove(), fixture.remove()]);
+});
+
 describe('what is wrong ends in one clear message', () => {
   const cases: [name: string, files: Record<string, string>, message: RegExp][] = [
     [
