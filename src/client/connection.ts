@@ -7,6 +7,7 @@ import { OTHER_LANGUAGE } from '../remoting/language.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { tlsAdvice } from './tls.ts';
 
 /**
  * The MQVersion ordinal that every command carries: 475 is V5_3_1. From 401 name servers answer routes in standard JSON, from 121 brokers honour
@@ -77,7 +78,7 @@ export class Connection {
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (cause) =>
-      this.#end(new ConnectionError(address, `the connection to ${address} broke: ${cause.message}`, { cause })),
+      this.#end(new ConnectionError(address, `the connection to ${address} broke: ${cause.message.trim()}${tlsAdvice(cause)}`, { cause })),
     );
     // A peer that ends its half has nothing more to say: what is in flight will never be answered.
     socket.on('end', () => this.#endByPeer());

@@ -5,7 +5,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { rocketmqPart } from '../../cli/stack/cache.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { PermissionError } from '../../src/errors.ts';
-import type { ClusterConfig } from '../../src/model/source.ts';
+import type { ClusterConfig, TlsOptions } from '../../src/model/source.ts';
 import { type Child, startChild } from './child-process.ts';
 import { freeRocketMQPorts } from './ports.ts';
 import { requirePart, TESTED_VERSION } from './stack.ts';
@@ -22,6 +22,10 @@ export interface RealRocketMQOptions {
   readonly brokerConf?: Readonly<Record<string, string>>;
   /** Further JVM options of the broker (`-Dtls.server.mode=enforcing`). */
   readonly jvm?: readonly string[];
+  /** Files below ROCKETMQ_HOME, by path. */
+  readonly files?: Readonly<Record<string, string>>;
+  /** TLS and nothing else for everybody: RocketMQ's tls.properties, and how a client of it connects. */
+  readonly tls?: { readonly properties: string; readonly client: TlsOptions };
 }
 
 export interface RealBroker {
@@ -36,6 +40,8 @@ export interface RealRocketMQ {
   restartBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
   stopBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
   startBroker(name: string): Promise<void>;
+  /** Replaces a file below ROCKETMQ_HOME. */
+  writeFile(name: string, content: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -57,8 +63,16 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
   const home = await mkdtemp(path.join(tmpdir(), 'rocketmq-'));
   await mkdir(path.join(home, 'conf'), { recursive: true });
   for (const name of ['logback_namesrv.xml', 'logback_broker.xml']) await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);
+  const writeBelowHome = async (name: string, content: string): Promise<void> => {
+    await mkdir(path.dirname(path.join(home, name)), { recursive: true });
+    await writeFile(path.join(home, name), content);
+  };
+  for (const [name, content] of Object.entries(options.files ?? {})) await writeBelowHome(name, content);
+  if (options.tls !== undefined) await writeBelowHome('tls.properties', options.tls.properties);
+  const tls =
+    options.tls === undefined ? [] : ['-Dtls.server.mode=enforcing', '-Dtls.enable=true', `-Dtls.config.file=${home}/tls.properties`];
   const java = (heap: readonly string[], main: string, conf: string): Child =>
-    startChild('java', [...heap, '-XX:+UseSerialGC', ...JDK_17, `-Duser.home=${home}`, '-cp', `${lib}/*`, main, '-c', conf], {
+    startChild('java', [...heap, '-XX:+UseSerialGC', ...tls, ...JDK_17, `-Duser.home=${home}`, '-cp', `${lib}/*`, main, '-c', conf], {
       cwd: home,
       env: { ...process.env, ROCKETMQ_HOME: home },
     });
@@ -106,8 +120,12 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
     brokers.push({ name, address: `127.0.0.1:${port}`, conf });
   }
 
-  const addressMap = (): Record<string, string> =>
-    Object.fromEntries(brokers.map(({ address }) => [address.replace('127.0.0.1', options.announcedHost ?? '127.0.0.1'), address]));
+  const reachable = (): ClusterConfig => ({
+    nameServers: [nameServer],
+    addressMap: Object.fromEntries(
+      brokers.map(({ address }) => [address.replace('127.0.0.1', options.announcedHost ?? '127.0.0.1'), address]),
+    ),
+  });
 
   const startBroker = async (name: string): Promise<void> => {
     const broker = brokers.find((candidate) => candidate.name === name);
@@ -118,7 +136,7 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       broker.conf,
     );
     running.set(name, child);
-    await awaitRegistered({ nameServers: [nameServer], addressMap: addressMap() }, name, [namesrv, child]);
+    await awaitRegistered({ ...reachable(), ...(options.tls === undefined ? {} : { tls: options.tls.client }) }, name, [namesrv, child]);
   };
   const stopBroker = async (name: string, signal?: NodeJS.Signals): Promise<void> => {
     await running.get(name)?.stop(signal);
@@ -142,6 +160,7 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
     brokers,
     startBroker,
     stopBroker,
+    writeFile: writeBelowHome,
     async restartBroker(name, signal) {
       await stopBroker(name, signal);
       await startBroker(name);
