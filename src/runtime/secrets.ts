@@ -10,8 +10,11 @@ import type { Logger } from '../ports/logger.ts';
 
 /** What was fetched is good for so long; a refusal by a broker asks for it anew at once. */
 const EXPIRY_MS = 300_000;
-/** A refusal that newer credentials do not mend (a right is missing) must not ask the store with every request. */
-const RENEW_AT_MOST_EVERY_MS = 10_000;
+/**
+ * A refusal that newer credentials do not mend (a right is missing) must not ask the store with every request. Short, because a rotation
+ * changes the broker first and the store a moment later.
+ */
+const RENEW_AT_MOST_EVERY_MS = 2000;
 const AWS_CLIENT = {
   maxAttempts: 3,
   requestHandler: { connectionTimeout: 1000, requestTimeout: 3000, throwOnRequestTimeout: true },
@@ -48,11 +51,10 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
   const failures = new Map<string, RocketMQError>();
   const fetchers = new Map<string, Before>();
   const under = new Map<string, Promise<void>>();
-  const asked = new Map<string, number>();
+  const renewed = new Map<string, number>();
 
   const fetchNow = async (name: string, kind: Kind, reference: SecretReference): Promise<void> => {
     const key = `${name}.${kind}`;
-    asked.set(key, now());
     try {
       const before = fetchers.get(key) ?? fetcher(reference);
       fetchers.set(key, before);
@@ -109,7 +111,8 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
       const reference = clusters[name]?.secrets?.credentials;
       if (reference === undefined) return undefined;
       const key = `${name}.credentials`;
-      if (under.has(key) || !isRecent(asked.get(key), RENEW_AT_MOST_EVERY_MS)) {
+      if (under.has(key) || !isRecent(renewed.get(key), RENEW_AT_MOST_EVERY_MS)) {
+        renewed.set(key, now());
         await fetchOnce(name, 'credentials', reference);
         const failure = failures.get(key);
         if (failure === undefined) logger.info({ cluster: name }, 'credentials were refused and fetched again');
