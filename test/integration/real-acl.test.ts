@@ -82,6 +82,10 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
         });
     });
 
+  test('a security token is part of the signature', async () => {
+    assert.equal((await pull(clientOf({ ...WORKER, securityToken: 'a-token' }))).status, 'NO_NEW_MSG');
+  });
+
   test('a right that is missing is named', async () => {
     const worker = clientOf(WORKER);
     const other = { ...queue, topic: 'others' };

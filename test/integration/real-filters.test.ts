@@ -1,0 +1,58 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { ConnectionError, InvalidFilterError } from '../../src/errors.ts';
+import { buildSubscription } from '../../src/records/subscription.ts';
+import { runJava } from '../support/java.ts';
+import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { missingStack } from '../support/stack.ts';
+
+const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
+const pull = { consumerGroup: 'workers', queue, offset: 0n, subscription: buildSubscription('orders', '*'), maxMessages: 32, suspendMs: 0 };
+
+describe('filters on a real broker that compiles SQL92', { skip: missingStack('rocketmq') }, () => {
+  let rocketmq: RealRocketMQ;
+  let client: RocketMQClient;
+
+  before(async () => {
+    rocketmq = await startRealRocketMQ({ brokerConf: { enablePropertyFilter: 'true' } });
+    client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
+    await client.createTopic('orders', { readQueueNums: 1, writeQueueNums: 1 });
+    await runJava('Produce', [rocketmq.nameServer, 'orders', '40', '32', '1']);
+    await sleep(300);
+  });
+  after(async () => {
+    await client?.close();
+    await rocketmq?.stop();
+  });
+
+  test('one that compiles passes the check and filters', async () => {
+    const subscription = buildSubscription('orders', "TAGS = 'tag-1' AND seq > 20", 'SQL92', Date.now());
+    await client.checkSubscription('workers', subscription, 'broker-a');
+    const seen: string[] = [];
+    for (let offset = 0n; offset < 40n; ) {
+      const result = await client.pull({ ...pull, offset, subscription });
+      if (result.status === 'FOUND') seen.push(...result.messages.map(({ properties }) => properties.get('seq') as string));
+      assert.ok(result.nextBeginOffset > offset);
+      offset = result.nextBeginOffset;
+    }
+    assert.deepEqual(seen, ['21', '25', '29', '33', '37']);
+  });
+
+  test('one that does not compile is refused with the compiler’s words: pulled inline it would let everything through', async () => {
+    const subscription = buildSubscription('orders', 'seq >', 'SQL92', Date.now());
+    await assert.rejects(
+      () => client.checkSubscription('workers', subscription, 'broker-a'),
+      (error: unknown) => error instanceof InvalidFilterError && error.code === 'ROCKETMQ_INVALID_FILTER',
+    );
+  });
+
+  test('a broker that went away is a ConnectionError that names it', async () => {
+    await rocketmq.stopBroker('broker-a', 'SIGKILL');
+    await assert.rejects(
+      () => client.maxOffset(queue),
+      (error: unknown) => error instanceof ConnectionError && /broker-a|127\.0\.0\.1/.test(error.message),
+    );
+  });
+});
