@@ -12,6 +12,8 @@ import { requirePart, TESTED_VERSION } from './stack.ts';
 
 /** A program that has not ended by then hangs. */
 const LONGEST_RUN_MS = 300_000;
+/** Up to JDK 17 the locale decides what encoding a program reads and prints. */
+const ENVIRONMENT = { ...process.env, LC_ALL: 'C.UTF-8' };
 const SOURCES = fileURLToPath(new URL('./java/', import.meta.url));
 
 /** Runs one of the programs in test/support/java and gives back what it printed on stdout. */
@@ -32,6 +34,7 @@ export async function startJava(program: string, args: readonly string[], onLine
   const child = startChild(
     'java',
     await javaArguments(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]),
+    { env: ENVIRONMENT },
   );
   if (child.process.stdout !== null) createInterface({ input: child.process.stdout }).on('line', onLine);
   return child;
@@ -81,7 +84,7 @@ async function compile(source: string, folder: string): Promise<string> {
 }
 
 async function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-  const child = startChild(command, args, cwd === undefined ? {} : { cwd });
+  const child = startChild(command, args, { env: ENVIRONMENT, ...(cwd === undefined ? {} : { cwd }) });
   const timer = setTimeout(() => child.process.kill('SIGKILL'), LONGEST_RUN_MS);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));

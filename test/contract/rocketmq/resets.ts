@@ -25,7 +25,9 @@ export function resetChecks(target: () => ContractTarget): void {
       const answer = await reset(group, topic, { timestamp: 0 });
       assert.equal(code(answer), 0);
       const key = (queueId: number) => `{"brokerName":"${lab.brokerName}","queueId":${queueId},"topic":"${topic}"}`;
-      assert.equal(String(answer.body), `{"offsetTable":{${key(0)}:0,${key(1)}:0}}`);
+      // In the order of a hash table.
+      const tables = [`${key(0)}:0,${key(1)}:0`, `${key(1)}:0,${key(0)}:0`].map((entries) => `{"offsetTable":{${entries}}}`);
+      assert.ok(tables.includes(String(answer.body)), String(answer.body));
       assert.equal(await lab.committed(group, topic, 0), '0');
     });
 
