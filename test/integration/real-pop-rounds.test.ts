@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { RocketMQRecord } from '../../src/model/event.ts';
 import type { PoppedMessage } from '../../src/model/pop.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
@@ -39,15 +40,16 @@ for (const [buffer, enablePopBufferMerge] of [
         assert.ok(Date.now() < giveUpAt, 'nothing came');
       }
     };
-    const consume = (t: TestContext, topic: string, consumerGroup: string, failures: number) => {
+    const consume = (t: TestContext, topic: string, consumerGroup: string, failures = 0, wait: () => unknown = () => undefined) => {
       const records: RocketMQRecord[] = [];
       const service = startInProcess({
         client,
         dynamodb,
         nameServer: rocketmq.nameServer,
         source: source([subscription(topic, { batchSize: 1 })], { consumerGroup, mode: 'pop' }),
-        handler: ({ Records }) => {
+        handler: async ({ Records }) => {
           records.push(...Records);
+          await wait();
           const failed = Records.filter(({ rocketmq: told }) => told.reconsumeTimes < failures);
           return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })), delaySeconds: 1 };
         },
@@ -106,7 +108,7 @@ for (const [buffer, enablePopBufferMerge] of [
       const [topic, group] = [`reset-${buffer}`, `reset-${buffer}-workers`];
       await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
       for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
-      const { records } = consume(t, topic, group, 0);
+      const { records } = consume(t, topic, group);
       await until(() => records.length === MESSAGES, 'all came', 30_000);
       // Brokers note the offsets of a buffer's acknowledgements some seconds later.
       const queue = { topic, brokerName, queueId: 0 };
@@ -115,4 +117,91 @@ for (const [buffer, enablePopBufferMerge] of [
       await until(() => records.length === 2 * MESSAGES, 'all came again', REVIVAL_MS);
       for (const deliveries of Map.groupBy(records, ({ body }) => body).values()) assert.equal(deliveries.length, 2);
     });
+
+    test('a reset back while messages are in hand: they may be finished, and everything from there comes once more', async (t) => {
+      const [topic, group] = [`in-hand-${buffer}`, `in-hand-${buffer}-workers`];
+      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+      for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+      const held = Promise.withResolvers<void>();
+      const { records } = consume(t, topic, group, 0, () => (records.length > MESSAGES / 2 ? held.promise : undefined));
+      await until(() => records.length > MESSAGES / 2, 'some are done, one is in hand', 30_000);
+      await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', group, '-t', topic, '-s', '0', '-f', 'true']);
+      held.resolve();
+      const times = (n: number) => records.filter(({ body }) => body === String(n)).length;
+      const all = Array.from({ length: MESSAGES }, (_, n) => n);
+      await until(() => all.every((n) => times(n) >= (n <= MESSAGES / 2 ? 2 : 1)), 'all came again', REVIVAL_MS);
+    });
+
+    test('a reset forth while the group is stopped: what lies before does not come any more', async (t) => {
+      const [topic, group] = [`forth-${buffer}`, `forth-${buffer}-workers`];
+      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+      const queue = { topic, brokerName, queueId: 0 };
+      await client.send({ topic, body: Buffer.from('first') });
+      const before = consume(t, topic, group);
+      await until(() => before.records.length === 1, 'the first came', 30_000);
+      await before.end();
+      await until(async () => (await client.queryOffset(group, queue)) === 1n, 'the broker has the offset', REVIVAL_MS);
+      for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+      await sleep(500);
+      const now = Date.now();
+      await sleep(20);
+      await client.send({ topic, body: Buffer.from('last') });
+      await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', group, '-t', topic, '-s', String(now), '-f', 'true']);
+      const { records } = consume(t, topic, group);
+      await until(() => records.length > 0, 'the last came', 60_000);
+      await until(async () => (await client.queryOffset(group, queue)) === BigInt(MESSAGES) + 2n, 'to the end', REVIVAL_MS);
+      assert.deepEqual(
+        records.map(({ body }) => body),
+        ['last'],
+      );
+    });
+
+    test('no more is popped than the handlers can take: the rest stays for others', async (t) => {
+      const [topic, group] = [`room-${buffer}`, `room-${buffer}-workers`];
+      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+      for (let n = 0; n < 100; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+      const held = Promise.withResolvers<void>();
+      const { records } = consume(t, topic, group, 0, () => held.promise);
+      await until(() => records.length > 0, 'the handler has one', 30_000);
+      await sleep(2_000);
+      const others: string[] = [];
+      for (let more = true; more; ) {
+        const request = { consumerGroup: group, topic, brokerName, subscription: buildSubscription(topic, '*'), maxMessages: 32 };
+        const { messages } = await client.pop({ ...request, invisibleMs: 60_000, pollMs: 0, start: 'min' });
+        others.push(...messages.map(({ message }) => String(message.body)));
+        for (const { handle } of messages) await client.ack(group, topic, handle);
+        more = messages.length > 0;
+      }
+      assert.ok(others.length >= 90, `${others.length} of 100 were left`);
+      held.resolve();
+      await until(() => new Set([...others, ...records.map(({ body }) => body)]).size === 100, 'all came', 30_000);
+    });
   });
+
+describe('a broker that goes down while a group pops', { skip }, () => {
+  test('pops again when it is back: nothing is lost', async (t) => {
+    const world = await startRealWorld();
+    t.after(() => world.stop());
+    const { rocketmq, client, dynamodb } = world;
+    const topic = 'pop-restart';
+    await client.createTopic(topic, { readQueueNums: 2, writeQueueNums: 2 });
+    for (let n = 0; n < 100; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+    const seen = new Set<string>();
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source([subscription(topic, { batchSize: 1 })], { consumerGroup: 'restart-workers', mode: 'pop' }),
+      handler: async ({ Records }) => {
+        await sleep(50);
+        for (const { body } of Records) seen.add(body);
+      },
+      options: { popInvisibleMs: 12_000 },
+    });
+    await until(() => seen.size >= 20, 'some came', 30_000);
+    await rocketmq.restartBroker(brokerName, 'SIGKILL');
+    await client.send({ topic, body: Buffer.from('after it') });
+    await until(() => seen.size === 101, 'all came', 120_000);
+    await service.end();
+  });
+});
