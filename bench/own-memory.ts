@@ -9,6 +9,7 @@ import { benchSource, openPuller } from './puller-setup.ts';
 const [nameServer = '', endpoint = '', topic = '', group = '', seconds = '10'] = process.argv.slice(2);
 const HANDLER_MS = 400;
 const SAMPLE_MS = 20;
+const LIVE_SAMPLE_MS = 500;
 
 const done = new AbortController();
 let handled = 0;
@@ -17,18 +18,28 @@ const setup = await openPuller(nameServer, endpoint, benchSource(topic, group, 3
   handled += event.Records.length;
 });
 const before = process.memoryUsage();
-let [rss, arrayBuffers] = [before.rss, before.arrayBuffers];
+let rss = before.rss;
+/** What is in use, without what waits for the garbage collector. */
+const live = (): number => {
+  globalThis.gc?.();
+  const { heapUsed, arrayBuffers } = process.memoryUsage();
+  return heapUsed + arrayBuffers;
+};
+const liveBefore = live();
+let mostLive = liveBefore;
 const sampling = setInterval(() => {
-  const now = process.memoryUsage();
-  rss = Math.max(rss, now.rss);
-  arrayBuffers = Math.max(arrayBuffers, now.arrayBuffers);
+  rss = Math.max(rss, process.memoryUsage().rss);
 }, SAMPLE_MS);
+const samplingLive = setInterval(() => {
+  mostLive = Math.max(mostLive, live());
+}, LIVE_SAMPLE_MS);
 setTimeout(() => done.abort(), Number(seconds) * 1000);
 await runPuller(setup.request, { ...setup.deps, signal: done.signal });
 clearInterval(sampling);
+clearInterval(samplingLive);
 await setup.close();
 const mebibytes = (bytes: number): number => Math.round(bytes / 1024 / 1024);
 process.stdout.write(
-  `${JSON.stringify({ handled, queues: setup.request.queues.length, baseMiB: mebibytes(before.rss), peakMiB: mebibytes(rss), buffersMiB: mebibytes(arrayBuffers) })}\n`,
+  `${JSON.stringify({ handled, queues: setup.request.queues.length, baseMiB: mebibytes(before.rss), peakMiB: mebibytes(rss), liveMiB: mebibytes(mostLive - liveBefore) })}\n`,
 );
 process.exit(0);

@@ -21,7 +21,8 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
   let world: RealWorld;
   let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
-    world = await startRealWorld();
+    // A loaded machine's broker would refuse what waits for 200 ms to be stored.
+    world = await startRealWorld({ brokerConf: { waitTimeMillsInSendQueue: '10000' } });
     ({ rocketmq, client, dynamodb } = world);
   });
   after(() => world?.stop());
