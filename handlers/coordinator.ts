@@ -2,7 +2,8 @@ import middy from '@middy/core';
 import { runCoordinator } from '../src/coordinator/run-coordinator.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { pullerLambdaClient } from '../src/runtime/aws-clients.ts';
-import { ENVIRONMENT, required } from '../src/runtime/environment.ts';
+import { createEmfGauges } from '../src/runtime/emf-metrics.ts';
+import { ENVIRONMENT, metricGroups, required } from '../src/runtime/environment.ts';
 import { createPullerInvoker } from '../src/runtime/puller-invoker.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
@@ -18,7 +19,13 @@ export function createCoordinatorHandler(bundled: ServiceConfig) {
         const lambda = pullerLambdaClient();
         try {
           const invoker = createPullerInvoker(lambda, required(ENVIRONMENT.pullerFunction));
-          return await runCoordinator({ ...invocation, invoker, clock: systemClock, signal });
+          return await runCoordinator({
+            ...invocation,
+            invoker,
+            clock: systemClock,
+            signal,
+            gauges: createEmfGauges({ clock: systemClock, groups: metricGroups(invocation.service) }),
+          });
         } finally {
           lambda.destroy();
         }

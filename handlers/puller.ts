@@ -5,10 +5,12 @@ import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { runLimited } from '../src/membership/run-limited.ts';
 import { runMember } from '../src/membership/run-member.ts';
 import { isSeat } from '../src/model/membership.ts';
+import { eventSourceName } from '../src/model/metrics.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
-import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
+import { createEmfMeter } from '../src/runtime/emf-metrics.ts';
+import { ENVIRONMENT, metricGroups, optionalMillis } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
@@ -24,6 +26,9 @@ export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Read
     .handler((request, context, { signal }) =>
       withInvocation('puller', bundled, context, secrets, async (invocation) => {
         const lambda = handlerLambdaClient();
+        const { service, stage } = invocation.service;
+        const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
+        const meter = createEmfMeter({ EventSource: eventSource }, { clock: systemClock, groups: metricGroups(invocation.service) });
         const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
         const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
@@ -37,12 +42,14 @@ export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Read
             clock: systemClock,
             random: Math.random,
             holder: context.awsRequestId,
+            meter,
             memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
             signal,
             ...origin(context),
             options: renewIntervalMs === undefined ? {} : { renewIntervalMs },
           });
         } finally {
+          meter.flush();
           lambda.destroy();
         }
       }),

@@ -207,7 +207,13 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
       .filter(([name]) => used.has(name))
       .map(([name, cluster]) => [name, withReferences(cluster)]),
   );
-  return { service: input.service, stage: input.stage, clusters, sources };
+  return {
+    service: input.service,
+    stage: input.stage,
+    clusters,
+    sources,
+    ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+  };
 }
 
 function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConfig {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { METRIC_GROUPS } from '../model/metrics.ts';
 import type { SecretReference } from '../model/source.ts';
 import { LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
@@ -158,6 +159,10 @@ export const serviceOptions = options({
   /** Of each puller invocation; more memory is also more processor. */
   puller: options({ timeout: wholeNumber(60, 900).default(840), memorySize: wholeNumber(128, 10_240).default(512) }).prefault({}),
   coordinator: options({ memorySize: wholeNumber(128, 10_240).default(256) }).prefault({}),
+  /** What CloudWatch is told; every metric of every group has its price there. */
+  metrics: z
+    .array(oneOf(METRIC_GROUPS), { error: `a list of ${METRIC_GROUPS.join(', ')}; EventCount, ErrorCount and LagMetrics without it` })
+    .exactOptional(),
   table: options({ pointInTimeRecovery: trueOrFalse().default(false), retain: trueOrFalse().default(true) }).prefault({}),
 });
 

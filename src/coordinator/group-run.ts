@@ -1,11 +1,13 @@
 import type { Invoked } from '../decide/dispatch/which-to-invoke.ts';
 import { retryTopic } from '../model/message-queue.ts';
+import { eventSourceName } from '../model/metrics.ts';
 import { type SourceConfig, type SubscriptionConfig, slotClientId } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { PullerInvoker } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Gauges } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { createProblems, type Problems } from './problems.ts';
@@ -21,6 +23,12 @@ export interface GroupRun {
   readonly clock: Clock;
   readonly logger: Logger;
   readonly problems: Problems;
+  /** Absent: nothing is measured. */
+  readonly gauges: Gauges | undefined;
+  /** Value of the dimension `EventSource`. */
+  readonly eventSource: string;
+  /** Also by queue? */
+  readonly queueMetrics: boolean;
   /** Aborted when the run has to end. */
   readonly signal: AbortSignal;
   /** Epoch ms: when the run ends by itself. */
@@ -60,6 +68,9 @@ export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until
     clock: deps.clock,
     logger,
     problems: createProblems(logger),
+    gauges: deps.gauges,
+    eventSource: eventSourceName(service, stage, cluster, consumerGroup),
+    queueMetrics: deps.service.metrics?.includes('QueueMetrics') ?? false,
     signal,
     until,
     clientId: (slot) => slotClientId(service, stage, consumerGroup, slot),

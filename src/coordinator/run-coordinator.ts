@@ -1,3 +1,4 @@
+import { serviceName } from '../model/metrics.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import { allocateQueues } from './allocate-queues.ts';
@@ -6,6 +7,7 @@ import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
 import { invokePullers } from './invoke-pullers.ts';
 import { keepMembers } from './keep-members.ts';
+import { measureLag } from './measure-lag.ts';
 import type { Problem } from './problems.ts';
 import { type Routes, readRoutes } from './read-routes.ts';
 import { storeAssignments } from './store-assignments.ts';
@@ -33,6 +35,10 @@ export interface CoordinatorReport {
 export async function runCoordinator(deps: CoordinatorDeps): Promise<CoordinatorReport> {
   const until = deps.clock.now() + Math.min(RUN_MS, deps.remainingMs() - RESERVE_MS);
   const groups = await Promise.all(deps.service.sources.map((source) => coordinate(source, deps, until)));
+  deps.gauges?.record(
+    { Service: serviceName(deps.service.service, deps.service.stage) },
+    { CoordinatorHeartbeat: 1, CoordinatorErrorCount: groups.reduce((sum, { problems }) => sum + problems.length, 0) },
+  );
   return { groups };
 }
 
@@ -46,6 +52,9 @@ async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: nu
     end.abort(new Error('no time left'));
   })().catch(() => {});
   await passUntilEnd(run);
+  await measureLag(run).catch((error: unknown) => {
+    if (!run.signal.aborted) run.logger.warn({ err: error }, 'the lag of the group cannot be measured');
+  });
   end.abort(new Error('the run of the coordinator has ended'));
   const report = { ...run.group, ...run.counts, problems: run.problems.all() };
   run.logger.info({ ...run.counts, problems: report.problems.length }, 'coordinator run ended');

@@ -68,4 +68,6 @@ export interface Assignment {
   /** Mirrors of the broker's figures at the last renewal or release, for people and for scaling. */
   readonly committedOffset?: bigint;
   readonly maxOffset?: bigint;
+  /** When a holder moved the committed offset last, epoch ms. */
+  readonly progressAt?: number;
 }

@@ -35,9 +35,32 @@ export const METRICS = {
 
 export type MetricName = keyof typeof METRICS;
 
+/** What `custom.rocketmq.metrics` chooses from. Every metric of every event source is a charge of its own at CloudWatch. */
+export const METRIC_GROUPS = ['EventCount', 'ErrorCount', 'LagMetrics', 'QueueMetrics'] as const;
+export type MetricGroup = (typeof METRIC_GROUPS)[number];
+export const DEFAULT_METRIC_GROUPS: readonly MetricGroup[] = ['EventCount', 'ErrorCount', 'LagMetrics'];
+
+const LAG_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
+  'SumOffsetLag',
+  'MaxOffsetLag',
+  'OldestMessageAge',
+  'StalledQueues',
+  'UnownedQueues',
+  'ActivePollers',
+  'CoordinatorHeartbeat',
+]);
+
+/** `QueueMetrics` has no metric of its own: it is LagMetrics by queue. */
+export function metricGroup(metric: MetricName): Exclude<MetricGroup, 'QueueMetrics'> {
+  if (LAG_METRICS.has(metric)) return 'LagMetrics';
+  return metric.includes('Error') || ERRORS.has(metric) ? 'ErrorCount' : 'EventCount';
+}
+
+const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>(['InvalidResponseCount', 'ThrottleCount', 'LostLeases']);
+
 /**
- * Dimensions: `EventSource` on everything but the coordinator's own, which have `Service`. With QueueMetrics the lag is told
- * per `EventSource`, `Topic`, `Queue` (`<broker>/<id>`) as well.
+ * The value of the dimension `EventSource`, which everything has but the coordinator's own metrics: those have `Service`. With QueueMetrics
+ * the lag is told by `EventSource`, `Topic` and `Queue` (`<broker>/<id>`) as well.
  */
 export function eventSourceName(service: string, stage: string, cluster: string, consumerGroup: string): string {
   const group = cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;

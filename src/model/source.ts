@@ -1,3 +1,4 @@
+import type { MetricGroup } from './metrics.ts';
 import type { ExpressionType } from './subscription.ts';
 
 /** Who may read the brokers, as RocketMQ's SessionCredentials. */
@@ -137,6 +138,8 @@ export interface ServiceConfig {
   readonly stage: string;
   readonly clusters: Readonly<Record<string, ClusterConfig>>;
   readonly sources: readonly SourceConfig[];
+  /** Metrics that are told to CloudWatch. Absent: the default groups. */
+  readonly metrics?: readonly MetricGroup[];
 }
 
 /** The stable client id of a slot: the name that allocation and broker locks know it by. */

@@ -86,13 +86,14 @@ export interface AssignmentStore {
       leaseUntil: number;
       committedOffset?: bigint;
       maxOffset?: bigint;
+      progressAt?: number;
       crash?: CrashRecord | null;
       attempts?: Attempts | null;
     },
   ): Promise<LeaseAnswer>;
   /** Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records of crashes and attempts unless they are given. */
   release(
-    request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; crash?: CrashRecord; attempts?: Attempts },
+    request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; progressAt?: number; crash?: CrashRecord; attempts?: Attempts },
   ): Promise<LeaseAnswer>;
   /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(

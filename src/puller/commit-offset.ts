@@ -76,6 +76,7 @@ async function withOffset(session: QueueSession, whenFailed: string, work: () =>
   } catch (error) {
     if (session.lost.signal.aborted) return;
     if (error instanceof ConnectionError) session.connectionBroke = true;
+    session.count('CommitErrorCount');
     session.logger.warn({ err: error }, whenFailed);
   }
 }
@@ -119,6 +120,10 @@ async function store(session: QueueSession, offset: bigint): Promise<void> {
     session.resetPending = true;
     session.interruptPull();
     return;
+  }
+  if (offset > session.knownOffset) {
+    session.count('CommittedEventCount', Number(offset - session.knownOffset));
+    session.progressAt = session.deps.clock.now();
   }
   session.knownOffset = offset;
   session.sentOffset = undefined;

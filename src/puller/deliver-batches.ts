@@ -20,6 +20,8 @@ import type { Batch, HandlerCall } from './work.ts';
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
 const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
+/** Lambda's answer beyond the function's or the account's concurrency. */
+const THROTTLED = 'TooManyRequestsException';
 /** A suspect that could not be announced waits for the table. */
 const ANNOUNCE_AGAIN_MS = 1_000;
 
@@ -88,6 +90,8 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
   }
   const verdict = readAnswer(outcome.answer, batch.records);
   if (verdict.kind === 'invalid') {
+    session.count('InvalidResponseCount');
+    session.count('FailedInvokeEventCount', batch.deliveries.length);
     session.logger.warn(
       { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: batch.deliveries.length },
       `${verdict.reason}: the whole batch is sent back`,
@@ -95,12 +99,15 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
     await settleBatch(session, batch, () => 'default');
     return;
   }
+  session.count('FailedInvokeEventCount', verdict.failures.size);
   await settleBatch(session, batch, (position) => verdict.failures.get(position));
 }
 
 /** The handler threw, timed out or died. Which message it was, its parts tell; a single one has failed. */
 async function failWhole(session: QueueSession, batch: Batch, outcome: Extract<HandlerOutcome, { kind: 'failed' }>): Promise<void> {
   const { errorType, errorMessage } = outcome;
+  session.count('InvokeErrorCount');
+  session.count('FailedInvokeEventCount', batch.deliveries.length);
   const told = { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length };
   const parts = bisect(session, batch);
   if (parts === 'fail') {
@@ -128,6 +135,7 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
     if (release === undefined) return leave(session, batch);
     const outcome = await tryToInvoke(session, batch, attempt).finally(release);
     if (outcome?.kind !== 'unavailable') return outcome;
+    session.count(outcome.error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
     const waitMs = backoff(attempt, session.deps.random(), UNAVAILABLE_BACKOFF);
     session.logger.warn(
       { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
@@ -155,6 +163,7 @@ async function tryToInvoke(
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
   try {
+    session.count('InvokedEventCount', batch.deliveries.length);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
     const { signal: ends } = session.handlerCalls;
     const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
@@ -163,6 +172,7 @@ async function tryToInvoke(
     ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (outcome.kind !== 'misconfigured') return outcome;
+    session.count('InvokeErrorCount');
     session.logger.error(
       { err: outcome.error, function: handler.functionName, code: errorCode(outcome.error) },
       'the handler cannot be invoked: its messages wait',

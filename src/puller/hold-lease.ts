@@ -68,7 +68,7 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       fence: lease.fence,
       leaseUntil: until,
       committedOffset: session.knownOffset,
-      ...maxOffsetOf(session),
+      ...mirrorsOf(session),
       ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
       attempts: attemptsOf(session) ?? null,
     })
@@ -112,7 +112,7 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     holder: lease.holder,
     fence: lease.fence,
     committedOffset: session.knownOffset,
-    ...maxOffsetOf(session),
+    ...mirrorsOf(session),
     ...(keep && session.crash !== undefined
       ? { crash: { offset: session.crash.offset, count: session.crash.count, isolateUntil: session.crash.isolateUntil } }
       : {}),
@@ -127,8 +127,10 @@ function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
   return attempts === undefined || attempts.size === 0 ? undefined : attempts;
 }
 
-/** The mirror for people and for scaling: what the broker told last, or what was pulled since. */
-function maxOffsetOf({ maxOffset, messages: { nextOffset } }: QueueSession): { maxOffset?: bigint } {
-  if (maxOffset === undefined) return {};
-  return maxOffset < nextOffset ? { maxOffset: nextOffset } : { maxOffset };
+/** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */
+function mirrorsOf({ maxOffset, progressAt, messages: { nextOffset } }: QueueSession): { maxOffset?: bigint; progressAt?: number } {
+  return {
+    ...(maxOffset === undefined ? {} : { maxOffset: maxOffset < nextOffset ? nextOffset : maxOffset }),
+    ...(progressAt === undefined ? {} : { progressAt }),
+  };
 }

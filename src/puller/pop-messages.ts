@@ -54,6 +54,7 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
       session.pullFailures++;
+      session.count('PollingErrorCount');
       const waitMs = backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
       session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
       await session.pause(waitMs);
@@ -63,6 +64,8 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
 
 async function take(session: QueueSession, popped: PoppedMessages, result: PopResult, sentAt: number): Promise<void> {
   const { deps, queue, source, logger, lost } = session;
+  session.count('PolledEventCount', result.messages.length + result.undecodable.length);
+  if (result.filteredOut.length > 0) session.count('FilteredOutEventCount', result.filteredOut.length);
   popped.put([...result.messages, ...result.undecodable], sentAt);
   if (result.messages.length > 0) session.lastMessageAt = deps.clock.now();
   session.wakeup.all();

@@ -70,6 +70,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       const fromSlave = brokerId !== MASTER_ID;
       if (fromSlave) masterUntil = deps.clock.now() + MASTER_AFTER_SLAVE_ERROR_MS;
       else if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
+        session.count('PollingErrorCount');
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
       }
@@ -83,6 +84,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       if (error instanceof ConnectionError) session.connectionBroke = true;
       brokerId = MASTER_ID;
       session.pullFailures++;
+      session.count('PollingErrorCount');
       const flowControlled = error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
       const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
       session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pull failed');
@@ -99,9 +101,19 @@ function subscriptionFor(session: QueueSession): Subscription {
     : buildSubscription(topic, filter.expression, filter.type, filter.type === 'SQL92' ? session.deps.clock.now() : 0);
 }
 
+/** What the broker's filter, or ours, left out lies between the offsets. A poll that brings nothing counts 0. */
+function countPolled({ deps: { meter }, messages }: QueueSession, result: PullResult): void {
+  if (meter === undefined || result.status === 'OFFSET_MOVED') return;
+  const brought = result.status === 'FOUND' ? result.messages.length + result.undecodable.length : 0;
+  const passed = Number(result.nextBeginOffset - messages.nextOffset);
+  meter.count('PolledEventCount', brought);
+  if (passed > brought) meter.count('FilteredOutEventCount', passed - brought);
+}
+
 async function take(session: QueueSession, result: PullResult): Promise<void> {
   const { messages } = session;
   session.maxOffset = result.maxOffset;
+  countPolled(session, result);
   switch (result.status) {
     case 'FOUND':
       messages.put(result.messages, result.undecodable, result.nextBeginOffset, session.deps.clock.now());

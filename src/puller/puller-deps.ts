@@ -5,6 +5,7 @@ import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { Meter } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { MessageTrace } from './message-trace.ts';
 import type { SlotShare } from './slot-share.ts';
@@ -33,6 +34,8 @@ export interface PullerDeps {
   readonly share?: SlotShare;
   /** Where handler calls are noted; runPuller makes it when the source asks for it. */
   readonly trace?: MessageTrace;
+  /** Counts what happens, for CloudWatch. */
+  readonly meter?: Meter;
   /** Told of each queue when it was acquired. */
   readonly onQueue?: (queue: RunningQueue) => void;
 }

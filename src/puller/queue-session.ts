@@ -5,6 +5,7 @@ import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedReq
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import type { MetricName } from '../model/metrics.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PoppedMessages } from './popped-messages.ts';
@@ -57,6 +58,8 @@ export class QueueSession {
   /** An offset that was adopted, with everything before it forgotten, and is not yet confirmed: it is stored even if it lies before the known one. */
   adoptedOffset: bigint | undefined;
   maxOffset: bigint | undefined;
+  /** When the committed offset moved last, epoch ms; undefined: not in this session. */
+  progressAt: number | undefined;
   /** Pulls that failed since the last one that succeeded. */
   pullFailures = 0;
   /** A call failed for a broken connection since the last commit. */
@@ -128,6 +131,7 @@ export class QueueSession {
   loseLease(why: string, takenOver: boolean): void {
     if (this.lost.signal.aborted) return;
     this.#takenOver = takenOver;
+    this.count('LostLeases');
     this.logger.warn({ reason: 'lease-lost', why }, 'lost the lease; nothing more is committed or sent back');
     this.#ending = 'lease-lost';
     const reason = new CallEndedError(`the lease is lost: ${why}`);
@@ -214,10 +218,17 @@ export class QueueSession {
 
   noteDropped(): void {
     this.#dropped++;
+    this.count('DroppedEventCount');
   }
 
-  noteSentBack(): void {
+  /** @param how given to the broker to come again, or to the DLQ */
+  noteSentBack(how: 'retried' | 'dead-lettered'): void {
     this.#sentBack++;
+    this.count(how === 'retried' ? 'RetriedEventCount' : 'DeadLetteredEventCount');
+  }
+
+  count(metric: MetricName, value = 1): void {
+    this.deps.meter?.count(metric, value);
   }
 
   figures(): MemberQueue {

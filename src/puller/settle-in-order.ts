@@ -31,9 +31,12 @@ export async function settleInOrder(
         { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER' },
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
+    session.count('FailedInvokeEventCount', reading.failures.size);
     return settle(session, order, batch, (position) => verdictOf(reading.failures.get(position)), suspension);
   }
   const { batchId, deliveries } = batch;
+  session.count(outcome.kind === 'failed' ? 'InvokeErrorCount' : 'InvalidResponseCount');
+  session.count('FailedInvokeEventCount', deliveries.length);
   session.logger.warn(
     outcome.kind === 'failed'
       ? { batchId, errorType: outcome.errorType, errorMessage: outcome.errorMessage, messages: deliveries.length }
@@ -105,7 +108,10 @@ async function settle(
             'a message fails again and again, and all that is behind it in its order waits: mend its handler, or set maximumRetryAttempts to have it dead-lettered',
           );
         else logger.warn(told, 'a message failed: what is behind it in its order waits until it is delivered again');
-        if (messages.giveBack(entry, deps.clock.now() + suspendMs, true)) order.unsaved = true;
+        if (messages.giveBack(entry, deps.clock.now() + suspendMs, true)) {
+          order.unsaved = true;
+          session.count('RetriedEventCount');
+        }
       }
     }
   }
@@ -122,6 +128,6 @@ async function deadLetter(session: QueueSession, { entry, message }: Delivery): 
       { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
       'a message went to the DLQ: its order goes on',
     );
-    if (messages.settle(entry)) session.noteSentBack();
+    if (messages.settle(entry)) session.noteSentBack('dead-lettered');
   } else messages.giveBack(entry, deps.clock.now() + LOCAL_RETRY_MS, false);
 }

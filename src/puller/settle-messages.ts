@@ -43,7 +43,8 @@ export async function settleBatch(
     // Pulled before the offset was dictated anew: it comes again, or never was to come.
     if (!session.messages.expects(entry)) return;
     if (await redeliver(session, message, redelivery, max)) {
-      if (session.messages.settle(entry)) session.noteSentBack();
+      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+      if (session.messages.settle(entry)) session.noteSentBack(dead ? 'dead-lettered' : 'retried');
     } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
   });
 }
@@ -90,7 +91,7 @@ async function failPopped(
   const { entry, message } = delivery;
   if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max) return deadLetterPopped(session, popped, entry, message);
   await redeliverLater(session, popped, delivery, invisibleFor(redelivery, message));
-  if (session.messages.settle(entry)) session.noteSentBack();
+  if (session.messages.settle(entry)) session.noteSentBack('retried');
 }
 
 /** To the DLQ by request 36, then acknowledged. A message that could not be sent there comes again when its time is over. */
@@ -102,7 +103,7 @@ async function deadLetterPopped(
 ): Promise<void> {
   if (popped.isOurs(entry) && (await sendBack(session, record, DLQ, 0))) {
     await acknowledge(session, popped, { entry });
-    if (session.messages.settle(entry)) session.noteSentBack();
+    if (session.messages.settle(entry)) session.noteSentBack('dead-lettered');
     return;
   }
   popped.forget(entry);
@@ -123,7 +124,7 @@ export async function settleUnhandled(session: QueueSession, work: Extract<NextW
   if (broadcast || (await sendBack(session, record, delayLevel, max))) {
     if (session.messages.settle(entry)) {
       if (broadcast) session.noteDropped();
-      else session.noteSentBack();
+      else session.noteSentBack(delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max ? 'dead-lettered' : 'retried');
     }
     // The suspect has its end; the messages behind it are delivered as always.
     if (session.crash?.suspect === entry.offset) session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts';
+import { DEFAULT_METRIC_GROUPS, type MetricGroup } from '../model/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../model/source.ts';
 
 /** Environment variables that the plugin gives to its functions. */
@@ -16,6 +17,10 @@ export const ENVIRONMENT = {
   /** How often a puller renews its leases, and so notices a pause or a move, in ms. */
   renewInterval: 'ROCKETMQ_RENEW_INTERVAL_MS',
   logLevel: 'ROCKETMQ_LOG_LEVEL',
+  /** `true`: no metrics are written. Powertools' variable, so that one setting silences both. */
+  metricsDisabled: 'POWERTOOLS_METRICS_DISABLED',
+  /** Set by serverless-offline. */
+  offline: 'IS_OFFLINE',
 } as const;
 
 /** @throws ConfigError when the variable is not set */
@@ -35,6 +40,15 @@ export function optionalMillis(name: string, env: NodeJS.ProcessEnv = process.en
   if (!/^[1-9]\d*$/.test(value))
     throw new ConfigError(`the environment variable ${name} is "${value}": give a whole number of milliseconds`);
   return Number(value);
+}
+
+/** The metrics that this process is to tell; none in a local run, where nobody reads them. */
+export function metricGroups(
+  { metrics = DEFAULT_METRIC_GROUPS }: ServiceConfig,
+  env: NodeJS.ProcessEnv = process.env,
+): readonly MetricGroup[] {
+  const silent = [ENVIRONMENT.metricsDisabled, ENVIRONMENT.offline].some((name) => env[name]?.toLowerCase() === 'true');
+  return silent ? [] : metrics;
 }
 
 /** The bundled configuration with what the environment says instead: name servers and credentials. */

@@ -100,7 +100,7 @@ export function reviveQueue(slot: number, startOffset: bigint, generation: numbe
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
     set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
-    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'attempts'],
+    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'progressAt', 'attempts'],
     values: { generation: N(generation) },
   };
 }
@@ -238,12 +238,14 @@ function records({ crash, attempts }: { crash?: CrashRecord | null; attempts?: A
 interface Mirrors {
   committedOffset?: bigint;
   maxOffset?: bigint;
+  progressAt?: number;
 }
 
-function mirrors({ committedOffset, maxOffset }: Mirrors): Item {
+function mirrors({ committedOffset, maxOffset, progressAt }: Mirrors): Item {
   return {
     ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
     ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),
+    ...(progressAt !== undefined && { progressAt: N(progressAt) }),
   };
 }
 

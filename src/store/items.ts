@@ -95,6 +95,7 @@ export function assignmentFromItem(item: Item): Assignment {
     retiredAt: maybeNumber(item, 'retiredAt'),
     committedOffset: maybeBigint(item, 'committedOffset'),
     maxOffset: maybeBigint(item, 'maxOffset'),
+    progressAt: maybeNumber(item, 'progressAt'),
   };
   return {
     cluster: text(item, 'cluster'),

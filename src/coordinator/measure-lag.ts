@@ -1,0 +1,95 @@
+import { lagFigures, type QueueLag } from '../decide/lag/lag-figures.ts';
+import { isLive } from '../decide/lease/lease.ts';
+import type { Assignment } from '../model/assignment.ts';
+import { buildSubscription } from '../records/subscription.ts';
+import { type GroupRun, isEnabled } from './group-run.ts';
+
+/** Requests at once, beside those of the watch. */
+const WINDOW = 8;
+/** A message is read to know its age. Of more queues than these with the largest lag, the rest is left out. */
+const AGES_AT_MOST = 64;
+
+interface Measured extends QueueLag {
+  readonly assignment: Assignment;
+  readonly committed: bigint;
+}
+
+/**
+ * Lag and age of the group's queues as its brokers tell them now, whoever holds them; told once at the end of a run. What cannot be asked is left
+ * out. Of a group in mode pop only the pullers are counted: offsets say nothing of popped messages.
+ */
+export async function measureLag(run: GroupRun): Promise<void> {
+  const { gauges } = run;
+  if (gauges === undefined || run.signal.aborted) return;
+  const assignments = (await run.store.list(run.group)).filter(({ retiredAt }) => retiredAt === undefined);
+  const now = run.clock.now();
+  const pollers = new Set(assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : [])));
+  const eventSource = { EventSource: run.eventSource };
+  gauges.record(eventSource, { ActivePollers: pollers.size });
+  if (run.source.mode === 'pop') return;
+  const measured = await inWindow(assignments, (assignment) => measure(run, assignment, now));
+  const aged = await withAges(run, measured);
+  gauges.record(eventSource, lagFigures(aged, now));
+  if (run.queueMetrics)
+    for (const queue of aged) {
+      const { topic, brokerName, queueId } = queue.assignment.queue;
+      const { SumOffsetLag, OldestMessageAge } = lagFigures([queue], now);
+      gauges.record({ ...eventSource, Topic: topic, Queue: `${brokerName}/${queueId}` }, present({ SumOffsetLag, OldestMessageAge }));
+    }
+}
+
+async function measure(run: GroupRun, assignment: Assignment, now: number): Promise<Measured | undefined> {
+  const { rocketmq, group, signal } = run;
+  const { queue, startOffset, committedOffset, pausedUntil, progressAt, lease } = assignment;
+  try {
+    const [stored, max] = await Promise.all([
+      // What the group has at the broker is not this deployment's.
+      run.source.messageModel === 'BROADCASTING' ? committedOffset : rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
+      rocketmq.maxOffset(queue, { signal }),
+    ]);
+    const committed = stored ?? startOffset;
+    const rests = (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run, queue.topic);
+    return { assignment, committed, lag: max - committed, waitingSince: undefined, progressAt, owned: isLive(lease, now), rests };
+  } catch (error) {
+    if (!signal.aborted) run.logger.debug({ err: error }, 'the lag of a queue cannot be measured');
+    return undefined;
+  }
+}
+
+async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<Measured[]> {
+  const byLag = measured.toSorted((a, b) => (a.lag === b.lag ? 0 : a.lag > b.lag ? -1 : 1));
+  const behind = byLag.slice(0, AGES_AT_MOST).filter(({ lag }) => lag > 0n);
+  const aged = await inWindow(behind, async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue) }));
+  return [...aged, ...byLag.slice(behind.length)];
+}
+
+/** When the first message that is not done was stored. */
+async function storedAt(run: GroupRun, { assignment: { queue }, committed }: Measured): Promise<number | undefined> {
+  const { consumerGroup } = run.group;
+  const subscription = buildSubscription(queue.topic, '*');
+  try {
+    const request = { consumerGroup, queue, offset: committed, subscription, maxMessages: 1, suspendMs: 0 };
+    const result = await run.rocketmq.pull(request, { signal: run.signal });
+    return result.status === 'FOUND' ? result.messages[0]?.storeTimestamp : undefined;
+  } catch (error) {
+    if (!run.signal.aborted) run.logger.debug({ err: error }, 'the age of a message cannot be read');
+    return undefined;
+  }
+}
+
+async function inWindow<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result | undefined>): Promise<Result[]> {
+  const left = [...items];
+  const results: Result[] = [];
+  const next = async (): Promise<void> => {
+    for (let item = left.shift(); item !== undefined; item = left.shift()) {
+      const result = await work(item);
+      if (result !== undefined) results.push(result);
+    }
+  };
+  await Promise.all(Array.from({ length: Math.min(WINDOW, items.length) }, next));
+  return results;
+}
+
+function present<Values extends object>(values: Values): Partial<Values> {
+  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<Values>;
+}

@@ -1,0 +1,45 @@
+import type { MetricName } from '../../model/metrics.ts';
+
+/** What is known of one queue of a group. Times are epoch ms. */
+export interface QueueLag {
+  /** Messages between the committed offset and the end of the queue. */
+  readonly lag: bigint;
+  /** When the first of them was stored; undefined: there is none, or it could not be read. */
+  readonly waitingSince: number | undefined;
+  /** When the committed offset moved last, as far as its holders noted it. */
+  readonly progressAt: number | undefined;
+  /** Does somebody hold it now? */
+  readonly owned: boolean;
+  /** Somebody wants it to rest: paused, or its subscription is not enabled. */
+  readonly rests: boolean;
+}
+
+/** A queue with waiting messages whose offset did not move for so long stands still. A batch may take a handler's longest timeout. */
+export const STALLED_AFTER_MS = 15 * 60_000;
+/** A message wakes a puller within seconds: only what waits for longer is nobody's. */
+const UNOWNED_AFTER_MS = 10_000;
+
+export type LagFigures = Pick<Record<MetricName, number>, 'SumOffsetLag' | 'MaxOffsetLag' | 'StalledQueues' | 'UnownedQueues'> & {
+  /** Milliseconds; 0 when nothing waits. Absent when something does, and nobody could say since when. */
+  OldestMessageAge?: number;
+};
+
+/** The lag of a group over its queues, for CloudWatch. */
+export function lagFigures(queues: readonly QueueLag[], now: number): LagFigures {
+  const lags = queues.map(({ lag }) => Math.max(0, Number(lag)));
+  const behind = queues.filter(({ lag }) => lag > 0n);
+  const ages = behind.flatMap(({ waitingSince }) => (waitingSince === undefined ? [] : [Math.max(0, now - waitingSince)]));
+  const awake = behind.filter(({ rests, waitingSince }) => !rests && waitingSince !== undefined);
+  return {
+    SumOffsetLag: lags.reduce((sum, lag) => sum + lag, 0),
+    MaxOffsetLag: Math.max(0, ...lags),
+    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS).length,
+    UnownedQueues: awake.filter(({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS).length,
+    ...(behind.length === 0 ? { OldestMessageAge: 0 } : ages.length === 0 ? {} : { OldestMessageAge: Math.max(...ages) }),
+  };
+}
+
+/** The queue owes progress since its last one, or since there is something to do. */
+function movedAt({ progressAt = 0, waitingSince = 0 }: QueueLag): number {
+  return Math.max(progressAt, waitingSince);
+}

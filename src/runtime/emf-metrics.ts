@@ -1,0 +1,74 @@
+import { METRICS, METRICS_NAMESPACE, type MetricGroup, type MetricName, metricGroup } from '../model/metrics.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Gauges, Meter } from '../ports/meter.ts';
+
+/** CloudWatch keeps custom metrics by the minute. */
+const FLUSH_MS = 60_000;
+
+export interface EmfOptions {
+  readonly clock: Clock;
+  /** Metrics of other groups are not told. */
+  readonly groups: readonly MetricGroup[];
+  /** Takes one line without its end. Default: stdout. */
+  readonly write?: (line: string) => void;
+}
+
+/** A meter whose sums become a line of their own every minute, and when it is flushed. */
+export interface EmfMeter extends Meter {
+  flush(): void;
+}
+
+/**
+ * Metrics as lines of CloudWatch's embedded metric format: CloudWatch reads them out of the log, no call is made and no right is needed.
+ * Specification: "Embedded metric format" of the CloudWatch user guide.
+ */
+export function createEmfMeter(dimensions: Readonly<Record<string, string>>, options: EmfOptions): EmfMeter {
+  const { clock } = options;
+  const gauges = createEmfGauges(options);
+  let sums: Partial<Record<MetricName, number>> = {};
+  let since = clock.now();
+  const flush = (): void => {
+    gauges.record(dimensions, sums);
+    sums = {};
+    since = clock.now();
+  };
+  return {
+    count(metric, value = 1) {
+      sums[metric] = (sums[metric] ?? 0) + value;
+      if (clock.now() - since >= FLUSH_MS) flush();
+    },
+    flush,
+  };
+}
+
+export function createEmfGauges({ clock, groups, write = toStdout }: EmfOptions): Gauges {
+  return {
+    record(dimensions, values) {
+      const told = (Object.entries(values) as [MetricName, number][]).filter(([name]) => groups.includes(metricGroup(name)));
+      if (told.length > 0) write(JSON.stringify(emfRecord(dimensions, told, clock.now())));
+    },
+  };
+}
+
+function emfRecord(dimensions: Readonly<Record<string, string>>, values: readonly (readonly [MetricName, number])[], now: number): object {
+  return {
+    _aws: {
+      Timestamp: now,
+      CloudWatchMetrics: [
+        {
+          Namespace: METRICS_NAMESPACE,
+          Dimensions: [Object.keys(dimensions)],
+          Metrics: values.map(([Name]) => ({ Name, Unit: METRICS[Name] })),
+        },
+      ],
+    },
+    ...dimensions,
+    ...Object.fromEntries(values),
+  };
+}
+
+/** Not by console.log, which Lambda wraps when the function's log format is JSON: CloudWatch would not find the metrics. */
+function toStdout(line: string): void {
+  // Writes to a pipe, as in Lambda, are finished when they return.
+  process.stdout.write(`${line}\n`);
+}
