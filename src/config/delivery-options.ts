@@ -18,12 +18,13 @@ type DeliveryOptions = Pick<
   | 'maximumBatchingWindow'
   | 'consumeTimeout'
   | 'maximumConcurrency'
+  | 'filterPatterns'
 >;
 
 /** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
 export function deliveryOptions(event: EventOptions, defaultRetries: number): DeliveryOptions {
   const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
-  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError } = event;
+  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns } = event;
   return {
     maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
     ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
@@ -33,6 +34,7 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(window === 0 ? {} : { maximumBatchingWindow: window }),
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
+    ...(filterPatterns === undefined ? {} : { filterPatterns }),
   };
 }
 

@@ -1,5 +1,6 @@
 import { z } from 'zod';
 import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import { filterPatterns } from './filter-patterns.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 /** Epoch seconds from here on are taken for milliseconds by mistake: the year 5138. */
@@ -40,6 +41,9 @@ export const eventOptions = options({
     })
     .describe(`topic to consume; ${DLQ_TOPIC_PREFIX}<group> is one too`),
   filter: filter.default('*').describe(FILTER),
+  filterPatterns: filterPatterns
+    .exactOptional()
+    .describe("Lambda's filter patterns over body, tags, keys and properties; a message that none matches is done without its handler"),
   batchSize: wholeNumber(1, 10_000).default(100).describe('most messages in one handler call'),
   parallelizationFactor: wholeNumber(1, 32).default(1).describe('handler calls in flight per queue'),
   startingPosition: oneOf(['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP'])

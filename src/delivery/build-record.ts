@@ -1,5 +1,6 @@
 import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
+import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
@@ -35,7 +36,7 @@ export function sourceArn({
 export function buildRecord(message: Message, context: RecordContext): RocketMQRecord {
   const { properties, brokerName, queueId } = message;
   const isText = isUtf8(message.body);
-  const body = message.body.toString(isText ? 'utf8' : 'base64');
+  const body = bodyText(message.body, isText);
   const reconsumeTimes = message.reconsumeTimes + context.localRetries;
   const queueOffset = String(message.queueOffset);
   const bornHost = hostText(message.bornHost);
@@ -87,6 +88,26 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     awsRegion: context.region,
     rocketmq,
   };
+}
+
+/** The part of a message that `filterPatterns` see: what its record would have. */
+export function filterable({ body, properties }: Pick<Message, 'body' | 'properties'>): Filterable {
+  return {
+    get body() {
+      return bodyText(body, isUtf8(body));
+    },
+    tags: properties.get(Property.TAGS),
+    get keys() {
+      return keysOf(properties.get(Property.KEYS));
+    },
+    get properties() {
+      return Object.fromEntries(properties);
+    },
+  };
+}
+
+function bodyText(body: Buffer, isText: boolean): string {
+  return body.toString(isText ? 'utf8' : 'base64');
 }
 
 function keysOf(text: string | undefined): string[] {

@@ -1,3 +1,4 @@
+import type { FilterPattern } from './filter-pattern.ts';
 import type { MetricGroup } from './metrics.ts';
 import type { ExpressionType } from './subscription.ts';
 
@@ -85,6 +86,8 @@ export interface OrderConfig {
 export interface SubscriptionConfig {
   readonly topic: string;
   readonly filter: { readonly type: ExpressionType; readonly expression: string };
+  /** A message that none of these matches is done without its handler. Absent: all go to it. */
+  readonly filterPatterns?: readonly FilterPattern[];
   readonly handler: HandlerConfig;
   /** Most messages in one handler call, 1..10,000. */
   readonly batchSize: number;

@@ -13,9 +13,9 @@ import { nextBatch } from './next-batch.ts';
 import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 import { settleInOrder } from './settle-in-order.ts';
-import { settleBatch, settleUnhandled } from './settle-messages.ts';
+import { settleBatch, settleFilteredOut, settleUnhandled } from './settle-messages.ts';
 import { traceCall } from './trace-calls.ts';
-import type { Batch, HandlerCall } from './work.ts';
+import type { Batch, HandlerCall, NextWork } from './work.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
@@ -29,16 +29,21 @@ const ANNOUNCE_AGAIN_MS = 1_000;
 export async function deliverBatches(session: QueueSession): Promise<void> {
   while (session.delivers) {
     const work = session.mayDeliver() ? nextBatch(session) : undefined;
-    if (work === undefined) {
+    const filtered = settleFilteredOut(session);
+    if (work === undefined && filtered === undefined) {
       // Wakes nobody: idle deliverers would wake each other without end.
       await session.wakeup.wait(lookAgainMs(session));
       continue;
     }
-    if (work.kind === 'unhandled') await settleUnhandled(session, work);
-    else await deliver(session, work);
+    await Promise.all([filtered, work && carryOut(session, work)]);
     session.wakeup.all();
   }
   await deliverWhatWaits(session);
+}
+
+async function carryOut(session: QueueSession, work: NextWork): Promise<void> {
+  if (work.kind === 'unhandled') await settleUnhandled(session, work);
+  else await deliver(session, work);
 }
 
 /** Ends after which a batch that waited to become full still goes to its handler. */
@@ -54,6 +59,7 @@ async function deliverWhatWaits(session: QueueSession): Promise<void> {
   // More than one batch did not wait for its window.
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
   const work = nextBatch(session);
+  await settleFilteredOut(session);
   if (work?.kind === 'batch') await deliver(session, work);
   else if (work !== undefined) session.messages.giveBack(work.entry, 0, false);
 }

@@ -1,8 +1,9 @@
 import { randomUUID } from 'node:crypto';
 import { isolation } from '../decide/crash/crash-record.ts';
+import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
-import { buildRecord } from '../delivery/build-record.ts';
+import { buildRecord, filterable } from '../delivery/build-record.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import { Property } from '../records/properties.ts';
@@ -60,6 +61,11 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     const topic = userTopic(message, source.consumerGroup);
     const own = session.subscriptionOf(topic) as SubscriptionConfig;
     if (subscription !== undefined && own !== subscription) break;
+    if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message))) {
+      messages.take(entry);
+      session.filteredOut.push({ entry, message });
+      continue;
+    }
     builder ??= builderFor(own);
     const record = buildRecord(message, {
       cluster: source.cluster,

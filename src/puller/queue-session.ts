@@ -12,7 +12,7 @@ import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
 import { Wakeup } from './wakeup.ts';
-import type { HandlerCall } from './work.ts';
+import type { Delivery, HandlerCall } from './work.ts';
 
 /** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
 class CallEndedError extends Error {
@@ -69,6 +69,8 @@ export class QueueSession {
   lastMessageAt: number;
   /** In POP mode: what the broker lent to this puller. Offsets mean nothing then. */
   popped: PoppedMessages | undefined;
+  /** Taken out of the queue because no pattern of their subscription matches: to be settled without a handler. */
+  readonly filteredOut: Delivery[] = [];
   /** A pop may still bring messages. */
   popping = false;
   #ending: StopReason | undefined;

@@ -49,6 +49,18 @@ export async function settleBatch(
   });
 }
 
+/** What no pattern of its subscription wants is done without its handler. undefined: there is none. */
+export function settleFilteredOut(session: QueueSession): Promise<void> | undefined {
+  const { popped, messages } = session;
+  const deliveries = session.filteredOut.splice(0);
+  if (deliveries.length === 0) return undefined;
+  session.count('FilteredOutEventCount', deliveries.length);
+  return inWindow(deliveries, async (delivery) => {
+    if (popped !== undefined) await acknowledge(session, popped, delivery);
+    messages.settle(delivery.entry);
+  });
+}
+
 const DROP = { kind: 'drop' } as const;
 
 /** Nobody redelivers to one of many: as in Java, a message that fails is logged and counts as done. */

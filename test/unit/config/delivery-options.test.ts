@@ -86,3 +86,35 @@ describe('options of delivery', () => {
       assert.ok(problem.includes(message) && problem.includes(AT), problem);
     });
 });
+
+describe('filterPatterns', () => {
+  test('go to the puller as they are', () => {
+    const filterPatterns = [
+      { body: { state: ['paid'], amount: [{ numeric: ['>', 100] }] } },
+      { tags: [{ prefix: 'vip' }], $or: [{ keys: ['a'] }, { properties: { tenant: ['acme'] } }] },
+    ];
+    assert.deepEqual(read({ filterPatterns }).filterPatterns, filterPatterns);
+  });
+
+  const wrong: readonly (readonly [string, unknown, RegExp])[] = [
+    ['no list', { body: { state: ['paid'] } }, /filterPatterns is .*: give a list of 1 to 10 patterns over body, tags, keys, properties/],
+    ['an empty list', [], /filterPatterns is \[\]: give a list of 1 to 10 patterns/],
+    ['eleven', Array.from({ length: 11 }, () => ({ tags: ['a'] })), /give a list of 1 to 10 patterns/],
+    [
+      'a part that messages do not have',
+      [{ data: { state: ['paid'] } }],
+      /filterPatterns\.0\.data is .*: give one of body, tags, keys, properties, \$or$/,
+    ],
+    ['a value instead of a list', [{ body: { state: 'paid' } }], /filterPatterns\.0\.body\.state is "paid": give a list of rules: /],
+    [
+      'an operator that is none',
+      [{ body: { state: [{ perfix: 'a' }] } }],
+      /filterPatterns\.0\.body\.state\.0 is \{"perfix":"a"\}: give null, true, false, a text/,
+    ],
+    ['half a range', [{ body: { amount: [{ numeric: ['>'] }] } }], /body\.amount\.0 is .*numeric/],
+    ['a range of texts', [{ body: { amount: [{ numeric: ['>', '5'] }] } }], /body\.amount\.0 is .*numeric/],
+    ['an empty or', [{ $or: [] }], /filterPatterns\.0\.\$or is \[\]: give a list of patterns of which one must match/],
+    ['two operators in one', [{ tags: [{ prefix: 'a', suffix: 'b' }] }], /filterPatterns\.0\.tags\.0 is /],
+  ];
+  for (const [name, filterPatterns, message] of wrong) test(`refused: ${name}`, () => assert.match(problemOf({ filterPatterns }), message));
+});

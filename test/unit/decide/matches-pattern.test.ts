@@ -1,0 +1,106 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { type Filterable, matchesAny } from '../../../src/decide/filter/matches-pattern.ts';
+import type { FilterPattern } from '../../../src/model/filter-pattern.ts';
+
+const order = {
+  state: 'paid',
+  amount: 250,
+  vip: true,
+  note: null,
+  empty: '',
+  lines: [{ sku: 'a-1' }, { sku: 'b-2' }],
+  codes: [7, 9],
+  buyer: { city: 'Berlin' },
+};
+const message = (settings: Partial<Filterable> = {}): Filterable => ({
+  body: JSON.stringify(order),
+  tags: 'paid',
+  keys: ['order-17', 'buyer-3'],
+  properties: { tenant: 'acme', retries: '3' },
+  ...settings,
+});
+const matches = (pattern: FilterPattern, settings: Partial<Filterable> = {}) => matchesAny([pattern], message(settings));
+
+/** The rows of Lambda's table of comparison operators, and what follows from them. */
+const ROWS: readonly (readonly [string, FilterPattern, boolean])[] = [
+  ['null', { body: { note: [null] } }, true],
+  ['null is not absence', { body: { missing: [null] } }, false],
+  ['empty', { body: { empty: [''] } }, true],
+  ['equals', { body: { state: ['paid'] } }, true],
+  ['equals another', { body: { state: ['open'] } }, false],
+  ['equals, upper case', { body: { state: ['PAID'] } }, false],
+  ['equals, ignoring case', { body: { state: [{ 'equals-ignore-case': 'PAID' }] } }, true],
+  ['a number is not its text', { body: { amount: ['250'] } }, false],
+  ['true', { body: { vip: [true] } }, true],
+  ['and', { body: { state: ['paid'], amount: [250] } }, true],
+  ['and, one of them not', { body: { state: ['paid'], amount: [251] } }, false],
+  ['or, of one field', { body: { state: ['open', 'paid'] } }, true],
+  ['or, of several fields', { body: { $or: [{ state: ['open'] }, { amount: [250] }] } }, true],
+  ['or, none', { body: { $or: [{ state: ['open'] }, { amount: [1] }] } }, false],
+  ['or over the parts of a message', { $or: [{ tags: ['open'] }, { keys: ['order-17'] }] }, true],
+  ['not', { body: { state: [{ 'anything-but': ['open', 'new'] }] } }, true],
+  ['not, and it is', { body: { state: [{ 'anything-but': 'paid' }] } }, false],
+  ['not, for a field that is not there', { body: { missing: [{ 'anything-but': 'paid' }] } }, false],
+  ['not with a prefix', { body: { state: [{ 'anything-but': { prefix: 'pa' } }] } }, false],
+  ['not with a suffix', { body: { state: [{ 'anything-but': { suffix: 'x' } }] } }, true],
+  ['numeric, equals', { body: { amount: [{ numeric: ['=', 250] }] } }, true],
+  ['numeric, range', { body: { amount: [{ numeric: ['>', 100, '<=', 250] }] } }, true],
+  ['numeric, below', { body: { amount: [{ numeric: ['<', 250] }] } }, false],
+  ['numeric, at least', { body: { amount: [{ numeric: ['>=', 250.5] }] } }, false],
+  ['numeric, of a text', { properties: { retries: [{ numeric: ['>', 1] }] } }, false],
+  ['exists', { body: { state: [{ exists: true }] } }, true],
+  ['exists, not there', { body: { missing: [{ exists: true }] } }, false],
+  ['does not exist', { body: { missing: [{ exists: false }] } }, true],
+  ['does not exist, below a part that is not there', { body: { missing: { part: [{ exists: false }] } } }, true],
+  ['exists with null', { body: { note: [{ exists: true }] } }, true],
+  ['begins with', { body: { state: [{ prefix: 'pa' }] } }, true],
+  ['ends with', { body: { state: [{ suffix: 'id' }] } }, true],
+  ['begins with, of a number', { body: { amount: [{ prefix: '2' }] } }, false],
+  ['a part of a part', { body: { buyer: { city: ['Berlin'] } } }, true],
+  ['a list has it', { body: { codes: [9] } }, true],
+  ['a list has it not', { body: { codes: [8] } }, false],
+  ['a list of objects has it', { body: { lines: { sku: [{ prefix: 'b-' }] } } }, true],
+  ['tags', { tags: ['paid', 'refunded'] }, true],
+  ['keys', { keys: [{ prefix: 'buyer-' }] }, true],
+  ['properties', { properties: { tenant: ['acme'] } }, true],
+  ['what every object inherits is no field', { body: { constructor: [{ exists: true }] } }, false],
+];
+
+describe('filterPatterns', () => {
+  for (const [name, pattern, expected] of ROWS) test(name, () => assert.equal(matches(pattern), expected));
+
+  test('a message matches when one of them does', () => {
+    assert.equal(matchesAny([{ tags: ['open'] }, { body: { amount: [250] } }], message()), true);
+    assert.equal(matchesAny([{ tags: ['open'] }, { body: { amount: [251] } }], message()), false);
+  });
+
+  test('a body that is no JSON matches no fields, and rules as text', () => {
+    assert.equal(matches({ body: { state: ['paid'] } }, { body: 'paid' }), false);
+    assert.equal(matches({ body: { state: ['paid'] } }, { body: '{"state":' }), false);
+    assert.equal(matches({ body: ['paid'] }, { body: 'paid' }), true);
+    assert.equal(matches({ body: [{ prefix: 'pa' }] }, { body: 'paid' }), true);
+    assert.equal(matches({ body: { state: ['paid'] } }, { body: '17' }), false);
+  });
+
+  test('no tag and no keys are absent', () => {
+    assert.equal(matches({ tags: [{ exists: false }] }, { tags: undefined }), true);
+    assert.equal(matches({ keys: [{ exists: false }] }, { keys: [] }), true);
+    assert.equal(matches({ keys: [{ exists: true }] }, { keys: [] }), false);
+  });
+
+  test('the body is parsed once, and not at all when nothing asks for it', () => {
+    let reads = 0;
+    const watched: Filterable = {
+      ...message(),
+      get body() {
+        reads++;
+        return JSON.stringify(order);
+      },
+    };
+    matchesAny([{ tags: ['open'] }], watched);
+    assert.equal(reads, 0);
+    matchesAny([{ body: { state: ['x'] } }, { body: { amount: [1] } }, { body: { vip: [true] } }], watched);
+    assert.equal(reads, 1);
+  });
+});
