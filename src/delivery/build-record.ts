@@ -5,6 +5,7 @@ import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
+import { traceHeader } from './trace-header.ts';
 
 /** What a record tells beside its message. */
 export interface RecordContext {
@@ -70,6 +71,8 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     flag: message.flag,
     properties: Object.fromEntries(properties),
   };
+  const trace = traceHeader(properties);
+  if (trace !== undefined) attributes.AWSTraceHeader = trace;
   if (tags !== undefined) rocketmq.tags = tags;
   if (shardingKey !== undefined) {
     attributes.MessageGroupId = shardingKey;

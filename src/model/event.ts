@@ -44,6 +44,8 @@ export interface RocketMQRecord {
     SenderId: string;
     SequenceNumber: string;
     MessageGroupId?: string;
+    /** X-Ray's header: the message's property of that name, or made of its W3C `traceparent`. */
+    AWSTraceHeader?: string;
   };
   messageAttributes: Record<string, { dataType: 'String'; stringValue: string; stringListValues: string[]; binaryListValues: string[] }>;
   md5OfBody: string;

@@ -1,0 +1,17 @@
+import type { Message } from '../model/message.ts';
+
+/** version-traceid-parentid-flags, https://www.w3.org/TR/trace-context/#traceparent-header */
+const TRACEPARENT = /^[0-9a-f]{2}-([0-9a-f]{8})([0-9a-f]{24})-([0-9a-f]{16})-([0-9a-f]{2})(?:-|$)/;
+const NO_TRACE = /^0+$/;
+
+/**
+ * X-Ray's header as SQS has it in `attributes.AWSTraceHeader`: the producer's own, or made of its W3C `traceparent`, whose ids X-Ray takes in its
+ * form. undefined: the producer gave none, or none that is valid.
+ */
+export function traceHeader(properties: Message['properties']): string | undefined {
+  const own = properties.get('AWSTraceHeader') ?? properties.get('X-Amzn-Trace-Id');
+  if (own !== undefined) return own;
+  const [, epoch, rest, parent = '', flags = ''] = TRACEPARENT.exec(properties.get('traceparent') ?? '') ?? [];
+  if (epoch === undefined || rest === undefined || NO_TRACE.test(epoch + rest) || NO_TRACE.test(parent)) return undefined;
+  return `Root=1-${epoch}-${rest};Parent=${parent};Sampled=${Number.parseInt(flags, 16) & 1}`;
+}

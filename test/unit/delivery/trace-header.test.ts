@@ -1,0 +1,30 @@
+import assert from 'node:assert/strict';
+import { describe, test } from 'node:test';
+import { traceHeader } from '../../../src/delivery/trace-header.ts';
+
+const of = (properties: Record<string, string>) => traceHeader(new Map(Object.entries(properties)));
+
+describe('the trace header of a record', () => {
+  test('is the producer’s own', () => {
+    const header = 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1';
+    assert.equal(of({ AWSTraceHeader: header }), header);
+    assert.equal(of({ 'X-Amzn-Trace-Id': header, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), header);
+  });
+
+  test('is made of W3C’s traceparent', () => {
+    const ids = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331';
+    assert.equal(of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), `${ids};Sampled=1`);
+    assert.equal(of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00' }), `${ids};Sampled=0`);
+    assert.equal(of({ traceparent: '01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03-later' }), `${ids};Sampled=1`);
+  });
+
+  for (const traceparent of [
+    '',
+    'nonsense',
+    '00-00000000000000000000000000000000-b7ad6b7169203331-01',
+    '00-0af7651916cd43dd8448eb211c80319c-0000000000000000-01',
+    '00-0AF7651916CD43DD8448EB211C80319C-b7ad6b7169203331-01',
+    '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
+  ])
+    test(`none of "${traceparent}"`, () => assert.equal(of({ traceparent }), undefined));
+});
