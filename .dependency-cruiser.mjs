@@ -10,6 +10,7 @@ export const ROOMS = {
   'src/client/': ['requests', 'remoting', 'records', 'ports', 'model', 'errors'],
   'src/store/': ['ports', 'model', 'errors'],
   'src/delivery/': ['ports', 'decide', 'records', 'model', 'errors'],
+  'src/destinations/': ['ports', 'model', 'errors'],
   'src/coordinator/': ['decide', 'ports', 'records', 'model', 'errors'],
   'src/puller/': ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
   'src/membership/': ['coordinator', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
@@ -25,6 +26,7 @@ export const ROOMS = {
 const PACKAGES = {
   'src/store/': ['@aws-sdk/client-dynamodb'],
   'src/delivery/': ['@aws-sdk/client-lambda', 'aws-lambda'],
+  'src/destinations/': ['@aws-sdk/client-s3', '@aws-sdk/client-sns', '@aws-sdk/client-sqs'],
   'src/runtime/': [
     '@aws-sdk/client-dynamodb',
     '@aws-sdk/client-lambda',

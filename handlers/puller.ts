@@ -7,6 +7,7 @@ import { runMember } from '../src/membership/run-member.ts';
 import { isSeat } from '../src/model/membership.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
+import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { createEmfMeter } from '../src/runtime/emf-metrics.ts';
@@ -18,8 +19,13 @@ import { withInvocation } from './invocation.ts';
 /**
  * The function of the data path. The plugin generates the module that calls this with the service's configuration.
  * @param inlineHandlers by key under `functions:`, for events with `invocation: inline`
+ * @param destinations those that events name in `onFailure`
  */
-export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>) {
+export function createPullerHandler(
+  bundled: ServiceConfig,
+  inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>,
+  destinations: FailureDestinations = {},
+) {
   const secrets = createSecrets(bundled, systemClock);
   return middy<PullerRequest, unknown>()
     .use(secrets.middleware)
@@ -43,6 +49,7 @@ export function createPullerHandler(bundled: ServiceConfig, inlineHandlers: Read
             random: Math.random,
             holder: context.awsRequestId,
             meter,
+            destinations,
             memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
             signal,
             ...origin(context),

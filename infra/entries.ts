@@ -7,6 +7,14 @@ const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.cts', '.tsx', '.jsx'
 /** The Lambda doors lie beside this plugin: as TypeScript in the repo, compiled in the package. */
 const handlersFile = (name: string): string =>
   path.join(import.meta.dirname, '..', 'handlers', `${name}${path.extname(import.meta.filename)}`);
+const sourceFile = (room: string, name: string): string =>
+  path.join(import.meta.dirname, '..', 'src', room, `${name}${path.extname(import.meta.filename)}`);
+/** The AWS SDK of a service comes with its client, so only those that events name go into the bundle. */
+const DESTINATIONS = [
+  { type: 'sqs', create: 'createSqsDestination' },
+  { type: 'sns', create: 'createSnsDestination' },
+  { type: 's3', create: 'createS3Destination' },
+] as const;
 const quote = (value: unknown): string => JSON.stringify(value);
 
 export interface UserHandler {
@@ -46,10 +54,16 @@ export const handler = createCoordinatorHandler(${quote(config)});`;
 /** The puller with the handlers that run inside it, by function key. */
 export function pullerEntry(config: ServiceConfig, inline: readonly UserHandler[]): string {
   const imports = inline.map(({ file, exportName }, index) => `import { ${exportName} as inline${index} } from ${quote(file)};`);
+  const kinds = [
+    ...new Set(config.sources.flatMap(({ subscriptions }) => subscriptions.flatMap(({ onFailure }) => onFailure?.type ?? []))),
+  ];
+  const used = DESTINATIONS.filter(({ type }) => kinds.includes(type));
+  const clients = used.map(({ type, create }) => `import { ${create} } from ${quote(sourceFile('destinations', type))};`);
+  const destinations = used.map(({ type, create }) => `${type}: ${create}()`);
   const handlers = inline.map(({ functionKey }, index) => `${quote(functionKey)}: inline${index}`);
   return `import { createPullerHandler } from ${quote(handlersFile('puller'))};
-${imports.join('\n')}
-export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} });`;
+${[...clients, ...imports].join('\n')}
+export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} }, { ${destinations.join(', ')} });`;
 }
 
 /** For serverless-offline, which ends as a whole when an asynchronous invocation fails. The handlers have logged their error themselves. */

@@ -86,7 +86,7 @@ export default class RocketMQPlugin {
     Object.assign(provider.compiledCloudFormationTemplate.Resources, {
       [TABLE]: tableResource(options.table),
       ...coordinatorResources(naming, provider, config.clusters),
-      ...pullerResources(naming, provider, needs, config.clusters),
+      ...pullerResources(naming, provider, needs, config),
       ...scheduleResources(naming, provider),
     });
     provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {

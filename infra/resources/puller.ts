@@ -3,7 +3,7 @@ import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
 import { PULLER, TABLE } from './names.ts';
-import { allow, arnOf, functionRole, secretStatements } from './role.ts';
+import { allow, arnOf, functionRole, type Statement, secretStatements } from './role.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -35,7 +35,7 @@ export function pullerResources(
   naming: Naming,
   provider: Provider,
   { invoked, inline }: PullerNeeds,
-  clusters: ServiceConfig['clusters'],
+  { clusters, sources }: ServiceConfig,
 ): Record<string, CloudFormationResource> {
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
@@ -50,8 +50,26 @@ export function pullerResources(
         ]),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),
+    ...destinationStatements(sources),
   ];
   return { [ROLE]: functionRole(naming.getLogGroupLogicalId(PULLER), statements, provider) };
+}
+
+/** Giving to exactly the destinations that events name. */
+function destinationStatements(sources: ServiceConfig['sources']): Statement[] {
+  const named = sources.flatMap(({ subscriptions }) => subscriptions.flatMap(({ onFailure }) => onFailure ?? []));
+  const arns = (type: string): string[] => [
+    ...new Set(named.flatMap((one) => (one.type === type && one.type !== 'topic' ? [one.arn] : []))),
+  ];
+  const rights = [
+    allow(['sqs:SendMessage'], arns('sqs')),
+    allow(['sns:Publish'], arns('sns')),
+    allow(
+      ['s3:PutObject'],
+      arns('s3').map((arn) => `${arn}/*`),
+    ),
+  ];
+  return rights.filter(({ Resource }) => (Resource as readonly string[]).length > 0);
 }
 
 /** An inline handler runs with the puller's role, so the puller needs what serverless.yml gives to its functions. */

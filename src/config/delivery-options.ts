@@ -19,12 +19,13 @@ type DeliveryOptions = Pick<
   | 'consumeTimeout'
   | 'maximumConcurrency'
   | 'filterPatterns'
+  | 'onFailure'
 >;
 
 /** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
 export function deliveryOptions(event: EventOptions, defaultRetries: number): DeliveryOptions {
   const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
-  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns } = event;
+  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns, onFailure } = event;
   return {
     maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
     ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
@@ -34,6 +35,7 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(window === 0 ? {} : { maximumBatchingWindow: window }),
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
+    ...(onFailure === undefined ? {} : { onFailure }),
     ...(filterPatterns === undefined ? {} : { filterPatterns }),
   };
 }
@@ -46,13 +48,17 @@ export function deliveryOptionsFit(
   problems: Problems,
 ): void {
   for (const event of events) {
-    const { path, order, retryDelay, consumeTimeout, maximumConcurrency, functionKey, consumerGroup } = event;
+    const { path, order, retryDelay, consumeTimeout, maximumConcurrency, functionKey, consumerGroup, onFailure, topic } = event;
     const timeout = functions[functionKey]?.timeout ?? 0;
     if (consumeTimeout !== undefined && consumeTimeout >= timeout)
       problems.add(
         [...path, 'consumeTimeout'],
         ` is ${consumeTimeout}, but the handler ends after ${timeout} s: give fewer seconds, or leave it out`,
       );
+    if (onFailure?.type === 'topic' && onFailure.topic === topic)
+      problems.add([...path, 'onFailure'], ` is the topic itself, so that what fails would come again without end: another topic, or dlq`);
+    if (groups[consumerGroup]?.messageModel === 'BROADCASTING' && onFailure !== undefined)
+      problems.add([...path, 'onFailure'], ' has no use with messageModel BROADCASTING: what fails is dropped; leave it out');
     if (order !== 'none') {
       const ordered = { retryDelay: retryDelay !== 'auto', consumeTimeout: consumeTimeout !== undefined };
       for (const [name, given] of Object.entries(ordered))

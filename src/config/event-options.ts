@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import { filterPatterns } from './filter-patterns.ts';
+import { onFailure } from './on-failure.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 /** Epoch seconds from here on are taken for milliseconds by mistake: the year 5138. */
@@ -65,6 +66,9 @@ export const eventOptions = options({
     .transform(Number)
     .default(-1)
     .describe('older messages, by the time of their birth, go to the DLQ instead of to the handler; -1: no limit'),
+  onFailure: onFailure
+    .exactOptional()
+    .describe('where messages go that failed for good: dlq (%DLQ%<group>, the default), an ARN of SQS, SNS or S3, or rocketmq://<topic>'),
   bisectBatchOnFunctionError: trueOrFalse()
     .default(true)
     .describe('a batch whose handler failed as a whole is delivered again in halves, without counting a retry, until single messages fail'),

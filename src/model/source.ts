@@ -1,3 +1,4 @@
+import type { OnFailure } from './failure.ts';
 import type { FilterPattern } from './filter-pattern.ts';
 import type { MetricGroup } from './metrics.ts';
 import type { ExpressionType } from './subscription.ts';
@@ -106,6 +107,8 @@ export interface SubscriptionConfig {
   readonly maximumRecordAgeInSeconds?: number;
   /** Is a batch that failed as a whole delivered again in halves, until single messages fail? Absent: yes. */
   readonly bisectBatchOnFunctionError?: boolean;
+  /** Where messages go that failed for good. Absent: to `%DLQ%<group>`. */
+  readonly onFailure?: OnFailure;
   /** Seconds that a batch waits to become full, 0..300. Absent: 0. */
   readonly maximumBatchingWindow?: number;
   /** Seconds after which a message that is still with its handler is sent back, whatever the handler says later. Absent: the handler's timeout alone. */

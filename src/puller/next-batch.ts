@@ -4,6 +4,7 @@ import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
+import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import { Property } from '../records/properties.ts';
@@ -67,17 +68,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       continue;
     }
     builder ??= builderFor(own);
-    const record = buildRecord(message, {
-      cluster: source.cluster,
-      consumerGroup: source.consumerGroup,
-      topic,
-      now,
-      localRetries: entry.localRetries,
-      region: deps.region ?? 'local',
-      accountId: deps.accountId ?? '000000000000',
-      maxReconsumeTimes: maxReconsumeTimes(own, message),
-    });
-    const fit = builder.add(record);
+    const fit = builder.add(recordOf(session, message, own, entry.localRetries));
     if (fit === 'full') break;
     if (fit === 'too-large') {
       if (deliveries.length > 0) break;
@@ -86,6 +77,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
         kind: 'unhandled',
         entry,
         delayLevel: DLQ,
+        condition: 'MaximumPayloadSizeExceeded',
         code: 'ROCKETMQ_EVENT_TOO_LARGE',
         reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: deliver it inline, or have the producer send a pointer`,
       };
@@ -98,20 +90,43 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
   return subscription === undefined || builder === undefined ? undefined : batch(session, subscription, deliveries, builder, false);
 }
 
+/** A message as its handler sees it. */
+export function recordOf(
+  { deps, source }: QueueSession,
+  message: Message,
+  subscription: SubscriptionConfig,
+  localRetries: number,
+): RocketMQRecord {
+  return buildRecord(message, {
+    cluster: source.cluster,
+    consumerGroup: source.consumerGroup,
+    topic: subscription.topic,
+    now: deps.clock.now(),
+    localRetries,
+    region: deps.region ?? 'local',
+    accountId: deps.accountId ?? '000000000000',
+    maxReconsumeTimes: maxReconsumeTimes(subscription, message),
+  });
+}
+
 const DLQ = -1;
 const BROKER_DECIDES = 0;
 
-function whyUnhandled(
-  session: QueueSession,
-  entry: QueueEntry,
-  how: ReturnType<typeof isolation>,
-): { delayLevel: number; code: string; reason: string } | undefined {
+type Unhandled = Pick<Extract<NextWork, { kind: 'unhandled' }>, 'delayLevel' | 'condition' | 'code' | 'reason'>;
+
+function whyUnhandled(session: QueueSession, entry: QueueEntry, how: ReturnType<typeof isolation>): Unhandled | undefined {
   if (entry.message === undefined)
-    return { delayLevel: DLQ, code: 'ROCKETMQ_UNDECODABLE', reason: entry.undecodable?.error.message ?? 'the record cannot be decoded' };
+    return {
+      delayLevel: DLQ,
+      condition: 'RejectedByHandler',
+      code: 'ROCKETMQ_UNDECODABLE',
+      reason: entry.undecodable?.error.message ?? 'the record cannot be decoded',
+    };
   if (how === 'send-back')
     return {
       // In order it has its end here: behind the others of its lane it would be out of its place.
       delayLevel: session.order === undefined ? BROKER_DECIDES : DLQ,
+      condition: 'RetryAttemptsExhausted',
       code: 'ROCKETMQ_KILLS_PULLER',
       reason: `the message was in delivery when its puller died ${session.crash?.count} times: it counts as failed`,
     };
@@ -119,23 +134,21 @@ function whyUnhandled(
   if (session.subscriptionOf(topic) === undefined)
     return {
       delayLevel: DLQ,
+      condition: 'RejectedByHandler',
       code: 'ROCKETMQ_NO_HANDLER',
       reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
     };
   return whyTooOld(session, entry.message, topic);
 }
 
-function whyTooOld(
-  session: QueueSession,
-  { bornTimestamp }: Message,
-  topic: string,
-): { delayLevel: number; code: string; reason: string } | undefined {
+function whyTooOld(session: QueueSession, { bornTimestamp }: Message, topic: string): Unhandled | undefined {
   const most = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
   if (most === undefined) return undefined;
   const age = Math.floor((session.deps.clock.now() - bornTimestamp) / 1000);
   if (age <= most) return undefined;
   return {
     delayLevel: DLQ,
+    condition: 'RecordAgeExceeded',
     code: 'ROCKETMQ_RECORD_AGE_EXCEEDED',
     reason: `the message was born ${age} s ago, and maximumRecordAgeInSeconds is ${most}: it goes to the DLQ`,
   };

@@ -3,6 +3,7 @@ import type { MemberQueue } from '../model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { FailureDestinations } from '../ports/failure-destination.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
@@ -34,6 +35,8 @@ export interface PullerDeps {
   readonly share?: SlotShare;
   /** Where handler calls are noted; runPuller makes it when the source asks for it. */
   readonly trace?: MessageTrace;
+  /** What takes messages that failed for good, where events say so. */
+  readonly destinations?: FailureDestinations;
   /** Counts what happens, for CloudWatch. */
   readonly meter?: Meter;
   /** Told of each queue when it was acquired. */

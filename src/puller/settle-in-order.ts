@@ -2,11 +2,12 @@ import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/
 import type { Redelivery } from '../decide/retry/redelivery.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
+import type { FailureCondition } from '../model/failure.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
+import { deadLetter } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
-import { DLQ, sendBack } from './send-back.ts';
 import { LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
 import type { Delivery, NextWork } from './work.ts';
 
@@ -80,7 +81,7 @@ async function settle(
     verdict: resultOf(position),
   }));
   const suspendMs = typeof suspension === 'number' ? suspension : (subscription.order?.suspendCurrentQueueTimeMillis ?? 0);
-  const dead: Delivery[] = [];
+  const dead: { delivery: Delivery; condition: FailureCondition }[] = [];
   let handled = 0;
   for (const [position, end] of endsInOrder(results).entries()) {
     const delivery = deliveries[position] as Delivery;
@@ -97,7 +98,7 @@ async function settle(
         messages.giveBack(entry, 0, false);
         break;
       case 'dlq':
-        dead.push(delivery);
+        dead.push({ delivery, condition: results[position]?.verdict === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted' });
         break;
       case 'again': {
         const failures = (results[position]?.failures ?? 0) + 1;
@@ -117,16 +118,16 @@ async function settle(
   }
   session.noteHandled(handled);
   // Their lanes wait for them: a message counts as with its handler until it is in the DLQ.
-  await Promise.all(dead.map((delivery) => deadLetter(session, delivery)));
+  await Promise.all(dead.map(({ delivery, condition }) => giveUp(session, delivery, condition)));
 }
 
-async function deadLetter(session: QueueSession, { entry, message }: Delivery): Promise<void> {
+async function giveUp(session: QueueSession, { entry }: Delivery, condition: FailureCondition): Promise<void> {
   const { messages, deps, logger } = session;
   if (!messages.expects(entry)) return;
-  if (await sendBack(session, message, DLQ, 0)) {
+  if (await deadLetter(session, entry, condition)) {
     logger.error(
       { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
-      'a message went to the DLQ: its order goes on',
+      'a message is dead-lettered: its order goes on',
     );
     if (messages.settle(entry)) session.noteSentBack('dead-lettered');
   } else messages.giveBack(entry, deps.clock.now() + LOCAL_RETRY_MS, false);

@@ -1,6 +1,8 @@
 import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { FailureCondition } from '../model/failure.ts';
+import type { UndecodableRecord } from '../model/message.ts';
 import { userTopic } from '../records/subscription.ts';
+import { deadLetter, destinationOf } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
@@ -42,8 +44,12 @@ export async function settleBatch(
     if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
     // Pulled before the offset was dictated anew: it comes again, or never was to come.
     if (!session.messages.expects(entry)) return;
-    if (await redeliver(session, message, redelivery, max)) {
-      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+    const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+    const taken =
+      dead && destinationOf(session, entry) !== undefined
+        ? await deadLetter(session, entry, conditionOf(redelivery))
+        : await redeliver(session, message, redelivery, max);
+    if (taken) {
       if (session.messages.settle(entry)) session.noteSentBack(dead ? 'dead-lettered' : 'retried');
     } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
   });
@@ -59,6 +65,10 @@ export function settleFilteredOut(session: QueueSession): Promise<void> | undefi
     if (popped !== undefined) await acknowledge(session, popped, delivery);
     messages.settle(delivery.entry);
   });
+}
+
+function conditionOf({ kind }: Redelivery): FailureCondition {
+  return kind === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted';
 }
 
 const DROP = { kind: 'drop' } as const;
@@ -101,7 +111,7 @@ async function failPopped(
   max: number,
 ): Promise<void> {
   const { entry, message } = delivery;
-  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max) return deadLetterPopped(session, popped, entry, message);
+  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max) return deadLetterPopped(session, popped, entry, conditionOf(redelivery));
   await redeliverLater(session, popped, delivery, invisibleFor(redelivery, message));
   if (session.messages.settle(entry)) session.noteSentBack('retried');
 }
@@ -111,9 +121,9 @@ async function deadLetterPopped(
   session: QueueSession,
   popped: PoppedMessages,
   entry: Delivery['entry'],
-  record: Message | UndecodableRecord,
+  condition: FailureCondition,
 ): Promise<void> {
-  if (popped.isOurs(entry) && (await sendBack(session, record, DLQ, 0))) {
+  if (popped.isOurs(entry) && (await deadLetter(session, entry, condition))) {
     await acknowledge(session, popped, { entry });
     if (session.messages.settle(entry)) session.noteSentBack('dead-lettered');
     return;
@@ -124,19 +134,21 @@ async function deadLetterPopped(
 
 /** The end of a message that no handler gets: its configured one is the DLQ. */
 export async function settleUnhandled(session: QueueSession, work: Extract<NextWork, { kind: 'unhandled' }>): Promise<void> {
-  const { entry, delayLevel, code, reason } = work;
+  const { entry, delayLevel, condition, code, reason } = work;
   session.logger.error({ code, offset: String(entry.offset), delayLevel }, reason);
   const record = entry.message ?? (entry.undecodable as UndecodableRecord);
-  if (session.popped !== undefined) return deadLetterPopped(session, session.popped, entry, record);
+  if (session.popped !== undefined) return deadLetterPopped(session, session.popped, entry, condition);
   const subscription = session.subscriptionOf(
     entry.message === undefined ? session.queue.topic : userTopic(entry.message, session.source.consumerGroup),
   );
   const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription);
   const broadcast = isBroadcast(session);
-  if (broadcast || (await sendBack(session, record, delayLevel, max))) {
+  const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
+  const own = dead && destinationOf(session, entry) !== undefined;
+  if (broadcast || (own ? await deadLetter(session, entry, condition) : await sendBack(session, record, delayLevel, max))) {
     if (session.messages.settle(entry)) {
       if (broadcast) session.noteDropped();
-      else session.noteSentBack(delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max ? 'dead-lettered' : 'retried');
+      else session.noteSentBack(dead ? 'dead-lettered' : 'retried');
     }
     // The suspect has its end; the messages behind it are delivered as always.
     if (session.crash?.suspect === entry.offset) session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };

@@ -1,5 +1,6 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { RocketMQRecord } from '../model/event.ts';
+import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
@@ -25,7 +26,15 @@ export type NextWork =
       payload(attempt: number, deadline: number): BatchPayload;
     }
   /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
-  | { readonly kind: 'unhandled'; readonly entry: QueueEntry; readonly delayLevel: number; readonly code: string; readonly reason: string };
+  | {
+      readonly kind: 'unhandled';
+      readonly entry: QueueEntry;
+      readonly delayLevel: number;
+      /** Why it has its end, when it has it now. */
+      readonly condition: FailureCondition;
+      readonly code: string;
+      readonly reason: string;
+    };
 
 export type Batch = Extract<NextWork, { kind: 'batch' }>;
 

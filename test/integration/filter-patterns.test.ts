@@ -12,7 +12,7 @@ describe('filterPatterns', () => {
   const produce = (count: number) =>
     world.produce(count, 0, (n) => ({
       body: Buffer.from(JSON.stringify({ n, even: n % 2 === 0 })),
-      properties: { SHARDING_KEY: String(n % 3) },
+      properties: { __SHARDINGKEY: String(n % 3) },
     }));
   const allCommitted = async (offset: bigint) => {
     while (world.committed() !== offset) await sleep(10);

@@ -118,3 +118,30 @@ describe('filterPatterns', () => {
   ];
   for (const [name, filterPatterns, message] of wrong) test(`refused: ${name}`, () => assert.match(problemOf({ filterPatterns }), message));
 });
+
+describe('onFailure', () => {
+  test('dlq is the default, and no option of the puller', () => {
+    assert.equal(read({}).onFailure, undefined);
+    assert.equal('onFailure' in read({ onFailure: 'dlq' }), false);
+  });
+
+  const arn = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
+  test('an ARN, or a topic', () => {
+    assert.deepEqual(read({ onFailure: arn }).onFailure, { type: 'sqs', arn });
+    assert.deepEqual(read({ onFailure: 'arn:aws:sns:eu-west-1:123456789012:dead' }).onFailure?.type, 'sns');
+    assert.deepEqual(read({ onFailure: 'arn:aws-cn:s3:::dead.letters' }).onFailure, { type: 's3', arn: 'arn:aws-cn:s3:::dead.letters' });
+    assert.deepEqual(read({ onFailure: 'rocketmq://dead-orders' }).onFailure, { type: 'topic', topic: 'dead-orders' });
+  });
+
+  const wrong: readonly (readonly [unknown, RegExp])[] = [
+    ['dead-orders', /onFailure is "dead-orders": give dlq, the ARN of an SQS queue, an SNS topic or an S3 bucket, or rocketmq:\/\/<topic>/],
+    ['arn:aws:lambda:eu-west-1:123456789012:function:dead', /onFailure is .*: give dlq, the ARN/],
+    ['rocketmq://dead orders', /onFailure is .*: give dlq, the ARN/],
+    ['rocketmq://orders', /onFailure is the topic itself/],
+    ['arn:aws:sns:eu-west-1:123456789012:dead.fifo', /onFailure is .*: give a standard SNS topic/],
+    [7, /onFailure is 7: give dlq/],
+  ];
+  for (const [onFailure, message] of wrong) test(`refused: ${String(onFailure)}`, () => assert.match(problemOf({ onFailure }), message));
+  test('refused in a broadcast', () =>
+    assert.match(problemOf({ onFailure: arn }, { messageModel: 'BROADCASTING' }), /onFailure has no use with messageModel BROADCASTING/));
+});

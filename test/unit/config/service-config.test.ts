@@ -275,7 +275,7 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   test('an option that resembles none lists all', () => {
     assert.match(
       problemsOf(orders({ ...EVENT, pollInterval: 1 })),
-      /rocketmq\.pollInterval is not an option; the options here are cluster, consumerGroup, topic, filter, batchSize,/,
+      /rocketmq\.pollInterval is not an option; the options here are cluster, consumerGroup, topic, filter, filterPatterns, batchSize,/,
     );
   });
 

@@ -81,7 +81,7 @@ describe('metrics in the embedded format', () => {
     const { meter, lines } = meterAt(0, ['ErrorCount']);
     for (const metric of Object.keys(METRICS) as MetricName[]) meter.count(metric);
     meter.flush();
-    const { _aws, EventSource, ...told } = lines[0] ?? {};
+    const { _aws, EventSource: _source, ...told } = lines[0] ?? {};
     assert.deepEqual(Object.keys(told).sort(), [
       'CommitErrorCount',
       'CoordinatorErrorCount',

@@ -1,0 +1,29 @@
+import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
+import type { FailureDestination } from '../ports/failure-destination.ts';
+import { CLIENT_SETTINGS } from './client-settings.ts';
+
+/** An SQS queue in the function's region. FIFO queues get the group by the message's sharding key or queue, and its receipt handle as id. */
+export function createSqsDestination(client = new SQSClient(CLIENT_SETTINGS)): FailureDestination {
+  return {
+    async deliver(arn, record) {
+      const [, , , , account, name = ''] = arn.split(':');
+      const [{ receiptHandle, rocketmq }] = record.payload.Records;
+      const fifo = name.endsWith('.fifo') && {
+        MessageGroupId: rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
+        MessageDeduplicationId: Buffer.from(receiptHandle).toString('base64url').slice(-128),
+      };
+      await client.send(
+        new SendMessageCommand({ QueueUrl: await queueUrl(client, account, name), MessageBody: JSON.stringify(record), ...fifo }),
+      );
+    },
+  };
+}
+
+/** As the region's endpoint has it, without asking: GetQueueUrl would be a right more. */
+async function queueUrl({ config }: SQSClient, account: string | undefined, name: string): Promise<string> {
+  const region = await config.region();
+  const endpoint = await config.endpoint?.();
+  if (endpoint !== undefined)
+    return `${endpoint.protocol}//${endpoint.hostname}${endpoint.port ? `:${endpoint.port}` : ''}/${account}/${name}`;
+  return `https://sqs.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}/${account}/${name}`;
+}
