@@ -16,10 +16,11 @@ export const ROOMS = {
   'src/membership/': ['coordinator', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
   'src/consumer/': ['client', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
   'src/dlq/': ['ports', 'records', 'model', 'errors'],
+  'src/console/': ['decide', 'dlq', 'ports', 'model', 'errors'],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['requests', 'remoting', 'records', 'model', 'errors'],
-  'infra/': ['config', 'runtime', 'store', 'ports', 'model', 'errors'],
+  'infra/': ['client', 'config', 'console', 'runtime', 'store', 'ports', 'model', 'errors'],
 };
 
 /** Packages that a room of src may use; every other one uses none. */
@@ -47,6 +48,7 @@ const NODE_MODULES = {
   'src/records/': ['net', 'zlib'],
   'src/client/': ['crypto', 'net', 'timers/promises', 'tls'],
   'src/delivery/': ['buffer', 'crypto'],
+  'src/console/': ['buffer', 'crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],
   'src/puller/': ['crypto'],
   'src/runtime/': ['timers/promises'],

@@ -2,8 +2,8 @@ import middy from '@middy/core';
 import { runCoordinator } from '../src/coordinator/run-coordinator.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { pullerLambdaClient } from '../src/runtime/aws-clients.ts';
-import { createEmfGauges } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, metricGroups, required } from '../src/runtime/environment.ts';
+import { createEmfGauges, emfOptions } from '../src/runtime/emf-metrics.ts';
+import { ENVIRONMENT, required } from '../src/runtime/environment.ts';
 import { createPullerInvoker } from '../src/runtime/puller-invoker.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
@@ -24,7 +24,7 @@ export function createCoordinatorHandler(bundled: ServiceConfig) {
             invoker,
             clock: systemClock,
             signal,
-            gauges: createEmfGauges({ clock: systemClock, groups: metricGroups(invocation.service) }),
+            gauges: createEmfGauges(emfOptions(invocation.service, systemClock)),
           });
         } finally {
           lambda.destroy();

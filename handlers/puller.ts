@@ -10,8 +10,8 @@ import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
-import { createEmfMeter } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, metricGroups, optionalMillis } from '../src/runtime/environment.ts';
+import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
+import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
@@ -34,7 +34,7 @@ export function createPullerHandler(
         const lambda = handlerLambdaClient();
         const { service, stage } = invocation.service;
         const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
-        const meter = createEmfMeter({ EventSource: eventSource }, { clock: systemClock, groups: metricGroups(invocation.service) });
+        const meter = createEmfMeter({ EventSource: eventSource }, emfOptions(invocation.service, systemClock));
         const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
         const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
           invocation === 'inline'

@@ -8,11 +8,13 @@ import type { AssignmentStore } from '../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
+import { openConsole } from './local-console.ts';
 import { COORDINATOR, PULLER } from './resources/names.ts';
 import type { Log, Serverless } from './serverless-api.ts';
 
 /** Printed when the coordinator runs and handlers can be called. */
 export const READY_LINE = 'rocketmq: ready';
+export const CONSOLE_LINE = 'rocketmq: console at';
 const DRAIN_LIMIT_MS = 25_000;
 const DRAIN_LOOK_MS = 200;
 /** Outlives the end of the process by little, so that the next run finds no pause. */
@@ -39,10 +41,15 @@ export function localTableName(service: string, stage: string): string {
 }
 
 /**
- * Gives the added functions an environment that needs no CloudFormation.
+ * Gives the added functions an environment that needs no CloudFormation, and opens the console.
  * @throws ConfigError when no table is named
  */
-export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, log: Log, env: NodeJS.ProcessEnv = process.env): LocalRun {
+export async function prepareLocalRun(
+  serverless: Serverless,
+  config: ServiceConfig,
+  log: Log,
+  env: NodeJS.ProcessEnv = process.env,
+): Promise<LocalRun> {
   const dynamodb = env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL;
   if (dynamodb === undefined && env[ENVIRONMENT.table] === undefined)
     throw new ConfigError(
@@ -54,7 +61,15 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
   const { functions } = serverless.service;
   const coordinatorName = functions[COORDINATOR]!.name!;
   const passedOn = Object.fromEntries(Object.values(ENVIRONMENT).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  const tableClient = (): DynamoDBClient =>
+    new DynamoDBClient({
+      region: serverless.getProvider('aws').getRegion(),
+      ...(dynamodb === undefined ? {} : { endpoint: dynamodb }),
+      ...(isLocal ? { credentials: LOCAL_CREDENTIALS } : {}),
+    });
+  const page = await openConsole(config, tableClient(), table);
   const environment = {
+    [ENVIRONMENT.consoleMetrics]: page.metricsUrl,
     [ENVIRONMENT.renewInterval]: String(LOCAL_RENEW_INTERVAL_MS),
     ...passedOn,
     [ENVIRONMENT.table]: table,
@@ -66,14 +81,13 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
       : {}),
   };
   for (const key of [COORDINATOR, PULLER]) functions[key]!.environment = { ...functions[key]!.environment, ...environment };
-
   const region = serverless.getProvider('aws').getRegion();
   const ending = new AbortController();
   let looping: Promise<void> | undefined;
   return {
     async start() {
       if (isLocal) {
-        const client = new DynamoDBClient({ region, endpoint: dynamodb, credentials: LOCAL_CREDENTIALS });
+        const client = tableClient();
         await ensureTable(client, table);
         client.destroy();
       }
@@ -84,6 +98,7 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
         log,
         ending.signal,
       );
+      log.notice(`${CONSOLE_LINE} ${page.url}`);
       log.notice(
         `${READY_LINE}: ${config.sources.map((source) => `${source.consumerGroup} takes ${source.subscriptions.map(({ topic }) => topic).join(', ')}`).join('; ')}`,
       );
@@ -91,13 +106,10 @@ export function prepareLocalRun(serverless: Serverless, config: ServiceConfig, l
     async drain() {
       ending.abort();
       await looping;
-      const client = new DynamoDBClient({
-        region,
-        ...(dynamodb === undefined ? {} : { endpoint: dynamodb }),
-        ...(isLocal ? { credentials: LOCAL_CREDENTIALS } : {}),
-      });
+      const client = tableClient();
       const held = await drainQueues(createAssignmentStore(client, table, { newToken: randomUUID }), config);
       client.destroy();
+      await page.stop();
       if (held === 0) log.notice('rocketmq: drained, every lease is released');
       else
         log.warning(

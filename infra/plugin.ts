@@ -97,7 +97,7 @@ export default class RocketMQPlugin {
 
   async #prepareLocal(service: RocketMQService): Promise<void> {
     const { prepareLocalRun } = await import('./offline.ts');
-    this.#local = prepareLocalRun(this.#serverless, service.config, this.#log);
+    this.#local = await prepareLocalRun(this.#serverless, service.config, this.#log);
     await bundleLocally(this.#serverless, service, localDirectory(this.#serverless));
   }
 

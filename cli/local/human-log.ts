@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { readJsonObject } from '../../src/console/read-json-object.ts';
 
 const LEVELS: Readonly<Record<number, string>> = {
   20: 'debug',
@@ -11,7 +12,7 @@ const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'service', 'r
 
 /** A pino line as people read it: level, message, then the fields. Any other line stays as it is. */
 export function humanLine(line: string): string {
-  const entry = parse(line.slice(Math.max(0, line.indexOf('{'))));
+  const entry = readJsonObject(line.slice(Math.max(0, line.indexOf('{'))));
   if (entry === undefined || typeof entry.msg !== 'string') return line;
   const fields = Object.entries(entry).flatMap(([key, value]) =>
     HIDDEN.has(key) ? [] : [`${key}=${typeof value === 'string' ? value : JSON.stringify(value)}`],
@@ -19,13 +20,4 @@ export function humanLine(line: string): string {
   // What a handler logs has levels of its own, or none.
   const level = LEVELS[Number(entry.level)] ?? (typeof entry.level === 'string' ? entry.level : '');
   return `${level === '' ? '' : `${level} `}${entry.msg}${fields.length > 0 ? ` ${styleText('dim', fields.join(' '))}` : ''}`;
-}
-
-function parse(text: string): Record<string, unknown> | undefined {
-  try {
-    const value: unknown = JSON.parse(text);
-    return typeof value === 'object' && value !== null ? (value as Record<string, unknown>) : undefined;
-  } catch {
-    return undefined;
-  }
 }

@@ -9,7 +9,7 @@ import { type OfflineService, startOffline } from './offline.ts';
 import { startDynamoDB, startRocketMQ } from './parts.ts';
 import { allCommitted, type QueueSnapshot, snapshotQueues } from './queue-snapshot.ts';
 import { startReportServer } from './report-server.ts';
-import { openStore, READY_LINE, sampleGroup, sampleTopic, serviceEnvironment } from './sample-service.ts';
+import { CONSOLE_LINE, openStore, READY_LINE, sampleGroup, sampleTopic, serviceEnvironment } from './sample-service.ts';
 import { RunTally, type Tally } from './tally.ts';
 import { LiveView, renderView } from './view.ts';
 import { orderMessage, planOrders, type SampleOrder } from './workload.ts';
@@ -60,7 +60,10 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     stops.push(() => reports.stop());
     const service = await startOffline(
       serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint, reports.url),
-      (line) => log.push(line),
+      (line) => {
+        log.push(line);
+        if (line.includes(CONSOLE_LINE)) say(line.slice(line.indexOf(CONSOLE_LINE) + 'rocketmq: '.length));
+      },
       (line) => line.includes(READY_LINE),
       signal,
     );

@@ -1,11 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { localTableName, READY_LINE } from '../../infra/offline.ts';
+import { CONSOLE_LINE, localTableName, READY_LINE } from '../../infra/offline.ts';
 import type { AssignmentStore, GroupKey } from '../../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 
-export { READY_LINE };
+export { CONSOLE_LINE, READY_LINE };
 
 /** What serverless.yml of this repo says. */
 export const sampleTopic = 'orders';

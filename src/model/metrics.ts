@@ -7,6 +7,7 @@ export const METRICS = {
   PolledEventCount: 'Count',
   FilteredOutEventCount: 'Count',
   InvokedEventCount: 'Count',
+  InvokedBatchCount: 'Count',
   FailedInvokeEventCount: 'Count',
   DroppedEventCount: 'Count',
   OnFailureDestinationDeliveredEventCount: 'Count',

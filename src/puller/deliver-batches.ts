@@ -169,6 +169,7 @@ async function tryToInvoke(
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
   try {
+    session.count('InvokedBatchCount');
     session.count('InvokedEventCount', batch.deliveries.length);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
     const { signal: ends } = session.handlerCalls;

@@ -1,9 +1,12 @@
 import { METRICS, METRICS_NAMESPACE, type MetricGroup, type MetricName, metricGroup } from '../model/metrics.ts';
+import type { ServiceConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Gauges, Meter } from '../ports/meter.ts';
+import { ENVIRONMENT, metricGroups } from './environment.ts';
 
-/** CloudWatch keeps custom metrics by the minute. */
+/** CloudWatch keeps custom metrics by the minute; a console is looked at now. */
 const FLUSH_MS = 60_000;
+const CONSOLE_FLUSH_MS = 1_000;
 
 export interface EmfOptions {
   readonly clock: Clock;
@@ -11,6 +14,8 @@ export interface EmfOptions {
   readonly groups: readonly MetricGroup[];
   /** Takes one line without its end. Default: stdout. */
   readonly write?: (line: string) => void;
+  /** How often sums become a line. */
+  readonly flushMs?: number;
 }
 
 /** A meter whose sums become a line of their own every minute, and when it is flushed. */
@@ -23,7 +28,7 @@ export interface EmfMeter extends Meter {
  * Specification: "Embedded metric format" of the CloudWatch user guide.
  */
 export function createEmfMeter(dimensions: Readonly<Record<string, string>>, options: EmfOptions): EmfMeter {
-  const { clock } = options;
+  const { clock, flushMs = FLUSH_MS } = options;
   const gauges = createEmfGauges(options);
   let sums: Partial<Record<MetricName, number>> = {};
   let since = clock.now();
@@ -35,10 +40,19 @@ export function createEmfMeter(dimensions: Readonly<Record<string, string>>, opt
   return {
     count(metric, value = 1) {
       sums[metric] = (sums[metric] ?? 0) + value;
-      if (clock.now() - since >= FLUSH_MS) flush();
+      if (clock.now() - since >= flushMs) flush();
     },
     flush,
   };
+}
+
+/** Where this process tells its metrics: CloudWatch, or the console of a local run. */
+export function emfOptions(service: ServiceConfig, clock: Clock, env: NodeJS.ProcessEnv = process.env): EmfOptions {
+  const url = env[ENVIRONMENT.consoleMetrics];
+  if (url === undefined || url === '') return { clock, groups: metricGroups(service, env) };
+  // Nobody waits for a console, and one that is gone is no trouble.
+  const write = (body: string): void => void fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(2_000) }).catch(() => {});
+  return { clock, groups: ['EventCount', 'ErrorCount'], write, flushMs: CONSOLE_FLUSH_MS };
 }
 
 export function createEmfGauges({ clock, groups, write = toStdout }: EmfOptions): Gauges {

@@ -19,6 +19,8 @@ export const ENVIRONMENT = {
   logLevel: 'ROCKETMQ_LOG_LEVEL',
   /** `true`: no metrics are written. Powertools' variable, so that one setting silences both. */
   metricsDisabled: 'POWERTOOLS_METRICS_DISABLED',
+  /** Where a local run's console takes metrics. */
+  consoleMetrics: 'ROCKETMQ_CONSOLE_METRICS_URL',
   /** Set by serverless-offline. */
   offline: 'IS_OFFLINE',
 } as const;

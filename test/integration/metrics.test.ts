@@ -109,7 +109,8 @@ describe('a puller counts', () => {
     });
     while (world.committed() !== 40n) await sleep(10);
     await puller.stop();
-    const { FilteredOutEventCount, ...rest } = counts;
+    const { FilteredOutEventCount, InvokedBatchCount = 0, ...rest } = counts;
+    assert.ok(InvokedBatchCount >= 3 && InvokedBatchCount <= 30, `${InvokedBatchCount} batches of at most 10`);
     assert.equal(FilteredOutEventCount, 10);
     assert.deepEqual(rest, {
       PolledEventCount: 30,

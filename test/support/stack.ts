@@ -28,6 +28,17 @@ export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): st
   return reason;
 }
 
+/** Debian's; another place by CHROMIUM_PATH. */
+export const CHROMIUM = process.env.CHROMIUM_PATH ?? '/usr/bin/chromium';
+
+/** Like `missingStack`, for suites that need a browser. */
+export function missingBrowser(): string | false {
+  if (existsSync(CHROMIUM)) return false;
+  const reason = `Chromium missing at ${CHROMIUM}: apt-get install chromium, or CHROMIUM_PATH`;
+  if (process.env.CI === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
+  return reason;
+}
+
 /** The part itself; throws when it was not fetched. */
 export function requirePart(part: StackPart): StackPart {
   if (!isThere(part)) throw new Error(`${part.name} is not in ${part.folder}: npm run stack:install fetches it`);
