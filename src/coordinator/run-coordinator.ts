@@ -7,6 +7,7 @@ import type { CoordinatorDeps } from './coordinator-deps.ts';
 import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
 import { invokePullers } from './invoke-pullers.ts';
 import { keepMembers } from './keep-members.ts';
+import { keepPauses } from './keep-pauses.ts';
 import { measureLag } from './measure-lag.ts';
 import type { Problem } from './problems.ts';
 import { type Routes, readRoutes } from './read-routes.ts';
@@ -99,12 +100,15 @@ async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pa
   const check = await checkGroup(run, routes);
   if (run.source.coexist === true) {
     await keepMembers(run);
-    await drainHolders(run, await run.store.list(run.group), check);
+    const owned = await run.store.list(run.group);
+    await keepPauses(run, owned);
+    await drainHolders(run, owned, check);
     return { at, topologyHash: routes.hash, check, quiet: false };
   }
   const stored = await run.store.list(run.group);
   const allocation = allocateQueues(run, routes, stored);
   const assignments = check.refused ? stored : await storeAssignments(run, routes, allocation, stored);
+  await keepPauses(run, assignments);
   await drainHolders(run, assignments, check);
   const quiet = await invokePullers(run, assignments, { check, watch, askAll: true });
   return { at, topologyHash: routes.hash, check, quiet };

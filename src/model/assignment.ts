@@ -39,6 +39,19 @@ export interface CrashRecord {
  */
 export type Attempts = ReadonlyMap<bigint, number>;
 
+/** A pause that an operator wanted. Times are epoch milliseconds. */
+export interface OperatorPause {
+  readonly until: number;
+  readonly since: number;
+  readonly reason: string;
+}
+
+/** A pause as it was asked for, so that queues that appear later have it too. */
+export interface StandingPause extends OperatorPause {
+  /** `*` is the whole group; else a topic, or a queue as `topic/broker/id`. */
+  readonly scope: string;
+}
+
 /** The item of one queue of one group: which slot it belongs to, who holds it, and what is known of it. */
 export interface Assignment {
   readonly cluster: string;
@@ -59,8 +72,10 @@ export interface Assignment {
   readonly attempts?: Attempts;
   /** A successor that waits for the lease, and until when its wish counts. */
   readonly successor?: { readonly holder: string; readonly until: number };
-  /** No delivery until then; holders drain when they see it. */
+  /** No delivery until then, whoever wants it so: a check of the group, or an operator. Holders drain when they see it. */
   readonly pausedUntil?: number;
+  /** An operator's pause, which ends by itself too. It stands beside the pauses of checks: neither undoes the other. */
+  readonly operatorPause?: OperatorPause;
   /** First of the passes in a row that did not find the queue in its route. */
   readonly absentSince?: number;
   /** The queue left the route at that time; its offset stays at the broker. */

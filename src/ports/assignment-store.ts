@@ -1,4 +1,4 @@
-import type { Assignment, Attempts, CrashRecord } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord, OperatorPause, StandingPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 export interface GroupKey {
@@ -62,6 +62,14 @@ export interface AssignmentStore {
   revive(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint, generation: number): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
+  /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */
+  setOperatorPause(group: GroupKey, queue: MessageQueue, pause: OperatorPause | undefined): Promise<boolean>;
+  /** The pauses that operators asked for; those that are over or were ended stay until the table forgets them. */
+  standingPauses(group: GroupKey): Promise<StandingPause[]>;
+  /** Notes what an operator asked for (`pause: undefined`: not any more). */
+  writeStandingPause(group: GroupKey, scope: string, pause: OperatorPause | undefined): Promise<void>;
+  /** The offset of a queue whose offsets are kept here (BROADCASTING). False: it is held by somebody, or there is no item. */
+  writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
   /**
    * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.
    * On success fence is +1, and `crash` counts a previous holder that never released.

@@ -11,16 +11,31 @@ import {
   expireLease,
   markAbsent,
   moveQueue,
+  pauseForOperator,
   pauseQueue,
   putPlan,
+  putStandingPause,
   releaseLease,
   renewLease,
   retireQueue,
   reviveQueue,
+  setStoredOffset,
   takeOver,
   updateExpression,
 } from './conditions.ts';
-import { assignmentFromItem, type Item, partitionOf, planFromItem, planKey, QUEUE_PREFIX, queueItemKey, S } from './items.ts';
+import {
+  assignmentFromItem,
+  type Item,
+  PAUSE_PREFIX,
+  partitionOf,
+  planFromItem,
+  planKey,
+  QUEUE_PREFIX,
+  queueItemKey,
+  S,
+  standingPauseFromItem,
+  standingPauseKey,
+} from './items.ts';
 
 export interface StoreDeps {
   /** Unique per write. */
@@ -58,20 +73,22 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
   const writeQueue = (group: GroupKey, queue: MessageQueue, conditional: ConditionalWrite) =>
     write(queueItemKey(group, queue), conditional);
 
-  const list = async (group: GroupKey): Promise<Assignment[]> => {
+  const query = async <T>(group: GroupKey, prefix: string, read: (item: Item) => T): Promise<T[]> => {
     const pages = paginateQuery(
       { client },
       {
         TableName: tableName,
         ConsistentRead: true,
         KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-        ExpressionAttributeValues: { ':pk': partitionOf(group), ':prefix': S(QUEUE_PREFIX) },
+        ExpressionAttributeValues: { ':pk': partitionOf(group), ':prefix': S(prefix) },
       },
     );
-    const assignments: Assignment[] = [];
-    for await (const page of pages) for (const item of page.Items ?? []) assignments.push(assignmentFromItem(item));
-    return assignments;
+    const found: T[] = [];
+    for await (const page of pages) for (const item of page.Items ?? []) found.push(read(item));
+    return found;
   };
+
+  const list = (group: GroupKey): Promise<Assignment[]> => query(group, QUEUE_PREFIX, assignmentFromItem);
 
   const acquire = async (request: GroupKey & { queue: MessageQueue } & Acquisition): Promise<LeaseAnswer> => {
     let seen: Assignment | undefined;
@@ -104,6 +121,13 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
     async setPaused(group, queue, pausedUntil) {
       await writeQueue(group, queue, pauseQueue(pausedUntil));
     },
+    setOperatorPause: async (group, queue, pause) => (await writeQueue(group, queue, pauseForOperator(pause))).applied,
+    standingPauses: (group) => query(group, PAUSE_PREFIX, standingPauseFromItem),
+    async writeStandingPause(group, scope, pause) {
+      // An item with an end in the past is no pause; nobody needs the right to delete.
+      await write(standingPauseKey(group, scope), putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }));
+    },
+    writeOffset: async (group, queue, offset) => (await writeQueue(group, queue, setStoredOffset(offset))).applied,
     async renew(request) {
       return holderAnswer(await writeQueue(request, request.queue, renewLease(request)));
     },

@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, Attempts, CrashRecord } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord, OperatorPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, LeaseKey, Plan } from '../ports/assignment-store.ts';
 import { attemptsToAttribute, crashToAttribute, type Item, identity, N, planToItem, S } from './items.ts';
@@ -9,7 +9,7 @@ import { attemptsToAttribute, crashToAttribute, type Item, identity, N, planToIt
  * so that a holder's renewal does not wipe out the proof that the coordinator's write was applied, nor the other way round.
  */
 export interface ConditionalWrite {
-  readonly token: 'planToken' | 'leaseToken' | 'successorToken';
+  readonly token: 'planToken' | 'leaseToken' | 'successorToken' | 'operatorToken';
   readonly when: readonly string[];
   readonly set: Readonly<Record<string, AttributeValue | Expression>>;
   readonly remove?: readonly string[];
@@ -40,7 +40,8 @@ const clause = {
   /** The queue is this slot's. After a move the old slot's pullers cannot take it, however late they come. */
   ofSlot: '#slot = :slot',
   /** Paused queues are for nobody; a pause ends by itself. */
-  notPaused: '(attribute_not_exists(#pausedUntil) OR #pausedUntil < :now)',
+  notPaused:
+    '(attribute_not_exists(#pausedUntil) OR #pausedUntil < :now) AND (attribute_not_exists(#operatorPausedUntil) OR #operatorPausedUntil < :now)',
   /** The last holder released. */
   free: 'attribute_not_exists(#holder)',
   /** Nobody renewed or took over since the item was read, so the crash that is counted is the one that was seen. */
@@ -110,6 +111,30 @@ export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
   return pausedUntil === undefined
     ? { token: 'planToken', when: [clause.item], set: {}, remove: ['pausedUntil'] }
     : { token: 'planToken', when: [clause.item], set: { pausedUntil: N(pausedUntil) } };
+}
+
+const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
+
+/** Attributes of its own, so that a check of the group that pauses or resumes the queue does not touch an operator's wish, nor the other way round. */
+export function pauseForOperator(pause: OperatorPause | undefined): ConditionalWrite {
+  if (pause === undefined) return { token: 'operatorToken', when: [clause.item], set: {}, remove: OPERATOR_PAUSE };
+  const { until, since, reason } = pause;
+  return {
+    token: 'operatorToken',
+    when: [clause.item],
+    set: { operatorPausedUntil: N(until), operatorPausedSince: N(since), operatorPauseReason: S(reason) },
+  };
+}
+
+/** Last writer wins: one operator's wish replaces another's for the same scope. */
+export function putStandingPause(scope: string, { until, since, reason }: OperatorPause): ConditionalWrite {
+  const expiresAt = N(Math.ceil(until / 1000));
+  return { token: 'operatorToken', when: [], set: { scope: S(scope), until: N(until), since: N(since), reason: S(reason), expiresAt } };
+}
+
+/** Only while nobody holds the queue: a holder would write its own over it. */
+export function setStoredOffset(offset: bigint): ConditionalWrite {
+  return { token: 'operatorToken', when: [clause.item, clause.free], set: { committedOffset: N(offset) } };
 }
 
 export function putPlan(plan: Plan, expectedVersion: number | undefined): ConditionalWrite {
@@ -268,7 +293,7 @@ export function updateExpression(write: ConditionalWrite, token: string) {
   const names = `${UpdateExpression} ${ConditionExpression}`.matchAll(/#(\w+)/g);
   return {
     UpdateExpression,
-    ConditionExpression,
+    ...(ConditionExpression === '' ? {} : { ConditionExpression }),
     ExpressionAttributeNames: Object.fromEntries([...names].map(([placeholder, name]) => [placeholder, name as string])),
     ExpressionAttributeValues: values,
   };

@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, Attempts, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, Attempts, CrashRecord, Lease, OperatorPause, StandingPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, Plan } from '../ports/assignment-store.ts';
 
@@ -14,6 +14,11 @@ function partition({ cluster, consumerGroup }: GroupKey): AttributeValue {
 }
 
 export const QUEUE_PREFIX = 'QUEUE#';
+export const PAUSE_PREFIX = 'PAUSE#';
+
+export function standingPauseKey(group: GroupKey, scope: string): Item {
+  return { pk: partition(group), sk: S(`${PAUSE_PREFIX}${scope}`) };
+}
 
 export function planKey(group: GroupKey): Item {
   return { pk: partition(group), sk: S('PLAN') };
@@ -90,7 +95,8 @@ export function assignmentFromItem(item: Item): Assignment {
     attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
     successor:
       item.successorHolder === undefined ? undefined : { holder: text(item, 'successorHolder'), until: number(item, 'successorUntil') },
-    pausedUntil: maybeNumber(item, 'pausedUntil'),
+    pausedUntil: latest(maybeNumber(item, 'pausedUntil'), maybeNumber(item, 'operatorPausedUntil')),
+    operatorPause: operatorPauseFromItem(item),
     absentSince: maybeNumber(item, 'absentSince'),
     retiredAt: maybeNumber(item, 'retiredAt'),
     committedOffset: maybeBigint(item, 'committedOffset'),
@@ -107,6 +113,24 @@ export function assignmentFromItem(item: Item): Assignment {
     fence: number(item, 'fence'),
     ...present(optional),
   };
+}
+
+/** The pause that counts is the longer one. */
+function latest(a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined ? (a ?? b) : Math.max(a, b);
+}
+
+function operatorPauseFromItem(item: Item): OperatorPause | undefined {
+  if (item.operatorPausedUntil === undefined) return undefined;
+  return {
+    until: number(item, 'operatorPausedUntil'),
+    since: number(item, 'operatorPausedSince'),
+    reason: text(item, 'operatorPauseReason'),
+  };
+}
+
+export function standingPauseFromItem(item: Item): StandingPause {
+  return { scope: text(item, 'scope'), until: number(item, 'until'), since: number(item, 'since'), reason: text(item, 'reason') };
 }
 
 function leaseFromItem(item: Item): Lease | undefined {

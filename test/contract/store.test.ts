@@ -194,6 +194,62 @@ for (const { name, missing, start } of databases) {
       });
     });
 
+    describe("an operator's pause", () => {
+      const pause = { until: NOW + 60_000, since: NOW, reason: 'the warehouse moves' };
+      test('stands beside the pause of a check: neither undoes the other, and the longer one counts', async () => {
+        const group = await withQueue();
+        assert.equal(await store.setOperatorPause(group, queue, pause), true);
+        assert.deepEqual([(await only(group)).pausedUntil, (await only(group)).operatorPause], [pause.until, pause]);
+        await store.setPaused(group, queue, NOW + 90_000);
+        assert.equal((await only(group)).pausedUntil, NOW + 90_000);
+        await store.setPaused(group, queue, undefined);
+        assert.equal((await only(group)).pausedUntil, pause.until);
+        await store.setPaused(group, queue, NOW + 30_000);
+        await store.setOperatorPause(group, queue, undefined);
+        assert.deepEqual([(await only(group)).pausedUntil, (await only(group)).operatorPause], [NOW + 30_000, undefined]);
+        assert.equal(await store.setOperatorPause(group, { ...queue, queueId: 9 }, pause), false);
+      });
+      test('keeps everybody from the lease until it is over, and no longer', async () => {
+        const group = await withQueue();
+        await store.setOperatorPause(group, queue, pause);
+        lost(await acquire(group, 'A', { now: pause.until }), 'paused');
+        applied(await acquire(group, 'A', { now: pause.until + 1 }));
+      });
+      test('shows a holder at its renewal, which goes on', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        await store.setOperatorPause(group, queue, pause);
+        const renewed = applied(await store.renew({ ...group, queue, holder: 'A', fence: 1, leaseUntil: NOW + 40_000 }));
+        assert.equal(renewed.pausedUntil, pause.until);
+      });
+      test('is noted for queues to come, per scope, and ended', async () => {
+        const group = await withQueue();
+        await store.writeStandingPause(group, '*', pause);
+        await store.writeStandingPause(group, 'orders', { ...pause, reason: 'another' });
+        assert.deepEqual(await store.standingPauses(group), [
+          { scope: '*', ...pause },
+          { scope: 'orders', ...pause, reason: 'another' },
+        ]);
+        await store.writeStandingPause(group, '*', undefined);
+        assert.deepEqual(
+          (await store.standingPauses(group)).map(({ scope, until }) => [scope, until]),
+          [
+            ['*', 0],
+            ['orders', pause.until],
+          ],
+        );
+        assert.equal((await store.list(group)).length, 1);
+      });
+      test('an offset that is kept here is written only while nobody holds the queue', async () => {
+        const group = await withQueue();
+        assert.equal(await store.writeOffset(group, queue, 7n), true);
+        assert.equal((await only(group)).committedOffset, 7n);
+        applied(await acquire(group, 'A'));
+        assert.equal(await store.writeOffset(group, queue, 8n), false);
+        assert.equal((await only(group)).committedOffset, 7n);
+      });
+    });
+
     describe('plan', () => {
       const plan = (version: number): Plan => ({
         version,
