@@ -14,13 +14,14 @@ export const ROOMS = {
   'src/coordinator/': ['decide', 'ports', 'records', 'model', 'errors'],
   'src/puller/': ['delivery', 'decide', 'ports', 'records', 'remoting', 'model', 'errors'],
   'src/membership/': ['coordinator', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
-  'src/consumer/': ['client', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
+  'src/consumer/': ['client', 'dlq', 'puller', 'decide', 'ports', 'records', 'model', 'errors'],
   'src/dlq/': ['ports', 'records', 'model', 'errors'],
+  'src/helpers/': ['model', 'errors'],
   'src/console/': ['decide', 'dlq', 'ports', 'model', 'errors'],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
-  'src/testing/': ['requests', 'remoting', 'records', 'model', 'errors'],
-  'infra/': ['client', 'config', 'console', 'runtime', 'store', 'ports', 'model', 'errors'],
+  'src/testing/': ['delivery', 'requests', 'remoting', 'records', 'model', 'errors'],
+  'infra/': ['client', 'config', 'console', 'runtime', 'store', 'testing', 'ports', 'model', 'errors'],
 };
 
 /** Packages that a room of src may use; every other one uses none. */
@@ -40,6 +41,7 @@ const PACKAGES = {
   ],
   'src/config/': ['zod'],
   'src/model/': ['aws-lambda'],
+  'src/helpers/': ['aws-lambda'],
 };
 
 /** Parts of Node that a room of src may use; every other one uses none, so that sockets, files and clocks stay where they belong. */
@@ -52,7 +54,7 @@ const NODE_MODULES = {
   'src/coordinator/': ['crypto'],
   'src/puller/': ['crypto'],
   'src/runtime/': ['timers/promises'],
-  'src/testing/': ['events', 'net'],
+  'src/testing/': ['crypto', 'events', 'net'],
 };
 
 const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-bundled', 'npm-no-pkg', 'npm-unknown'];

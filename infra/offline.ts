@@ -2,12 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
-import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import type { AssignmentStore } from '../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
+import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
 import { openConsole } from './local-console.ts';
 import { COORDINATOR, PULLER } from './resources/names.ts';
 import type { Log, Serverless } from './serverless-api.ts';
@@ -29,6 +29,8 @@ const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 /** The event sources of a service under `serverless offline`. */
 export interface LocalRun {
+  /** What the functions are bundled with. */
+  readonly config: ServiceConfig;
   /** Makes the table and keeps a coordinator running: offline's own schedules fire at whole minutes only. */
   start(): Promise<void>;
   /** Pauses every queue, so that holders finish their batches, commit and release; returns when no lease is left, or after 25 s. */
@@ -41,20 +43,22 @@ export function localTableName(service: string, stage: string): string {
 }
 
 /**
- * Gives the added functions an environment that needs no CloudFormation, and opens the console.
- * @throws ConfigError when no table is named
+ * Starts what is not given (RocketMQ without ROCKETMQ_NAME_SERVERS, DynamoDB without AWS_ENDPOINT_URL_DYNAMODB or ROCKETMQ_TABLE), gives the added
+ * functions an environment that needs no CloudFormation, and opens the console. A cluster that serverless.yml names is never asked: its messages
+ * are not for a laptop.
+ * @throws ConfigError when there is no DynamoDB to be had
  */
 export async function prepareLocalRun(
   serverless: Serverless,
-  config: ServiceConfig,
+  deployed: ServiceConfig,
   log: Log,
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<LocalRun> {
-  const dynamodb = env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL;
-  if (dynamodb === undefined && env[ENVIRONMENT.table] === undefined)
-    throw new ConfigError(
-      `under serverless offline, set AWS_ENDPOINT_URL_DYNAMODB to a local DynamoDB (dynalite or DynamoDB Local), or ${ENVIRONMENT.table} to the name of a deployed table`,
-    );
+  const given = env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL;
+  const embeddedDynamoDB = given === undefined && env[ENVIRONMENT.table] === undefined ? await startLocalDynamoDB() : undefined;
+  const dynamodb = given ?? embeddedDynamoDB?.endpoint;
+  const embeddedRocketMQ = env[ENVIRONMENT.nameServers] ? undefined : await startLocalRocketMQ(deployed);
+  const config = embeddedRocketMQ?.config ?? deployed;
   const isLocal = dynamodb !== undefined && LOOPBACK.has(new URL(dynamodb).hostname);
   const table = env[ENVIRONMENT.table] ?? localTableName(config.service, config.stage);
   const lambda = lambdaEndpoint(serverless);
@@ -73,6 +77,7 @@ export async function prepareLocalRun(
     [ENVIRONMENT.renewInterval]: String(LOCAL_RENEW_INTERVAL_MS),
     ...passedOn,
     [ENVIRONMENT.table]: table,
+    ...(embeddedDynamoDB === undefined ? {} : { AWS_ENDPOINT_URL_DYNAMODB: embeddedDynamoDB.endpoint }),
     [ENVIRONMENT.pullerFunction]: functions[PULLER]!.name,
     AWS_ENDPOINT_URL_LAMBDA: lambda,
     // Nothing local asks who calls, but the SDK wants to sign.
@@ -85,7 +90,10 @@ export async function prepareLocalRun(
   const ending = new AbortController();
   let looping: Promise<void> | undefined;
   return {
+    config,
     async start() {
+      if (embeddedRocketMQ !== undefined)
+        log.notice(`rocketmq: embedded RocketMQ at ${embeddedRocketMQ.nameServers.join(';')} (ROCKETMQ_NAME_SERVERS chooses another)`);
       if (isLocal) {
         const client = tableClient();
         await ensureTable(client, table);
@@ -110,6 +118,8 @@ export async function prepareLocalRun(
       const held = await drainQueues(createAssignmentStore(client, table, { newToken: randomUUID }), config);
       client.destroy();
       await page.stop();
+      await embeddedRocketMQ?.stop();
+      await embeddedDynamoDB?.stop();
       if (held === 0) log.notice('rocketmq: drained, every lease is released');
       else
         log.warning(

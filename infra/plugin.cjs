@@ -1,4 +1,7 @@
-// The plugin's door. The plugin is TypeScript, which an older Node cannot read; its own message would be a SyntaxError that does not say so.
+// The plugin's door. An older Node cannot read what is behind it, and its own message would not say so.
+const { existsSync } = require('node:fs');
+const path = require('node:path');
+
 const [major, minor] = process.versions.node.split('.').map(Number);
 if (major < 22 || (major === 22 && minor < 18))
   throw Object.assign(
@@ -9,4 +12,6 @@ if (major < 22 || (major === 22 && minor < 18))
     // The name that Serverless shows without a stack.
     { name: 'ServerlessError', code: 'ROCKETMQ_NODE_VERSION' },
   );
-module.exports = require('./plugin.ts').default;
+// TypeScript in the repo, compiled in the package.
+const source = path.join(__dirname, 'plugin.ts');
+module.exports = require(existsSync(source) ? source : '../dist/infra/plugin.js').default;

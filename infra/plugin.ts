@@ -98,7 +98,7 @@ export default class RocketMQPlugin {
   async #prepareLocal(service: RocketMQService): Promise<void> {
     const { prepareLocalRun } = await import('./offline.ts');
     this.#local = await prepareLocalRun(this.#serverless, service.config, this.#log);
-    await bundleLocally(this.#serverless, service, localDirectory(this.#serverless));
+    await bundleLocally(this.#serverless, { ...service, config: this.#local.config }, localDirectory(this.#serverless));
   }
 
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */

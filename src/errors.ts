@@ -97,8 +97,8 @@ export class InvalidFilterError extends RocketMQError {
 
 /** Options that contradict the schema or each other. */
 export class ConfigError extends RocketMQError {
-  constructor(message: string) {
-    super('ROCKETMQ_CONFIG', message);
+  constructor(message: string, options?: ErrorOptions) {
+    super('ROCKETMQ_CONFIG', message, options);
   }
 }
 

@@ -1,4 +1,8 @@
 export * from './errors.ts';
+export { createHandler } from './helpers/create-handler.ts';
+export { type BodyFormat, InvalidBodyError, type StandardSchema } from './helpers/parse-body.ts';
+export { MessageFailure, type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
+export { type ParsedRecord, type RecordsOptions, type RocketMQEventOf, rocketmqRecords } from './helpers/rocketmq-records.ts';
 export type {
   RocketMQAttributes,
   RocketMQBatchItemFailure,
@@ -8,3 +12,4 @@ export type {
   RocketMQHandler,
   RocketMQRecord,
 } from './model/event.ts';
+export type { FailureCondition, FailureRecord } from './model/failure.ts';

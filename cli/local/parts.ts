@@ -43,8 +43,8 @@ export async function startDynamoDB(choice: { endpoint?: string | undefined; rea
     const real = await startDynamoDBLocal();
     return { name: 'DynamoDB Local', endpoint: real.endpoint, stop: () => real.stop() };
   }
-  const { startDynalite } = await import('../../test/support/dynalite.ts');
-  return { name: 'embedded DynamoDB (dynalite)', ...(await startDynalite()) };
+  const { startLocalDynamoDB } = await import('../../infra/embedded-parts.ts');
+  return { name: 'embedded DynamoDB (dynalite)', ...(await startLocalDynamoDB()) };
 }
 
 const REACH_MS = 5_000;

@@ -2,3 +2,4 @@
 export type { Control, ControlDecision, ControlHandle, ControlledRequest, ControlOptions } from './controls.ts';
 export type { EmbeddedRocketMQ, EmbeddedRocketMQOptions, InspectedMessage, RequestName } from './embedded-rocketmq.ts';
 export { startEmbeddedRocketMQ } from './embedded-rocketmq.ts';
+export { createRocketMQEvent, type EventMessage, type EventOptions } from './event-factory.ts';

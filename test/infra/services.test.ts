@@ -261,14 +261,3 @@ test('an older Node is told to be one', async () => {
   const result = await run(['-e', script], ROOT);
   assert.match(result.output, /serverless-rocketmq needs Node 22\.18 or newer, and this is Node 20\.20\.2/);
 });
-
-test('serverless offline without a table says what to set', async () => {
-  const fixture = await makeService({
-    'serverless.yml': `${HEAD.replace('plugin]', 'plugin, serverless-offline]')}${CLUSTER}\nfunctions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t } }] } }`,
-    'orders.js': HANDLER,
-  });
-  const result = await serverless(fixture.directory, ['offline', 'start']);
-  await fixture.remove();
-  assert.equal(result.code, 1);
-  assert.match(result.output, /set AWS_ENDPOINT_URL_DYNAMODB to a local DynamoDB/);
-});
