@@ -1,0 +1,127 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, test } from 'node:test';
+import { BatchProcessor, EventType, processPartialResponse, SqsFifoPartialProcessorAsync } from '@aws-lambda-powertools/batch';
+import { IdempotencyConfig, makeIdempotent } from '@aws-lambda-powertools/idempotency';
+import { DynamoDBPersistenceLayer } from '@aws-lambda-powertools/idempotency/dynamodb';
+import { SqsSchema } from '@aws-lambda-powertools/parser/schemas/sqs';
+import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import middy from '@middy/core';
+import eventNormalizer from '@middy/event-normalizer';
+import sqsPartialBatchFailure from '@middy/sqs-partial-batch-failure';
+import type { Context, SQSEvent, SQSRecord } from 'aws-lambda';
+import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
+import { readAnswer } from '../../src/delivery/read-answer.ts';
+import type { RocketMQEvent } from '../../src/index.ts';
+import { createRocketMQEvent } from '../../src/testing/index.ts';
+
+/** Tools that were made for SQS, on our events as they are delivered: what they answer is read as the puller reads it. */
+describe('tools for SQS handlers work unchanged', () => {
+  const context = { functionName: 'settle', getRemainingTimeInMillis: () => 30_000 } as Context;
+  const batch = (...bodies: unknown[]) =>
+    createRocketMQEvent(bodies.map((body, n) => ({ body, shardingKey: `key-${n % 2}`, properties: { tenant: 'acme' } })));
+  const failed = (answer: unknown, { Records }: RocketMQEvent) => {
+    const verdict = readAnswer(answer, Records);
+    return verdict.kind === 'read' ? [...verdict.failures.keys()] : verdict.reason;
+  };
+  const settle = async ({ body }: SQSRecord) => {
+    if (body === 'bad') throw new Error('bad');
+  };
+
+  test('Powertools BatchProcessor', async () => {
+    const event = batch('a', 'bad', 'c');
+    const answer = await processPartialResponse(event as SQSEvent, settle, new BatchProcessor(EventType.SQS), { context });
+    assert.deepEqual(failed(answer, event), [1]);
+  });
+
+  test('Powertools BatchProcessor: a batch that failed whole is an error of the function', async () => {
+    const event = batch('bad', 'bad');
+    await assert.rejects(processPartialResponse(event as SQSEvent, settle, new BatchProcessor(EventType.SQS), { context }), {
+      name: 'FullBatchFailureError',
+    });
+  });
+
+  test('Powertools SqsFifoPartialProcessorAsync: the sharding key is the message group', async () => {
+    const event = batch('a', 'bad', 'c', 'd');
+    const answer = await processPartialResponse(event as SQSEvent, settle, new SqsFifoPartialProcessorAsync(), {
+      context,
+      skipGroupOnError: true,
+    });
+    assert.deepEqual(failed(answer, event), [1, 3]);
+  });
+
+  test('Powertools parser’s SqsSchema', () => {
+    const { Records } = SqsSchema.parse(batch('a'));
+    assert.equal(Records[0]?.body, 'a');
+  });
+
+  test('middy sqs-partial-batch-failure', async () => {
+    const event = batch('a', 'bad', 'c');
+    const handler = middy<SQSEvent, unknown>()
+      .use(sqsPartialBatchFailure({ logger: () => {} }))
+      .handler(({ Records }) => Promise.allSettled(Records.map(settle)));
+    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [1]);
+  });
+
+  test('middy event-normalizer parses JSON bodies', async () => {
+    let seen: unknown;
+    const handler = middy<SQSEvent, void>()
+      .use(eventNormalizer())
+      .handler(async ({ Records }) => {
+        seen = Records[0]?.body;
+      });
+    await handler(batch({ orderId: 17 }) as SQSEvent, context);
+    assert.deepEqual(seen, { orderId: 17 });
+  });
+
+  describe('Powertools Idempotency', () => {
+    let stop: () => Promise<void>;
+    let client: DynamoDBClient;
+    before(async () => {
+      const database = await startLocalDynamoDB();
+      stop = database.stop;
+      client = new DynamoDBClient({
+        endpoint: database.endpoint,
+        region: 'eu-west-1',
+        credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+      });
+      await client.send(
+        new CreateTableCommand({
+          TableName: 'idempotency',
+          AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+          KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+          BillingMode: 'PAY_PER_REQUEST',
+        }),
+      );
+    });
+    after(async () => {
+      client?.destroy();
+      await stop?.();
+    });
+
+    test('by messageId a redelivery is not worked twice', async () => {
+      process.env.AWS_LAMBDA_FUNCTION_NAME ??= 'settle';
+      const worked: string[] = [];
+      const config = new IdempotencyConfig({ eventKeyJmesPath: 'messageId' });
+      config.registerLambdaContext(context);
+      const once = makeIdempotent(
+        async (record: SQSRecord) => {
+          worked.push(record.body);
+          return record.body;
+        },
+        {
+          persistenceStore: new DynamoDBPersistenceLayer({ tableName: 'idempotency', awsSdkV3Client: client }),
+          config,
+          dataIndexArgument: 0,
+        },
+      );
+      const deliver = (reconsumeTimes: number, queueOffset: number) =>
+        createRocketMQEvent([{ body: 'order 17', messageId: 'AC1A2B3C00002A9F0000000000001267', reconsumeTimes }], { queueOffset });
+      const processor = () => new BatchProcessor(EventType.SQS);
+      for (const event of [deliver(0, 4711), deliver(1, 5)])
+        assert.deepEqual(await processPartialResponse(event as SQSEvent, (record: SQSRecord) => once(record), processor(), { context }), {
+          batchItemFailures: [],
+        });
+      assert.deepEqual(worked, ['order 17'], 'another place in another queue, the same message');
+    });
+  });
+});
