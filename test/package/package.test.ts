@@ -141,7 +141,7 @@ describe('the package', () => {
             ),
         )
         .sort(),
-      ['LICENSE', 'README.md', 'infra/plugin.cjs', 'infra/plugin.d.cts', 'package.json'].map((file) => `package/${file}`),
+      ['CHANGELOG.md', 'LICENSE', 'README.md', 'infra/plugin.cjs', 'infra/plugin.d.cts', 'package.json'].map((file) => `package/${file}`),
     );
     for (const wanted of ['dist/handlers/puller.js', 'dist/infra/plugin.js', 'dist/src/console/page/index.html'])
       assert.ok(files.includes(`package/${wanted}`), wanted);
