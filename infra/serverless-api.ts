@@ -24,6 +24,7 @@ export interface Provider {
   stage?: string;
   timeout?: number;
   environment?: Record<string, unknown>;
+  logRetentionInDays?: number;
   vpc?: object;
   tracing?: { lambda?: unknown };
   iam?: { role?: string | { statements?: object[]; permissionsBoundary?: unknown; path?: string } };

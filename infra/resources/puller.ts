@@ -24,6 +24,7 @@ export function pullerFunction(options: ServiceOptions['puller'], environment: R
     description: 'serverless-rocketmq: pulls messages and gives them to their handlers',
     timeout: options.timeout,
     memorySize: options.memorySize,
+    ...(options.reservedConcurrency === undefined ? {} : { reservedConcurrency: options.reservedConcurrency }),
     role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
     environment: { ...environment, [ENVIRONMENT.table]: { Ref: TABLE } },
     maximumRetryAttempts: 0,

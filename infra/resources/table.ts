@@ -6,7 +6,7 @@ import type { CloudFormationResource } from '../serverless-api.ts';
  * The assignment table. CloudFormation names it, so that a retained table never stands in the way of the next deployment;
  * committed offsets are at the brokers, so that a new table loses nothing.
  */
-export function tableResource(options: ServiceOptions['table']): CloudFormationResource {
+export function tableResource(options: ServiceOptions['table'], tags: ServiceOptions['tags'] = {}): CloudFormationResource {
   const policy = options.retain ? 'Retain' : 'Delete';
   const { TableName: _, ...definition } = tableDefinition('');
   return {
@@ -16,6 +16,7 @@ export function tableResource(options: ServiceOptions['table']): CloudFormationR
     Properties: {
       ...definition,
       TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true },
+      ...(Object.keys(tags).length === 0 ? {} : { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
       ...(options.pointInTimeRecovery ? { PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } } : {}),
     },
   };

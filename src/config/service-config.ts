@@ -2,6 +2,7 @@ import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } f
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
+import { operationOptionsFit } from './operation-options.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
 import { type ConfigPath, Problems } from './problems.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
@@ -58,6 +59,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
     namesFitNamespaces(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
     deliveryOptionsFit(events, input, options, problems);
+    operationOptionsFit(options, problems);
   }
   problems.throwIfAny();
   // Without problems the options were parsed.

@@ -1,6 +1,6 @@
 import { z } from 'zod';
-import { METRIC_GROUPS } from '../model/metrics.ts';
 import type { SecretReference } from '../model/source.ts';
+import { operationOptions } from './operation-options.ts';
 import { LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
@@ -157,12 +157,13 @@ export const serviceOptions = options({
     .refine((clusters) => Object.keys(clusters).length > 0, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' }),
   groups: z.record(text('the name of a consumer group'), groupOptions, { error: 'settings by consumer group' }).default({}),
   /** Of each puller invocation; more memory is also more processor. */
-  puller: options({ timeout: wholeNumber(60, 900).default(840), memorySize: wholeNumber(128, 10_240).default(512) }).prefault({}),
+  puller: options({
+    timeout: wholeNumber(60, 900).default(840),
+    memorySize: wholeNumber(128, 10_240).default(512),
+    reservedConcurrency: wholeNumber(1, 1000).exactOptional(),
+  }).prefault({}),
   coordinator: options({ memorySize: wholeNumber(128, 10_240).default(256) }).prefault({}),
-  /** What CloudWatch is told; every metric of every group has its price there. */
-  metrics: z
-    .array(oneOf(METRIC_GROUPS), { error: `a list of ${METRIC_GROUPS.join(', ')}; EventCount, ErrorCount and LagMetrics without it` })
-    .exactOptional(),
+  ...operationOptions,
   table: options({ pointInTimeRecovery: trueOrFalse().default(false), retain: trueOrFalse().default(true) }).prefault({}),
 });
 
