@@ -18,10 +18,11 @@ export const ROOMS = {
   'src/dlq/': ['ports', 'records', 'model', 'errors'],
   'src/helpers/': ['model', 'errors'],
   'src/console/': ['decide', 'dlq', 'ports', 'model', 'errors'],
+  'src/operator/': ['puller', 'dlq', 'config', 'decide', 'delivery', 'ports', 'records', 'model', 'errors'],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['delivery', 'requests', 'remoting', 'records', 'model', 'errors'],
-  'infra/': ['client', 'config', 'console', 'runtime', 'store', 'testing', 'ports', 'model', 'errors'],
+  'infra/': ['client', 'config', 'console', 'delivery', 'operator', 'runtime', 'store', 'testing', 'ports', 'model', 'errors'],
 };
 
 /** Packages that a room of src may use; every other one uses none. */
@@ -48,7 +49,7 @@ const PACKAGES = {
 const NODE_MODULES = {
   'src/decide/': ['crypto'],
   'src/records/': ['net', 'zlib'],
-  'src/client/': ['crypto', 'net', 'timers/promises', 'tls'],
+  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls'],
   'src/delivery/': ['buffer', 'crypto'],
   'src/console/': ['buffer', 'crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],

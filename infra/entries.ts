@@ -51,6 +51,11 @@ export function coordinatorEntry(config: ServiceConfig): string {
 export const handler = createCoordinatorHandler(${quote(config)});`;
 }
 
+export function operatorEntry(config: ServiceConfig): string {
+  return `import { createOperatorHandler } from ${quote(handlersFile('operator'))};
+export const handler = createOperatorHandler(${quote(config)});`;
+}
+
 /** The puller with the handlers that run inside it, by function key. */
 export function pullerEntry(config: ServiceConfig, inline: readonly UserHandler[]): string {
   const imports = inline.map(({ file, exportName }, index) => `import { ${exportName} as inline${index} } from ${quote(file)};`);

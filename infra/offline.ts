@@ -9,7 +9,7 @@ import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
 import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
 import { openConsole } from './local-console.ts';
-import { COORDINATOR, PULLER } from './resources/names.ts';
+import { ADDED, COORDINATOR, PULLER } from './resources/names.ts';
 import type { Log, Serverless } from './serverless-api.ts';
 
 /** Printed when the coordinator runs and handlers can be called. */
@@ -85,7 +85,7 @@ export async function prepareLocalRun(
       ? { AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId, AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey }
       : {}),
   };
-  for (const key of [COORDINATOR, PULLER]) functions[key]!.environment = { ...functions[key]!.environment, ...environment };
+  for (const key of ADDED) functions[key]!.environment = { ...functions[key]!.environment, ...environment };
   const region = serverless.getProvider('aws').getRegion();
   const ending = new AbortController();
   let looping: Promise<void> | undefined;

@@ -1,7 +1,7 @@
 import path from 'node:path';
 import { bundle, zipDirectory } from './bundle.ts';
-import { coordinatorEntry, findHandler, pullerEntry, survivingEntry, userEntry } from './entries.ts';
-import { COORDINATOR, PULLER } from './resources/names.ts';
+import { coordinatorEntry, findHandler, operatorEntry, pullerEntry, survivingEntry, userEntry } from './entries.ts';
+import { ADDED, COORDINATOR, OPERATOR, PULLER } from './resources/names.ts';
 import type { FunctionDefinition, Serverless } from './serverless-api.ts';
 import { isNode, type RocketMQService } from './service.ts';
 
@@ -35,7 +35,7 @@ export async function bundleLocally(serverless: Serverless, service: RocketMQSer
   await Promise.all(
     units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
       const outDir = path.join(directory, functionKey);
-      const generated = functionKey === COORDINATOR || functionKey === PULLER;
+      const generated = (ADDED as readonly string[]).includes(functionKey);
       await bundle({ functionKey, entry: generated ? survivingEntry(entry) : entry, resolveDir: serverless.serviceDir, outDir });
       serverless.service.functions[functionKey]!.handler = path.join(path.relative(serverless.serviceDir, outDir), `index.${exportName}`);
     }),
@@ -54,6 +54,7 @@ function units(serverless: Serverless, { config, needs }: RocketMQService): Unit
   const users = left ? [] : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
   return [
     { functionKey: COORDINATOR, entry: coordinatorEntry(config), exportName: 'handler' },
+    { functionKey: OPERATOR, entry: operatorEntry(config), exportName: 'handler' },
     { functionKey: PULLER, entry: pullerEntry(config, needs.inline.map(source)), exportName: 'handler' },
     ...users.map((functionKey) => {
       const handler = source(functionKey);

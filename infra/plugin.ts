@@ -2,10 +2,13 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
+import type { Values } from './commands/command.ts';
+import { type CommandService, rocketmqCommands, rocketmqHooks } from './commands/serverless-commands.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
 import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
-import { COORDINATOR, PULLER, TABLE } from './resources/names.ts';
+import { ADDED, COORDINATOR, OPERATOR, PULLER, TABLE } from './resources/names.ts';
+import { operatorFunction, operatorResources } from './resources/operator.ts';
 import { pullerFunction, pullerResources } from './resources/puller.ts';
 import { scheduleResources } from './resources/schedule.ts';
 import type { FunctionDefinition, Log, Serverless } from './serverless-api.ts';
@@ -16,17 +19,19 @@ const MODERN_RUNTIME = /^nodejs(2[2-9]|[3-9]\d)/;
 
 /** The Serverless plugin: what happens when. The work is done by the files beside. */
 export default class RocketMQPlugin {
+  readonly commands = rocketmqCommands();
   readonly hooks: Readonly<Record<string, () => unknown>>;
   readonly #serverless: Serverless;
   readonly #log: Log;
   #service: RocketMQService | undefined;
   #local: LocalRun | undefined;
 
-  constructor(serverless: Serverless, _options: unknown, { log }: { log: Log }) {
+  constructor(serverless: Serverless, options: Values, { log }: { log: Log }) {
     this.#serverless = serverless;
     this.#log = log;
     serverless.configSchemaHandler.defineFunctionEvent('aws', 'rocketmq', eventSchema());
     this.hooks = this.#guarded({
+      ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
       initialize: () => this.#read(),
       'before:package:createDeploymentArtifacts': (service) => packageFunctions(serverless, service),
       'before:deploy:function:packageFunction': (service) => packageFunctions(serverless, service),
@@ -52,7 +57,7 @@ export default class RocketMQPlugin {
     if (!Object.values(functions).some(hasRocketmqEvent)) return;
     // A key put on a list of function maps would be lost silently.
     if (Array.isArray(configurationInput.functions)) this.#serverless.extendConfiguration(['functions'], functions);
-    for (const key of [COORDINATOR, PULLER]) {
+    for (const key of ADDED) {
       if (key in functions)
         throw this.#userError(`functions.${key} is the name of a function that serverless-rocketmq adds: choose another name`);
       this.#serverless.extendConfiguration(['functions', key], { handler: 'index.handler', events: [] });
@@ -75,6 +80,7 @@ export default class RocketMQPlugin {
     };
     complete(functions[COORDINATOR], { ...common, ...coordinatorFunction(naming, service.options.coordinator) });
     complete(functions[PULLER], { ...common, ...pullerFunction(service.options.puller, service.inlineEnvironment) });
+    complete(functions[OPERATOR]!, { ...common, ...operatorFunction() });
     this.#service = service;
   }
 
@@ -87,6 +93,7 @@ export default class RocketMQPlugin {
       [TABLE]: tableResource(options.table),
       ...coordinatorResources(naming, provider, config.clusters),
       ...pullerResources(naming, provider, needs, config),
+      ...operatorResources(naming, provider, needs, config),
       ...scheduleResources(naming, provider),
     });
     provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
@@ -101,13 +108,23 @@ export default class RocketMQPlugin {
     await bundleLocally(this.#serverless, { ...service, config: this.#local.config }, localDirectory(this.#serverless));
   }
 
+  #forCommands({ config }: RocketMQService): CommandService {
+    const { service, stage } = config;
+    const functionName = this.#serverless.service.functions[OPERATOR]?.name ?? OPERATOR;
+    const region = this.#serverless.getProvider('aws').getRegion();
+    return { config, functionName, region, localTable: `${service}-${stage}-rocketmq` };
+  }
+
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */
   #guarded(hooks: Record<string, (service: RocketMQService) => unknown>): Record<string, () => Promise<void>> {
     return Object.fromEntries(
       Object.entries(hooks).map(([name, hook]) => [
         name,
         async () => {
-          if (name !== 'initialize' && this.#service === undefined) return;
+          if (name !== 'initialize' && this.#service === undefined) {
+            if (!name.startsWith('rocketmq:')) return;
+            throw this.#userError('no function of this service has a rocketmq event: there is nothing to operate');
+          }
           try {
             await hook(this.#service!);
           } catch (error) {

@@ -1,6 +1,8 @@
 /** Keys under `functions:` of what the plugin adds. */
 export const COORDINATOR = 'rocketmqCoordinator';
 export const PULLER = 'rocketmqPuller';
+export const OPERATOR = 'rocketmqOperator';
+export const ADDED = [COORDINATOR, PULLER, OPERATOR] as const;
 
 /** Logical id of the assignment table. */
 export const TABLE = 'RocketmqTable';

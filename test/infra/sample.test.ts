@@ -8,7 +8,7 @@ import { ROOT, readTemplate, run, serverless, statementsOf, type Template, unpac
 describe('the sample service, packaged', () => {
   let template: Template;
   let hashes: Record<string, string>;
-  const KEYS = ['orders', 'rocketmqCoordinator', 'rocketmqPuller'];
+  const KEYS = ['orders', 'rocketmqCoordinator', 'rocketmqPuller', 'rocketmqOperator'];
 
   before(async () => {
     const result = await serverless(ROOT, ['package']);
@@ -34,7 +34,7 @@ describe('the sample service, packaged', () => {
     );
   }
 
-  test('three functions, each with a bundle of its own', () => {
+  test('four functions, each with a bundle of its own', () => {
     const functions = Object.entries(template.Resources).filter(([, { Type }]) => Type === 'AWS::Lambda::Function');
     assert.deepEqual(
       functions.map(([id, { Properties }]) => [id, Properties.Handler, Properties.Runtime, path.basename(Properties.Code.S3Key)]),
@@ -42,6 +42,7 @@ describe('the sample service, packaged', () => {
         ['OrdersLambdaFunction', 'index.handler', 'nodejs24.x', 'orders.zip'],
         ['RocketmqCoordinatorLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqCoordinator.zip'],
         ['RocketmqPullerLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqPuller.zip'],
+        ['RocketmqOperatorLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqOperator.zip'],
       ],
     );
   });
@@ -96,8 +97,8 @@ describe('the sample service, packaged', () => {
     );
   });
 
-  test('asynchronous invocations of coordinator and puller are never retried and soon too old', () => {
-    for (const key of ['RocketmqCoordinator', 'RocketmqPuller']) {
+  test('asynchronous invocations of the generated functions are never retried and soon too old', () => {
+    for (const key of ['RocketmqCoordinator', 'RocketmqPuller', 'RocketmqOperator']) {
       const config = Object.values(template.Resources).find(
         ({ Type, Properties }) => Type === 'AWS::Lambda::EventInvokeConfig' && Properties.FunctionName.Ref === `${key}LambdaFunction`,
       );
@@ -120,6 +121,11 @@ describe('the sample service, packaged', () => {
     ]);
     assert.deepEqual(rights('RocketmqPullerRole'), [
       ['logs:CreateLogStream,logs:PutLogEvents', arn('RocketmqPullerLogGroup')],
+      ['dynamodb:GetItem,dynamodb:Query,dynamodb:UpdateItem', arn('RocketmqTable')],
+      ['lambda:InvokeFunction', [arn('OrdersLambdaFunction')]],
+    ]);
+    assert.deepEqual(rights('RocketmqOperatorRole'), [
+      ['logs:CreateLogStream,logs:PutLogEvents', arn('RocketmqOperatorLogGroup')],
       ['dynamodb:GetItem,dynamodb:Query,dynamodb:UpdateItem', arn('RocketmqTable')],
       ['lambda:InvokeFunction', [arn('OrdersLambdaFunction')]],
     ]);

@@ -78,6 +78,7 @@ export async function createWorld(options: EmbeddedRocketMQOptions = {}, speed =
     broker,
     client: client as RocketMQ,
     store,
+    dynamodb,
     clock,
     group,
     invocations,

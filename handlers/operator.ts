@@ -1,0 +1,45 @@
+import middy from '@middy/core';
+import { networkProbe } from '../src/client/network-probe.ts';
+import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
+import type { ServiceConfig } from '../src/model/source.ts';
+import { type OperatorAnswer, runOperator } from '../src/operator/run-operator.ts';
+import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
+import { createHandlerCheck } from '../src/runtime/handler-check.ts';
+import { createSecrets } from '../src/runtime/secrets.ts';
+import { systemClock } from '../src/runtime/system-clock.ts';
+import { withInvocation } from './invocation.ts';
+
+/**
+ * The function that carries out the commands of operators where the brokers can be reached: `serverless rocketmq status` and the like invoke it with
+ * `{ rocketmqOperator: … }`. It takes no part in coordination, so that a run of the coordinator never stands in its way.
+ */
+export function createOperatorHandler(bundled: ServiceConfig) {
+  const secrets = createSecrets(bundled, systemClock);
+  return middy<{ readonly rocketmqOperator?: unknown }, OperatorAnswer>()
+    .use(secrets.middleware)
+    .handler((event, context, { signal }) =>
+      withInvocation('operator', bundled, context, secrets, async (invocation) => {
+        const lambda = handlerLambdaClient();
+        const request = event?.rocketmqOperator;
+        try {
+          const answer = await runOperator(
+            {
+              ...invocation,
+              clock: systemClock,
+              handlers: ({ functionName }) => createLambdaHandler(lambda, functionName),
+              checkHandler: createHandlerCheck(lambda),
+              probe: networkProbe,
+              place: 'function',
+              signal,
+            },
+            request,
+          );
+          // Who asked is in CloudTrail, when the function's data events are; what was asked is here.
+          invocation.logger.info({ request, ...(answer.ok ? {} : { error: answer.error }) }, 'operator request');
+          return answer;
+        } finally {
+          lambda.destroy();
+        }
+      }),
+    );
+}

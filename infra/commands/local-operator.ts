@@ -1,0 +1,59 @@
+import { randomUUID } from 'node:crypto';
+import { networkProbe } from '../../src/client/network-probe.ts';
+import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
+import type { ServiceConfig } from '../../src/model/source.ts';
+import { OPERATOR_VERSION, runOperator } from '../../src/operator/run-operator.ts';
+import type { RocketMQ } from '../../src/ports/rocketmq.ts';
+import { dynamoDBClient, handlerLambdaClient } from '../../src/runtime/aws-clients.ts';
+import { applyEnvironment, ENVIRONMENT } from '../../src/runtime/environment.ts';
+import { createHandlerCheck } from '../../src/runtime/handler-check.ts';
+import { createLogger } from '../../src/runtime/logger.ts';
+import { createSecrets } from '../../src/runtime/secrets.ts';
+import { systemClock } from '../../src/runtime/system-clock.ts';
+import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import type { Operator } from './command.ts';
+
+/** A command may take its time where no function ends; its steps are as long as in the function. */
+const STEP_MS = 60_000;
+
+/** Commands from here: the same code as in the function, on brokers and a table that this machine reaches. */
+export async function localOperator(bundled: ServiceConfig, table: string | undefined, nameServers: string | undefined): Promise<Operator> {
+  const env = { ...process.env, ...(nameServers === undefined ? {} : { [ENVIRONMENT.nameServers]: nameServers }) };
+  const service = applyEnvironment(bundled, env);
+  const logger = createLogger({}, { ROCKETMQ_LOG_LEVEL: 'silent' });
+  const secrets = createSecrets(service, systemClock);
+  await secrets.middleware.before({ event: {} } as Parameters<typeof secrets.middleware.before>[0]);
+  const dynamodb = dynamoDBClient();
+  const lambda = handlerLambdaClient();
+  const opened = new Map<string, RocketMQ>();
+  const clients = (cluster: string): RocketMQ => {
+    const known = opened.get(cluster);
+    if (known !== undefined) return known;
+    const config = service.clusters[cluster] as ServiceConfig['clusters'][string];
+    const client = createRocketMQClient(secrets.complete(cluster, config, logger), {
+      clock: systemClock,
+      renewCredentials: () => secrets.renew(cluster, logger),
+    });
+    opened.set(cluster, client);
+    return client;
+  };
+  return {
+    request(command, args) {
+      const until = systemClock.now() + STEP_MS;
+      const deps = {
+        ...{ service, clients, clock: systemClock, probe: networkProbe, place: 'local' as const },
+        store: table === undefined ? undefined : createAssignmentStore(dynamodb, table, { newToken: randomUUID }),
+        remainingMs: () => until - systemClock.now(),
+        handlers: ({ functionName }: { functionName: string }) => createLambdaHandler(lambda, functionName),
+        checkHandler: createHandlerCheck(lambda),
+      };
+      return runOperator(deps, { version: OPERATOR_VERSION, command, args });
+    },
+    async close() {
+      await Promise.allSettled([...opened.values()].map((client) => client.close()));
+      dynamodb.destroy();
+      lambda.destroy();
+    },
+  };
+}
