@@ -1,10 +1,11 @@
-/** `npm run stack:install`: fetches the real RocketMQ and DynamoDB Local that tests and `npm start -- --broker real` run. */
+/** `npm run stack:install`: fetches the real RocketMQ and DynamoDB Local that tests and `npm start -- --broker real` run, and what stands for AWS in tests. */
 import { spawn } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { mkdir, rm, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from './stack/cache.ts';
+import { hasPythonTools, PYTHON_TOOLS, pythonToolsFolder, pythonToolsStamp } from './stack/python-tools.ts';
 
 const { values } = parseArgs({ options: { rocketmq: { type: 'string', default: ROCKETMQ_VERSION } } });
 /** Each fails on a JDK older than 17. */
@@ -19,6 +20,7 @@ try {
     await requireCommand(command, args, 'a JDK of version 17 or later (Debian: apt-get install openjdk-17-jdk-headless)');
   await requireCommand('mvn', ['-version'], 'Maven (Debian: apt-get install maven)');
   for (const part of parts) await install(part);
+  await installPythonTools();
 } catch (error) {
   process.stderr.write(`stack:install: ${error instanceof Error ? error.message : String(error)}\n`);
   process.exitCode = 1;
@@ -51,6 +53,23 @@ async function install(part: StackPart): Promise<void> {
   });
   await writeFile(stampFile(part), new Date().toISOString());
   process.stdout.write(`${part.name}: done in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
+}
+
+async function installPythonTools(): Promise<void> {
+  const names = PYTHON_TOOLS.join(', ');
+  if (hasPythonTools()) {
+    process.stdout.write(`${names}: already there\n`);
+    return;
+  }
+  await requireCommand('python3', ['-c', 'import venv, ensurepip'], 'Python 3 with venv (Debian: apt-get install python3-venv)');
+  process.stdout.write(`${names}: fetching with pip …\n`);
+  const started = Date.now();
+  const folder = pythonToolsFolder();
+  await rm(folder, { recursive: true, force: true });
+  await run('python3', ['-m', 'venv', folder]);
+  await run(path.join(folder, 'bin/pip'), ['install', '--quiet', '--disable-pip-version-check', ...PYTHON_TOOLS]);
+  await writeFile(pythonToolsStamp(), new Date().toISOString());
+  process.stdout.write(`${names}: done in ${((Date.now() - started) / 1000).toFixed(0)} s\n`);
 }
 
 function pomOf(part: StackPart): string {

@@ -2,18 +2,23 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
+import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import { type CommandService, rocketmqCommands, rocketmqHooks } from './commands/serverless-commands.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
+import { alarmResources } from './resources/alarms.ts';
 import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
+import { dashboardResources } from './resources/dashboard.ts';
 import { ADDED, COORDINATOR, OPERATOR, PULLER, TABLE } from './resources/names.ts';
 import { operatorFunction, operatorResources } from './resources/operator.ts';
 import { pullerFunction, pullerResources } from './resources/puller.ts';
 import { scheduleResources } from './resources/schedule.ts';
-import type { FunctionDefinition, Log, Serverless } from './serverless-api.ts';
+import type { FunctionDefinition, Log, Provider, Serverless } from './serverless-api.ts';
 import { hasRocketmqEvent, type RocketMQService, readService } from './service.ts';
 
+/** Of our functions, unless somebody says otherwise: logs that are kept for ever are paid for ever. */
+const LOG_RETENTION_DAYS = 30;
 /** Functions need a runtime that our target (ES2024, middy 7) runs on; an older one of the user's own functions is not ours. */
 const MODERN_RUNTIME = /^nodejs(2[2-9]|[3-9]\d)/;
 
@@ -77,20 +82,25 @@ export default class RocketMQPlugin {
       versionFunction: false,
       // serverless-esbuild would look for their sources.
       skipEsbuild: true,
+      logRetentionInDays: service.options.logging.retentionInDays ?? provider.logRetentionInDays ?? LOG_RETENTION_DAYS,
+      ...(Object.keys(service.options.tags).length === 0 ? {} : { tags: service.options.tags }),
+      ...(service.options.logging.level === undefined ? {} : { environment: { [ENVIRONMENT.logLevel]: service.options.logging.level } }),
     };
-    complete(functions[COORDINATOR], { ...common, ...coordinatorFunction(naming, service.options.coordinator) });
-    complete(functions[PULLER], { ...common, ...pullerFunction(service.options.puller, service.inlineEnvironment) });
-    complete(functions[OPERATOR]!, { ...common, ...operatorFunction() });
+    complete(functions[COORDINATOR], withCommon(common, coordinatorFunction(naming, service.options.coordinator)));
+    complete(functions[PULLER], withCommon(common, pullerFunction(service.options.puller, service.inlineEnvironment)));
+    complete(functions[OPERATOR]!, withCommon(common, operatorFunction()));
     this.#service = service;
   }
 
   async #addResources({ config, options, needs }: RocketMQService): Promise<void> {
     // With it comes the AWS SDK, which other commands need not load.
     const { tableResource } = await import('./resources/table.ts');
-    const { provider } = this.#serverless.service;
+    const provider = withBoundary(this.#serverless.service.provider, options.permissionsBoundary);
     const { naming } = this.#serverless.getProvider('aws');
     Object.assign(provider.compiledCloudFormationTemplate.Resources, {
-      [TABLE]: tableResource(options.table),
+      [TABLE]: tableResource(options.table, options.tags),
+      ...alarmResources(config, options.alarms),
+      ...dashboardResources(config, options.dashboard),
       ...coordinatorResources(naming, provider, config.clusters),
       ...pullerResources(naming, provider, needs, config),
       ...operatorResources(naming, provider, needs, config),
@@ -151,9 +161,20 @@ function eventSchema(): object {
   return { anyOf: [{ type: 'object', properties }, {}] };
 }
 
+function withCommon(common: FunctionDefinition, own: FunctionDefinition): FunctionDefinition {
+  return { ...common, ...own, environment: { ...common.environment, ...own.environment } };
+}
+
 /** What the user's own additions to a function (`functions` extensions of other plugins) set stays. */
 function complete(definition: FunctionDefinition, completion: FunctionDefinition): void {
   Object.assign(definition, { ...completion, ...definition, environment: { ...completion.environment, ...definition.environment } });
+}
+
+/** The boundary of the added roles, where it is another one than the provider's. */
+function withBoundary(provider: Provider, permissionsBoundary: unknown): Provider {
+  if (permissionsBoundary === undefined) return provider;
+  const role = typeof provider.iam?.role === 'object' ? provider.iam.role : {};
+  return { ...provider, iam: { ...provider.iam, role: { ...role, permissionsBoundary } } };
 }
 
 /** Bundles of one process, so that two local runs at a time do not overwrite each other's. Goes with the process. */

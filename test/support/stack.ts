@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from '../../cli/stack/cache.ts';
+import { hasPythonTools } from '../../cli/stack/python-tools.ts';
 
 /** The broker version under test: another one than usual in `npm run test:matrix`. */
 export const TESTED_VERSION = process.env.ROCKETMQ_TEST_VERSION ?? ROCKETMQ_VERSION;
@@ -24,6 +25,14 @@ export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): st
   const names = [...missing.map(({ name }) => name), ...commands];
   if (names.length === 0) return false;
   const reason = `${names.join(' and ')} missing: ${commands.length > 0 ? 'install a JDK 17 and Maven, then ' : ''}npm run stack:install`;
+  if (process.env.CI === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
+  return reason;
+}
+
+/** Like `missingStack`, for suites that deploy to moto and lint templates. */
+export function missingPythonTools(): string | false {
+  if (hasPythonTools()) return false;
+  const reason = 'moto and cfn-lint missing: install Python 3 with venv, then npm run stack:install';
   if (process.env.CI === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
   return reason;
 }
