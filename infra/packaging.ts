@@ -25,7 +25,8 @@ export async function packageFunctions(serverless: Serverless, service: RocketMQ
       await zipDirectory(outDir, path.join(serverless.serviceDir, artifact));
       const definition = serverless.service.functions[functionKey]!;
       definition.handler = `index.${exportName}`;
-      definition.package = { ...definition.package, artifact };
+      // Without `individually` a deployment looks for the zip of the service, which nobody has made.
+      definition.package = { ...definition.package, individually: true, artifact };
     }),
   );
 }
