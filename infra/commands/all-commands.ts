@@ -1,6 +1,18 @@
 import type { CommandDefinition } from './command.ts';
+import { dlqCommands } from './dlq.ts';
 import { pauseCommand, resumeCommand } from './pause.ts';
+import { getCommand, peekCommand } from './peek.ts';
+import { resetCommand, skipCommand } from './reset.ts';
 import { statusCommand } from './status.ts';
 
 /** In the order of the help. */
-export const COMMANDS: readonly CommandDefinition[] = [statusCommand, pauseCommand, resumeCommand];
+export const COMMANDS: readonly CommandDefinition[] = [
+  statusCommand,
+  pauseCommand,
+  resumeCommand,
+  resetCommand,
+  skipCommand,
+  peekCommand,
+  getCommand,
+  ...dlqCommands,
+];

@@ -115,7 +115,7 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
   }
   if (options.dryRun !== true) {
     try {
-      await send(client, outgoing, consumerGroup, queue);
+      await sendDeadLetter(client, outgoing, consumerGroup, queue);
     } catch (error) {
       if (options.onFailure !== 'skip') throw error;
       skipped.push({ queue, offset, reason: error instanceof Error ? error.message : String(error) });
@@ -126,7 +126,13 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
   options.onProgress?.({ queue, offset, topic: outgoing.topic, msgId: message.msgId, redriven: run.redriven });
 }
 
-async function send(client: RocketMQ, message: OutgoingMessage, consumerGroup: string, { brokerName }: MessageQueue): Promise<void> {
+/** @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED */
+export async function sendDeadLetter(
+  client: RocketMQ,
+  message: OutgoingMessage,
+  consumerGroup: string,
+  { brokerName }: MessageQueue,
+): Promise<void> {
   const sent = await trySend(client, message, consumerGroup, brokerName);
   if (sent.status !== 'SEND_OK' && sent.status !== 'SLAVE_NOT_AVAILABLE')
     throw new RocketMQError(
@@ -146,7 +152,8 @@ async function trySend(client: RocketMQ, message: OutgoingMessage, consumerGroup
   }
 }
 
-async function noteRedriven(client: RocketMQ, queue: MessageQueue, offset: bigint, call: CallOptions = {}): Promise<void> {
+/** Everything before the offset is done. */
+export async function noteRedriven(client: RocketMQ, queue: MessageQueue, offset: bigint, call: CallOptions = {}): Promise<void> {
   try {
     await client.commitOffset(REDRIVE_GROUP, queue, offset, call);
   } catch (error) {

@@ -10,6 +10,10 @@ export class Arguments {
     this.#values = values;
   }
 
+  has(name: string): boolean {
+    return this.#values[name] !== undefined;
+  }
+
   text(name: string): string | undefined {
     const value = this.#read(name);
     if (value !== undefined && (typeof value !== 'string' || value === '')) return usage(`--${name} is ${show(value)}: give a text`);

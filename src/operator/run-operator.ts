@@ -1,8 +1,12 @@
 import { RocketMQError } from '../errors.ts';
 import { Arguments, didYouMean } from './arguments.ts';
+import { dlqDrop, dlqList, dlqPeek, dlqRedrive } from './dlq.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { usage } from './operator-error.ts';
 import { pause, resume } from './pause.ts';
+import { get, peek } from './peek.ts';
+import { reset } from './reset.ts';
+import { skip } from './skip.ts';
 import { status } from './status.ts';
 
 /** Of the requests; a function that knows another one says so. */
@@ -11,7 +15,19 @@ export const OPERATOR_VERSION = 1;
 type Operation = (deps: OperatorDeps, args: Arguments) => Promise<unknown>;
 
 /** Every command, by the name that requests have. */
-export const OPERATIONS = { status, pause, resume } as const satisfies Record<string, Operation>;
+export const OPERATIONS = {
+  status,
+  pause,
+  resume,
+  reset,
+  skip,
+  peek,
+  get,
+  dlqList,
+  dlqPeek,
+  dlqRedrive,
+  dlqDrop,
+} as const satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof OPERATIONS;
 export type OperationAnswer<Name extends OperationName> = Awaited<ReturnType<(typeof OPERATIONS)[Name]>>;

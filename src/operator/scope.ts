@@ -62,6 +62,14 @@ export function parseQueue(text: string, topic: string | undefined): MessageQueu
   return { topic: named, brokerName: match[2] as string, queueId: Number(match[3]) };
 }
 
+/** `TOPIC/BROKER/ID=OFFSET`: how cursors and targets name a place. */
+export function parsePlace(text: string): { queue: MessageQueue; offset: bigint } {
+  const at = text.lastIndexOf('=');
+  const offset = text.slice(at + 1);
+  if (at < 0 || !/^\d{1,19}$/.test(offset)) return usage(`"${text}" is no place: give TOPIC/BROKER/ID=OFFSET, or begin without a cursor`);
+  return { queue: parseQueue(text.slice(0, at), undefined), offset: BigInt(offset) };
+}
+
 /** The queue that a command is about. Its topic is one of the group's, or its dead-letter topic. */
 export function chooseQueue(source: SourceConfig, args: Arguments): MessageQueue | undefined {
   const text = args.text('queue');

@@ -1,0 +1,291 @@
+import { type DeadLetter, type DeadLetterQueue, listDeadLetters, readQueue, selectedQueues } from '../dlq/dead-letters.ts';
+import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
+import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import { Property } from '../records/properties.ts';
+import type { Arguments } from './arguments.ts';
+import { type MessageView, messageView } from './message-view.ts';
+import type { OperatorDeps } from './operator-deps.ts';
+import { usage } from './operator-error.ts';
+import { chooseSource, chooseSources, parsePlace, parseQueue } from './scope.ts';
+
+export interface DeadLetterGroup {
+  readonly cluster: string;
+  readonly consumerGroup: string;
+  readonly topic: string;
+  readonly stored: string;
+  /** Not redriven or dropped yet. */
+  readonly waiting: string;
+  readonly queues: readonly {
+    readonly queue: string;
+    readonly first: string;
+    readonly next: string;
+    readonly doneUpTo: string;
+    readonly readable: boolean;
+  }[];
+}
+
+/** The dead letters of the service's groups. */
+export async function dlqList(deps: OperatorDeps, args: Arguments): Promise<{ groups: readonly DeadLetterGroup[] }> {
+  const sources = chooseSources(deps, args);
+  args.finish();
+  const groups = await Promise.all(
+    sources.map(async ({ cluster, consumerGroup }) => {
+      const topics = await listDeadLetters(deps.clients(cluster), { consumerGroup });
+      return topics.map(({ topic, count, waiting, queues }) => ({
+        ...{ cluster, consumerGroup, topic, stored: String(count), waiting: String(waiting) },
+        queues: queues.map(({ queue, minOffset, maxOffset, redrivenUpTo, readable }) => ({
+          ...{ queue: queueKey(queue), first: String(minOffset), next: String(maxOffset), doneUpTo: String(redrivenUpTo), readable },
+        })),
+      }));
+    }),
+  );
+  return { groups: groups.flat() };
+}
+
+export interface DeadLetterView extends MessageView {
+  /** The topic that it was sent to first. */
+  readonly originTopic?: string;
+  /** Where a redrive sent it, or would send it. */
+  readonly to?: string;
+}
+
+export interface DeadLettersAnswer {
+  readonly consumerGroup: string;
+  readonly letters: readonly (DeadLetterView | { readonly queue: string; readonly offset: string; readonly problem: string })[];
+  readonly scanned: number;
+  /** Letters that were sent, or passed by a drop. */
+  readonly done: number;
+  /** The step ended here, before the end of the letters: go on with it. Absent: it is through. */
+  readonly cursor?: string;
+}
+
+/** One request's share of long work: what is done stays done, and the next request goes on behind it. */
+const STEP_MS = 20_000;
+const RESERVE_MS = 10_000;
+const MOST_SCANNED = 20_000;
+const MOST_CHARACTERS = 2_000_000;
+const LONG_BODY = 4_000;
+
+interface Chosen {
+  readonly source: SourceConfig;
+  readonly client: RocketMQ;
+  readonly queue: MessageQueue | undefined;
+  readonly limit: number;
+  readonly cursor: string | undefined;
+  readonly selects: boolean;
+  readonly isWanted: (letter: DeadLetter) => boolean;
+  readonly since: number | undefined;
+  /** From the oldest that is stored, not from the first that waits. */
+  readonly all: boolean;
+}
+
+function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chosen {
+  const source = chooseSource(deps, args);
+  const ids = args.list('id');
+  const tag = args.text('tag');
+  const key = args.text('key');
+  const since = args.time('since');
+  const until = args.time('until');
+  const place = args.text('queue');
+  const limit = args.whole('limit', 1, 1_000_000) ?? defaultLimit;
+  const cursor = args.text('cursor');
+  const all = args.flag('all');
+  const queue = place === undefined ? undefined : parseQueue(place, `%DLQ%${source.consumerGroup}`);
+  return {
+    ...{ source, queue, limit, cursor, since, all: all || since !== undefined || ids !== undefined },
+    client: deps.clients(source.cluster),
+    selects: [ids, tag, key, since, until].some((one) => one !== undefined) || all,
+    isWanted: ({ message, undecodable }) => {
+      if (message === undefined)
+        return tag === undefined && key === undefined && (ids === undefined || ids.includes(undecodable?.offsetMsgId ?? ''));
+      const { properties, storeTimestamp, msgId, offsetMsgId } = message;
+      return (
+        (ids === undefined || ids.includes(msgId) || ids.includes(offsetMsgId)) &&
+        (tag === undefined || properties.get(Property.TAGS) === tag) &&
+        (key === undefined || (properties.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
+        (since === undefined || storeTimestamp >= since) &&
+        (until === undefined || storeTimestamp < until)
+      );
+    },
+  };
+}
+
+interface Walk {
+  scanned: number;
+  done: number;
+  cursor: string | undefined;
+}
+
+/**
+ * Goes through the chosen dead letters, queue by queue, until the limit or the end of the step.
+ * @param work false: the letter is not taken, the step ends before it
+ */
+async function walk(
+  deps: OperatorDeps,
+  chosen: Chosen,
+  work: (letter: DeadLetter) => Promise<void>,
+  passed: (queue: DeadLetterQueue, upTo: bigint) => Promise<void> = async () => {},
+): Promise<Walk> {
+  const { client, source, limit, since } = chosen;
+  const endAt = deps.clock.now() + Math.min(STEP_MS, deps.remainingMs() - RESERVE_MS);
+  const all = await selectedQueues(client, source.consumerGroup, {}, {});
+  const queues = all.filter(({ queue }) => chosen.queue === undefined || queueKey(queue) === queueKey(chosen.queue));
+  const from = chosen.cursor === undefined ? undefined : parsePlace(chosen.cursor);
+  const begin =
+    from === undefined
+      ? 0
+      : Math.max(
+          0,
+          queues.findIndex(({ queue }) => queueKey(queue) === queueKey(from.queue)),
+        );
+  const progress: Walk = { scanned: 0, done: 0, cursor: undefined };
+  for (const place of queues.slice(begin)) {
+    const start =
+      from !== undefined && queueKey(place.queue) === queueKey(from.queue) ? from.offset : await startOf(client, place, chosen, since);
+    let next = start;
+    try {
+      for await (const letters of readQueue(client, place, start < place.minOffset ? place.minOffset : start, {})) {
+        for (const letter of letters) {
+          if (progress.done >= limit || progress.scanned >= MOST_SCANNED || deps.clock.now() > endAt || deps.signal?.aborted === true) {
+            progress.cursor = `${queueKey(place.queue)}=${letter.offset}`;
+            return progress;
+          }
+          progress.scanned++;
+          if (chosen.isWanted(letter)) {
+            await work(letter);
+            progress.done++;
+          }
+          next = letter.offset + 1n;
+        }
+        if (next > start) await passed(place, next);
+      }
+    } finally {
+      if (next > start) await passed(place, next);
+    }
+  }
+  return progress;
+}
+
+async function startOf(
+  client: RocketMQ,
+  { queue, minOffset, redrivenUpTo }: DeadLetterQueue,
+  { all }: Chosen,
+  since: number | undefined,
+): Promise<bigint> {
+  if (since !== undefined) return client.searchOffset(queue, since);
+  return all ? minOffset : redrivenUpTo;
+}
+
+/** Looks at dead letters: those that wait, or all that are stored (`all`, `id`, `since`). Changes nothing. */
+export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<DeadLettersAnswer> {
+  const chosen = choose(deps, args, 10);
+  const full = args.flag('full');
+  args.finish();
+  const letters: DeadLettersAnswer['letters'][number][] = [];
+  let characters = 0;
+  const limited = { ...chosen, limit: Math.min(chosen.limit, 1_000) };
+  // Long bodies end a step sooner.
+  const endless = {
+    ...deps,
+    clock: { ...deps.clock, now: () => (characters > MOST_CHARACTERS ? Number.POSITIVE_INFINITY : deps.clock.now()) },
+  };
+  const { scanned, done, cursor } = await walk(endless, limited, async (letter) => {
+    const view = viewOf(letter, full ? MOST_CHARACTERS : LONG_BODY);
+    if ('body' in view) characters += view.body.length;
+    letters.push(view);
+  });
+  return { consumerGroup: chosen.source.consumerGroup, letters, scanned, done, ...(cursor === undefined ? {} : { cursor }) };
+}
+
+/**
+ * Sends dead letters back: to the topic that they came from, to the group alone, or to a topic by name. Each is sent first and noted after. Without a
+ * selection it goes on where the last redrive ended, and notes how far it is; a selection (id, tag, key, since, until, all) notes nothing.
+ */
+export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<DeadLettersAnswer> {
+  const chosen = choose(deps, args, 1_000_000);
+  const to = args.text('to') ?? 'topic';
+  const rate = args.whole('rate', 1, 10_000);
+  const dryRun = args.flag('dry-run');
+  args.finish();
+  const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
+  const { client, source } = chosen;
+  const letters: DeadLettersAnswer['letters'][number][] = [];
+  const notes = !chosen.selects && !dryRun;
+  const began = deps.clock.now();
+  let sent = 0;
+  const { scanned, cursor } = await walk(
+    deps,
+    chosen,
+    async (letter) => {
+      const view = viewOf(letter, 200);
+      const outgoing = letter.message === undefined ? undefined : redrivenMessage(letter, letter.message, source.consumerGroup, target);
+      if (outgoing === undefined) {
+        const problem =
+          letter.message === undefined ? 'it cannot be decoded' : 'nothing tells the topic that it came from: name one with --to TOPIC';
+        letters.push({ queue: view.queue, offset: view.offset, problem });
+        return;
+      }
+      if (!dryRun) {
+        if (rate !== undefined) await deps.clock.sleep(Math.max(0, began + (sent * 1000) / rate - deps.clock.now()));
+        await sendDeadLetter(client, outgoing, source.consumerGroup, letter.queue);
+      }
+      sent++;
+      if (letters.length < MOST_TOLD) letters.push({ ...(view as DeadLetterView), to: outgoing.topic });
+    },
+    async ({ queue }, upTo) => {
+      if (notes) await noteRedriven(client, queue, upTo);
+    },
+  );
+  return { consumerGroup: source.consumerGroup, letters, scanned, done: sent, ...(cursor === undefined ? {} : { cursor }) };
+}
+
+/** What a step tells one by one; the rest is counted. */
+const MOST_TOLD = 200;
+
+/**
+ * Notes dead letters as done without sending them: those of a queue, or all, up to a time. They stay stored until the broker's retention ends; a
+ * redrive without a selection begins behind them.
+ */
+export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<DeadLettersAnswer> {
+  if (['id', 'tag', 'key', 'since'].some((name) => args.has(name)))
+    usage(
+      'drop notes how far the letters are done, so that it cannot leave gaps: give --until, --queue or --limit, or nothing for all; single ones are redriven with --id',
+    );
+  const chosen = choose(deps, args, 1_000_000);
+  const dryRun = args.flag('dry-run');
+  args.finish();
+  let dropped = 0;
+  const { client, source } = chosen;
+  const last = new Map<string, bigint>();
+  // The walk passes letters that are not wanted; a drop ends at the first of them.
+  const ended = new Set<string>();
+  const { scanned, cursor } = await walk(
+    deps,
+    { ...chosen, isWanted: () => true },
+    async (letter) => {
+      const key = queueKey(letter.queue);
+      if (ended.has(key)) return;
+      if (!chosen.isWanted(letter)) {
+        ended.add(key);
+        return;
+      }
+      last.set(key, letter.offset + 1n);
+      dropped++;
+    },
+    async ({ queue }) => {
+      const upTo = last.get(queueKey(queue));
+      if (upTo !== undefined && !dryRun) await noteRedriven(client, queue, upTo);
+    },
+  );
+  return { consumerGroup: source.consumerGroup, letters: [], scanned, done: dropped, ...(cursor === undefined ? {} : { cursor }) };
+}
+
+function viewOf(letter: DeadLetter, mostBody: number): DeadLettersAnswer['letters'][number] {
+  const { message, queue, offset, originTopic, undecodable } = letter;
+  if (message === undefined)
+    return { queue: queueKey(queue), offset: String(offset), problem: undecodable?.error.message ?? 'it cannot be decoded' };
+  return { ...messageView(message, mostBody), ...(originTopic === undefined ? {} : { originTopic }) };
+}
