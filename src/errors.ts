@@ -97,8 +97,8 @@ export class InvalidFilterError extends RocketMQError {
 
 /** Options that contradict the schema or each other. */
 export class ConfigError extends RocketMQError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('ROCKETMQ_CONFIG', message, options);
+  constructor(message: string, options?: ErrorOptions, code = 'ROCKETMQ_CONFIG') {
+    super(code, message, options);
   }
 }
 

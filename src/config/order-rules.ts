@@ -17,22 +17,25 @@ export function orderFits(events: readonly OrderedEvent[], options: ServiceOptio
   for (const event of events) {
     const { path, order, orderKey, suspendCurrentQueueTimeMillis, parallelizationFactor, cluster, consumerGroup } = event;
     if (order !== 'key' && orderKey !== undefined)
-      problems.add([...path, 'orderKey'], ` has no effect with order ${order}: set order: key, or leave orderKey out`);
+      problems.add([...path, 'orderKey'], ` has no effect with order ${order}: set order: key, or leave orderKey out`, 'ORDER_CONFLICT');
     if (order === 'none' && suspendCurrentQueueTimeMillis !== undefined)
       problems.add(
         [...path, 'suspendCurrentQueueTimeMillis'],
         ' has no effect with order none: a message that failed is sent back, and nothing waits for it',
+        'ORDER_CONFLICT',
       );
     if (order === 'queue' && parallelizationFactor > 1)
       problems.add(
         [...path, 'parallelizationFactor'],
-        ` is ${parallelizationFactor}, but with order: queue a queue has one batch in flight: set it to 1, or use order: key, which runs different keys side by side (ROCKETMQ_ORDER_CONCURRENCY)`,
+        ` is ${parallelizationFactor}, but with order: queue a queue has one batch in flight: set it to 1, or use order: key, which runs different keys side by side`,
+        'ORDER_CONCURRENCY',
       );
     const group = options.groups[consumerGroup];
     if (order !== 'none' && (group?.mode === 'pop' || group?.messageModel === 'BROADCASTING'))
       problems.add(
         [...path, 'order'],
-        ` is ${order}, but group "${consumerGroup}" has ${group.mode === 'pop' ? 'mode pop' : 'messageModel BROADCASTING'}, which keeps no order: leave one of them out (ROCKETMQ_ORDER_MODE)`,
+        ` is ${order}, but group "${consumerGroup}" has ${group.mode === 'pop' ? 'mode pop' : 'messageModel BROADCASTING'}, which keeps no order: leave one of them out`,
+        'ORDER_MODE',
       );
     const key = JSON.stringify([cluster, consumerGroup]);
     const other = first.get(key);
@@ -40,7 +43,8 @@ export function orderFits(events: readonly OrderedEvent[], options: ServiceOptio
     else if (other.order !== order)
       problems.add(
         [...path, 'order'],
-        ` is ${order}, but ${other.path.join('.')} of the same group has ${other.order}: the group's retry queue and its locks at the brokers are shared, so use one order, or another consumerGroup here (ROCKETMQ_ORDER_MIX)`,
+        ` is ${order}, but ${other.path.join('.')} of the same group has ${other.order}: the group's retry queue and its locks at the brokers are shared, so use one order, or another consumerGroup here`,
+        'ORDER_MIX',
       );
   }
 }

@@ -88,6 +88,7 @@ function oneHandlerPerTopic(events: readonly ParsedEvent[], problems: Problems):
       problems.add(
         event.path,
         `: group "${event.consumerGroup}" takes topic "${event.topic}" in ${other.path.join('.')} already; one handler takes a topic of a group, so use another consumerGroup here`,
+        'GROUP_CONFLICT',
       );
   }
 }
@@ -99,11 +100,13 @@ function timestampsFit(events: readonly ParsedEvent[], problems: Problems): void
       problems.add(
         [...path, 'startingPositionTimestamp'],
         ' is missing: startingPosition AT_TIMESTAMP needs it, as epoch seconds or ISO time',
+        'STARTING_POSITION',
       );
     if (startingPosition !== 'AT_TIMESTAMP' && startingPositionTimestamp !== undefined)
       problems.add(
         [...path, 'startingPositionTimestamp'],
         ` has no effect with startingPosition ${startingPosition}: set startingPosition: AT_TIMESTAMP, or leave the timestamp out`,
+        'STARTING_POSITION',
       );
   }
 }
@@ -116,6 +119,7 @@ function clustersExist(events: readonly ParsedEvent[], options: ServiceOptions, 
     problems.add(
       [...path, 'cluster'],
       ` is "${cluster}", which custom.rocketmq.clusters does not have: ${meant === undefined ? `it has ${known.join(', ')}` : `did you mean ${meant}?`}`,
+      'CLUSTER_UNKNOWN',
     );
   }
 }
@@ -134,6 +138,7 @@ function namesFitNamespaces(events: readonly ParsedEvent[], options: ServiceOpti
         problems.add(
           [...path, option],
           ` has ${name.length} characters, ${length} with namespace "${namespace}" of cluster ${cluster}, and brokers take ${most}: a shorter name`,
+          'NAME_TOO_LONG',
         );
     }
   }
@@ -145,7 +150,11 @@ function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, pr
   for (const group of Object.keys(options.groups)) {
     if (known.includes(group)) continue;
     const meant = nearest(group, known);
-    problems.add([...CUSTOM, 'groups', group], ` is a group that no event names${meant === undefined ? '' : `; did you mean ${meant}?`}`);
+    problems.add(
+      [...CUSTOM, 'groups', group],
+      ` is a group that no event names${meant === undefined ? '' : `; did you mean ${meant}?`}`,
+      'GROUP_UNKNOWN',
+    );
   }
 }
 
@@ -153,7 +162,11 @@ function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, pr
 function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
   for (const { path, consumerGroup, startingPosition } of events)
     if (options.groups[consumerGroup]?.mode === 'pop' && startingPosition === 'AT_TIMESTAMP')
-      problems.add([...path, 'startingPosition'], ' is AT_TIMESTAMP, which a group in mode pop cannot begin at: TRIM_HORIZON or LATEST');
+      problems.add(
+        [...path, 'startingPosition'],
+        ' is AT_TIMESTAMP, which a group in mode pop cannot begin at: TRIM_HORIZON or LATEST',
+        'STARTING_POSITION',
+      );
 }
 
 /** What a group cannot be at the same time. */
@@ -180,6 +193,7 @@ function handlersFitIntoPullers(events: readonly ParsedEvent[], input: ServiceIn
       problems.add(
         ['functions', functionKey, 'timeout'],
         ` is ${timeout}: the puller waits for the handler and ends after ${options.puller.timeout} s (custom.rocketmq.puller.timeout), so a handler may take at most ${most} s`,
+        'TIMEOUT_ORDER',
       );
   }
 }

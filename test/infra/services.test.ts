@@ -183,7 +183,7 @@ describe('what is wrong ends in one clear message', () => {
         'serverless.yml': `${HEAD}${CLUSTER}\nfunctions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t, batchsize: 10, parallelizationFactor: 33 } }] } }`,
         'orders.js': HANDLER,
       },
-      /problems:\n\s+- functions\.orders\.events\.0\.rocketmq\.parallelizationFactor is 33: give a whole number from 1 to 32\n\s+- functions\.orders\.events\.0\.rocketmq\.batchsize is not an option; did you mean batchSize\?/,
+      /problems:\n\s+- functions\.orders\.events\.0\.rocketmq\.parallelizationFactor is 33: give a whole number from 1 to 32 \[ROCKETMQ_EVENT_INVALID_VALUE\]\n\s+- functions\.orders\.events\.0\.rocketmq\.batchsize is not an option; did you mean batchSize\? \[ROCKETMQ_EVENT_UNKNOWN_OPTION\]/,
     ],
     [
       'a handler file that does not exist',

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import test, { describe } from 'node:test';
 import { type FunctionInput, toServiceConfig } from '../../../src/config/service-config.ts';
 import { ConfigError } from '../../../src/errors.ts';
+import { withoutCodes } from '../../support/without-codes.ts';
 
 const CLUSTERS = { clusters: { default: { nameServers: ['ns1:9876'] } } };
 const EVENT = { consumerGroup: 'order-worker', topic: 'orders' };
@@ -20,7 +21,7 @@ function problemsOf(functions: Record<string, FunctionInput>, custom: unknown = 
     read(functions, custom);
   } catch (error) {
     assert.ok(error instanceof ConfigError);
-    return error.message;
+    return withoutCodes(error.message);
   }
   return assert.fail('the configuration was accepted');
 }
