@@ -1,0 +1,129 @@
+import type { z } from 'zod';
+import { eventOptions } from '../../src/config/event-options.ts';
+import { PROBLEM_CODES } from '../../src/config/problem-codes.ts';
+import { METRICS, type MetricName, metricGroup } from '../../src/model/metrics.ts';
+import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+
+/** What each metric counts. The type makes a metric without a meaning an error. */
+const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
+  PolledEventCount: 'messages that brokers gave; 0 for a poll that brought none, so that silence means broken',
+  FilteredOutEventCount: 'messages that a filter left out: by tag or SQL92 at the broker, or by `filterPatterns`',
+  InvokedEventCount: 'messages given to handlers, repetitions included',
+  InvokedBatchCount: 'handler calls',
+  FailedInvokeEventCount: 'messages that handlers failed, and messages of batches that failed whole',
+  DroppedEventCount: 'messages that handlers gave up (`action: drop`), or that failed in a broadcast',
+  OnFailureDestinationDeliveredEventCount: 'messages that the destination of `onFailure` took',
+  CommittedEventCount: 'how far committed offsets moved on',
+  RetriedEventCount: 'messages given back to come again',
+  DeadLetteredEventCount: 'messages that failed for good, wherever they went',
+  PollingErrorCount: 'polls that failed',
+  InvokeErrorCount: 'handler calls that threw, timed out, or could not be made',
+  CommitErrorCount: 'commits that failed; the next one repeats them',
+  OnFailureDestinationDeliveryErrorCount: 'messages that the destination of `onFailure` did not take: the DLQ has them',
+  InvalidResponseCount: 'handler answers that are none of the allowed ones: their batches failed',
+  ThrottleCount: 'handler calls that Lambda throttled; they are tried again and no message fails by them',
+  LostLeases: 'leases that ended while they were worked with',
+  SumOffsetLag: 'messages between committed offsets and the ends of their queues',
+  MaxOffsetLag: 'the same of the worst queue',
+  OldestMessageAge: 'how long the oldest message that is not done has been stored',
+  StalledQueues: 'queues with messages whose offset has not moved for 15 minutes',
+  UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come',
+  ActivePollers: 'pullers that hold a lease',
+  CoordinatorHeartbeat: '1 per run of the coordinator, of dimension `Service`',
+  CoordinatorErrorCount: 'problems that a run of the coordinator met, of dimension `Service`',
+};
+
+const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
+  table: 'name of the assignment table; set by the plugin',
+  pullerFunction: 'the function that the coordinator invokes; set by the plugin',
+  nameServers: '`a:9876;b:9876` instead of the name servers in the bundle, for the default cluster or the only one',
+  accessKey: 'credentials for clusters that have none in serverless.yml',
+  secretKey: 'credentials for clusters that have none in serverless.yml',
+  securityToken: 'credentials for clusters that have none in serverless.yml',
+  renewInterval: 'how often a puller renews its leases, and so sees a pause or a move; milliseconds, 10,000',
+  logLevel: 'level of the added functions; else AWS_LAMBDA_LOG_LEVEL, else info',
+  metricsDisabled: '`true`: no metrics are written (Powertools’ variable)',
+  consoleMetrics: 'where a local run’s console takes metrics; set by the plugin',
+  offline: 'set by serverless-offline: nothing is told to CloudWatch then',
+};
+
+/** Fields of the log lines of coordinator, puller and operator, beside pino's `level`, `time` and `msg`. */
+const LOG_FIELDS: readonly (readonly [string, string])[] = [
+  ['service, function, requestId', 'where the line is from: the service, coordinator or puller, Lambda’s request id'],
+  ['cluster, consumerGroup, slot', 'the source, and the virtual consumer that it is for'],
+  ['queue', '`topic/broker/id`'],
+  ['holder, fence', 'who has the lease of the queue, and its number: a line with a lower fence is of somebody who has lost it'],
+  ['offset, msgId, offsetMsgId', 'the message'],
+  ['batchId', 'the handler call; the same as `rocketmqBatch.batchId` in its event'],
+  ['reason', 'why a queue’s work ended: idle, deadline, moved, paused, retired, succession, signal, lease-lost, …'],
+  ['code', 'what happened, stable: search for it'],
+  ['err', 'an error with type, message, stack and code'],
+  ['waitMs, attempt', 'a repetition, and when'],
+];
+
+/** docs/reference.md. A test keeps file and code equal. */
+export function referencePage(): string {
+  return `# Reference
+
+<!-- Written by npm run docs; a test fails when it is older than the code. -->
+
+## The \`rocketmq\` event
+
+| option | default | |
+| --- | --- | --- |
+${Object.entries(eventOptions.shape)
+  .map(([name, schema]) => row(`\`${name}\``, defaultOf(schema), schema.description ?? ''))
+  .join('\n')}
+
+## Problems of serverless.yml
+
+Every problem names its path, the wrong value, the allowed ones and a code, all of them in one run.
+
+| code | |
+| --- | --- |
+${Object.entries(PROBLEM_CODES)
+  .map(([code, meaning]) => row(`\`${code}\``, meaning))
+  .join('\n')}
+
+## Metrics
+
+Namespace \`RocketMQ/Lambda\`, dimension \`EventSource\` = \`<service>-<stage>/<consumerGroup>\` (with \`<cluster>/\` before the group for other clusters than default), in CloudWatch’s embedded format: they are read out of the logs, no call is made and no right is needed.
+Groups are chosen by \`custom.rocketmq.metrics\`; \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls.
+CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has the 6 lag metrics ($1.80), a busy one about 15 ($4.50), and QueueMetrics adds 2 per queue.
+
+| metric | unit | group | |
+| --- | --- | --- | --- |
+${(Object.keys(METRICS) as MetricName[]).map((name) => row(`\`${name}\``, METRICS[name], metricGroup(name), METRIC_MEANINGS[name])).join('\n')}
+
+## Log fields
+
+One JSON object per line. At \`info\` a puller logs a handful of lines per queue and invocation; a line per handler call comes at \`debug\` only.
+
+| field | |
+| --- | --- |
+${LOG_FIELDS.map(([names, meaning]) => row(names, meaning)).join('\n')}
+
+## Environment variables
+
+Of the functions that the plugin adds, and of local runs.
+
+| variable | |
+| --- | --- |
+${(Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[]).map((key) => row(`\`${ENVIRONMENT[key]}\``, ENVIRONMENT_MEANINGS[key])).join('\n')}
+`;
+}
+
+function row(...cells: readonly string[]): string {
+  return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
+}
+
+/** What an event without the option has. */
+function defaultOf(schema: z.ZodType): string {
+  const { success, data } = schema.safeParse(undefined);
+  if (!success) return isOptional(schema) ? '–' : 'required';
+  return data === undefined ? '–' : `\`${typeof data === 'object' ? JSON.stringify(data) : String(data)}\``;
+}
+
+function isOptional(schema: z.ZodType): boolean {
+  return (schema as z.ZodType & { readonly _zod: { readonly optin?: string } })._zod.optin === 'optional';
+}

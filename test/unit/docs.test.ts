@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { existsSync, globSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { describe, test } from 'node:test';
+import { fileURLToPath } from 'node:url';
+import { referencePage } from '../../cli/docs/reference-page.ts';
+import { eventOptions } from '../../src/config/event-options.ts';
+import { serviceOptions } from '../../src/config/service-options.ts';
+
+const ROOT = fileURLToPath(new URL('../..', import.meta.url));
+const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
+const PAGES = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+
+describe('the documents', () => {
+  test('docs/reference.md is as the code is (npm run docs)', () => assert.equal(read('docs/reference.md'), referencePage()));
+
+  test('name npm scripts that exist', () => {
+    const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
+    const known = new Set([...Object.keys(scripts), 'ci', 'i', 'install']);
+    for (const page of PAGES)
+      for (const [, name = ''] of read(page).matchAll(/npm run ([\w:]+)/g)) assert.ok(known.has(name), `${page}: npm run ${name}`);
+  });
+
+  test('link to files and headings that exist', () => {
+    for (const page of PAGES)
+      for (const [, target = ''] of read(page).matchAll(/\]\(([^)\s]+)\)/g)) {
+        if (/^https?:/.test(target)) continue;
+        const [file = '', heading] = target.split('#');
+        const to = file === '' ? page : path.join(path.dirname(page), file);
+        assert.ok(existsSync(path.join(ROOT, to)), `${page}: ${target}`);
+        if (heading !== undefined) assert.ok(headings(read(to)).includes(heading), `${page}: ${target}`);
+      }
+  });
+
+  test('README knows every option of events and of custom.rocketmq', () => {
+    const page = read('README.md');
+    for (const name of [...Object.keys(eventOptions.shape), ...Object.keys(serviceOptions.shape)])
+      assert.ok(page.includes(`\`${name}`) || page.includes(`.${name}`), name);
+  });
+});
+
+/** As GitHub makes anchors of them. */
+function headings(text: string): string[] {
+  return [...text.matchAll(/^#+ (.+)$/gm)].map(([, title = '']) =>
+    title
+      .toLowerCase()
+      .replaceAll(/[^\w\- ]/g, '')
+      .replaceAll(' ', '-'),
+  );
+}
