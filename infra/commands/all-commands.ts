@@ -1,5 +1,6 @@
 import type { CommandDefinition } from './command.ts';
 import { dlqCommands } from './dlq.ts';
+import { connectionsCommand, costCommand, doctorCommand, invokeCommand, sendCommand, tailCommand } from './more.ts';
 import { pauseCommand, resumeCommand } from './pause.ts';
 import { getCommand, peekCommand } from './peek.ts';
 import { resetCommand, skipCommand } from './reset.ts';
@@ -15,4 +16,10 @@ export const COMMANDS: readonly CommandDefinition[] = [
   peekCommand,
   getCommand,
   ...dlqCommands,
+  doctorCommand,
+  connectionsCommand,
+  invokeCommand,
+  sendCommand,
+  tailCommand,
+  costCommand,
 ];

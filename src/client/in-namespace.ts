@@ -104,6 +104,7 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     // Only what a caller can name.
     topics: async (options) => (await client.topics(options)).filter((topic) => wire(plain(topic)) === topic).map(plain),
     brokerNames: (options) => client.brokerNames(options),
+    brokerInfo: (brokerName, options) => client.brokerInfo(brokerName, options),
     createTopic: (topic, settings, options) => client.createTopic(wire(topic), settings, options),
     createGroup: (group, settings, options) => client.createGroup(wire(group), settings, options),
     reset: () => client.reset(),

@@ -16,6 +16,7 @@ import { checkClientConfig } from '../requests/check-client-config.ts';
 import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
+import { getBrokerInfo } from '../requests/get-broker-info.ts';
 import { type ConsumerConnections, getConsumerConnections } from '../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
@@ -306,6 +307,10 @@ class Client implements RocketMQClient {
   async brokerNames(options: CallOptions = {}): Promise<string[]> {
     const brokers = await this.#calls.cluster(options);
     return brokers.filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID)).map(({ brokerName }) => brokerName);
+  }
+
+  async brokerInfo(brokerName: string, options: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
+    return getBrokerInfo.decodeAnswer(await this.#calls.call({ brokerName }, getBrokerInfo, undefined, { ...options, repeatable: true }));
   }
 
   async createTopic(...[topic, settings = {}, options = {}]: Parameters<RocketMQ['createTopic']>): Promise<void> {

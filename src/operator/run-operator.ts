@@ -1,11 +1,16 @@
 import { RocketMQError } from '../errors.ts';
 import { Arguments, didYouMean } from './arguments.ts';
+import { connections } from './connections.ts';
+import { cost } from './cost.ts';
 import { dlqDrop, dlqList, dlqPeek, dlqRedrive } from './dlq.ts';
+import { doctor } from './doctor.ts';
+import { invokeMessage } from './invoke-message.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { usage } from './operator-error.ts';
 import { pause, resume } from './pause.ts';
 import { get, peek } from './peek.ts';
 import { reset } from './reset.ts';
+import { send } from './send.ts';
 import { skip } from './skip.ts';
 import { status } from './status.ts';
 
@@ -27,6 +32,11 @@ export const OPERATIONS = {
   dlqPeek,
   dlqRedrive,
   dlqDrop,
+  doctor,
+  connections,
+  send,
+  invoke: invokeMessage,
+  cost,
 } as const satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof OPERATIONS;

@@ -197,6 +197,8 @@ export interface RocketMQ {
   topics(options?: CallOptions): Promise<string[]>;
   /** Names of all brokers of the cluster's masters (106). */
   brokerNames(options?: CallOptions): Promise<string[]>;
+  /** A broker's figures of itself (28), by name: brokerVersionDesc, bootTimestamp, runtime and many more. An administrator's right with ACL. */
+  brokerInfo(brokerName: string, options?: CallOptions): Promise<ReadonlyMap<string, string>>;
   /** Creates or replaces a topic (17) on the given brokers, by default all. */
   createTopic(
     topic: string,

@@ -6,6 +6,7 @@ import { createGroup } from '../../requests/create-group.ts';
 import { createTopic } from '../../requests/create-topic.ts';
 import type { RequestDefinition } from '../../requests/define-request.ts';
 import { FieldReader } from '../../requests/define-request.ts';
+import { getBrokerInfo } from '../../requests/get-broker-info.ts';
 import { getConsumerConnections } from '../../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../../requests/get-max-offset.ts';
@@ -101,6 +102,7 @@ const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   defined(checkClientConfig, (_broker, { subscription }) => members.checkClientConfig(subscription?.expressionType ?? '')),
   defined(lockQueues, locks.lockQueues),
   defined(unlockQueues, locks.unlockQueues),
+  defined(getBrokerInfo, admin.getBrokerInfo),
   defined(createTopic, admin.updateAndCreateTopic),
   defined(createGroup, admin.updateAndCreateGroup),
   named(Code.GET_TOPIC_CONFIG, (broker, fields) => admin.getTopicConfig(broker, fields.string('topic'))),

@@ -35,6 +35,14 @@ export function updateAndCreateGroup(broker: BrokerState, config: CreateGroupReq
   return ok();
 }
 
+/** GET_BROKER_RUNTIME_INFO: the few figures that clients look at. */
+export function getBrokerInfo(): Answer {
+  const seconds = Math.floor(process.uptime());
+  const runtime = `[ ${Math.floor(seconds / 86_400)} days, ${Math.floor(seconds / 3600) % 24} hours, ${Math.floor(seconds / 60) % 60} minutes, ${seconds % 60} seconds ]`;
+  const table = { brokerVersionDesc: 'V5_5_0', bootTimestamp: String(Date.now() - seconds * 1000), runtime };
+  return okBody(JSON.stringify({ table }));
+}
+
 /** GET_TOPIC_CONFIG. */
 export function getTopicConfig(broker: BrokerState, topic: string): Answer {
   const config = broker.topics.get(topic);

@@ -1,0 +1,97 @@
+import { isLive } from '../decide/lease/lease.ts';
+import type { Arguments } from './arguments.ts';
+import type { OperatorDeps } from './operator-deps.ts';
+import { assignmentsOf, chooseSources } from './scope.ts';
+
+/** List prices in dollars, us-east-1, without free tiers; each answer says them. */
+export const PRICES = {
+  lambdaGbSecond: 0.0000133334,
+  lambdaRequest: 0.2e-6,
+  tableWrite: 0.625e-6,
+  tableRead: 0.125e-6,
+  schedule: 1e-6,
+  metricMonth: 0.3,
+} as const;
+
+const HOURS = 730;
+/** A holder renews each of its queues every 10 s. */
+const RENEWALS_PER_HOUR = 360;
+/** A coordinator reads each group's items with every pass (20 s), and twice at the end of a run; its plan once in a pass. */
+const READS_PER_GROUP_HOUR = 60 * 3 * 3 + 60;
+const COORDINATOR_SECONDS = 55;
+
+export interface CostLine {
+  readonly what: string;
+  readonly quantity: number;
+  readonly unit: string;
+  readonly price: number;
+  readonly dollars: number;
+}
+
+export interface CostAnswer {
+  readonly basis: { readonly groups: number; readonly queues: number; readonly heldQueues: number; readonly pullers: number };
+  readonly lines: readonly CostLine[];
+  readonly dollars: number;
+  readonly prices: typeof PRICES;
+  readonly leftOut: readonly string[];
+}
+
+/** What the machinery costs in a month of 730 hours, if every hour were like this moment: counted from the leases in the table. */
+export async function cost(deps: OperatorDeps, args: Arguments): Promise<CostAnswer> {
+  const sources = chooseSources(deps, args);
+  const pullerMb = args.whole('puller-memory', 128, 10_240) ?? 512;
+  const coordinatorMb = args.whole('coordinator-memory', 128, 10_240) ?? 256;
+  args.finish();
+  const now = deps.clock.now();
+  const items = (await Promise.all(sources.map((source) => assignmentsOf(deps, source))))
+    .flat()
+    .filter(({ retiredAt }) => retiredAt === undefined);
+  const held = items.filter(({ lease }) => isLive(lease, now));
+  const pullers = new Set(held.map(({ lease }) => lease?.holder));
+  const basis = { groups: sources.length, queues: items.length, heldQueues: held.length, pullers: pullers.size };
+  // Of those that hold now: how long an invocation lives.
+  const lives = held.flatMap(({ lease }) => (lease === undefined ? [] : [(lease.endsAt - lease.acquiredAt) / 1000]));
+  const life = lives.length === 0 ? 900 : Math.max(60, lives.reduce((sum, one) => sum + one, 0) / lives.length);
+  return { basis, ...bill(basis, { pullerGb: pullerMb / 1024, coordinatorGb: coordinatorMb / 1024, lifeSeconds: life }) };
+}
+
+/** The arithmetic alone. */
+export function bill(
+  { groups, heldQueues, pullers }: Pick<CostAnswer['basis'], 'groups' | 'heldQueues' | 'pullers'>,
+  { pullerGb, coordinatorGb, lifeSeconds }: { readonly pullerGb: number; readonly coordinatorGb: number; readonly lifeSeconds: number },
+): Omit<CostAnswer, 'basis'> {
+  const successions = (pullers * HOURS * 3600) / lifeSeconds;
+  const runs = HOURS * 60;
+  const line = (what: string, quantity: number, unit: string, price: number): CostLine => ({
+    what,
+    quantity,
+    unit,
+    price,
+    dollars: quantity * price,
+  });
+  const lines = [
+    line('pullers, running', pullers * HOURS * 3600 * pullerGb, 'GB-s', PRICES.lambdaGbSecond),
+    line('coordinator, running', runs * COORDINATOR_SECONDS * coordinatorGb, 'GB-s', PRICES.lambdaGbSecond),
+    line('invocations of both', successions + runs, 'requests', PRICES.lambdaRequest),
+    line(
+      'table writes: renewals, acquisitions, releases',
+      heldQueues * HOURS * RENEWALS_PER_HOUR + successions * 3,
+      'writes',
+      PRICES.tableWrite,
+    ),
+    line('table reads: passes of the coordinator', groups * HOURS * READS_PER_GROUP_HOUR, 'reads', PRICES.tableRead),
+    line('schedule', runs, 'invocations', PRICES.schedule),
+  ];
+  return {
+    lines,
+    dollars: lines.reduce((sum, { dollars }) => sum + dollars, 0),
+    prices: PRICES,
+    leftOut: [
+      'your handlers',
+      'logs',
+      'CloudWatch metrics (each metric of each event source: $0.30)',
+      'traffic between zones, NAT and VPC endpoints',
+      'free tiers',
+    ],
+  };
+}
