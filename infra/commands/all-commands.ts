@@ -1,6 +1,6 @@
 import type { CommandDefinition } from './command.ts';
 import { dlqCommands } from './dlq.ts';
-import { connectionsCommand, costCommand, doctorCommand, invokeCommand, sendCommand, tailCommand } from './more.ts';
+import { configCommand, connectionsCommand, costCommand, doctorCommand, invokeCommand, sendCommand, tailCommand } from './more.ts';
 import { pauseCommand, resumeCommand } from './pause.ts';
 import { getCommand, peekCommand } from './peek.ts';
 import { resetCommand, skipCommand } from './reset.ts';
@@ -22,4 +22,5 @@ export const COMMANDS: readonly CommandDefinition[] = [
   sendCommand,
   tailCommand,
   costCommand,
+  configCommand,
 ];

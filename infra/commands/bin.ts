@@ -17,7 +17,9 @@ const WHERE: Readonly<Record<string, OptionDefinition>> = {
   service: text('Name of the service'),
   stage: text('Its stage (dev)'),
   region: text('Its AWS region (AWS_REGION)'),
-  'service-file': text('With --local: the configuration as JSON, as "npx serverless-rocketmq config" prints it'),
+  group: text('Consumer group; with --local it need not be a deployed one'),
+  topic: text('With --local and without --service-file: a topic that the group reads'),
+  'service-file': text('With --local: the configuration as JSON, as the command config prints it'),
 };
 
 process.exitCode = await main(process.argv.slice(2));

@@ -174,3 +174,10 @@ function costText({ basis, lines, dollars, leftOut }: CostAnswer): string {
     `list prices of us-east-1; without ${leftOut.join(', ')}`,
   ].join('\n');
 }
+
+export const configCommand: CommandDefinition = {
+  words: ['config'],
+  usage: 'The configuration that the deployed function works with, as JSON and without secrets: for --service-file',
+  options: {},
+  run: async (run) => print(run, await call(run, 'config'), (service) => JSON.stringify(service, null, 2)),
+};

@@ -1,5 +1,6 @@
 import { RocketMQError } from '../errors.ts';
 import { Arguments, didYouMean } from './arguments.ts';
+import { config } from './config.ts';
 import { connections } from './connections.ts';
 import { cost } from './cost.ts';
 import { dlqDrop, dlqList, dlqPeek, dlqRedrive } from './dlq.ts';
@@ -37,6 +38,7 @@ export const OPERATIONS = {
   send,
   invoke: invokeMessage,
   cost,
+  config,
 } as const satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof OPERATIONS;

@@ -15,6 +15,7 @@ export function chooseSources({ service }: OperatorDeps, args: Arguments): reado
     notFound(
       `this service has no cluster "${cluster}"${didYouMean(cluster, Object.keys(service.clusters))}: it has ${Object.keys(service.clusters).join(', ')}`,
     );
+  if (sources.length === 0) usage('--group is missing: nothing else says what is meant');
   const groups = [...new Set(sources.map(({ consumerGroup }) => consumerGroup))];
   const chosen = sources.filter(
     (source) => (cluster === undefined || source.cluster === cluster) && (group === undefined || source.consumerGroup === group),

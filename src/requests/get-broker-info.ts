@@ -14,6 +14,6 @@ export const getBrokerInfo = defineRequest<void, ReadonlyMap<string, string>>(Re
   encodeAnswer: (table) => ({ extFields: {}, body: Buffer.from(JSON.stringify({ table: Object.fromEntries(table) })) }),
   decodeAnswer: ({ body }) => {
     const table = asObject(asObject(parseFastjson(body), 'the runtime info').table ?? {}, 'table');
-    return new Map(Object.entries(table).map(([name, value]) => [name, String(value)]));
+    return new Map(Object.entries(table).map(([name, value]) => [name, typeof value === 'string' ? value : JSON.stringify(value)]));
   },
 });

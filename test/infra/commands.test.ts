@@ -1,0 +1,277 @@
+import assert from 'node:assert/strict';
+import { spawn } from 'node:child_process';
+import { mkdtemp, readFile, rm } from 'node:fs/promises';
+import { createServer } from 'node:http';
+import { createRequire } from 'node:module';
+import type { AddressInfo } from 'node:net';
+import os from 'node:os';
+import path from 'node:path';
+import { after, before, describe, test } from 'node:test';
+import type { Context } from 'aws-lambda';
+import { createOperatorHandler } from '../../handlers/operator.ts';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
+import { connect, TABLE } from '../support/databases.ts';
+import { startDynalite } from '../support/dynalite.ts';
+import { ROOT } from './package-service.ts';
+
+const BIN = path.join(ROOT, 'infra/commands/bin.ts');
+const OSLS = createRequire(import.meta.url).resolve('serverless/bin/serverless.js');
+
+interface Ran {
+  readonly code: number | null;
+  readonly out: string;
+  readonly err: string;
+}
+
+/** The commands as processes: what they print where, and how they end. */
+describe('commands', () => {
+  let mq: EmbeddedRocketMQ;
+  let client: RocketMQClient;
+  let database: Awaited<ReturnType<typeof startDynalite>>;
+  let lambda: { url: string; invoked: string[]; stop(): Promise<void> };
+  let environment: Record<string, string>;
+  before(async () => {
+    mq = await startEmbeddedRocketMQ();
+    mq.createTopic('orders', { queues: 2 });
+    client = createRocketMQClient({ nameServers: mq.nameServers });
+    await client.createGroup('order-worker');
+    for (let n = 0; n < 4; n++)
+      await client.send(
+        { topic: 'orders', body: Buffer.from(`body ${n}`) },
+        { queue: { topic: 'orders', brokerName: 'broker-a', queueId: 0 } },
+      );
+    database = await startDynalite();
+    (await connect(database.endpoint)).destroy();
+    environment = {
+      ROCKETMQ_NAME_SERVERS: mq.nameServers.join(';'),
+      ROCKETMQ_TABLE: TABLE,
+      AWS_ENDPOINT_URL_DYNAMODB: database.endpoint,
+      AWS_REGION: 'eu-west-1',
+      AWS_ACCESS_KEY_ID: 'local',
+      AWS_SECRET_ACCESS_KEY: 'local',
+      NO_COLOR: '1',
+    };
+    lambda = await startLambda();
+  });
+  after(async () => {
+    await client?.close();
+    await lambda?.stop();
+    await database?.stop();
+    await mq?.stop();
+  });
+
+  /** Lambda's Invoke over HTTP, with the function of the package behind it. */
+  async function startLambda() {
+    const handler = createOperatorHandler({
+      service: 'shop',
+      stage: 'dev',
+      clusters: { default: { nameServers: mq.nameServers } },
+      sources: [
+        {
+          ...{ cluster: 'default', consumerGroup: 'order-worker', strategy: { name: 'AVG' as const }, pullers: 'queue' as const },
+          subscriptions: [
+            {
+              ...{
+                topic: 'orders',
+                filter: { type: 'TAG' as const, expression: '*' },
+                batchSize: 10,
+                parallelizationFactor: 1,
+                startingPosition: 'TRIM_HORIZON' as const,
+              },
+              ...{
+                maximumRetryAttempts: 16,
+                enabled: true,
+                handler: { invocation: 'inline' as const, functionKey: 'x', functionName: 'x', timeout: 5 },
+              },
+            },
+          ],
+        },
+      ],
+    });
+    Object.assign(process.env, { ...environment, ROCKETMQ_LOG_LEVEL: 'silent' });
+    const invoked: string[] = [];
+    const server = createServer((request, response) => {
+      void (async () => {
+        const chunks: Buffer[] = [];
+        for await (const chunk of request) chunks.push(chunk as Buffer);
+        const name = /functions\/([^/]+)\/invocations/.exec(request.url ?? '')?.[1] ?? '';
+        invoked.push(name);
+        if (name !== 'shop-dev-rocketmqOperator') {
+          response.writeHead(404, { 'x-amzn-errortype': 'ResourceNotFoundException' }).end('{"Message":"Function not found"}');
+          return;
+        }
+        const context = { awsRequestId: 'r-1', getRemainingTimeInMillis: () => 60_000, functionName: name } as unknown as Context;
+        const answer = await handler(JSON.parse(Buffer.concat(chunks).toString('utf8')), context);
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      })();
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    return {
+      invoked,
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      async stop() {
+        server.closeAllConnections();
+        await new Promise((resolve) => server.close(resolve));
+      },
+    };
+  }
+
+  const run = async (args: readonly string[], more: Record<string, string> = {}, cwd = ROOT): Promise<Ran> => {
+    const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS_|ROCKETMQ_|NODE_TEST)/.test(name)));
+    const child = spawn(process.execPath, args, { cwd, env: { ...clean, ...environment, ...more }, stdio: ['ignore', 'pipe', 'pipe'] });
+    const [out, err]: [Buffer[], Buffer[]] = [[], []];
+    child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
+    child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
+    const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+    return { code, out: Buffer.concat(out).toString('utf8'), err: Buffer.concat(err).toString('utf8') };
+  };
+  const npx = (words: string, more: Record<string, string> = {}) => run([BIN, ...words.split(' ')], more);
+  const LOCAL = '--local --group order-worker --topic orders';
+  const stored = () => mq.offset('order-worker', { topic: 'orders', queueId: 0 });
+
+  test('npx: a table for people, one document for scripts', async () => {
+    const people = await npx(`status ${LOCAL}`);
+    assert.equal(people.code, 0, people.err);
+    assert.match(people.out, /QUEUE +STATE +SLOT +HOLDER +BROKER OFFSET +CONSUMER OFFSET +LAG +OLDEST/);
+    assert.match(people.out, /orders\/broker-a\/0 +unassigned +- +- +4 +- +4/);
+    assert.ok(!people.out.includes('\x1b'));
+    const scripts = await npx(`status ${LOCAL} --json`);
+    assert.deepEqual([scripts.code, scripts.err, scripts.out.trimEnd().split('\n').length], [0, '', 1]);
+    assert.equal(JSON.parse(scripts.out).groups[0].queues[0].lag, '4');
+  });
+
+  test('npx: what is misspelt ends with 2 and the nearest name', async () => {
+    for (const [words, text] of [
+      ['statsu', /did you mean status\?/],
+      ['dlq lst', /did you mean dlq list\?/],
+      ['status --grup g', /--grup is not an option of status; did you mean group\?/],
+      ['pause extra --local', /"pause extra" is no command/],
+      ['status extra --group x', /no command/],
+      ['status --local', /--group is missing/],
+      ['status', /--service NAME/],
+      [`pause ${LOCAL} --for soon`, /--for is "soon": give a number with s, m, h or d/],
+      [`peek ${LOCAL} --since yesterday`, /--since is "yesterday"/],
+      [`reset ${LOCAL} --to 4711`, /--to is "4711"/],
+    ] as const) {
+      const { code, err, out } = await npx(words);
+      assert.equal(code, 2, `${words}: ${err}${out}`);
+      assert.match(err, text, words);
+    }
+    const help = await npx('reset --help');
+    assert.equal(help.code, 0);
+    assert.match(help.out, /--dry-run +Say what would be done/);
+  });
+
+  test('npx: what cannot be undone is refused where nobody can be asked, and done with --yes', async () => {
+    const refused = await npx(`reset ${LOCAL} --to last`);
+    assert.equal(refused.code, 3);
+    assert.match(refused.err, /ROCKETMQ_OPERATOR_NOT_CONFIRMED: .*--yes/);
+    assert.equal(stored(), undefined);
+    const json = await npx(`reset ${LOCAL} --to last --json`);
+    assert.deepEqual([json.code, JSON.parse(json.out).error.code], [3, 'ROCKETMQ_OPERATOR_NOT_CONFIRMED']);
+    const dry = await npx(`reset ${LOCAL} --to last --dry-run --json`);
+    assert.deepEqual([dry.code, JSON.parse(dry.out).applied, stored()], [0, false, undefined]);
+    const done = await npx(`reset ${LOCAL} --to offset:1 --queue broker-a/0 --yes --json`);
+    assert.deepEqual([done.code, JSON.parse(done.out).queues[0].stored, stored()], [0, '1', 1n]);
+    const skipped = await npx(`skip ${LOCAL} --queue broker-a/0 --offset 1 --park --yes`);
+    assert.deepEqual([skipped.code, stored()], [0, 2n]);
+    const refusedSkip = await npx(`skip ${LOCAL} --queue broker-a/0 --offset 0 --yes`);
+    assert.deepEqual([refusedSkip.code, /is past offset 0/.test(refusedSkip.err)], [3, true]);
+  });
+
+  test('npx: dead letters are exported as lines, and dropped when that is confirmed', async () => {
+    const directory = await mkdtemp(path.join(os.tmpdir(), 'letters-'));
+    try {
+      const file = path.join(directory, 'letters.jsonl');
+      const lines = await npx('dlq export --local --group order-worker');
+      assert.deepEqual([lines.code, JSON.parse(lines.out).originTopic], [0, 'orders']);
+      const again = await npx(`dlq export --service-file ${await serviceFile(directory)} --local --output ${file} --json`);
+      assert.equal(again.code, 0, again.err + again.out);
+      assert.deepEqual(JSON.parse(again.out), { file, exported: 1, complete: true });
+      assert.equal(JSON.parse(await readFile(file, 'utf8')).body, 'body 1');
+      const drop = await npx(`dlq drop --service-file ${path.join(directory, 'service.json')} --local`);
+      assert.equal(drop.code, 3);
+      const dropped = await npx(`dlq drop --service-file ${path.join(directory, 'service.json')} --local --yes --json`);
+      assert.deepEqual([dropped.code, JSON.parse(dropped.out).done], [0, 1]);
+    } finally {
+      await rm(directory, { recursive: true });
+    }
+  });
+
+  async function serviceFile(directory: string): Promise<string> {
+    const { writeFile } = await import('node:fs/promises');
+    const file = path.join(directory, 'service.json');
+    const handler = { invocation: 'function', functionKey: 'x', functionName: 'x', timeout: 5 };
+    const subscription = {
+      topic: 'orders',
+      filter: { type: 'TAG', expression: '*' },
+      handler,
+      batchSize: 1,
+      parallelizationFactor: 1,
+      startingPosition: 'LATEST',
+      maximumRetryAttempts: 1,
+      enabled: true,
+    };
+    const source = {
+      cluster: 'default',
+      consumerGroup: 'order-worker',
+      strategy: { name: 'AVG' },
+      pullers: 'queue',
+      subscriptions: [subscription],
+    };
+    await writeFile(
+      file,
+      JSON.stringify({ service: 'shop', stage: 'dev', clusters: { default: { nameServers: mq.nameServers } }, sources: [source] }),
+    );
+    return file;
+  }
+
+  test('npx: through the deployed function', async () => {
+    const through = { AWS_ENDPOINT_URL_LAMBDA: lambda.url };
+    const status = await npx('status --service shop --json', through);
+    assert.equal(status.code, 0, status.err + status.out);
+    assert.deepEqual([JSON.parse(status.out).service, lambda.invoked.at(-1)], ['shop', 'shop-dev-rocketmqOperator']);
+    const paused = await npx('pause --service shop --for 1m --reason test --json', through);
+    assert.deepEqual([paused.code, JSON.parse(paused.out).groups[0].reason], [0, 'test']);
+    const doctor = await npx('doctor --service shop', through);
+    assert.match(doctor.out, /looked from inside the function's network/);
+    const missing = await npx('status --service other', through);
+    assert.equal(missing.code, 1);
+    assert.match(missing.err, /ROCKETMQ_OPERATOR_UNREACHABLE: other-dev-rocketmqOperator cannot be invoked: there is no such function/);
+    const config = JSON.parse((await npx('config --service shop', through)).out) as { sources: { consumerGroup: string }[] };
+    assert.equal(config.sources[0]?.consumerGroup, 'order-worker');
+    const wrong = await npx('status --service shop --group nobody', through);
+    assert.deepEqual([wrong.code, /no consumer group "nobody"/.test(wrong.err)], [1, true]);
+  });
+
+  test('npx: doctor ends with 1 when something failed', async () => {
+    const { code, out } = await npx('doctor --local --group order-worker --topic orders --name-servers 127.0.0.1:1');
+    assert.equal(code, 1);
+    assert.match(out, /failed +tcp +cluster default +127\.0\.0\.1:1/);
+    const healthy = await npx('doctor --local --group order-worker --topic orders --json');
+    const { findings } = JSON.parse(healthy.out) as { findings: { check: string; result: string }[] };
+    // There is no such function at the Lambda of this test, and nothing else is wrong.
+    assert.deepEqual(
+      findings.filter(({ result }) => result === 'failed').map(({ check }) => check),
+      ['handlers'],
+    );
+    assert.equal(healthy.code, 1);
+    const sent = await npx('send --local --topic orders --body hello --json');
+    assert.deepEqual([sent.code, JSON.parse(sent.out).sent.length], [0, 1]);
+  });
+
+  test('serverless rocketmq: the same with the configuration of serverless.yml', async () => {
+    const serverless = (words: string, more: Record<string, string> = {}) => run([OSLS, 'rocketmq', ...words.split(' ')], more);
+    const status = await serverless('status --local --json');
+    assert.equal(status.code, 0, status.err + status.out);
+    assert.equal(JSON.parse(status.out).groups[0].consumerGroup, 'order-worker');
+    const refused = await serverless('reset --local --to first');
+    assert.deepEqual([refused.code, /NOT_CONFIRMED/.test(refused.err)], [3, true]);
+    const list = await serverless('dlq list --local');
+    assert.match(list.out, /order-worker +%DLQ%order-worker +1 +0/);
+    const through = await serverless('status', { AWS_ENDPOINT_URL_LAMBDA: lambda.url });
+    assert.equal(through.code, 1);
+    assert.match(through.err, /serverless-rocketmq-sample-dev-rocketmqOperator cannot be invoked: there is no such function/);
+  });
+});
