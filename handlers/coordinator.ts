@@ -3,14 +3,15 @@ import { runCoordinator } from '../src/coordinator/run-coordinator.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { pullerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { createEmfGauges, emfOptions } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, required } from '../src/runtime/environment.ts';
+import { ENVIRONMENT, required, withDeployedValues } from '../src/runtime/environment.ts';
 import { createPullerInvoker } from '../src/runtime/puller-invoker.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
 
 /** The scheduled function of the control path. The plugin generates the module that calls this with the service's configuration. */
-export function createCoordinatorHandler(bundled: ServiceConfig) {
+export function createCoordinatorHandler(given: ServiceConfig) {
+  const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
   return middy<unknown, unknown>()
     .use(secrets.middleware)

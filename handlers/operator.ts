@@ -4,6 +4,7 @@ import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { type OperatorAnswer, runOperator } from '../src/operator/run-operator.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
+import { withDeployedValues } from '../src/runtime/environment.ts';
 import { createHandlerCheck } from '../src/runtime/handler-check.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
@@ -13,7 +14,8 @@ import { withInvocation } from './invocation.ts';
  * The function that carries out the commands of operators where the brokers can be reached: `serverless rocketmq status` and the like invoke it with
  * `{ rocketmqOperator: … }`. It takes no part in coordination, so that a run of the coordinator never stands in its way.
  */
-export function createOperatorHandler(bundled: ServiceConfig) {
+export function createOperatorHandler(given: ServiceConfig) {
+  const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
   return middy<{ readonly rocketmqOperator?: unknown }, OperatorAnswer>()
     .use(secrets.middleware)

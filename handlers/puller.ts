@@ -11,7 +11,7 @@ import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, optionalMillis } from '../src/runtime/environment.ts';
+import { ENVIRONMENT, optionalMillis, withDeployedValues } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
@@ -22,10 +22,11 @@ import { withInvocation } from './invocation.ts';
  * @param destinations those that events name in `onFailure`
  */
 export function createPullerHandler(
-  bundled: ServiceConfig,
+  given: ServiceConfig,
   inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>,
   destinations: FailureDestinations = {},
 ) {
+  const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
   return middy<PullerRequest, unknown>()
     .use(secrets.middleware)

@@ -7,6 +7,7 @@ import type { Values } from './commands/command.ts';
 import { type CommandService, rocketmqCommands, rocketmqHooks } from './commands/serverless-commands.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
+import { withReferences } from './references.ts';
 import { alarmResources } from './resources/alarms.ts';
 import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
 import { dashboardResources } from './resources/dashboard.ts';
@@ -84,32 +85,40 @@ export default class RocketMQPlugin {
       skipEsbuild: true,
       logRetentionInDays: service.options.logging.retentionInDays ?? provider.logRetentionInDays ?? LOG_RETENTION_DAYS,
       ...(Object.keys(service.options.tags).length === 0 ? {} : { tags: service.options.tags }),
-      ...(service.options.logging.level === undefined ? {} : { environment: { [ENVIRONMENT.logLevel]: service.options.logging.level } }),
+      environment: {
+        ...service.references,
+        ...(service.options.logging.level === undefined ? {} : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
+      },
     };
-    complete(functions[COORDINATOR], withCommon(common, coordinatorFunction(naming, service.options.coordinator)));
-    complete(functions[PULLER], withCommon(common, pullerFunction(service.options.puller, service.inlineEnvironment)));
-    complete(functions[OPERATOR]!, withCommon(common, operatorFunction()));
+    const completed = (own: FunctionDefinition): FunctionDefinition =>
+      withReferences(withCommon(common, own), service.references, service.options.table.name);
+    complete(functions[COORDINATOR], completed(coordinatorFunction(naming, service.options.coordinator)));
+    complete(functions[PULLER], completed(pullerFunction(service.options.puller, service.inlineEnvironment)));
+    complete(functions[OPERATOR]!, completed(operatorFunction()));
     this.#service = service;
   }
 
-  async #addResources({ config, options, needs }: RocketMQService): Promise<void> {
+  async #addResources({ config, options, needs, references }: RocketMQService): Promise<void> {
     // With it comes the AWS SDK, which other commands need not load.
     const { tableResource } = await import('./resources/table.ts');
     const provider = withBoundary(this.#serverless.service.provider, options.permissionsBoundary);
     const { naming } = this.#serverless.getProvider('aws');
-    Object.assign(provider.compiledCloudFormationTemplate.Resources, {
-      [TABLE]: tableResource(options.table, options.tags),
+    const added = {
+      ...(options.table.name === undefined ? { [TABLE]: tableResource(options.table, options.tags) } : {}),
       ...alarmResources(config, options.alarms),
       ...dashboardResources(config, options.dashboard),
       ...coordinatorResources(naming, provider, config.clusters),
       ...pullerResources(naming, provider, needs, config),
       ...operatorResources(naming, provider, needs, config),
       ...scheduleResources(naming, provider),
-    });
-    provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
-      Description: 'Assignments of serverless-rocketmq',
-      Value: { Ref: TABLE },
     };
+    Object.assign(provider.compiledCloudFormationTemplate.Resources, withReferences(added, references, options.table.name));
+    // Whoever owns an existing table knows its name.
+    if (options.table.name === undefined)
+      provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
+        Description: 'Assignments of serverless-rocketmq',
+        Value: { Ref: TABLE },
+      };
   }
 
   async #prepareLocal(service: RocketMQService): Promise<void> {

@@ -2,6 +2,7 @@ import { toServiceConfig } from '../src/config/service-config.ts';
 import type { ServiceOptions } from '../src/config/service-options.ts';
 import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
+import { ReferenceCollector, type References } from './references.ts';
 import { COORDINATOR, PULLER } from './resources/names.ts';
 import type { PullerNeeds } from './resources/puller.ts';
 import type { FunctionDefinition, Provider, Serverless } from './serverless-api.ts';
@@ -14,6 +15,8 @@ export interface RocketMQService {
   readonly config: ServiceConfig;
   readonly options: ServiceOptions;
   readonly needs: PullerNeeds;
+  /** What CloudFormation fills in, by the environment variable that brings it to the functions. */
+  readonly references: References;
   /** Environment that inline handlers bring along. */
   readonly inlineEnvironment: Readonly<Record<string, unknown>>;
 }
@@ -31,17 +34,18 @@ export function readService(serverless: Serverless): RocketMQService {
   const own = Object.entries(functions).filter(
     ([key, definition]) => key !== COORDINATOR && key !== PULLER && hasRocketmqEvent(definition),
   );
+  const collector = new ReferenceCollector();
   const { config, options } = toServiceConfig({
     service,
     stage: serverless.getProvider('aws').getStage(),
-    custom: custom?.rocketmq,
+    custom: withoutReferences(custom?.rocketmq, collector),
     functions: Object.fromEntries(
       own.map(([key, definition]) => [
         key,
         {
           name: definition.name ?? key,
           timeout: definition.timeout ?? provider.timeout ?? DEFAULT_TIMEOUT,
-          events: definition.events ?? [],
+          events: collector.take(definition.events ?? []) as unknown[],
         },
       ]),
     ),
@@ -51,7 +55,18 @@ export function readService(serverless: Serverless): RocketMQService {
     ...new Set(handlers.filter((handler) => handler.invocation === invocation).map(({ functionKey }) => functionKey)),
   ];
   const needs = { invoked: keysOf('function'), inline: keysOf('inline') };
-  return { config, options, needs, inlineEnvironment: mergeInline(needs.inline, functions, provider) };
+  return { config, options, needs, references: collector.references, inlineEnvironment: mergeInline(needs.inline, functions, provider) };
+}
+
+/** Alarms and roles take references as they are: they stand in the template, and no function reads them. */
+function withoutReferences(custom: unknown, collector: ReferenceCollector): unknown {
+  if (typeof custom !== 'object' || custom === null) return custom;
+  const { clusters, table, ...others } = custom as Record<string, unknown>;
+  return {
+    ...others,
+    ...(clusters === undefined ? {} : { clusters: collector.take(clusters) }),
+    ...(table === undefined ? {} : { table: collector.take(table) }),
+  };
 }
 
 /** Inline handlers share one function: what only a function of its own can have contradicts `invocation: inline`. */

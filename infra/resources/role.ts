@@ -1,3 +1,4 @@
+import { variableOf } from '../../src/model/deployed-value.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { CloudFormationResource, Provider } from '../serverless-api.ts';
 
@@ -88,5 +89,11 @@ export function secretStatements(clusters: ServiceConfig['clusters']): Statement
 /** A parameter's name is of the stack's own account and region. */
 function parameterArn(parameter: string): unknown {
   if (parameter.startsWith('arn:')) return parameter;
+  // A reference to a parameter gives its name, which begins with a slash.
+  if (variableOf(parameter) !== undefined)
+    return {
+      // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
+      'Fn::Sub': ['arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${Parameter}', { Parameter: parameter }],
+    };
   return { 'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/${parameter.replace(/^\//, '')}` };
 }

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { variableOf } from '../model/deployed-value.ts';
 import { nearest } from './nearest.ts';
 
 /**
@@ -39,6 +40,22 @@ export function trueOrFalse() {
 
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {
   return z.enum(values, { error: `one of ${values.join(', ')}` });
+}
+
+/** A value that only CloudFormation knows: the plugin has put a name in its place. */
+export function isDeployedValue(value: unknown): value is string {
+  return typeof value === 'string' && variableOf(value) !== undefined;
+}
+
+/** What the schema takes, or such a value. */
+export function orDeployed(schema: z.ZodType<string>) {
+  return z.unknown().transform((value, context): string => {
+    if (isDeployedValue(value)) return value;
+    const result = schema.safeParse(value);
+    if (result.success) return result.data;
+    for (const { message } of result.error.issues) context.addIssue({ code: 'custom', message });
+    return z.NEVER;
+  });
 }
 
 export function text(error: string) {

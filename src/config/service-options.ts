@@ -1,13 +1,24 @@
 import { z } from 'zod';
 import type { SecretReference } from '../model/source.ts';
 import { operationOptions } from './operation-options.ts';
-import { LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+import {
+  isDeployedValue,
+  LONGEST_TOPIC,
+  oneOf,
+  options,
+  orDeployed,
+  rocketmqName,
+  text,
+  trueOrFalse,
+  wholeNumber,
+} from './schema-parts.ts';
 
+const TABLE_NAME = 'the name of a DynamoDB table: 3 to 255 characters out of a-z, A-Z, 0-9, _, . and -';
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
 const NAMESPACE = 'a namespace of 1 to 100 characters out of a-z, A-Z, 0-9, _, - and |';
 const NAME_SERVERS = 'a list of name servers: ["ns1.internal:9876", "ns2.internal:9876"]';
 
-const address = z.string({ error: ADDRESS }).refine(isAddress, { error: ADDRESS });
+const address = z.string({ error: ADDRESS }).refine((value) => isAddress(value) || isDeployedValue(value), { error: ADDRESS });
 /** RocketMQ's own notation "a:9876;b:9876" counts too: it is what environment variables hold. */
 const nameServers = z.preprocess(
   (value) =>
@@ -34,16 +45,16 @@ const SECRET_ARN =
   'the whole ARN of a secret, with the six characters at its end: arn:aws:secretsmanager:eu-west-1:123456789012:secret:rocketmq-AbCdEf';
 const SSM_PARAMETER =
   'the name or ARN of a parameter: /rocketmq/credentials, or arn:aws:ssm:eu-west-1:123456789012:parameter/rocketmq/credentials';
-const secretArn = text(SECRET_ARN).regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/, {
-  error: SECRET_ARN,
-});
-const ssmParameter = text(SSM_PARAMETER).regex(/^(arn:aws:ssm:[a-z0-9-]+:\d{12}:parameter\/)?[a-zA-Z0-9_.\-/]*[a-zA-Z0-9_.-]$/, {
-  error: SSM_PARAMETER,
-});
+const secretArn = orDeployed(
+  text(SECRET_ARN).regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/, { error: SECRET_ARN }),
+);
+const ssmParameter = orDeployed(
+  text(SSM_PARAMETER).regex(/^(arn:aws:ssm:[a-z0-9-]+:\d{12}:parameter\/)?[a-zA-Z0-9_.\-/]*[a-zA-Z0-9_.-]$/, { error: SSM_PARAMETER }),
+);
 const KMS_KEY_ARN = 'the ARN of a KMS key';
-const kmsKeyArn = text(KMS_KEY_ARN)
-  .regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, { error: KMS_KEY_ARN })
-  .exactOptional();
+const kmsKeyArn = orDeployed(
+  text(KMS_KEY_ARN).regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, { error: KMS_KEY_ARN }),
+).exactOptional();
 
 const CREDENTIALS = 'accessKey and secretKey, the ARN of a secret or parameter, { secretArn }, or { ssmParameter }';
 const keys = options({
@@ -164,7 +175,12 @@ export const serviceOptions = options({
   }).prefault({}),
   coordinator: options({ memorySize: wholeNumber(128, 10_240).default(256) }).prefault({}),
   ...operationOptions,
-  table: options({ pointInTimeRecovery: trueOrFalse().default(false), retain: trueOrFalse().default(true) }).prefault({}),
+  table: options({
+    /** Of a table that exists already, with the keys `pk` and `sk`; the plugin adds none then. */
+    name: orDeployed(text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME })).exactOptional(),
+    pointInTimeRecovery: trueOrFalse().default(false),
+    retain: trueOrFalse().default(true),
+  }).prefault({}),
 });
 
 export type ServiceOptions = z.output<typeof serviceOptions>;

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts';
+import { variableOf } from '../model/deployed-value.ts';
 import { DEFAULT_METRIC_GROUPS, type MetricGroup } from '../model/metrics.ts';
 import type { ClusterConfig, ServiceConfig } from '../model/source.ts';
 
@@ -53,13 +54,36 @@ export function metricGroups(
   return silent ? [] : metrics;
 }
 
+/**
+ * The bundled configuration with the values that CloudFormation gave to this function. A name server's value may hold several: `a:9876;b:9876`.
+ * What the environment lacks stays as it is, and fails where it is used.
+ */
+export function withDeployedValues(service: ServiceConfig, env: NodeJS.ProcessEnv = process.env): ServiceConfig {
+  const deployed = (text: string): string => env[variableOf(text) ?? ''] ?? text;
+  const filled = (part: unknown): unknown => {
+    if (typeof part === 'string') return deployed(part);
+    if (Array.isArray(part))
+      return part.flatMap((each: unknown) =>
+        typeof each === 'string' && variableOf(each) !== undefined ? splitAddresses(deployed(each)) : [filled(each)],
+      );
+    if (typeof part !== 'object' || part === null) return part;
+    return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, filled(each)]));
+  };
+  return filled(service) as ServiceConfig;
+}
+
+function splitAddresses(text: string): string[] {
+  return text
+    .split(/[;,]/)
+    .map((address) => address.trim())
+    .filter((address) => address !== '');
+}
+
 /** The bundled configuration with what the environment says instead: name servers and credentials. */
 export function applyEnvironment(service: ServiceConfig, env: NodeJS.ProcessEnv = process.env): ServiceConfig {
   const names = Object.keys(service.clusters);
-  const nameServers = env[ENVIRONMENT.nameServers]
-    ?.split(/[;,]/)
-    .map((address) => address.trim())
-    .filter((address) => address !== '');
+  const given = env[ENVIRONMENT.nameServers];
+  const nameServers = given === undefined ? undefined : splitAddresses(given);
   const clusters = Object.entries(service.clusters).map(([name, cluster]): [string, ClusterConfig] => {
     const replaced = nameServers !== undefined && nameServers.length > 0 && (name === 'default' || names.length === 1);
     const credentials = cluster.credentials ?? (cluster.secrets?.credentials === undefined ? credentialsFrom(env) : undefined);

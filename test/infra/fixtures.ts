@@ -94,6 +94,29 @@ functions:
   everyone: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: everyone, topic: prices } }] }
   sharded: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: sharded, topic: orders, order: key, cluster: legacy } }] }
 `,
+  references: `
+provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
+custom:
+  rocketmq:
+    clusters:
+      default:
+        nameServers: [{ "Fn::ImportValue": rocketmq-name-servers }]
+        credentials: { secretArn: { Ref: Secret } }
+        tls: { ssmParameter: { Ref: Certificates } }
+    table: { name: { "Fn::ImportValue": shared-assignments } }
+functions:
+  orders:
+    handler: handler.handler
+    events:
+      - rocketmq: { consumerGroup: order-worker, topic: orders, onFailure: { type: s3, arn: { "Fn::GetAtt": [Letters, Arn] } } }
+      - rocketmq: { consumerGroup: order-worker, topic: refunds, onFailure: { type: sqs, arn: { "Fn::GetAtt": [Dead, Arn] } } }
+resources:
+  Resources:
+    Secret: { Type: "AWS::SecretsManager::Secret", Properties: { GenerateSecretString: { SecretStringTemplate: '{"accessKey":"shop"}', GenerateStringKey: secretKey } } }
+    Certificates: { Type: "AWS::SSM::Parameter", Properties: { Name: /shop/tls, Type: String, Value: "{}" } }
+    Letters: { Type: "AWS::S3::Bucket" }
+    Dead: { Type: "AWS::SQS::Queue" }
+`,
   pop: `
 provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
 custom: { rocketmq: { clusters: { default: { nameServers: ["ns1.internal:9876"] } }, groups: { popped: { mode: pop } } } }

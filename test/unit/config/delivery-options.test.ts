@@ -134,8 +134,18 @@ describe('onFailure', () => {
     assert.deepEqual(read({ onFailure: 'rocketmq://dead-orders' }).onFailure, { type: 'topic', topic: 'dead-orders' });
   });
 
+  test('a reference of CloudFormation, by the name that the plugin puts in its place', () => {
+    const onFailure = { type: 'sqs', arn: 'env:ROCKETMQ_VALUE_0' };
+    assert.deepEqual(read({ onFailure }).onFailure, onFailure);
+    assert.match(problemOf({ onFailure: { type: 'sqs', arn: 'dead' } }), /onFailure is .*: give dlq/);
+    assert.match(problemOf({ onFailure: { arn: 'env:ROCKETMQ_VALUE_0' } }), /onFailure is .*: give dlq/);
+  });
+
   const wrong: readonly (readonly [unknown, RegExp])[] = [
-    ['dead-orders', /onFailure is "dead-orders": give dlq, the ARN of an SQS queue, an SNS topic or an S3 bucket, or rocketmq:\/\/<topic>/],
+    [
+      'dead-orders',
+      /onFailure is "dead-orders": give dlq, the ARN of an SQS queue, an SNS topic or an S3 bucket, \{ type: sqs \| sns \| s3, arn: .* \}, or rocketmq:\/\/<topic>/,
+    ],
     ['arn:aws:lambda:eu-west-1:123456789012:function:dead', /onFailure is .*: give dlq, the ARN/],
     ['rocketmq://dead orders', /onFailure is .*: give dlq, the ARN/],
     ['rocketmq://orders', /onFailure is the topic itself/],

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
-import test from 'node:test';
+import test, { describe } from 'node:test';
 import { ConfigError } from '../../../src/errors.ts';
 import type { ServiceConfig } from '../../../src/model/source.ts';
-import { applyEnvironment, optionalMillis, required } from '../../../src/runtime/environment.ts';
+import { applyEnvironment, optionalMillis, required, withDeployedValues } from '../../../src/runtime/environment.ts';
 
 function service(clusters: ServiceConfig['clusters']): ServiceConfig {
   return { service: 'shop', stage: 'dev', sources: [], clusters };
@@ -49,4 +49,28 @@ test('required and optional variables', () => {
   assert.equal(optionalMillis('A', { A: '250' }), 250);
   for (const wrong of ['0', '-1', '1.5', 'soon'])
     assert.throws(() => optionalMillis('A', { A: wrong }), /A is ".*": give a whole number of milliseconds/);
+});
+
+describe('values that CloudFormation gives', () => {
+  const service = {
+    service: 'shop',
+    stage: 'dev',
+    clusters: {
+      default: {
+        nameServers: ['env:ROCKETMQ_VALUE_0', 'ns3:9876'],
+        secrets: { credentials: { secretArn: 'env:ROCKETMQ_VALUE_1' } },
+      },
+    },
+    sources: [],
+  };
+
+  test('take their places; a name server’s value may hold several', () => {
+    const env = { ROCKETMQ_VALUE_0: 'ns1:9876;ns2:9876', ROCKETMQ_VALUE_1: 'arn:aws:secretsmanager:eu-west-1:1:secret:a-AbCdEf' };
+    assert.deepEqual(withDeployedValues(service, env).clusters.default, {
+      nameServers: ['ns1:9876', 'ns2:9876', 'ns3:9876'],
+      secrets: { credentials: { secretArn: env.ROCKETMQ_VALUE_1 } },
+    });
+  });
+
+  test('what the environment lacks stays as it is', () => assert.deepEqual(withDeployedValues(service, {}), service));
 });
