@@ -70,6 +70,26 @@ export async function followStoredOffset(session: QueueSession): Promise<boolean
   return reviewed;
 }
 
+/**
+ * Goes on where an operator's reset went to, when the pull that was to tell it did not: one before it, whose answer was lost, took the sign away.
+ * The stored offset is the reset's, as commits were dropped since.
+ */
+export async function followReset(session: QueueSession): Promise<void> {
+  await session.inOffsetTurn(() =>
+    withOffset(session, 'the stored offset cannot be read; trying again', async () => {
+      const stored = await offsetStoreOf(session.source).read(session, COMMIT_TIMEOUT_MS);
+      if (!session.resetPending) return;
+      const offset = stored ?? session.knownOffset;
+      session.logger.warn(
+        { offset: String(offset) },
+        'the offset was reset by an operator, and no pull told it: going on at the stored one',
+      );
+      session.adopt(offset);
+      session.knownOffset = offset;
+    }),
+  );
+}
+
 async function withOffset(session: QueueSession, whenFailed: string, work: () => Promise<void>): Promise<void> {
   try {
     await work();

@@ -7,7 +7,7 @@ import type { Subscription } from '../model/subscription.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
-import { adoptOffset } from './commit-offset.ts';
+import { adoptOffset, followReset } from './commit-offset.ts';
 import { isFinalRefusal, type QueueSession } from './queue-session.ts';
 
 /** Brokers give at most 32 messages from memory, 8 from disk. */
@@ -32,7 +32,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   let masterUntil = 0;
   let unreadable = 0;
   while (session.ending === undefined) {
-    if (flowControl(messages, options.flowLimits) !== undefined) {
+    // A reset that waits for a pull does not wait for the messages that it will drop.
+    if (!session.resetPending && flowControl(messages, options.flowLimits) !== undefined) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
@@ -40,7 +41,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     if (workMs === undefined) return;
     const { generation, nextOffset: offset } = messages;
     const { signal } = session.pullAbort;
-    const suspendMs = session.resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
+    const { resetPending } = session;
+    const suspendMs = resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
     try {
       const result = await deps.client.pull(
         {
@@ -51,7 +53,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
           maxMessages: unreadable > 0 ? 1 : MAX_MESSAGES,
           suspendMs,
-          brokerId,
+          // Only the master knows of resets.
+          brokerId: resetPending ? MASTER_ID : brokerId,
         },
         { signal },
       );
@@ -61,6 +64,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       // It answers a pull from before the offset was dictated anew.
       if (messages.generation !== generation) continue;
       await take(session, result);
+      if (resetPending && session.resetPending) await followReset(session);
       // A slave that lags behind its lost master says so for an offset that it does not have yet.
       const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
       if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0)) await wakeup.wait(SHORT_POLL_WAIT_MS);

@@ -576,6 +576,54 @@ describe('a puller', () => {
       assert.ok(world.logs.some(({ message }) => message.includes('pulling to learn where to')));
     });
 
+    test('also when the queue is full, so that nothing would be pulled otherwise', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(40);
+      const holds = [gate(), gate()];
+      const seen = recorder(() => holds[seen.events.length - 1]?.passed);
+      const flowLimits = { maxMessages: 10, maxBytes: 1_000_000, maxSpan: 1_000 };
+      world.start(seen.handler, { subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }], options: { flowLimits } });
+      await until(() => seen.events.length === 1, 'a batch is out');
+      // To the offset that was known: only the dropped commit tells it.
+      await world.reset(0, 0);
+      holds[0]?.open();
+      await until(() => world.logs.some(({ message }) => message.includes('pulling to learn where to')), 'the commit was dropped');
+      holds[1]?.open();
+      await until(() => world.committed() === 40n, 'all is committed');
+      assert.equal(seen.bodies.filter((body) => body === '0').length, 2);
+    });
+
+    test('a reset whose answer another pull swallowed does not stop the queue', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(10);
+      const hold = gate();
+      const seen = recorder(() => (seen.events.length === 1 ? hold.passed : undefined));
+      const subscription = { topic: TOPIC, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
+      let told = false;
+      const commitOffset = async (...args: Parameters<typeof world.client.commitOffset>) => {
+        const answer = await world.client.commitOffset(...args);
+        if (answer.resetPending && !told) {
+          told = true;
+          await world.client.pull({ consumerGroup: GROUP, queue: at(0), offset: 0n, subscription, maxMessages: 1, suspendMs: 0 });
+        }
+        return answer;
+      };
+      const client = new Proxy(world.client, {
+        get: (target, name) => {
+          const value: unknown = name === 'commitOffset' ? commitOffset : Reflect.get(target, name);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      world.start(seen.handler, { subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }], deps: { client } });
+      await until(() => seen.events.length === 1, 'a batch is out');
+      await world.reset(0, 0);
+      hold.open();
+      await until(() => world.committed() === 10n, 'all is committed');
+      assert.ok(told);
+    });
+
     test('a stored offset that changed without a sign is adopted instead of overwritten', async () => {
       world = await createPullerWorld();
       await world.prepare();
