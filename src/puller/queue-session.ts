@@ -1,4 +1,5 @@
 import { workTime } from '../decide/budget/time-budget.ts';
+import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedRequestError } from '../errors.ts';
@@ -176,6 +177,7 @@ export class QueueSession {
   adopt(offset: bigint): void {
     this.order?.forgetAttempts();
     this.messages.dropAll(offset);
+    this.crash = refreshCrash(this.crash, offset, this.options.flowLimits.maxSpan);
     this.adoptedOffset = offset;
     this.resetPending = false;
     this.interruptPull();

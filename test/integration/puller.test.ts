@@ -927,6 +927,40 @@ describe('a puller', () => {
       await puller.stop();
     });
 
+    test('what an operator’s reset brings back from before the deaths is delivered in batches, as always', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(30);
+      await world.client.commitOffset(GROUP, at(0), 0n);
+      await world.die('dead-1', { offset: 20n, count: 0, isolateUntil: 20n });
+      const seen = recorder();
+      const puller = world.start(seen.handler);
+      await until(() => world.committed() === 30n, 'all is committed');
+      await puller.stop();
+      assert.ok(seen.events.length <= 4, `${seen.events.length} calls`);
+    });
+
+    test('also when the reset comes while the next holder is at work', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(30);
+      await world.client.commitOffset(GROUP, at(0), 20n);
+      await world.die('dead-1', { offset: 20n, count: 0, isolateUntil: 20n });
+      const hold = gate();
+      const seen = recorder(() => (seen.events.length === 1 ? hold.passed : undefined));
+      const puller = world.start(seen.handler, { options: { renewIntervalMs: 20_000 } });
+      await until(() => seen.events.length === 1, 'a batch is out');
+      await world.reset(0, 0);
+      await until(
+        () => world.logs.some(({ message }) => message.includes('reset') || message.includes('changed by somebody')),
+        'it is followed',
+      );
+      hold.open();
+      await until(() => world.committed() === 30n, 'all is committed');
+      await puller.stop();
+      assert.ok(seen.events.length <= 6, `${seen.events.length} calls`);
+    });
+
     test('the last message that is delivered alone has the queue to itself, too', async () => {
       world = await createPullerWorld();
       await world.prepare();

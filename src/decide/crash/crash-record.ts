@@ -7,13 +7,17 @@ export const DEATHS_BEFORE_SEND_BACK = 3;
 
 /**
  * What the crash record of an acquisition means once the committed offset is known.
- * Progress since the last death makes it a new story: some other message, or no message at all, was the cause.
+ * Progress since the last death makes it a new story: some other message, or no message at all, was the cause. So does an offset that was moved back:
+ * what comes again from before the deaths is not to be delivered one by one.
  * @param span how far beyond the committed offset messages may have been in flight
  */
 export function refreshCrash(record: CrashRecord | undefined, committed: bigint, span: number): CrashRecord | undefined {
   if (record === undefined) return undefined;
-  if (committed > (record.suspect ?? record.offset)) return { offset: committed, count: 1, isolateUntil: committed };
-  if (record.suspect !== undefined || record.isolateUntil > committed) return record;
+  const { offset, suspect, isolateUntil } = record;
+  // Isolation reaches no further than a span beyond what was committed then, and without it the record is no further than that itself.
+  const movedBack = isolateUntil > committed + BigInt(span) || (isolateUntil === offset && committed < offset);
+  if (committed > (suspect ?? offset) || movedBack) return { offset: committed, count: 1, isolateUntil: committed };
+  if (suspect !== undefined || isolateUntil > committed) return record;
   return record.count >= DEATHS_BEFORE_ISOLATION ? { ...record, count: 0, isolateUntil: committed + BigInt(span) } : record;
 }
 

@@ -34,6 +34,16 @@ describe('crash records', () => {
     assert.equal(refreshCrash(undefined, 11n, SPAN), undefined);
   });
 
+  it('an offset that was moved back begins it anew, too: what comes before the deaths is not to be delivered one by one', () => {
+    assert.deepEqual(refreshCrash(at(1_000_000n, 1), 10n, SPAN), at(10n, 1));
+    assert.deepEqual(refreshCrash(at(11n, 1), 10n, SPAN), at(10n, 1));
+    assert.deepEqual(refreshCrash(at(1_000_000n, 3, { suspect: 1_000_000n, isolateUntil: 1_002_000n }), 10n, SPAN), at(10n, 1));
+    const isolated = at(10n, 0, { isolateUntil: 2_010n });
+    assert.deepEqual(refreshCrash(isolated, 10n, SPAN), isolated);
+    const ahead = at(15n, 1, { suspect: 15n, isolateUntil: 2_010n });
+    assert.deepEqual(refreshCrash(ahead, 10n, SPAN), ahead);
+  });
+
   it('deaths are counted per suspect, and at the limit it is sent back without a delivery', () => {
     const isolated = at(10n, 0, { isolateUntil: 20n });
     const first = suspect(isolated, 10n);
