@@ -53,6 +53,7 @@ const NODE_MODULES = {
   'src/delivery/': ['buffer', 'crypto'],
   'src/console/': ['buffer', 'crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],
+  'src/operator/': ['buffer'],
   'src/puller/': ['crypto'],
   'src/runtime/': ['timers/promises'],
   'src/testing/': ['crypto', 'events', 'net'],

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import type { Context } from 'aws-lambda';
+import { clientPerCluster } from '../src/client/client-per-cluster.ts';
 import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
 import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
@@ -36,28 +37,25 @@ export async function withInvocation<T>(
 ): Promise<T> {
   const logger = createLogger({ service: bundled.service, function: name, requestId: context.awsRequestId });
   const dynamodb = dynamoDBClient();
-  const opened = new Map<string, RocketMQ>();
+  let close = async (): Promise<void> => {};
   try {
     const service = applyEnvironment(bundled);
-    const clients = (cluster: string): RocketMQ => {
+    const perCluster = clientPerCluster((cluster) => {
       const config = service.clusters[cluster];
       if (config === undefined) throw new ConfigError(`this deployment knows no cluster "${cluster}": deploy the service again`);
-      const known = opened.get(cluster);
-      if (known !== undefined) return known;
-      const client = createRocketMQClient(secrets.complete(cluster, config, logger), {
+      return createRocketMQClient(secrets.complete(cluster, config, logger), {
         clock: systemClock,
         renewCredentials: () => secrets.renew(cluster, logger),
       });
-      opened.set(cluster, client);
-      return client;
-    };
+    });
+    close = perCluster.close;
     const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), { newToken: randomUUID });
-    return await work({ service, logger, store, clients, remainingMs: () => context.getRemainingTimeInMillis() });
+    return await work({ service, logger, store, clients: perCluster.clients, remainingMs: () => context.getRemainingTimeInMillis() });
   } catch (error) {
     logger.error({ err: error }, `${name} failed`);
     throw error;
   } finally {
-    await Promise.allSettled([...opened.values()].map((client) => client.close()));
+    await close();
     dynamodb.destroy();
   }
 }

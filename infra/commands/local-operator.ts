@@ -1,10 +1,10 @@
 import { randomUUID } from 'node:crypto';
+import { clientPerCluster } from '../../src/client/client-per-cluster.ts';
 import { networkProbe } from '../../src/client/network-probe.ts';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
-import type { ServiceConfig } from '../../src/model/source.ts';
+import type { ClusterConfig, ServiceConfig } from '../../src/model/source.ts';
 import { OPERATOR_VERSION, runOperator } from '../../src/operator/run-operator.ts';
-import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { dynamoDBClient, handlerLambdaClient } from '../../src/runtime/aws-clients.ts';
 import { applyEnvironment, ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createHandlerCheck } from '../../src/runtime/handler-check.ts';
@@ -26,18 +26,12 @@ export async function localOperator(bundled: ServiceConfig, table: string | unde
   await secrets.middleware.before({ event: {} } as Parameters<typeof secrets.middleware.before>[0]);
   const dynamodb = dynamoDBClient();
   const lambda = handlerLambdaClient();
-  const opened = new Map<string, RocketMQ>();
-  const clients = (cluster: string): RocketMQ => {
-    const known = opened.get(cluster);
-    if (known !== undefined) return known;
-    const config = service.clusters[cluster] as ServiceConfig['clusters'][string];
-    const client = createRocketMQClient(secrets.complete(cluster, config, logger), {
+  const { clients, close } = clientPerCluster((cluster) =>
+    createRocketMQClient(secrets.complete(cluster, service.clusters[cluster] as ClusterConfig, logger), {
       clock: systemClock,
       renewCredentials: () => secrets.renew(cluster, logger),
-    });
-    opened.set(cluster, client);
-    return client;
-  };
+    }),
+  );
   return {
     request(command, args) {
       const until = systemClock.now() + STEP_MS;
@@ -51,7 +45,7 @@ export async function localOperator(bundled: ServiceConfig, table: string | unde
       return runOperator(deps, { version: OPERATOR_VERSION, command, args });
     },
     async close() {
-      await Promise.allSettled([...opened.values()].map((client) => client.close()));
+      await close();
       dynamodb.destroy();
       lambda.destroy();
     },

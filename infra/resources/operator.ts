@@ -3,7 +3,7 @@ import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
 import { OPERATOR, TABLE } from './names.ts';
 import type { PullerNeeds } from './puller.ts';
-import { allow, arnOf, functionRole, secretStatements } from './role.ts';
+import { allow, arnOf, functionRole, invokeStatements, secretStatements } from './role.ts';
 
 const ROLE = 'RocketmqOperatorRole';
 /** Seconds: steps of long work take 20 s at most, and `invoke` waits for a handler. */
@@ -35,14 +35,7 @@ export function operatorResources(
 ): Record<string, CloudFormationResource> {
   const statements = [
     allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
-    ...(invoked.length === 0
-      ? []
-      : [
-          allow(
-            ['lambda:InvokeFunction'],
-            invoked.map((key) => arnOf(naming.getLambdaLogicalId(key))),
-          ),
-        ]),
+    ...invokeStatements(naming, invoked),
     ...secretStatements(clusters),
   ];
   return { [ROLE]: functionRole(naming.getLogGroupLogicalId(OPERATOR), statements, provider) };

@@ -3,7 +3,7 @@ import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
 import { PULLER, TABLE } from './names.ts';
-import { allow, arnOf, functionRole, type Statement, secretStatements } from './role.ts';
+import { allow, arnOf, functionRole, invokeStatements, type Statement, secretStatements } from './role.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -41,14 +41,7 @@ export function pullerResources(
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
     allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
-    ...(invoked.length === 0
-      ? []
-      : [
-          allow(
-            ['lambda:InvokeFunction'],
-            invoked.map((key) => arnOf(naming.getLambdaLogicalId(key))),
-          ),
-        ]),
+    ...invokeStatements(naming, invoked),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),
     ...destinationStatements(sources),

@@ -1,6 +1,6 @@
 import { variableOf } from '../../src/model/deployed-value.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
-import type { CloudFormationResource, Provider } from '../serverless-api.ts';
+import type { CloudFormationResource, Naming, Provider } from '../serverless-api.ts';
 
 export interface Statement {
   readonly Effect: 'Allow';
@@ -14,6 +14,17 @@ export function allow(actions: readonly string[], resource: unknown): Statement 
 }
 
 export const arnOf = (logicalId: string): object => ({ 'Fn::GetAtt': [logicalId, 'Arn'] });
+
+/** Invoking exactly these functions, by their keys under `functions:`. */
+export function invokeStatements(naming: Naming, keys: readonly string[]): Statement[] {
+  if (keys.length === 0) return [];
+  return [
+    allow(
+      ['lambda:InvokeFunction'],
+      keys.map((key) => arnOf(naming.getLambdaLogicalId(key))),
+    ),
+  ];
+}
 
 /** A role of one function: what its code needs, its own log group, and what the provider's settings make Lambda need. */
 export function functionRole(logGroupLogicalId: string, statements: readonly unknown[], provider: Provider): CloudFormationResource {
