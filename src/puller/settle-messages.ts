@@ -141,7 +141,7 @@ export async function settleUnhandled(session: QueueSession, work: Extract<NextW
   const subscription = session.subscriptionOf(
     entry.message === undefined ? session.queue.topic : userTopic(entry.message, session.source.consumerGroup),
   );
-  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription);
+  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, entry.message);
   const broadcast = isBroadcast(session);
   const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
   const own = dead && destinationOf(session, entry) !== undefined;

@@ -961,6 +961,18 @@ describe('a puller', () => {
       assert.ok(seen.events.length <= 6, `${seen.events.length} calls`);
     });
 
+    test('a suspect has the retries of its tag', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare();
+      await world.produce(2, 0, () => ({ tags: 'once' }));
+      await world.client.commitOffset(GROUP, at(0), 0n);
+      await world.die('dead-1', { offset: 0n, suspect: 0n, count: 2, isolateUntil: 1n });
+      const seen = recorder();
+      world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 16, maximumRetryAttemptsByTag: { once: 0 } }] });
+      await until(() => world.committed() === 2n && dlq(world).length === 1, 'its first failure is the last');
+      assert.deepEqual(seen.bodies, ['1']);
+    });
+
     test('the last message that is delivered alone has the queue to itself, too', async () => {
       world = await createPullerWorld();
       await world.prepare();
