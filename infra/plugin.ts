@@ -25,7 +25,7 @@ const MODERN_RUNTIME = /^nodejs(2[2-9]|[3-9]\d)/;
 
 /** The Serverless plugin: what happens when. The work is done by the files beside. */
 export default class RocketMQPlugin {
-  readonly commands = rocketmqCommands();
+  readonly commands: Readonly<Record<string, object>> = rocketmqCommands();
   readonly hooks: Readonly<Record<string, () => unknown>>;
   readonly #serverless: Serverless;
   readonly #log: Log;

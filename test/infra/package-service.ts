@@ -21,11 +21,16 @@ export async function serverless(directory: string, args: readonly string[], env
 }
 
 /** Runs Node with arguments and collects what it prints. */
-export async function run(args: readonly string[], cwd: string, env: Record<string, string> = {}): Promise<RunResult> {
+export async function run(
+  args: readonly string[],
+  cwd: string,
+  env: Record<string, string> = {},
+  node: string = process.execPath,
+): Promise<RunResult> {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !/^(AWS_|ROCKETMQ_|SAMPLE_|NODE_OPTIONS|NODE_TEST)/.test(name)),
   );
-  const child = spawn(process.execPath, args, { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(node, args, { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
   const chunks: Buffer[] = [];
   for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
   const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));

@@ -8,10 +8,11 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
-import { readTemplate } from '../infra/package-service.ts';
+import { readTemplate, run } from '../infra/package-service.ts';
 import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
+import { startMoto } from '../support/moto.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { missingPythonTools, missingStack } from '../support/stack.ts';
 import { startService } from './start-service.ts';
 import { makeStranger, pack, type Stranger } from './stranger.ts';
 
@@ -172,6 +173,9 @@ describe('the package', () => {
     assert.equal(types.code, 0, types.output);
     const unit = await shop.bin('../unit.js', []);
     assert.equal(unit.code, 0, unit.output);
+    const help = await shop.bin('.bin/serverless-rocketmq', ['--help']);
+    assert.equal(help.code, 0, help.output);
+    assert.match(help.output, /status/);
   });
 
   test('serverless package: functions with the package’s code, table, schedule and roles', async () => {
@@ -225,6 +229,45 @@ describe('the package', () => {
       }
     } finally {
       await Promise.all([rocketmq.stop(), dynamodb.stop()]);
+    }
+  });
+
+  test('serverless deploy, to moto', { skip: missingPythonTools() }, async () => {
+    const moto = await startMoto('eu-west-1');
+    try {
+      // moto tells no outputs of stacks that were made by a change set.
+      const ownYml = path.join(shop.directory, 'serverless.yml');
+      const before = await readFile(ownYml, 'utf8');
+      await writeFile(ownYml, before.replace('region: eu-west-1', 'region: eu-west-1, deploymentMethod: direct'));
+      const env = { ...moto.env, REPORT: 'https://example.com' };
+      const result = await shop.bin('serverless/bin/serverless.js', ['deploy'], env);
+      await writeFile(ownYml, before);
+      assert.equal(result.code, 0, result.output);
+      for (const name of ['settle', 'refund', 'audit', 'rocketmqCoordinator', 'rocketmqPuller'])
+        assert.match(result.output, new RegExp(`${name}: shop-dev-${name} `));
+    } finally {
+      await moto.stop();
+    }
+  });
+
+  test('runs on Node 22 as well', async () => {
+    const older = await makeStranger([tarball, 'node@22', 'serverless@npm:osls@^4.3.1', 'serverless-offline@^14.8.2'], {
+      ...FILES,
+      'serverless.yml': yml('4', 'nodejs22.x'),
+    });
+    try {
+      const node22 = path.join(older.directory, 'node_modules/node/bin/node');
+      const on22 = (args: readonly string[]) => run(args, older.directory, { REPORT: 'https://example.com' }, node22);
+      assert.match((await on22(['--version'])).output, /^v22\./);
+      for (const args of [
+        [path.join(older.directory, 'unit.js')],
+        [path.join(older.directory, 'node_modules/serverless/bin/serverless.js'), 'package'],
+      ]) {
+        const { code, output } = await on22(args);
+        assert.equal(code, 0, output);
+      }
+    } finally {
+      await older.remove();
     }
   });
 
