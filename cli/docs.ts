@@ -1,6 +1,9 @@
-/** `npm run docs`: writes docs/reference.md out of the schemas and tables that the code works with. */
+/** `npm run docs`: writes the pages that come out of the schemas and tables that the code works with. */
 import { writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
+import { costPage } from './docs/cost-page.ts';
 import { referencePage } from './docs/reference-page.ts';
 
-writeFileSync(fileURLToPath(new URL('../docs/reference.md', import.meta.url)), referencePage());
+const write = (page: string, text: string): void => writeFileSync(fileURLToPath(new URL(`../docs/${page}`, import.meta.url)), text);
+write('reference.md', referencePage());
+write('cost.md', costPage());

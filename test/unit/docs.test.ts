@@ -3,6 +3,7 @@ import { existsSync, globSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
+import { costPage } from '../../cli/docs/cost-page.ts';
 import { referencePage } from '../../cli/docs/reference-page.ts';
 import { eventOptions } from '../../src/config/event-options.ts';
 import { serviceOptions } from '../../src/config/service-options.ts';
@@ -13,6 +14,8 @@ const PAGES = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...globSync('d
 
 describe('the documents', () => {
   test('docs/reference.md is as the code is (npm run docs)', () => assert.equal(read('docs/reference.md'), referencePage()));
+
+  test('docs/cost.md is as the code is (npm run docs)', () => assert.equal(read('docs/cost.md'), costPage()));
 
   test('name npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
