@@ -20,6 +20,8 @@ import type { Batch, HandlerCall, NextWork } from './work.ts';
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
 const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
+/** On the way out a handler that could not be called is called again after this. */
+const UNAVAILABLE_AGAIN_MS = 1_000;
 /** Lambda's answer beyond the function's or the account's concurrency. */
 const THROTTLED = 'TooManyRequestsException';
 /** A suspect that could not be announced waits for the table. */
@@ -163,7 +165,9 @@ async function tryToInvoke(
     session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
     return leave(session, batch);
   }
-  if (!session.mayDeliver() || (attempt > 1 && session.ending !== undefined)) return leave(session, batch);
+  if (!session.mayDeliver()) return leave(session, batch);
+  // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
+  if (attempt > 1 && session.ending !== undefined) return leave(session, batch, deps.clock.now() + UNAVAILABLE_AGAIN_MS);
   if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };

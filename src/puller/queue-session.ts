@@ -75,6 +75,8 @@ export class QueueSession {
   /** A pop may still bring messages. */
   popping = false;
   #ending: StopReason | undefined;
+  /** Nothing can be delivered any more, whatever it was that ended the queue first. */
+  #keepsPopped = false;
   #takenOver = false;
   #offsetTurn: Promise<unknown> = Promise.resolve();
   #handled = 0;
@@ -116,12 +118,13 @@ export class QueueSession {
    */
   get delivers(): boolean {
     if (this.#ending === undefined) return true;
-    if (this.popped === undefined || KEEPS_POPPED.has(this.#ending)) return false;
+    if (this.popped === undefined || this.#keepsPopped) return false;
     return this.popping || this.messages.count > 0;
   }
 
   /** No new pull and no new batch from here on; what is in flight may finish. The first reason stays. */
   end(reason: StopReason, message: string, fields: object = {}): void {
+    if (KEEPS_POPPED.has(reason)) this.#keepsPopped = true;
     if (this.#ending !== undefined) return;
     this.#ending = reason;
     this.logger.info({ reason, ...fields }, message);
@@ -134,6 +137,7 @@ export class QueueSession {
   loseLease(why: string, takenOver: boolean): void {
     if (this.lost.signal.aborted) return;
     this.#takenOver = takenOver;
+    this.#keepsPopped = true;
     this.count('LostLeases');
     this.logger.warn({ reason: 'lease-lost', why }, 'lost the lease; nothing more is committed or sent back');
     this.#ending = 'lease-lost';
@@ -261,7 +265,7 @@ export class QueueSession {
 }
 
 /** Ends after which nothing can be delivered. */
-const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>(['deadline', 'lease-lost', 'handler-misconfigured', 'error']);
+const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>(['deadline', 'handler-misconfigured', 'error']);
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
 export function isFinalRefusal(error: unknown): boolean {

@@ -1,0 +1,119 @@
+import assert from 'node:assert/strict';
+import { afterEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { PopHandle } from '../../src/model/pop.ts';
+import type { HandlerOutcome } from '../../src/ports/invoke.ts';
+import type { PopResult } from '../../src/ports/rocketmq.ts';
+import { createPullerWorld, GROUP, gate, type PullerWorld, TOPIC } from '../support/puller-world.ts';
+import { until } from '../support/until.ts';
+
+const UNIT = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
+const NOTHING: PopResult = { messages: [], filteredOut: [], undecodable: [], full: false };
+
+/**
+ * The embedded broker does not know POP: its messages are pulled, and lent as a broker would lend them. What a real one makes of the calls is the
+ * matter of pop-mode.test.ts.
+ */
+async function lend(world: PullerWorld, count: number) {
+  world.broker.createTopic(TOPIC, { queues: 1 });
+  world.broker.createGroup(GROUP);
+  await world.store.create(world.group, UNIT, 0, 0n);
+  await world.produce(count);
+  const calls = { acked: 0, changed: 0 };
+  const changes: ((handle: PopHandle) => PopHandle)[] = [];
+  let popped = false;
+  const own: Record<string, unknown> = {
+    async pop(): Promise<PopResult> {
+      await sleep(10);
+      if (popped) return NOTHING;
+      popped = true;
+      const subscription = { topic: TOPIC, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
+      const queue = { ...UNIT, queueId: 0 };
+      const pulled = await world.client.pull({ consumerGroup: GROUP, queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
+      assert.equal(pulled.status, 'FOUND');
+      const handle = {
+        ckQueueOffset: 0n,
+        popTime: BigInt(Date.now()),
+        reviveQid: 0,
+        retryMark: 0,
+        brokerName: 'broker-a',
+        queueId: 0,
+      } as const;
+      const invisibleTime = 60_000n;
+      return {
+        ...NOTHING,
+        messages: pulled.messages.map((message) => ({ message, handle: { ...handle, invisibleTime, queueOffset: message.queueOffset } })),
+      };
+    },
+    async ack() {
+      calls.acked++;
+    },
+    async changeInvisibleTime(_group: string, _topic: string, handle: PopHandle) {
+      calls.changed++;
+      return changes.reduce((now, change) => change(now), handle);
+    },
+  };
+  const client = new Proxy(world.client, {
+    get: (target, name) => {
+      const value: unknown = own[String(name)] ?? Reflect.get(target, name);
+      return typeof value === 'function' ? value.bind(target) : value;
+    },
+  });
+  return { client, calls, changes };
+}
+
+describe('a puller that popped and drains', () => {
+  let world: PullerWorld;
+  afterEach(() => world.stop());
+
+  test('calls a throttled handler again after a back-off, not in a tight circle', async () => {
+    world = await createPullerWorld();
+    const { client, calls } = await lend(world, 1);
+    let [throttled, invoked] = [true, 0];
+    const invoke = async (): Promise<HandlerOutcome> => {
+      invoked++;
+      return throttled ? { kind: 'unavailable', error: new Error('throttled') } : { kind: 'answered', answer: null };
+    };
+    const puller = world.start({ invoke }, { queues: [UNIT], deps: { client } });
+    await until(() => invoked === 1, 'it was called');
+    const report = puller.stop();
+    await sleep(1_500);
+    assert.ok(invoked <= 4, `${invoked} calls`);
+    throttled = false;
+    assert.deepEqual(
+      (await report).queues.map(({ handled, reason }) => [handled, reason]),
+      [[1, 'signal']],
+    );
+    assert.equal(calls.acked, 1);
+  });
+
+  test('gives back what its handler has no time for any more', async () => {
+    world = await createPullerWorld();
+    const { client, calls } = await lend(world, 3);
+    const hold = gate();
+    let [remainingMs, invoked] = [60_000, 0];
+    const invoke = async (): Promise<HandlerOutcome> => {
+      invoked++;
+      await hold.passed;
+      remainingMs = 9_000;
+      return { kind: 'answered', answer: null };
+    };
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 3 } as const;
+    const puller = world.start(
+      { invoke },
+      {
+        queues: [UNIT],
+        subscriptions: [{ batchSize: 1, parallelizationFactor: 2, handler }],
+        deps: { client, remainingMs: () => remainingMs },
+      },
+    );
+    await until(() => invoked === 2, 'both deliverers are at it');
+    const report = puller.stop();
+    hold.open();
+    assert.deepEqual(
+      (await report).queues.map(({ handled, reason }) => [handled, reason]),
+      [[2, 'signal']],
+    );
+    assert.deepEqual([calls.acked, calls.changed], [2, 1]);
+  });
+});
