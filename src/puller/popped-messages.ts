@@ -24,8 +24,12 @@ interface Popped {
   visibleAt: number;
   /** One call about a message at a time: each change of the time makes the handle before it worthless. */
   turn: Promise<unknown>;
+  /** Epoch ms: not to be prolonged before. */
+  prolongFrom: number;
 }
 
+/** A call that failed is made again after this. */
+const PROLONG_AGAIN_MS = 2_000;
 /** Calls to the broker in parallel when the time of many messages is prolonged. */
 const PROLONG_WINDOW = 16;
 
@@ -49,6 +53,7 @@ export class PoppedMessages {
         handle,
         visibleAt: sentAt + Number(handle.invisibleTime),
         turn: Promise.resolve(),
+        prolongFrom: 0,
       });
     }
   }
@@ -76,13 +81,15 @@ export class PoppedMessages {
     this.#popped.delete(offset);
   }
 
-  /** Prolongs what is at its half. A failure is tried again at the next look; what is over by then comes again from the broker. */
+  /** Prolongs what is at its half. A failure is tried again soon; what is over by then comes again from the broker. */
   async prolong(): Promise<void> {
     if (this.#prolonging) return;
     this.#prolonging = true;
     const { deps, options } = this.#session;
     const now = deps.clock.now();
-    const due = [...this.#popped].filter(([, { visibleAt }]) => prolongDue(visibleAt, now, options.popInvisibleMs));
+    const due = [...this.#popped].filter(
+      ([, { visibleAt, prolongFrom }]) => prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
+    );
     const next = async (): Promise<void> => {
       for (let one = due.shift(); one !== undefined; one = due.shift()) await this.#prolongOne(...one);
     };
@@ -103,6 +110,7 @@ export class PoppedMessages {
       popped.visibleAt = sentAt + invisibleMs;
     });
     popped.turn = turn.catch((error: unknown) => {
+      popped.prolongFrom = clock.now() + PROLONG_AGAIN_MS;
       if (!lost.signal.aborted) logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');
     });
     await popped.turn;

@@ -19,8 +19,7 @@ async function lend(world: PullerWorld, count: number) {
   world.broker.createGroup(GROUP);
   await world.store.create(world.group, UNIT, 0, 0n);
   await world.produce(count);
-  const calls = { acked: 0, changed: 0 };
-  const changes: ((handle: PopHandle) => PopHandle)[] = [];
+  const calls = { acked: 0, changed: 0, refuseChanges: false };
   let popped = false;
   const own: Record<string, unknown> = {
     async pop(): Promise<PopResult> {
@@ -50,7 +49,8 @@ async function lend(world: PullerWorld, count: number) {
     },
     async changeInvisibleTime(_group: string, _topic: string, handle: PopHandle) {
       calls.changed++;
-      return changes.reduce((now, change) => change(now), handle);
+      if (calls.refuseChanges) throw new Error('away');
+      return handle;
     },
   };
   const client = new Proxy(world.client, {
@@ -59,14 +59,36 @@ async function lend(world: PullerWorld, count: number) {
       return typeof value === 'function' ? value.bind(target) : value;
     },
   });
-  return { client, calls, changes };
+  return { client, calls };
 }
 
-describe('a puller that popped and drains', () => {
+describe('a puller that popped', () => {
   let world: PullerWorld;
   afterEach(() => world.stop());
 
-  test('calls a throttled handler again after a back-off, not in a tight circle', async () => {
+  test('prolongs again after a while what could not be prolonged', async () => {
+    world = await createPullerWorld();
+    const { client, calls } = await lend(world, 1);
+    calls.refuseChanges = true;
+    const hold = gate();
+    const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 30 } as const;
+    // What is lent for 60 s is at its half from the beginning.
+    const puller = world.start(() => hold.passed, {
+      queues: [UNIT],
+      subscriptions: [{ handler }],
+      options: { popInvisibleMs: 120_000 },
+      deps: { client },
+    });
+    await until(() => calls.changed === 1, 'it was tried');
+    await sleep(1_500);
+    assert.equal(calls.changed, 1);
+    await until(() => calls.changed === 2, 'it was tried again');
+    hold.open();
+    await puller.stop();
+    assert.equal(calls.acked, 1);
+  });
+
+  test('on its way out calls a throttled handler again after a back-off, not in a tight circle', async () => {
     world = await createPullerWorld();
     const { client, calls } = await lend(world, 1);
     let [throttled, invoked] = [true, 0];
@@ -87,7 +109,7 @@ describe('a puller that popped and drains', () => {
     assert.equal(calls.acked, 1);
   });
 
-  test('gives back what its handler has no time for any more', async () => {
+  test('on its way out gives back what its handler has no time for any more', async () => {
     world = await createPullerWorld();
     const { client, calls } = await lend(world, 3);
     const hold = gate();
