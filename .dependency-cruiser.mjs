@@ -121,7 +121,8 @@ export default {
       name: 'product-uses-dependencies-only',
       severity: 'error',
       from: { path: '^(src|handlers|infra)/' },
-      to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/@types/' },
+      // dynalite is an optional peer: for local runs only, and named when it is missing.
+      to: { dependencyTypes: ['npm-dev'], pathNot: 'node_modules/(@types|dynalite)/' },
     },
   ],
   options: {

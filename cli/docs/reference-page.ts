@@ -121,7 +121,8 @@ function row(...cells: readonly string[]): string {
 function defaultOf(schema: z.ZodType): string {
   const { success, data } = schema.safeParse(undefined);
   if (!success) return isOptional(schema) ? '–' : 'required';
-  return data === undefined ? '–' : `\`${typeof data === 'object' ? JSON.stringify(data) : String(data)}\``;
+  if (data === undefined) return '–';
+  return `\`${typeof data === 'string' ? data : JSON.stringify(data)}\``;
 }
 
 function isOptional(schema: z.ZodType): boolean {

@@ -3,7 +3,7 @@ import type { RocketMQ } from '../ports/rocketmq.ts';
 /** One client per cluster, opened when first asked for; closed together. */
 export function clientPerCluster(open: (cluster: string) => RocketMQ): {
   readonly clients: (cluster: string) => RocketMQ;
-  close(): Promise<void>;
+  readonly close: () => Promise<void>;
 } {
   const opened = new Map<string, RocketMQ>();
   return {

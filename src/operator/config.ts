@@ -11,7 +11,7 @@ export async function config({ service }: OperatorDeps, args: Arguments): Promis
   };
 }
 
-function withoutSecrets({ credentials: _, tls, ...cluster }: ClusterConfig): ClusterConfig {
+function withoutSecrets({ credentials: _credentials, tls, ...cluster }: ClusterConfig): ClusterConfig {
   if (tls === undefined) return cluster;
   const { clientKey: __, ...open } = tls;
   return { ...cluster, tls: open };
