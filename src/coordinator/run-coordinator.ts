@@ -18,6 +18,8 @@ import { createIdleWatch, type IdleWatch } from './watch-idle-queues.ts';
 const PASS_INTERVAL_MS = 20_000;
 /** How often routes and leases are looked at between the passes. */
 const LOOK_INTERVAL_MS = 5_000;
+/** A look that failed is repeated after this at the earliest. */
+const AGAIN_MS = 1_000;
 /** One run per schedule of a minute; two that overlap do no harm. */
 const RUN_MS = 55_000;
 /** What the invocation keeps for its end: a pass that is under way may go on in it, except in the last second. */
@@ -71,6 +73,8 @@ async function passUntilEnd(run: GroupRun): Promise<void> {
       last = await passOrLook(run, watch, last);
     } catch (error) {
       if (!run.signal.aborted) run.problems.add(error);
+      // A message that waits would have it tried again at once.
+      await run.clock.sleep(AGAIN_MS, run.signal).catch(() => {});
     }
     await watch.workOrTimeout(Math.max(0, Math.min(LOOK_INTERVAL_MS, run.until - run.clock.now())));
   }

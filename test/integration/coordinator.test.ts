@@ -430,6 +430,31 @@ describe('the coordinator', () => {
     assert.ok(world.invocations.length <= 2, `${world.invocations.length} invocations`);
   });
 
+  test('a message that waits does not make it ask a table that is away without a pause', async () => {
+    world = await createWorld({ longPollTickMs: 5_000 }, 4);
+    world.broker.createTopic('orders', { queues: 1 });
+    await commitAll(world.client, 'orders', 1);
+    let [away, asked] = [false, 0];
+    const store = {
+      ...world.store,
+      async list(key: typeof world.group) {
+        if (!away) return world.store.list(key);
+        asked++;
+        throw new Error('the table sleeps');
+      },
+    };
+    const running = world.pass(source([subscription('orders')]), { store, remainingMs: () => 15_000 });
+    for (const end = Date.now() + 3_000; world.broker.heldPulls() !== 1 && Date.now() < end; ) await sleep(10);
+    away = true;
+    await world.send('orders', 0);
+    // 4 s of its clock.
+    await sleep(1_000);
+    assert.ok(asked >= 1 && asked <= 6, `${asked} times`);
+    away = false;
+    await running;
+    assert.equal(world.invocations.length, 1);
+  });
+
   test('invokes again at once when the puller came, worked and went', async () => {
     world = await createWorld({ longPollTickMs: 5_000 }, 4);
     world.broker.createTopic('orders', { queues: 1 });
