@@ -3,6 +3,9 @@ import type { EventOptions } from './event-options.ts';
 import type { ConfigPath, Problems } from './problems.ts';
 import type { ServiceOptions } from './service-options.ts';
 
+/** The default, which is Java's brokerSuspendMaxTimeMillis. */
+const LONG_POLLING = 15;
+
 interface Event extends EventOptions {
   readonly path: ConfigPath;
   readonly functionKey: string;
@@ -20,12 +23,15 @@ type DeliveryOptions = Pick<
   | 'maximumConcurrency'
   | 'filterPatterns'
   | 'onFailure'
+  | 'functionResponseType'
+  | 'longPolling'
 >;
 
 /** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
 export function deliveryOptions(event: EventOptions, defaultRetries: number): DeliveryOptions {
   const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
-  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns, onFailure } = event;
+  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns, onFailure, functionResponseType, longPolling } =
+    event;
   return {
     maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
     ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
@@ -36,6 +42,8 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
     ...(onFailure === undefined ? {} : { onFailure }),
+    ...(functionResponseType === 'None' ? { functionResponseType } : {}),
+    ...(longPolling === LONG_POLLING ? {} : { longPolling }),
     ...(filterPatterns === undefined ? {} : { filterPatterns }),
   };
 }

@@ -79,6 +79,12 @@ export const eventOptions = options({
   maximumConcurrency: wholeNumber(1, 1000)
     .exactOptional()
     .describe('handler calls at once over all queues of the group; its queues share one puller then, or pullers: N'),
+  functionResponseType: oneOf(['ReportBatchItemFailures', 'None'])
+    .default('ReportBatchItemFailures')
+    .describe('None: what the handler answers counts for nothing; only an error fails its batch'),
+  longPolling: wholeNumber(1, 30)
+    .default(15)
+    .describe('seconds that a broker holds a poll of a quiet queue; brokers round up to their next 5 s'),
   order: oneOf(['none', 'queue', 'key'])
     .default('none')
     .describe('queue: one batch of a queue at a time, in its order; key: different keys side by side, equal keys in order'),

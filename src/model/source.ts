@@ -109,6 +109,10 @@ export interface SubscriptionConfig {
   readonly bisectBatchOnFunctionError?: boolean;
   /** Where messages go that failed for good. Absent: to `%DLQ%<group>`. */
   readonly onFailure?: OnFailure;
+  /** 'None': what the handler answers counts for nothing. Absent: ReportBatchItemFailures. */
+  readonly functionResponseType?: 'None';
+  /** Seconds that a broker holds a poll, 1..30. Absent: 15. */
+  readonly longPolling?: number;
   /** Seconds that a batch waits to become full, 0..300. Absent: 0. */
   readonly maximumBatchingWindow?: number;
   /** Seconds after which a message that is still with its handler is sent back, whatever the handler says later. Absent: the handler's timeout alone. */

@@ -179,7 +179,7 @@ async function tryToInvoke(
     const { signal: ends } = session.handlerCalls;
     const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
     const ended = traceCall(session, batch);
-    const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs, signal });
+    const outcome = counted(batch, await deps.handlers(handler).invoke(payload, { timeoutMs, signal }));
     ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (outcome.kind !== 'misconfigured') return outcome;
@@ -198,6 +198,11 @@ async function tryToInvoke(
   } finally {
     session.calls.delete(call);
   }
+}
+
+/** With `functionResponseType: None` only a failure counts. */
+function counted({ subscription }: Batch, outcome: HandlerOutcome): HandlerOutcome {
+  return subscription.functionResponseType === 'None' && outcome.kind === 'answered' ? { kind: 'answered', answer: undefined } : outcome;
 }
 
 function errorCode(error: Error): string {

@@ -13,7 +13,11 @@ import type { PullerDeps } from './puller-deps.ts';
  * One message to its handler because an operator asked for it: whatever comes of it, nothing is committed, sent back or repeated.
  * Mirrors ConsumeMessageConcurrentlyService.consumeMessageDirectly.
  */
-export async function deliverDirectly(deps: Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId'>, source: SourceConfig, message: Message): Promise<DirectResult> {
+export async function deliverDirectly(
+  deps: Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId'>,
+  source: SourceConfig,
+  message: Message,
+): Promise<DirectResult> {
   const startedAt = deps.clock.now();
   const ended = (result: DirectResult['result'], remark?: string): DirectResult => ({
     result,

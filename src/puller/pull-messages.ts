@@ -28,6 +28,8 @@ const UNREADABLE_TRIES = 3;
 export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
+  const longPolling = session.subscriptionOf(queue.topic)?.longPolling;
+  const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
   let brokerId = MASTER_ID;
   let masterUntil = 0;
   let unreadable = 0;
@@ -42,7 +44,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     const { generation, nextOffset: offset } = messages;
     const { signal } = session.pullAbort;
     const { resetPending } = session;
-    const suspendMs = resetPending ? 0 : suspendTime(workMs, options.maxSuspendMs);
+    const suspendMs = resetPending ? 0 : suspendTime(workMs, longPollMs);
     try {
       const result = await deps.client.pull(
         {

@@ -156,3 +156,12 @@ describe('onFailure', () => {
   test('refused in a broadcast', () =>
     assert.match(problemOf({ onFailure: arn }, { messageModel: 'BROADCASTING' }), /onFailure has no use with messageModel BROADCASTING/));
 });
+
+test('functionResponseType and longPolling: what differs from the default goes to the puller', () => {
+  const { functionResponseType, longPolling } = read({ functionResponseType: 'None', longPolling: 5 });
+  assert.deepEqual([functionResponseType, longPolling], ['None', 5]);
+  const usual = read({ functionResponseType: 'ReportBatchItemFailures', longPolling: 15 });
+  assert.equal('functionResponseType' in usual || 'longPolling' in usual, false);
+  assert.match(problemOf({ longPolling: 31 }), /longPolling is 31: give a whole number from 1 to 30/);
+  assert.match(problemOf({ functionResponseType: 'none' }), /functionResponseType is "none": give one of ReportBatchItemFailures, None/);
+});
