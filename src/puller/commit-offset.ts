@@ -105,12 +105,15 @@ async function withOffset(session: QueueSession, whenFailed: string, work: () =>
 async function review(session: QueueSession): Promise<boolean> {
   const { messages, source } = session;
   const { generation } = messages;
+  const brokeBefore = session.connectionBroke;
   const stored = await offsetStoreOf(source).read(session, COMMIT_TIMEOUT_MS);
   if (messages.generation !== generation) return false;
   const { knownOffset, sentOffset, connectionBroke } = session;
   const story = offsetStory(stored, { known: knownOffset, sent: sentOffset, connectionBroke });
   switch (story.kind) {
     case 'as-known':
+      // The broker came back with what it had: from now on a lower offset is somebody's wish.
+      if (brokeBefore) session.connectionBroke = false;
       break;
     case 'arrived':
       session.knownOffset = story.offset;

@@ -665,6 +665,23 @@ describe('a puller', () => {
       assert.equal(seen.records.length, 10);
     });
 
+    test('a connection that broke a while ago, and cost nothing, does not make a reset look like that', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(10);
+      const seen = recorder();
+      world.start(seen.handler);
+      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
+      const broken = world.broker.control('PULL_MESSAGE', () => 'disconnect', { times: 2 });
+      await until(() => broken.calls === 2, 'the connection broke');
+      await until(() => world.logs.some(({ message }) => message === 'a pull failed'), 'it was noticed');
+      const queries = world.broker.control('QUERY_CONSUMER_OFFSET', () => undefined, { times: Infinity });
+      await until(() => queries.calls >= 3, 'the offset was seen as it was');
+      await world.client.commitOffset(GROUP, at(0), 4n);
+      await until(() => seen.records.length === 16, 'all from there came again');
+      await until(() => world.committed() === 10n, 'all is committed again');
+    });
+
     test('our own commit, whose answer was lost, is not taken for somebody else’s', async () => {
       world = await createPullerWorld();
       await world.prepare();
