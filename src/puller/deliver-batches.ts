@@ -194,6 +194,7 @@ async function tryToInvoke(
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (!session.handlerCalls.signal.aborted) throw error;
     session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
+    if (handler.invocation === 'function') session.outlived(timeoutMs);
     return leave(session, batch);
   } finally {
     session.calls.delete(call);

@@ -58,7 +58,11 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   const { crash, order } = session;
   if (order !== undefined) order.unsaved = false;
   const progressed =
-    crash !== undefined && !session.isolating && session.knownOffset > crash.offset && session.knownOffset >= crash.isolateUntil;
+    crash !== undefined &&
+    !stillWaits(session) &&
+    !session.isolating &&
+    session.knownOffset > crash.offset &&
+    session.knownOffset >= crash.isolateUntil;
   const answer = await deps.store
     .renew({
       cluster: source.cluster,
@@ -102,8 +106,7 @@ function obey(session: QueueSession, { assignment }: Extract<LeaseAnswer, { appl
 /** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
 export async function releaseLease(session: QueueSession): Promise<void> {
   const { deps, source, queue, lease } = session;
-  const stillWaits = session.order !== undefined && deps.clock.now() < session.order.deliverFrom;
-  const keep = session.crash !== undefined && (stillWaits || session.crash.isolateUntil > session.knownOffset);
+  const keep = session.crash !== undefined && (stillWaits(session) || session.crash.isolateUntil > session.knownOffset);
   const attempts = attemptsOf(session);
   const answer = await deps.store.release({
     cluster: source.cluster,
@@ -119,6 +122,11 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     ...(attempts === undefined ? {} : { attempts }),
   });
   if (!answer.applied) session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
+}
+
+/** A function that was called before may still be at work. */
+function stillWaits({ order, deps }: QueueSession): boolean {
+  return order !== undefined && deps.clock.now() < order.deliverFrom;
 }
 
 /** Failed attempts of an ordered source, when there are any. */

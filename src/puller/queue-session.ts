@@ -151,6 +151,13 @@ export class QueueSession {
     if (!this.handlerCalls.signal.aborted) this.handlerCalls.abort(new CallEndedError('the invocation ends before the handler answered'));
   }
 
+  /** A function goes on, at most for so long: an ordered queue waits for it as after a death, which the crash record tells the next holder. */
+  outlived(timeoutMs: number): void {
+    if (this.order === undefined || this.lost.signal.aborted) return;
+    this.order.deliverFrom = this.deps.clock.now() + timeoutMs;
+    this.crash ??= { offset: this.messages.committable, count: 0, isolateUntil: this.messages.committable };
+  }
+
   /**
    * Is there something to give back? Not after somebody took over. A lease that ran out while messages were with a handler stands as a crash,
    * so that a message that blocks its puller is counted.

@@ -3,6 +3,7 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { OrderConfig, SubscriptionConfig } from '../../src/model/source.ts';
+import type { MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
 import { fastClock } from '../support/coordinator-world.ts';
 import {
@@ -613,6 +614,31 @@ describe('an ordered puller', () => {
       await until(() => world.committed() === 2n, 'all is committed');
       assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
     });
+  });
+
+  test('a function that was not waited for any longer may still be at work: the next holder waits for it', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(2);
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const deaf: MessageHandler = {
+      invoke: (_payload, { signal }) =>
+        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })),
+    };
+    const subscriptions = [{ ...BY_QUEUE, handler }];
+    const { queues } = await world.start(deaf, { remainingMs: 10_000, subscriptions }).report;
+    assert.deepEqual(
+      queues.map(({ reason, handled }) => [reason, handled]),
+      [['deadline', 0]],
+    );
+    assert.equal((await world.assignmentOf()).lease, undefined);
+    const seen = recorder();
+    const startedAt = Date.now();
+    const puller = start(seen.handler, { ...BY_QUEUE, handler }, { options: { renewIntervalMs: 20 } });
+    await until(() => world.committed() === 2n, 'all is committed');
+    assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
+    await puller.stop();
+    assert.equal((await world.assignmentOf()).crash, undefined);
   });
 
   describe('says', () => {
