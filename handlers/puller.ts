@@ -51,7 +51,7 @@ export function createPullerHandler(
             holder: context.awsRequestId,
             meter,
             destinations,
-            memoryBytes: Number(context.memoryLimitInMB) * 1024 * 1024,
+            ...memoryOf(context),
             signal,
             ...origin(context),
             options: renewIntervalMs === undefined ? {} : { renewIntervalMs },
@@ -62,6 +62,12 @@ export function createPullerHandler(
         }
       }),
     );
+}
+
+/** Without it (locally) each queue has Java's limits. */
+function memoryOf({ memoryLimitInMB }: Context): { memoryBytes?: number } {
+  const megabytes = Number(memoryLimitInMB);
+  return Number.isFinite(megabytes) && megabytes > 0 ? { memoryBytes: megabytes * 1024 * 1024 } : {};
 }
 
 /** Region and account, for the ARN that events name as their source. Without an ARN (locally) the flow has its own. */

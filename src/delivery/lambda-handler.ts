@@ -78,7 +78,7 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
         const error = cause instanceof Error ? cause : new Error(String(cause));
         const misconfiguration = MISCONFIGURED.get(error.name);
         if (misconfiguration !== undefined) return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
-        if (!call.signal.aborted) return { kind: 'unavailable', error };
+        if (!call.signal.aborted) return { kind: 'unavailable', error, mayRun: mayRun(error) };
         return { kind: 'unavailable', error: new Error(`${functionName} gave no answer long after its timeout of ${timeoutMs} ms`) };
       } finally {
         clearTimeout(timer);
@@ -86,6 +86,14 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
       }
     },
   };
+}
+
+/** Nothing of the call was sent. */
+const NEVER_SENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+
+/** Lambda's own answer says that the function was not called; a connection that broke says nothing. */
+function mayRun(error: Error & { readonly $metadata?: { readonly httpStatusCode?: number }; readonly code?: unknown }): boolean {
+  return error.$metadata?.httpStatusCode === undefined && !NEVER_SENT.has(error.code);
 }
 
 function explain(functionName: string, cause: Error, { code, advice }: Misconfiguration): RocketMQError {

@@ -22,7 +22,8 @@ export type HandlerOutcome =
   /** The handler threw, timed out or killed its process. */
   | { readonly kind: 'failed'; readonly errorType: string; readonly errorMessage: string }
   /** Throttled, service error, lost network: try again with back-off, nothing was decided. */
-  | { readonly kind: 'unavailable'; readonly error: Error }
+  /** `mayRun`: the call may have reached the function, which may still be at work with it. */
+  | { readonly kind: 'unavailable'; readonly error: Error; readonly mayRun?: boolean }
   /** Cannot succeed by repetition: function missing, access denied, payload too large. */
   | { readonly kind: 'misconfigured'; readonly error: Error };
 

@@ -144,6 +144,14 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
     const outcome = await tryToInvoke(session, batch, attempt).finally(release);
     if (outcome?.kind !== 'unavailable') return outcome;
     session.count(outcome.error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
+    if (outcome.mayRun === true && session.order !== undefined) {
+      session.logger.warn(
+        { err: outcome.error, batchId: batch.batchId },
+        'the answer of the handler was lost: its order waits until it cannot run any more',
+      );
+      session.outlived(batch.subscription.handler.timeout * 1000);
+      return leave(session, batch);
+    }
     const waitMs = backoff(attempt, session.deps.random(), UNAVAILABLE_BACKOFF);
     session.logger.warn(
       { err: outcome.error, attempt, waitMs: Math.round(waitMs) },

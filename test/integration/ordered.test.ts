@@ -641,6 +641,29 @@ describe('an ordered puller', () => {
     assert.equal((await world.assignmentOf()).crash, undefined);
   });
 
+  test('an answer that was lost: nothing is delivered until the function cannot run any more', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(2);
+    const calls: number[] = [];
+    const seen: string[] = [];
+    const flaky: MessageHandler = {
+      invoke: async (payload) => {
+        calls.push(Date.now());
+        if (calls.length === 1) return { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true };
+        seen.push(...payload.event().Records.map(({ body }) => body));
+        return { kind: 'answered', answer: undefined };
+      },
+    };
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const puller = world.start(flaky, { subscriptions: [{ ...BY_QUEUE, handler }] });
+    await until(() => world.committed() === 2n, 'all is committed');
+    await puller.stop();
+    assert.deepEqual(seen, ['0', '1']);
+    const [first = 0, second = 0] = calls;
+    assert.ok(second - first >= 990, `${second - first} ms`);
+  });
+
   describe('says', () => {
     test('that a message blocks its order, at 16 failures', async () => {
       world = await createPullerWorld();

@@ -103,6 +103,7 @@ describe('handlers behind the Invoke API', () => {
       answer = refuses(status, type);
       const outcome = await call();
       assert.deepEqual([outcome.kind, outcome.kind === 'unavailable' && outcome.error.name, seen.length], ['unavailable', type, 1]);
+      assert.equal(outcome.kind === 'unavailable' && outcome.mayRun, false);
     });
 
   for (const [status, type, code] of [
@@ -126,14 +127,19 @@ describe('handlers behind the Invoke API', () => {
 
   it('a broken connection is nobody’s failure, and the event is not sent again', async () => {
     answer = (request) => request.socket.destroy();
-    assert.equal((await call()).kind, 'unavailable');
+    const outcome = await call();
+    assert.deepEqual(
+      [outcome.kind, outcome.kind === 'unavailable' && outcome.mayRun],
+      ['unavailable', true],
+      'the function may be at work',
+    );
     assert.equal(seen.length, 1);
   });
 
   it('nobody listening is nobody’s failure', async () => {
     const nowhere = localHandlerClient('http://127.0.0.1:1');
     const outcome = await createLambdaHandler(nowhere, 'shop-dev-orders').invoke(PAYLOAD, { timeoutMs: 1_000 });
-    assert.deepEqual([outcome.kind, seen.length], ['unavailable', 0]);
+    assert.deepEqual([outcome.kind, outcome.kind === 'unavailable' && outcome.mayRun, seen.length], ['unavailable', false, 0]);
     nowhere.destroy();
   });
 
