@@ -9,7 +9,7 @@ import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
 import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
 import { openConsole } from './local-console.ts';
-import { ADDED, COORDINATOR, PULLER } from './resources/names.ts';
+import { ADDED, COORDINATOR, localTableName, PULLER } from './resources/names.ts';
 import type { Log, Serverless } from './serverless-api.ts';
 
 /** Printed when the coordinator runs and handlers can be called. */
@@ -35,11 +35,6 @@ export interface LocalRun {
   start(): Promise<void>;
   /** Pauses every queue, so that holders finish their batches, commit and release; returns when no lease is left, or after 25 s. */
   drain(): Promise<void>;
-}
-
-/** Name of the table of a local run, unless ROCKETMQ_TABLE says another. */
-export function localTableName(service: string, stage: string): string {
-  return `${service}-${stage}-rocketmq`;
 }
 
 /**

@@ -11,7 +11,7 @@ import { withReferences } from './references.ts';
 import { alarmResources } from './resources/alarms.ts';
 import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
 import { dashboardResources } from './resources/dashboard.ts';
-import { ADDED, COORDINATOR, OPERATOR, PULLER, TABLE } from './resources/names.ts';
+import { ADDED, COORDINATOR, localTableName, OPERATOR, PULLER, TABLE } from './resources/names.ts';
 import { operatorFunction, operatorResources } from './resources/operator.ts';
 import { pullerFunction, pullerResources } from './resources/puller.ts';
 import { scheduleResources } from './resources/schedule.ts';
@@ -131,7 +131,7 @@ export default class RocketMQPlugin {
     const { service, stage } = config;
     const functionName = this.#serverless.service.functions[OPERATOR]?.name ?? OPERATOR;
     const region = this.#serverless.getProvider('aws').getRegion();
-    return { config, functionName, region, localTable: `${service}-${stage}-rocketmq` };
+    return { config, functionName, region, localTable: localTableName(service, stage) };
   }
 
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { CONSOLE_LINE, localTableName, READY_LINE } from '../../infra/offline.ts';
+import { CONSOLE_LINE, READY_LINE } from '../../infra/offline.ts';
+import { localTableName } from '../../infra/resources/names.ts';
 import type { AssignmentStore, GroupKey } from '../../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';

@@ -6,3 +6,8 @@ export const ADDED = [COORDINATOR, PULLER, OPERATOR] as const;
 
 /** Logical id of the assignment table. */
 export const TABLE = 'RocketmqTable';
+
+/** Name of the table of a local run, unless ROCKETMQ_TABLE says another. */
+export function localTableName(service: string, stage: string): string {
+  return `${service}-${stage}-rocketmq`;
+}

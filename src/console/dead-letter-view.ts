@@ -1,5 +1,5 @@
-import { isUtf8 } from 'node:buffer';
 import type { DeadLetter } from '../dlq/dead-letters.ts';
+import { bodyEncoding } from '../records/body-encoding.ts';
 
 const MOST_BODY_CHARACTERS = 4_000;
 
@@ -7,8 +7,8 @@ const MOST_BODY_CHARACTERS = 4_000;
 export function letterView({ queue, offset, message, undecodable, originTopic }: DeadLetter): object {
   const place = { brokerName: queue.brokerName, queueId: queue.queueId, offset: String(offset), originTopic };
   if (message === undefined) return { ...place, problem: undecodable?.error.message ?? 'it cannot be decoded' };
-  const isText = isUtf8(message.body);
-  const body = message.body.toString(isText ? 'utf8' : 'base64');
+  const encoding = bodyEncoding(message.body);
+  const body = message.body.toString(encoding);
   return {
     ...place,
     messageId: message.msgId,
@@ -18,7 +18,7 @@ export function letterView({ queue, offset, message, undecodable, originTopic }:
     tags: message.properties.get('TAGS'),
     keys: message.properties.get('KEYS'),
     body: body.slice(0, MOST_BODY_CHARACTERS),
-    bodyEncoding: isText ? 'utf8' : 'base64',
+    bodyEncoding: encoding,
     cut: body.length > MOST_BODY_CHARACTERS,
     properties: Object.fromEntries(message.properties),
   };

@@ -1,9 +1,10 @@
 import { queueState } from '../decide/state/queue-state.ts';
 import { listDeadLetters } from '../dlq/dead-letters.ts';
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
-import { compareQueues, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import { compareQueues } from '../model/message-queue.ts';
 import type { MetricName } from '../model/metrics.ts';
-import type { ServiceConfig, SourceConfig } from '../model/source.ts';
+import { isEnabled, type ServiceConfig, type SourceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
@@ -70,23 +71,14 @@ async function queueView({ clock }: ConsoleSources, client: RocketMQ, source: So
 /** A broker that is away leaves its figures out, and the others stand. */
 async function offsets(
   client: RocketMQ,
-  { consumerGroup, messageModel }: SourceConfig,
+  source: SourceConfig,
   { queue, committedOffset, startOffset }: Assignment,
 ): Promise<readonly [bigint?, bigint?]> {
   const call = { timeoutMs: REQUEST_MS };
   try {
-    const [stored, max] = await Promise.all([
-      messageModel === 'BROADCASTING' ? committedOffset : client.queryOffset(consumerGroup, queue, call),
-      client.maxOffset(queue, call),
-    ]);
+    const [stored, max] = await Promise.all([storedOffset(client, source, queue, committedOffset, call), client.maxOffset(queue, call)]);
     return [stored ?? startOffset, max];
   } catch {
     return [];
   }
-}
-
-function isEnabled({ subscriptions }: SourceConfig, topic: string): boolean {
-  return subscriptions.some(
-    (subscription) => subscription.enabled && (topic.startsWith(RETRY_TOPIC_PREFIX) || subscription.topic === topic),
-  );
 }

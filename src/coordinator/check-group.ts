@@ -3,9 +3,10 @@ import { ForeignMembersError, InvalidFilterError, UnequalSubscriptionsError } fr
 import type { Assignment } from '../model/assignment.ts';
 import { RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
+import { isEnabled } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { type GroupRun, isEnabled } from './group-run.ts';
+import type { GroupRun } from './group-run.ts';
 import type { Routes } from './read-routes.ts';
 
 /** A pause ends by itself, three passes after the last coordinator that wanted it. */
@@ -84,7 +85,7 @@ export async function drainHolders(run: GroupRun, assignments: readonly Assignme
   const now = run.clock.now();
   const unwanted = assignments.filter(
     ({ queue, lease, pausedUntil = 0 }) =>
-      (check.refused || !isEnabled(run, queue.topic)) && isLive(lease, now) && pausedUntil < now + PAUSE_MS / 2,
+      (check.refused || !isEnabled(run.source, queue.topic)) && isLive(lease, now) && pausedUntil < now + PAUSE_MS / 2,
   );
   await Promise.all(unwanted.map(({ queue }) => run.store.setPaused(run.group, queue, now + PAUSE_MS)));
 }
@@ -108,10 +109,10 @@ async function foreignMembers(run: GroupRun, { brokerNames }: Routes): Promise<s
 }
 
 async function goodFilters(run: GroupRun, routes: Routes): Promise<Map<string, Subscription>> {
-  const enabled = run.source.subscriptions.filter(({ topic }) => isEnabled(run, topic));
+  const enabled = run.source.subscriptions.filter(({ topic }) => isEnabled(run.source, topic));
   const checked = await Promise.all(enabled.map((subscription) => checkFilter(run, routes, subscription)));
   const good = new Map(checked.flatMap((subscription) => (subscription === undefined ? [] : [[subscription.topic, subscription]])));
-  if (isEnabled(run, run.retryTopic)) good.set(run.retryTopic, buildSubscription(run.retryTopic, '*'));
+  if (isEnabled(run.source, run.retryTopic)) good.set(run.retryTopic, buildSubscription(run.retryTopic, '*'));
   return good;
 }
 

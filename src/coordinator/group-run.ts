@@ -80,9 +80,3 @@ export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until
     counts: { passes: 0, created: 0, moved: 0, retired: 0, revived: 0, invocations: 0 },
   };
 }
-
-/** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */
-export function isEnabled(run: GroupRun, topic: string): boolean {
-  if (topic === run.retryTopic) return run.source.subscriptions.some(({ enabled }) => enabled);
-  return run.subscriptionOf(topic)?.enabled ?? false;
-}

@@ -3,6 +3,7 @@ import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '.
 import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
 import { isLimited } from '../decide/slots/share-of.ts';
 import { GroupNotFoundError, PermissionError } from '../errors.ts';
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -89,13 +90,11 @@ async function readFacts(
 }
 
 async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment): Promise<QueueFacts | undefined> {
-  const { rocketmq, group, signal, problems } = run;
-  // What the group has at the broker is not this deployment's.
-  const ownOffset = run.source.messageModel === 'BROADCASTING';
+  const { rocketmq, signal, problems } = run;
   try {
     if (isPopUnit(queue)) return await askForMessages(run, queue);
     const [committed, max] = await Promise.all([
-      ownOffset ? committedOffset : rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
+      storedOffset(rocketmq, run.source, queue, committedOffset, { signal }),
       rocketmq.maxOffset(queue, { signal }).catch((error: unknown) => {
         if (error instanceof PermissionError) return undefined;
         throw error;

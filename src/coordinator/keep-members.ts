@@ -4,7 +4,8 @@ import { isLive } from '../decide/lease/lease.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { seatGroup, seatOf } from '../model/membership.ts';
 import { queueKey } from '../model/message-queue.ts';
-import { type GroupRun, isEnabled } from './group-run.ts';
+import { isEnabled } from '../model/source.ts';
+import type { GroupRun } from './group-run.ts';
 import { invoke } from './invoke-pullers.ts';
 
 /** A pause ends by itself; members see it at their next renewal. */
@@ -19,7 +20,7 @@ export async function keepMembers(run: GroupRun): Promise<void> {
   const now = run.clock.now();
   const slots = typeof run.source.pullers === 'number' ? run.source.pullers : 1;
   const seats = await seatsOf(run, group, slots);
-  if (!isEnabled(run, run.retryTopic)) {
+  if (!isEnabled(run.source, run.retryTopic)) {
     const taken = seats.filter(({ lease, pausedUntil = 0 }) => isLive(lease, now) && pausedUntil < now + PAUSE_MS / 2);
     await Promise.all(taken.map(({ queue }) => run.store.setPaused(group, queue, now + PAUSE_MS)));
     return;

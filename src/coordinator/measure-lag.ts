@@ -1,8 +1,11 @@
 import { lagFigures, type QueueLag } from '../decide/lag/lag-figures.ts';
 import { isLive } from '../decide/lease/lease.ts';
+import { inWindow } from '../flow/in-window.ts';
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
+import { isEnabled } from '../model/source.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { type GroupRun, isEnabled } from './group-run.ts';
+import type { GroupRun } from './group-run.ts';
 
 /** Requests at once, beside those of the watch. */
 const WINDOW = 8;
@@ -27,8 +30,11 @@ export async function measureLag(run: GroupRun): Promise<void> {
   const eventSource = { EventSource: run.eventSource };
   gauges.record(eventSource, { ActivePollers: pollers.size });
   if (run.source.mode === 'pop') return;
-  const measured = await inWindow(assignments, (assignment) => measure(run, assignment, now));
-  const aged = await withAges(run, measured);
+  const measured = await inWindow(assignments, (assignment) => measure(run, assignment, now), WINDOW);
+  const aged = await withAges(
+    run,
+    measured.filter((queue) => queue !== undefined),
+  );
   gauges.record(eventSource, lagFigures(aged, now));
   if (run.queueMetrics)
     for (const queue of aged) {
@@ -39,16 +45,15 @@ export async function measureLag(run: GroupRun): Promise<void> {
 }
 
 async function measure(run: GroupRun, assignment: Assignment, now: number): Promise<Measured | undefined> {
-  const { rocketmq, group, signal } = run;
+  const { rocketmq, signal } = run;
   const { queue, startOffset, committedOffset, pausedUntil, progressAt, lease } = assignment;
   try {
     const [stored, max] = await Promise.all([
-      // What the group has at the broker is not this deployment's.
-      run.source.messageModel === 'BROADCASTING' ? committedOffset : rocketmq.queryOffset(group.consumerGroup, queue, { signal }),
+      storedOffset(rocketmq, run.source, queue, committedOffset, { signal }),
       rocketmq.maxOffset(queue, { signal }),
     ]);
     const committed = stored ?? startOffset;
-    const rests = (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run, queue.topic);
+    const rests = (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run.source, queue.topic);
     return { assignment, committed, lag: max - committed, waitingSince: undefined, progressAt, owned: isLive(lease, now), rests };
   } catch (error) {
     if (!signal.aborted) run.logger.debug({ err: error }, 'the lag of a queue cannot be measured');
@@ -59,7 +64,7 @@ async function measure(run: GroupRun, assignment: Assignment, now: number): Prom
 async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<Measured[]> {
   const byLag = measured.toSorted((a, b) => (a.lag === b.lag ? 0 : a.lag > b.lag ? -1 : 1));
   const behind = byLag.slice(0, AGES_AT_MOST).filter(({ lag }) => lag > 0n);
-  const aged = await inWindow(behind, async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue) }));
+  const aged = await inWindow(behind, async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue) }), WINDOW);
   return [...aged, ...byLag.slice(behind.length)];
 }
 
@@ -75,19 +80,6 @@ async function storedAt(run: GroupRun, { assignment: { queue }, committed }: Mea
     if (!run.signal.aborted) run.logger.debug({ err: error }, 'the age of a message cannot be read');
     return undefined;
   }
-}
-
-async function inWindow<Item, Result>(items: readonly Item[], work: (item: Item) => Promise<Result | undefined>): Promise<Result[]> {
-  const left = [...items];
-  const results: Result[] = [];
-  const next = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) {
-      const result = await work(item);
-      if (result !== undefined) results.push(result);
-    }
-  };
-  await Promise.all(Array.from({ length: Math.min(WINDOW, items.length) }, next));
-  return results;
 }
 
 function present<Values extends object>(values: Values): Partial<Values> {

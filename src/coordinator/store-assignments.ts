@@ -3,9 +3,10 @@ import { type StartPosition, startPosition } from '../decide/assignment/start-po
 import { PermissionError } from '../errors.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isEnabled } from '../model/source.ts';
 import type { Plan } from '../ports/assignment-store.ts';
 import type { Allocation } from './allocate-queues.ts';
-import { type GroupRun, isEnabled } from './group-run.ts';
+import type { GroupRun } from './group-run.ts';
 import type { Routes } from './read-routes.ts';
 
 /**
@@ -23,7 +24,7 @@ export async function storeAssignments(
   const met = new Set(plan?.metTopics);
   const changes = planChanges(allocation.wanted, stored, allocation.undecided, run.clock.now()).filter(
     // A topic is met when its subscription is enabled first, not when it is deployed.
-    (change) => change.kind !== 'keep' && (change.kind !== 'create' || isEnabled(run, change.queue.topic)),
+    (change) => change.kind !== 'keep' && (change.kind !== 'create' || isEnabled(run.source, change.queue.topic)),
   );
   const byQueue = Map.groupBy(changes, (change) => queueKey(queueOf(change)));
   await Promise.all(Array.from(byQueue.values(), (ofQueue) => carryOut(run, ofQueue, met)));

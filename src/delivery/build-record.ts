@@ -1,9 +1,9 @@
-import { isUtf8 } from 'node:buffer';
 import { hash } from 'node:crypto';
 import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
+import { bodyEncoding } from '../records/body-encoding.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
 
@@ -36,8 +36,8 @@ export function sourceArn({
 /** One message as handlers see it: an SQS record with a `rocketmq` block. Made for every message: plain assignments, each text built once. */
 export function buildRecord(message: Message, context: RecordContext): RocketMQRecord {
   const { properties, brokerName, queueId } = message;
-  const isText = isUtf8(message.body);
-  const body = bodyText(message.body, isText);
+  const encoding = bodyEncoding(message.body);
+  const body = message.body.toString(encoding);
   const reconsumeTimes = message.reconsumeTimes + context.localRetries;
   const queueOffset = String(message.queueOffset);
   const bornHost = hostText(message.bornHost);
@@ -66,7 +66,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     storeTimestamp: message.storeTimestamp,
     bornHost,
     storeHost: hostText(message.storeHost),
-    bodyEncoding: isText ? 'utf8' : 'base64',
+    bodyEncoding: encoding,
     bodySize: message.body.length,
     flag: message.flag,
     properties: Object.fromEntries(properties),
@@ -97,7 +97,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
 export function filterable({ body, properties }: Pick<Message, 'body' | 'properties'>): Filterable {
   return {
     get body() {
-      return bodyText(body, isUtf8(body));
+      return body.toString(bodyEncoding(body));
     },
     tags: properties.get(Property.TAGS),
     get keys() {
@@ -107,10 +107,6 @@ export function filterable({ body, properties }: Pick<Message, 'body' | 'propert
       return Object.fromEntries(properties);
     },
   };
-}
-
-function bodyText(body: Buffer, isText: boolean): string {
-  return body.toString(isText ? 'utf8' : 'base64');
 }
 
 function keysOf(text: string | undefined): string[] {

@@ -1,5 +1,6 @@
 import type { OnFailure } from './failure.ts';
 import type { FilterPattern } from './filter-pattern.ts';
+import { retryTopic } from './message-queue.ts';
 import type { MetricGroup } from './metrics.ts';
 import type { ExpressionType } from './subscription.ts';
 
@@ -150,6 +151,13 @@ export interface ServiceConfig {
   readonly sources: readonly SourceConfig[];
   /** Metrics that are told to CloudWatch. Absent: the default groups. */
   readonly metrics?: readonly MetricGroup[];
+}
+
+/** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */
+export function isEnabled({ subscriptions, consumerGroup }: SourceConfig, topic: string): boolean {
+  return subscriptions.some(
+    (subscription) => subscription.enabled && (topic === subscription.topic || topic === retryTopic(consumerGroup)),
+  );
 }
 
 /** The stable client id of a slot: the name that allocation and broker locks know it by. */

@@ -1,8 +1,8 @@
 import { isLive } from '../decide/lease/lease.ts';
+import { inWindow } from '../flow/in-window.ts';
 import type { Assignment, OperatorPause } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import { inWindow } from './in-window.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { assignmentsOf, groupKey } from './scope.ts';
 

@@ -1,6 +1,6 @@
-import { isUtf8 } from 'node:buffer';
 import type { Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
+import { bodyEncoding } from '../records/body-encoding.ts';
 import { Property } from '../records/properties.ts';
 
 /** A message as JSON. Its body decoded: text when it is UTF-8, base64 otherwise; long ones are cut in lists, and say so. */
@@ -22,8 +22,8 @@ export interface MessageView {
 }
 
 export function messageView(message: Message, mostCharacters: number): MessageView {
-  const isText = isUtf8(message.body);
-  const body = message.body.toString(isText ? 'utf8' : 'base64');
+  const encoding = bodyEncoding(message.body);
+  const body = message.body.toString(encoding);
   const { topic, brokerName, queueId, properties } = message;
   const tags = properties.get(Property.TAGS);
   const keys = properties.get(Property.KEYS);
@@ -38,7 +38,7 @@ export function messageView(message: Message, mostCharacters: number): MessageVi
     bornTimestamp: message.bornTimestamp,
     storeTimestamp: message.storeTimestamp,
     bodySize: message.body.length,
-    bodyEncoding: isText ? 'utf8' : 'base64',
+    bodyEncoding: encoding,
     body: body.slice(0, mostCharacters),
     bodyCut: body.length > mostCharacters,
     properties: Object.fromEntries(properties),

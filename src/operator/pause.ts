@@ -1,10 +1,10 @@
 import { isLive } from '../decide/lease/lease.ts';
 import { isInScope, WHOLE_GROUP } from '../decide/state/operator-pause.ts';
+import { inWindow } from '../flow/in-window.ts';
 import type { OperatorPause } from '../model/assignment.ts';
 import { queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Arguments } from './arguments.ts';
-import { inWindow } from './in-window.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { notFound, refused } from './operator-error.ts';
 import { chooseQueue, chooseSource, chooseSources, chooseTopic, groupKey, requireStore } from './scope.ts';

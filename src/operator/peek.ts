@@ -1,3 +1,4 @@
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Message } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import { queueKey } from '../model/message-queue.ts';
@@ -9,7 +10,7 @@ import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { notFound, usage } from './operator-error.ts';
-import { queuesOfTopic, storedOffset } from './queue-figures.ts';
+import { queuesOfTopic } from './queue-figures.ts';
 import { assignmentsOf, chooseQueue, chooseSource, chooseTopic, parsePlace } from './scope.ts';
 
 export interface PeekAnswer {

@@ -3,7 +3,6 @@ import { RocketMQError, TopicNotFoundError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import { compareQueues, type MessageQueue, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import { readableQueues } from '../model/route.ts';
-import type { SourceConfig } from '../model/source.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
 
@@ -42,15 +41,4 @@ export async function messageAt(
   const subscription = buildSubscription(queue.topic, '*');
   const result = await client.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 }, options);
   return result.status === 'FOUND' ? result.messages.find(({ queueOffset }) => queueOffset === offset) : undefined;
-}
-
-/** What the group has stored for a queue, wherever it keeps its offsets. */
-export async function storedOffset(
-  client: RocketMQ,
-  { consumerGroup, messageModel }: SourceConfig,
-  queue: MessageQueue,
-  own: bigint | undefined,
-  options: CallOptions = {},
-): Promise<bigint | undefined> {
-  return messageModel === 'BROADCASTING' ? own : client.queryOffset(consumerGroup, queue, options);
 }

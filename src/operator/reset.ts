@@ -1,13 +1,14 @@
+import { inWindow } from '../flow/in-window.ts';
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
 import { fenced } from './fence.ts';
-import { inWindow } from './in-window.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { notFound, OperatorError, refused, usage } from './operator-error.ts';
-import { queuesOfTopic, storedOffset } from './queue-figures.ts';
+import { queuesOfTopic } from './queue-figures.ts';
 import { assignmentsOf, chooseQueue, chooseSource, chooseTopic, groupKey, parsePlace, requireStore } from './scope.ts';
 import { foreignMembers } from './status.ts';
 
@@ -65,7 +66,7 @@ export async function reset(deps: OperatorDeps, args: Arguments): Promise<ResetA
   return apply(
     deps,
     source,
-    preview.map((each) => ({ ...parsePlace(`${each.queue}=${each.to}`), clamped: each.clamped })),
+    preview.map(({ to, clamped }, index) => ({ queue: queues[index] as MessageQueue, offset: BigInt(to), clamped })),
   );
 }
 

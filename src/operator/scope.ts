@@ -1,5 +1,5 @@
 import type { Assignment } from '../model/assignment.ts';
-import { dlqTopic, type MessageQueue, RETRY_TOPIC_PREFIX, retryTopic } from '../model/message-queue.ts';
+import { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import { type Arguments, didYouMean } from './arguments.ts';
@@ -83,12 +83,6 @@ export function chooseQueue(source: SourceConfig, args: Arguments): MessageQueue
   if (!known.includes(queue.topic))
     notFound(`group "${source.consumerGroup}" does not read topic "${queue.topic}"${didYouMean(queue.topic, known)}`);
   return queue;
-}
-
-export function isEnabled({ subscriptions }: SourceConfig, topic: string): boolean {
-  return subscriptions.some(
-    (subscription) => subscription.enabled && (topic.startsWith(RETRY_TOPIC_PREFIX) || subscription.topic === topic),
-  );
 }
 
 export async function assignmentsOf({ store }: OperatorDeps, { cluster, consumerGroup }: SourceConfig): Promise<Assignment[]> {

@@ -1,10 +1,11 @@
+import { storedOffset } from '../flow/stored-offset.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Arguments } from './arguments.ts';
 import { fenced } from './fence.ts';
 import { type MessageView, messageView } from './message-view.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { refused, usage } from './operator-error.ts';
-import { messageAt, storedOffset } from './queue-figures.ts';
+import { messageAt } from './queue-figures.ts';
 import { refuseWhereOthersCount, writeOffset } from './reset.ts';
 import { assignmentsOf, chooseQueue, chooseSource } from './scope.ts';
 

@@ -2,15 +2,16 @@ import { isLive } from '../decide/lease/lease.ts';
 import { type QueueState, queueState } from '../decide/state/queue-state.ts';
 import { reasonOfAssignment, type StateReason } from '../decide/state/state-reason.ts';
 import { listDeadLetters } from '../dlq/dead-letters.ts';
+import { inWindow } from '../flow/in-window.ts';
+import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { compareQueues, dlqTopic, isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
-import { type SourceConfig, slotClientId } from '../model/source.ts';
+import { isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
-import { inWindow } from './in-window.ts';
 import type { OperatorDeps } from './operator-deps.ts';
-import { LOOK_MS, messageAt, queuesOfTopic, storedOffset, type Trouble, troubleOf } from './queue-figures.ts';
-import { assignmentsOf, chooseSources, chooseTopic, isEnabled, topicsOf } from './scope.ts';
+import { LOOK_MS, messageAt, queuesOfTopic, type Trouble, troubleOf } from './queue-figures.ts';
+import { assignmentsOf, chooseSources, chooseTopic, topicsOf } from './scope.ts';
 
 /** One queue at one moment. Offsets are texts: they are 64 bits wide. Times are epoch ms. */
 export interface QueueStatus {

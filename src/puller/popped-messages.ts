@@ -1,5 +1,6 @@
 import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { inWindow } from '../flow/in-window.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -90,10 +91,7 @@ export class PoppedMessages {
     const due = [...this.#popped].filter(
       ([, { visibleAt, prolongFrom }]) => prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
     );
-    const next = async (): Promise<void> => {
-      for (let one = due.shift(); one !== undefined; one = due.shift()) await this.#prolongOne(...one);
-    };
-    await Promise.all(Array.from({ length: Math.min(PROLONG_WINDOW, due.length) }, next));
+    await inWindow(due, (one) => this.#prolongOne(...one), PROLONG_WINDOW);
     this.#prolonging = false;
   }
 

@@ -1,4 +1,5 @@
 import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { inWindow } from '../flow/in-window.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
 import { userTopic } from '../records/subscription.ts';
@@ -37,34 +38,42 @@ export async function settleBatch(
   const { popped } = session;
   if (popped === undefined) {
     for (const { entry } of done) if (session.messages.settle(entry)) session.noteHandled(1);
-  } else await inWindow(done, (delivery) => settlePopped(session, popped, delivery));
-  await inWindow(failed, async ({ delivery, redelivery }) => {
-    const { entry, message } = delivery;
-    const max = maxReconsumeTimes(subscription, message);
-    if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
-    // Pulled before the offset was dictated anew: it comes again, or never was to come.
-    if (!session.messages.expects(entry)) return;
-    const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
-    const taken =
-      dead && destinationOf(session, entry) !== undefined
-        ? await deadLetter(session, entry, conditionOf(redelivery))
-        : await redeliver(session, message, redelivery, max);
-    if (taken) {
-      if (session.messages.settle(entry)) session.noteSentBack(dead ? 'dead-lettered' : 'retried');
-    } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
-  });
+  } else await inWindow(done, (delivery) => settlePopped(session, popped, delivery), SEND_BACK_WINDOW);
+  await inWindow(
+    failed,
+    async ({ delivery, redelivery }) => {
+      const { entry, message } = delivery;
+      const max = maxReconsumeTimes(subscription, message);
+      if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
+      // Pulled before the offset was dictated anew: it comes again, or never was to come.
+      if (!session.messages.expects(entry)) return;
+      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+      const taken =
+        dead && destinationOf(session, entry) !== undefined
+          ? await deadLetter(session, entry, conditionOf(redelivery))
+          : await redeliver(session, message, redelivery, max);
+      if (taken) {
+        if (session.messages.settle(entry)) session.noteSentBack(dead ? 'dead-lettered' : 'retried');
+      } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
+    },
+    SEND_BACK_WINDOW,
+  );
 }
 
 /** What no pattern of its subscription wants is done without its handler. undefined: there is none. */
-export function settleFilteredOut(session: QueueSession): Promise<void> | undefined {
+export function settleFilteredOut(session: QueueSession): Promise<unknown> | undefined {
   const { popped, messages } = session;
   const deliveries = session.filteredOut.splice(0);
   if (deliveries.length === 0) return undefined;
   session.count('FilteredOutEventCount', deliveries.length);
-  return inWindow(deliveries, async (delivery) => {
-    if (popped !== undefined) await acknowledge(session, popped, delivery);
-    messages.settle(delivery.entry);
-  });
+  return inWindow(
+    deliveries,
+    async (delivery) => {
+      if (popped !== undefined) await acknowledge(session, popped, delivery);
+      messages.settle(delivery.entry);
+    },
+    SEND_BACK_WINDOW,
+  );
 }
 
 function conditionOf({ kind }: Redelivery): FailureCondition {
@@ -87,14 +96,6 @@ export function noteDropped(session: QueueSession, batchId: string, { entry, mes
       'the message failed, and broadcasting has no retry: it is dropped',
     );
   else session.logger.warn({ ...fields, code: 'ROCKETMQ_DROPPED' }, 'the handler gave up a message: it counts as done');
-}
-
-async function inWindow<Item>(items: readonly Item[], settle: (item: Item) => Promise<void>): Promise<void> {
-  const left = [...items];
-  const next = async (): Promise<void> => {
-    for (let item = left.shift(); item !== undefined; item = left.shift()) await settle(item);
-  };
-  await Promise.all(Array.from({ length: Math.min(SEND_BACK_WINDOW, items.length) }, next));
 }
 
 async function settlePopped(session: QueueSession, popped: PoppedMessages, delivery: Delivery): Promise<void> {
