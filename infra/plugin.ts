@@ -84,6 +84,7 @@ export default class RocketMQPlugin {
       // serverless-esbuild would look for their sources.
       skipEsbuild: true,
       logRetentionInDays: service.options.logging.retentionInDays ?? provider.logRetentionInDays ?? LOG_RETENTION_DAYS,
+      ...(service.options.vpc === undefined ? {} : { vpc: service.options.vpc }),
       ...(Object.keys(service.options.tags).length === 0 ? {} : { tags: service.options.tags }),
       environment: {
         ...service.references,
@@ -101,7 +102,7 @@ export default class RocketMQPlugin {
   async #addResources({ config, options, needs, references }: RocketMQService): Promise<void> {
     // With it comes the AWS SDK, which other commands need not load.
     const { tableResource } = await import('./resources/table.ts');
-    const provider = withBoundary(this.#serverless.service.provider, options.permissionsBoundary);
+    const provider = withOwnSettings(this.#serverless.service.provider, options);
     const { naming } = this.#serverless.getProvider('aws');
     const added = {
       ...(options.table.name === undefined ? { [TABLE]: tableResource(options.table, options.tags) } : {}),
@@ -179,11 +180,12 @@ function complete(definition: FunctionDefinition, completion: FunctionDefinition
   Object.assign(definition, { ...completion, ...definition, environment: { ...completion.environment, ...definition.environment } });
 }
 
-/** The boundary of the added roles, where it is another one than the provider's. */
-function withBoundary(provider: Provider, permissionsBoundary: unknown): Provider {
-  if (permissionsBoundary === undefined) return provider;
+/** What the added functions and roles have instead of the provider's settings. */
+function withOwnSettings(provider: Provider, { permissionsBoundary, vpc }: RocketMQService['options']): Provider {
+  const own = vpc === undefined ? provider : { ...provider, vpc };
+  if (permissionsBoundary === undefined) return own;
   const role = typeof provider.iam?.role === 'object' ? provider.iam.role : {};
-  return { ...provider, iam: { ...provider.iam, role: { ...role, permissionsBoundary } } };
+  return { ...own, iam: { ...provider.iam, role: { ...role, permissionsBoundary } } };
 }
 
 /** Bundles of one process, so that two local runs at a time do not overwrite each other's. Goes with the process. */

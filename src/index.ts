@@ -12,4 +12,12 @@ export type {
   RocketMQHandler,
   RocketMQRecord,
 } from './model/event.ts';
+export type {
+  EventOfFormat,
+  RocketMQCloudEvent,
+  RocketMQKafkaEvent,
+  RocketMQKafkaRecord,
+  RocketMQMessageFacts,
+  RocketMQRawMessage,
+} from './model/event-formats.ts';
 export type { FailureCondition, FailureRecord } from './model/failure.ts';

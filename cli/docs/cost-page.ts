@@ -11,9 +11,9 @@ const HOURS = 730;
 
 /** docs/cost.md: the same arithmetic as `serverless rocketmq cost`, for services that do not exist yet. */
 export function costPage(): string {
-  const dollars = (queues: number, share: number): string => {
+  const dollars = (queues: number, share: number, scheduled = false): string => {
     const held = queues * share;
-    return `$${bill({ groups: 1, heldQueues: held, pullers: held }, SETTINGS).dollars.toFixed(2)}`;
+    return `$${bill({ groups: 1, heldQueues: held, pullers: held }, { ...SETTINGS, scheduled }).dollars.toFixed(2)}`;
   };
   return `# What it costs
 
@@ -27,8 +27,12 @@ ${QUEUES.map((queues) => `| ${queues} | ${SHARES.map((share) => dollars(queues, 
 
 What is counted: the coordinator's 55 seconds of every minute (most of the first column, whatever the number of groups), pullers while they run (and for 20 s after the last message), a table write per queue and 10 s, reads of each pass, invocations, the schedule.
 
+With \`coordinator: { mode: schedule }\` the first column is ${dollars(1, 0, true)} and every other one is less by the same: the coordinator looks once a minute (2 s a run are assumed), so that a message in an idle queue waits for up to a minute.
+
 What makes it less:
 
+* \`coordinator: { mode: schedule }\`, where a minute until the first message of a quiet queue does no harm; \`coordinator: { memorySize: 128 }\` halves its price where it watches.
+* \`groups.<group>.scaling\`: queues with little traffic wait for more messages, or until the first is so old, before a puller comes.
 * \`pullers: N\`: queues share N invocations. A group of 64 queues with \`pullers: 4\` costs about what 4 queues cost, plus the table writes.
 * \`puller: { memorySize: 256 }\`: half the price; memory is also processor, and the room for messages that wait.
 * A larger \`batchSize\` makes fewer handler calls.

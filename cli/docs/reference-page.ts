@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { eventOptions } from '../../src/config/event-options.ts';
 import { PROBLEM_CODES } from '../../src/config/problem-codes.ts';
+import { clusterOptions, groupOptions, serviceOptions } from '../../src/config/service-options.ts';
 import { METRICS, type MetricName, metricGroup } from '../../src/model/metrics.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 
@@ -69,11 +70,19 @@ export function referencePage(): string {
 
 ## The \`rocketmq\` event
 
-| option | default | |
-| --- | --- | --- |
-${Object.entries(eventOptions.shape)
-  .map(([name, schema]) => row(`\`${name}\``, defaultOf(schema), schema.description ?? ''))
-  .join('\n')}
+${optionTable(eventOptions.shape)}
+
+## \`custom.rocketmq\`
+
+${optionTable(serviceOptions.shape)}
+
+### \`custom.rocketmq.clusters.<name>\`
+
+${optionTable(clusterOptions.shape)}
+
+### \`custom.rocketmq.groups.<consumerGroup>\`
+
+${optionTable(groupOptions.shape)}
 
 ## Problems of serverless.yml
 
@@ -113,6 +122,11 @@ ${(Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[]).map((key) => row(`\
 `;
 }
 
+function optionTable(shape: Readonly<Record<string, z.ZodType>>): string {
+  const rows = Object.entries(shape).map(([name, schema]) => row(`\`${name}\``, defaultOf(schema), schema.description ?? ''));
+  return ['| option | default | |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
 function row(...cells: readonly string[]): string {
   return `| ${cells.map((cell) => cell.replaceAll('|', '\\|')).join(' | ')} |`;
 }
@@ -126,5 +140,5 @@ function defaultOf(schema: z.ZodType): string {
 }
 
 function isOptional(schema: z.ZodType): boolean {
-  return (schema as z.ZodType & { readonly _zod: { readonly optin?: string } })._zod.optin === 'optional';
+  return schema.def.type === 'optional';
 }

@@ -5,6 +5,8 @@ import type { ServiceOptions } from './service-options.ts';
 
 /** The default, which is Java's brokerSuspendMaxTimeMillis. */
 const LONG_POLLING = 15;
+/** The default, which is Java's pullBatchSize. */
+const PULL_BATCH_SIZE = 32;
 
 interface Event extends EventOptions {
   readonly path: ConfigPath;
@@ -25,6 +27,9 @@ type DeliveryOptions = Pick<
   | 'onFailure'
   | 'functionResponseType'
   | 'longPolling'
+  | 'eventFormat'
+  | 'tracing'
+  | 'pullBatchSize'
 >;
 
 /** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
@@ -32,6 +37,7 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
   const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
   const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns, onFailure, functionResponseType, longPolling } =
     event;
+  const { eventFormat, tracing, pullBatchSize } = event;
   return {
     maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
     ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
@@ -45,6 +51,9 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(functionResponseType === 'None' ? { functionResponseType } : {}),
     ...(longPolling === LONG_POLLING ? {} : { longPolling }),
     ...(filterPatterns === undefined ? {} : { filterPatterns }),
+    ...(eventFormat === 'sqs' ? {} : { eventFormat }),
+    ...(tracing === 'link' ? {} : { tracing }),
+    ...(pullBatchSize === PULL_BATCH_SIZE ? {} : { pullBatchSize }),
   };
 }
 
@@ -57,6 +66,8 @@ export function deliveryOptionsFit(
 ): void {
   for (const event of events) {
     const { path, order, retryDelay, consumeTimeout, maximumConcurrency, functionKey, consumerGroup, onFailure, topic } = event;
+    if (event.tracing === 'parent' && event.invocation === 'inline')
+      problems.add([...path, 'tracing'], ' is parent, but an inline handler has no invocation of its own: link, or invocation: function');
     const timeout = functions[functionKey]?.timeout ?? 0;
     if (consumeTimeout !== undefined && consumeTimeout >= timeout)
       problems.add(

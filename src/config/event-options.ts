@@ -1,5 +1,7 @@
 import { z } from 'zod';
+import { EVENT_FORMATS } from '../model/event-formats.ts';
 import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import { TRACINGS } from '../model/source.ts';
 import { filterPatterns } from './filter-patterns.ts';
 import { onFailure } from './on-failure.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
@@ -28,7 +30,38 @@ const timestamp = z.union([z.number(), z.string(), z.date()], { error: TIMESTAMP
 
 const RETRIES = 'a whole number from -1 to 10,000 (-1: without end), or { default, tags: { <tag>: such a number } }';
 const retries = () => wholeNumber(-1, 10_000, ' (-1: without end)');
-const RETRY_DELAY = `auto, a delay level from 1 to 18, or { seconds: 0 to ${LONGEST_DELAY_SECONDS.toLocaleString('en')} }`;
+const DELAY_SECONDS = LONGEST_DELAY_SECONDS.toLocaleString('en');
+const RETRY_DELAY = `auto, a delay level from 1 to 18, { seconds: 0 to ${DELAY_SECONDS} }, or { base, max: 1 to ${DELAY_SECONDS} seconds, jitter: 0 to 1 }`;
+const delaySeconds = (from: number) => wholeNumber(from, LONGEST_DELAY_SECONDS);
+const SHARE = 'a number from 0 to 1';
+const share = z.number({ error: SHARE }).min(0, { error: SHARE }).max(1, { error: SHARE });
+const retryDelay = z.union(
+  [
+    z.literal('auto'),
+    wholeNumber(1, 18),
+    z.strictObject({ seconds: delaySeconds(0) }),
+    z
+      .strictObject({ base: delaySeconds(1), max: delaySeconds(1).default(7_200), jitter: share.default(0.5) })
+      .refine(({ base, max }) => base <= max, { error: 'a base that is not above max' }),
+  ],
+  { error: RETRY_DELAY },
+);
+
+const TOPICS =
+  'a list of 1 to 32 topics, or a map of such topics to their filters: { orders: "paid || refunded", refunds: { sql: "amount > 10" } }';
+const topicName = rocketmqName('topic', LONGEST_TOPIC).refine((name) => !name.startsWith(RETRY_TOPIC_PREFIX), {
+  error: `the topic itself: the group's ${RETRY_TOPIC_PREFIX} topic is consumed with it`,
+});
+/** Filters by topic; undefined: the event's `filter`. */
+const topics = z
+  .union(
+    [
+      z.array(topicName).transform((names) => new Map(names.map((name) => [name, undefined]))),
+      z.record(topicName, filter).transform((map) => new Map(Object.entries(map))),
+    ],
+    { error: TOPICS },
+  )
+  .refine((map: ReadonlyMap<string, unknown>) => map.size >= 1 && map.size <= 32, { error: TOPICS });
 
 /** A `rocketmq` event of a function in serverless.yml. Names: Lambda's and Serverless's. */
 export const eventOptions = options({
@@ -36,11 +69,10 @@ export const eventOptions = options({
   consumerGroup: rocketmqName('consumer group', LONGEST_GROUP)
     .refine((name) => name !== 'DEFAULT_CONSUMER', { error: 'another name: DEFAULT_CONSUMER is reserved by RocketMQ' })
     .describe("RocketMQ's consumer group"),
-  topic: rocketmqName('topic', LONGEST_TOPIC)
-    .refine((name) => !name.startsWith(RETRY_TOPIC_PREFIX), {
-      error: `the topic itself: the group's ${RETRY_TOPIC_PREFIX} topic is consumed with it`,
-    })
-    .describe(`topic to consume; ${DLQ_TOPIC_PREFIX}<group> is one too`),
+  topic: topicName.exactOptional().describe(`topic to consume; ${DLQ_TOPIC_PREFIX}<group> is one too`),
+  topics: topics
+    .exactOptional()
+    .describe('instead of topic: several for the same handler, as a list, or with a filter each: { orders: paid, refunds: "*" }'),
   filter: filter.default('*').describe(FILTER),
   filterPatterns: filterPatterns
     .exactOptional()
@@ -55,12 +87,11 @@ export const eventOptions = options({
     .union([retries(), z.strictObject({ default: retries().exactOptional(), tags: z.record(z.string(), retries()) })], { error: RETRIES })
     .exactOptional()
     .describe('redeliveries before the DLQ: a number, or { default, tags: { <tag>: number } }; default 16, with order without end'),
-  retryDelay: z
-    .union([z.literal('auto'), wholeNumber(1, 18), z.strictObject({ seconds: wholeNumber(0, LONGEST_DELAY_SECONDS) })], {
-      error: RETRY_DELAY,
-    })
+  retryDelay: retryDelay
     .default('auto')
-    .describe('when a failed message comes again, unless its handler says: auto (level 3 + its failures), a delay level, or { seconds }'),
+    .describe(
+      'when a failed message comes again, unless its handler says: auto (level 3 + its failures), a delay level, { seconds }, or { base, max, jitter }: twice as long after each failure',
+    ),
   maximumRecordAgeInSeconds: z
     .union([z.literal([-1, '-1']), wholeNumber(60, 604_800)], { error: 'a whole number from 60 to 604,800, or -1: no limit' })
     .transform(Number)
@@ -82,6 +113,19 @@ export const eventOptions = options({
   functionResponseType: oneOf(['ReportBatchItemFailures', 'None'])
     .default('ReportBatchItemFailures')
     .describe('None: what the handler answers counts for nothing; only an error fails its batch'),
+  eventFormat: oneOf(EVENT_FORMATS)
+    .default('sqs')
+    .describe(
+      "shape of the handler's event: sqs, kafka (Lambda's for self-managed Kafka), cloudevents (Function Compute's), raw (its RawData)",
+    ),
+  tracing: oneOf(TRACINGS)
+    .default('link')
+    .describe(
+      "link: the producer's trace stands in the record; parent: its trace goes on in the handler's invocation, when all messages of the batch are of one; off",
+    ),
+  pullBatchSize: wholeNumber(1, 1024)
+    .default(32)
+    .describe('most messages in one pull; brokers give 32 (maxTransferCountOnMessageInMemory) unless they are told otherwise'),
   longPolling: wholeNumber(1, 30)
     .default(15)
     .describe('seconds that a broker holds a poll of a quiet queue; brokers round up to their next 5 s'),
@@ -98,4 +142,13 @@ export const eventOptions = options({
   enabled: trueOrFalse().default(true).describe('false: assigned, but not consumed'),
 });
 
-export type EventOptions = z.output<typeof eventOptions>;
+type Parsed = z.output<typeof eventOptions>;
+/** Of one topic. */
+export type EventOptions = Omit<Parsed, 'topic' | 'topics'> & { readonly topic: string };
+
+/** One set of options per topic. @returns undefined: neither or both of `topic` and `topics` were given */
+export function byTopic({ topic, topics, ...options }: Parsed): EventOptions[] | undefined {
+  if ((topic === undefined) === (topics === undefined)) return undefined;
+  if (topics === undefined) return [{ ...options, topic: topic as string }];
+  return [...topics].map(([name, own]) => ({ ...options, topic: name, filter: own ?? options.filter }));
+}

@@ -9,17 +9,22 @@ const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as
 const REFERENCE = 'an ARN, or a CloudFormation reference such as { Ref: MyTopic }';
 const DAYS = `a number of days that CloudWatch knows: ${RETENTION_DAYS.join(', ')}`;
 
-/** A text, or what CloudFormation makes one of: `{ Ref }`, `{ Fn::GetAtt }`, `{ Fn::ImportValue }`, `{ Fn::Sub }`. */
-const reference = z.union(
-  [
-    text(REFERENCE).refine((value) => value.startsWith('arn:'), { error: REFERENCE }),
-    z.record(z.string(), z.unknown()).refine((value) => {
-      const [key, ...more] = Object.keys(value);
-      return more.length === 0 && (key === 'Ref' || key?.startsWith('Fn::') === true);
-    }),
-  ],
-  { error: REFERENCE },
-);
+/** `{ Ref }`, `{ Fn::GetAtt }`, `{ Fn::ImportValue }`, `{ Fn::Sub }` … */
+const cloudFormation = z.record(z.string(), z.unknown()).refine((value) => {
+  const [key, ...more] = Object.keys(value);
+  return more.length === 0 && (key === 'Ref' || key?.startsWith('Fn::') === true);
+});
+
+/** An ARN, or what CloudFormation makes one of. */
+const reference = z.union([text(REFERENCE).refine((value) => value.startsWith('arn:'), { error: REFERENCE }), cloudFormation], {
+  error: REFERENCE,
+});
+
+/** Ids, CloudFormation references to them, or a reference to a list of them. */
+function ids(kind: string) {
+  const error = `a list of ${kind} ids, or of CloudFormation references to them`;
+  return z.union([z.array(z.union([text(error), cloudFormation])).min(1, { error }), cloudFormation], { error });
+}
 
 const alarmOptions = options({
   topic: reference.exactOptional(),
@@ -29,27 +34,34 @@ const alarmOptions = options({
 
 /** How the service is operated; the same in every event source. */
 export const operationOptions = {
-  /** What CloudWatch is told; every metric of every group has its price there. */
   metrics: z
     .array(oneOf(METRIC_GROUPS), { error: `a list of ${METRIC_GROUPS.join(', ')}; EventCount, ErrorCount and LagMetrics without it` })
-    .exactOptional(),
-  /** true: alarms that tell nobody but the console of CloudWatch. */
+    .exactOptional()
+    .describe(`what CloudWatch is told: a list of ${METRIC_GROUPS.join(', ')}; the first three without it`),
   alarms: z
     .preprocess(
       (value) => (value === true || value === 'true' ? {} : value === 'false' ? false : value),
       z.union([z.literal(false), alarmOptions]),
     )
-    .default(false),
-  dashboard: trueOrFalse().default(false),
+    .default(false)
+    .describe('true, or `{ topic, oldestMessageAgeSeconds, lag }`; without a topic they tell nobody but the console of CloudWatch'),
+  dashboard: trueOrFalse().default(false).describe('a CloudWatch dashboard, a row per group'),
   logging: options({
     level: oneOf(LEVELS).exactOptional(),
     retentionInDays: z
       .preprocess((value) => (typeof value === 'string' ? Number(value) : value), z.literal(RETENTION_DAYS, { error: DAYS }))
       .exactOptional(),
-  }).prefault({}),
-  /** Of the functions and the table that the plugin adds. */
-  tags: z.record(text('the name of a tag'), text('a text'), { error: 'tags: { team: payments }' }).default({}),
-  permissionsBoundary: reference.exactOptional(),
+  })
+    .prefault({})
+    .describe('`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it'),
+  tags: z
+    .record(text('the name of a tag'), text('a text'), { error: 'tags: { team: payments }' })
+    .default({})
+    .describe('on the added functions and the table'),
+  permissionsBoundary: reference.exactOptional().describe("on the added roles, instead of the provider's"),
+  vpc: options({ subnetIds: ids('subnet'), securityGroupIds: ids('security group') })
+    .exactOptional()
+    .describe("`{ subnetIds, securityGroupIds }` of the added functions, instead of the provider's"),
 };
 
 const ALARM_METRICS: readonly MetricGroup[] = ['EventCount', 'ErrorCount', 'LagMetrics'];

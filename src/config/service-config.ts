@@ -1,6 +1,6 @@
 import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
-import { type EventOptions, eventOptions } from './event-options.ts';
+import { byTopic, type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
 import { operationOptionsFit } from './operation-options.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
@@ -72,7 +72,15 @@ function parseEvents(input: ServiceInput, problems: Problems): ParsedEvent[] {
       if (typeof event !== 'object' || event === null || !('rocketmq' in event)) return [];
       const path = ['functions', functionKey, 'events', index, 'rocketmq'];
       const parsed = problems.parse(eventOptions, event.rocketmq, path);
-      return parsed === undefined ? [] : [{ ...parsed, path, functionKey }];
+      if (parsed === undefined) return [];
+      const each = byTopic(parsed);
+      if (each === undefined)
+        problems.add(
+          [...path, 'topic'],
+          parsed.topics === undefined ? ' is missing: give a topic to consume, or topics' : ' cannot be beside topics: give one of them',
+          parsed.topics === undefined ? 'MISSING_OPTION' : 'OPTION_CONFLICT',
+        );
+      return (each ?? []).map((options) => ({ ...options, path, functionKey }));
     }),
   );
 }
@@ -170,9 +178,23 @@ function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, 
 }
 
 /** What a group cannot be at the same time. */
-function groupOptionsFit({ groups }: ServiceOptions, problems: Problems): void {
-  for (const [group, { coexist, messageModel, strategy, mode }] of Object.entries(groups)) {
+function groupOptionsFit({ groups, coordinator }: ServiceOptions, problems: Problems): void {
+  for (const [group, { coexist, messageModel, strategy, mode, idleTimeout, scaling }] of Object.entries(groups)) {
     const path = [...CUSTOM, 'groups', group, 'coexist'];
+    const own = (option: string): ConfigPath => [...CUSTOM, 'groups', group, option];
+    if (coexist && coordinator.mode === 'schedule')
+      problems.add(path, ' needs a coordinator that looks after its members all the time: leave custom.rocketmq.coordinator.mode at watch');
+    if (coexist && idleTimeout !== undefined)
+      problems.add(own('idleTimeout'), ' has no use with coexist: a member of the group never goes; leave it out');
+    if (scaling !== undefined && (coexist || mode === 'pop'))
+      problems.add(
+        own('scaling'),
+        coexist
+          ? ' has no use with coexist: a member is always there'
+          : ' is not known in mode pop: brokers do not tell its lag; leave it out',
+      );
+    if (scaling !== undefined && idleTimeout === 'never')
+      problems.add(own('scaling'), ' has no use with idleTimeout never: every queue has a puller; leave one of them out');
     if (coexist && messageModel === 'BROADCASTING')
       problems.add(path, ' has no use with messageModel BROADCASTING: everybody gets every message, so leave it out');
     if (mode === 'pop' && (coexist || messageModel === 'BROADCASTING'))
@@ -202,7 +224,7 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
   const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
-    const { strategy, pullers, mode, coexist, messageModel, trace } = options.groups[consumerGroup] ?? groupDefaults;
+    const { strategy, pullers, mode, coexist, messageModel, trace, idleTimeout, scaling } = options.groups[consumerGroup] ?? groupDefaults;
     const limited = subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined);
     return {
       cluster,
@@ -214,6 +236,8 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
       ...(coexist ? { coexist } : {}),
       ...(messageModel === 'BROADCASTING' ? { messageModel } : {}),
       ...(trace === false ? {} : { trace: { topic: trace === true ? TRACE_TOPIC : trace.topic } }),
+      ...(idleTimeout === undefined ? {} : { idleTimeout }),
+      ...(scaling === undefined || scaling.activationLagThreshold === 0 ? {} : { scaling }),
       subscriptions: subscriptions.map((event) => subscription(event, input)),
     };
   });
@@ -228,6 +252,7 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
     stage: input.stage,
     clusters,
     sources,
+    ...(options.coordinator.mode === 'watch' ? {} : { coordinatorMode: options.coordinator.mode }),
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
   };
 }

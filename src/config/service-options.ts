@@ -106,16 +106,27 @@ const tls = options({
     error: 'secretArn or ssmParameter, not both',
   });
 
-const clusterOptions = options({
-  nameServers,
-  credentials: credentials.optional(),
-  tls: tls.exactOptional(),
-  addressMap: z.record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` }).exactOptional(),
-  /** Of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`. */
+export const clusterOptions = options({
+  nameServers: nameServers.describe('a list of `host:port`'),
+  credentials: credentials
+    .optional()
+    .describe(
+      '`{ accessKey, secretKey, securityToken }`, or where they are fetched at run time: the ARN of a secret or parameter, `{ secretArn, kmsKeyArn }`, `{ ssmParameter, kmsKeyArn }`',
+    ),
+  tls: tls
+    .exactOptional()
+    .describe(
+      '`{ enabled, caCertificate, clientCertificate, clientKey, serverName, verify }`, PEM texts, or `{ secretArn }`, `{ ssmParameter }` with JSON of them',
+    ),
+  addressMap: z
+    .record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` })
+    .exactOptional()
+    .describe('announced broker address → reachable one (NAT, load balancers)'),
   namespace: z
     .string({ error: NAMESPACE })
     .regex(/^[|a-zA-Z0-9_-]{1,100}$/, { error: NAMESPACE })
-    .exactOptional(),
+    .exactOptional()
+    .describe('of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`'),
 });
 
 const SIMPLE_STRATEGIES = ['AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const;
@@ -141,21 +152,39 @@ const strategy = z.union(
 
 const MODELS = ['CLUSTERING', 'BROADCASTING'] as const;
 
-const groupOptions = options({
-  strategy: strategy.default({ name: 'AVG' }),
-  /** Share the group with Java consumers: every slot is a member that they see. */
-  coexist: trueOrFalse().default(false),
-  messageModel: oneOf(MODELS).default('CLUSTERING'),
+export const groupOptions = options({
+  strategy: strategy
+    .default({ name: 'AVG' })
+    .describe('which slot gets which queue, as Java: AVG, AVG_BY_CIRCLE, CONSISTENT_HASH, MACHINE_ROOM, MACHINE_ROOM_NEARBY, CONFIG'),
+  coexist: trueOrFalse().default(false).describe('share the group with Java consumers: every slot is a member that they see'),
+  messageModel: oneOf(MODELS)
+    .default('CLUSTERING')
+    .describe('BROADCASTING: this deployment gets every message, whoever else is in the group'),
   pullers: z
     .union([z.literal('queue'), wholeNumber(1, 1000)], { error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000' })
-    .default('queue'),
-  mode: oneOf(['pull', 'pop']).default('pull'),
-  /** Every handler call in the message trace, as Java's enableMsgTrace. */
+    .default('queue')
+    .describe('queue: an invocation per queue; 1 to 1,000: that many slots, which share the queues'),
+  mode: oneOf(['pull', 'pop']).default('pull').describe('pop: brokers hand out single messages (RocketMQ ≥ 5.0)'),
+  idleTimeout: z
+    .union([z.literal('never'), wholeNumber(1, 900)], {
+      error: 'seconds from 1 to 900, or never (a puller per queue or slot at all times)',
+    })
+    .exactOptional()
+    .describe('seconds without a message after which a puller goes (20), or never: every queue has one from the start'),
+  scaling: options({
+    activationLagThreshold: wholeNumber(0, 1_000_000_000).default(0),
+    maxMessageAgeSeconds: wholeNumber(1, 86_400).default(30),
+  })
+    .exactOptional()
+    .describe(
+      '`{ activationLagThreshold, maxMessageAgeSeconds }`: a queue without a puller gets one when more messages wait than that, or the first so long (30); without it, at the first message',
+    ),
   trace: z
     .union([trueOrFalse(), z.strictObject({ topic: rocketmqName('topic', LONGEST_TOPIC) })], {
       error: 'true (topic RMQ_SYS_TRACE_TOPIC, of brokers with traceTopicEnable), false, or { topic }',
     })
-    .default(false),
+    .default(false)
+    .describe("every handler call in the message trace, as Java's enableMsgTrace: true, or `{ topic }`"),
 });
 
 export type GroupOptions = z.output<typeof groupOptions>;
@@ -165,22 +194,35 @@ export const groupDefaults: GroupOptions = groupOptions.parse({});
 export const serviceOptions = options({
   clusters: z
     .record(text('the name of a cluster'), clusterOptions, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' })
-    .refine((clusters) => Object.keys(clusters).length > 0, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' }),
-  groups: z.record(text('the name of a consumer group'), groupOptions, { error: 'settings by consumer group' }).default({}),
-  /** Of each puller invocation; more memory is also more processor. */
+    .refine((clusters) => Object.keys(clusters).length > 0, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' })
+    .describe('RocketMQ clusters by name'),
+  groups: z
+    .record(text('the name of a consumer group'), groupOptions, { error: 'settings by consumer group' })
+    .default({})
+    .describe('settings by consumer group'),
   puller: options({
     timeout: wholeNumber(60, 900).default(840),
     memorySize: wholeNumber(128, 10_240).default(512),
     reservedConcurrency: wholeNumber(1, 1000).exactOptional(),
-  }).prefault({}),
-  coordinator: options({ memorySize: wholeNumber(128, 10_240).default(256) }).prefault({}),
+  })
+    .prefault({})
+    .describe('`{ timeout, memorySize, reservedConcurrency }` of the puller function; more memory is also more processor'),
+  coordinator: options({
+    mode: oneOf(['watch', 'schedule']).default('watch'),
+    memorySize: wholeNumber(128, 10_240).default(256),
+  })
+    .prefault({})
+    .describe(
+      '`{ mode, memorySize }`; mode watch: a run lasts until the next one and sees a message in an idle queue at once; schedule: one look a minute',
+    ),
   ...operationOptions,
   table: options({
-    /** Of a table that exists already, with the keys `pk` and `sk`; the plugin adds none then. */
     name: orDeployed(text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME })).exactOptional(),
     pointInTimeRecovery: trueOrFalse().default(false),
     retain: trueOrFalse().default(true),
-  }).prefault({}),
+  })
+    .prefault({})
+    .describe('`{ pointInTimeRecovery, retain }`, or `{ name }` of a table that exists already, with the keys `pk` and `sk`'),
 });
 
 export type ServiceOptions = z.output<typeof serviceOptions>;

@@ -1,7 +1,8 @@
-import type { Invoked } from '../decide/dispatch/which-to-invoke.ts';
+import { rulesOf } from '../decide/dispatch/rules-of.ts';
+import type { DispatchRules, Invoked } from '../decide/dispatch/which-to-invoke.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { eventSourceName } from '../model/metrics.ts';
-import { type SourceConfig, type SubscriptionConfig, slotClientId } from '../model/source.ts';
+import { type ServiceConfig, type SourceConfig, type SubscriptionConfig, slotClientId } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -33,6 +34,10 @@ export interface GroupRun {
   readonly signal: AbortSignal;
   /** Epoch ms: when the run ends by itself. */
   readonly until: number;
+  /** Does it last until the next run, so that a message in an idle queue is seen at once? */
+  readonly watches: boolean;
+  /** When pullers are started. */
+  readonly rules: DispatchRules;
   readonly clientId: (slot: number) => string;
   /** The topic's subscription; undefined for the retry topic, and for a topic that is not subscribed any more. */
   readonly subscriptionOf: (topic: string) => SubscriptionConfig | undefined;
@@ -51,6 +56,13 @@ export interface Counts {
   retired: number;
   revived: number;
   invocations: number;
+}
+
+/** The rate of the schedule. */
+const SCHEDULE_MS = 60_000;
+
+export function watches({ coordinatorMode }: Pick<ServiceConfig, 'coordinatorMode'>): boolean {
+  return coordinatorMode !== 'schedule';
 }
 
 export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until: number, signal: AbortSignal): GroupRun {
@@ -73,6 +85,8 @@ export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until
     queueMetrics: deps.service.metrics?.includes('QueueMetrics') ?? false,
     signal,
     until,
+    watches: watches(deps.service),
+    rules: rulesOf(source, watches(deps.service) ? undefined : SCHEDULE_MS),
     clientId: (slot) => slotClientId(service, stage, consumerGroup, slot),
     subscriptionOf: (topic) => subscriptions.get(topic),
     invoked: new Map(),

@@ -1,4 +1,3 @@
-import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
 import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
 import { isLimited } from '../decide/slots/share-of.ts';
@@ -9,6 +8,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupCheck } from './check-group.ts';
 import type { GroupRun } from './group-run.ts';
+import { storedAt } from './stored-at.ts';
 import type { IdleWatch } from './watch-idle-queues.ts';
 
 export interface DispatchOptions {
@@ -31,9 +31,8 @@ export async function invokePullers(run: GroupRun, assignments: readonly Assignm
   const deliverable = assignments.filter(({ queue }) => subscriptions.has(queue.topic));
   const facts = await readFacts(run, deliverable, options, now);
   watch.found.clear();
-  const settings = sourceDigest(run.source);
-  const chosen = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now, settings);
-  const { requests, idle } = isLimited(run.source) ? wholeSlots(chosen, deliverable, run.invoked, now, settings) : chosen;
+  const chosen = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now, run.rules);
+  const { requests, idle } = isLimited(run.source) ? wholeSlots(chosen, deliverable, run.invoked, now, run.rules) : chosen;
   watch.watchOnly(
     idle.flatMap(({ queue }) => {
       const offset = facts.get(queueKey(queue))?.committed;
@@ -78,7 +77,8 @@ async function readFacts(
     free.map(async (assignment): Promise<[string, QueueFacts][]> => {
       const { queue } = assignment;
       const key = queueKey(queue);
-      const foundAt = watch.found.get(key);
+      // How many messages there are, and since when, the watch does not know.
+      const foundAt = run.rules.activation === undefined ? watch.found.get(key) : undefined;
       if (foundAt !== undefined) return [[key, { committed: foundAt, max: foundAt + 1n }]];
       const watchedAt = askAll ? undefined : watch.watchedAt(key);
       if (watchedAt !== undefined) return [[key, { committed: watchedAt, max: watchedAt }]];
@@ -100,12 +100,24 @@ async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment):
         throw error;
       }),
     ]);
-    return { committed, max };
+    return { committed, max, ...(await waitingSince(run, queue, committed, max)) };
   } catch (error) {
     if (signal.aborted) throw error;
     problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
     return undefined;
   }
+}
+
+/** Only where it counts for the decision. */
+async function waitingSince(
+  run: GroupRun,
+  queue: MessageQueue,
+  committed: bigint | undefined,
+  max: bigint | undefined,
+): Promise<Pick<QueueFacts, 'waitingSince'>> {
+  const { activation } = run.rules;
+  if (activation === undefined || committed === undefined || max === undefined || max <= committed) return {};
+  return max - committed > activation.lagThreshold ? {} : { waitingSince: await storedAt(run, queue, committed) };
 }
 
 /** Offsets say nothing of popped messages: the broker is asked whether it has some to give. */

@@ -1,4 +1,3 @@
-import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { type QueueFacts, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
 import { isLive } from '../decide/lease/lease.ts';
 import type { Assignment } from '../model/assignment.ts';
@@ -27,7 +26,7 @@ export async function keepMembers(run: GroupRun): Promise<void> {
   }
   // Whoever sits there has something to do, whatever a broker says.
   const facts = new Map<string, QueueFacts>(seats.map(({ queue }) => [queueKey(queue), { committed: undefined, max: undefined }]));
-  const { requests } = whichToInvoke(seats, facts, run.invoked, run.source.pullers, now, sourceDigest(run.source));
+  const { requests } = whichToInvoke(seats, facts, run.invoked, run.source.pullers, now, run.rules);
   const fences = new Map(seats.map(({ queue, fence }) => [queueKey(queue), fence]));
   await Promise.all(requests.map(({ slot, queues }) => invoke(run, slot, queues, fences, facts)));
 }

@@ -4,8 +4,8 @@ import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isEnabled } from '../model/source.ts';
-import { buildSubscription } from '../records/subscription.ts';
 import type { GroupRun } from './group-run.ts';
+import { storedAt } from './stored-at.ts';
 
 /** Requests at once, beside those of the watch. */
 const WINDOW = 8;
@@ -64,22 +64,12 @@ async function measure(run: GroupRun, assignment: Assignment, now: number): Prom
 async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<Measured[]> {
   const byLag = measured.toSorted((a, b) => (a.lag === b.lag ? 0 : a.lag > b.lag ? -1 : 1));
   const behind = byLag.slice(0, AGES_AT_MOST).filter(({ lag }) => lag > 0n);
-  const aged = await inWindow(behind, async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue) }), WINDOW);
+  const aged = await inWindow(
+    behind,
+    async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue.assignment.queue, queue.committed) }),
+    WINDOW,
+  );
   return [...aged, ...byLag.slice(behind.length)];
-}
-
-/** When the first message that is not done was stored. */
-async function storedAt(run: GroupRun, { assignment: { queue }, committed }: Measured): Promise<number | undefined> {
-  const { consumerGroup } = run.group;
-  const subscription = buildSubscription(queue.topic, '*');
-  try {
-    const request = { consumerGroup, queue, offset: committed, subscription, maxMessages: 1, suspendMs: 0 };
-    const result = await run.rocketmq.pull(request, { signal: run.signal });
-    return result.status === 'FOUND' ? result.messages[0]?.storeTimestamp : undefined;
-  } catch (error) {
-    if (!run.signal.aborted) run.logger.debug({ err: error }, 'the age of a message cannot be read');
-    return undefined;
-  }
 }
 
 function present<Values extends object>(values: Values): Partial<Values> {

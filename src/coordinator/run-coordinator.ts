@@ -4,7 +4,7 @@ import type { GroupKey } from '../ports/assignment-store.ts';
 import { allocateQueues } from './allocate-queues.ts';
 import { checkGroup, drainHolders, type GroupCheck } from './check-group.ts';
 import type { CoordinatorDeps } from './coordinator-deps.ts';
-import { beginGroupRun, type Counts, type GroupRun } from './group-run.ts';
+import { beginGroupRun, type Counts, type GroupRun, watches } from './group-run.ts';
 import { invokePullers } from './invoke-pullers.ts';
 import { keepMembers } from './keep-members.ts';
 import { keepPauses } from './keep-pauses.ts';
@@ -12,7 +12,7 @@ import { measureLag } from './measure-lag.ts';
 import type { Problem } from './problems.ts';
 import { type Routes, readRoutes } from './read-routes.ts';
 import { storeAssignments } from './store-assignments.ts';
-import { createIdleWatch, type IdleWatch } from './watch-idle-queues.ts';
+import { createIdleWatch, createNoWatch, type IdleWatch } from './watch-idle-queues.ts';
 
 /** RebalanceService's interval. */
 const PASS_INTERVAL_MS = 20_000;
@@ -22,6 +22,8 @@ const LOOK_INTERVAL_MS = 5_000;
 const AGAIN_MS = 1_000;
 /** One run per schedule of a minute; two that overlap do no harm. */
 const RUN_MS = 55_000;
+/** In mode schedule: a pass, and time to try it again when it fails. */
+const SCHEDULED_RUN_MS = 15_000;
 /** What the invocation keeps for its end: a pass that is under way may go on in it, except in the last second. */
 const RESERVE_MS = 5_000;
 const LAST_MOMENT_MS = 1_000;
@@ -36,7 +38,7 @@ export interface CoordinatorReport {
 
 /** One bounded run: every group on its own, so that what fails in one stops no other. Mirrors RebalanceService. */
 export async function runCoordinator(deps: CoordinatorDeps): Promise<CoordinatorReport> {
-  const until = deps.clock.now() + Math.min(RUN_MS, deps.remainingMs() - RESERVE_MS);
+  const until = deps.clock.now() + Math.min(watches(deps.service) ? RUN_MS : SCHEDULED_RUN_MS, deps.remainingMs() - RESERVE_MS);
   const groups = await Promise.all(deps.service.sources.map((source) => coordinate(source, deps, until)));
   deps.gauges?.record(
     { Service: serviceName(deps.service.service, deps.service.stage) },
@@ -64,13 +66,17 @@ async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: nu
   return report;
 }
 
-/** A pass every 20 s and at once when a route changed; between them a look every 5 s, and at once when a watched queue has work. */
+/**
+ * A pass every 20 s and at once when a route changed; between them a look every 5 s, and at once when a watched queue has work. In mode schedule the
+ * first pass that succeeds is the last.
+ */
 async function passUntilEnd(run: GroupRun): Promise<void> {
-  const watch = createIdleWatch(run);
+  const watch = run.watches ? createIdleWatch(run) : createNoWatch(run);
   let last: Pass | undefined;
   while (run.clock.now() < run.until && !run.signal.aborted) {
     try {
       last = await passOrLook(run, watch, last);
+      if (!run.watches) return;
     } catch (error) {
       if (!run.signal.aborted) run.problems.add(error);
       // A message that waits would have it tried again at once.

@@ -69,6 +69,16 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
   };
 }
 
+/** Of a run that is too short to watch: nothing is found. */
+export function createNoWatch(run: GroupRun): IdleWatch {
+  return {
+    found: new Map(),
+    watchOnly: () => {},
+    watchedAt: () => undefined,
+    workOrTimeout: (ms) => run.clock.sleep(ms, run.signal).catch(() => {}),
+  };
+}
+
 /** True when the queue wants a puller; false when the watch ended before. Never rejects. */
 async function untilWork(run: GroupRun, { queue, offset, subscription }: WatchedQueue, signal: AbortSignal): Promise<boolean> {
   const { rocketmq, clock, group } = run;

@@ -1,5 +1,7 @@
 import type { RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import type { EventFormatName } from '../model/event-formats.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
+import { EVENT_FORMAT, type EventFormat } from './event-formats.ts';
 
 /** Lambda takes 6 MB (6,291,556 bytes) of synchronous payload; the rest is for the event's frame. */
 export const MAX_EVENT_BYTES = 6_291_556 - 1_024;
@@ -9,10 +11,14 @@ export class BatchBuilder {
   readonly #records: RocketMQRecord[] = [];
   readonly #texts: string[] | undefined;
   readonly #maxBytes: number;
+  readonly #name: EventFormatName;
+  readonly #format: EventFormat;
   #bytes = 0;
 
   /** @param maxBytes of the event as JSON; undefined for a handler in this process, which no payload limit concerns */
-  constructor(maxBytes: number | undefined) {
+  constructor(maxBytes: number | undefined, format: EventFormatName = 'sqs') {
+    this.#name = format;
+    this.#format = EVENT_FORMAT[format];
     this.#texts = maxBytes === undefined ? undefined : [];
     this.#maxBytes = maxBytes ?? Number.POSITIVE_INFINITY;
   }
@@ -24,7 +30,7 @@ export class BatchBuilder {
   /** 'full': it belongs into the next event. 'too-large': no event can carry it. */
   add(record: RocketMQRecord): 'added' | 'full' | 'too-large' {
     if (this.#texts !== undefined) {
-      const text = JSON.stringify(record);
+      const text = JSON.stringify(this.#format.item(record));
       const bytes = Buffer.byteLength(text) + 1;
       if (bytes > this.#maxBytes) return 'too-large';
       if (this.#bytes + bytes > this.#maxBytes) return 'full';
@@ -39,13 +45,15 @@ export class BatchBuilder {
     return this.#records;
   }
 
+  /** Of one record or more. */
   finish(rocketmqBatch: RocketMQEvent['rocketmqBatch']): BatchPayload {
     const records = this.#records;
     const texts = this.#texts ?? [];
-    return {
-      json: () =>
-        `{"Records":[${(texts.length > 0 ? texts : records.map((record) => JSON.stringify(record))).join(',')}],"rocketmqBatch":${JSON.stringify(rocketmqBatch)}}`,
-      event: () => ({ Records: records, rocketmqBatch }),
+    const { item, around } = this.#format;
+    const json = (): string => {
+      const [before, after] = around(records[0] as RocketMQRecord, rocketmqBatch);
+      return `${before}${(texts.length > 0 ? texts : records.map((record) => JSON.stringify(item(record)))).join(',')}${after}`;
     };
+    return { json, event: () => (this.#name === 'sqs' ? { Records: records, rocketmqBatch } : JSON.parse(json())) };
   }
 }

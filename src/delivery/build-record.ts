@@ -20,6 +20,8 @@ export interface RecordContext {
   readonly localRetries: number;
   /** Epoch ms. */
   readonly now: number;
+  /** false: the producer's trace is left out. */
+  readonly traced?: boolean;
 }
 
 /** `arn:aws:sqs:<region>:<account>:rocketmq/<cluster>/<topic>/<group>`: like a queue's ARN to tools, and it says what it is. */
@@ -71,7 +73,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     flag: message.flag,
     properties: Object.fromEntries(properties),
   };
-  const trace = traceHeader(properties);
+  const trace = context.traced === false ? undefined : traceHeader(properties);
   if (trace !== undefined) attributes.AWSTraceHeader = trace;
   if (tags !== undefined) rocketmq.tags = tags;
   if (shardingKey !== undefined) {

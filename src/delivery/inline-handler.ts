@@ -1,10 +1,9 @@
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
-import type { RocketMQEvent } from '../model/event.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 
 /** A user's handler as it is bundled into the puller. What it answers is read like a function's answer, whatever its type says. */
-export type InlineHandlerFunction = (event: RocketMQEvent, context: Context) => unknown;
+export type InlineHandlerFunction = (event: never, context: Context) => unknown;
 
 /**
  * A handler in this process. A synchronous throw, a rejection and a timeout are failures, as they are of a function;
@@ -32,7 +31,7 @@ export function createInlineHandler(handler: InlineHandlerFunction | undefined, 
         signal?.addEventListener('abort', onAbort, { once: true });
       });
       try {
-        const answer = await Promise.race([Promise.resolve(handler(payload.event(), context())), limit]);
+        const answer = await Promise.race([Promise.resolve(handler(payload.event() as never, context())), limit]);
         return { kind: 'answered', answer };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;

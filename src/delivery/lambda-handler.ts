@@ -5,6 +5,8 @@ import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
 /** Beyond the handler's timeout: a cold start, and the way there and back. Lambda itself ends the handler at its timeout. */
 const ANSWER_SLACK_MS = 15_000;
 
+const TRACE_ID_HEADER = 'X-Amzn-Trace-Id';
+
 interface Misconfiguration {
   readonly code: string;
   readonly advice: string;
@@ -66,10 +68,13 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
       signal?.addEventListener('abort', abort, { once: true });
       try {
         signal?.throwIfAborted();
-        const answer = await client.send(
-          new InvokeCommand({ FunctionName: functionName, InvocationType: 'RequestResponse', Payload: Buffer.from(payload.json()) }),
-          { abortSignal: call.signal },
-        );
+        const command = new InvokeCommand({
+          FunctionName: functionName,
+          InvocationType: 'RequestResponse',
+          Payload: Buffer.from(payload.json()),
+        });
+        if (payload.traceHeader !== undefined) goOnWith(command, payload.traceHeader);
+        const answer = await client.send(command, { abortSignal: call.signal });
         const text = Buffer.from(answer.Payload ?? []).toString('utf8');
         if (answer.FunctionError !== undefined) return { kind: 'failed', ...readFailure(text, answer.FunctionError) };
         return { kind: 'answered', answer: readJson(text) };
@@ -86,6 +91,17 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
       }
     },
   };
+}
+
+/** Before the SDK's own step, which passes on the trace of this invocation where the request has none. */
+function goOnWith(command: InvokeCommand, traceHeader: string): void {
+  command.middlewareStack.add(
+    (next) => (args) => {
+      (args.request as { readonly headers: Record<string, string> }).headers[TRACE_ID_HEADER] = traceHeader;
+      return next(args);
+    },
+    { step: 'build', name: 'traceOfTheProducer', priority: 'high' },
+  );
 }
 
 /** Nothing of the call was sent. */

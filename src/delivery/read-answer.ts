@@ -1,5 +1,7 @@
 import { HIGHEST_LEVEL, LONGEST_DELAY_SECONDS, type Redelivery } from '../decide/retry/redelivery.ts';
-import type { RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
+import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
+import type { EventFormatName } from '../model/event-formats.ts';
+import { kafkaPartition } from './event-formats.ts';
 
 /** What a handler's answer says of its batch: which records failed (by position) and what becomes of each; `default`: what the event's options say. */
 export type Verdict =
@@ -7,15 +9,20 @@ export type Verdict =
   /** Not an allowed answer: every record failed. `reason` for the log. */
   | { readonly kind: 'invalid'; readonly reason: string };
 
+/** What identifiers are compared with. */
+type Identified = Pick<RocketMQRecord, 'messageId' | 'receiptHandle'> & {
+  readonly rocketmq: Pick<RocketMQAttributes, 'topic' | 'brokerName' | 'queueId' | 'queueOffset'>;
+};
+
 const ALL_DONE: Verdict = { kind: 'read', failures: new Map() };
 const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
 
 /**
  * Nothing, null, {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
- * identifier is a messageId or a receiptHandle, and all records that it matches fail. Delays and actions beside the list count for items that say
- * nothing of their own. Anything else is invalid: never success by accident.
+ * identifier is a messageId or a receiptHandle (with format kafka also a partition with an offset), and all records that it matches fail. Delays and
+ * actions beside the list count for items that say nothing of their own. Anything else is invalid: never success by accident.
  */
-export function readAnswer(answer: unknown, records: readonly Pick<RocketMQRecord, 'messageId' | 'receiptHandle'>[]): Verdict {
+export function readAnswer(answer: unknown, records: readonly Identified[], format: EventFormatName = 'sqs'): Verdict {
   if (answer === undefined || answer === null) return ALL_DONE;
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
@@ -36,12 +43,16 @@ export function readAnswer(answer: unknown, records: readonly Pick<RocketMQRecor
     if (typeof item !== 'object' || item === null)
       return invalid(`an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`);
     const { itemIdentifier } = item as { itemIdentifier?: unknown };
-    if (typeof itemIdentifier !== 'string' || itemIdentifier === '')
-      return invalid(`an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle`);
-    const own = readRedelivery(item, itemIdentifier);
+    const inKafka = format === 'kafka' ? readKafkaIdentifier(itemIdentifier) : undefined;
+    if (inKafka === undefined && (typeof itemIdentifier !== 'string' || itemIdentifier === ''))
+      return invalid(
+        `an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle${format === 'kafka' ? ', nor { "topic-partition", offset }' : ''}`,
+      );
+    const name = inKafka === undefined ? (itemIdentifier as string) : JSON.stringify(itemIdentifier);
+    const own = readRedelivery(item, name);
     if (own.kind === 'invalid') return own;
-    const matches = positions.get(itemIdentifier);
-    if (matches === undefined) return invalid(`the itemIdentifier "${itemIdentifier}" names no record of the batch`);
+    const matches = inKafka === undefined ? positions.get(name) : positionsInKafka(records, inKafka);
+    if (matches === undefined) return invalid(`the itemIdentifier "${name}" names no record of the batch`);
     for (const position of matches) failures.set(position, own.redelivery ?? common.redelivery ?? 'default');
   }
   return { kind: 'read', failures };
@@ -77,7 +88,30 @@ function isWhole(value: unknown, most: number): boolean {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 
-function positionsByIdentifier(records: readonly Pick<RocketMQRecord, 'messageId' | 'receiptHandle'>[]): Map<string, number[]> {
+interface KafkaIdentifier {
+  readonly partition: unknown;
+  readonly offset: number;
+}
+
+/** Lambda's documents say `{ "topic-partition", offset }`, middy and others send `{ partition, offset }`. */
+function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
+  if (typeof identifier !== 'object' || identifier === null) return undefined;
+  const { 'topic-partition': topicPartition, partition = topicPartition, offset } = identifier as Record<string, unknown>;
+  const number = typeof offset === 'string' && /^\d+$/.test(offset) ? Number(offset) : offset;
+  return typeof number === 'number' && partition !== undefined ? { partition, offset: number } : undefined;
+}
+
+/** By the name of the queue as the event has it, by topic and partition, or by the partition alone: all records of a batch are of one queue. */
+function positionsInKafka(records: readonly Identified[], { partition, offset }: KafkaIdentifier): number[] | undefined {
+  const positions = records.flatMap(({ rocketmq }, position) => {
+    const { topic, queueId, queueOffset } = rocketmq;
+    const names: unknown[] = [kafkaPartition(rocketmq), `${topic}-${queueId}`, String(queueId), queueId];
+    return names.includes(partition) && queueOffset === String(offset) ? [position] : [];
+  });
+  return positions.length === 0 ? undefined : positions;
+}
+
+function positionsByIdentifier(records: readonly Identified[]): Map<string, number[]> {
   const positions = new Map<string, number[]>();
   const note = (identifier: string, position: number): void => {
     const known = positions.get(identifier);

@@ -1,3 +1,4 @@
+import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 
 /** version-traceid-parentid-flags, https://www.w3.org/TR/trace-context/#traceparent-header */
@@ -14,4 +15,15 @@ export function traceHeader(properties: Message['properties']): string | undefin
   const [, epoch, rest, parent = '', flags = ''] = TRACEPARENT.exec(properties.get('traceparent') ?? '') ?? [];
   if (epoch === undefined || rest === undefined || NO_TRACE.test(epoch + rest) || NO_TRACE.test(parent)) return undefined;
   return `Root=1-${epoch}-${rest};Parent=${parent};Sampled=${Number.parseInt(flags, 16) & 1}`;
+}
+
+/** The one trace that all records belong to: only then can the handler's invocation go on with it. */
+export function commonTrace(records: readonly Pick<RocketMQRecord, 'attributes'>[]): string | undefined {
+  const header = records[0]?.attributes.AWSTraceHeader;
+  const root = rootOf(header);
+  return root !== undefined && records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root) ? header : undefined;
+}
+
+function rootOf(header: string | undefined): string | undefined {
+  return /(?:^|;)\s*Root=([^;]+)/.exec(header ?? '')?.[1];
 }

@@ -1,3 +1,4 @@
+import type { EventFormatName } from './event-formats.ts';
 import type { OnFailure } from './failure.ts';
 import type { FilterPattern } from './filter-pattern.ts';
 import { retryTopic } from './message-queue.ts';
@@ -84,6 +85,16 @@ export interface OrderConfig {
   readonly suspendCurrentQueueTimeMillis: number;
 }
 
+/** Seconds, except a level of the broker's. `base`: the delay after the first failure, doubled after each further one up to `max`; `jitter`: the share of it that is chance, 0..1. */
+export type RetryDelay =
+  | { readonly level: number }
+  | { readonly seconds: number }
+  | { readonly base: number; readonly max: number; readonly jitter: number };
+
+/** What becomes of a producer's trace: left out, told in the record, or gone on with by the handler's invocation. */
+export const TRACINGS = ['off', 'link', 'parent'] as const;
+export type Tracing = (typeof TRACINGS)[number];
+
 /** One `rocketmq` event of serverless.yml with every default filled in. Names: Lambda's and Serverless's. */
 export interface SubscriptionConfig {
   readonly topic: string;
@@ -103,7 +114,7 @@ export interface SubscriptionConfig {
   /** The same for messages of some tags. */
   readonly maximumRetryAttemptsByTag?: Readonly<Record<string, number>>;
   /** When a message that failed comes again, unless its handler says so. Absent: the broker decides (level 3 + failures). */
-  readonly retryDelay?: { readonly level: number } | { readonly seconds: number };
+  readonly retryDelay?: RetryDelay;
   /** A message that was born longer ago goes to the DLQ instead of to its handler, 60..604,800. Absent: no limit. */
   readonly maximumRecordAgeInSeconds?: number;
   /** Is a batch that failed as a whole delivered again in halves, until single messages fail? Absent: yes. */
@@ -112,6 +123,12 @@ export interface SubscriptionConfig {
   readonly onFailure?: OnFailure;
   /** 'None': what the handler answers counts for nothing. Absent: ReportBatchItemFailures. */
   readonly functionResponseType?: 'None';
+  /** Absent: link. */
+  readonly tracing?: Tracing;
+  /** Most messages in one pull, 1..1,024. Absent: 32, which is what brokers give. */
+  readonly pullBatchSize?: number;
+  /** The shape of the handler's event. Absent: sqs. */
+  readonly eventFormat?: EventFormatName;
   /** Seconds that a broker holds a poll, 1..30. Absent: 15. */
   readonly longPolling?: number;
   /** Seconds that a batch waits to become full, 0..300. Absent: 0. */
@@ -140,6 +157,10 @@ export interface SourceConfig {
   readonly coexist?: boolean;
   /** Handler calls are noted in this topic, in the format of Java's message trace. */
   readonly trace?: { readonly topic: string };
+  /** Seconds without a message after which a puller goes, 1..900; 'never': it stays, and each queue has one from the start. Absent: 20. */
+  readonly idleTimeout?: number | 'never';
+  /** A queue without a puller gets one when more messages wait than `activationLagThreshold`, or the first for `maxMessageAgeSeconds`. Absent: at the first. */
+  readonly scaling?: { readonly activationLagThreshold: number; readonly maxMessageAgeSeconds: number };
   readonly subscriptions: readonly SubscriptionConfig[];
 }
 
@@ -149,6 +170,8 @@ export interface ServiceConfig {
   readonly stage: string;
   readonly clusters: Readonly<Record<string, ClusterConfig>>;
   readonly sources: readonly SourceConfig[];
+  /** 'schedule': a run of the coordinator is one look, once a minute. Absent: it lasts until the next one and watches idle queues. */
+  readonly coordinatorMode?: 'schedule';
   /** Metrics that are told to CloudWatch. Absent: the default groups. */
   readonly metrics?: readonly MetricGroup[];
 }

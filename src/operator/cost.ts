@@ -18,7 +18,11 @@ const HOURS = 730;
 const RENEWALS_PER_HOUR = 360;
 /** A coordinator reads each group's items with every pass (20 s), and twice at the end of a run; its plan once in a pass. */
 const READS_PER_GROUP_HOUR = 60 * 3 * 3 + 60;
+/** One pass a minute, and the end of its run. */
+const SCHEDULED_READS_PER_GROUP_HOUR = 60 * 3 + 60;
 const COORDINATOR_SECONDS = 55;
+/** Of a run in mode schedule, at 256 MB: an assumption; the log of the function tells the truth. */
+const SCHEDULED_SECONDS = 2;
 
 export interface CostLine {
   readonly what: string;
@@ -52,13 +56,29 @@ export async function cost(deps: OperatorDeps, args: Arguments): Promise<CostAns
   // Of those that hold now: how long an invocation lives.
   const lives = held.flatMap(({ lease }) => (lease === undefined ? [] : [(lease.endsAt - lease.acquiredAt) / 1000]));
   const life = lives.length === 0 ? 900 : Math.max(60, lives.reduce((sum, one) => sum + one, 0) / lives.length);
-  return { basis, ...bill(basis, { pullerGb: pullerMb / 1024, coordinatorGb: coordinatorMb / 1024, lifeSeconds: life }) };
+  return {
+    basis,
+    ...bill(basis, {
+      pullerGb: pullerMb / 1024,
+      coordinatorGb: coordinatorMb / 1024,
+      lifeSeconds: life,
+      scheduled: deps.service.coordinatorMode === 'schedule',
+    }),
+  };
+}
+
+export interface CostSettings {
+  readonly pullerGb: number;
+  readonly coordinatorGb: number;
+  readonly lifeSeconds: number;
+  /** `coordinator.mode: schedule` */
+  readonly scheduled?: boolean;
 }
 
 /** The arithmetic alone. */
 export function bill(
   { groups, heldQueues, pullers }: Pick<CostAnswer['basis'], 'groups' | 'heldQueues' | 'pullers'>,
-  { pullerGb, coordinatorGb, lifeSeconds }: { readonly pullerGb: number; readonly coordinatorGb: number; readonly lifeSeconds: number },
+  { pullerGb, coordinatorGb, lifeSeconds, scheduled = false }: CostSettings,
 ): Omit<CostAnswer, 'basis'> {
   const successions = (pullers * HOURS * 3600) / lifeSeconds;
   const runs = HOURS * 60;
@@ -71,7 +91,12 @@ export function bill(
   });
   const lines = [
     line('pullers, running', pullers * HOURS * 3600 * pullerGb, 'GB-s', PRICES.lambdaGbSecond),
-    line('coordinator, running', runs * COORDINATOR_SECONDS * coordinatorGb, 'GB-s', PRICES.lambdaGbSecond),
+    line(
+      'coordinator, running',
+      runs * (scheduled ? SCHEDULED_SECONDS : COORDINATOR_SECONDS) * coordinatorGb,
+      'GB-s',
+      PRICES.lambdaGbSecond,
+    ),
     line('invocations of both', successions + runs, 'requests', PRICES.lambdaRequest),
     line(
       'table writes: renewals, acquisitions, releases',
@@ -79,7 +104,12 @@ export function bill(
       'writes',
       PRICES.tableWrite,
     ),
-    line('table reads: passes of the coordinator', groups * HOURS * READS_PER_GROUP_HOUR, 'reads', PRICES.tableRead),
+    line(
+      'table reads: passes of the coordinator',
+      groups * HOURS * (scheduled ? SCHEDULED_READS_PER_GROUP_HOUR : READS_PER_GROUP_HOUR),
+      'reads',
+      PRICES.tableRead,
+    ),
     line('schedule', runs, 'invocations', PRICES.schedule),
   ];
   return {

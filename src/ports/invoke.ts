@@ -1,4 +1,3 @@
-import type { RocketMQEvent } from '../model/event.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 /** What the coordinator hands to a puller invocation (asynchronous Lambda payload, far below 256 KB). */
@@ -31,8 +30,10 @@ export type HandlerOutcome =
 export interface BatchPayload {
   /** The event as JSON text. */
   json(): string;
-  /** The event itself. */
-  event(): RocketMQEvent;
+  /** X-Ray's header that the invocation goes on with. Absent: none of the messages'. */
+  readonly traceHeader?: string | undefined;
+  /** The event itself, in the shape of its `eventFormat`. */
+  event(): unknown;
 }
 
 export interface MessageHandler {

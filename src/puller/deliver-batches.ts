@@ -96,7 +96,7 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
     await failWhole(session, batch, outcome);
     return;
   }
-  const verdict = readAnswer(outcome.answer, batch.records);
+  const verdict = readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat);
   if (verdict.kind === 'invalid') {
     session.count('InvalidResponseCount');
     session.count('FailedInvokeEventCount', batch.deliveries.length);

@@ -1,12 +1,12 @@
 import { randomUUID } from 'node:crypto';
-import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
+import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
 import { userTopic } from '../records/subscription.ts';
-import { maxReconsumeTimes } from './next-batch.ts';
+import { builderFor, maxReconsumeTimes } from './next-batch.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 /**
@@ -29,7 +29,7 @@ export async function deliverDirectly(
   const subscription = source.subscriptions.find((candidate) => candidate.topic === topic);
   if (subscription === undefined) return ended('CR_THROW_EXCEPTION', `no handler of group "${consumerGroup}" takes topic "${topic}"`);
   const { handler } = subscription;
-  const builder = new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+  const builder = builderFor(subscription);
   const { region = 'local', accountId = '000000000000' } = deps;
   const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
   if (builder.add(buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits })) !== 'added')
@@ -47,7 +47,7 @@ export async function deliverDirectly(
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   switch (outcome.kind) {
     case 'answered': {
-      const verdict = readAnswer(outcome.answer, builder.records);
+      const verdict = readAnswer(outcome.answer, builder.records, subscription.eventFormat);
       if (verdict.kind === 'invalid') return ended('CR_LATER', verdict.reason);
       return ended(verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER');
     }

@@ -4,6 +4,7 @@ import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
+import { commonTrace } from '../delivery/trace-header.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
@@ -103,6 +104,7 @@ export function recordOf(
     topic: subscription.topic,
     now: deps.clock.now(),
     localRetries,
+    traced: subscription.tracing !== 'off',
     region: deps.region ?? 'local',
     accountId: deps.accountId ?? '000000000000',
     maxReconsumeTimes: maxReconsumeTimes(subscription, message),
@@ -154,8 +156,9 @@ function whyTooOld(session: QueueSession, { bornTimestamp }: Message, topic: str
   };
 }
 
-function builderFor({ handler }: SubscriptionConfig): BatchBuilder {
-  return new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES);
+/** An empty event for the subscription's handler. */
+export function builderFor({ handler, eventFormat }: SubscriptionConfig): BatchBuilder {
+  return new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES, eventFormat);
 }
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
@@ -185,8 +188,8 @@ function batch(
     alone,
     bisectedFrom,
     records: builder.records,
-    payload: (attempt, deadline) =>
-      builder.finish({
+    payload: (attempt, deadline) => ({
+      ...builder.finish({
         batchId,
         attempt,
         minOffset: String(first),
@@ -195,5 +198,7 @@ function batch(
         deadline,
         ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
       }),
+      traceHeader: subscription.tracing === 'parent' ? commonTrace(builder.records) : undefined,
+    }),
   };
 }

@@ -10,8 +10,8 @@ import { ResponseCode } from '../remoting/response-code.ts';
 import { adoptOffset, followReset } from './commit-offset.ts';
 import { isFinalRefusal, type QueueSession } from './queue-session.ts';
 
-/** Brokers give at most 32 messages from memory, 8 from disk. */
-const MAX_MESSAGES = 32;
+/** Java's pullBatchSize. Brokers give at most 32 messages from memory, 8 from disk, unless they are told otherwise. */
+const PULL_BATCH_SIZE = 32;
 /** Flow control: look again after this, if nothing was settled before. */
 const FULL_WAIT_MS = 50;
 /** Short polls near the end of an invocation. */
@@ -28,7 +28,7 @@ const UNREADABLE_TRIES = 3;
 export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
-  const longPolling = session.subscriptionOf(queue.topic)?.longPolling;
+  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } = session.subscriptionOf(queue.topic) ?? {};
   const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
   let brokerId = MASTER_ID;
   let masterUntil = 0;
@@ -53,7 +53,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           offset,
           subscription,
           // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
-          maxMessages: unreadable > 0 ? 1 : MAX_MESSAGES,
+          maxMessages: unreadable > 0 ? 1 : pullBatchSize,
           suspendMs,
           // Only the master knows of resets.
           brokerId: resetPending ? MASTER_ID : brokerId,

@@ -55,7 +55,7 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   const deps: PullerDeps = { ...given, logger, ...traced };
   const largestBatch = Math.max(0, ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []));
   const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
-  const options = { ...DEFAULT_OPTIONS, flowLimits, ...given.options };
+  const options = { ...DEFAULT_OPTIONS, flowLimits, ...idleOption(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
     source === undefined || !needsBrokerLock(source)
@@ -71,6 +71,11 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   await deps.trace?.flush(Math.min(TRACE_FLUSH_MS, deps.remainingMs() - TRACE_FLUSH_MS));
   deps.logger.info({ queues }, 'puller ends');
   return { consumerGroup: request.consumerGroup, queues };
+}
+
+function idleOption({ idleTimeout }: Partial<SourceConfig> = {}): Partial<PullerOptions> {
+  if (idleTimeout === undefined) return {};
+  return { idleTimeoutMs: idleTimeout === 'never' ? Number.POSITIVE_INFINITY : idleTimeout * 1000 };
 }
 
 function whyNotStart(

@@ -24,7 +24,7 @@ export async function settleInOrder(
   batch: Batch,
   outcome: Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>,
 ): Promise<void> {
-  const reading = outcome.kind === 'answered' ? readAnswer(outcome.answer, batch.records) : undefined;
+  const reading = outcome.kind === 'answered' ? readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat) : undefined;
   if (outcome.kind === 'answered' && reading?.kind === 'read') {
     const suspension = readSuspension(outcome.answer);
     if (suspension === 'invalid')

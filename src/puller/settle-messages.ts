@@ -29,7 +29,8 @@ export async function settleBatch(
   const done: Delivery[] = [];
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
-    const failure = said === undefined ? undefined : orDefault(said, subscription.retryDelay);
+    const failures = delivery.message.reconsumeTimes + delivery.entry.localRetries + 1;
+    const failure = said === undefined ? undefined : orDefault(said, subscription.retryDelay, failures, session.deps.random());
     const redelivery = failure !== undefined && isBroadcast(session) ? DROP : failure;
     if (redelivery !== undefined && redelivery.kind !== 'drop') failed.push({ delivery, redelivery });
     else done.push(delivery);

@@ -39,7 +39,7 @@ function codes(ended: Ended, batch: Batch): ((position: number) => TraceCode) | 
   if (ended === 'expired') return () => TraceCode.TIME_OUT;
   switch (ended.kind) {
     case 'answered': {
-      const verdict = readAnswer(ended.answer, batch.records);
+      const verdict = readAnswer(ended.answer, batch.records, batch.subscription.eventFormat);
       return (position) => (verdict.kind === 'read' && !verdict.failures.has(position) ? TraceCode.SUCCESS : TraceCode.FAILED);
     }
     case 'failed': {

@@ -1,6 +1,7 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { BatchBuilder } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
-import type { RocketMQEvent } from '../model/event.ts';
+import type { EventFormatName, EventOfFormat } from '../model/event-formats.ts';
 import type { Message } from '../model/message.ts';
 import { decodeRecords } from '../records/decode-records.ts';
 import { encodeRecord } from '../records/encode-record.ts';
@@ -19,17 +20,23 @@ export interface EventMessage {
   readonly messageId?: string;
 }
 
-export interface EventOptions {
+export interface EventOptions<Format extends EventFormatName = 'sqs'> {
   readonly topic?: string;
   readonly consumerGroup?: string;
   readonly cluster?: string;
   /** Of the first message; default 0. */
   readonly queueOffset?: number;
+  /** As the handler's event has it; default sqs. */
+  readonly eventFormat?: Format;
 }
 
 /** An event as handlers get it, made by the code that makes the real ones: for unit tests of handlers. */
-export function createRocketMQEvent(messages: readonly EventMessage[], options: EventOptions = {}): RocketMQEvent {
+export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
+  messages: readonly EventMessage[],
+  options: EventOptions<Format> = {},
+): EventOfFormat[Format] {
   const { topic = 'orders', consumerGroup = 'order-worker', cluster = 'default', queueOffset = 0 } = options;
+  if (messages.length === 0) throw new Error('an event has one message or more');
   const now = Date.now();
   const context = {
     cluster,
@@ -41,19 +48,18 @@ export function createRocketMQEvent(messages: readonly EventMessage[], options: 
     maxReconsumeTimes: 16,
     localRetries: 0,
   };
-  const Records = messages.map((message, index) => buildRecord(stored(message, topic, BigInt(queueOffset + index), now), context));
-  const last = queueOffset + Math.max(0, messages.length - 1);
-  return {
-    Records,
-    rocketmqBatch: {
-      batchId: randomUUID(),
-      attempt: 1,
-      minOffset: String(queueOffset),
-      maxOffset: String(last),
-      lag: 0,
-      deadline: now + 30_000,
-    },
+  const builder = new BatchBuilder(undefined, options.eventFormat);
+  for (const [index, message] of messages.entries())
+    builder.add(buildRecord(stored(message, topic, BigInt(queueOffset + index), now), context));
+  const batch = {
+    batchId: randomUUID(),
+    attempt: 1,
+    minOffset: String(queueOffset),
+    maxOffset: String(queueOffset + messages.length - 1),
+    lag: 0,
+    deadline: now + 30_000,
   };
+  return builder.finish(batch).event() as EventOfFormat[Format];
 }
 
 /** Written and read as a broker and a client do it, so that nothing is in it that could not be in a message. */

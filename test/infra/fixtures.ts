@@ -117,6 +117,21 @@ resources:
     Letters: { Type: "AWS::S3::Bucket" }
     Dead: { Type: "AWS::SQS::Queue" }
 `,
+  scheduled: `
+provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
+custom:
+  rocketmq:
+    clusters: { default: { nameServers: ["10.0.1.5:9876"] } }
+    groups: { order-worker: { scaling: { activationLagThreshold: 100, maxMessageAgeSeconds: 300 } }, quick: { idleTimeout: never, pullers: 2 } }
+    coordinator: { mode: schedule, memorySize: 128 }
+    vpc: { subnetIds: { "Fn::Split": [",", { "Fn::ImportValue": private-subnets }] }, securityGroupIds: [{ "Fn::GetAtt": [Brokers, GroupId] }] }
+functions:
+  orders: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-worker, topics: { orders: paid, refunds: "*" }, eventFormat: kafka } }] }
+  quick: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: quick, topics: [orders, returns], tracing: parent, retryDelay: { base: 5 } } }] }
+resources:
+  Resources:
+    Brokers: { Type: "AWS::EC2::SecurityGroup", Properties: { GroupDescription: To the brokers, VpcId: vpc-0123456789abcdef0 } }
+`,
   pop: `
 provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
 custom: { rocketmq: { clusters: { default: { nameServers: ["ns1.internal:9876"] } }, groups: { popped: { mode: pop } } } }

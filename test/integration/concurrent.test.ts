@@ -66,6 +66,18 @@ describe('concurrent consumption', () => {
       assert.deepEqual(asked, ['9']);
     });
 
+    test('{ base, max, jitter } waits twice as long after each failure', async () => {
+      world = await createPullerWorld();
+      const queues = await world.prepare();
+      await world.produce(1);
+      const asked = levels();
+      // 5, 10, 20 and 30 seconds: levels, or the next longer one.
+      const subscriptions = [{ retryDelay: { base: 5, max: 30, jitter: 0 }, maximumRetryAttempts: 4 }];
+      world.start(() => Promise.reject(new Error('no')), { queues, subscriptions });
+      await until(() => world.broker.messages(dlqTopic(GROUP)).length === 1, 'it is dead');
+      assert.deepEqual(asked.slice(0, 4), ['2', '3', '4', '4']);
+    });
+
     test('seconds that are a level go by request 36; others by the next longer one where the broker has no timers', async () => {
       world = await createPullerWorld();
       await world.prepare();

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RocketMQEvent } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { OrderConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
@@ -651,7 +652,7 @@ describe('an ordered puller', () => {
       invoke: async (payload) => {
         calls.push(Date.now());
         if (calls.length === 1) return { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true };
-        seen.push(...payload.event().Records.map(({ body }) => body));
+        seen.push(...(payload.event() as RocketMQEvent).Records.map(({ body }) => body));
         return { kind: 'answered', answer: undefined };
       },
     };

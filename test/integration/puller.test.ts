@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LEASE_DURATION_MS, SAFETY_MARGIN_MS } from '../../src/decide/lease/lease.ts';
-import type { RocketMQRecord } from '../../src/model/event.ts';
+import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { HandlerOutcome, MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
@@ -819,6 +819,18 @@ describe('a puller', () => {
       assert.deepEqual([world.committed(), lease, committedOffset], [5n, undefined, 5n]);
     });
 
+    test('a queue goes after the idleTimeout of its group, or never', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      const startedAt = Date.now();
+      const report = await world.start(recorder().handler, { source: { idleTimeout: 1 }, options: { idleTimeoutMs: undefined } }).report;
+      assert.deepEqual(reasons(report), ['idle']);
+      assert.ok(Date.now() - startedAt >= 1_000);
+      const puller = world.start(recorder().handler, { source: { idleTimeout: 'never' }, options: { idleTimeoutMs: undefined } });
+      assert.equal(await Promise.race([puller.report, sleep(2_000, 'stays')]), 'stays');
+      assert.deepEqual(reasons(await puller.stop()), ['signal']);
+    });
+
     test('a broker that is away for long ends the queue under its own name', async () => {
       world = await createPullerWorld();
       await world.prepare();
@@ -850,7 +862,7 @@ describe('a puller', () => {
       const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
       const deaf: MessageHandler = {
         invoke: async (payload, { signal }) => {
-          if (payload.event().Records[0]?.body === '0') return { kind: 'answered', answer: null };
+          if ((payload.event() as RocketMQEvent).Records[0]?.body === '0') return { kind: 'answered', answer: null };
           return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
         },
       };

@@ -41,7 +41,9 @@ export interface PullerSettings {
   readonly slot?: number;
   readonly holder?: string;
   readonly subscriptions?: readonly Partial<SubscriptionConfig>[];
-  readonly options?: Partial<PullerOptions>;
+  /** Options of the group. */
+  readonly source?: Partial<SourceConfig>;
+  readonly options?: { readonly [Name in keyof PullerOptions]?: PullerOptions[Name] | undefined };
   /** What the invocation has at its start. */
   readonly remainingMs?: number;
   readonly notAfter?: number;
@@ -72,7 +74,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     const { queues = [at(0)], slot = 0, holder = `puller-${randomUUID()}`, remainingMs = 60_000 } = settings;
     const endsAt = Date.now() + remainingMs;
     const subscriptions = (settings.subscriptions ?? [{}]).map((own) => subscription(own.topic ?? TOPIC, own));
-    const config: SourceConfig = source(subscriptions, { consumerGroup: GROUP });
+    const config: SourceConfig = source(subscriptions, { consumerGroup: GROUP, ...settings.source });
     const messageHandler = typeof handler === 'function' ? createInlineHandler(handler, () => ({}) as Context) : handler;
     const drain = new AbortController();
     const report = runLimited(
@@ -88,7 +90,13 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
         holder,
         remainingMs: () => endsAt - Date.now(),
         signal: drain.signal,
-        options: { idleTimeoutMs: 30_000, commitIntervalMs: 50, renewIntervalMs: 100, maxSuspendMs: 300, ...settings.options },
+        options: withoutUndefined({
+          idleTimeoutMs: 30_000,
+          commitIntervalMs: 50,
+          renewIntervalMs: 100,
+          maxSuspendMs: 300,
+          ...settings.options,
+        }),
         ...settings.deps,
       },
     );
@@ -169,6 +177,11 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     const connection = await connectRaw(broker.brokers[0]?.address ?? '');
     await use(connection).finally(() => connection.close());
   }
+}
+
+/** undefined: as it is without the option. */
+function withoutUndefined(options: object): Partial<PullerOptions> {
+  return Object.fromEntries(Object.entries(options).filter(([, value]) => value !== undefined));
 }
 
 export type PullerWorld = Awaited<ReturnType<typeof createPullerWorld>>;

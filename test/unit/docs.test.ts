@@ -4,9 +4,10 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { costPage } from '../../cli/docs/cost-page.ts';
+import { eventsPage } from '../../cli/docs/events-page.ts';
 import { referencePage } from '../../cli/docs/reference-page.ts';
 import { eventOptions } from '../../src/config/event-options.ts';
-import { serviceOptions } from '../../src/config/service-options.ts';
+import { clusterOptions, groupOptions, serviceOptions } from '../../src/config/service-options.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
@@ -16,6 +17,8 @@ describe('the documents', () => {
   test('docs/reference.md is as the code is (npm run docs)', () => assert.equal(read('docs/reference.md'), referencePage()));
 
   test('docs/cost.md is as the code is (npm run docs)', () => assert.equal(read('docs/cost.md'), costPage()));
+
+  test('docs/events.md is as the code is (npm run docs)', () => assert.equal(read('docs/events.md'), eventsPage()));
 
   test('name npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
@@ -35,9 +38,14 @@ describe('the documents', () => {
       }
   });
 
+  test('every option of custom.rocketmq says what it is', () => {
+    for (const { shape } of [serviceOptions, groupOptions, clusterOptions, eventOptions])
+      for (const [name, schema] of Object.entries(shape)) assert.ok(schema.description, name);
+  });
+
   test('README knows every option of events and of custom.rocketmq', () => {
     const page = read('README.md');
-    for (const name of [...Object.keys(eventOptions.shape), ...Object.keys(serviceOptions.shape)])
+    for (const name of [eventOptions, serviceOptions, groupOptions, clusterOptions].flatMap(({ shape }) => Object.keys(shape)))
       assert.ok(page.includes(`\`${name}`) || page.includes(`.${name}`), name);
   });
 });

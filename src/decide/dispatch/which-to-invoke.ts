@@ -1,5 +1,5 @@
 import type { Assignment, Lease } from '../../model/assignment.ts';
-import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
+import { compareQueues, type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../../model/message-queue.ts';
 import type { SourceConfig } from '../../model/source.ts';
 import { isLive } from '../lease/lease.ts';
 
@@ -19,6 +19,25 @@ export interface QueueFacts {
   readonly committed: bigint | undefined;
   /** Next offset to be written; undefined: it may not be asked (no GET right on the topic), so the watch has to find out. */
   readonly max: bigint | undefined;
+  /** Epoch ms: when the first message that is not done was stored, where somebody asked for it. */
+  readonly waitingSince?: number | undefined;
+}
+
+/** What deployed options say of when pullers are started. */
+export interface DispatchRules {
+  /** Digest of the options that are deployed now. */
+  readonly settings?: string;
+  /** How often somebody looks, where nobody watches: successors are invoked so much earlier. */
+  readonly lookEveryMs?: number;
+  /** Every queue has a puller, also without messages. */
+  readonly always?: boolean;
+  /** A free queue has no puller before it has more messages than these, or its first one waits so long. */
+  readonly activation?: Activation;
+}
+
+export interface Activation {
+  readonly lagThreshold: bigint;
+  readonly maxMessageAgeMs: number;
 }
 
 /** The last invocation for a queue in this run. */
@@ -37,16 +56,20 @@ export interface Invoked {
  */
 export type Standing = 'resting' | 'held' | 'succession' | 'free';
 
-export function standing({ retiredAt, pausedUntil, lease, slot, successor }: Assignment, now: number, settings?: string): Standing {
+export function standing(
+  { retiredAt, pausedUntil, lease, slot, successor }: Assignment,
+  now: number,
+  { settings, lookEveryMs = 0 }: DispatchRules = {},
+): Standing {
   if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now)) return 'resting';
   if (!isLive(lease, now)) return 'free';
   if (successor !== undefined && successor.until >= now) return 'held';
   const outdated = settings !== undefined && lease.settings !== undefined && lease.settings !== settings;
-  return lease.slot !== slot || outdated || endsSoon(lease, now) ? 'succession' : 'held';
+  return lease.slot !== slot || outdated || endsSoon(lease, now, SUCCESSION_WINDOW_MS + lookEveryMs) ? 'succession' : 'held';
 }
 
-function endsSoon({ endsAt, acquiredAt }: Lease, now: number): boolean {
-  return endsAt - now <= Math.min(SUCCESSION_WINDOW_MS, (endsAt - acquiredAt) / 3);
+function endsSoon({ endsAt, acquiredAt }: Lease, now: number, windowMs: number): boolean {
+  return endsAt - now <= Math.min(windowMs, (endsAt - acquiredAt) / 3);
 }
 
 export interface Dispatch {
@@ -60,7 +83,6 @@ export interface Dispatch {
  * Which queues need a puller now. With `pullers: 'queue'` each gets an invocation of its own, else each slot gets one for all of its queues.
  * @param facts by queue key, for free queues; one that is missing could not be asked, and waits for the next look
  * @param invoked by queue key
- * @param settings digest of the options that are deployed now
  */
 export function whichToInvoke(
   assignments: readonly Assignment[],
@@ -68,14 +90,14 @@ export function whichToInvoke(
   invoked: ReadonlyMap<string, Invoked>,
   pullers: SourceConfig['pullers'],
   now: number,
-  settings?: string,
+  rules: DispatchRules = {},
 ): Dispatch {
   const chosen: Assignment[] = [];
   const idle: Assignment[] = [];
   for (const assignment of assignments.toSorted((a, b) => compareQueues(a.queue, b.queue))) {
     const key = queueKey(assignment.queue);
     const fact = facts.get(key);
-    switch (need(assignment, fact, now, settings)) {
+    switch (need(assignment, fact, now, rules)) {
       case 'nothing':
         break;
       case 'watch':
@@ -88,13 +110,8 @@ export function whichToInvoke(
   return { requests: pullers === 'queue' ? chosen.map(({ slot, queue }) => ({ slot, queues: [queue] })) : bySlot(chosen), idle };
 }
 
-function need(
-  assignment: Assignment,
-  facts: QueueFacts | undefined,
-  now: number,
-  settings: string | undefined,
-): 'nothing' | 'watch' | 'puller' {
-  switch (standing(assignment, now, settings)) {
+function need(assignment: Assignment, facts: QueueFacts | undefined, now: number, rules: DispatchRules): 'nothing' | 'watch' | 'puller' {
+  switch (standing(assignment, now, rules)) {
     case 'resting':
     case 'held':
       return 'nothing';
@@ -103,9 +120,18 @@ function need(
     case 'free':
       if (facts === undefined) return 'nothing';
       // Also when committed is above max (a topic that was made again): the puller sets that right.
-      if (facts.committed === undefined || (facts.max !== undefined && facts.committed !== facts.max)) return 'puller';
-      return 'watch';
+      if (facts.committed === undefined || (facts.max !== undefined && facts.committed !== facts.max))
+        return isActive(assignment, facts, now, rules.activation) ? 'puller' : 'nothing';
+      return rules.always === true ? 'puller' : 'watch';
   }
+}
+
+/** Are these messages worth a puller? How late a redelivery comes has been chosen before. */
+function isActive({ queue }: Assignment, { committed, max, waitingSince }: QueueFacts, now: number, activation?: Activation): boolean {
+  if (activation === undefined || committed === undefined || max === undefined || queue.topic.startsWith(RETRY_TOPIC_PREFIX)) return true;
+  const lag = max - committed;
+  if (lag < 0n || lag > activation.lagThreshold) return true;
+  return waitingSince === undefined || now - waitingSince >= activation.maxMessageAgeMs;
 }
 
 /**

@@ -1,7 +1,7 @@
 import type { Assignment } from '../../model/assignment.ts';
 import { queueKey } from '../../model/message-queue.ts';
 import { isLive } from '../lease/lease.ts';
-import { type Dispatch, type Invoked, standing } from './which-to-invoke.ts';
+import { type Dispatch, type DispatchRules, type Invoked, standing } from './which-to-invoke.ts';
 
 /** A slot that is worked gets another invocation for a queue that is left over only so long after the last: everything has to be given back for that. */
 export const JOIN_AFTER_MS = 60_000;
@@ -12,23 +12,22 @@ export const JOIN_AFTER_MS = 60_000;
  * @param chosen what whichToInvoke says
  * @param assignments all that may be delivered
  * @param invoked by queue key
- * @param settings digest of the options that are deployed now
  */
 export function wholeSlots(
   { requests, idle }: Dispatch,
   assignments: readonly Assignment[],
   invoked: ReadonlyMap<string, Invoked>,
   now: number,
-  settings?: string,
+  rules: DispatchRules = {},
 ): Dispatch {
   const slots = [...new Set(requests.map(({ slot }) => slot))];
   const needed = new Set(requests.flatMap(({ queues }) => queues.map(queueKey)));
   const whole = slots.flatMap((slot) => {
-    const ofSlot = assignments.filter((one) => one.slot === slot && standing(one, now, settings) !== 'resting');
+    const ofSlot = assignments.filter((one) => one.slot === slot && standing(one, now, rules) !== 'resting');
     const worked = ofSlot.some(({ lease }) => isLive(lease, now) && lease.slot === slot);
     const wants = ofSlot.filter(({ queue }) => needed.has(queueKey(queue)));
     // A queue that nobody ever held is new (the retry topic comes with the first failure): it does not wait.
-    const atOnce = wants.some((one) => one.fence === 0 || standing(one, now, settings) === 'succession');
+    const atOnce = wants.some((one) => one.fence === 0 || standing(one, now, rules) === 'succession');
     const last = Math.max(...ofSlot.map(({ queue }) => invoked.get(queueKey(queue))?.at ?? Number.NEGATIVE_INFINITY));
     if (worked && !atOnce && now - last < JOIN_AFTER_MS) return [];
     return [{ slot, queues: ofSlot.map(({ queue }) => queue) }];

@@ -1,3 +1,5 @@
+import type { RetryDelay } from '../../model/source.ts';
+
 /** What is to become of a message that failed. */
 export type Redelivery =
   /** Level 3 + its failures so far, as brokers decide it. */
@@ -18,14 +20,18 @@ export const HIGHEST_LEVEL = 18;
 /** messageDelayLevel of a stock broker, in seconds, level 1 first. */
 const LEVEL_SECONDS: readonly number[] = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200];
 
-/** What its handler said of a failed message, or, when it said nothing, what the event's options say. */
-export function orDefault(
-  said: Redelivery | 'default',
-  retryDelay: { readonly level: number } | { readonly seconds: number } | undefined,
-): Redelivery {
+/**
+ * What its handler said of a failed message, or, when it said nothing, what the event's options say.
+ * @param failures of the message, this one included
+ * @param random 0 ≤ r < 1
+ */
+export function orDefault(said: Redelivery | 'default', delay: RetryDelay | undefined, failures: number, random: number): Redelivery {
   if (said !== 'default') return said;
-  if (retryDelay === undefined) return { kind: 'auto' };
-  return 'level' in retryDelay ? { kind: 'level', level: retryDelay.level } : { kind: 'seconds', seconds: retryDelay.seconds };
+  if (delay === undefined) return { kind: 'auto' };
+  if ('level' in delay) return { kind: 'level', level: delay.level };
+  if ('seconds' in delay) return { kind: 'seconds', seconds: delay.seconds };
+  const step = Math.min(delay.max, delay.base * 2 ** Math.min(failures - 1, 30));
+  return { kind: 'seconds', seconds: Math.round(step * (1 - delay.jitter * random)) };
 }
 
 /** The level that waits exactly so long on a stock broker. */

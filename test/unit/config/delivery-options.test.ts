@@ -51,6 +51,12 @@ describe('options of delivery', () => {
     assert.deepEqual(read({ retryDelay: 18 }).retryDelay, { level: 18 });
     assert.deepEqual(read({ retryDelay: '5' }).retryDelay, { level: 5 });
     assert.ok(!('retryDelay' in read({ retryDelay: 'auto' })));
+    assert.deepEqual(read({ retryDelay: { base: 5 } }).retryDelay, { base: 5, max: 7_200, jitter: 0.5 });
+    assert.deepEqual(read({ retryDelay: { base: '1', max: 60, jitter: 0 } }).retryDelay, { base: 1, max: 60, jitter: 0 });
+    const shapes = { eventFormat: 'kafka', tracing: 'parent', pullBatchSize: 1024 };
+    assert.deepEqual({ ...read(shapes), ...shapes }, read(shapes));
+    for (const name of ['eventFormat', 'tracing', 'pullBatchSize'])
+      assert.ok(!(name in read({ eventFormat: 'sqs', tracing: 'link', pullBatchSize: 32 })), name);
     assert.ok(!('maximumRecordAgeInSeconds' in read({ maximumRecordAgeInSeconds: '-1' })));
     assert.equal(read({ maximumRecordAgeInSeconds: '60' }).maximumRecordAgeInSeconds, 60);
   });
@@ -60,7 +66,17 @@ describe('options of delivery', () => {
     [{ retryDelay: 19 }, '.retryDelay is 19: give a whole number from 1 to 18'],
     [{ retryDelay: 'later' }, '.retryDelay is "later": give auto, a delay level'],
     [{ retryDelay: { seconds: 259_201 } }, '.retryDelay.seconds is 259201: give a whole number from 0 to 259,200'],
-    [{ retryDelay: { minutes: 1 } }, 'a delay level from 1 to 18, or { seconds: 0 to 259,200 }'],
+    [
+      { retryDelay: { minutes: 1 } },
+      'a delay level from 1 to 18, { seconds: 0 to 259,200 }, or { base, max: 1 to 259,200 seconds, jitter: 0 to 1 }',
+    ],
+    [{ retryDelay: { base: 60, max: 5 } }, '.retryDelay is {"base":60,"max":5}: give a base that is not above max'],
+    [{ retryDelay: { base: 5, jitter: 2 } }, '.retryDelay.jitter is 2: give a number from 0 to 1'],
+    [{ eventFormat: 'json' }, '.eventFormat is "json": give one of sqs, kafka, cloudevents, raw'],
+    [{ tracing: true }, '.tracing is true: give one of off, link, parent'],
+    [{ tracing: 'parent', invocation: 'inline' }, '.tracing is parent, but an inline handler has no invocation of its own'],
+    [{ pullBatchSize: 0 }, '.pullBatchSize is 0: give a whole number from 1 to 1,024'],
+    [{ pullBatchSize: 1025 }, '.pullBatchSize is 1025'],
     [
       { maximumRetryAttempts: { tags: { paid: -2 } } },
       '.maximumRetryAttempts.tags.paid is -2: give a whole number from -1 to 10,000 (-1: without end)',

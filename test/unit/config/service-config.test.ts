@@ -27,6 +27,41 @@ function problemsOf(functions: Record<string, FunctionInput>, custom: unknown = 
 }
 
 describe('defaults', () => {
+  test('when pullers come and go is the group’s, how it is watched the service’s', () => {
+    const groups = { 'order-worker': { idleTimeout: 'never' } };
+    const { config } = read(orders(EVENT), { ...CLUSTERS, groups, coordinator: { mode: 'schedule' } });
+    assert.deepEqual([config.sources[0]?.idleTimeout, config.coordinatorMode], ['never', 'schedule']);
+    const scaled = read(orders(EVENT), {
+      ...CLUSTERS,
+      groups: { 'order-worker': { idleTimeout: '60', scaling: { activationLagThreshold: '9' } } },
+    });
+    assert.deepEqual(
+      [scaled.config.sources[0]?.idleTimeout, scaled.config.sources[0]?.scaling],
+      [60, { activationLagThreshold: 9, maxMessageAgeSeconds: 30 }],
+    );
+    const none = read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { scaling: {} } }, coordinator: { mode: 'watch' } });
+    assert.ok(!('scaling' in none.config.sources[0]!) && !('coordinatorMode' in none.config));
+  });
+
+  test('topics are a subscription each, with a filter of their own or the event’s', () => {
+    const filters = (event: object) =>
+      read(orders({ consumerGroup: 'order-worker', ...event })).config.sources[0]!.subscriptions.map(({ topic, filter, batchSize }) => [
+        topic,
+        filter,
+        batchSize,
+      ]);
+    const tag = (expression: string) => ({ type: 'TAG', expression });
+    assert.deepEqual(filters({ topics: ['orders', 'refunds'], filter: 'paid', batchSize: 7 }), [
+      ['orders', tag('paid'), 7],
+      ['refunds', tag('paid'), 7],
+    ]);
+    assert.deepEqual(filters({ topics: { orders: 'paid || late', refunds: { sql: 'amount > 10' }, returns: '*' } }), [
+      ['orders', tag('paid || late'), 100],
+      ['refunds', { type: 'SQL92', expression: 'amount > 10' }, 100],
+      ['returns', tag('*'), 100],
+    ]);
+  });
+
   test('consumerGroup, topic and name servers are enough', () => {
     const { config, options } = read(orders(EVENT));
     assert.deepEqual(config, {
@@ -273,10 +308,36 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   ];
   for (const [name, event, message] of wrong) test(name, () => assert.equal(problemsOf(orders(event)), message));
 
+  const wrongTopics: [string, Record<string, FunctionInput>, RegExp][] = [
+    ['no topic', orders({ consumerGroup: 'order-worker' }), /rocketmq\.topic is missing: give a topic to consume, or topics$/],
+    ['two ways to name topics', orders({ ...EVENT, topics: ['refunds'] }), /rocketmq\.topic cannot be beside topics: give one of them$/],
+    ['an empty list', orders({ consumerGroup: 'order-worker', topics: [] }), /topics is \[\]: give a list of 1 to 32 topics, or a map/],
+    ['an empty map', orders({ consumerGroup: 'order-worker', topics: {} }), /topics is \{\}: give a list of 1 to 32 topics, or a map/],
+    [
+      'a topic of the list that is none',
+      orders({ consumerGroup: 'order-worker', topics: ['orders', 'a topic'] }),
+      /rocketmq\.topics is \["orders","a topic"\]: give a list of 1 to 32 topics, or a map/,
+    ],
+    [
+      'a filter of the map that is none',
+      orders({ consumerGroup: 'order-worker', topics: { orders: '' } }),
+      /rocketmq\.topics is \{"orders":""\}: give a list of 1 to 32 topics, or a map/,
+    ],
+    [
+      'a topic of the list that another handler takes',
+      {
+        ...orders(EVENT),
+        refunds: { name: 'r', timeout: 3, events: [{ rocketmq: { consumerGroup: 'order-worker', topics: ['refunds', 'orders'] } }] },
+      },
+      /functions\.refunds\.events\.0\.rocketmq: group "order-worker" takes topic "orders" in functions\.orders/,
+    ],
+  ];
+  for (const [name, functions, message] of wrongTopics) test(`topics: ${name}`, () => assert.match(problemsOf(functions), message));
+
   test('an option that resembles none lists all', () => {
     assert.match(
       problemsOf(orders({ ...EVENT, pollInterval: 1 })),
-      /rocketmq\.pollInterval is not an option; the options here are cluster, consumerGroup, topic, filter, filterPatterns, batchSize,/,
+      /rocketmq\.pollInterval is not an option; the options here are cluster, consumerGroup, topic, topics, filter, filterPatterns, batchSize,/,
     );
   });
 
@@ -339,6 +400,46 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       'a shared group by machine rooms that others do not tell',
       { ...CLUSTERS, groups: { 'order-worker': { coexist: true, strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a'] } } } },
       /groups\.order-worker\.coexist cannot be with strategy MACHINE_ROOM_NEARBY/,
+    ],
+    [
+      'a shared group that is looked after once a minute',
+      { ...CLUSTERS, coordinator: { mode: 'schedule' }, groups: { 'order-worker': { coexist: true } } },
+      /groups\.order-worker\.coexist needs a coordinator that looks after its members all the time/,
+    ],
+    [
+      'an idle time of members',
+      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, idleTimeout: 60 } } },
+      /groups\.order-worker\.idleTimeout has no use with coexist/,
+    ],
+    [
+      'an idle time that is none',
+      { ...CLUSTERS, groups: { 'order-worker': { idleTimeout: 'always' } } },
+      /groups\.order-worker\.idleTimeout is "always": give seconds from 1 to 900, or never/,
+    ],
+    [
+      'scaling by a lag that brokers do not tell',
+      { ...CLUSTERS, groups: { 'order-worker': { mode: 'pop', scaling: { activationLagThreshold: 5 } } } },
+      /groups\.order-worker\.scaling is not known in mode pop/,
+    ],
+    [
+      'scaling of members',
+      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, scaling: { activationLagThreshold: 5 } } } },
+      /groups\.order-worker\.scaling has no use with coexist/,
+    ],
+    [
+      'scaling of pullers that are always there',
+      { ...CLUSTERS, groups: { 'order-worker': { idleTimeout: 'never', scaling: { activationLagThreshold: 5 } } } },
+      /groups\.order-worker\.scaling has no use with idleTimeout never/,
+    ],
+    [
+      'half a network',
+      { ...CLUSTERS, vpc: { subnetIds: ['subnet-1'] } },
+      /custom\.rocketmq\.vpc\.securityGroupIds is missing: give a list of security group ids/,
+    ],
+    [
+      'an empty network',
+      { ...CLUSTERS, vpc: { subnetIds: [], securityGroupIds: ['sg-1'] } },
+      /custom\.rocketmq\.vpc\.subnetIds is \[\]: give a list of subnet ids/,
     ],
     [
       'broadcasting in mode pop',

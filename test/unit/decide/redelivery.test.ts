@@ -28,11 +28,25 @@ describe('redelivery', () => {
   });
 
   it('the handler’s word counts before the event’s option, and the broker decides without either', () => {
-    assert.deepEqual(orDefault({ kind: 'auto' }, { level: 5 }), { kind: 'auto' });
-    assert.deepEqual(orDefault({ kind: 'dlq' }, { seconds: 5 }), { kind: 'dlq' });
-    assert.deepEqual(orDefault('default', { level: 5 }), { kind: 'level', level: 5 });
-    assert.deepEqual(orDefault('default', { seconds: 7 }), { kind: 'seconds', seconds: 7 });
-    assert.deepEqual(orDefault('default', undefined), { kind: 'auto' });
+    assert.deepEqual(orDefault({ kind: 'auto' }, { level: 5 }, 1, 0.5), { kind: 'auto' });
+    assert.deepEqual(orDefault({ kind: 'dlq' }, { seconds: 5 }, 1, 0.5), { kind: 'dlq' });
+    assert.deepEqual(orDefault('default', { level: 5 }, 1, 0.5), { kind: 'level', level: 5 });
+    assert.deepEqual(orDefault('default', { seconds: 7 }, 1, 0.5), { kind: 'seconds', seconds: 7 });
+    assert.deepEqual(orDefault('default', undefined, 1, 0.5), { kind: 'auto' });
+  });
+
+  it('{ base, max, jitter } doubles the delay after each failure', () => {
+    const delay = { base: 5, max: 60, jitter: 0 };
+    const seconds = (failures: number, random = 0, jitter = 0) => {
+      const said = orDefault('default', { ...delay, jitter }, failures, random);
+      return said.kind === 'seconds' ? said.seconds : undefined;
+    };
+    assert.deepEqual(
+      [1, 2, 3, 4, 5, 1_000].map((failures) => seconds(failures)),
+      [5, 10, 20, 40, 60, 60],
+    );
+    assert.deepEqual([seconds(5, 0, 0.5), seconds(5, 0.999_999, 0.5), seconds(5, 0.5, 1)], [60, 30, 30]);
+    assert.equal(seconds(5, 0.9, 0), 60, 'without jitter nothing is chance');
   });
 
   it('is a level to request 36', () => {

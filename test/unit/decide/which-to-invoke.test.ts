@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import {
+  type DispatchRules,
   INVOCATION_VALID_MS,
   type Invoked,
   type QueueFacts,
@@ -18,10 +19,10 @@ const key = (id: number) => queueKey(assignment(id).queue);
 function dispatch(
   items: Assignment[],
   facts: Record<number, QueueFacts>,
-  { invoked = {}, pullers = 'queue' }: { invoked?: Record<number, Invoked>; pullers?: 'queue' | number } = {},
+  { invoked = {}, pullers = 'queue', ...rules }: { invoked?: Record<number, Invoked>; pullers?: 'queue' | number } & DispatchRules = {},
 ) {
   const byKey = <T>(values: Record<number, T>) => new Map(Object.entries(values).map(([id, value]) => [key(Number(id)), value]));
-  const { requests, idle } = whichToInvoke(items, byKey(facts), byKey(invoked), pullers, NOW);
+  const { requests, idle } = whichToInvoke(items, byKey(facts), byKey(invoked), pullers, NOW, rules);
   return {
     requests: requests.map(({ slot, queues }) => [slot, queues.map(({ queueId }) => queueId)]),
     idle: idle.map(({ queue }) => queue.queueId),
@@ -51,11 +52,18 @@ describe('standing', () => {
     assert.equal(standing(assignment(0, { lease: short(19_000) }), NOW), 'held');
     assert.equal(standing(assignment(0, { lease: short(20_000) }), NOW), 'succession');
   });
+  test('succession: so much earlier where somebody looks so much less often', () => {
+    const endsIn = (ms: number) =>
+      assignment(0, { lease: lease({ leaseUntil: NOW + 1_000, endsAt: NOW + ms, acquiredAt: NOW - 800_000 }) });
+    assert.equal(standing(endsIn(SUCCESSION_WINDOW_MS + 60_000), NOW, { lookEveryMs: 60_000 }), 'succession');
+    assert.equal(standing(endsIn(SUCCESSION_WINDOW_MS + 60_001), NOW, { lookEveryMs: 60_000 }), 'held');
+    assert.equal(standing(endsIn(SUCCESSION_WINDOW_MS + 60_000), NOW), 'held');
+  });
   test('succession: the holder is of another slot', () => {
     assert.equal(standing(assignment(0, { slot: 1, lease: lease() }), NOW), 'succession');
-    assert.equal(standing(assignment(0, { lease: lease({ settings: 'old' }) }), NOW, 'new'), 'succession');
-    assert.equal(standing(assignment(0, { lease: lease({ settings: 'new' }) }), NOW, 'new'), 'held');
-    assert.equal(standing(assignment(0, { lease: lease() }), NOW, 'new'), 'held');
+    assert.equal(standing(assignment(0, { lease: lease({ settings: 'old' }) }), NOW, { settings: 'new' }), 'succession');
+    assert.equal(standing(assignment(0, { lease: lease({ settings: 'new' }) }), NOW, { settings: 'new' }), 'held');
+    assert.equal(standing(assignment(0, { lease: lease() }), NOW, { settings: 'new' }), 'held');
   });
 });
 
@@ -115,5 +123,34 @@ describe('which to invoke', () => {
     const moved = assignment(0, { slot: 3, lease: lease() });
     assert.deepEqual(dispatch([moved], {}).requests, [[3, [0]]]);
     assert.deepEqual(dispatch([moved], {}, { invoked: { 0: { at: NOW - 1, fence: 1, committed: undefined } } }).requests, []);
+  });
+  test('a queue that always has a puller has one without messages too', () => {
+    const idle = { 0: { committed: 9n, max: 9n } };
+    assert.deepEqual(dispatch([assignment(0)], idle), { requests: [], idle: [0] });
+    assert.deepEqual(dispatch([assignment(0)], idle, { always: true }), { requests: [[0, [0]]], idle: [] });
+  });
+  test('few messages wait until the first of them is old; more do not, nor does a queue without offset, nor a redelivery', () => {
+    const activation = { lagThreshold: 10n, maxMessageAgeMs: 30_000 };
+    const invokes = (facts: QueueFacts, item = assignment(0)) => {
+      const { requests, idle } = dispatch([item], { 0: facts }, { activation });
+      assert.deepEqual(idle, []);
+      return requests.length > 0;
+    };
+    assert.equal(invokes({ committed: 0n, max: 10n, waitingSince: NOW - 29_999 }), false);
+    assert.equal(invokes({ committed: 0n, max: 10n, waitingSince: NOW - 30_000 }), true);
+    assert.equal(invokes({ committed: 0n, max: 11n, waitingSince: NOW }), true);
+    assert.equal(invokes({ committed: 0n, max: 1n }), true, 'the age is not known');
+    assert.equal(invokes({ committed: undefined, max: 1n }), true);
+    assert.equal(invokes({ committed: 9n, max: 3n, waitingSince: NOW }), true, 'the offset is wrong');
+    const retry = assignment(0);
+    const { requests } = whichToInvoke(
+      [{ ...retry, queue: { ...retry.queue, topic: '%RETRY%workers' } }],
+      new Map([['%RETRY%workers/broker-a/0', { committed: 0n, max: 1n, waitingSince: NOW }]]),
+      new Map(),
+      'queue',
+      NOW,
+      { activation },
+    );
+    assert.equal(requests.length, 1);
   });
 });

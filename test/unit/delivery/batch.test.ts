@@ -66,6 +66,6 @@ describe('BatchBuilder', () => {
   it('a handler in this process is concerned by no payload limit', () => {
     const builder = new BatchBuilder(undefined);
     for (let at = 0; at < 3; at++) assert.equal(builder.add(recordOf(Buffer.from('\n'.repeat(3_500_000)), at)), 'added');
-    assert.equal(builder.finish(INFO).event().Records.length, 3);
+    assert.equal((builder.finish(INFO).event() as RocketMQEvent).Records.length, 3);
   });
 });

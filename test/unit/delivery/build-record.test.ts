@@ -105,4 +105,10 @@ describe('buildRecord', () => {
     assert.deepEqual(Object.keys(record.messageAttributes).sort(), ['__proto__', 'constructor']);
     assert.match(JSON.stringify(record), /"__proto__":\{"dataType":"String","stringValue":"x"/);
   });
+
+  it('leaves the producer’s trace out when it is told so', () => {
+    const message = messageAt(1, { properties: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } });
+    assert.match(buildRecord(message, CONTEXT).attributes.AWSTraceHeader ?? '', /^Root=1-0af76519-/);
+    assert.ok(!('AWSTraceHeader' in buildRecord(message, { ...CONTEXT, traced: false }).attributes));
+  });
 });

@@ -16,12 +16,13 @@ type Answerer = (request: IncomingMessage, response: ServerResponse) => void;
 describe('handlers behind the Invoke API', () => {
   let answer: Answerer;
   let client: LambdaClient;
-  const seen: { url: string | undefined; type: unknown; body: string }[] = [];
+  const seen: { url: string | undefined; type: unknown; body: string; trace?: unknown }[] = [];
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
-      seen.push({ url: request.url, type: request.headers['x-amz-invocation-type'], body: Buffer.concat(chunks).toString('utf8') });
+      const { 'x-amz-invocation-type': type, 'x-amzn-trace-id': trace } = request.headers;
+      seen.push({ url: request.url, type, body: Buffer.concat(chunks).toString('utf8'), ...(trace === undefined ? {} : { trace }) });
       answer(request, response);
     });
   });
@@ -60,6 +61,24 @@ describe('handlers behind the Invoke API', () => {
     assert.deepEqual(seen, [
       { url: '/2015-03-31/functions/shop-dev-orders/invocations', type: 'RequestResponse', body: '{"Records":[{"body":"grüße"}]}' },
     ]);
+  });
+
+  it('goes on with the trace of the messages, also inside of an invocation that has its own', async () => {
+    answer = answers('null');
+    const traceHeader = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+    const own = { AWS_LAMBDA_FUNCTION_NAME: 'puller', _X_AMZN_TRACE_ID: 'Root=1-aaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb' };
+    Object.assign(process.env, own);
+    try {
+      const handler = createLambdaHandler(client, 'shop-dev-orders');
+      await handler.invoke({ ...PAYLOAD, traceHeader }, { timeoutMs: 1_000 });
+      await handler.invoke(PAYLOAD, { timeoutMs: 1_000 });
+    } finally {
+      for (const name of Object.keys(own)) delete process.env[name];
+    }
+    assert.deepEqual(
+      seen.map(({ trace }) => trace),
+      [traceHeader, own._X_AMZN_TRACE_ID],
+    );
   });
 
   for (const [payload, expected] of [

@@ -5,10 +5,14 @@ import type { Redelivery } from '../../../src/decide/retry/redelivery.ts';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
 
 const RECORDS = [
-  { messageId: 'A', receiptHandle: 'orders/broker-a/0/1' },
-  { messageId: 'B', receiptHandle: 'orders/broker-a/0/2' },
-  { messageId: 'A', receiptHandle: 'orders/broker-a/0/3' },
+  { messageId: 'A', receiptHandle: 'orders/broker-a/0/1', rocketmq: at('1') },
+  { messageId: 'B', receiptHandle: 'orders/broker-a/0/2', rocketmq: at('2') },
+  { messageId: 'A', receiptHandle: 'orders/broker-a/0/3', rocketmq: at('3') },
 ];
+
+function at(queueOffset: string) {
+  return { topic: 'orders', brokerName: 'broker-a', queueId: 0, queueOffset };
+}
 
 /** By position: 'default', 'auto', 'dlq', 'drop', a level as number, seconds as '30s'. */
 function failures(answer: unknown): Record<number, string | number> {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { traceHeader } from '../../../src/delivery/trace-header.ts';
+import { commonTrace, traceHeader } from '../../../src/delivery/trace-header.ts';
 
 const of = (properties: Record<string, string>) => traceHeader(new Map(Object.entries(properties)));
 
@@ -27,4 +27,23 @@ describe('the trace header of a record', () => {
     '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331',
   ])
     test(`none of "${traceparent}"`, () => assert.equal(of({ traceparent }), undefined));
+});
+
+describe('the one trace of a batch', () => {
+  const record = (AWSTraceHeader?: string) => ({ attributes: { ...(AWSTraceHeader === undefined ? {} : { AWSTraceHeader }) } as never });
+
+  test('is the first record’s when all are of its root', () => {
+    const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+    assert.equal(commonTrace([record(header)]), header);
+    assert.equal(commonTrace([record(header), record(header.replace('b7ad', 'aaaa'))]), header);
+  });
+
+  test('is none when one is of another, or of none', () => {
+    const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+    assert.equal(commonTrace([record(header), record(header.replace('0af7', 'aaaa'))]), undefined);
+    assert.equal(commonTrace([record(header), record()]), undefined);
+    assert.equal(commonTrace([record(), record()]), undefined);
+    assert.equal(commonTrace([record('Parent=b7ad6b7169203331')]), undefined);
+    assert.equal(commonTrace([]), undefined);
+  });
 });

@@ -1,0 +1,18 @@
+import type { SourceConfig } from '../../model/source.ts';
+import { sourceDigest } from './source-digest.ts';
+import type { DispatchRules } from './which-to-invoke.ts';
+
+/** @param lookEveryMs how often a coordinator looks that does not watch; undefined: it watches */
+export function rulesOf(source: SourceConfig, lookEveryMs: number | undefined): DispatchRules {
+  const { scaling, idleTimeout } = source;
+  return {
+    settings: sourceDigest(source),
+    ...(lookEveryMs === undefined ? {} : { lookEveryMs }),
+    ...(idleTimeout === 'never' ? { always: true } : {}),
+    ...(scaling === undefined
+      ? {}
+      : {
+          activation: { lagThreshold: BigInt(scaling.activationLagThreshold), maxMessageAgeMs: scaling.maxMessageAgeSeconds * 1000 },
+        }),
+  };
+}

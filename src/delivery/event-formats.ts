@@ -1,0 +1,85 @@
+import type { RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import type {
+  EventFormatName,
+  RocketMQCloudEvent,
+  RocketMQKafkaRecord,
+  RocketMQMessageFacts,
+  RocketMQRawMessage,
+} from '../model/event-formats.ts';
+import { isSystemProperty } from '../records/properties.ts';
+
+/** A shape of events, record by record, so that an event's bytes are known while it grows. */
+export interface EventFormat {
+  /** A record as it stands in the event. */
+  readonly item: (record: RocketMQRecord) => unknown;
+  /** The JSON before and after the items, which commas part. `first`: all records are of its queue and topic. */
+  readonly around: (first: RocketMQRecord, batch: RocketMQEvent['rocketmqBatch']) => readonly [before: string, after: string];
+}
+
+export const EVENT_FORMAT: Readonly<Record<EventFormatName, EventFormat>> = {
+  sqs: {
+    item: (record) => record,
+    around: (_first, batch) => ['{"Records":[', `],"rocketmqBatch":${JSON.stringify(batch)}}`],
+  },
+  kafka: {
+    item: kafkaRecord,
+    around: ({ rocketmq }, batch) => [
+      `{"eventSource":"SelfManagedKafka","bootstrapServers":${JSON.stringify(rocketmq.storeHost)},"records":{${JSON.stringify(kafkaPartition(rocketmq))}:[`,
+      `]},"rocketmqBatch":${JSON.stringify(batch)}}`,
+    ],
+  },
+  cloudevents: { item: cloudEvent, around: () => ['[', ']'] },
+  raw: { item: rawMessage, around: () => ['[', ']'] },
+};
+
+/** What an event of format kafka calls a queue. Queue ids alone would be the same at every broker. */
+export function kafkaPartition({ topic, brokerName, queueId }: Pick<RocketMQMessageFacts, 'topic' | 'brokerName' | 'queueId'>): string {
+  return `${topic}-${brokerName}-${queueId}`;
+}
+
+function kafkaRecord({ messageId, body, rocketmq: { properties, ...facts } }: RocketMQRecord): RocketMQKafkaRecord {
+  const { KEYS: keys } = properties;
+  return {
+    topic: facts.topic,
+    partition: facts.queueId,
+    offset: Number(facts.queueOffset),
+    timestamp: facts.bornTimestamp,
+    timestampType: 'CREATE_TIME',
+    ...(keys === undefined ? {} : { key: Buffer.from(keys).toString('base64') }),
+    value: facts.bodyEncoding === 'base64' ? body : Buffer.from(body).toString('base64'),
+    headers: userProperties(properties).map(([name, value]) => Object.fromEntries([[name, [...Buffer.from(value)]]])),
+    messageId,
+    rocketmq: facts,
+  };
+}
+
+function rawMessage({ messageId, receiptHandle, body, rocketmq: { properties, ...facts } }: RocketMQRecord): RocketMQRawMessage {
+  return {
+    topic: facts.topic,
+    systemProperties: Object.fromEntries(Object.entries(properties).filter(([name]) => isSystemProperty(name))),
+    userProperties: Object.fromEntries(userProperties(properties)),
+    body,
+    messageId,
+    receiptHandle,
+    rocketmq: facts,
+  };
+}
+
+function cloudEvent(record: RocketMQRecord): RocketMQCloudEvent {
+  const { traceparent } = record.rocketmq.properties;
+  return {
+    specversion: '1.0',
+    id: record.messageId,
+    source: record.eventSourceARN,
+    type: 'mq:Topic:SendMessage',
+    subject: record.rocketmq.topic,
+    time: new Date(record.rocketmq.bornTimestamp).toISOString(),
+    datacontenttype: 'application/json; charset=utf-8',
+    ...(traceparent === undefined ? {} : { traceparent }),
+    data: rawMessage(record),
+  };
+}
+
+function userProperties(properties: Readonly<Record<string, string>>): [string, string][] {
+  return Object.entries(properties).filter(([name]) => !isSystemProperty(name));
+}
