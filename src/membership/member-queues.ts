@@ -1,7 +1,7 @@
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
-import type { PullerDeps, QueueReport, RunningQueue } from '../puller/puller-deps.ts';
+import { MOVED, type PullerDeps, type QueueReport, type RunningQueue } from '../puller/puller-deps.ts';
 import { runPuller } from '../puller/run-puller.ts';
 
 /** A queue whose work ended by itself (its handler does not exist, say) is not begun again in a tight circle. */
@@ -49,11 +49,12 @@ export class MemberQueues {
 
   /** Drains every queue that the owner has not kept: no new message, what is in flight ends, its offset is committed, its lease released. */
   keepOnly(isOurs: (queue: MessageQueue) => boolean): void {
-    for (const { queue, stop } of this.#worked.values()) if (!isOurs(queue)) stop.abort();
+    for (const { queue, stop } of this.#worked.values()) if (!isOurs(queue)) stop.abort(MOVED);
   }
 
-  async drainAll(): Promise<void> {
-    this.keepOnly(() => false);
+  /** @param reason of the signals: MOVED when others go on, undefined when the slot's next invocation does */
+  async drainAll(reason?: typeof MOVED): Promise<void> {
+    for (const { stop } of this.#worked.values()) stop.abort(reason);
     await Promise.all([...this.#worked.values()].map(({ done }) => done));
   }
 

@@ -10,7 +10,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
 import { deliverDirectly } from '../puller/deliver-directly.ts';
-import type { PullerDeps, PullerOptions, PullerReport, StopReason } from '../puller/puller-deps.ts';
+import { MOVED, type PullerDeps, type PullerOptions, type PullerReport, type StopReason } from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS } from '../puller/run-puller.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { allocationOf, ownersOf } from './allocate-among-members.ts';
@@ -229,7 +229,7 @@ class Member implements MemberAnswers {
       return reason;
     }
     // Nobody comes after: the others may begin when everything is committed.
-    await this.queues.drainAll();
+    await this.queues.drainAll(MOVED);
     await this.#presence.leave();
     await this.#seat.release();
     return reason;

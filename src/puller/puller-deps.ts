@@ -24,7 +24,10 @@ export interface PullerDeps {
   /** Unique per invocation: Lambda's request id. */
   readonly holder: string;
   readonly remainingMs: () => number;
-  /** Drains: batches in flight finish, offsets commit, leases are released. */
+  /**
+   * Drains: batches in flight finish, offsets commit, leases are released. Aborted with MOVED: another consumer goes on, so that broker locks are given
+   * back as well; else the same slot does, under the same name.
+   */
   readonly signal?: AbortSignal;
   readonly region?: string;
   readonly accountId?: string;
@@ -68,6 +71,9 @@ export interface PullerOptions {
   /** In POP mode: how long a message is ours before it is prolonged. */
   readonly popInvisibleMs: number;
 }
+
+/** Reason of the signal: the queue is another consumer's now. */
+export const MOVED = 'moved' satisfies StopReason;
 
 /** Why a queue's work ended. */
 export type StopReason =

@@ -18,7 +18,7 @@ import { createMessageTrace } from './message-trace.ts';
 import { popMessages } from './pop-messages.ts';
 import { PoppedMessages } from './popped-messages.ts';
 import { pullMessages } from './pull-messages.ts';
-import type { PullerDeps, PullerOptions, PullerReport, QueueReport, StopReason } from './puller-deps.ts';
+import { MOVED, type PullerDeps, type PullerOptions, type PullerReport, type QueueReport, type StopReason } from './puller-deps.ts';
 import { QueueSession } from './queue-session.ts';
 import { returnPopped } from './settle-popped.ts';
 
@@ -157,9 +157,13 @@ async function workQueue(
 async function work(session: QueueSession, locks: BrokerLocks | undefined): Promise<void> {
   const subscriptions = session.source.subscriptions.filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic);
   const parallel = Math.max(...subscriptions.map(({ parallelizationFactor }) => parallelizationFactor), 1);
-  const onSignal = (): void => session.end('signal', 'asked to stop: draining');
-  if (session.deps.signal?.aborted === true) onSignal();
-  session.deps.signal?.addEventListener('abort', onSignal, { once: true });
+  const { signal } = session.deps;
+  const onSignal = (): void =>
+    signal?.reason === MOVED
+      ? session.end('moved', 'the queue is another consumer’s: draining')
+      : session.end('signal', 'asked to stop: draining');
+  if (signal?.aborted === true) onSignal();
+  signal?.addEventListener('abort', onSignal, { once: true });
   const loops = [
     ...(locks === undefined || session.order === undefined ? [] : [holdBrokerLock(session, session.order, locks)]),
     fetch(session, parallel * Math.max(...subscriptions.map(({ batchSize }) => batchSize), 1)),
@@ -175,7 +179,7 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
   const all = Promise.all(guarded);
   await maintain(session, all);
   await all;
-  session.deps.signal?.removeEventListener('abort', onSignal);
+  signal?.removeEventListener('abort', onSignal);
 }
 
 /** @param capacity messages that the deliverers can take at once */

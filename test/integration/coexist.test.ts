@@ -5,6 +5,7 @@ import { createRocketMQClient, type RocketMQClient } from '../../src/client/rock
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
+import { ensureTable } from '../../src/store/table.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { heartbeatBody } from '../contract/rocketmq/lab.ts';
 import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
@@ -155,6 +156,75 @@ describe('a group that is shared with others (coexist)', () => {
     await eventually(holders, [0, 1, 2, 3, 4, 5, 6, 7], 'all are worked');
     ghost.close();
     await eventually(slots, '00001111', 'as before');
+  });
+
+  test('in order: a queue that goes from member to member is never worked by two, and nothing of it is overtaken', async () => {
+    const seen: { who: string; queueId: number; n: number }[] = [];
+    const atWork = new Set<number>();
+    const overlaps: number[] = [];
+    const handlerOf =
+      (who: string) =>
+      async ({ Records }: RocketMQEvent) => {
+        const queueId = Records[0]?.rocketmq.queueId ?? -1;
+        if (atWork.has(queueId)) overlaps.push(queueId);
+        atWork.add(queueId);
+        await new Promise((resolve) => setTimeout(resolve, 20));
+        seen.push(...Records.map(({ body }) => ({ who, queueId, n: Number(body) })));
+        atWork.delete(queueId);
+      };
+    broker = await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 });
+    broker.createTopic('orders', { queues: 4 });
+    dynamodb = await connect(database.endpoint);
+    await ensureTable(dynamodb, 'other-table');
+    client = createRocketMQClient({ nameServers: broker.nameServers });
+    const order = { by: 'queue', suspendCurrentQueueTimeMillis: 100 } as const;
+    const start = (name: string, tableName?: string) =>
+      deploy({
+        dynamodb,
+        nameServers: broker.nameServers,
+        source: source([subscription('orders', { order, maximumRetryAttempts: -1, batchSize: 4 })], { coexist: true, pullers: 1 }),
+        handler: handlerOf(name),
+        options: { renewIntervalMs: 200, maxSuspendMs: 200 },
+        logger: silentLogger,
+        service: name,
+        ...(tableName === undefined ? {} : { tableName }),
+      });
+    let sending = true;
+    let sent = 0;
+    const traffic = (async () => {
+      for (; sending; sent++) {
+        await send(String(Math.floor(sent / 4)), sent % 4);
+        await new Promise((resolve) => setTimeout(resolve, 5));
+      }
+    })();
+    const workers = (from: number) => [...new Set(seen.slice(from).map(({ who }) => who))].sort();
+    const second = () => start('second', 'other-table');
+    let other: ReturnType<typeof deploy> | undefined;
+    try {
+      service = start('first');
+      await until(() => workers(0).length === 1, 'the first works', PATIENCE_MS);
+      other = second();
+      await until(() => workers(seen.length - 40).length === 2, 'both work', PATIENCE_MS);
+      const before = seen.length;
+      await other.end();
+      await until(() => seen.length > before + 200 && workers(seen.length - 40).length === 1, 'the first works alone', PATIENCE_MS);
+    } finally {
+      sending = false;
+      await traffic;
+      await other?.end();
+    }
+    await until(() => seen.length >= sent, 'all is delivered', PATIENCE_MS);
+    assert.deepEqual(overlaps, [], 'no queue was worked by two at a time');
+    for (let queueId = 0; queueId < 4; queueId++) {
+      const order = seen.filter((one) => one.queueId === queueId).map(({ n }) => n);
+      assert.deepEqual(
+        order,
+        Array.from({ length: order.length }, (_, n) => n),
+        `queue ${queueId}: each once, in its order`,
+      );
+    }
+    assert.equal(seen.length, sent);
+    assert.deepEqual(workers(0), ['first', 'second']);
   });
 
   test('does not join members that subscribe to something else: their heartbeats and ours would undo each other', async () => {

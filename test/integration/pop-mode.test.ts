@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { listDeadLetters } from '../../src/dlq/dead-letters.ts';
 import { UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
@@ -21,7 +22,7 @@ if (since('5.0'))
     let world: RealWorld;
     let { rocketmq, client, dynamodb } = {} as RealWorld;
     before(async () => {
-      world = await startRealWorld();
+      world = await startRealWorld({ brokerConf: { enablePropertyFilter: 'true' } });
       ({ rocketmq, client, dynamodb } = world);
     });
     after(() => world?.stop());
@@ -108,6 +109,36 @@ if (since('5.0'))
         sums.reduce((sum, { handled }) => sum + handled, 0),
         39,
       );
+    });
+
+    test('in a namespace, by an SQL92 filter: names are plain to the handler, redeliveries and dead letters stay in the namespace', async (t) => {
+      const [topic, consumerGroup] = ['pop-named', 'pop-named-workers'];
+      const inside = createRocketMQClient({ nameServers: [rocketmq.nameServer], namespace: 'MQ_INST_1' });
+      t.after(() => inside.close());
+      await inside.createTopic(topic, { readQueueNums: 2, writeQueueNums: 2 });
+      for (let n = 0; n < 8; n++) await inside.send({ topic, body: Buffer.from(String(n)), properties: { amount: String(n) } });
+      const seen: string[] = [];
+      const service = startInProcess({
+        client: inside,
+        dynamodb,
+        nameServer: rocketmq.nameServer,
+        source: source([subscription(topic, { maximumRetryAttempts: 1, filter: { type: 'SQL92', expression: 'amount > 3' } })], {
+          consumerGroup,
+          mode: 'pop',
+        }),
+        handler: ({ Records }) => {
+          seen.push(...Records.map(({ body, rocketmq: { topic: told, reconsumeTimes } }) => `${told} ${body} ${reconsumeTimes}`));
+          return { batchItemFailures: Records.filter(({ body }) => body === '5').map(({ messageId }) => ({ itemIdentifier: messageId })) };
+        },
+        options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
+      });
+      t.after(() => service.end());
+      await until(() => seen.includes(`${topic} 5 1`), 'the failed one came again', REVIVAL_MS);
+      const dead = async () => (await listDeadLetters(inside, { consumerGroup })).map(({ count }) => count);
+      await until(async () => (await dead())[0] === 1n, 'it is dead', REVIVAL_MS);
+      assert.deepEqual(seen.toSorted(), [`${topic} 4 0`, `${topic} 5 0`, `${topic} 5 1`, `${topic} 6 0`, `${topic} 7 0`]);
+      const wire = (await client.topics()).filter((name) => name.includes(consumerGroup)).sort();
+      assert.ok(wire.length > 0 && wire.every((name) => name.includes('MQ_INST_1%')), wire.join());
     });
 
     test('a handler that is slower than the invisible time keeps its messages to itself', async (t) => {
