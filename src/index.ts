@@ -15,6 +15,7 @@ export type {
 export type {
   EventOfFormat,
   RocketMQCloudEvent,
+  RocketMQKafkaBatchResponse,
   RocketMQKafkaEvent,
   RocketMQKafkaRecord,
   RocketMQMessageFacts,

@@ -13,7 +13,7 @@ const HOURS = 730;
 export function costPage(): string {
   const dollars = (queues: number, share: number, scheduled = false): string => {
     const held = queues * share;
-    return `$${bill({ groups: 1, heldQueues: held, pullers: held }, { ...SETTINGS, scheduled }).dollars.toFixed(2)}`;
+    return `$${bill({ groups: 1, queues, heldQueues: held, pullers: held }, { ...SETTINGS, scheduled }).dollars.toFixed(2)}`;
   };
   return `# What it costs
 
@@ -38,6 +38,8 @@ What makes it less:
 * A larger \`batchSize\` makes fewer handler calls.
 * \`invocation: inline\`: no second function is paid while it works, but the puller is billed while the handler waits for others.
 * \`metrics: []\` or fewer groups: each metric of each event source is $0.30 a month ([which there are](reference.md#metrics)).
+
+Prices, as of 2026-11 ([Lambda](https://aws.amazon.com/lambda/pricing/), [DynamoDB](https://aws.amazon.com/dynamodb/pricing/on-demand/), [EventBridge Scheduler](https://aws.amazon.com/eventbridge/pricing/), [CloudWatch](https://aws.amazon.com/cloudwatch/pricing/)):
 
 | price | |
 | --- | --- |

@@ -1,4 +1,4 @@
-import type { RocketMQAttributes, RocketMQEvent } from './event.ts';
+import type { RocketMQAttributes, RocketMQBatchResponse, RocketMQEvent, RocketMQFailureOptions } from './event.ts';
 
 /** The shapes that a handler's event can have: `eventFormat`. */
 export const EVENT_FORMATS = ['sqs', 'kafka', 'cloudevents', 'raw'] as const;
@@ -34,6 +34,15 @@ export interface RocketMQKafkaEvent {
   bootstrapServers: string;
   records: { [queue: string]: RocketMQKafkaRecord[] };
   rocketmqBatch: RocketMQEvent['rocketmqBatch'];
+}
+
+/** What a handler of such events may answer: identifiers as AWS's documents, or as tools have them, or plain ones. */
+export interface RocketMQKafkaBatchResponse extends Omit<RocketMQBatchResponse, 'batchItemFailures'> {
+  batchItemFailures?:
+    | (RocketMQFailureOptions & {
+        itemIdentifier: string | { 'topic-partition': string; offset: number } | { partition: string | number; offset: number };
+      })[]
+    | null;
 }
 
 /** One message as Alibaba's Function Compute has it in its format RawData: `eventFormat: raw` is a list of these. */

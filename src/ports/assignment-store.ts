@@ -107,6 +107,4 @@ export interface AssignmentStore {
   announceSuccessor(
     request: GroupKey & { queue: MessageQueue; slot: number; holder: string; until: number; now: number },
   ): Promise<LeaseAnswer>;
-  /** Ends every lease of a holder that is known to be dead, as if it had expired (counts as a crash). Answers how many. */
-  expireHolder(group: GroupKey, holder: string): Promise<number>;
 }

@@ -8,7 +8,6 @@ import {
   announce,
   type ConditionalWrite,
   createQueue,
-  expireLease,
   markAbsent,
   moveQueue,
   pauseForOperator,
@@ -141,11 +140,6 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
       if (outcome.applied) return applied(outcome);
       const assignment = current(outcome);
       return { applied: false, reason: whyNotFor(assignment, request) ?? 'successor-waits', current: assignment };
-    },
-    async expireHolder(group, holder) {
-      const held = (await list(group)).flatMap(({ queue, lease }) => (lease?.holder === holder ? [{ queue, fence: lease.fence }] : []));
-      const outcomes = await Promise.all(held.map(({ queue, fence }) => writeQueue(group, queue, expireLease(holder, fence))));
-      return outcomes.filter((outcome) => outcome.applied).length;
     },
   };
 }

@@ -231,11 +231,6 @@ export function releaseLease(request: LeaseKey & Mirrors & { crash?: CrashRecord
   };
 }
 
-/** Ends a dead holder's lease. Its last renewal may still come: then it lives, and wins or loses against the next acquisition like any other. */
-export function expireLease(holder: string, fence: number): ConditionalWrite {
-  return { token: 'planToken', when: [clause.ours], set: { leaseUntil: N(0) }, values: { holder: S(holder), fence: N(fence) } };
-}
-
 /**
  * ```
  *   coordinator  sees endsAt − now < window, invokes the next puller

@@ -539,31 +539,6 @@ for (const { name, missing, start } of databases) {
       });
     });
 
-    describe('expireHolder', () => {
-      test("ends exactly the dead one's leases, and counts as a crash", async () => {
-        const group = await withQueue();
-        const second = { ...queue, queueId: 4 };
-        await store.create(group, second, 0, 0n);
-        applied(await acquire(group, 'A'));
-        applied(
-          await store.acquire({ ...group, queue: second, slot: 0, holder: 'B', now: NOW, leaseUntil: NOW + 30_000, endsAt: NOW + 60_000 }),
-        );
-        assert.equal(await store.expireHolder(group, 'A'), 1);
-        assert.equal(await store.expireHolder(group, 'nobody'), 0);
-        assert.equal(applied(await acquire(group, 'C')).crash?.count, 1);
-        lost(await store.acquire({ ...group, queue: second, slot: 0, holder: 'C', now: NOW, leaseUntil: NOW, endsAt: NOW }), 'held');
-        lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over');
-      });
-    });
-
-    test('expireHolder leaves alone who took over between its read and its write', async () => {
-      const group = await withQueue();
-      applied(await acquire(group, 'A'));
-      proxy.beforeRequest(2, () => acquire(group, 'B', { now: NOW + 31_000 }));
-      assert.equal(await lossy.expireHolder(group, 'A'), 0);
-      assert.equal((await only(group)).lease?.leaseUntil, NOW + 61_000);
-    });
-
     test('a table that is not there is an error, not a lost write', async () => {
       const elsewhere = createAssignmentStore(client, 'no-such-table', { newToken: randomUUID });
       await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), { name: 'ResourceNotFoundException' });

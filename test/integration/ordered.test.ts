@@ -525,7 +525,7 @@ describe('an ordered puller', () => {
         await until(() => calls > 5, 'the third hangs');
         silent.add('third');
         await sleep(50);
-        await world.store.expireHolder(world.group, 'third');
+        await world.expire('third');
         start(seen.handler, subscription);
         await until(() => world.committed() === 240n, 'all is committed', 15_000);
         assert.deepEqual(seen.overtaken, []);
@@ -558,7 +558,7 @@ describe('an ordered puller', () => {
         for (let saved = 0; saved !== index + 1; await sleep(10)) saved = (await world.assignmentOf()).attempts?.get(1n) ?? 0;
       }
       silent.add('killed');
-      await world.store.expireHolder(world.group, 'killed');
+      await world.expire('killed');
       start(seen.handler, { ...BY_QUEUE, ...settings });
       await until(() => world.committed() === 3n, 'all is committed');
       assert.deepEqual(
@@ -589,7 +589,7 @@ describe('an ordered puller', () => {
         }
         silent.add(holder);
         await sleep(50);
-        await world.store.expireHolder(world.group, holder);
+        await world.expire(holder);
       }
       const seen = recorder();
       start(seen.handler, BY_QUEUE, { queues });

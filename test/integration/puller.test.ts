@@ -730,7 +730,7 @@ describe('a puller', () => {
       const puller = world.start(first.handler, { holder: 'first' });
       await until(() => world.committed() === 10n && first.records.length === 20, 'the second batch is out');
       const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
-      await world.store.expireHolder(world.group, 'first');
+      await world.expire('first');
       const now = Date.now();
       const taken = await world.store.acquire({
         ...world.group,
@@ -1041,7 +1041,7 @@ describe('a puller', () => {
         });
         silent.add(holder);
         await sleep(50);
-        await world.store.expireHolder(world.group, holder);
+        await world.expire(holder);
       }
       const seen = recorder();
       world.start(seen.handler, { queues });

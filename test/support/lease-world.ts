@@ -59,7 +59,6 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
   let lastRelease: 'sure' | 'unsure' | 'none' = 'sure';
   let incarnations = 0;
   const underWay: CommitUnderWay[] = [];
-  const dead: string[] = [];
   const seen = { acquisitions: 0, takeOvers: 0, successions: 0, commits: 0, lost: 0, giveUps: 0 };
   const newHolder = () => `puller-${++incarnations}`;
   const pullers = Array.from(
@@ -170,7 +169,6 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
 
   /** Everything it knew is gone; what it had sent may still arrive. */
   function crash(puller: Puller): void {
-    dead.push(puller.holder);
     Object.assign(puller, { holder: newHolder(), lease: undefined });
   }
 
@@ -184,11 +182,6 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     else if (action < 55) await store.setPaused(group, QUEUE, now + 20_000);
     else if (action < 65) await store.setAbsent(group, QUEUE, absentSince === undefined ? now : undefined, generation);
     else if (action < 75) await store.setRetired(group, QUEUE, now, generation);
-    else {
-      // Lambda tells of a failed invocation once its environment is gone, and nothing of it is under way any more.
-      const holder = dead.find((name) => underWay.every((commit) => commit.holder !== name));
-      if (holder !== undefined) await store.expireHolder(group, holder);
-    }
   }
 
   return {

@@ -1,5 +1,6 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
@@ -14,6 +15,7 @@ import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
 import type { PullerDeps, PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { N, queueItemKey, S } from '../../src/store/items.ts';
 import { type EmbeddedRocketMQOptions, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { source, subscription } from './coordinator-world.ts';
 import { connect, TABLE } from './databases.ts';
@@ -163,6 +165,20 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
       if (!answer.applied) throw new Error(`not acquired: ${answer.reason}`);
       if (crash !== undefined) await store.renew({ ...key, fence: answer.assignment.fence, leaseUntil: now - 1, crash });
       await sleep(2);
+    },
+    /** The lease of a holder that is dead is over at once, instead of after its time. */
+    async expire(holder: string): Promise<void> {
+      for (const { queue, lease } of await store.list(group))
+        if (lease?.holder === holder)
+          await dynamodb.send(
+            new UpdateItemCommand({
+              TableName: TABLE,
+              Key: queueItemKey(group, queue),
+              UpdateExpression: 'SET leaseUntil = :over',
+              ConditionExpression: 'holder = :holder',
+              ExpressionAttributeValues: { ':over': N(0), ':holder': S(holder) },
+            }),
+          );
     },
     async stop(): Promise<void> {
       await Promise.all(running.map((puller) => puller.stop()));
