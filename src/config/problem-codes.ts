@@ -5,6 +5,8 @@ export const PROBLEM_CODES = {
   ROCKETMQ_EVENT_INVALID_VALUE: 'a value that the option does not take; the message says which it takes',
   ROCKETMQ_EVENT_GROUP_CONFLICT:
     'two handlers for one topic of a consumer group: a message has one end per group, so one handler must give it (with unequal filters it is RocketMQ’s classic way to lose messages)',
+  ROCKETMQ_EVENT_SQL_INVALID:
+    'a SQL92 filter that brokers do not compile, or of which they read a part: unchecked it would let messages through',
   ROCKETMQ_EVENT_STARTING_POSITION:
     '`AT_TIMESTAMP` without a timestamp, a timestamp without it, or a position that a group in mode pop cannot begin at',
   ROCKETMQ_EVENT_CLUSTER_UNKNOWN: 'a cluster that `custom.rocketmq.clusters` does not have',

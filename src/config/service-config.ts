@@ -8,6 +8,7 @@ import { type ConfigPath, Problems } from './problems.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
 import { withReferences } from './secret-references.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
+import { problemOfSql } from './sql92.ts';
 
 /** A function of serverless.yml, as far as the configuration needs it. */
 export interface FunctionInput {
@@ -51,6 +52,7 @@ export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; o
   if (options !== undefined && !problems.any) groupsExist(events, options, problems);
   oneHandlerPerTopic(events, problems);
   timestampsFit(events, problems);
+  filtersCompile(events, problems);
   if (options !== undefined) {
     popIsPossible(events, options, problems);
     orderFits(events, options, problems);
@@ -98,6 +100,15 @@ function oneHandlerPerTopic(events: readonly ParsedEvent[], problems: Problems):
         `: group "${event.consumerGroup}" takes topic "${event.topic}" in ${other.path.join('.')} already; one handler takes a topic of a group, so use another consumerGroup here`,
         'GROUP_CONFLICT',
       );
+  }
+}
+
+/** A broker that cannot compile a filter that comes with a pull delivers everything. */
+function filtersCompile(events: readonly ParsedEvent[], problems: Problems): void {
+  for (const { path, filter } of events) {
+    const problem = typeof filter === 'string' ? undefined : problemOfSql(filter.sql);
+    if (problem !== undefined && typeof filter !== 'string')
+      problems.add([...path, 'filter', 'sql'], ` is ${JSON.stringify(filter.sql)}: ${problem}`, 'SQL_INVALID');
   }
 }
 

@@ -6,7 +6,8 @@ import { ConnectionError, InvalidFilterError } from '../../src/errors.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { runJava } from '../support/java.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { BAD_SQL, BAD_SQL_OF_5, CUT_SQL, GOOD_SQL, GOOD_SQL_OF_5 } from '../support/sql-filters.ts';
+import { missingStack, since } from '../support/stack.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
 const pull = { consumerGroup: 'workers', queue, offset: 0n, subscription: buildSubscription('orders', '*'), maxMessages: 32, suspendMs: 0 };
@@ -46,6 +47,21 @@ describe('filters on a real broker that compiles SQL92', { skip: missingStack('r
       () => client.checkSubscription('workers', subscription, 'broker-a'),
       (error: unknown) => error instanceof InvalidFilterError && error.code === 'ROCKETMQ_INVALID_FILTER',
     );
+  });
+
+  test('what we say of a filter when it is packaged is what the broker says', async () => {
+    const compiles = (sql: string): Promise<boolean> =>
+      client.checkSubscription('workers', { ...buildSubscription('orders', 'x', 'SQL92', Date.now()), subString: sql }, 'broker-a').then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof InvalidFilterError) return false;
+          throw error;
+        },
+      );
+    for (const sql of [...GOOD_SQL, ...(since('5.0') ? GOOD_SQL_OF_5 : [])]) assert.ok(await compiles(sql), `${sql} compiles`);
+    for (const [sql] of [...BAD_SQL, ...(since('5.0') ? BAD_SQL_OF_5 : [])])
+      if (sql !== '') assert.ok(!(await compiles(sql)), `${sql} does not compile`);
+    for (const [sql] of CUT_SQL) assert.ok(await compiles(sql), `${sql} compiles, with something left out`);
   });
 
   test('a broker that went away is a ConnectionError that names it', async () => {

@@ -13,6 +13,7 @@ const WRONG: Readonly<Record<ProblemCode, { readonly events: readonly object[]; 
   ROCKETMQ_EVENT_MISSING_OPTION: { events: [{ topic: 'orders' }] },
   ROCKETMQ_EVENT_INVALID_VALUE: { events: [{ ...EVENT, batchSize: 0 }] },
   ROCKETMQ_EVENT_GROUP_CONFLICT: { events: [EVENT, { ...EVENT, filter: 'paid' }] },
+  ROCKETMQ_EVENT_SQL_INVALID: { events: [{ ...EVENT, filter: { sql: 'amount >' } }] },
   ROCKETMQ_EVENT_STARTING_POSITION: { events: [{ ...EVENT, startingPosition: 'AT_TIMESTAMP' }] },
   ROCKETMQ_EVENT_CLUSTER_UNKNOWN: { events: [{ ...EVENT, cluster: 'prod' }] },
   ROCKETMQ_EVENT_NAME_TOO_LONG: {
