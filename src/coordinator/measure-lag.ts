@@ -1,4 +1,4 @@
-import { lagFigures, type QueueLag } from '../decide/lag/lag-figures.ts';
+import { lagFigures, mayWaitMs, type QueueLag } from '../decide/lag/lag-figures.ts';
 import { isLive } from '../decide/lease/lease.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
@@ -35,7 +35,7 @@ export async function measureLag(run: GroupRun): Promise<void> {
     run,
     measured.filter((queue) => queue !== undefined),
   );
-  gauges.record(eventSource, lagFigures(aged, now));
+  gauges.record(eventSource, lagFigures(aged, now, mayWaitMs(run.rules)));
   if (run.queueMetrics)
     for (const queue of aged) {
       const { topic, brokerName, queueId } = queue.assignment.queue;

@@ -1,4 +1,5 @@
 import type { MetricName } from '../../model/metrics.ts';
+import type { DispatchRules } from '../dispatch/which-to-invoke.ts';
 
 /** What is known of one queue of a group. Times are epoch ms. */
 export interface QueueLag {
@@ -16,7 +17,7 @@ export interface QueueLag {
 
 /** A queue with waiting messages whose offset did not move for so long stands still. A batch may take a handler's longest timeout. */
 export const STALLED_AFTER_MS = 15 * 60_000;
-/** A message wakes a puller within seconds: only what waits for longer is nobody's. */
+/** A message wakes a puller within seconds, where nothing makes it wait: only what waits for longer is nobody's. */
 const UNOWNED_AFTER_MS = 10_000;
 
 export type LagFigures = Pick<Record<MetricName, number>, 'SumOffsetLag' | 'MaxOffsetLag' | 'StalledQueues' | 'UnownedQueues'> & {
@@ -24,8 +25,16 @@ export type LagFigures = Pick<Record<MetricName, number>, 'SumOffsetLag' | 'MaxO
   OldestMessageAge?: number;
 };
 
-/** The lag of a group over its queues, for CloudWatch. */
-export function lagFigures(queues: readonly QueueLag[], now: number): LagFigures {
+/** How long a message may wait for a puller by the rules of its deployment, beside the seconds that one needs to come. */
+export function mayWaitMs({ lookEveryMs = 0, activation }: DispatchRules): number {
+  return lookEveryMs + (activation?.maxMessageAgeMs ?? 0);
+}
+
+/**
+ * The lag of a group over its queues, for CloudWatch.
+ * @param waitMs see mayWaitMs
+ */
+export function lagFigures(queues: readonly QueueLag[], now: number, waitMs = 0): LagFigures {
   const lags = queues.map(({ lag }) => Math.max(0, Number(lag)));
   const behind = queues.filter(({ lag }) => lag > 0n);
   const ages = behind.flatMap(({ waitingSince }) => (waitingSince === undefined ? [] : [Math.max(0, now - waitingSince)]));
@@ -33,8 +42,8 @@ export function lagFigures(queues: readonly QueueLag[], now: number): LagFigures
   return {
     SumOffsetLag: lags.reduce((sum, lag) => sum + lag, 0),
     MaxOffsetLag: Math.max(0, ...lags),
-    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS).length,
-    UnownedQueues: awake.filter(({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS).length,
+    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS + waitMs).length,
+    UnownedQueues: awake.filter(({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS + waitMs).length,
     ...(behind.length === 0 ? { OldestMessageAge: 0 } : ages.length === 0 ? {} : { OldestMessageAge: Math.max(...ages) }),
   };
 }

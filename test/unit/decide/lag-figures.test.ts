@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lagFigures, type QueueLag, STALLED_AFTER_MS } from '../../../src/decide/lag/lag-figures.ts';
+import { lagFigures, mayWaitMs, type QueueLag, STALLED_AFTER_MS } from '../../../src/decide/lag/lag-figures.ts';
 
 const NOW = 100_000_000;
 const queue = (lag: number, settings: Partial<QueueLag> = {}): QueueLag => ({
@@ -55,5 +55,16 @@ describe('the lag of a group', () => {
     assert.equal(unowned({ waitingSince: NOW - 9_999 }), 0);
     assert.equal(unowned({ waitingSince: NOW - 60_000, owned: true }), 0);
     assert.equal(unowned({ waitingSince: NOW - 60_000, rests: true }), 0);
+  });
+
+  test('what may wait by its deployment’s rules is nobody’s, or stalled, so much later', () => {
+    assert.equal(mayWaitMs({}), 0);
+    const waitMs = mayWaitMs({ lookEveryMs: 60_000, activation: { lagThreshold: 5n, maxMessageAgeMs: 300_000 } });
+    assert.equal(waitMs, 360_000);
+    const figures = (since: number) => lagFigures([queue(1, { owned: false, waitingSince: NOW - since })], NOW, waitMs);
+    assert.equal(figures(369_999).UnownedQueues, 0);
+    assert.equal(figures(370_000).UnownedQueues, 1);
+    assert.equal(figures(STALLED_AFTER_MS + 359_999).StalledQueues, 0);
+    assert.equal(figures(STALLED_AFTER_MS + 360_000).StalledQueues, 1);
   });
 });
