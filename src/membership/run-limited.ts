@@ -39,7 +39,7 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
   } finally {
     ended.abort();
     await keeping;
-    await seat.release();
+    await seat.release(share.mayStillRun);
   }
 }
 
@@ -52,7 +52,7 @@ function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<s
   );
 }
 
-/** Handlers that a holder had called who died may still be at work. */
+/** Handlers that a holder had called who died, or who could not wait for them, may still be at work. */
 async function outlastPredecessor(
   seat: Seat,
   { subscriptions }: SourceConfig,
@@ -63,7 +63,10 @@ async function outlastPredecessor(
   const longest = Math.max(
     ...subscriptions.map(({ handler, maximumConcurrency }) => (maximumConcurrency === undefined ? 0 : handler.timeout)),
   );
-  logger.warn({ waitMs: longest * 1000 }, "the slot's last invocation died: waiting for the handlers that it may have called");
+  logger.warn(
+    { waitMs: longest * 1000 },
+    "the slot's last invocation died, or could not wait for its handlers: waiting until they cannot run any more",
+  );
   await clock.sleep(longest * 1000, signal).catch(() => {});
 }
 

@@ -13,7 +13,7 @@ export type SeatNews = 'kept' | 'successor' | 'paused' | 'lost';
 export class Seat {
   readonly #deps: PullerDeps;
   readonly #key: LeaseKey;
-  /** The holder before died without leaving. */
+  /** Functions that the holder before had called may still be at work: it died, or left without waiting for them. */
   readonly afterDeath: boolean;
   #lease: Lease;
 
@@ -56,8 +56,10 @@ export class Seat {
     return successor !== undefined && successor.until > now && successor.holder !== this.#key.holder ? 'successor' : 'kept';
   }
 
-  async release(): Promise<void> {
-    await this.#deps.store.release(this.#key).catch((error: unknown) => {
+  /** @param mayStillRun see afterDeath, for whoever comes next */
+  async release(mayStillRun = false): Promise<void> {
+    const crash = mayStillRun ? { crash: { offset: 0n, count: 0, isolateUntil: 0n } } : {};
+    await this.#deps.store.release({ ...this.#key, ...crash }).catch((error: unknown) => {
       this.#deps.logger.warn({ err: error }, 'could not release the seat: its lease ends by itself');
     });
   }

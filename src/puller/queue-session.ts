@@ -151,8 +151,12 @@ export class QueueSession {
     if (!this.handlerCalls.signal.aborted) this.handlerCalls.abort(new CallEndedError('the invocation ends before the handler answered'));
   }
 
-  /** A function goes on, at most for so long: an ordered queue waits for it as after a death, which the crash record tells the next holder. */
+  /**
+   * A function goes on, at most for so long: an ordered queue waits for it as after a death, which the crash record tells the next holder; the next
+   * invocation of a slot whose calls are limited does, too.
+   */
   outlived(timeoutMs: number): void {
+    this.deps.share?.outlived();
     if (this.order === undefined || this.lost.signal.aborted) return;
     this.order.deliverFrom = this.deps.clock.now() + timeoutMs;
     this.crash ??= { offset: this.messages.committable, count: 0, isolateUntil: this.messages.committable };

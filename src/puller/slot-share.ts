@@ -9,6 +9,16 @@ export interface SlotShare {
   allIdle(queue: string, idle: boolean): boolean;
   /** The queue was given back. */
   leave(queue: string): void;
+  /** A function that was called is not waited for any longer and may still be at work. */
+  outlived(): void;
+}
+
+/** What the slot's invocation itself knows of it. */
+export interface OwnSlotShare extends SlotShare {
+  /** No handler is called any more. */
+  close(): void;
+  /** May a function still be at work? */
+  readonly mayStillRun: boolean;
 }
 
 type Waiter = (granted: boolean) => void;
@@ -75,11 +85,18 @@ class Permits {
 const FREE = (): void => {};
 
 /** @param limits handler calls at once, by topic; a topic without one has no limit */
-export function createSlotShare(limits: ReadonlyMap<string, number>): SlotShare & { /** No handler is called any more. */ close(): void } {
+export function createSlotShare(limits: ReadonlyMap<string, number>): OwnSlotShare {
   const permits = new Map([...limits].map(([topic, count]) => [topic, new Permits(count)]));
   const idle = new Map<string, boolean>();
   let closed = false;
+  let mayStillRun = false;
   return {
+    get mayStillRun() {
+      return mayStillRun;
+    },
+    outlived() {
+      mayStillRun = true;
+    },
     async permit(topic, queue, signal) {
       if (closed) return undefined;
       const own = permits.get(topic);

@@ -4,6 +4,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { seatGroup, seatOf } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
+import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { createWorld, source, subscription } from '../support/coordinator-world.ts';
 import { connect } from '../support/databases.ts';
@@ -94,6 +95,28 @@ describe('maximumConcurrency', () => {
     assert.ok(Date.now() - startedAt >= 990);
     await puller.stop();
     const [seat] = await world.store.list(seats);
+    assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
+  });
+
+  test('functions that were not waited for any longer count as long as they may run', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare();
+    await world.produce(2);
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const subscriptions = [{ maximumConcurrency: 1, handler }];
+    const deaf: MessageHandler = {
+      invoke: (_payload, { signal }) =>
+        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })),
+    };
+    const { queues: given } = await world.start(deaf, { remainingMs: 10_000, queues, subscriptions }).report;
+    assert.ok(given.every(({ reason, handled }) => reason === 'deadline' && handled === 0));
+    const seen = recorder();
+    const startedAt = Date.now();
+    const puller = world.start(seen.handler, { queues, subscriptions });
+    await until(() => seen.records.length === 2, 'both are delivered');
+    assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
+    await puller.stop();
+    const [seat] = await world.store.list(seatGroup(world.group));
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
 });
