@@ -7,6 +7,7 @@ import { runMember } from '../src/membership/run-member.ts';
 import { isSeat } from '../src/model/membership.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
+import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
@@ -20,11 +21,13 @@ import { withInvocation } from './invocation.ts';
  * The function of the data path. The plugin generates the module that calls this with the service's configuration.
  * @param inlineHandlers by key under `functions:`, for events with `invocation: inline`
  * @param destinations those that events name in `onFailure`
+ * @param bodies where an event has `s3PointerThreshold`
  */
 export function createPullerHandler(
   given: ServiceConfig,
   inlineHandlers: Readonly<Record<string, InlineHandlerFunction>>,
   destinations: FailureDestinations = {},
+  bodies?: BodyStore,
 ) {
   const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
@@ -51,6 +54,7 @@ export function createPullerHandler(
             holder: context.awsRequestId,
             meter,
             destinations,
+            ...(bodies === undefined ? {} : { bodies }),
             ...memoryOf(context),
             signal,
             ...origin(context),

@@ -65,10 +65,12 @@ export function pullerEntry(config: ServiceConfig, inline: readonly UserHandler[
   const used = DESTINATIONS.filter(({ type }) => kinds.includes(type));
   const clients = used.map(({ type, create }) => `import { ${create} } from ${quote(sourceFile('destinations', type))};`);
   const destinations = used.map(({ type, create }) => `${type}: ${create}()`);
+  const offloads = config.sources.some(({ subscriptions }) => subscriptions.some((event) => event.s3PointerThreshold !== undefined));
+  if (offloads) clients.push(`import { createS3Bodies } from ${quote(sourceFile('destinations', 's3-bodies'))};`);
   const handlers = inline.map(({ functionKey }, index) => `${quote(functionKey)}: inline${index}`);
   return `import { createPullerHandler } from ${quote(handlersFile('puller'))};
 ${[...clients, ...imports].join('\n')}
-export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} }, { ${destinations.join(', ')} });`;
+export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} }, { ${destinations.join(', ')} }${offloads ? ', createS3Bodies()' : ''});`;
 }
 
 /** For serverless-offline, which ends as a whole when an asynchronous invocation fails. The handlers have logged their error themselves. */

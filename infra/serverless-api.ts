@@ -45,6 +45,7 @@ export interface Serverless {
     readonly functions: Record<string, FunctionDefinition>;
     readonly provider: Provider;
     readonly custom?: Record<string, unknown>;
+    readonly resources?: { readonly Resources?: Record<string, { readonly Type?: unknown }> };
     readonly plugins?: readonly string[] | { readonly modules?: readonly string[] };
   };
   readonly processedInput: { readonly options: Record<string, string | undefined> };

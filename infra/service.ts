@@ -1,6 +1,7 @@
 import { toServiceConfig } from '../src/config/service-config.ts';
 import type { ServiceOptions } from '../src/config/service-options.ts';
 import { ConfigError } from '../src/errors.ts';
+import { variableOf } from '../src/model/deployed-value.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { ReferenceCollector, type References } from './references.ts';
 import { COORDINATOR, PULLER } from './resources/names.ts';
@@ -50,12 +51,28 @@ export function readService(serverless: Serverless): RocketMQService {
       ]),
     ),
   });
+  bucketsAreArns(config, collector.references, serverless.service.resources?.Resources ?? {});
   const handlers = config.sources.flatMap(({ subscriptions }) => subscriptions.map(({ handler }) => handler));
   const keysOf = (invocation: string): string[] => [
     ...new Set(handlers.filter((handler) => handler.invocation === invocation).map(({ functionKey }) => functionKey)),
   ];
   const needs = { invoked: keysOf('function'), inline: keysOf('inline') };
   return { config, options, needs, references: collector.references, inlineEnvironment: mergeInline(needs.inline, functions, provider) };
+}
+
+/** A bucket's `Ref` is its name, with which a role would allow nothing. */
+function bucketsAreArns({ sources }: ServiceConfig, references: References, resources: Record<string, { readonly Type?: unknown }>): void {
+  for (const { handler, onFailure, s3PointerThreshold } of sources.flatMap(({ subscriptions }) => subscriptions))
+    for (const [option, bucket] of [
+      ['s3PointerThreshold.bucket', s3PointerThreshold?.bucket],
+      ['onFailure.arn', onFailure?.type === 's3' ? onFailure.arn : undefined],
+    ] as const) {
+      const { Ref: name } = (references[variableOf(bucket ?? '') ?? ''] ?? {}) as { Ref?: string };
+      if (name !== undefined && resources[name]?.Type === 'AWS::S3::Bucket')
+        throw new ConfigError(
+          `functions.${handler.functionKey}: ${option} is { Ref: ${name} }, which is the name of the bucket: give { Fn::GetAtt: [${name}, Arn] }`,
+        );
+    }
 }
 
 /** Alarms and roles take references as they are: they stand in the template, and no function reads them. */

@@ -116,6 +116,28 @@ export class DeadLettersUnreadableError extends RocketMQError {
   }
 }
 
+/** A body over `s3PointerThreshold` could not be put into its bucket: its message waits, and no failure is counted. */
+export class BodyNotStoredError extends RocketMQError {
+  readonly bucket: string;
+  readonly key: string;
+  constructor(bucket: string, key: string, reason: string, advice: string, options?: ErrorOptions) {
+    super('ROCKETMQ_BODY_NOT_STORED', `the body cannot be put to s3://${bucket}/${key}: ${reason}. ${advice}`, options);
+    this.bucket = bucket;
+    this.key = key;
+  }
+}
+
+/** A record has its body in S3, and the helper that needs it was given no way to fetch it, or got other bytes. */
+export class BodyNotFetchedError extends RocketMQError {
+  readonly bucket: string;
+  readonly key: string;
+  constructor({ bucket, key }: { readonly bucket: string; readonly key: string }, reason: string, options?: ErrorOptions) {
+    super('ROCKETMQ_BODY_NOT_FETCHED', `the body of a message is at s3://${bucket}/${key}: ${reason}`, options);
+    this.bucket = bucket;
+    this.key = key;
+  }
+}
+
 /** Other consumers (a Java push consumer, say) work in the group; they do not see us and would take every queue for themselves. */
 export class ForeignMembersError extends RocketMQError {
   readonly clientIds: readonly string[];

@@ -1,5 +1,6 @@
 export * from './errors.ts';
 export { createHandler } from './helpers/create-handler.ts';
+export type { FetchBody } from './helpers/fetch-bodies.ts';
 export { type BodyFormat, InvalidBodyError, type StandardSchema } from './helpers/parse-body.ts';
 export { MessageFailure, type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
 export { type ParsedRecord, type RecordsOptions, type RocketMQEventOf, rocketmqRecords } from './helpers/rocketmq-records.ts';
@@ -11,6 +12,7 @@ export type {
   RocketMQFailureOptions,
   RocketMQHandler,
   RocketMQRecord,
+  S3Pointer,
 } from './model/event.ts';
 export type {
   EventOfFormat,

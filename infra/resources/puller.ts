@@ -45,6 +45,7 @@ export function pullerResources(
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),
     ...destinationStatements(sources),
+    ...bodyStatements(sources),
   ];
   return { [ROLE]: functionRole(naming.getLogGroupLogicalId(PULLER), statements, provider) };
 }
@@ -64,6 +65,14 @@ function destinationStatements(sources: ServiceConfig['sources']): Statement[] {
     ),
   ];
   return rights.filter(({ Resource }) => (Resource as readonly string[]).length > 0);
+}
+
+/** Putting bodies where events with `s3PointerThreshold` want them; nobody here reads or deletes them. */
+function bodyStatements(sources: ServiceConfig['sources']): Statement[] {
+  const places = sources.flatMap(({ subscriptions }) =>
+    subscriptions.flatMap(({ s3PointerThreshold: to }) => (to === undefined ? [] : [`${to.bucket}/${to.prefix}/*`])),
+  );
+  return places.length === 0 ? [] : [allow(['s3:PutObject'], [...new Set(places)])];
 }
 
 /** An inline handler runs with the puller's role, so the puller needs what serverless.yml gives to its functions. */

@@ -25,6 +25,7 @@ type DeliveryOptions = Pick<
   | 'maximumConcurrency'
   | 'filterPatterns'
   | 'onFailure'
+  | 's3PointerThreshold'
   | 'functionResponseType'
   | 'longPolling'
   | 'eventFormat'
@@ -48,6 +49,7 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
     ...(onFailure === undefined ? {} : { onFailure }),
+    ...(event.s3PointerThreshold === undefined ? {} : { s3PointerThreshold: event.s3PointerThreshold }),
     ...(functionResponseType === 'None' ? { functionResponseType } : {}),
     ...(longPolling === LONG_POLLING ? {} : { longPolling }),
     ...(filterPatterns === undefined ? {} : { filterPatterns }),

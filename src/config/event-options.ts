@@ -4,6 +4,7 @@ import { DLQ_TOPIC_PREFIX, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts'
 import { TRACINGS } from '../model/source.ts';
 import { filterPatterns } from './filter-patterns.ts';
 import { onFailure } from './on-failure.ts';
+import { s3PointerThreshold } from './s3-pointer-threshold.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC, oneOf, options, rocketmqName, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 /** Epoch seconds from here on are taken for milliseconds by mistake: the year 5138. */
@@ -100,6 +101,11 @@ export const eventOptions = options({
   onFailure: onFailure
     .exactOptional()
     .describe('where messages go that failed for good: dlq (%DLQ%<group>, the default), an ARN of SQS, SNS or S3, or rocketmq://<topic>'),
+  s3PointerThreshold: s3PointerThreshold
+    .exactOptional()
+    .describe(
+      "{ bytes, bucket, prefix }: a body of more bytes (as JSON text) is put into the S3 bucket, and its record points there as Amazon's SQS Extended Client has it",
+    ),
   bisectBatchOnFunctionError: trueOrFalse()
     .default(true)
     .describe('a batch whose handler failed as a whole is delivered again in halves, without counting a retry, until single messages fail'),

@@ -46,7 +46,8 @@ function kafkaRecord({ messageId, body, rocketmq: { properties, ...facts } }: Ro
     timestamp: facts.bornTimestamp,
     timestampType: 'CREATE_TIME',
     ...(keys === undefined ? {} : { key: Buffer.from(keys).toString('base64') }),
-    value: facts.bodyEncoding === 'base64' ? body : Buffer.from(body).toString('base64'),
+    // A pointer is text, whatever the body is.
+    value: facts.bodyEncoding === 'base64' && facts.s3Pointer === undefined ? body : Buffer.from(body).toString('base64'),
     headers: userProperties(properties).map(([name, value]) => Object.fromEntries([[name, [...Buffer.from(value)]]])),
     messageId,
     rocketmq: facts,

@@ -6,6 +6,7 @@ import type {
   RocketMQFailureOptions,
   RocketMQRecord,
 } from '../model/event.ts';
+import { type FetchBody, fetchBodyOf } from './fetch-bodies.ts';
 
 export interface PartialBatchOptions {
   /** Messages at once, 1 or more; default 1: one after the other. */
@@ -14,6 +15,8 @@ export interface PartialBatchOptions {
    * For events with `order`: messages of one queue, or of one key, are handled one after the other, and none behind one that failed. Default: no order.
    */
   readonly order?: 'queue' | 'key';
+  /** Gets bodies that `s3PointerThreshold` has put into a bucket, before their message is handled. Default: the record has its pointer. */
+  readonly fetchBody?: FetchBody;
   /** Told of each failure; default: console.error. */
   readonly onFailure?: (error: unknown, record: RocketMQRecord) => void;
 }
@@ -38,7 +41,7 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
   handle: (record: Record, context: Context) => unknown,
   options: PartialBatchOptions = {},
 ): (event: Omit<RocketMQEvent, 'Records'> & { readonly Records: readonly Record[] }, context: Context) => Promise<RocketMQBatchResponse> {
-  const { concurrency = 1, order, onFailure = logFailure } = options;
+  const { concurrency = 1, order, onFailure = logFailure, fetchBody } = options;
   if (!Number.isInteger(concurrency) || concurrency < 1) throw new RangeError(`concurrency is ${concurrency}: give a whole number from 1`);
   return async ({ Records }, context) => {
     const failures = new Map<Record, RocketMQBatchItemFailure>();
@@ -53,7 +56,7 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
     async function handleLane(lane: readonly Record[], context: Context): Promise<void> {
       for (const [index, record] of lane.entries()) {
         try {
-          await handle(record, context);
+          await handle(fetchBody === undefined ? record : await fetchBodyOf(record, fetchBody), context);
         } catch (error) {
           onFailure(error, record);
           failures.set(record, { itemIdentifier: record.receiptHandle, ...failureOptions(error) });

@@ -1,4 +1,5 @@
 import type { RocketMQBatchItemFailure, RocketMQBatchResponse, RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
 import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
 
 /** A record with its body as the handler takes it. */
@@ -11,6 +12,8 @@ export interface RecordsOptions<Format extends BodyFormat> {
   readonly invalid?: 'dlq' | 'retry' | 'drop';
   /** Told of each of them; default: console.error. */
   readonly onInvalid?: (error: InvalidBodyError) => void;
+  /** Gets bodies that `s3PointerThreshold` has put into a bucket. When it rejects, or is not there and needed, the batch fails. */
+  readonly fetchBody?: FetchBody;
 }
 
 /** Middy's request, as far as it is used here: middy's own types ask for packages that users do not have. */
@@ -62,11 +65,11 @@ export type RocketMQEventOf<Data> = Omit<RocketMQEvent, 'Records'> & { Records: 
 
 export async function parseRecords<Format extends BodyFormat>(
   records: readonly RocketMQRecord[],
-  { body = 'json' as Format, invalid = 'dlq', onInvalid = logInvalid }: RecordsOptions<Format>,
+  { body = 'json' as Format, invalid = 'dlq', onInvalid = logInvalid, fetchBody }: RecordsOptions<Format>,
 ): Promise<{ readonly records: ParsedRecord<BodyOf<Format>>[]; readonly failures: RocketMQBatchItemFailure[] }> {
   const parsed: ParsedRecord<BodyOf<Format>>[] = [];
   const failures: RocketMQBatchItemFailure[] = [];
-  for (const record of records) {
+  for (const record of await fetchBodies(records, fetchBody)) {
     try {
       parsed.push({ ...record, data: await parseBody(record, body) });
     } catch (error) {

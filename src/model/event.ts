@@ -1,5 +1,11 @@
 import type { Context } from 'aws-lambda';
 
+/** An object of S3. */
+export interface S3Pointer {
+  bucket: string;
+  key: string;
+}
+
 /** The part of a record that RocketMQ users know. 64-bit numbers are decimal strings. */
 export interface RocketMQAttributes {
   schemaVersion: '1.0';
@@ -26,6 +32,8 @@ export interface RocketMQAttributes {
   bodyEncoding: 'utf8' | 'base64';
   /** Bytes of the body before base64. */
   bodySize: number;
+  /** Set when the body was larger than `s3PointerThreshold`: its bytes are there, and `body` is Amazon's text for that. The two above are of the body itself. */
+  s3Pointer?: S3Pointer;
   flag: number;
   properties: Record<string, string>;
 }
@@ -35,7 +43,7 @@ export interface RocketMQRecord {
   messageId: string;
   /** `topic/brokerName/queueId/queueOffset` of the queue that it was pulled from. */
   receiptHandle: string;
-  /** Text when the body is valid UTF-8, else base64 (`rocketmq.bodyEncoding` says which). */
+  /** Text when the body is valid UTF-8, else base64 (`rocketmq.bodyEncoding` says which); with `rocketmq.s3Pointer` where it is. */
   body: string;
   attributes: {
     ApproximateReceiveCount: string;
@@ -47,7 +55,11 @@ export interface RocketMQRecord {
     /** X-Ray's header: the message's property of that name, or made of its W3C `traceparent`. */
     AWSTraceHeader?: string;
   };
-  messageAttributes: Record<string, { dataType: 'String'; stringValue: string; stringListValues: string[]; binaryListValues: string[] }>;
+  /** The user's properties; `Number` is the type of `ExtendedPayloadSize` beside a pointer only. */
+  messageAttributes: Record<
+    string,
+    { dataType: 'String' | 'Number'; stringValue: string; stringListValues: string[]; binaryListValues: string[] }
+  >;
   md5OfBody: string;
   eventSource: 'aws:sqs';
   eventSourceARN: string;

@@ -95,6 +95,15 @@ export type RetryDelay =
 export const TRACINGS = ['off', 'link', 'parent'] as const;
 export type Tracing = (typeof TRACINGS)[number];
 
+/** Bodies of more than `bytes` (as JSON text) go into a bucket, and their records point there. */
+export interface S3PointerThreshold {
+  readonly bytes: number;
+  /** ARN. */
+  readonly bucket: string;
+  /** Of the keys, without a slash at its end. */
+  readonly prefix: string;
+}
+
 /** One `rocketmq` event of serverless.yml with every default filled in. Names: Lambda's and Serverless's. */
 export interface SubscriptionConfig {
   readonly topic: string;
@@ -121,6 +130,8 @@ export interface SubscriptionConfig {
   readonly bisectBatchOnFunctionError?: boolean;
   /** Where messages go that failed for good. Absent: to `%DLQ%<group>`. */
   readonly onFailure?: OnFailure;
+  /** Absent: every body is in its event. */
+  readonly s3PointerThreshold?: S3PointerThreshold;
   /** 'None': what the handler answers counts for nothing. Absent: ReportBatchItemFailures. */
   readonly functionResponseType?: 'None';
   /** Absent: link. */

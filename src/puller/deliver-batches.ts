@@ -14,6 +14,7 @@ import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 import { settleInOrder } from './settle-in-order.ts';
 import { settleBatch, settleFilteredOut, settleUnhandled } from './settle-messages.ts';
+import { storeBodies } from './store-bodies.ts';
 import { traceCall } from './trace-calls.ts';
 import type { Batch, HandlerCall, NextWork } from './work.ts';
 
@@ -138,6 +139,7 @@ type VerdictOutcome = Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>;
 
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
 async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutcome | undefined> {
+  if (!(await storeBodies(session, batch))) return undefined;
   for (let attempt = 1; ; attempt++) {
     const release = await session.permit(batch.subscription);
     if (release === undefined) return leave(session, batch);

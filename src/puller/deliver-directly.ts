@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
+import { addRecord } from '../delivery/offload-body.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
@@ -14,7 +15,7 @@ import type { PullerDeps } from './puller-deps.ts';
  * Mirrors ConsumeMessageConcurrentlyService.consumeMessageDirectly.
  */
 export async function deliverDirectly(
-  deps: Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId'>,
+  deps: Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId' | 'bodies'>,
   source: SourceConfig,
   message: Message,
 ): Promise<DirectResult> {
@@ -32,7 +33,9 @@ export async function deliverDirectly(
   const builder = builderFor(subscription);
   const { region = 'local', accountId = '000000000000' } = deps;
   const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
-  if (builder.add(buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits })) !== 'added')
+  const record = buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits });
+  // Without a bucket at hand (the operator's function may write to none) the handler gets the body as it is, if an event carries it.
+  if (addRecord(builder, record, message.body, deps.bodies && subscription.s3PointerThreshold) !== 'added')
     return ended('CR_THROW_EXCEPTION', `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`);
   const timeoutMs = handler.timeout * 1000;
   const offset = String(message.queueOffset);
@@ -44,6 +47,12 @@ export async function deliverDirectly(
     lag: 0,
     deadline: startedAt + timeoutMs,
   });
+  const pointer = builder.records[0]?.rocketmq.s3Pointer;
+  try {
+    if (pointer !== undefined) await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
+  } catch (error) {
+    return ended('CR_THROW_EXCEPTION', (error as Error).message);
+  }
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   switch (outcome.kind) {
     case 'answered': {

@@ -4,6 +4,7 @@ import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
+import { addRecord } from '../delivery/offload-body.ts';
 import { commonTrace } from '../delivery/trace-header.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
@@ -69,7 +70,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       continue;
     }
     builder ??= builderFor(own);
-    const fit = builder.add(recordOf(session, message, own, entry.localRetries));
+    const fit = addRecord(builder, recordOf(session, message, own, entry.localRetries), message.body, own.s3PointerThreshold);
     if (fit === 'full') break;
     if (fit === 'too-large') {
       if (deliveries.length > 0) break;
@@ -80,7 +81,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
         delayLevel: DLQ,
         condition: 'MaximumPayloadSizeExceeded',
         code: 'ROCKETMQ_EVENT_TOO_LARGE',
-        reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: deliver it inline, or have the producer send a pointer`,
+        reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: set s3PointerThreshold, or deliver it inline`,
       };
     }
     subscription = own;

@@ -2,6 +2,7 @@ import type { FlowLimits } from '../decide/pull/flow-control.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
+import type { BodyStore } from '../ports/body-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { FailureDestinations } from '../ports/failure-destination.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
@@ -40,6 +41,8 @@ export interface PullerDeps {
   readonly trace?: MessageTrace;
   /** What takes messages that failed for good, where events say so. */
   readonly destinations?: FailureDestinations;
+  /** Where bodies over `s3PointerThreshold` go. */
+  readonly bodies?: BodyStore;
   /** Counts what happens, for CloudWatch. */
   readonly meter?: Meter;
   /** Told of each queue when it was acquired. */

@@ -1,7 +1,7 @@
 import { workTime } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { mayAct } from '../decide/lease/lease.ts';
-import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedRequestError } from '../errors.ts';
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
@@ -72,6 +72,8 @@ export class QueueSession {
   popped: PoppedMessages | undefined;
   /** Taken out of the queue because no pattern of their subscription matches: to be settled without a handler. */
   readonly filteredOut: Delivery[] = [];
+  /** Their bodies are in the bucket of `s3PointerThreshold`: a further delivery need not put them there again. */
+  readonly storedBodies = new WeakSet<QueueEntry>();
   /** A pop may still bring messages. */
   popping = false;
   #ending: StopReason | undefined;

@@ -1,6 +1,8 @@
 import { randomBytes, randomUUID } from 'node:crypto';
 import { BatchBuilder } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
+import { withPointer } from '../delivery/offload-body.ts';
+import type { S3Pointer } from '../model/event.ts';
 import type { EventFormatName, EventOfFormat } from '../model/event-formats.ts';
 import type { Message } from '../model/message.ts';
 import { decodeRecords } from '../records/decode-records.ts';
@@ -18,6 +20,8 @@ export interface EventMessage {
   /** Failed deliveries before this one; default 0. */
   readonly reconsumeTimes?: number;
   readonly messageId?: string;
+  /** Where the body is, as with `s3PointerThreshold`: the record points there instead of having it. */
+  readonly s3Pointer?: S3Pointer;
 }
 
 export interface EventOptions<Format extends EventFormatName = 'sqs'> {
@@ -49,8 +53,10 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
     localRetries: 0,
   };
   const builder = new BatchBuilder(undefined, options.eventFormat);
-  for (const [index, message] of messages.entries())
-    builder.add(buildRecord(stored(message, topic, BigInt(queueOffset + index), now), context));
+  for (const [index, message] of messages.entries()) {
+    const record = buildRecord(stored(message, topic, BigInt(queueOffset + index), now), context);
+    builder.add(message.s3Pointer === undefined ? record : withPointer(record, message.s3Pointer));
+  }
   const batch = {
     batchId: randomUUID(),
     attempt: 1,

@@ -79,6 +79,8 @@ functions:
       - rocketmq: { consumerGroup: order-worker, topic: refunds, onFailure: "arn:aws:s3:::dead-letters" }
       - rocketmq: { consumerGroup: order-worker, topic: returns, onFailure: "arn:aws:sns:eu-west-1:123456789012:dead-returns" }
       - rocketmq: { consumerGroup: order-worker, topic: claims, onFailure: "rocketmq://dead-claims" }
+      - rocketmq: { consumerGroup: order-worker, topic: photos, s3PointerThreshold: { bytes: 256000, bucket: "arn:aws:s3:::large-bodies" } }
+      - rocketmq: { consumerGroup: order-worker, topic: videos, s3PointerThreshold: { bytes: 1, bucket: "arn:aws:s3:::large-bodies", prefix: videos/ } }
 `,
   groups: `
 provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
@@ -109,7 +111,11 @@ functions:
     handler: handler.handler
     events:
       - rocketmq: { consumerGroup: order-worker, topic: orders, onFailure: { type: s3, arn: { "Fn::GetAtt": [Letters, Arn] } } }
-      - rocketmq: { consumerGroup: order-worker, topic: refunds, onFailure: { type: sqs, arn: { "Fn::GetAtt": [Dead, Arn] } } }
+      - rocketmq:
+          consumerGroup: order-worker
+          topic: refunds
+          onFailure: { type: sqs, arn: { "Fn::GetAtt": [Dead, Arn] } }
+          s3PointerThreshold: { bytes: 256000, bucket: { "Fn::GetAtt": [Letters, Arn] } }
 resources:
   Resources:
     Secret: { Type: "AWS::SecretsManager::Secret", Properties: { GenerateSecretString: { SecretStringTemplate: '{"accessKey":"shop"}', GenerateStringKey: secretKey } } }

@@ -225,6 +225,14 @@ describe('what is wrong ends in one clear message', () => {
       /functions\.orders\.role has no effect with invocation: inline/,
     ],
     [
+      'the name of a bucket where its ARN is needed',
+      {
+        'serverless.yml': `${HEAD}${CLUSTER}\nfunctions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t, s3PointerThreshold: { bytes: 1, bucket: { Ref: Large } } } }] } }\nresources: { Resources: { Large: { Type: "AWS::S3::Bucket" } } }`,
+        'orders.js': HANDLER,
+      },
+      /functions\.orders: s3PointerThreshold\.bucket is \{ Ref: Large \}, which is the name of the bucket: give \{ Fn::GetAtt: \[Large, Arn\] \}/,
+    ],
+    [
       'a function with a name that the plugin needs',
       {
         'serverless.yml': `${HEAD}${CLUSTER}\nfunctions: { rocketmqPuller: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t } }] } }`,

@@ -3,8 +3,7 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FailureRecord } from '../../src/model/failure.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
-import type { MetricName } from '../../src/model/metrics.ts';
-import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import { at, counting, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
 
 const ARN = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
 
@@ -15,13 +14,6 @@ describe('onFailure', () => {
   const allFail = () =>
     recorder(({ Records }) => ({ batchItemFailures: Records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle })) }));
   const dlq = () => world.broker.messages(dlqTopic(GROUP));
-  const counting = () => {
-    const counts: Partial<Record<MetricName, number>> = {};
-    const count = (metric: MetricName, value = 1) => {
-      counts[metric] = (counts[metric] ?? 0) + value;
-    };
-    return { counts, meter: { count } };
-  };
   const destination = (fails = false) => {
     const records: FailureRecord[] = [];
     const deliver = async (arn: string, record: FailureRecord) => {

@@ -43,6 +43,7 @@ describe('options of delivery', () => {
       maximumBatchingWindow: 300,
       consumeTimeout: 29,
       maximumConcurrency: 1000,
+      s3PointerThreshold: { bytes: 6_000_000, bucket: 'arn:aws:s3:::large-orders', prefix: 'bodies/v1' },
     };
     const taken = read({ ...given, maximumRetryAttempts: { default: 3, tags: { paid: -1, refunded: 0 } } });
     assert.deepEqual({ ...taken, ...given }, taken);
@@ -61,7 +62,42 @@ describe('options of delivery', () => {
     assert.equal(read({ maximumRecordAgeInSeconds: '60' }).maximumRecordAgeInSeconds, 60);
   });
 
+  test('s3PointerThreshold has a prefix of its own, and takes what CloudFormation fills in', () => {
+    const bucket = 'arn:aws:s3:::large-orders';
+    assert.deepEqual(read({ s3PointerThreshold: { bytes: '256000', bucket } }).s3PointerThreshold, {
+      bytes: 256_000,
+      bucket,
+      prefix: 'rocketmq-bodies',
+    });
+    assert.equal(read({ s3PointerThreshold: { bytes: 1, bucket, prefix: 'a/b//' } }).s3PointerThreshold?.prefix, 'a/b');
+    assert.equal(
+      read({ s3PointerThreshold: { bytes: 1, bucket: 'env:ROCKETMQ_VALUE_0' } }).s3PointerThreshold?.bucket,
+      'env:ROCKETMQ_VALUE_0',
+    );
+  });
+
   const wrong: [event: object, message: string, group?: object][] = [
+    [{ s3PointerThreshold: 256_000 }, '.s3PointerThreshold is 256000: give the options bytes, bucket, prefix'],
+    [
+      { s3PointerThreshold: { bucket: 'arn:aws:s3:::b-1' } },
+      '.s3PointerThreshold.bytes is missing: give a whole number from 1 to 6,000,000',
+    ],
+    [
+      { s3PointerThreshold: { bytes: 6_000_001, bucket: 'arn:aws:s3:::b-1' } },
+      '.s3PointerThreshold.bytes is 6000001: give a whole number from 1 to 6,000,000',
+    ],
+    [
+      { s3PointerThreshold: { bytes: 1, bucket: 'large-orders' } },
+      '.s3PointerThreshold.bucket is "large-orders": give the ARN of an S3 bucket (arn:aws:s3:::large-orders), or a reference that gives one ({ Fn::GetAtt: [LargeOrders, Arn] })',
+    ],
+    [
+      { s3PointerThreshold: { bytes: 1, bucket: 'arn:aws:s3:::b-1', prefix: '/a' } },
+      '.s3PointerThreshold.prefix is "/a": give up to 400 letters, digits and . _ - / without a dot or slash in front and without ..',
+    ],
+    [
+      { s3PointerThreshold: { bytes: 1, bucket: 'arn:aws:s3:::b-1', prefx: 'a' } },
+      '.s3PointerThreshold.prefx is not an option; did you mean prefix?',
+    ],
     [{ retryDelay: 0 }, '.retryDelay is 0: give a whole number from 1 to 18'],
     [{ retryDelay: 19 }, '.retryDelay is 19: give a whole number from 1 to 18'],
     [{ retryDelay: 'later' }, '.retryDelay is "later": give auto, a delay level'],

@@ -9,8 +9,10 @@ import { SQSClient } from '@aws-sdk/client-sqs';
 import { buildRecord } from '../../../src/delivery/build-record.ts';
 import { failureRecord } from '../../../src/delivery/failure-record.ts';
 import { createS3Destination } from '../../../src/destinations/s3.ts';
+import { createS3Bodies } from '../../../src/destinations/s3-bodies.ts';
 import { createSnsDestination } from '../../../src/destinations/sns.ts';
 import { createSqsDestination } from '../../../src/destinations/sqs.ts';
+import { BodyNotStoredError } from '../../../src/errors.ts';
 import { messageAt } from '../../support/records.ts';
 
 function answerTo({ method, headers }: IncomingMessage, body: string): string {
@@ -29,6 +31,7 @@ describe('destinations of onFailure', () => {
   const requests: { readonly method: string | undefined; readonly url: string | undefined; readonly body: string }[] = [];
   let server: Server;
   let status = 200;
+  let refusal = '';
   let settings: object;
   before(async () => {
     server = createServer((request, response) => {
@@ -39,7 +42,7 @@ describe('destinations of onFailure', () => {
       request.on('end', () => {
         requests.push({ method: request.method, url: request.url, body });
         response.writeHead(status, { 'content-type': request.headers['content-type'] ?? 'text/xml' });
-        response.end(status === 200 ? answerTo(request, body) : '');
+        response.end(status === 200 ? answerTo(request, body) : refusal);
       });
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
@@ -108,6 +111,29 @@ describe('destinations of onFailure', () => {
     assert.equal(requests[0]?.method, 'PUT');
     const path = decodeURIComponent(requests[0]?.url?.split('?')[0] ?? '');
     assert.match(path, /^\/dead-letters\/rocketmq\/default\/workers\/orders\/2026\/11\/23\/2026-11-23T10\.20\.30\.456Z-.+-\d+-7\.json$/);
+  });
+
+  test('a body: its bytes, and a refusal says what to do', async () => {
+    requests.length = 0;
+    const bodies = createS3Bodies(new S3Client(settings));
+    const options = { signal: new AbortController().signal };
+    const pointer = { bucket: 'large-orders', key: 'rocketmq-bodies/default/workers/orders/AC1A-0' };
+    await bodies.put(pointer, Buffer.from('{"orderId":17}'), options);
+    assert.deepEqual([requests[0]?.method, requests[0]?.url?.split('?')[0]], ['PUT', `/${pointer.bucket}/${pointer.key}`]);
+    assert.equal(requests[0]?.body, '{"orderId":17}');
+    for (const [code, advice] of [
+      ['AccessDenied', /AccessDenied: .*Allow s3:PutObject/],
+      ['NoSuchBucket', /NoSuchBucket: .*Create the bucket/],
+      ['SlowDown', /SlowDown: .*It is tried again$/],
+    ] as const) {
+      [status, refusal] = [403, `<Error><Code>${code}</Code><Message>no</Message></Error>`];
+      await assert.rejects(bodies.put(pointer, Buffer.from('x'), options), (error) => {
+        assert.ok(error instanceof BodyNotStoredError);
+        assert.match(error.message, advice);
+        return error.code === 'ROCKETMQ_BODY_NOT_STORED' && error.key === pointer.key;
+      });
+    }
+    [status, refusal] = [200, ''];
   });
 
   test('a refusal is an error, never taken for delivered', async () => {

@@ -6,12 +6,14 @@ import { z } from 'zod';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
 import {
   createHandler,
+  type FetchBody,
   MessageFailure,
   partialBatch,
   type RocketMQBatchResponse,
   type RocketMQEvent,
   type RocketMQEventOf,
   rocketmqRecords,
+  type S3Pointer,
 } from '../../../src/index.ts';
 import { createRocketMQEvent, type EventMessage } from '../../../src/testing/index.ts';
 
@@ -127,6 +129,52 @@ describe('createHandler', () => {
     const binary = event({ body: bytes });
     const answer = await createHandler({ body: 'json', invalid: 'retry', ...quiet }, take)(binary, CONTEXT);
     assert.deepEqual(failuresOf(answer, binary), [[0, 'default']]);
+  });
+});
+
+describe('bodies in S3', () => {
+  const s3Pointer = { bucket: 'large-orders', key: 'rocketmq-bodies/1' };
+  const LARGE = JSON.stringify({ orderId: 17 });
+  const objects: Record<string, Uint8Array> = { [s3Pointer.key]: Buffer.from(LARGE), bytes: Buffer.from([0xff, 0x00]) };
+  const fetchBody = async ({ key }: S3Pointer) => objects[key] ?? Promise.reject(new Error('NoSuchKey'));
+  const batch = () => event({ body: { orderId: 16 } }, { body: LARGE, s3Pointer }, { body: { orderId: 18 } });
+
+  test('createHandler fetches them before they are parsed, in the batch’s order', async () => {
+    const seen: number[] = [];
+    const handler = createHandler({ body: order, fetchBody }, ({ data, body, rocketmq, messageAttributes }) => {
+      seen.push(data.orderId);
+      if (data.orderId !== 17) return;
+      assert.deepEqual([body, rocketmq.s3Pointer, rocketmq.bodySize], [LARGE, undefined, LARGE.length]);
+      assert.equal(messageAttributes.ExtendedPayloadSize, undefined);
+    });
+    assert.deepEqual(await handler(batch(), CONTEXT), { batchItemFailures: [] });
+    assert.deepEqual(seen, [16, 17, 18]);
+    const binary: unknown[] = [];
+    const bytes = event({ body: Buffer.from([0xff, 0x00]), s3Pointer: { bucket: 'b', key: 'bytes' } });
+    await createHandler({ body: 'binary', fetchBody }, ({ data }) => void binary.push(data))(bytes, CONTEXT);
+    assert.deepEqual(binary, [Buffer.from([0xff, 0x00])]);
+  });
+
+  test('without fetchBody, or when it fails, or gives something else, the batch fails by name instead of being handled or given up', async () => {
+    const run = (options: { fetchBody?: FetchBody }) =>
+      createHandler({ body: order, ...options }, () => assert.fail('handled'))(batch(), CONTEXT);
+    const cases: [object, RegExp][] = [
+      [{}, /s3:\/\/large-orders\/rocketmq-bodies\/1: give fetchBody/],
+      [{ fetchBody: async () => Promise.reject(new Error('away')) }, /fetchBody failed with Error: away/],
+      [{ fetchBody: async () => Buffer.from('x') }, /fetchBody gave 1 bytes, and the message had 14/],
+    ];
+    for (const [options, message] of cases) await assert.rejects(run(options), { code: 'ROCKETMQ_BODY_NOT_FETCHED', message });
+  });
+
+  test('partialBatch fetches each before its turn: what cannot be fetched fails alone', async () => {
+    const records = event({ body: LARGE, s3Pointer }, { body: LARGE, s3Pointer: { ...s3Pointer, key: 'gone' } }, { body: 'small' });
+    const bodies: string[] = [];
+    const handler = partialBatch(({ body }) => void bodies.push(body), { ...quiet, fetchBody });
+    assert.deepEqual(failuresOf(await handler(records, CONTEXT), records), [[1, 'default']]);
+    assert.deepEqual(bodies, [LARGE, 'small']);
+    const pointers: unknown[] = [];
+    await partialBatch(({ rocketmq }) => void pointers.push(rocketmq.s3Pointer?.key))(records, CONTEXT);
+    assert.deepEqual(pointers, [s3Pointer.key, 'gone', undefined], 'without fetchBody the handler has the pointers');
   });
 });
 

@@ -1,0 +1,61 @@
+import { createHash, hash } from 'node:crypto';
+import type { RocketMQRecord, S3Pointer } from '../model/event.ts';
+import type { S3PointerThreshold } from '../model/source.ts';
+import type { BatchBuilder } from './batch.ts';
+
+/** What a UTF-16 unit is at most in JSON: a control character's `\u0001`. */
+const WIDEST_ESCAPE = 6;
+/** Longest part of a message's id in a key; ids are the producer's, and may be anything. */
+const LONGEST_ID = 128;
+
+/** Adds a record with its body, or with a pointer instead: where the option says so, and where no event could carry it otherwise. */
+export function addRecord(
+  builder: BatchBuilder,
+  record: RocketMQRecord,
+  body: Uint8Array,
+  threshold: S3PointerThreshold | undefined,
+): ReturnType<BatchBuilder['add']> {
+  if (threshold === undefined) return builder.add(record);
+  if (!isLarger(record.body, threshold.bytes)) {
+    const fit = builder.add(record);
+    if (fit !== 'too-large') return fit;
+  }
+  return builder.add(withPointer(record, pointerTo(record, body, threshold)));
+}
+
+/** Is the text, as it stands in JSON, larger than so many bytes? */
+function isLarger(text: string, bytes: number): boolean {
+  if (text.length * WIDEST_ESCAPE <= bytes) return false;
+  if (text.length > bytes) return true;
+  return Buffer.byteLength(JSON.stringify(text)) - 2 > bytes;
+}
+
+/**
+ * Where a body goes: `<prefix>/<cluster>/<group>/<topic>/<messageId>-<digest>`. A redelivery comes from another place of another queue, and has the
+ * same key by its id. The digest, of id and body, keeps messages apart whose producer gave them one id.
+ */
+function pointerTo({ messageId, rocketmq }: RocketMQRecord, body: Uint8Array, { bucket, prefix }: S3PointerThreshold): S3Pointer {
+  const digest = createHash('sha256').update(messageId).update('\0').update(body).digest('hex').slice(0, 32);
+  const id = messageId.replaceAll(/[^\w.=-]/g, '_').slice(0, LONGEST_ID);
+  return {
+    bucket: bucket.slice(bucket.lastIndexOf(':') + 1),
+    key: [prefix, rocketmq.cluster, rocketmq.consumerGroup, rocketmq.topic, `${id}-${digest}`].join('/'),
+  };
+}
+
+/**
+ * The record as Amazon's SQS Extended Client leaves it: Jackson's typed JSON of its class PayloadS3Pointer as body, the size of what was there in the
+ * attribute ExtendedPayloadSize. github.com/awslabs/payload-offloading-java-common-lib-for-aws, amazon-sqs-java-extended-client-lib
+ */
+export function withPointer(record: RocketMQRecord, s3Pointer: S3Pointer): RocketMQRecord {
+  const { bucket, key } = s3Pointer;
+  const body = JSON.stringify(['software.amazon.payloadoffloading.PayloadS3Pointer', { s3BucketName: bucket, s3Key: key }]);
+  const size = { dataType: 'Number' as const, stringValue: String(record.rocketmq.bodySize), stringListValues: [], binaryListValues: [] };
+  return {
+    ...record,
+    body,
+    messageAttributes: { ...record.messageAttributes, ExtendedPayloadSize: size },
+    md5OfBody: hash('md5', body),
+    rocketmq: { ...record.rocketmq, s3Pointer },
+  };
+}

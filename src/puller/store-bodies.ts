@@ -1,0 +1,52 @@
+import { BodyNotStoredError } from '../errors.ts';
+import { inWindow } from '../flow/in-window.ts';
+import type { QueueSession } from './queue-session.ts';
+import { LOCAL_RETRY_MS } from './settle-messages.ts';
+import type { Batch } from './work.ts';
+
+/** Megabytes each. */
+const PUTS_AT_ONCE = 4;
+
+/**
+ * Puts the bodies that records of the batch point to into their bucket (`s3PointerThreshold`). True: all are there. Otherwise the batch was put back:
+ * what could not be stored waits for a while, without a failure, and what is not behind it in an order is delivered without it.
+ */
+export async function storeBodies(session: QueueSession, { batchId, deliveries, records }: Batch): Promise<boolean> {
+  const { deps, messages, storedBodies } = session;
+  const { signal } = session.handlerCalls;
+  const pointing = deliveries.flatMap(({ entry, message }, position) => {
+    const pointer = records[position]?.rocketmq.s3Pointer;
+    return pointer === undefined || storedBodies.has(entry) ? [] : [{ entry, message, pointer }];
+  });
+  if (pointing.length === 0) return true;
+  const failures: unknown[] = [];
+  await inWindow(
+    pointing,
+    async ({ entry, message: { body }, pointer: { bucket, key } }) => {
+      if (!session.mayAct()) return;
+      try {
+        if (deps.bodies === undefined)
+          throw new BodyNotStoredError(bucket, key, 'this deployment brings no client for S3', 'Deploy the service again');
+        await deps.bodies.put({ bucket, key }, body, { signal });
+        storedBodies.add(entry);
+      } catch (error) {
+        failures.push(error);
+      }
+    },
+    PUTS_AT_ONCE,
+  );
+  const left = pointing.filter(({ entry }) => !storedBodies.has(entry));
+  if (left.length === 0) return true;
+  if (session.lost.signal.aborted) return false;
+  if (!signal.aborted) {
+    session.count('InvokeErrorCount');
+    session.logger.error(
+      { err: failures[0], code: 'ROCKETMQ_BODY_NOT_STORED', batchId, messages: left.length, offset: String(left[0]?.entry.offset) },
+      'bodies cannot be put into the bucket of s3PointerThreshold: their messages wait, no failure is counted',
+    );
+  }
+  const waiting = new Set(left.map(({ entry }) => entry));
+  const again = deps.clock.now() + LOCAL_RETRY_MS;
+  for (const { entry } of deliveries) messages.giveBack(entry, waiting.has(entry) ? again : 0, false);
+  return false;
+}
