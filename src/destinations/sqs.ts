@@ -2,8 +2,11 @@ import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { FailureDestination } from '../ports/failure-destination.ts';
 import { CLIENT_SETTINGS } from './client-settings.ts';
 
+/** The client goes where a queue's URL says, past the endpoint that the environment names, unless it is told not to. */
+const SETTINGS = { ...CLIENT_SETTINGS, useQueueUrlAsEndpoint: false };
+
 /** An SQS queue in the function's region. FIFO queues get the group by the message's sharding key or queue, and its receipt handle as id. */
-export function createSqsDestination(client = new SQSClient(CLIENT_SETTINGS)): FailureDestination {
+export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureDestination {
   return {
     async deliver(arn, record) {
       const [, , , , account, name = ''] = arn.split(':');
@@ -19,11 +22,8 @@ export function createSqsDestination(client = new SQSClient(CLIENT_SETTINGS)): F
   };
 }
 
-/** As the region's endpoint has it, without asking: GetQueueUrl would be a right more. */
+/** As the region has it, without asking: GetQueueUrl would be a right more. */
 async function queueUrl({ config }: SQSClient, account: string | undefined, name: string): Promise<string> {
   const region = await config.region();
-  const endpoint = await config.endpoint?.();
-  if (endpoint !== undefined)
-    return `${endpoint.protocol}//${endpoint.hostname}${endpoint.port ? `:${endpoint.port}` : ''}/${account}/${name}`;
   return `https://sqs.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}/${account}/${name}`;
 }
