@@ -13,6 +13,10 @@ import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 import { readAnswer } from '../../src/delivery/read-answer.ts';
 import type { RocketMQEvent } from '../../src/index.ts';
 import { createRocketMQEvent } from '../../src/testing/index.ts';
+import eventBatchHandler from '../vendor/middy/event-batch-handler/index.js';
+import eventBatchParser from '../vendor/middy/event-batch-parser/index.js';
+import parseJson from '../vendor/middy/event-batch-parser/parseJson.js';
+import eventBatchResponse from '../vendor/middy/event-batch-response/index.js';
 
 /** Tools that were made for SQS, on our events as they are delivered: what they answer is read as the puller reads it. */
 describe('tools for SQS handlers work unchanged', () => {
@@ -71,6 +75,44 @@ describe('tools for SQS handlers work unchanged', () => {
       });
     await handler(batch({ orderId: 17 }) as SQSEvent, context);
     assert.deepEqual(seen, { orderId: 17 });
+  });
+
+  test('middy event-batch-handler with event-batch-response', async () => {
+    const event = batch('a', 'bad', 'c');
+    const seen: string[] = [];
+    const handler = middy<SQSEvent, unknown>()
+      .use(eventBatchResponse())
+      .handler(
+        eventBatchHandler<SQSRecord>(async (record) => {
+          seen.push(record.body);
+          await settle(record);
+        }),
+      );
+    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [1]);
+    assert.deepEqual(seen, ['a', 'bad', 'c']);
+    const good = batch('a', 'c');
+    assert.deepEqual(await handler(structuredClone(good) as SQSEvent, context), { batchItemFailures: [] });
+  });
+
+  test('middy event-batch-response: a handler that throws fails its whole batch', async () => {
+    const event = batch('a', 'c');
+    const handler = middy<SQSEvent, unknown>()
+      .use(eventBatchResponse())
+      .handler(async () => {
+        throw new Error('database away');
+      });
+    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [0, 1]);
+  });
+
+  test('middy event-batch-parser parses bodies', async () => {
+    let seen: unknown[] = [];
+    const handler = middy<SQSEvent, void>()
+      .use(eventBatchParser({ body: parseJson() }))
+      .handler(async ({ Records }) => {
+        seen = Records.map(({ body }) => body);
+      });
+    await handler(batch({ orderId: 17 }, { orderId: 18 }) as SQSEvent, context);
+    assert.deepEqual(seen, [{ orderId: 17 }, { orderId: 18 }]);
   });
 
   describe('Powertools Idempotency', () => {
