@@ -43,7 +43,7 @@ const PACKAGES = {
   ],
   'src/config/': ['zod'],
   'src/model/': ['aws-lambda'],
-  'src/helpers/': ['aws-lambda'],
+  'src/helpers/': ['aws-lambda', 'zod'],
 };
 
 /** Parts of Node that a room of src may use; every other one uses none, so that sockets, files and clocks stay where they belong. */
@@ -102,6 +102,13 @@ export default {
       severity: 'error',
       from: { path: '^src/puller/' },
       to: { path: '^src/remoting/', pathNot: '^src/remoting/response-code\\.ts$' },
+    },
+    {
+      name: 'helpers-load-no-zod',
+      comment: 'but the door of its own: handlers without its schemas do not carry it',
+      severity: 'error',
+      from: { path: '^src/helpers/', pathNot: '^src/helpers/schemas\\.ts$' },
+      to: { path: '(node_modules/zod/|^src/helpers/schemas\\.ts$)' },
     },
     {
       name: 'sample-imports-the-public-door',

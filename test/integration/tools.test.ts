@@ -3,14 +3,19 @@ import { after, before, describe, test } from 'node:test';
 import { BatchProcessor, EventType, processPartialResponse, SqsFifoPartialProcessorAsync } from '@aws-lambda-powertools/batch';
 import { IdempotencyConfig, makeIdempotent } from '@aws-lambda-powertools/idempotency';
 import { DynamoDBPersistenceLayer } from '@aws-lambda-powertools/idempotency/dynamodb';
-import { SqsSchema } from '@aws-lambda-powertools/parser/schemas/sqs';
+import { parse } from '@aws-lambda-powertools/parser';
+import { JSONStringified } from '@aws-lambda-powertools/parser/helpers';
+import { parser } from '@aws-lambda-powertools/parser/middleware';
+import { SqsRecordSchema, SqsSchema } from '@aws-lambda-powertools/parser/schemas/sqs';
 import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import middy from '@middy/core';
 import eventNormalizer from '@middy/event-normalizer';
 import sqsPartialBatchFailure from '@middy/sqs-partial-batch-failure';
 import type { Context, SQSEvent, SQSRecord } from 'aws-lambda';
+import { z } from 'zod';
 import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 import { readAnswer } from '../../src/delivery/read-answer.ts';
+import { RocketMQAttributesSchema, RocketMQEventSchema, RocketMQRecordSchema } from '../../src/helpers/schemas.ts';
 import type { RocketMQEvent } from '../../src/index.ts';
 import { createRocketMQEvent } from '../../src/testing/index.ts';
 import eventBatchHandler from '../vendor/middy/event-batch-handler/index.js';
@@ -56,6 +61,46 @@ describe('tools for SQS handlers work unchanged', () => {
   test('Powertools parser’s SqsSchema', () => {
     const { Records } = SqsSchema.parse(batch('a'));
     assert.equal(Records[0]?.body, 'a');
+  });
+
+  describe('Powertools parser with the schemas of serverless-rocketmq/schemas', () => {
+    const event = () => createRocketMQEvent([{ body: { orderId: 17 }, keys: ['k'], tags: 'paid', properties: { tenant: 'acme' } }]);
+
+    test('keeps the rocketmq block, which SqsSchema leaves out', async () => {
+      assert.ok(!('rocketmq' in (SqsSchema.parse(event()).Records[0] ?? {})));
+      const given = event();
+      let seen: unknown;
+      const handler = middy<RocketMQEvent, void>()
+        .use(parser({ schema: RocketMQEventSchema }))
+        .handler(async (parsed) => {
+          seen = parsed;
+        });
+      await handler(structuredClone(given), context);
+      assert.deepEqual(seen, given);
+      const pointing = createRocketMQEvent([{ body: 'x', s3Pointer: { bucket: 'b', key: 'k' } }]);
+      assert.deepEqual(parse(pointing, undefined, RocketMQEventSchema), pointing);
+    });
+
+    test('takes the schema of a body, and keeps what a later version adds', () => {
+      const order = RocketMQRecordSchema.extend({ body: JSONStringified(z.object({ orderId: z.int() })) });
+      const schema = RocketMQEventSchema.extend({ Records: z.array(order) });
+      const given = event();
+      Object.assign(given.Records[0]?.rocketmq ?? {}, { later: true });
+      const [record] = parse(given, undefined, schema).Records;
+      assert.deepEqual([record?.body.orderId, record?.rocketmq.keys, Object.hasOwn(record?.rocketmq ?? {}, 'later')], [17, ['k'], true]);
+      assert.throws(() => parse(createRocketMQEvent([{ body: { orderId: 'one' } }]), undefined, schema), { name: 'ParseError' });
+    });
+
+    test('Powertools’ own record with our block', () => {
+      const record = SqsRecordSchema.extend({ rocketmq: RocketMQAttributesSchema }).parse(event().Records[0]);
+      assert.deepEqual(record.rocketmq.keys, ['k']);
+    });
+
+    test('refuses what is no record of ours', () => {
+      const [record] = event().Records;
+      for (const wrong of [{ rocketmq: undefined }, { eventSource: 'aws:kinesis' }, { body: 1 }])
+        assert.equal(RocketMQRecordSchema.safeParse({ ...record, ...wrong }).success, false);
+    });
   });
 
   test('middy sqs-partial-batch-failure', async () => {

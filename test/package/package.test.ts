@@ -80,9 +80,11 @@ await producer.send({ topic: 'refunds', body: Buffer.from('r2'), tags: 'voucher'
   'unit.js': `import assert from 'node:assert/strict';
 import { partialBatch } from 'serverless-rocketmq';
 import { createRocketMQEvent, startEmbeddedRocketMQ } from 'serverless-rocketmq/testing';
+import { RocketMQEventSchema } from 'serverless-rocketmq/schemas';
 const handler = partialBatch(({ body }) => { if (body === 'bad') throw new Error('bad'); }, { onFailure: () => {} });
 const event = createRocketMQEvent([{ body: 'good' }, { body: 'bad' }]);
 const { batchItemFailures } = await handler(event, {});
+assert.deepEqual(RocketMQEventSchema.parse(event), event);
 assert.deepEqual(batchItemFailures, [{ itemIdentifier: event.Records[1].receiptHandle }]);
 const broker = await startEmbeddedRocketMQ();
 await broker.stop();
