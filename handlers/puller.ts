@@ -12,7 +12,7 @@ import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, optionalMillis, withDeployedValues } from '../src/runtime/environment.ts';
+import { ENVIRONMENT, mayCall, optionalMillis, withDeployedValues } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
@@ -53,8 +53,8 @@ export function createPullerHandler(
             random: Math.random,
             holder: context.awsRequestId,
             meter,
-            destinations,
-            ...(bodies === undefined ? {} : { bodies }),
+            destinations: callable(destinations),
+            ...(bodies === undefined || !mayCall('s3') ? {} : { bodies }),
             ...memoryOf(context),
             signal,
             ...origin(context),
@@ -66,6 +66,15 @@ export function createPullerHandler(
         }
       }),
     );
+}
+
+/** In a local run what fails goes to the DLQ of the embedded broker instead. */
+function callable({ sqs, sns, s3 }: FailureDestinations): FailureDestinations {
+  return {
+    ...(sqs === undefined || !mayCall('sqs') ? {} : { sqs }),
+    ...(sns === undefined || !mayCall('sns') ? {} : { sns }),
+    ...(s3 === undefined || !mayCall('s3') ? {} : { s3 }),
+  };
 }
 
 /** Without it (locally) each queue has Java's limits. */

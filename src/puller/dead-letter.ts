@@ -54,7 +54,8 @@ async function deliver(session: QueueSession, entry: Entry, message: Message, to
     return;
   }
   const destination = deps.destinations?.[to.type];
-  if (destination === undefined) throw new Error(`this deployment brings no client for ${to.type}: deploy the service again`);
+  if (destination === undefined)
+    throw new Error(`no client for ${to.type}: deploy the service again, or name an endpoint for it in a local run (AWS_ENDPOINT_URL)`);
   const record = recordOf(session, message, subscription, entry.localRetries);
   const why = { condition, requestId: deps.holder, functionArn: subscription.handler.functionName, now: deps.clock.now() };
   await destination.deliver(to.arn, failureRecord(record, why));

@@ -70,7 +70,12 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       continue;
     }
     builder ??= builderFor(own);
-    const fit = addRecord(builder, recordOf(session, message, own, entry.localRetries), message.body, own.s3PointerThreshold);
+    const fit = addRecord(
+      builder,
+      recordOf(session, message, own, entry.localRetries),
+      message.body,
+      deps.bodies && own.s3PointerThreshold,
+    );
     if (fit === 'full') break;
     if (fit === 'too-large') {
       if (deliveries.length > 0) break;

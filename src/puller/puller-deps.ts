@@ -41,7 +41,7 @@ export interface PullerDeps {
   readonly trace?: MessageTrace;
   /** What takes messages that failed for good, where events say so. */
   readonly destinations?: FailureDestinations;
-  /** Where bodies over `s3PointerThreshold` go. */
+  /** Where bodies over `s3PointerThreshold` go. Absent: they stay in their events, which a local run does. */
   readonly bodies?: BodyStore;
   /** Counts what happens, for CloudWatch. */
   readonly meter?: Meter;

@@ -1,4 +1,3 @@
-import { BodyNotStoredError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { QueueSession } from './queue-session.ts';
 import { LOCAL_RETRY_MS } from './settle-messages.ts';
@@ -13,21 +12,20 @@ const PUTS_AT_ONCE = 4;
  */
 export async function storeBodies(session: QueueSession, { batchId, deliveries, records }: Batch): Promise<boolean> {
   const { deps, messages, storedBodies } = session;
+  const { bodies } = deps;
   const { signal } = session.handlerCalls;
   const pointing = deliveries.flatMap(({ entry, message }, position) => {
     const pointer = records[position]?.rocketmq.s3Pointer;
     return pointer === undefined || storedBodies.has(entry) ? [] : [{ entry, message, pointer }];
   });
-  if (pointing.length === 0) return true;
+  if (pointing.length === 0 || bodies === undefined) return true;
   const failures: unknown[] = [];
   await inWindow(
     pointing,
-    async ({ entry, message: { body }, pointer: { bucket, key } }) => {
+    async ({ entry, message: { body }, pointer }) => {
       if (!session.mayAct()) return;
       try {
-        if (deps.bodies === undefined)
-          throw new BodyNotStoredError(bucket, key, 'this deployment brings no client for S3', 'Deploy the service again');
-        await deps.bodies.put({ bucket, key }, body, { signal });
+        await bodies.put(pointer, body, { signal });
         storedBodies.add(entry);
       } catch (error) {
         failures.push(error);

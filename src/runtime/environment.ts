@@ -55,6 +55,17 @@ export function metricGroups(
 }
 
 /**
+ * May a queue, topic or bucket of serverless.yml be called? In a local run only at an endpoint that the environment names: a laptop would write into
+ * production's.
+ */
+export function mayCall(service: 'sqs' | 'sns' | 's3', env: NodeJS.ProcessEnv = process.env): boolean {
+  if (env[ENVIRONMENT.offline]?.toLowerCase() !== 'true') return true;
+  return [env.AWS_ENDPOINT_URL, env[`AWS_ENDPOINT_URL_${service.toUpperCase()}`]].some(
+    (endpoint) => endpoint !== undefined && endpoint !== '',
+  );
+}
+
+/**
  * The bundled configuration with the values that CloudFormation gave to this function. A name server's value may hold several: `a:9876;b:9876`.
  * What the environment lacks stays as it is, and fails where it is used.
  */

@@ -4,6 +4,7 @@ import { KafkaSelfManagedEventSchema } from '@aws-lambda-powertools/parser/schem
 import type { SelfManagedKafkaEvent } from 'aws-lambda';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../../../src/delivery/batch.ts';
 import { buildRecord } from '../../../src/delivery/build-record.ts';
+import { withPointer } from '../../../src/delivery/offload-body.ts';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
 import {
   EVENT_FORMATS,
@@ -51,6 +52,26 @@ function event<Format extends EventFormatName>(format: Format): EventOfFormat[Fo
 }
 
 describe('eventFormat', () => {
+  it('a pointer instead of a body is text in each, with the facts of the body beside it', () => {
+    const pointer = { bucket: 'large', key: 'bodies/1' };
+    const pointing = withPointer(RECORDS[1] ?? assert.fail('no record'), pointer);
+    const made = <Format extends EventFormatName>(format: Format): EventOfFormat[Format] => {
+      const builder = new BatchBuilder(undefined, format);
+      builder.add(pointing);
+      return builder.finish(INFO).event() as EventOfFormat[Format];
+    };
+    const [kafka] = Object.values(made('kafka').records).flat();
+    for (const [body, facts] of [
+      [made('sqs').Records[0]?.body, made('sqs').Records[0]?.rocketmq],
+      [Buffer.from(kafka?.value ?? '', 'base64').toString(), kafka?.rocketmq],
+      [made('raw')[0]?.body, made('raw')[0]?.rocketmq],
+      [made('cloudevents')[0]?.data.body, made('cloudevents')[0]?.data.rocketmq],
+    ] as const) {
+      assert.equal(body, '["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"large","s3Key":"bodies/1"}]');
+      assert.deepEqual([facts?.s3Pointer, facts?.bodyEncoding, facts?.bodySize], [pointer, 'base64', BINARY.length]);
+    }
+  });
+
   for (const format of EVENT_FORMATS)
     it(`${format}: JSON text and object are the same event, for a function and in this process`, () => {
       const inline = new BatchBuilder(undefined, format);

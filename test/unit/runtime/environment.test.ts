@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import test, { describe } from 'node:test';
 import { ConfigError } from '../../../src/errors.ts';
 import type { ServiceConfig } from '../../../src/model/source.ts';
-import { applyEnvironment, optionalMillis, required, withDeployedValues } from '../../../src/runtime/environment.ts';
+import { applyEnvironment, mayCall, optionalMillis, required, withDeployedValues } from '../../../src/runtime/environment.ts';
 
 function service(clusters: ServiceConfig['clusters']): ServiceConfig {
   return { service: 'shop', stage: 'dev', sources: [], clusters };
@@ -17,6 +17,15 @@ test('name servers of the environment replace those of the default cluster, or o
     a: { nameServers: ['a:1'] },
     b: { nameServers: ['b:1'] },
   });
+});
+
+test('queues, topics and buckets are called from a local run only where the environment says where', () => {
+  for (const service of ['sqs', 'sns', 's3'] as const) {
+    assert.equal(mayCall(service, {}), true);
+    assert.equal(mayCall(service, { IS_OFFLINE: 'true' }), false);
+    assert.equal(mayCall(service, { IS_OFFLINE: 'true', AWS_ENDPOINT_URL: 'http://127.0.0.1:4566' }), true);
+    assert.equal(mayCall(service, { IS_OFFLINE: 'true', AWS_ENDPOINT_URL_SQS: 'http://127.0.0.1:4566' }), service === 'sqs');
+  }
 });
 
 test('credentials of the environment are for clusters without their own', () => {
