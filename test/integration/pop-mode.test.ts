@@ -3,10 +3,11 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { listDeadLetters } from '../../src/dlq/dead-letters.ts';
-import { UnsupportedRequestError } from '../../src/errors.ts';
+import { BodyNotStoredError, UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
+import type { BodyStore } from '../../src/ports/body-store.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
@@ -32,6 +33,7 @@ if (since('5.0'))
       topic: string,
       handler: (event: RocketMQEvent) => unknown,
       settings: Partial<SubscriptionConfig> = {},
+      bodies?: BodyStore,
     ): InProcessService {
       const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
       const service = startInProcess({
@@ -41,6 +43,7 @@ if (since('5.0'))
         source: source(subscriptions, { consumerGroup: `${topic}-workers`, mode: 'pop' }),
         handler,
         options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
+        ...(bodies && { bodies }),
       });
       t.after(() => service.end());
       return service;
@@ -56,6 +59,34 @@ if (since('5.0'))
       const result = await client.pull(request).catch(() => undefined);
       return result?.status === 'FOUND' ? result.messages.map(({ body }) => String(body)).sort() : [];
     };
+
+    test('a body that cannot be put makes its message wait here, uncounted, while the others are handled', async (t) => {
+      const topic = 'pop-bodies';
+      await produce(topic, 4);
+      await client.send({ topic, body: Buffer.from('large body') });
+      const [puts, seen]: [string[], [string, number][]] = [[], []];
+      // The first puts meet a bucket that is not there.
+      const bodies: BodyStore = {
+        put: async ({ bucket, key }, body) => {
+          puts.push(String(body));
+          if (puts.length < 3) throw new BodyNotStoredError(bucket, key, 'NoSuchBucket', 'Create it');
+        },
+      };
+      const handler = ({ Records }: RocketMQEvent) => {
+        for (const { body, rocketmq } of Records) seen.push([rocketmq.s3Pointer?.bucket ?? body, rocketmq.reconsumeTimes]);
+      };
+      const s3PointerThreshold = { bytes: 5, bucket: 'arn:aws:s3:::large', prefix: 'bodies' };
+      const { end } = deploy(t, topic, handler, { s3PointerThreshold }, bodies);
+      await until(() => seen.length === 5, 'five messages are handled', 60_000);
+      await end();
+      assert.deepEqual(
+        seen.slice(0, 4).sort(),
+        ['0', '1', '2', '3'].map((body) => [body, 0]),
+      );
+      assert.deepEqual(seen[4], ['large', 0]);
+      assert.deepEqual(puts, ['large body', 'large body', 'large body']);
+      assert.deepEqual(await deadLetters(`${topic}-workers`), []);
+    });
 
     test('every message is handled once; failures come back counted, and end in the DLQ after their attempts', async (t) => {
       const topic = 'pop-path';

@@ -8,6 +8,7 @@ import { runLimited } from '../../src/membership/run-limited.ts';
 import type { Assignment } from '../../src/model/assignment.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
+import type { BodyStore } from '../../src/ports/body-store.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
@@ -37,6 +38,7 @@ export function startInProcess(settings: {
   readonly handler: (event: RocketMQEvent) => unknown;
   readonly options?: Partial<PullerOptions>;
   readonly logger?: Logger;
+  readonly bodies?: BodyStore;
 }): InProcessService {
   const { client, source, nameServer, logger = silentLogger } = settings;
   const service = { service: 'shop', stage: 'dev', clusters: { default: { nameServers: [nameServer] } }, sources: [source] };
@@ -50,7 +52,8 @@ export function startInProcess(settings: {
   const invoker = {
     invoke: async (request: PullerRequest) => {
       requests.push(request);
-      const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options: settings.options ?? {} };
+      const { options = {}, bodies } = settings;
+      const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options, ...(bodies && { bodies }) };
       pullers.push(runLimited(request, { ...common, ...own }));
     },
   };
