@@ -13,12 +13,13 @@ const PUTS_AT_ONCE = 4;
 export async function storeBodies(session: QueueSession, { batchId, deliveries, records }: Batch): Promise<boolean> {
   const { deps, messages, storedBodies } = session;
   const { bodies } = deps;
+  if (bodies === undefined) return true;
   const { signal } = session.handlerCalls;
   const pointing = deliveries.flatMap(({ entry, message }, position) => {
     const pointer = records[position]?.rocketmq.s3Pointer;
     return pointer === undefined || storedBodies.has(entry) ? [] : [{ entry, message, pointer }];
   });
-  if (pointing.length === 0 || bodies === undefined) return true;
+  if (pointing.length === 0) return true;
   const failures: unknown[] = [];
   await inWindow(
     pointing,
