@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { startChild } from '../support/child-process.ts';
+import { shell } from '../support/shell.ts';
 
 const START = fileURLToPath(new URL('../../cli/start.ts', import.meta.url));
 
@@ -15,7 +16,7 @@ async function start(...args: string[]): Promise<{ code: number | NodeJS.Signals
 
 describe('npm start', () => {
   it('carries messages from a producer to committed offsets on embedded parts, and says so in one line of JSON', async () => {
-    const { code, stdout, output } = await start('--messages', '300', '--json');
+    const { code, stdout, output } = await shell('npm start --silent -- --json --messages 300');
     assert.equal(code, 0, output);
     const lines = stdout.trimEnd().split('\n');
     assert.equal(lines.length, 1, 'nothing else on stdout');

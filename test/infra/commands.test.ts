@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtemp, readFile, rm } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import { createRequire } from 'node:module';
@@ -7,11 +8,15 @@ import type { AddressInfo } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { after, before, describe, test } from 'node:test';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import type { Context } from 'aws-lambda';
 import { createOperatorHandler } from '../../handlers/operator.ts';
+import { COMMANDS } from '../../infra/commands/all-commands.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
+import { startChild } from '../support/child-process.ts';
 import { connect, TABLE } from '../support/databases.ts';
+import { advised } from '../support/documented-commands.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { ROOT } from './package-service.ts';
 
@@ -82,7 +87,7 @@ describe('commands', () => {
               ...{
                 maximumRetryAttempts: 16,
                 enabled: true,
-                handler: { invocation: 'inline' as const, functionKey: 'x', functionName: 'x', timeout: 5 },
+                handler: { invocation: 'function' as const, functionKey: 'orders', functionName: 'shop-prod-orders', timeout: 5 },
               },
             },
           ],
@@ -97,7 +102,11 @@ describe('commands', () => {
         for await (const chunk of request) chunks.push(chunk as Buffer);
         const name = /functions\/([^/]+)\/invocations/.exec(request.url ?? '')?.[1] ?? '';
         invoked.push(name);
-        if (name !== 'shop-dev-rocketmqOperator') {
+        if (name === 'shop-prod-orders') {
+          response.writeHead(200, { 'content-type': 'application/json' }).end('{"batchItemFailures":[]}');
+          return;
+        }
+        if (!/^shop-(dev|prod)-rocketmqOperator$/.test(name)) {
           response.writeHead(404, { 'x-amzn-errortype': 'ResourceNotFoundException' }).end('{"Message":"Function not found"}');
           return;
         }
@@ -107,9 +116,12 @@ describe('commands', () => {
       })();
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    const url = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
+    // The function calls handlers where it runs itself.
+    process.env.AWS_ENDPOINT_URL_LAMBDA = url;
     return {
       invoked,
-      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      url,
       async stop() {
         server.closeAllConnections();
         await new Promise((resolve) => server.close(resolve));
@@ -124,9 +136,18 @@ describe('commands', () => {
     child.stdout.on('data', (chunk: Buffer) => out.push(chunk));
     child.stderr.on('data', (chunk: Buffer) => err.push(chunk));
     const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+    if (code === 0) succeeded.add(args.slice(1).join(' '));
     return { code, out: Buffer.concat(out).toString('utf8'), err: Buffer.concat(err).toString('utf8') };
   };
+  /** With --watch: until it has shown something, then Ctrl-C. */
+  const look = async (args: readonly string[], more: Record<string, string>): Promise<Ran> => {
+    const child = startChild(process.execPath, args, { cwd: ROOT, env: { ...process.env, ...environment, ...more } });
+    const [shown] = (await once(child.process.stdout!, 'data')) as [Buffer];
+    child.process.kill('SIGINT');
+    return { code: (await child.exited) as number, out: shown.toString('utf8'), err: child.output() };
+  };
   const npx = (words: string, more: Record<string, string> = {}) => run([BIN, ...words.split(' ')], more);
+  const succeeded = new Set<string>();
   const LOCAL = '--local --group order-worker --topic orders';
   const stored = () => mq.offset('order-worker', { topic: 'orders', queueId: 0 });
 
@@ -229,9 +250,9 @@ describe('commands', () => {
 
   test('npx: through the deployed function', async () => {
     const through = { AWS_ENDPOINT_URL_LAMBDA: lambda.url };
-    const status = await npx('status --service shop --json', through);
+    const status = await npx('status --service shop --stage prod --json', through);
     assert.equal(status.code, 0, status.err + status.out);
-    assert.deepEqual([JSON.parse(status.out).service, lambda.invoked.at(-1)], ['shop', 'shop-dev-rocketmqOperator']);
+    assert.deepEqual([JSON.parse(status.out).service, lambda.invoked.at(-1)], ['shop', 'shop-prod-rocketmqOperator']);
     const paused = await npx('pause --service shop --for 1m --reason test --json', through);
     assert.deepEqual([paused.code, JSON.parse(paused.out).groups[0].reason], [0, 'test']);
     const doctor = await npx('doctor --service shop', through);
@@ -261,6 +282,56 @@ describe('commands', () => {
     assert.deepEqual([sent.code, JSON.parse(sent.out).sent.length], [0, 1]);
   });
 
+  test('npx: what docs/operating.md tells people in a hurry to type', async () => {
+    const through = { AWS_ENDPOINT_URL_LAMBDA: lambda.url };
+    const advice = advised(await readFile(path.join(ROOT, 'docs/operating.md'), 'utf8'));
+    assert.ok(advice.length >= 13, `${advice.length} commands are advised`);
+    // Where the group stands is where the message is that the page calls 4711; a queue that is paused holds everything back.
+    await npx('reset --service shop --to offset:2 --queue orders/broker-a/0 --yes', through);
+    const end = mq.maxOffset({ topic: 'orders', queueId: 0 });
+    for (const words of advice) {
+      const needed = ['--service', 'shop', ...(/^(reset|skip|dlq redrive)/.test(words.join(' ')) ? ['--yes'] : [])];
+      const args = words.map((word) => (word === '4711' ? '2' : word));
+      const ran = args.includes('--watch') ? await look([BIN, ...args, ...needed], through) : await run([BIN, ...args, ...needed], through);
+      assert.equal(ran.code, 0, `${args.join(' ')}: ${ran.err}${ran.out}`);
+      assert.notEqual(ran.out, '', args.join(' '));
+    }
+    assert.equal(stored(), end, 'the last reset was to the last message');
+    assert.ok(lambda.invoked.includes('shop-prod-orders'), 'the handler was invoked');
+    assert.equal(mq.maxOffset({ topic: '%DLQ%order-worker', queueId: 0 }), 2n, 'one message was parked, beside the one before');
+  });
+
+  test('the request by hand of docs/operating.md, sent by the SDK', async () => {
+    const page = await readFile(path.join(ROOT, 'docs/operating.md'), 'utf8');
+    const [, name, payload = ''] = /`aws lambda invoke --function-name (\S+) .*?--payload '(.+?)' \/dev\/stdout`/.exec(page) ?? [];
+    const client = new LambdaClient({
+      endpoint: lambda.url,
+      region: 'eu-west-1',
+      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+    });
+    try {
+      const { Payload = [] } = await client.send(new InvokeCommand({ FunctionName: name, Payload: Buffer.from(payload) }));
+      const answer = JSON.parse(Buffer.from(Payload).toString('utf8')) as { ok: boolean; answer: { groups: { consumerGroup: string }[] } };
+      assert.deepEqual([answer.ok, answer.answer.groups.map(({ consumerGroup }) => consumerGroup)], [true, ['order-worker']]);
+    } finally {
+      client.destroy();
+    }
+  });
+
+  test('npx: every command, once at least', async () => {
+    const through = { AWS_ENDPOINT_URL_LAMBDA: lambda.url };
+    const more = ['connections', 'peek --limit 1', 'dlq peek', 'tail --once --interval 0.1', 'cost'];
+    const ran = await Promise.all(more.map((words) => npx(`${words} --service shop`, through)));
+    assert.deepEqual(
+      ran.map(({ code }) => code),
+      more.map(() => 0),
+    );
+    const without = COMMANDS.map(({ words }) => words.join(' ')).filter(
+      (words) => ![...succeeded].some((one) => `${one} `.startsWith(`${words} `)),
+    );
+    assert.deepEqual(without, []);
+  });
+
   test('serverless rocketmq: the same with the configuration of serverless.yml', async () => {
     const serverless = (words: string, more: Record<string, string> = {}) => run([OSLS, 'rocketmq', ...words.split(' ')], more);
     const status = await serverless('status --local --json');
@@ -269,7 +340,7 @@ describe('commands', () => {
     const refused = await serverless('reset --local --to first');
     assert.deepEqual([refused.code, /NOT_CONFIRMED/.test(refused.err)], [3, true]);
     const list = await serverless('dlq list --local');
-    assert.match(list.out, /order-worker +%DLQ%order-worker +1 +0/);
+    assert.match(list.out, /order-worker +%DLQ%order-worker +2 +0/);
     const through = await serverless('status', { AWS_ENDPOINT_URL_LAMBDA: lambda.url });
     assert.equal(through.code, 1);
     assert.match(through.err, /serverless-rocketmq-sample-dev-rocketmqOperator cannot be invoked: there is no such function/);
