@@ -5,6 +5,7 @@ import { RocketMQError } from '../src/errors.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import { type CommandService, rocketmqCommands, rocketmqHooks } from './commands/serverless-commands.ts';
+import { frameworkAccess } from './framework-access.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
 import { withReferences } from './references.ts';
@@ -131,8 +132,8 @@ export default class RocketMQPlugin {
   #forCommands({ config }: RocketMQService): CommandService {
     const { service, stage } = config;
     const functionName = this.#serverless.service.functions[OPERATOR]?.name ?? OPERATOR;
-    const region = this.#serverless.getProvider('aws').getRegion();
-    return { config, functionName, region, localTable: localTableName(service, stage) };
+    const access = frameworkAccess(this.#serverless.getProvider('aws'));
+    return { config, functionName, access, localTable: localTableName(service, stage) };
   }
 
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */

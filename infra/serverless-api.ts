@@ -36,6 +36,23 @@ export interface Naming {
   getLogGroupLogicalId(functionKey: string): string;
 }
 
+interface AwsCredentials {
+  readonly accessKeyId: string;
+  readonly secretAccessKey: string;
+  readonly sessionToken?: string;
+  readonly expiration?: Date;
+}
+
+export interface AwsProvider {
+  getStage(): string;
+  getRegion(): string;
+  readonly naming: Naming;
+  /** osls from 4 on. */
+  getAwsSdkV3CredentialsProvider?(): () => Promise<AwsCredentials>;
+  /** Serverless 3, which has the second SDK: credentials that may have to be fetched first. osls 4 has it too, and it throws. */
+  getCredentials?(): { readonly credentials?: AwsCredentials & { getPromise?(): Promise<void> } };
+}
+
 export interface Serverless {
   readonly serviceDir: string;
   /** The configuration as it stands before variables of the provider are resolved. */
@@ -52,7 +69,7 @@ export interface Serverless {
   readonly classes: { readonly Error: new (message: string, code: string) => Error };
   readonly configSchemaHandler: { defineFunctionEvent(provider: string, name: string, schema: object): void };
   extendConfiguration(path: string[], value: unknown): void;
-  getProvider(name: 'aws'): { getStage(): string; getRegion(): string; naming: Naming };
+  getProvider(name: 'aws'): AwsProvider;
 }
 
 export interface Log {

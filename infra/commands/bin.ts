@@ -5,6 +5,7 @@ import { parseArgs } from 'node:util';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { didYouMean } from '../../src/operator/arguments.ts';
 import { OperatorError, usage } from '../../src/operator/operator-error.ts';
+import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { adHocService } from './ad-hoc-service.ts';
 import { COMMANDS } from './all-commands.ts';
@@ -16,7 +17,8 @@ const WHERE: Readonly<Record<string, OptionDefinition>> = {
   function: text('Name or ARN of the operator function; default <service>-<stage>-rocketmqOperator'),
   service: text('Name of the service'),
   stage: text('Its stage (dev)'),
-  region: text('Its AWS region (AWS_REGION)'),
+  region: text('Its AWS region (AWS_REGION, or that of the profile)'),
+  profile: text('AWS profile (AWS_PROFILE)'),
   group: text('Consumer group; with --local it need not be a deployed one'),
   topic: text('With --local and without --service-file: a topic that the group reads'),
   'service-file': text('With --local: the configuration as JSON, as the command config prints it'),
@@ -68,12 +70,14 @@ function readOptions(command: CommandDefinition, given: readonly string[]): Valu
 
 /** Loaded only when it is needed: the AWS SDK takes longer to load than a help text to print. */
 async function openOperator(values: Values): Promise<Operator> {
+  const [region, profile] = [textOf(values, 'region'), textOf(values, 'profile')];
+  const access: AwsAccess = { ...(region === undefined ? {} : { region }), ...(profile === undefined ? {} : { profile }) };
   if (values.local === true) {
     const { localOperator } = await import('./local-operator.ts');
     const nameServers = textOf(values, 'name-servers') ?? process.env[ENVIRONMENT.nameServers];
     const file = textOf(values, 'service-file');
     const service = file === undefined ? adHocService(values, nameServers) : await readService(file);
-    return localOperator(service, textOf(values, 'table') ?? process.env[ENVIRONMENT.table], nameServers);
+    return localOperator(service, access, textOf(values, 'table') ?? process.env[ENVIRONMENT.table], nameServers);
   }
   const { deployedOperator } = await import('./deployed-operator.ts');
   const service = textOf(values, 'service');
@@ -82,7 +86,7 @@ async function openOperator(values: Values): Promise<Operator> {
     (service === undefined
       ? usage('say whose brokers are meant: --service NAME --stage STAGE, or --function NAME, or --local with --name-servers')
       : `${service}-${textOf(values, 'stage') ?? 'dev'}-rocketmqOperator`);
-  return deployedOperator(name, textOf(values, 'region'));
+  return deployedOperator(name, access);
 }
 
 async function readService(file: string): Promise<ServiceConfig> {

@@ -1,6 +1,7 @@
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { OperatorError } from '../../src/operator/operator-error.ts';
 import { OPERATOR_VERSION, type OperatorAnswer } from '../../src/operator/run-operator.ts';
+import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import type { Operator } from './command.ts';
 
 /** The function's own timeout is shorter. */
@@ -8,16 +9,19 @@ const REQUEST_MS = 95_000;
 
 const ADVICE: Readonly<Record<string, string>> = {
   ResourceNotFoundException:
-    'there is no such function: deploy the service with this version of serverless-rocketmq, and check --stage and --region',
+    'there is no such function: deploy the service with this version of serverless-rocketmq, and check --stage, --region and the profile',
   AccessDeniedException: 'you may not invoke it: ask for lambda:InvokeFunction on this function',
-  CredentialsProviderError: 'no AWS credentials were found: set AWS_PROFILE, or log in',
+  CredentialsProviderError:
+    'no AWS credentials were found: log in, set AWS_PROFILE, or name a profile (npx: --profile, serverless: --aws-profile)',
+  UnrecognizedClientException: 'AWS does not know these credentials: log in again, or name another profile',
+  ExpiredTokenException: 'the AWS session has ended: log in again',
   TooManyRequestsException: 'the account is out of concurrency: try again in a moment',
 };
 
 /** Commands through the function that the plugin deploys; nothing else on AWS is needed to use them. */
-export function deployedOperator(functionName: string, region: string | undefined): Operator {
+export function deployedOperator(functionName: string, access: AwsAccess): Operator {
   const client = new LambdaClient({
-    ...(region === undefined ? {} : { region }),
+    ...access,
     // A command that sends messages must not be carried out twice because its answer got lost.
     maxAttempts: 1,
     requestHandler: { connectionTimeout: 5_000, requestTimeout: REQUEST_MS, throwOnRequestTimeout: true },

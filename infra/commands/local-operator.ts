@@ -5,7 +5,7 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model/source.ts';
 import { OPERATOR_VERSION, runOperator } from '../../src/operator/run-operator.ts';
-import { dynamoDBClient, handlerLambdaClient } from '../../src/runtime/aws-clients.ts';
+import { type AwsAccess, dynamoDBClient, handlerLambdaClient } from '../../src/runtime/aws-clients.ts';
 import { applyEnvironment, ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createHandlerCheck } from '../../src/runtime/handler-check.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -18,14 +18,19 @@ import type { Operator } from './command.ts';
 const STEP_MS = 60_000;
 
 /** Commands from here: the same code as in the function, on brokers and a table that this machine reaches. */
-export async function localOperator(bundled: ServiceConfig, table: string | undefined, nameServers: string | undefined): Promise<Operator> {
+export async function localOperator(
+  bundled: ServiceConfig,
+  access: AwsAccess,
+  table: string | undefined,
+  nameServers: string | undefined,
+): Promise<Operator> {
   const env = { ...process.env, ...(nameServers === undefined ? {} : { [ENVIRONMENT.nameServers]: nameServers }) };
   const service = applyEnvironment(bundled, env);
   const logger = createLogger({}, { ROCKETMQ_LOG_LEVEL: 'silent' });
-  const secrets = createSecrets(service, systemClock);
+  const secrets = createSecrets(service, systemClock, access);
   await secrets.middleware.before({ event: {} } as Parameters<typeof secrets.middleware.before>[0]);
-  const dynamodb = dynamoDBClient();
-  const lambda = handlerLambdaClient();
+  const dynamodb = dynamoDBClient(access);
+  const lambda = handlerLambdaClient(access);
   const { clients, close } = clientPerCluster((cluster) =>
     createRocketMQClient(secrets.complete(cluster, service.clusters[cluster] as ClusterConfig, logger), {
       clock: systemClock,

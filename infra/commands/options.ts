@@ -27,7 +27,21 @@ export { flag, text };
 /** Options of the command line that no request has. */
 const OWN: ReadonlySet<string> = new Set([
   ...Object.keys({ ...COMMON, ...YES, ...WATCH }),
-  ...['function', 'service', 'stage', 'region', 'service-file', 'output', 'file', 'aws-profile', 'config', 'param', 'app', 'org'],
+  ...[
+    'function',
+    'service',
+    'stage',
+    'region',
+    'profile',
+    'service-file',
+    'output',
+    'file',
+    'aws-profile',
+    'config',
+    'param',
+    'app',
+    'org',
+  ],
   ...['verbose', 'debug', 'help', 'help-interactive', 'version', 'use-local-credentials', 'force'],
 ]);
 /** Points in time, and lengths of it. */

@@ -1,4 +1,5 @@
 import type { ServiceConfig } from '../../src/model/source.ts';
+import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { COMMANDS } from './all-commands.ts';
 import type { CommandDefinition, Operator, OptionDefinition, Values } from './command.ts';
@@ -34,7 +35,8 @@ export interface CommandService {
   readonly config: ServiceConfig;
   /** Deployed name of the operator function. */
   readonly functionName: string;
-  readonly region: string;
+  /** Region, profile and credentials as the framework has them. */
+  readonly access: AwsAccess;
   /** Of a local run (`serverless offline`), when nothing names another. */
   readonly localTable: string;
 }
@@ -55,15 +57,14 @@ export function rocketmqHooks<Service>(
 }
 
 /** The AWS SDK and our client are loaded by the commands alone. */
-async function openOperator(values: Values, { config, functionName, region, localTable }: CommandService): Promise<Operator> {
+async function openOperator(values: Values, { config, functionName, access, localTable }: CommandService): Promise<Operator> {
   if (values.local !== true) {
     const { deployedOperator } = await import('./deployed-operator.ts');
-    return deployedOperator(functionName, region);
+    return deployedOperator(functionName, access);
   }
   const { localOperator } = await import('./local-operator.ts');
   const nameServers = typeof values['name-servers'] === 'string' ? values['name-servers'] : process.env[ENVIRONMENT.nameServers];
   const given = typeof values.table === 'string' ? values.table : process.env[ENVIRONMENT.table];
   const isLocalTable = process.env.AWS_ENDPOINT_URL_DYNAMODB !== undefined;
-  process.env.AWS_REGION ??= region;
-  return localOperator(config, given ?? (isLocalTable ? localTable : undefined), nameServers);
+  return localOperator(config, access, given ?? (isLocalTable ? localTable : undefined), nameServers);
 }

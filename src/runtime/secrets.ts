@@ -7,6 +7,7 @@ import { RocketMQError } from '../errors.ts';
 import type { ClusterConfig, ClusterSecrets, Credentials, SecretReference, ServiceConfig, TlsOptions } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { AwsAccess } from './aws-clients.ts';
 
 /** What was fetched is good for so long; a refusal by a broker asks for it anew at once. */
 const EXPIRY_MS = 300_000;
@@ -46,7 +47,7 @@ export interface Secrets {
  * Secrets Manager and SSM Parameter Store through middy's middlewares. Their own cache is switched off: it fetches in a timer of its own, whose
  * failure would end the process in the middle of an invocation, and it cannot keep an old value while the store is away.
  */
-export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { now }: Pick<Clock, 'now'>): Secrets {
+export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { now }: Pick<Clock, 'now'>, access: AwsAccess = {}): Secrets {
   const fetched = new Map<string, Fetched>();
   const failures = new Map<string, RocketMQError>();
   const fetchers = new Map<string, Before>();
@@ -56,7 +57,7 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
   const fetchNow = async (name: string, kind: Kind, reference: SecretReference): Promise<void> => {
     const key = `${name}.${kind}`;
     try {
-      const before = fetchers.get(key) ?? fetcher(reference);
+      const before = fetchers.get(key) ?? fetcher(reference, access);
       fetchers.set(key, before);
       const request = { event: {}, context: {}, response: undefined, error: null, internal: {} as Record<string, unknown> };
       await before(request as unknown as Request);
@@ -123,8 +124,8 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
   };
 }
 
-function fetcher(reference: SecretReference): Before {
-  const settings = { awsClientOptions: AWS_CLIENT, disablePrefetch: true, cacheExpiry: 0 };
+function fetcher(reference: SecretReference, access: AwsAccess): Before {
+  const settings = { awsClientOptions: { ...AWS_CLIENT, ...access }, disablePrefetch: true, cacheExpiry: 0 };
   const { before } =
     'secretArn' in reference
       ? secretsManager({ ...settings, AwsClient: SecretsManagerClient, fetchData: { secret: reference.secretArn } })

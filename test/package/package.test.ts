@@ -12,6 +12,7 @@ import { readTemplate, run } from '../infra/package-service.ts';
 import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
 import { startMoto } from '../support/moto.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { startSignedAws } from '../support/signed-aws.ts';
 import { missingPythonTools, missingStack } from '../support/stack.ts';
 import { startService } from './start-service.ts';
 import { makeStranger, pack, type Stranger } from './stranger.ts';
@@ -289,6 +290,17 @@ describe('the package', () => {
       assert.equal(Resources.RocketmqPullerLambdaFunction?.Properties.Runtime, 'nodejs22.x');
       const schedule = Object.values(Resources).find(({ Type }) => Type === 'AWS::Scheduler::Schedule');
       assert.ok(schedule?.Properties.Target.RoleArn, 'the schedule has a role');
+      const aws = await startSignedAws();
+      const env = {
+        AWS_ENDPOINT_URL_LAMBDA: aws.endpoint,
+        AWS_ACCESS_KEY_ID: 'KEY-env',
+        AWS_SECRET_ACCESS_KEY: 's',
+        REPORT: 'https://example.com',
+      };
+      const config = await old.bin('serverless/bin/serverless.js', ['rocketmq', 'config'], { ...env, SLS_TELEMETRY_DISABLED: '1' });
+      await aws.stop();
+      assert.equal(config.code, 0, config.output);
+      assert.deepEqual(aws.asked, ['lambda eu-west-1 KEY-env']);
     } finally {
       await old.remove();
     }

@@ -132,7 +132,7 @@ describe('docs/operating.md', async () => {
   });
   test('names no option that there is not', () => {
     const known = new Set(COMMANDS.flatMap(({ options }) => Object.keys({ ...COMMON, ...options })));
-    const ofNpx = ['service', 'stage', 'region', 'function', 'service-file'];
+    const ofNpx = ['service', 'stage', 'region', 'profile', 'aws-profile', 'function', 'service-file'];
     const ofAws = ['function-name', 'cli-binary-format', 'payload'];
     for (const [, name = ''] of text.matchAll(/--([a-z][a-z-]*)/g))
       assert.ok(known.has(name) || [...ofNpx, ...ofAws].includes(name), `--${name}`);
