@@ -17,7 +17,7 @@ export interface Operator {
 export interface Terminal {
   readonly out: { write(text: string): unknown; readonly isTTY?: boolean };
   /** Progress, questions and complaints: never mixed with what scripts read. */
-  readonly err: { write(text: string): unknown; readonly isTTY?: boolean };
+  readonly err: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
   /** Asks; undefined: nobody is there to be asked. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Ctrl-C. */

@@ -4,7 +4,8 @@ import type { DeadLetterGroup, DeadLettersAnswer } from '../../src/operator/dlq.
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { DRY_RUN, flag, GROUP, text, YES } from './options.ts';
 import { messagesText } from './peek.ts';
-import { confirm, EXIT, progress } from './run-command.ts';
+import { type ProgressBar, progressBar } from './progress.ts';
+import { confirm, EXIT } from './run-command.ts';
 import { textTable } from './text-table.ts';
 
 const TIMES = { until: text('Dead-lettered before'), queue: text('BROKER/ID of the dead-letter topic') } as const;
@@ -67,7 +68,8 @@ async function steps(
   more: object = {},
   each?: (answer: DeadLettersAnswer) => Promise<void>,
 ): Promise<DeadLettersAnswer> {
-  const line = progress(run);
+  const bar = progressBar(run);
+  bar.show({ text: 'looking through the dead letters …' });
   let total: DeadLettersAnswer | undefined;
   try {
     do {
@@ -84,13 +86,28 @@ async function steps(
         scanned: (total?.scanned ?? 0) + answer.scanned,
         done: (total?.done ?? 0) + answer.done,
         ...(answer.cursor === undefined ? {} : { cursor: answer.cursor }),
+        ...(answer.left === undefined ? {} : { left: answer.left }),
       };
-      line.show(`${total.done} done, ${total.scanned} looked through …`);
+      showSteps(bar, total, limit, DOING[name]);
     } while (total.cursor !== undefined && total.done < limit && !run.terminal.signal.aborted);
     return total;
   } finally {
-    line.end();
+    bar.end();
   }
+}
+
+const DOING: Readonly<Record<Step, string>> = { dlqPeek: 'read', dlqRedrive: 'sent', dlqDrop: 'passed' };
+
+/** Of the limit, where it ends the work; else of all that is to be looked through. */
+function showSteps(
+  bar: ProgressBar,
+  { done, scanned, cursor, left = cursor === undefined ? 0 : undefined }: DeadLettersAnswer,
+  limit: number,
+  doing: string,
+): void {
+  const all = left === undefined ? undefined : scanned + left;
+  if (limit < (all ?? Number.MAX_SAFE_INTEGER)) bar.show({ at: done, of: limit, text: doing });
+  else bar.show({ at: scanned, of: all, text: `looked through, ${done} ${doing}` });
 }
 
 const limitOf = ({ args }: CommandRun): number => Number(args.limit ?? Number.MAX_SAFE_INTEGER) || 1;

@@ -1,7 +1,8 @@
 import type { PeekAnswer } from '../../src/operator/peek.ts';
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { flag, QUEUE, text } from './options.ts';
-import { EXIT, progress } from './run-command.ts';
+import { progressBar } from './progress.ts';
+import { EXIT } from './run-command.ts';
 import { instant } from './text-table.ts';
 
 const SEARCH = { id: text('Message id, either kind'), key: text('One of its keys') } as const;
@@ -27,10 +28,12 @@ export const getCommand: CommandDefinition = {
 /** Goes on where a search was cut short, until it has found enough; Ctrl-C leaves what was found. */
 async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
   const limit = name === 'get' ? 1 : Number(run.args.limit ?? 10);
-  const line = progress(run);
+  const bar = progressBar(run);
+  bar.show({ text: 'looking through the messages …' });
   let answer: PeekAnswer = await call(run, name, name === 'get' && run.args.offset === undefined ? { full: true } : {});
   while (answer.cursor !== undefined && answer.messages.length < limit && !run.terminal.signal.aborted) {
-    line.show(`${answer.scanned} messages looked through, ${answer.messages.length} found …`);
+    const { scanned, left, messages } = answer;
+    bar.show({ at: scanned, of: left === undefined ? undefined : scanned + left, text: `looked through, ${messages.length} found` });
     const more: PeekAnswer = await call(run, 'peek', {
       ...{ cursor: answer.cursor, limit: limit - answer.messages.length },
       ...(name === 'get' ? { full: true } : {}),
@@ -39,9 +42,10 @@ async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
       messages: [...answer.messages, ...more.messages],
       scanned: answer.scanned + more.scanned,
       ...(more.cursor === undefined ? {} : { cursor: more.cursor }),
+      ...(more.left === undefined ? {} : { left: more.left }),
     };
   }
-  line.end();
+  bar.end();
   print(run, answer, messagesText);
   return name === 'get' && answer.messages.length === 0 ? EXIT.failed : EXIT.done;
 }

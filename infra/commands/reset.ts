@@ -2,7 +2,8 @@ import type { ResetAnswer, ResetQueue } from '../../src/operator/reset.ts';
 import type { SkipAnswer } from '../../src/operator/skip.ts';
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { DRY_RUN, flag, parseTime, QUEUE, text, YES } from './options.ts';
-import { confirm, EXIT, progress } from './run-command.ts';
+import { progressBar } from './progress.ts';
+import { confirm, EXIT } from './run-command.ts';
 import { type Column, textTable } from './text-table.ts';
 
 export const resetCommand: CommandDefinition = {
@@ -25,15 +26,15 @@ async function resetOffsets(run: CommandRun): Promise<number> {
   if (!run.json) run.terminal.err.write(`${resetText(preview)}\n`);
   await confirm(run, `Set ${preview.queues.length} offsets of group ${preview.consumerGroup}?`);
   const receipts: ResetQueue[] = [];
-  const line = progress(run);
+  const bar = progressBar(run);
   let left = preview.queues.map(({ queue, to: offset }) => `${queue}=${offset}`);
   while (left.length > 0 && !run.terminal.signal.aborted) {
-    line.show(`${receipts.length} of ${preview.queues.length} set; waiting for holders to drain …`);
+    bar.show({ at: receipts.length, of: preview.queues.length, text: 'offsets set; holders drain first' });
     const answer = await call(run, 'reset', { to: undefined, queue: undefined, topic: undefined, targets: left.slice(0, STEP) });
     receipts.push(...answer.queues);
     left = [...left.slice(STEP), ...answer.waiting];
   }
-  line.end();
+  bar.end();
   print(run, { ...preview, applied: true, queues: receipts, waiting: left }, resetText);
   return left.length === 0 ? EXIT.done : EXIT.failed;
 }
@@ -94,12 +95,12 @@ async function skipMessage(run: CommandRun): Promise<number> {
   if (!run.json) run.terminal.err.write(`${skipText(look, true)}\n`);
   await confirm(run, run.values.park === true ? 'Park this message and go on behind it?' : 'Skip this message for good?');
   let answer = await call(run, 'skip');
-  const line = progress(run);
+  const bar = progressBar(run);
   while (answer.held && !run.terminal.signal.aborted) {
-    line.show('waiting for the holder to drain …');
+    bar.show({ text: 'waiting for the holder to drain …' });
     answer = await call(run, 'skip');
   }
-  line.end();
+  bar.end();
   print(run, answer, (done) => skipText(done, false));
   return answer.held ? EXIT.failed : EXIT.done;
 }

@@ -72,24 +72,6 @@ export async function watched(run: CommandRun, look: () => Promise<string>): Pro
   }
 }
 
-/** One line that is written over on a terminal; elsewhere a line now and then. */
-export function progress({ terminal }: CommandRun): { show(text: string): void; end(): void } {
-  const live = terminal.err.isTTY === true;
-  let last = Number.NEGATIVE_INFINITY;
-  return {
-    show(text) {
-      if (live) terminal.err.write(`\r\x1b[K${text}`);
-      else if (terminal.now() - last >= 5_000) {
-        terminal.err.write(`${text}\n`);
-        last = terminal.now();
-      }
-    },
-    end() {
-      if (live) terminal.err.write('\r\x1b[K');
-    },
-  };
-}
-
 /** This process's terminal; Ctrl-C ends what is under way between two requests. */
 export function processTerminal(): Terminal {
   const interrupted = new AbortController();

@@ -1,6 +1,7 @@
 import { type DeadLetter, type DeadLetterQueue, listDeadLetters, readQueue, selectedQueues } from '../dlq/dead-letters.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
 import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
+import { inWindow } from '../flow/in-window.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
@@ -60,6 +61,8 @@ export interface DeadLettersAnswer {
   readonly done: number;
   /** The step ended here, before the end of the letters: go on with it. Absent: it is through. */
   readonly cursor?: string;
+  /** With a cursor: how many letters are behind it, of those that are looked through. */
+  readonly left?: number;
 }
 
 /** One request's share of long work: what is done stays done, and the next request goes on behind it. */
@@ -117,6 +120,12 @@ interface Walk {
   scanned: number;
   done: number;
   cursor: string | undefined;
+  left: number | undefined;
+}
+
+/** How an answer says where its step ended. */
+function endOf({ cursor, left }: Pick<Walk, 'cursor' | 'left'>): Pick<DeadLettersAnswer, 'cursor' | 'left'> {
+  return { ...(cursor === undefined ? {} : { cursor }), ...(left === undefined ? {} : { left }) };
 }
 
 /**
@@ -141,8 +150,9 @@ async function walk(
           0,
           queues.findIndex(({ queue }) => queueKey(queue) === queueKey(from.queue)),
         );
-  const progress: Walk = { scanned: 0, done: 0, cursor: undefined };
-  for (const place of queues.slice(begin)) {
+  const progress: Walk = { scanned: 0, done: 0, cursor: undefined, left: undefined };
+  for (const [index, place] of queues.entries()) {
+    if (index < begin) continue;
     const start =
       from !== undefined && queueKey(place.queue) === queueKey(from.queue) ? from.offset : await startOf(client, place, chosen, since);
     let next = start;
@@ -151,6 +161,7 @@ async function walk(
         for (const letter of letters) {
           if (progress.done >= limit || progress.scanned >= MOST_SCANNED || deps.clock.now() > endAt || deps.signal?.aborted === true) {
             progress.cursor = `${queueKey(place.queue)}=${letter.offset}`;
+            progress.left = await countBehind(letter, place, queues.slice(index + 1), (each) => startOf(client, each, chosen, since));
             return progress;
           }
           progress.scanned++;
@@ -167,6 +178,17 @@ async function walk(
     }
   }
   return progress;
+}
+
+/** Letters from this one on, and those of the queues behind it. Undefined: it cannot be told, which is no reason for a step to fail. */
+async function countBehind(
+  { offset }: DeadLetter,
+  { maxOffset }: DeadLetterQueue,
+  later: readonly DeadLetterQueue[],
+  start: (queue: DeadLetterQueue) => Promise<bigint>,
+): Promise<number | undefined> {
+  const counts = await inWindow(later, async (each) => each.maxOffset - (await start(each))).catch(() => undefined);
+  return counts === undefined ? undefined : Number(counts.reduce((sum, count) => (count > 0n ? sum + count : sum), maxOffset - offset));
 }
 
 async function startOf(
@@ -192,12 +214,12 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
     ...deps,
     clock: { ...deps.clock, now: () => (characters > MOST_CHARACTERS ? Number.POSITIVE_INFINITY : deps.clock.now()) },
   };
-  const { scanned, done, cursor } = await walk(endless, limited, async (letter) => {
+  const { scanned, done, ...end } = await walk(endless, limited, async (letter) => {
     const view = viewOf(letter, full ? MOST_CHARACTERS : LONG_BODY);
     if ('body' in view) characters += view.body.length;
     letters.push(view);
   });
-  return { consumerGroup: chosen.source.consumerGroup, letters, scanned, done, ...(cursor === undefined ? {} : { cursor }) };
+  return { consumerGroup: chosen.source.consumerGroup, letters, scanned, done, ...endOf(end) };
 }
 
 /**
@@ -216,7 +238,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   const notes = !chosen.selects && !dryRun;
   const began = deps.clock.now();
   let sent = 0;
-  const { scanned, cursor } = await walk(
+  const { scanned, ...end } = await walk(
     deps,
     chosen,
     async (letter) => {
@@ -239,7 +261,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
       if (notes) await noteRedriven(client, queue, upTo);
     },
   );
-  return { consumerGroup: source.consumerGroup, letters, scanned, done: sent, ...(cursor === undefined ? {} : { cursor }) };
+  return { consumerGroup: source.consumerGroup, letters, scanned, done: sent, ...endOf(end) };
 }
 
 /** What a step tells one by one; the rest is counted. */
@@ -262,7 +284,7 @@ export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<Dead
   const last = new Map<string, bigint>();
   // The walk passes letters that are not wanted; a drop ends at the first of them.
   const ended = new Set<string>();
-  const { scanned, cursor } = await walk(
+  const { scanned, ...end } = await walk(
     deps,
     { ...chosen, isWanted: () => true },
     async (letter) => {
@@ -280,7 +302,7 @@ export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<Dead
       if (upTo !== undefined && !dryRun) await noteRedriven(client, queue, upTo);
     },
   );
-  return { consumerGroup: source.consumerGroup, letters: [], scanned, done: dropped, ...(cursor === undefined ? {} : { cursor }) };
+  return { consumerGroup: source.consumerGroup, letters: [], scanned, done: dropped, ...endOf(end) };
 }
 
 function viewOf(letter: DeadLetter, mostBody: number): DeadLettersAnswer['letters'][number] {

@@ -1,3 +1,4 @@
+import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import type { Message } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -19,6 +20,8 @@ export interface PeekAnswer {
   readonly scanned: number;
   /** The search was cut short here: ask again with it for the rest. Absent: everything was looked through. */
   readonly cursor?: string;
+  /** With a search that was cut short: how many messages are behind the cursor. */
+  readonly left?: number;
 }
 
 /** All bodies of an answer together; Lambda's answers hold 6 MB. */
@@ -152,7 +155,10 @@ async function scan(
       if (found.length >= limit)
         return { messages: found, scanned, ...(wanted.id === undefined ? { cursor: `${queueKey(queue)}=${next}` } : {}) };
       if (scanned >= MOST_SCANNED || characters >= MOST_CHARACTERS || deps.clock.now() > endAt)
-        return { messages: found, scanned, cursor: `${queueKey(queue)}=${next}` };
+        return {
+          ...{ messages: found, scanned, cursor: `${queueKey(queue)}=${next}` },
+          left: await countBehind(client, queues.slice(queues.indexOf(queue)), async (each) => (each === queue ? next : start(each))),
+        };
       const result = await client.pull({
         consumerGroup,
         queue,
@@ -195,6 +201,19 @@ async function scan(
     }
   }
   return { messages: found, scanned };
+}
+
+/** Messages of queues from given offsets on; a queue that cannot be asked counts for none. */
+async function countBehind(
+  client: RocketMQ,
+  queues: readonly MessageQueue[],
+  from: (queue: MessageQueue) => Promise<bigint>,
+): Promise<number> {
+  const counts = await inWindow(queues, async (queue) => {
+    const [next, end] = await Promise.all([from(queue), client.maxOffset(queue)]).catch(() => [0n, 0n] as const);
+    return end > next ? Number(end - next) : 0;
+  });
+  return counts.reduce((sum, count) => sum + count, 0);
 }
 
 function isOpen({ id, key, tag }: Wanted): boolean {

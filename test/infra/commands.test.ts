@@ -18,6 +18,7 @@ import { startChild } from '../support/child-process.ts';
 import { connect, TABLE } from '../support/databases.ts';
 import { advised } from '../support/documented-commands.ts';
 import { startDynalite } from '../support/dynalite.ts';
+import { shell } from '../support/shell.ts';
 import { ROOT } from './package-service.ts';
 
 const BIN = path.join(ROOT, 'infra/commands/bin.ts');
@@ -301,6 +302,19 @@ describe('commands', () => {
     assert.equal(mq.maxOffset({ topic: '%DLQ%order-worker', queueId: 0 }), 2n, 'one message was parked, beside the one before');
   });
 
+  test('npx: on a terminal long work shows how far it is, and only there', async () => {
+    const words = ['dlq', 'peek', '--local', '--group', 'order-worker', '--limit', '1'];
+    // A terminal of its own, from util-linux: what the command writes to it comes out of a pipe.
+    const onTerminal = await shell(
+      `script -qec ${JSON.stringify([process.execPath, BIN, ...words].map((word) => `'${word}'`).join(' '))} /dev/null`,
+      environment,
+    );
+    assert.equal(onTerminal.code, 0, onTerminal.output);
+    assert.ok(onTerminal.stdout.includes('\r\x1b[Klooking through the dead letters …'), JSON.stringify(onTerminal.stdout));
+    const inPipe = await npx(words.join(' '));
+    assert.deepEqual([inPipe.code, inPipe.err, inPipe.out.includes('looking')], [0, '', false]);
+  });
+
   test('the request by hand of docs/operating.md, sent by the SDK', async () => {
     const page = await readFile(path.join(ROOT, 'docs/operating.md'), 'utf8');
     const [, name, payload = ''] = /`aws lambda invoke --function-name (\S+) .*?--payload '(.+?)' \/dev\/stdout`/.exec(page) ?? [];
@@ -323,8 +337,8 @@ describe('commands', () => {
     const more = ['connections', 'peek --limit 1', 'dlq peek', 'tail --once --interval 0.1', 'cost'];
     const ran = await Promise.all(more.map((words) => npx(`${words} --service shop`, through)));
     assert.deepEqual(
-      ran.map(({ code }) => code),
-      more.map(() => 0),
+      ran.map(({ code, err }) => [code, err]),
+      more.map(() => [0, '']),
     );
     const without = COMMANDS.map(({ words }) => words.join(' ')).filter(
       (words) => ![...succeeded].some((one) => `${one} `.startsWith(`${words} `)),

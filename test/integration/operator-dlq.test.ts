@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, test } from 'node:test';
+import { COMMANDS } from '../../infra/commands/all-commands.ts';
+import type { Operator } from '../../infra/commands/command.ts';
+import { runCommand } from '../../infra/commands/run-command.ts';
 import { OperatorError } from '../../src/operator/operator-error.ts';
+import { OPERATOR_VERSION, runOperator } from '../../src/operator/run-operator.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { createOperatorWorld, type OperatorWorld } from '../support/operator-world.ts';
 import { until } from '../support/until.ts';
@@ -62,6 +66,8 @@ describe('dead letters by an operator', () => {
   test('are looked at by tag, key, id and time, in steps', async () => {
     const some = await world.operate('dlqPeek', { limit: 2 });
     assert.deepEqual([bodies(some), some.cursor?.endsWith('=2')], [['{"n":0}', '{"n":1}'], true]);
+    assert.equal(some.left, LETTERS - 2, 'what is behind it');
+    assert.equal((await world.operate('dlqPeek', { key: 'key-1', limit: 1 })).left, LETTERS - 2);
     assert.deepEqual(bodies(await world.operate('dlqPeek', { limit: 100, cursor: some.cursor })).length, LETTERS - 2);
     assert.deepEqual(bodies(await world.operate('dlqPeek', { tag: 'open', limit: 2 })), ['{"n":0}', '{"n":1}']);
     assert.equal(bodies(await world.operate('dlqPeek', { key: 'key-1' })).length, 2);
@@ -96,6 +102,34 @@ describe('dead letters by an operator', () => {
     assert.ok(performance.now() - started >= 140, 'four at twenty a second take 150 ms');
     const cut = await world.operate('dlqRedrive', { all: true }, { remainingMs: () => 9_000 });
     assert.deepEqual([cut.done, typeof cut.cursor], [0, 'string']);
+  });
+
+  test('a long redrive shows on a terminal how far it is, with every step', async () => {
+    const shown: string[] = [];
+    const operator: Operator = {
+      request: (command, args) => runOperator({ ...world.deps, remainingMs: () => 10_100 }, { version: OPERATOR_VERSION, command, args }),
+      close: async () => {},
+    };
+    const code = await runCommand(
+      COMMANDS.find(({ words }) => words.join(' ') === 'dlq redrive')!,
+      { all: true, to: 'group', rate: '20', yes: true },
+      async () => operator,
+      {
+        out: { write: () => {} },
+        err: { write: (text: string) => shown.push(text), isTTY: true },
+        ...{ ask: undefined, signal: new AbortController().signal, now: Date.now, sleep: async () => {} },
+      },
+    );
+    assert.equal(code, 0);
+    const bars = shown.flatMap((text) => /\[(#*)\.*\] (\d+) of (\d+).*: looked through, (\d+) sent/.exec(text) ?? []);
+    const steps = bars.length / 5;
+    assert.ok(steps >= 2, `${shown.length} lines: ${shown.join('')}`);
+    for (let step = 0; step < steps; step++) {
+      const [, filled = '', at, of, sent] = bars.slice(step * 5);
+      assert.deepEqual([of, sent, filled.length], [String(LETTERS), at, Math.floor((24 * Number(at)) / LETTERS)]);
+    }
+    assert.equal(bars.at(-1), String(LETTERS));
+    assert.equal(shown.at(-1), '\r\x1b[K');
   });
 
   test('a drop notes how far the letters are done, and leaves no gap', async () => {

@@ -109,6 +109,8 @@ describe('reset, skip, peek and get', () => {
     // No time: nothing is looked through, and that is said.
     const none = await world.operate('peek', { key: 'key-1' }, { remainingMs: () => 9_000 });
     assert.deepEqual([none.messages, none.scanned, typeof none.cursor], [[], 0, 'string']);
+    const all = [0, 1].map((queueId) => Number(world.broker.maxOffset({ topic: 'orders', queueId })));
+    assert.equal(none.left, (all[0] ?? 0) + (all[1] ?? 0), 'everything is left');
   });
 
   test('what is not there is told', async () => {

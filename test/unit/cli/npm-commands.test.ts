@@ -29,7 +29,7 @@ describe('npm commands', () => {
       for (const file of ['package.json', 'biome.json', '.gitignore']) copyFileSync(path.join(ROOT, file), path.join(folder, file));
       symlinkSync(path.join(ROOT, 'node_modules'), path.join(folder, 'node_modules'));
       writeFileSync(path.join(folder, 'a.ts'), 'import { b, a }   from "./b.ts"\nexport const c = [ a,b ]\n');
-      const { code, output } = await shell('npm run fix', folder);
+      const { code, output } = await shell('npm run fix', {}, folder);
       assert.equal(code, 0, output);
       assert.equal(readFileSync(path.join(folder, 'a.ts'), 'utf8'), "import { a, b } from './b.ts';\nexport const c = [a, b];\n");
     } finally {
