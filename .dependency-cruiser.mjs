@@ -7,7 +7,7 @@ export const ROOMS = {
   'src/records/': ['remoting', 'model', 'errors'],
   'src/requests/': ['remoting', 'records', 'model', 'errors'],
   'src/decide/': ['model'],
-  'src/flow/': ['ports', 'model'],
+  'src/flow/': ['decide', 'ports', 'model'],
   'src/client/': ['requests', 'remoting', 'records', 'ports', 'model', 'errors'],
   'src/store/': ['ports', 'model', 'errors'],
   'src/delivery/': ['ports', 'decide', 'records', 'model', 'errors'],

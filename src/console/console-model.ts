@@ -22,6 +22,8 @@ export interface GroupView {
   readonly queues: readonly QueueView[];
   readonly deadLetters: { readonly stored: string; readonly waiting: string };
   readonly counts: Partial<Record<MetricName, number>>;
+  /** An operator's pause of the whole group: until when (epoch ms), and why. */
+  readonly pause?: { readonly until: number; readonly reason: string };
   /** What could not be asked, for people. */
   readonly problem?: string;
 }

@@ -2,9 +2,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { WHOLE_GROUP } from '../decide/state/operator-pause.ts';
 import { peekDeadLetters } from '../dlq/dead-letters.ts';
 import { redriveDeadLetters } from '../dlq/redrive.ts';
+import { pauseQueues, resumeQueues } from '../flow/operator-pauses.ts';
 import { eventSourceName } from '../model/metrics.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { GroupKey } from '../ports/assignment-store.ts';
 import { changesBetween } from './changes.ts';
 import { type Change, groupName, type LagPoint, type Snapshot } from './console-model.ts';
 import { Counts } from './counts.ts';
@@ -18,6 +22,8 @@ const HISTORY = 600;
 const CHANGES = 200;
 const LETTERS = 50;
 const MOST_BODY_BYTES = 1024 * 1024;
+/** A pause that somebody forgets ends by itself. */
+const LONGEST_PAUSE_S = 24 * 3600;
 
 export interface ConsoleOptions extends ConsoleSources {
   /** 0 or absent: any free port. */
@@ -50,7 +56,7 @@ const HEADERS = {
 
 /**
  * The web console of a local run, on loopback: queues and who holds them, lag over time, events of the rebalance, dead letters to look at and to
- * redrive. Pages of other sites get nothing (guard.ts). It looks once a second, whether somebody watches or not, so that lag has a past.
+ * redrive, groups to pause. Pages of other sites get nothing (guard.ts). It looks once a second, whether somebody watches or not, so that lag has a past.
  */
 export async function startConsole(options: ConsoleOptions): Promise<LocalConsole> {
   const token = randomBytes(24).toString('base64url');
@@ -110,6 +116,10 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
         return send(response, 200, await deadLetters(url.searchParams));
       case 'POST /api/redrive':
         return send(response, 200, await redrive(JSON.parse(await readBody(request)) as RedriveRequest));
+      case 'POST /api/pause':
+        return send(response, 200, await pause(JSON.parse(await readBody(request)) as PauseRequest));
+      case 'POST /api/resume':
+        return send(response, 200, await resume(JSON.parse(await readBody(request)) as GroupRequest));
       default:
         return send(response, 404, { error: `${request.method} ${url.pathname} is nothing here` });
     }
@@ -143,6 +153,19 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
     return { redriven: report.redriven, skipped: report.skipped.map(({ offset: at, reason }) => ({ offset: String(at), reason })) };
   }
 
+  async function pause({ cluster, consumerGroup, seconds }: PauseRequest): Promise<object> {
+    const group = groupOf(sourceOf(cluster, consumerGroup));
+    if (!Number.isInteger(seconds) || seconds < 1 || seconds > LONGEST_PAUSE_S)
+      throw new Error(`a pause takes 1 to ${LONGEST_PAUSE_S} seconds, not ${String(seconds)}`);
+    const since = options.clock.now();
+    const wish = { since, until: since + seconds * 1000, reason: 'from the web console' };
+    return { until: wish.until, ...(await pauseQueues(options.store, { group, scope: WHOLE_GROUP }, wish)) };
+  }
+
+  async function resume({ cluster, consumerGroup }: GroupRequest): Promise<object> {
+    return resumeQueues(options.store, { group: groupOf(sourceOf(cluster, consumerGroup)), scope: WHOLE_GROUP }, options.clock.now());
+  }
+
   return {
     url: `http://127.0.0.1:${port}/`,
     metricsUrl: `http://127.0.0.1:${port}/metrics/${token}`,
@@ -155,12 +178,23 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
   };
 }
 
-interface RedriveRequest {
+interface GroupRequest {
   readonly cluster: string;
   readonly consumerGroup: string;
+}
+
+interface PauseRequest extends GroupRequest {
+  readonly seconds: number;
+}
+
+interface RedriveRequest extends GroupRequest {
   /** With `offset`: this one only; without: everything that was not redriven. */
   readonly brokerName?: string;
   readonly offset?: string;
+}
+
+function groupOf({ cluster, consumerGroup }: SourceConfig): GroupKey {
+  return { cluster, consumerGroup };
 }
 
 function tell(watcher: ServerResponse, data: object): void {

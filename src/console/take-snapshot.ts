@@ -1,10 +1,11 @@
-import { queueState } from '../decide/state/queue-state.ts';
-import { listDeadLetters } from '../dlq/dead-letters.ts';
-import { storedOffset } from '../flow/stored-offset.ts';
+import { WHOLE_GROUP } from '../decide/state/operator-pause.ts';
+import { queueFacts } from '../decide/state/queue-facts.ts';
+import { countDeadLetters } from '../dlq/dead-letters.ts';
+import { lookAtQueue } from '../flow/queue-look.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { compareQueues } from '../model/message-queue.ts';
 import type { MetricName } from '../model/metrics.ts';
-import { isEnabled, type ServiceConfig, type SourceConfig } from '../model/source.ts';
+import type { ServiceConfig, SourceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
@@ -34,51 +35,33 @@ async function groupView(sources: ConsoleSources, source: SourceConfig, counts: 
   const empty: GroupView = { cluster, consumerGroup, lag: '0', queues: [], deadLetters: { stored: '0', waiting: '0' }, counts };
   try {
     const client = sources.clients(cluster);
-    const [items, [dead]] = await Promise.all([
+    const [items, standing, deadLetters] = await Promise.all([
       sources.store.list({ cluster, consumerGroup }),
-      listDeadLetters(client, { consumerGroup, timeoutMs: REQUEST_MS }),
+      sources.store.standingPauses({ cluster, consumerGroup }),
+      countDeadLetters(client, consumerGroup, { timeoutMs: REQUEST_MS }),
     ]);
     const sorted = items.toSorted((a, b) => compareQueues(a.queue, b.queue));
     const queues = await Promise.all(sorted.map((assignment) => queueView(sources, client, source, assignment)));
     const lag = queues.reduce((sum, queue) => sum + BigInt(queue.lag ?? 0), 0n);
-    const deadLetters = { stored: String(dead?.count ?? 0n), waiting: String(dead?.waiting ?? 0n) };
-    return { ...empty, queues, lag: String(lag), deadLetters };
+    const now = sources.clock.now();
+    const pause = standing.find(({ scope, until }) => scope === WHOLE_GROUP && until > now);
+    return {
+      ...{ ...empty, queues, lag: String(lag), deadLetters },
+      ...(pause === undefined ? {} : { pause: { until: pause.until, reason: pause.reason } }),
+    };
   } catch (error) {
     return { ...empty, problem: error instanceof Error ? error.message : String(error) };
   }
 }
 
 async function queueView({ clock }: ConsoleSources, client: RocketMQ, source: SourceConfig, assignment: Assignment): Promise<QueueView> {
-  const { queue, slot, lease, retiredAt } = assignment;
-  const now = clock.now();
-  const asked = source.mode !== 'pop' && retiredAt === undefined;
-  const [committed, max] = asked ? await offsets(client, source, assignment) : [];
-  const lag = committed === undefined || max === undefined ? undefined : max > committed ? max - committed : 0n;
-  const held = lease !== undefined && lease.leaseUntil > now;
+  const { queue } = assignment;
+  // A broker that is away leaves its figures out, and the others stand.
+  const look = await lookAtQueue(client, source, queue, assignment, { timeoutMs: REQUEST_MS }).catch(() => undefined);
+  const { state, slot, holder } = queueFacts(source, assignment, look?.lag, clock.now());
   return {
-    topic: queue.topic,
-    brokerName: queue.brokerName,
-    queueId: queue.queueId,
-    slot,
-    state: queueState(assignment, isEnabled(source, queue.topic), lag, now),
-    ...(held ? { holder: lease.holder } : {}),
-    ...(committed === undefined ? {} : { committed: String(committed) }),
-    ...(max === undefined ? {} : { max: String(max) }),
-    ...(lag === undefined ? {} : { lag: String(lag) }),
+    ...{ topic: queue.topic, brokerName: queue.brokerName, queueId: queue.queueId, slot, state },
+    ...(holder === undefined ? {} : { holder }),
+    ...(look === undefined ? {} : { committed: String(look.committed), max: String(look.max), lag: String(look.lag) }),
   };
-}
-
-/** A broker that is away leaves its figures out, and the others stand. */
-async function offsets(
-  client: RocketMQ,
-  source: SourceConfig,
-  { queue, committedOffset, startOffset }: Assignment,
-): Promise<readonly [bigint?, bigint?]> {
-  const call = { timeoutMs: REQUEST_MS };
-  try {
-    const [stored, max] = await Promise.all([storedOffset(client, source, queue, committedOffset, call), client.maxOffset(queue, call)]);
-    return [stored ?? startOffset, max];
-  } catch {
-    return [];
-  }
 }

@@ -73,6 +73,16 @@ export async function listDeadLetters(
   return found.filter((topic) => topic !== undefined);
 }
 
+/** A group's dead letters as texts of 64 bits: stored, and of those the ones that were neither redriven nor dropped. */
+export async function countDeadLetters(
+  client: RocketMQ,
+  consumerGroup: string,
+  options: CallOptions,
+): Promise<{ readonly stored: string; readonly waiting: string }> {
+  const [topic] = await listDeadLetters(client, { ...options, consumerGroup });
+  return { stored: String(topic?.count ?? 0n), waiting: String(topic?.waiting ?? 0n) };
+}
+
 /** undefined: there is none (any more). */
 async function describe(client: RocketMQ, topic: string, call: CallOptions): Promise<DeadLetterTopic | undefined> {
   const queues = await deadLetterQueues(client, topic, call);

@@ -1,6 +1,5 @@
-import { isLive } from '../decide/lease/lease.ts';
-import { isInScope, WHOLE_GROUP } from '../decide/state/operator-pause.ts';
-import { inWindow } from '../flow/in-window.ts';
+import { WHOLE_GROUP } from '../decide/state/operator-pause.ts';
+import { pauseQueues, resumeQueues } from '../flow/operator-pauses.ts';
 import type { OperatorPause } from '../model/assignment.ts';
 import { queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -42,20 +41,9 @@ export async function pause(deps: OperatorDeps, args: Arguments): Promise<PauseA
 }
 
 async function pauseScope(deps: OperatorDeps, source: SourceConfig, scope: string, wish: OperatorPause, dryRun: boolean) {
-  const store = requireStore(deps);
   const group = groupKey(source);
-  // First the wish, then the queues: one that comes into being in between is found here, or finds the wish.
-  if (!dryRun) await store.writeStandingPause(group, scope, wish);
-  const meant = (await store.list(group)).filter(({ queue }) => isInScope(queue, scope));
-  if (!dryRun)
-    await inWindow(meant, ({ queue, operatorPause }) =>
-      // A longer pause of a wider scope goes on.
-      operatorPause !== undefined && operatorPause.until > wish.until && scope !== WHOLE_GROUP
-        ? Promise.resolve(true)
-        : store.setOperatorPause(group, queue, wish),
-    );
-  const draining = meant.filter(({ lease }) => isLive(lease, wish.since)).length;
-  return { ...group, scope, pausedUntil: wish.until, reason: wish.reason, queues: meant.length, draining, dryRun };
+  const paused = await pauseQueues(requireStore(deps), { group, scope, dryRun }, wish);
+  return { ...group, scope, pausedUntil: wish.until, reason: wish.reason, ...paused, dryRun };
 }
 
 /** Ends what `pause` began, of the same scope or a wider one. Pauses of the coordinator's own checks stay. */
@@ -67,37 +55,17 @@ export async function resume(deps: OperatorDeps, args: Arguments): Promise<Pause
 }
 
 async function resumeScope(deps: OperatorDeps, source: SourceConfig, scope: string, dryRun: boolean) {
-  const store = requireStore(deps);
   const group = groupKey(source);
-  const now = deps.clock.now();
-  const [standing, items] = await Promise.all([store.standingPauses(group), store.list(group)]);
-  const active = standing.filter(({ until }) => until > now);
-  const meant = items.filter(({ queue }) => isInScope(queue, scope));
-  const wider = active.find(
-    (one) => one.scope !== scope && !isPartOf(one.scope, scope) && meant.some(({ queue }) => isInScope(queue, one.scope)),
-  );
-  if (wider !== undefined)
-    refused(
+  const ended = await resumeQueues(requireStore(deps), { group, scope, dryRun }, deps.clock.now());
+  if ('wider' in ended) {
+    const { wider } = ended;
+    return refused(
       wider.scope === WHOLE_GROUP
         ? `the whole group "${source.consumerGroup}" is paused (${wider.reason}): resume the group, then pause what is to rest`
         : `topic "${wider.scope}" is paused (${wider.reason}): resume it with --topic, then pause the queues that are to rest`,
     );
-  if (!dryRun) {
-    await Promise.all(
-      active.filter((one) => isPartOf(one.scope, scope)).map((one) => store.writeStandingPause(group, one.scope, undefined)),
-    );
-    await inWindow(
-      meant.filter(({ operatorPause }) => operatorPause !== undefined),
-      ({ queue }) => store.setOperatorPause(group, queue, undefined),
-    );
   }
-  const ended = meant.filter(({ operatorPause }) => operatorPause !== undefined && operatorPause.until > now).length;
-  return { ...group, scope, queues: ended, draining: 0, dryRun };
-}
-
-/** Is everything that `scope` means part of `of`? */
-function isPartOf(scope: string, of: string): boolean {
-  return of === WHOLE_GROUP || scope === of || scope.startsWith(`${of}/`);
+  return { ...group, scope, queues: ended.queues, draining: 0, dryRun };
 }
 
 function scopes(deps: OperatorDeps, args: Arguments): { source: SourceConfig; scope: string }[] {

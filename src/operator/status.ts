@@ -1,11 +1,11 @@
-import { isLive } from '../decide/lease/lease.ts';
-import { type QueueState, queueState } from '../decide/state/queue-state.ts';
+import { queueFacts } from '../decide/state/queue-facts.ts';
+import type { QueueState } from '../decide/state/queue-state.ts';
 import { reasonOfAssignment, type StateReason } from '../decide/state/state-reason.ts';
-import { listDeadLetters } from '../dlq/dead-letters.ts';
+import { countDeadLetters } from '../dlq/dead-letters.ts';
 import { inWindow } from '../flow/in-window.ts';
-import { storedOffset } from '../flow/stored-offset.ts';
+import { lookAtQueue } from '../flow/queue-look.ts';
 import type { Assignment } from '../model/assignment.ts';
-import { compareQueues, dlqTopic, isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { compareQueues, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
@@ -89,11 +89,11 @@ async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: stri
   const { cluster, consumerGroup } = source;
   const client = deps.clients(cluster);
   const topics = topicsOf(source).filter((one) => topic === undefined || one === topic);
-  const [assignments, routes, foreign, dead] = await Promise.all([
+  const [assignments, routes, foreign, deadLetters] = await Promise.all([
     assignmentsOf(deps, source),
     Promise.all(topics.map((one) => routeOf(client, one))),
     foreignMembers(deps, client, source).catch(() => []),
-    listDeadLetters(client, { consumerGroup, timeoutMs: LOOK_MS }).catch(() => undefined),
+    countDeadLetters(client, consumerGroup, { timeoutMs: LOOK_MS }).catch(() => undefined),
   ]);
   const troubles = new Map(routes.flatMap(({ topic: name, trouble }) => (trouble === undefined ? [] : [[name, trouble] as const])));
   const places = placesOf(
@@ -107,7 +107,6 @@ async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: stri
   await addAges(client, source, measured);
   const queues = measured.map((queue) => describe(source, queue, foreign.length > 0, now));
   const ages = queues.flatMap(({ oldestAgeMs }) => oldestAgeMs ?? []);
-  const letters = dead?.find((one) => one.topic === dlqTopic(consumerGroup));
   const problems = [
     ...[...troubles].map(([name, trouble]) => ({ ...trouble, topic: name })),
     ...(foreign.length === 0 || source.coexist === true || source.messageModel === 'BROADCASTING'
@@ -132,7 +131,7 @@ async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: stri
             : 'pull',
     lag: String(measured.reduce((sum, { lag = 0n }) => sum + lag, 0n)),
     ...(ages.length === 0 ? {} : { oldestAgeMs: Math.max(...ages) }),
-    ...(dead === undefined ? {} : { deadLetters: { stored: String(letters?.count ?? 0n), waiting: String(letters?.waiting ?? 0n) } }),
+    ...(deadLetters === undefined ? {} : { deadLetters }),
     foreignMembers: foreign,
     problems,
     queues,
@@ -180,17 +179,11 @@ interface Measured extends Place {
 
 async function measure(client: RocketMQ, source: SourceConfig, place: Place, trouble: Trouble | undefined): Promise<Measured> {
   const { queue, assignment } = place;
-  if (isPopUnit(queue) || assignment?.retiredAt !== undefined) return place;
-  const call = { timeoutMs: LOOK_MS };
   try {
-    const [stored, max, min] = await Promise.all([
-      storedOffset(client, source, queue, assignment?.committedOffset, call),
-      client.maxOffset(queue, call),
-      client.minOffset(queue, call),
-    ]);
-    // Without a stored offset the table says where the group begins; without an item it will begin at the first message, or is not known yet.
-    const committed = stored ?? assignment?.startOffset ?? min;
-    return { ...place, committed, max, lag: max > committed ? max - committed : 0n, ...(stored === undefined ? {} : { stored }) };
+    const look = await lookAtQueue(client, source, queue, assignment, { timeoutMs: LOOK_MS });
+    if (look === undefined) return place;
+    const { stored, ...figures } = look;
+    return { ...place, ...figures, ...(stored === undefined ? {} : { stored }) };
   } catch (error) {
     return { ...place, trouble: trouble ?? troubleOf(error) };
   }
@@ -218,18 +211,15 @@ async function addAges(client: RocketMQ, { consumerGroup }: SourceConfig, measur
 function describe(source: SourceConfig, each: Measured, othersThere: boolean, now: number): QueueStatus {
   const { queue, assignment, stored, max, lag, trouble, oldestStoredAt, lastDoneStoredAt } = each;
   const enabled = isEnabled(source, queue.topic);
-  const lease = assignment?.lease;
   const own = assignment === undefined ? undefined : reasonOfAssignment(assignment, enabled, now);
   const refused = othersThere && source.coexist !== true && source.messageModel !== 'BROADCASTING';
   const reason = trouble?.reason ?? (own === 'PAUSED_BY_CHECK' && refused ? 'FOREIGN_MEMBERS' : own);
   const pause = assignment?.operatorPause;
   return {
     ...queue,
-    state: assignment === undefined ? 'unassigned' : queueState(assignment, enabled, lag, now),
+    ...(assignment === undefined ? { state: 'unassigned' as const } : queueFacts(source, assignment, lag, now)),
     ...(reason === undefined ? {} : { reason }),
     ...(trouble === undefined ? {} : { detail: trouble.message }),
-    ...(assignment === undefined ? {} : { slot: assignment.slot }),
-    ...(isLive(lease, now) ? { holder: lease.holder, leaseUntil: lease.leaseUntil } : {}),
     ...(max === undefined ? {} : { brokerOffset: String(max) }),
     ...(stored === undefined ? {} : { consumerOffset: String(stored) }),
     ...(lag === undefined ? {} : { lag: String(lag) }),

@@ -48,6 +48,12 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
     await rm(profile, { recursive: true, force: true });
   });
 
+  const reach = async (control: Locator) => {
+    for (let presses = 0; !(await hasFocus(control)); presses++) {
+      assert.ok(presses < 20, `${String(control)} is not reached by the tab key`);
+      await page.keyboard.press('Tab');
+    }
+  };
   const group = () => page.getByRole('region', { name: 'workers', exact: true });
 
   test('shows queues as a table: state, holder, lag', async () => {
@@ -83,13 +89,53 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
     await page.getByRole('log').getByText('released by puller-o').waitFor();
   });
 
+  test('by keyboard alone: a pause that is thought better of, one that is meant, and its end', async () => {
+    const pause = group().getByRole('button', { name: 'Pause workers' });
+    await reach(pause);
+    await page.keyboard.press('Enter');
+    const asked = page.getByRole('dialog', { name: 'Pause workers?' });
+    await asked.getByText('What is in flight is finished and committed.').waitFor();
+    assert.equal(await hasFocus(asked.getByRole('button', { name: 'Cancel' })), true, 'Enter alone does no harm');
+    await page.keyboard.press('Escape');
+    await asked.waitFor({ state: 'hidden' });
+    assert.deepEqual(await world.store.standingPauses(world.group), []);
+    assert.equal(await hasFocus(pause), true, 'the focus is where it was');
+
+    await page.keyboard.press('Enter');
+    await reach(asked.getByLabel('For'));
+    await page.keyboard.press('ArrowUp');
+    await reach(asked.getByRole('button', { name: 'Pause' }));
+    await page.keyboard.press('Enter');
+    await asked.waitFor({ state: 'hidden' });
+    const resume = group().getByRole('button', { name: /^Resume workers, paused until \d+:\d+/ });
+    await resume.waitFor();
+    assert.equal(await hasFocus(resume), true, 'it is the same button');
+    await group()
+      .getByRole('row', { name: /orders\/broker-a\/0/ })
+      .getByRole('cell', { name: 'paused' })
+      .waitFor();
+    await page.getByRole('log').getByText('orders/broker-a/0 is paused').waitFor();
+    const [standing] = await world.store.standingPauses(world.group);
+    assert.equal((standing?.until ?? 0) - (standing?.since ?? 0), 600_000, 'the ten minutes that were chosen');
+
+    await page.keyboard.press('Enter');
+    const end = page.getByRole('dialog', { name: 'Resume workers?' });
+    await end.getByText(/^Paused until .*: from the web console\./).waitFor();
+    assert.equal(await end.getByLabel('For').isVisible(), false);
+    await reach(end.getByRole('button', { name: 'Resume' }));
+    await page.keyboard.press('Enter');
+    await end.waitFor({ state: 'hidden' });
+    await pause.waitFor();
+    await group()
+      .getByRole('row', { name: /orders\/broker-a\/0/ })
+      .getByRole('cell', { name: 'idle' })
+      .waitFor();
+  });
+
   test('by keyboard alone: to the dead letters, one redriven, closed, and back where one was', async () => {
     const button = group().getByRole('button', { name: 'Dead letters: 3 stored, 3 not redriven' });
     await button.waitFor();
-    for (let presses = 0; !(await hasFocus(button)); presses++) {
-      assert.ok(presses < 20, 'the button is not reached by the tab key');
-      await page.keyboard.press('Tab');
-    }
+    await reach(button);
     await page.keyboard.press('Enter');
     const dialog = page.getByRole('dialog', { name: 'Dead letters of workers' });
     await dialog.getByText('3 shown').waitFor();
@@ -97,10 +143,7 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
     assert.equal(await body.textContent(), '{"orderId":0,"note":"<b>bold</b>"}', 'what a message says is text, never HTML');
     const before = world.broker.messages('orders').length;
     const redrive = dialog.getByRole('button', { name: /^Redrive [0-9A-F]+$/ }).first();
-    for (let presses = 0; !(await hasFocus(redrive)); presses++) {
-      assert.ok(presses < 20, 'the button is not reached by the tab key');
-      await page.keyboard.press('Tab');
-    }
+    await reach(redrive);
     await page.keyboard.press('Enter');
     await dialog.getByRole('status').getByText('1 sent back').waitFor();
     assert.equal(world.broker.messages('orders').length, before + 1);

@@ -4,6 +4,8 @@ import { after, before, describe, test } from 'node:test';
 import type { LagPoint, Snapshot } from '../../src/console/console-model.ts';
 import { TOKEN_HEADER } from '../../src/console/guard.ts';
 import { type ConsoleWorld, createConsoleWorld } from '../support/console-world.ts';
+import { recorder } from '../support/puller-world.ts';
+import { until } from '../support/until.ts';
 
 interface Told {
   readonly snapshot: Snapshot | null;
@@ -21,12 +23,13 @@ describe('the web console', () => {
 
   const at = (path: string) => new URL(path, world.page.url);
   const LETTERS = '/api/dead-letters?cluster=default&consumerGroup=workers';
-  const redrive = (body: object, headers: Record<string, string> = { [TOKEN_HEADER]: token }) =>
-    fetch(at('/api/redrive'), {
+  const post = (path: string, body: object, headers: Record<string, string> = { [TOKEN_HEADER]: token }) =>
+    fetch(at(path), {
       method: 'POST',
       headers: { 'content-type': 'application/json', ...headers },
       body: JSON.stringify({ cluster: 'default', consumerGroup: 'workers', ...body }),
     });
+  const redrive = (body: object, headers?: Record<string, string>) => post('/api/redrive', body, headers);
   /** Server-sent events, until one is as wanted. */
   async function told(wanted: (data: Told) => boolean): Promise<Told> {
     const closed = new AbortController();
@@ -96,7 +99,48 @@ describe('the web console', () => {
     await told(({ snapshot }) => snapshot?.groups[0]?.deadLetters.waiting === '0');
   });
 
+  test('pauses a group: its holders drain, nobody takes a queue; and resumes it', async () => {
+    const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 1 };
+    const seen = recorder();
+    const holder = world.start(seen.handler, { queues: [queue] });
+    await until(() => world.committed(queue) === world.broker.maxOffset(queue), 'the queue is empty', 20_000);
+    const before = Date.now();
+    const paused = (await (await post('/api/pause', { seconds: 600 })).json()) as { until: number; queues: number; draining: number };
+    assert.deepEqual([paused.queues, paused.draining], [3, 1]);
+    assert.ok(paused.until >= before + 600_000 && paused.until <= Date.now() + 600_000);
+    const { queues } = await holder.report;
+    assert.deepEqual(
+      queues.map(({ reason }) => reason),
+      ['paused'],
+    );
+    const { snapshot } = await told((data) => data.snapshot?.groups[0]?.queues.every(({ state }) => state === 'paused') === true);
+    assert.deepEqual(snapshot?.groups[0]?.pause, { until: paused.until, reason: 'from the web console' });
+    // As an operator's pause: it stands beside those of checks, and queues that appear later have it too.
+    assert.deepEqual(
+      (await world.store.standingPauses(world.group)).map(({ scope, until, reason }) => [scope, until, reason]),
+      [['*', paused.until, 'from the web console']],
+    );
+    const handled = seen.records.length;
+    await world.produce(1, 1);
+    assert.deepEqual(
+      (await world.start(seen.handler, { queues: [queue] }).report).queues.map(({ reason }) => reason),
+      ['not-acquired'],
+    );
+    assert.equal(seen.records.length, handled);
+    assert.deepEqual(await (await post('/api/resume', {})).json(), { queues: 3 });
+    const resumed = await told((data) => data.snapshot?.groups[0]?.pause === undefined);
+    assert.equal(resumed.snapshot?.groups[0]?.queues.find(({ queueId, topic }) => topic === 'orders' && queueId === 1)?.lag, '1');
+    const again = world.start(seen.handler, { queues: [queue] });
+    await until(() => world.committed(queue) === world.broker.maxOffset(queue), 'the queue is empty again', 20_000);
+    await again.stop();
+  });
+
   test('refuses what other sites could send, and does nothing', async () => {
+    for (const path of ['/api/pause', '/api/resume']) {
+      assert.equal((await post(path, { seconds: 60 }, {})).status, 403);
+      assert.equal((await post(path, { seconds: 60 }, { [TOKEN_HEADER]: token, origin: 'http://evil.example' })).status, 403);
+    }
+    assert.ok((await world.store.standingPauses(world.group)).every(({ until }) => until === 0));
     const before = world.broker.messages('orders').length;
     assert.equal((await redrive({}, {})).status, 403);
     assert.equal((await redrive({}, { [TOKEN_HEADER]: token, origin: 'http://evil.example' })).status, 403);
@@ -121,5 +165,14 @@ describe('the web console', () => {
     const headers = { 'content-type': 'application/json', [TOKEN_HEADER]: token };
     assert.equal((await fetch(at('/api/redrive'), { method: 'POST', headers, body: '{' })).status, 500);
     assert.equal((await fetch(at('/api/nothing'))).status, 404);
+    for (const seconds of [0, 1.5, 86_401, '60', undefined]) {
+      const answer = await post('/api/pause', { seconds });
+      assert.equal(answer.status, 500);
+      assert.match(((await answer.json()) as { error: string }).error, /a pause takes 1 to 86400 seconds/);
+    }
+    assert.match(
+      ((await (await post('/api/pause', { consumerGroup: 'worker', seconds: 1 })).json()) as { error: string }).error,
+      /no group "worker"/,
+    );
   });
 });

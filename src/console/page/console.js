@@ -14,7 +14,7 @@ const FIGURES = [
   ['dead-lettered', (group) => group.deadLetters.stored],
 ];
 
-const state = { history: [], sections: new Map(), shown: undefined };
+const state = { history: [], sections: new Map(), shown: undefined, groups: new Map(), pausing: undefined };
 const byId = (id) => document.getElementById(id);
 const nameOf = ({ cluster, consumerGroup }) => (cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`);
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false });
@@ -49,6 +49,7 @@ function sectionOf(group) {
     }),
   );
   section.querySelector('.show-letters').addEventListener('click', () => void showLetters(group));
+  section.querySelector('.pause').addEventListener('click', () => askPause(name));
   byId('groups').append(section);
   state.sections.set(name, section);
   return section;
@@ -56,6 +57,12 @@ function sectionOf(group) {
 
 function renderGroup(group) {
   const section = sectionOf(group);
+  state.groups.set(nameOf(group), group);
+  const { pause } = group;
+  setText(
+    section.querySelector('.pause'),
+    pause ? `Resume ${nameOf(group)}, paused until ${timeOf(pause.until)}` : `Pause ${nameOf(group)}`,
+  );
   const problem = section.querySelector('.problem');
   problem.hidden = !group.problem;
   setText(problem, group.problem ?? '');
@@ -187,6 +194,37 @@ async function redriveLetters(one) {
   }
 }
 
+/** Asks first: a pause stops what others may wait for. What is asked stays as it was when the dialog opened. */
+function askPause(name) {
+  const { cluster, consumerGroup, pause } = state.groups.get(name);
+  state.pausing = { cluster, consumerGroup, path: pause ? '/api/resume' : '/api/pause' };
+  byId('pause-title').textContent = `${pause ? 'Resume' : 'Pause'} ${name}?`;
+  byId('pause-text').textContent = pause
+    ? `Paused until ${timeOf(pause.until)}: ${pause.reason}. Its messages are delivered again at once.`
+    : 'What is in flight is finished and committed. Then nothing is delivered, until the pause ends by itself or you resume.';
+  byId('pause-length').hidden = Boolean(pause);
+  byId('pause-yes').textContent = pause ? 'Resume' : 'Pause';
+  byId('pause-status').textContent = '';
+  byId('pause').showModal();
+}
+
+async function pauseOrResume() {
+  const { path, cluster, consumerGroup } = state.pausing;
+  const seconds = Number(byId('pause-seconds').value);
+  byId('pause-yes').disabled = true;
+  try {
+    const body = JSON.stringify({ cluster, consumerGroup, ...(path === '/api/pause' ? { seconds } : {}) });
+    await call(path, { method: 'POST', headers: post, body });
+    byId('pause').close();
+  } catch (error) {
+    byId('pause-status').textContent = error.message;
+  } finally {
+    byId('pause-yes').disabled = false;
+  }
+}
+
+byId('pause-no').addEventListener('click', () => byId('pause').close());
+byId('pause-yes').addEventListener('click', () => void pauseOrResume());
 byId('redrive-all').addEventListener('click', () => void redriveLetters({}));
 
 const events = new EventSource('/events');
