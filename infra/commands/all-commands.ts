@@ -5,6 +5,7 @@ import { pauseCommand, resumeCommand } from './pause.ts';
 import { getCommand, peekCommand } from './peek.ts';
 import { resetCommand, skipCommand } from './reset.ts';
 import { statusCommand } from './status.ts';
+import { traceCommand } from './trace.ts';
 
 /** In the order of the help. */
 export const COMMANDS: readonly CommandDefinition[] = [
@@ -15,6 +16,7 @@ export const COMMANDS: readonly CommandDefinition[] = [
   skipCommand,
   peekCommand,
   getCommand,
+  traceCommand,
   ...dlqCommands,
   doctorCommand,
   connectionsCommand,

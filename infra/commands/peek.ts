@@ -1,7 +1,7 @@
 import type { PeekAnswer } from '../../src/operator/peek.ts';
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { flag, QUEUE, text } from './options.ts';
-import { progressBar } from './progress.ts';
+import { type ProgressBar, progressBar } from './progress.ts';
 import { EXIT } from './run-command.ts';
 import { instant } from './text-table.ts';
 
@@ -32,8 +32,7 @@ async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
   bar.show({ text: 'looking through the messages …' });
   let answer: PeekAnswer = await call(run, name, name === 'get' && run.args.offset === undefined ? { full: true } : {});
   while (answer.cursor !== undefined && answer.messages.length < limit && !run.terminal.signal.aborted) {
-    const { scanned, left, messages } = answer;
-    bar.show({ at: scanned, of: left === undefined ? undefined : scanned + left, text: `looked through, ${messages.length} found` });
+    showSearch(bar, answer, answer.messages.length);
     const more: PeekAnswer = await call(run, 'peek', {
       ...{ cursor: answer.cursor, limit: limit - answer.messages.length },
       ...(name === 'get' ? { full: true } : {}),
@@ -48,6 +47,10 @@ async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
   bar.end();
   print(run, answer, messagesText);
   return name === 'get' && answer.messages.length === 0 ? EXIT.failed : EXIT.done;
+}
+
+export function showSearch(bar: ProgressBar, { scanned, left }: Pick<PeekAnswer, 'scanned' | 'left'>, found: number): void {
+  bar.show({ at: scanned, of: left === undefined ? undefined : scanned + left, text: `looked through, ${found} found` });
 }
 
 export function messagesText({ messages, scanned, cursor }: PeekAnswer): string {

@@ -131,7 +131,8 @@ interface Scan {
   readonly cursor: string | undefined;
 }
 
-async function scan(
+/** Looks through queues, message by message, until the limit, the end of the step or the end of the queues. */
+export async function scan(
   deps: OperatorDeps,
   client: RocketMQ,
   { consumerGroup }: SourceConfig,

@@ -14,6 +14,7 @@ import { reset } from './reset.ts';
 import { send } from './send.ts';
 import { skip } from './skip.ts';
 import { status } from './status.ts';
+import { trace } from './trace.ts';
 
 /** Of the requests; a function that knows another one says so. */
 export const OPERATOR_VERSION = 1;
@@ -29,6 +30,7 @@ export const OPERATIONS = {
   skip,
   peek,
   get,
+  trace,
   dlqList,
   dlqPeek,
   dlqRedrive,

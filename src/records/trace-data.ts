@@ -9,8 +9,8 @@ import { Property } from './properties.ts';
  *   keys      => the message's KEYS, or the word null; so with the region
  * A trace message's own KEYS are the ids and keys of the messages in it: that is how it is found.
  */
-const FIELD = '\u0001';
-const RECORD = '\u0002';
+export const FIELD = '\u0001';
+export const RECORD = '\u0002';
 
 /** How a delivery ended: the ordinal of Java's ConsumeReturnType. */
 export const TraceCode = { SUCCESS: 0, TIME_OUT: 1, EXCEPTION: 2, RETURNNULL: 3, FAILED: 4 } as const;

@@ -340,6 +340,17 @@ describe('commands', () => {
       ran.map(({ code, err }) => [code, err]),
       more.map(() => [0, '']),
     );
+    // A message that Java's trace knows: its sender's record, in a trace message that is found by its key.
+    const fields = ['Pub', 1_700_000_000_123, 'DefaultRegion', 'shop', 'orders', 'AC11', '', '', '10.0.0.1:10911', 6, 3, 0, '0A00', true];
+    mq.createTopic('traces', { queues: 1 });
+    await client.send({ topic: 'traces', body: Buffer.from(`${fields.join('\u0001')}\u0002`), keys: ['AC11'] });
+    const trace = await npx('trace --id AC11 --trace-topic traces --service shop', through);
+    assert.match(
+      trace.out,
+      /2023-11-14T22:13:20Z +sent +shop +to orders at 10\.0\.0\.1:10911 in 3 ms\n1 trace messages of traces looked through/,
+    );
+    const unknown = await npx('trace --id AC12 --service shop', through);
+    assert.deepEqual([unknown.code, /there is no trace topic "RMQ_SYS_TRACE_TOPIC": name yours/.test(unknown.err)], [1, true], unknown.err);
     const without = COMMANDS.map(({ words }) => words.join(' ')).filter(
       (words) => ![...succeeded].some((one) => `${one} `.startsWith(`${words} `)),
     );

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, afterEach, before, beforeEach, describe, test } from 'node:test';
+import { localOperator } from '../../infra/commands/local-operator.ts';
+import { runCommand } from '../../infra/commands/run-command.ts';
+import { traceCommand } from '../../infra/commands/trace.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
+import type { TraceAnswer } from '../../src/operator/trace.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { mqadmin } from '../support/java.ts';
@@ -181,5 +185,39 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
       [GROUP, 'failed'],
       [GROUP, 'success'],
     ]);
+
+    // The operator's command finds the same, and what Java's table leaves out.
+    const lines: string[] = [];
+    const operator = await localOperator(
+      {
+        ...{ service: 'shop', stage: 'dev', clusters: { default: { nameServers: [rocketmq.nameServer] } } },
+        sources: [source([subscription(TOPIC)], { consumerGroup: GROUP })],
+      },
+      {},
+      undefined,
+      undefined,
+    );
+    const code = await runCommand(traceCommand, { id: msgId, json: true }, async () => operator, {
+      out: { write: (text: string) => lines.push(text) },
+      err: { write: () => assert.fail('nothing is to be said') },
+      ...{ ask: undefined, signal: new AbortController().signal, now: Date.now, sleep: async () => {} },
+    });
+    assert.equal(code, 0, lines.join(''));
+    const { entries } = JSON.parse(lines.join('')) as TraceAnswer;
+    assert.deepEqual(
+      entries.map((entry) => [
+        entry.kind,
+        entry.group,
+        entry.kind === 'delivered' ? entry.reconsumeTimes : entry.kind === 'handled' && entry.result,
+      ]),
+      [
+        ['delivered', GROUP, 0],
+        ['handled', GROUP, 'EXCEPTION'],
+        ['delivered', GROUP, 1],
+        ['handled', GROUP, 'SUCCESS'],
+      ],
+    );
+    const calls = entries.flatMap((entry) => ('requestId' in entry ? entry.requestId : []));
+    assert.deepEqual([calls[0] === calls[1], calls[2] === calls[3], calls[0] === calls[2]], [true, true, false]);
   });
 });
