@@ -1,5 +1,4 @@
 import type { TraceAnswer } from '../../src/operator/trace.ts';
-import type { TraceEntry } from '../../src/records/read-trace-data.ts';
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { GROUP, text } from './options.ts';
 import { showSearch } from './peek.ts';
@@ -44,7 +43,7 @@ function traceText({ entries, messageId, traceTopic, scanned, cursor }: TraceAns
   return [textTable([{ title: 'TIME' }, { title: 'WHAT' }, { title: 'GROUP' }, { title: '' }], rows), end].join('\n');
 }
 
-function detail(entry: TraceEntry): string {
+function detail(entry: TraceAnswer['entries'][number]): string {
   switch (entry.kind) {
     case 'sent':
       return `${entry.success ? '' : 'failed, '}to ${entry.topic} at ${entry.storeHost} in ${entry.costMs} ms`;
