@@ -8,6 +8,7 @@ import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
 import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
+import { isLoopback, LOCAL_CREDENTIALS } from './local-aws.ts';
 import { openConsole } from './local-console.ts';
 import { ADDED, COORDINATOR, localTableName, PULLER } from './resources/names.ts';
 import type { Log, Serverless } from './serverless-api.ts';
@@ -24,8 +25,6 @@ const REACH_ATTEMPTS = 100;
 const REACH_PAUSE_MS = 200;
 /** Pullers notice a pause at a renewal: at a laptop, draining should take a moment and not ten seconds. */
 const LOCAL_RENEW_INTERVAL_MS = 1000;
-const LOOPBACK = new Set(['localhost', '127.0.0.1', '[::1]', '0.0.0.0']);
-const LOCAL_CREDENTIALS = { accessKeyId: 'local', secretAccessKey: 'local' };
 
 /** The event sources of a service under `serverless offline`. */
 export interface LocalRun {
@@ -54,7 +53,7 @@ export async function prepareLocalRun(
   const dynamodb = given ?? embeddedDynamoDB?.endpoint;
   const embeddedRocketMQ = env[ENVIRONMENT.nameServers] ? undefined : await startLocalRocketMQ(deployed);
   const config = embeddedRocketMQ?.config ?? deployed;
-  const isLocal = dynamodb !== undefined && LOOPBACK.has(new URL(dynamodb).hostname);
+  const isLocal = isLoopback(dynamodb);
   const table = env[ENVIRONMENT.table] ?? localTableName(config.service, config.stage);
   const lambda = lambdaEndpoint(serverless);
   const { functions } = serverless.service;

@@ -12,6 +12,7 @@ import { createLogger } from '../../src/runtime/logger.ts';
 import { createSecrets } from '../../src/runtime/secrets.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { localTableAccess } from '../local-aws.ts';
 import type { Operator } from './command.ts';
 
 /** A command may take its time where no function ends; its steps are as long as in the function. */
@@ -29,7 +30,7 @@ export async function localOperator(
   const logger = createLogger({}, { ROCKETMQ_LOG_LEVEL: 'silent' });
   const secrets = createSecrets(service, systemClock, access);
   await secrets.middleware.before({ event: {} } as Parameters<typeof secrets.middleware.before>[0]);
-  const dynamodb = dynamoDBClient(access);
+  const dynamodb = dynamoDBClient(localTableAccess(access));
   const lambda = handlerLambdaClient(access);
   const { clients, close } = clientPerCluster((cluster) =>
     createRocketMQClient(secrets.complete(cluster, service.clusters[cluster] as ClusterConfig, logger), {

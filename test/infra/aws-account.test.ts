@@ -86,6 +86,10 @@ describe('commands ask the AWS account that is meant', () => {
     const table = { AWS_ENDPOINT_URL_DYNAMODB: aws.endpoint };
     await asks(framework(`status ${local}`, table), 'dynamodb eu-west-1 KEY-deployer');
     await asks(npx(`status ${local} --group order-worker --topic orders --profile ops`, table), 'dynamodb eu-north-1 KEY-ops');
+    // A laptop without any account, as under serverless offline.
+    const none = { ...table, AWS_SHARED_CREDENTIALS_FILE: path.join(folder, 'none'), AWS_CONFIG_FILE: path.join(folder, 'none') };
+    await asks(npx(`status ${local} --group order-worker --topic orders`, none), 'dynamodb us-east-1 local');
+    await asks(framework(`status ${local}`, none), 'dynamodb eu-west-1 local');
   });
 });
 
