@@ -1,6 +1,7 @@
 /** `npm test [-- PATTERN …]`: all test files, or those whose path contains a pattern; one plain line with the counts at the end. */
-import { globSync } from 'node:fs';
+import { globSync, readFileSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
+import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { killRunningFiles, runFile } from './testing/run-file.ts';
 
@@ -8,15 +9,23 @@ const ROOT = fileURLToPath(new URL('..', import.meta.url));
 const OLDEST_NODE = [22, 18] as const;
 
 const TWO = Math.min(2, availableParallelism());
+
+interface Stage {
+  readonly paths: readonly string[];
+  readonly concurrency: number;
+  readonly timeoutMs: number;
+  /** Beside each other, but never two with JVMs. */
+  readonly apart?: boolean;
+}
+
 /**
  * In this order; a stage takes what begins so and what no stage before it took, the last one everything. Suites with JVMs of their own run one file at
- * a time: Java's clients give up after 3 s, which two of them on two processors can take to start. Packaging waits for nobody.
+ * a time: Java's clients give up after 3 s, which two of them on two processors can take to start. A suite without may run beside one.
  */
-const STAGES: readonly { readonly paths: readonly string[]; readonly concurrency: number; readonly timeoutMs: number }[] = [
+const STAGES: readonly Stage[] = [
   { paths: ['unit/', 'property/'], concurrency: TWO, timeoutMs: 180_000 },
-  { paths: ['contract/', 'integration/'], concurrency: 1, timeoutMs: 600_000 },
   { paths: ['infra/', 'package/'], concurrency: TWO, timeoutMs: 600_000 },
-  { paths: [''], concurrency: 1, timeoutMs: 900_000 },
+  { paths: [''], concurrency: TWO, timeoutMs: 900_000, apart: true },
 ];
 
 const [major = 0, minor = 0] = process.versions.node.split('.').map(Number);
@@ -37,12 +46,13 @@ const notRun = new Map<string, Set<string>>();
 let left = globSync('test/**/*.test.ts', { cwd: ROOT })
   .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .sort();
-for (const { paths, concurrency, timeoutMs } of STAGES) {
-  const files = left.filter((file) => paths.some((path) => file.startsWith(`test/${path}`)));
+for (const stage of STAGES) {
+  const files = left.filter((file) => stage.paths.some((start) => file.startsWith(`test/${start}`)));
   left = left.filter((file) => !files.includes(file));
+  const lanes = lanesOf(files, stage);
   await Promise.all(
-    Array.from({ length: concurrency }, async () => {
-      for (let file = files.shift(); file !== undefined; file = files.shift()) await take(file, timeoutMs, concurrency === 1);
+    lanes.map(async (lane) => {
+      for (let file = lane.shift(); file !== undefined; file = lane.shift()) await take(file, stage.timeoutMs, lanes.length === 1);
     }),
   );
 }
@@ -55,6 +65,14 @@ if (counts.passed + counts.failed === 0)
   );
 process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}\n`);
 process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
+
+/** Each lane runs one file after the other. */
+function lanesOf(files: string[], { concurrency, apart = false }: Stage): string[][] {
+  if (concurrency === 1) return [files];
+  if (!apart) return Array.from({ length: concurrency }, () => files);
+  const withJvms = files.filter((file) => /missingStack\(/.test(readFileSync(path.join(ROOT, file), 'utf8')));
+  return [withJvms, files.filter((file) => !withJvms.includes(file))].filter((lane) => lane.length > 0);
+}
 
 /** What a file prints is shown as it comes when it runs alone, in one piece when it does not. */
 async function take(file: string, timeoutMs: number, alone: boolean): Promise<void> {
