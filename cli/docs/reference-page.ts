@@ -2,7 +2,7 @@ import type { z } from 'zod';
 import { eventOptions } from '../../src/config/event-options.ts';
 import { PROBLEM_CODES } from '../../src/config/problem-codes.ts';
 import { clusterOptions, groupOptions, serviceOptions } from '../../src/config/service-options.ts';
-import { METRICS, type MetricName, metricGroup } from '../../src/model/metrics.ts';
+import { DEFAULT_METRIC_GROUPS, METRICS, type MetricGroup, type MetricName, metricGroup } from '../../src/model/metrics.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 
 /** What each metric counts. The type makes a metric without a meaning an error. */
@@ -17,6 +17,8 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   CommittedEventCount: 'how far committed offsets moved on',
   RetriedEventCount: 'messages given back to come again',
   DeadLetteredEventCount: 'messages that failed for good, wherever they went',
+  DuplicateEventCount:
+    'messages that handlers get again though they did not fail them: the answer was lost, it was not waited for at the end of an invocation or a lease, or a message before them was not done when the queue was given back. A lower bound: nobody knows what a puller that died had delivered, nor which commits and acknowledgements arrived that were not confirmed',
   PollingErrorCount: 'polls that failed',
   InvokeErrorCount: 'handler calls that threw, timed out, or could not be made',
   CommitErrorCount: 'commits that failed; the next one repeats them',
@@ -30,6 +32,18 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   StalledQueues: 'queues with messages whose offset has not moved for 15 minutes',
   UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come',
   ActivePollers: 'pullers that hold a lease',
+  WakeLatency:
+    'from the store of a message in a queue that nobody held until its handler is called, cold start, `maximumBatchingWindow` and all: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause; with clocks that differ, never below 0',
+  SuccessionGap:
+    'from the end of a lease (its release, or when it ran out because its puller died) until the next, where messages were left over: so long nobody worked them. 0 where the successor waited already; not after a pause, not with `coexist`',
+  PollerThroughputInBytes: 'stored bytes of the messages that brokers gave',
+  PollerUtilization:
+    'share of a puller’s time in which a queue of it has messages in hand, from the answer that brings them until the last is settled; a value per minute and one for the rest. With `coexist` by queue',
+  CurrentLeases: 'queues that somebody holds; who holds them are ActivePollers (KCL’s NumWorkers)',
+  ExpiredLeases: 'leases that had run out without a release when the next puller came: their pullers died',
+  LeaseConflicts: 'pullers that came for nothing, because another one held the queue or waited for it',
+  AssignmentDuration:
+    'how long a pass of the coordinator took to write new assignments, from its start; told only when it changed some, not with `coexist`',
   CoordinatorHeartbeat: '1 per run of the coordinator, of dimension `Service`',
   CoordinatorErrorCount: 'problems that a run of the coordinator met, of dimension `Service`',
 };
@@ -97,8 +111,8 @@ ${Object.entries(PROBLEM_CODES)
 ## Metrics
 
 Namespace \`RocketMQ/Lambda\`, dimension \`EventSource\` = \`<service>-<stage>/<consumerGroup>\` (with \`<cluster>/\` before the group for other clusters than default), in CloudWatch’s embedded format: they are read out of the logs, no call is made and no right is needed.
-Groups are chosen by \`custom.rocketmq.metrics\`; \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls.
-CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has the 6 lag metrics ($1.80), a busy one about 15 ($4.50), and QueueMetrics adds 2 per queue.
+Groups are chosen by \`custom.rocketmq.metrics\`: ${DEFAULT_METRIC_GROUPS.join(', ')} without it. \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls. Times and shares of pullers are told one by one, so that percentiles are true.
+CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has the 6 lag metrics ($1.80), a busy one about 15 ($4.50), and QueueMetrics adds 2 per queue, PollerMetrics ${count('PollerMetrics')} and LeaseMetrics ${count('LeaseMetrics')} at most.
 
 | metric | unit | group | |
 | --- | --- | --- | --- |
@@ -125,6 +139,11 @@ ${(Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[]).map((key) => row(`\
 function optionTable(shape: Readonly<Record<string, z.ZodType>>): string {
   const rows = Object.entries(shape).map(([name, schema]) => row(`\`${name}\``, defaultOf(schema), schema.description ?? ''));
   return ['| option | default | |', '| --- | --- | --- |', ...rows].join('\n');
+}
+
+/** How many metrics a group has. */
+function count(group: MetricGroup): number {
+  return (Object.keys(METRICS) as MetricName[]).filter((name) => metricGroup(name) === group).length;
 }
 
 function row(...cells: readonly string[]): string {

@@ -26,9 +26,9 @@ export async function measureLag(run: GroupRun): Promise<void> {
   if (gauges === undefined || run.signal.aborted) return;
   const assignments = (await run.store.list(run.group)).filter(({ retiredAt }) => retiredAt === undefined);
   const now = run.clock.now();
-  const pollers = new Set(assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : [])));
+  const holders = assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : []));
   const eventSource = { EventSource: run.eventSource };
-  gauges.record(eventSource, { ActivePollers: pollers.size });
+  gauges.record(eventSource, { ActivePollers: new Set(holders).size, CurrentLeases: holders.length });
   if (run.source.mode === 'pop') return;
   const measured = await inWindow(assignments, (assignment) => measure(run, assignment, now), WINDOW);
   const aged = await withAges(

@@ -107,6 +107,7 @@ async function passOrLook(run: GroupRun, watch: IdleWatch, last: Pass | undefine
 async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pass> {
   run.counts.passes++;
   const at = run.clock.now();
+  const before = changes(run);
   const check = await checkGroup(run, routes);
   if (run.source.coexist === true) {
     await keepMembers(run);
@@ -118,10 +119,16 @@ async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pa
   const stored = await run.store.list(run.group);
   const allocation = allocateQueues(run, routes, stored);
   const assignments = check.refused ? stored : await storeAssignments(run, routes, allocation, stored);
+  if (changes(run) > before) run.gauges?.record({ EventSource: run.eventSource }, { AssignmentDuration: run.clock.now() - at });
   await keepPauses(run, assignments);
   await drainHolders(run, assignments, check);
   const quiet = await invokePullers(run, assignments, { check, watch, askAll: true });
   return { at, topologyHash: routes.hash, check, quiet };
+}
+
+/** Of assignments, in this run. */
+function changes({ counts: { created, moved, retired, revived } }: GroupRun): number {
+  return created + moved + retired + revived;
 }
 
 /** Only the end of the path: has a lease ended, does one end soon, has a queue got messages? */

@@ -66,6 +66,11 @@ export interface Assignment {
   /** Last acquisition's number, kept after release. */
   readonly fence: number;
   readonly lease?: Lease;
+  /**
+   * When the lease before the present one ended: its release, or the end of one that died. Epoch ms. Absent: nobody held the queue before, or it
+   * was paused since, and what waited then waited because somebody wanted it.
+   */
+  readonly heldUntil?: number;
   /** Stays until a holder clears it by a renewal with null, or by a release without it. */
   readonly crash?: CrashRecord;
   /** Like `crash`: stays until a renewal with null or a release without it. */

@@ -14,6 +14,7 @@ export const METRICS = {
   CommittedEventCount: 'Count',
   RetriedEventCount: 'Count',
   DeadLetteredEventCount: 'Count',
+  DuplicateEventCount: 'Count',
   // What went wrong.
   PollingErrorCount: 'Count',
   InvokeErrorCount: 'Count',
@@ -29,6 +30,16 @@ export const METRICS = {
   StalledQueues: 'Count',
   UnownedQueues: 'Count',
   ActivePollers: 'Count',
+  // What pullers are like.
+  WakeLatency: 'Milliseconds',
+  SuccessionGap: 'Milliseconds',
+  PollerThroughputInBytes: 'Bytes',
+  PollerUtilization: 'Percent',
+  // Who holds what.
+  CurrentLeases: 'Count',
+  ExpiredLeases: 'Count',
+  LeaseConflicts: 'Count',
+  AssignmentDuration: 'Milliseconds',
   // Of the whole service.
   CoordinatorHeartbeat: 'Count',
   CoordinatorErrorCount: 'Count',
@@ -37,7 +48,7 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 
 /** What `custom.rocketmq.metrics` chooses from. Every metric of every event source is a charge of its own at CloudWatch. */
-export const METRIC_GROUPS = ['EventCount', 'ErrorCount', 'LagMetrics', 'QueueMetrics'] as const;
+export const METRIC_GROUPS = ['EventCount', 'ErrorCount', 'LagMetrics', 'QueueMetrics', 'PollerMetrics', 'LeaseMetrics'] as const;
 export type MetricGroup = (typeof METRIC_GROUPS)[number];
 export const DEFAULT_METRIC_GROUPS: readonly MetricGroup[] = ['EventCount', 'ErrorCount', 'LagMetrics'];
 
@@ -51,9 +62,25 @@ const LAG_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
   'CoordinatorHeartbeat',
 ]);
 
+const POLLER_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
+  'WakeLatency',
+  'SuccessionGap',
+  'PollerThroughputInBytes',
+  'PollerUtilization',
+]);
+
+const LEASE_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
+  'CurrentLeases',
+  'ExpiredLeases',
+  'LeaseConflicts',
+  'AssignmentDuration',
+]);
+
 /** `QueueMetrics` has no metric of its own: it is LagMetrics by queue. */
 export function metricGroup(metric: MetricName): Exclude<MetricGroup, 'QueueMetrics'> {
   if (LAG_METRICS.has(metric)) return 'LagMetrics';
+  if (POLLER_METRICS.has(metric)) return 'PollerMetrics';
+  if (LEASE_METRICS.has(metric)) return 'LeaseMetrics';
   return metric.includes('Error') || ERRORS.has(metric) ? 'ErrorCount' : 'EventCount';
 }
 

@@ -38,7 +38,14 @@ export interface Lost {
   readonly current: Assignment | undefined;
 }
 
-export type LeaseAnswer = { readonly applied: true; readonly assignment: Assignment } | Lost;
+export interface Applied {
+  readonly applied: true;
+  readonly assignment: Assignment;
+  /** Of an acquisition: the last holder's lease had ended without a release. */
+  readonly afterDeath?: boolean;
+}
+
+export type LeaseAnswer = Applied | Lost;
 
 /**
  * The table. Every write is conditional, carries a token so that a repeated or unanswered write of our own counts as applied,
@@ -72,7 +79,7 @@ export interface AssignmentStore {
   writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
   /**
    * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.
-   * On success fence is +1, and `crash` counts a previous holder that never released.
+   * On success fence is +1, `crash` counts a previous holder that never released, and `heldUntil` tells when the queue was held last.
    */
   acquire(
     request: GroupKey & {
@@ -99,9 +106,19 @@ export interface AssignmentStore {
       attempts?: Attempts | null;
     },
   ): Promise<LeaseAnswer>;
-  /** Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records of crashes and attempts unless they are given. */
+  /**
+   * Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records of crashes and attempts unless they are given.
+   * `heldUntil` is now, unless nobody is to come next.
+   */
   release(
-    request: LeaseKey & { committedOffset?: bigint; maxOffset?: bigint; progressAt?: number; crash?: CrashRecord; attempts?: Attempts },
+    request: LeaseKey & {
+      heldUntil?: number;
+      committedOffset?: bigint;
+      maxOffset?: bigint;
+      progressAt?: number;
+      crash?: CrashRecord;
+      attempts?: Attempts;
+    },
   ): Promise<LeaseAnswer>;
   /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(

@@ -16,7 +16,7 @@ import { settleInOrder } from './settle-in-order.ts';
 import { settleBatch, settleFilteredOut, settleUnhandled } from './settle-messages.ts';
 import { storeBodies } from './store-bodies.ts';
 import { traceCall } from './trace-calls.ts';
-import type { Batch, HandlerCall, NextWork } from './work.ts';
+import type { Batch, Delivery, HandlerCall, NextWork } from './work.ts';
 
 /** How often a deliverer looks for messages that wait for their next try. */
 const LOOK_MS = 500;
@@ -91,7 +91,7 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
     'the handler was called',
   );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
-  if (!session.mayAct()) return;
+  if (!session.mayAct()) return session.noteRepeated(batch.deliveries.length);
   if (session.order !== undefined) return settleInOrder(session, session.order, batch, outcome);
   if (outcome.kind === 'failed') {
     await failWhole(session, batch, outcome);
@@ -146,6 +146,7 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
     const outcome = await tryToInvoke(session, batch, attempt).finally(release);
     if (outcome?.kind !== 'unavailable') return outcome;
     session.count(outcome.error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
+    if (outcome.mayRun === true) session.noteRepeated(batch.deliveries.length);
     if (outcome.mayRun === true && session.order !== undefined) {
       session.logger.warn(
         { err: outcome.error, batchId: batch.batchId },
@@ -185,6 +186,7 @@ async function tryToInvoke(
   try {
     session.count('InvokedBatchCount');
     session.count('InvokedEventCount', batch.deliveries.length);
+    session.noteCall((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
     const { signal: ends } = session.handlerCalls;
     const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
@@ -204,6 +206,7 @@ async function tryToInvoke(
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (!session.handlerCalls.signal.aborted) throw error;
     session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
+    session.noteRepeated(batch.deliveries.length);
     if (handler.invocation === 'function') session.outlived(timeoutMs);
     return leave(session, batch);
   } finally {

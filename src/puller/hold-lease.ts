@@ -114,6 +114,8 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     queue,
     holder: lease.holder,
     fence: lease.fence,
+    // After a pause nobody is to be missed.
+    ...(session.ending === 'paused' ? {} : { heldUntil: deps.clock.now() }),
     committedOffset: session.knownOffset,
     ...mirrorsOf(session),
     ...(keep && session.crash !== undefined

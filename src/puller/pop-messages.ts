@@ -64,7 +64,11 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
 
 async function take(session: QueueSession, popped: PoppedMessages, result: PopResult, sentAt: number): Promise<void> {
   const { deps, queue, source, logger, lost } = session;
-  session.count('PolledEventCount', result.messages.length + result.undecodable.length);
+  session.notePolled(
+    result.messages.map(({ message }) => message),
+    result.undecodable.length,
+  );
+  if (!result.full && result.messages.length + result.undecodable.length + result.filteredOut.length === 0) session.noteEmptyPoll();
   if (result.filteredOut.length > 0) session.count('FilteredOutEventCount', result.filteredOut.length);
   popped.put([...result.messages, ...result.undecodable], sentAt);
   if (result.messages.length > 0) session.lastMessageAt = deps.clock.now();

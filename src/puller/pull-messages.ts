@@ -108,13 +108,16 @@ function subscriptionFor(session: QueueSession): Subscription {
 }
 
 /** What the broker's filter, or ours, left out lies between the offsets. A poll that brings nothing counts 0. */
-function countPolled({ deps: { meter }, messages }: QueueSession, result: PullResult): void {
-  if (meter === undefined || result.status === 'OFFSET_MOVED') return;
-  const brought = result.status === 'FOUND' ? result.messages.length + result.undecodable.length : 0;
-  const passed = Number(result.nextBeginOffset - messages.nextOffset);
-  meter.count('PolledEventCount', brought);
-  if (passed > brought) meter.count('FilteredOutEventCount', passed - brought);
+function countPolled(session: QueueSession, result: PullResult): void {
+  if (result.status === 'OFFSET_MOVED') return;
+  const { messages, undecodable } = result.status === 'FOUND' ? result : NOTHING;
+  const brought = messages.length + undecodable.length;
+  const passed = Number(result.nextBeginOffset - session.messages.nextOffset);
+  session.notePolled(messages, undecodable.length);
+  if (passed > brought) session.count('FilteredOutEventCount', passed - brought);
 }
+
+const NOTHING = { messages: [], undecodable: [] } as const;
 
 async function take(session: QueueSession, result: PullResult): Promise<void> {
   const { messages } = session;
@@ -133,6 +136,7 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
     case 'NO_NEW_MSG':
     case 'NO_MATCHED_MSG':
       messages.advance(result.nextBeginOffset);
+      if (messages.nextOffset >= result.maxOffset) session.noteEmptyPoll();
       break;
     case 'OFFSET_MOVED':
       session.logger.warn(

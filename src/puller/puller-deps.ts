@@ -11,6 +11,7 @@ import type { Meter } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { MessageTrace } from './message-trace.ts';
 import type { SlotShare } from './slot-share.ts';
+import type { Utilization } from './utilization.ts';
 
 /** What a puller invocation needs from the world. */
 export interface PullerDeps {
@@ -39,6 +40,8 @@ export interface PullerDeps {
   readonly share?: SlotShare;
   /** Where handler calls are noted; runPuller makes it when the source asks for it. */
   readonly trace?: MessageTrace;
+  /** How much of its time the puller is at work; runPuller makes it where there is a meter. */
+  readonly utilization?: Utilization;
   /** What takes messages that failed for good, where events say so. */
   readonly destinations?: FailureDestinations;
   /** Where bodies over `s3PointerThreshold` go. Absent: they stay in their events, which a local run does. */

@@ -1,10 +1,12 @@
 import { workTime } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
+import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedRequestError } from '../errors.ts';
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
+import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { MetricName } from '../model/metrics.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
@@ -37,7 +39,7 @@ export class QueueSession {
   /** Absent: messages are delivered in any order. */
   readonly order: QueueOrder | undefined;
   /** Loops sleep on it; whatever changes the state wakes them. */
-  readonly wakeup = new Wakeup();
+  readonly wakeup = new Wakeup(() => this.noteLoad());
   /** Ends every call in flight at once: only when the lease is lost. */
   readonly lost = new AbortController();
   /** Ends handler calls: the lease is lost, or there is no time left to wait for them. */
@@ -68,6 +70,8 @@ export class QueueSession {
   /** An operator's reset waits for the next pull: deliver nothing, commit nothing before it. */
   resetPending = false;
   lastMessageAt: number;
+  /** How the queue came to this holder; undefined as soon as its first handler call has told, or when there is nothing to tell. */
+  #handOver: HandOver | undefined;
   /** In POP mode: what the broker lent to this puller. Offsets mean nothing then. */
   popped: PoppedMessages | undefined;
   /** Taken out of the queue because no pattern of their subscription matches: to be settled without a handler. */
@@ -93,6 +97,8 @@ export class QueueSession {
     this.queue = assignment.queue;
     this.lease = lease;
     this.knownOffset = startOffset;
+    // Between two of our holders a shared group's queue may have been worked by other members.
+    this.#handOver = source.coexist === true ? undefined : handOverOf(assignment, lease, startOffset);
     this.order = QueueOrder.of(source, assignment.attempts);
     this.messages = new ProcessQueue(startOffset, this.order);
     this.lastMessageAt = deps.clock.now();
@@ -230,6 +236,40 @@ export class QueueSession {
     const interrupted = this.pullAbort;
     this.pullAbort = new AbortController();
     interrupted.abort(new CallEndedError('interrupted'));
+  }
+
+  /** The broker has nothing more: a message that comes from now on finds the puller awake. */
+  noteEmptyPoll(): void {
+    if (this.messages.count === 0) this.#handOver = undefined;
+  }
+
+  /** A handler is called with the message first. */
+  noteCall({ storeTimestamp }: Message): void {
+    if (this.#handOver === undefined) return;
+    const { metric, ms } = waitedFor(this.#handOver, storeTimestamp, this.deps.clock.now());
+    this.#handOver = undefined;
+    this.deps.meter?.observe(metric, ms);
+  }
+
+  /** Tells whether there are messages in hand. */
+  noteLoad(): void {
+    this.deps.utilization?.note(queueKey(this.queue), this.messages.count > 0);
+  }
+
+  /** What the broker gave. */
+  notePolled(messages: readonly Message[], undecodable: number): void {
+    if (this.deps.meter === undefined) return;
+    this.count('PolledEventCount', messages.length + undecodable);
+    if (messages.length > 0)
+      this.count(
+        'PollerThroughputInBytes',
+        messages.reduce((bytes, { storeSize }) => bytes + storeSize, 0),
+      );
+  }
+
+  /** A handler had them, and none failed them; but they are given to a handler again. */
+  noteRepeated(count: number): void {
+    if (count > 0) this.count('DuplicateEventCount', count);
   }
 
   noteHandled(count: number): void {

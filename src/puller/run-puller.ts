@@ -21,6 +21,7 @@ import { pullMessages } from './pull-messages.ts';
 import { MOVED, type PullerDeps, type PullerOptions, type PullerReport, type QueueReport, type StopReason } from './puller-deps.ts';
 import { QueueSession } from './queue-session.ts';
 import { returnPopped } from './settle-popped.ts';
+import { Utilization } from './utilization.ts';
 
 export const DEFAULT_OPTIONS: PullerOptions = {
   flowLimits: FLOW_LIMITS,
@@ -52,7 +53,8 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
     ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
   const traced = source?.trace && { trace: createMessageTrace({ ...given, logger }, source.trace.topic) };
-  const deps: PullerDeps = { ...given, logger, ...traced };
+  const utilization = given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
+  const deps: PullerDeps = { ...given, logger, ...traced, ...(utilization && { utilization }) };
   const largestBatch = Math.max(0, ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []));
   const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...idleOption(source), ...given.options };
@@ -68,6 +70,7 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
         : workQueue(deps, options, source, request.slot, queue, locks),
     ),
   );
+  utilization?.finish();
   await deps.trace?.flush(Math.min(TRACE_FLUSH_MS, deps.remainingMs() - TRACE_FLUSH_MS));
   deps.logger.info({ queues }, 'puller ends');
   return { consumerGroup: request.consumerGroup, queues };
@@ -120,10 +123,12 @@ async function workQueue(
   });
   if (acquired === undefined) return notWorked(queue, 'error');
   if (!acquired.applied) {
+    if (acquired.reason === 'held' || acquired.reason === 'successor-waits') deps.meter?.count('LeaseConflicts');
     logger.info({ reason: acquired.reason, holder: acquired.current?.lease?.holder }, 'the lease was not to be had');
     return notWorked(queue, 'not-acquired');
   }
-  const { assignment } = acquired;
+  const { assignment, afterDeath } = acquired;
+  if (afterDeath === true) deps.meter?.count('ExpiredLeases');
   const lease = assignment.lease;
   if (lease === undefined) throw new Error('an acquisition without a lease');
   let session: QueueSession | undefined;
@@ -146,7 +151,10 @@ async function workQueue(
   // Also when the start failed: the next puller must not wait for the lease to end.
   const ending =
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
-  if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
+  if (session !== undefined) {
+    await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
+    session.noteRepeated(session.messages.doneAhead);
+  }
   await leaveBrokerLock(ending);
   deps.share?.leave(queueKey(queue));
   if (ending.mayRelease)
@@ -179,6 +187,7 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
   const all = Promise.all(guarded);
   await maintain(session, all);
   await all;
+  session.deps.utilization?.note(queueKey(session.queue), false);
   signal?.removeEventListener('abort', onSignal);
 }
 

@@ -7,6 +7,8 @@ import { ENVIRONMENT, metricGroups } from './environment.ts';
 /** CloudWatch keeps custom metrics by the minute; a console is looked at now. */
 const FLUSH_MS = 60_000;
 const CONSOLE_FLUSH_MS = 1_000;
+/** What the format takes of one metric in one line. */
+const VALUES_AT_MOST = 100;
 
 export interface EmfOptions {
   readonly clock: Clock;
@@ -31,16 +33,27 @@ export function createEmfMeter(dimensions: Readonly<Record<string, string>>, opt
   const { clock, flushMs = FLUSH_MS } = options;
   const gauges = createEmfGauges(options);
   let sums: Partial<Record<MetricName, number>> = {};
+  let measured: Partial<Record<MetricName, number[]>> = {};
   let since = clock.now();
   const flush = (): void => {
-    gauges.record(dimensions, sums);
+    gauges.record(dimensions, { ...sums, ...measured });
     sums = {};
+    measured = {};
     since = clock.now();
+  };
+  const flushWhenDue = (): void => {
+    if (clock.now() - since >= flushMs) flush();
   };
   return {
     count(metric, value = 1) {
       sums[metric] = (sums[metric] ?? 0) + value;
-      if (clock.now() - since >= flushMs) flush();
+      flushWhenDue();
+    },
+    observe(metric, value) {
+      const values = [...(measured[metric] ?? []), value];
+      measured[metric] = values;
+      if (values.length === VALUES_AT_MOST) flush();
+      else flushWhenDue();
     },
     flush,
   };
@@ -58,13 +71,19 @@ export function emfOptions(service: ServiceConfig, clock: Clock, env: NodeJS.Pro
 export function createEmfGauges({ clock, groups, write = toStdout }: EmfOptions): Gauges {
   return {
     record(dimensions, values) {
-      const told = (Object.entries(values) as [MetricName, number][]).filter(([name]) => groups.includes(metricGroup(name)));
+      const told = (Object.entries(values) as [MetricName, number | readonly number[]][]).filter(([name]) =>
+        groups.includes(metricGroup(name)),
+      );
       if (told.length > 0) write(JSON.stringify(emfRecord(dimensions, told, clock.now())));
     },
   };
 }
 
-function emfRecord(dimensions: Readonly<Record<string, string>>, values: readonly (readonly [MetricName, number])[], now: number): object {
+function emfRecord(
+  dimensions: Readonly<Record<string, string>>,
+  values: readonly (readonly [MetricName, number | readonly number[]])[],
+  now: number,
+): object {
   return {
     _aws: {
       Timestamp: now,

@@ -1,13 +1,14 @@
 import { type DynamoDBClient, GetItemCommand, paginateQuery, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import type { AssignmentStore, GroupKey, LeaseAnswer, Lost } from '../ports/assignment-store.ts';
+import type { Applied, AssignmentStore, GroupKey, LeaseAnswer, Lost } from '../ports/assignment-store.ts';
 import {
   type Acquisition,
   acquireFree,
   announce,
   type ConditionalWrite,
   createQueue,
+  diedBefore,
   markAbsent,
   moveQueue,
   pauseForOperator,
@@ -93,7 +94,7 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
     let seen: Assignment | undefined;
     for (let round = 0; round < ACQUIRE_ROUNDS; round++) {
       const outcome = await writeQueue(request, request.queue, hasLease(seen) ? takeOver(request, seen) : acquireFree(request));
-      if (outcome.applied) return applied(outcome);
+      if (outcome.applied) return { ...applied(outcome), ...(seen !== undefined && diedBefore(request, seen) && { afterDeath: true }) };
       seen = current(outcome);
       const reason = whyNotTakeable(seen, request);
       if (reason !== undefined) return { applied: false, reason, current: seen };
@@ -152,7 +153,7 @@ function current({ item }: Outcome): Assignment | undefined {
   return item === undefined ? undefined : assignmentFromItem(item);
 }
 
-function applied({ item }: Outcome): LeaseAnswer {
+function applied({ item }: Outcome): Applied {
   return { applied: true, assignment: assignmentFromItem(item as Item) };
 }
 

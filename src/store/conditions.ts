@@ -101,16 +101,19 @@ export function reviveQueue(slot: number, startOffset: bigint, generation: numbe
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
     set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
-    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'progressAt', 'attempts'],
+    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'progressAt', 'attempts', 'heldUntil'],
     values: { generation: N(generation) },
   };
 }
 
-/** Last writer wins: both writers want the queue to rest, and either end of the pause is right. */
+/**
+ * Last writer wins: both writers want the queue to rest, and either end of the pause is right. What waits in a pause waits for no puller, so the
+ * end of the last lease is forgotten.
+ */
 export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
   return pausedUntil === undefined
     ? { token: 'planToken', when: [clause.item], set: {}, remove: ['pausedUntil'] }
-    : { token: 'planToken', when: [clause.item], set: { pausedUntil: N(pausedUntil) } };
+    : { token: 'planToken', when: [clause.item], set: { pausedUntil: N(pausedUntil) }, remove: ['heldUntil'] };
 }
 
 const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
@@ -123,6 +126,7 @@ export function pauseForOperator(pause: OperatorPause | undefined): ConditionalW
     token: 'operatorToken',
     when: [clause.item],
     set: { operatorPausedUntil: N(until), operatorPausedSince: N(since), operatorPauseReason: S(reason) },
+    remove: ['heldUntil'],
   };
 }
 
@@ -171,13 +175,21 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  */
 export function takeOver(request: Acquisition, seen: Assignment & { readonly lease: NonNullable<Assignment['lease']> }): ConditionalWrite {
   const write = acquisition(request);
-  const died = seen.lease.holder !== request.holder;
   return {
     ...write,
     when: [...mayTake, clause.seenHolder, clause.ended],
-    set: { ...write.set, ...(died && { crash: crashToAttribute(countCrash(seen)) }) },
+    set: {
+      ...write.set,
+      ...(diedBefore(request, seen) && { crash: crashToAttribute(countCrash(seen)) }),
+      heldUntil: N(seen.lease.leaseUntil),
+    },
     values: { ...write.values, seenHolder: S(seen.lease.holder), seenFence: N(seen.lease.fence) },
   };
+}
+
+/** Has the lease that is seen ended with its holder? One that takes its own again is alive. */
+export function diedBefore({ holder }: Pick<Acquisition, 'holder'>, { lease }: Pick<Assignment, 'lease'>): boolean {
+  return lease !== undefined && lease.holder !== holder;
 }
 
 const mayTake = [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor] as const;
@@ -221,12 +233,25 @@ export function renewLease(
 const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', 'leaseSettings'];
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
-export function releaseLease(request: LeaseKey & Mirrors & { crash?: CrashRecord; attempts?: Attempts }): ConditionalWrite {
+export function releaseLease(
+  request: LeaseKey & Mirrors & { heldUntil?: number; crash?: CrashRecord; attempts?: Attempts },
+): ConditionalWrite {
+  const { heldUntil } = request;
   return {
     token: 'leaseToken',
     when: [clause.ours],
-    set: { releasedFence: N(request.fence), ...mirrors(request), ...records(request) },
-    remove: [...LEASE, ...(request.crash ? [] : ['crash']), ...(request.attempts ? [] : ['attempts'])],
+    set: {
+      releasedFence: N(request.fence),
+      ...(heldUntil !== undefined && { heldUntil: N(heldUntil) }),
+      ...mirrors(request),
+      ...records(request),
+    },
+    remove: [
+      ...LEASE,
+      ...(heldUntil === undefined ? ['heldUntil'] : []),
+      ...(request.crash ? [] : ['crash']),
+      ...(request.attempts ? [] : ['attempts']),
+    ],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
 }

@@ -91,6 +91,7 @@ export function assignmentFromItem(item: Item): Assignment {
   const crash = item.crash?.M;
   const optional = {
     lease,
+    heldUntil: maybeNumber(item, 'heldUntil'),
     crash: crash === undefined ? undefined : crashFromMap(crash),
     attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
     successor:

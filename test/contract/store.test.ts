@@ -335,6 +335,29 @@ for (const { name, missing, start } of databases) {
         applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 90_000, crash, committedOffset: 150n }));
         assert.deepEqual(applied(await acquire(group, 'D', { now: NOW + 90_001 })).crash, { ...crash, count: 4 });
       });
+      test('tells when the queue was held last, and whether its holder had died; nothing after a pause', async () => {
+        const group = await withQueue();
+        const take = async (holder: string, now: number) => {
+          const answer = await acquire(group, holder, { now });
+          assert.ok(answer.applied, holder);
+          return [answer.assignment.heldUntil, answer.afterDeath];
+        };
+        assert.deepEqual(await take('A', NOW), [undefined, undefined]);
+        await store.release({ ...lease(group, 'A', 1), heldUntil: NOW + 1_000 });
+        assert.deepEqual(await take('B', NOW + 5_000), [NOW + 1_000, undefined]);
+        assert.deepEqual(await take('C', NOW + 50_000), [NOW + 35_000, true], 'B died: its lease ran out');
+        assert.deepEqual(await take('C', NOW + 90_000), [NOW + 80_000, undefined], 'C is alive, and takes its own again');
+        await store.release(lease(group, 'C', 4));
+        assert.deepEqual(await take('D', NOW + 91_000), [undefined, undefined], 'C did not want to be missed');
+        await store.release({ ...lease(group, 'D', 5), heldUntil: NOW + 92_000 });
+        await store.setPaused(group, queue, NOW + 93_000);
+        assert.deepEqual(await take('E', NOW + 94_000), [undefined, undefined]);
+        await store.release({ ...lease(group, 'E', 6), heldUntil: NOW + 95_000 });
+        await store.setOperatorPause(group, queue, { until: NOW + 96_000, since: NOW, reason: 'x' });
+        await store.setOperatorPause(group, queue, undefined);
+        assert.deepEqual(await take('F', NOW + 97_000), [undefined, undefined]);
+      });
+
       test('begins a crash record at the mirrored committed offset, and none after a release', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));

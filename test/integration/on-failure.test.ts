@@ -3,7 +3,8 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { FailureRecord } from '../../src/model/failure.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
-import { at, counting, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import { countingMeter } from '../support/counting-meter.ts';
+import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
 
 const ARN = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
 
@@ -29,7 +30,7 @@ describe('onFailure', () => {
     await world.prepare(1);
     await world.produce(3, 0, (n) => ({ keys: [`order-${n}`] }));
     const { records, destinations } = destination();
-    const { counts, meter } = counting();
+    const { counts, meter } = countingMeter();
     const puller = world.start(allFail().handler, {
       queues: [at(0), RETRY],
       holder: 'request-1',
@@ -124,7 +125,7 @@ describe('onFailure', () => {
     world = await createPullerWorld();
     await world.prepare(1);
     await world.produce(1);
-    const { counts, meter } = counting();
+    const { counts, meter } = countingMeter();
     const puller = world.start(allFail().handler, {
       deps: { destinations: destination(true).destinations, meter },
       subscriptions: [{ maximumRetryAttempts: 0, onFailure: { type: 'sqs', arn: ARN } }],

@@ -16,9 +16,10 @@ import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
+import { countingMeter } from '../support/counting-meter.ts';
 import { TABLE } from '../support/databases.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
-import { at, counting, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
 import { missingPythonTools } from '../support/stack.ts';
 
 const bucketArn = (name: string) => `arn:aws:s3:::${name}`;
@@ -57,7 +58,7 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
       properties: { tenant: 'acme', ...(shardingKeys[n] === undefined ? {} : { __SHARDINGKEY: shardingKeys[n] }) },
     }));
   };
-  const run = (handler: Parameters<PullerWorld['start']>[0], own: Partial<SubscriptionConfig>, meter = counting().meter) =>
+  const run = (handler: Parameters<PullerWorld['start']>[0], own: Partial<SubscriptionConfig>, meter = countingMeter().meter) =>
     world.start(handler, { queues: [at(0), RETRY], deps: { bodies: createS3Bodies(), meter }, subscriptions: [own] });
   const seen = async (records: readonly RocketMQRecord[], count: number) => {
     while (records.length < count) await sleep(10);
@@ -135,7 +136,7 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
   test('a body that cannot be put waits with its message, and with what is behind it in its order; others go on; nothing fails', async () => {
     await started([LARGE, 'small 1', 'small 2'], ['a', 'a', 'b']);
     const { records, handler } = recorder();
-    const { counts, meter } = counting();
+    const { counts, meter } = countingMeter();
     const order = { by: 'key', key: 'SHARDING_KEY', suspendCurrentQueueTimeMillis: 10 } as const;
     const puller = run(handler, { ...threshold('not-there-yet'), order }, meter);
     await seen(records, 1);

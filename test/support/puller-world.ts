@@ -8,7 +8,6 @@ import { runLimited } from '../../src/membership/run-limited.ts';
 import type { Assignment, CrashRecord } from '../../src/model/assignment.ts';
 import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import { type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
-import type { MetricName } from '../../src/model/metrics.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
@@ -242,13 +241,4 @@ export function recorder(answer: Answering = () => undefined) {
 export function gate() {
   const { promise, resolve } = Promise.withResolvers<void>();
   return { passed: promise, open: resolve };
-}
-
-/** Counts as a meter does, to be looked at. */
-export function counting() {
-  const counts: Partial<Record<MetricName, number>> = {};
-  const count = (metric: MetricName, value = 1) => {
-    counts[metric] = (counts[metric] ?? 0) + value;
-  };
-  return { counts, meter: { count } };
 }

@@ -99,6 +99,11 @@ export class ProcessQueue {
     return this.#taken;
   }
 
+  /** Entries that have their end, but may not be committed because one below has none. Whoever goes on from here delivers them again. */
+  get doneAhead(): number {
+    return Math.max(0, this.#entries.length - this.#head - this.#unfinished);
+  }
+
   /** Distance from the lowest unfinished offset to the highest pulled one. */
   get span(): number {
     const first = this.#entries[this.#head];

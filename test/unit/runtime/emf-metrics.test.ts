@@ -77,6 +77,27 @@ describe('metrics in the embedded format', () => {
     );
   });
 
+  test('that were measured are told one by one, at most 100 in a line', () => {
+    const { meter, lines } = meterAt(0, ['PollerMetrics', 'EventCount']);
+    meter.observe('WakeLatency', 120);
+    meter.count('InvokedBatchCount', 2);
+    meter.observe('WakeLatency', 80);
+    meter.flush();
+    for (let n = 0; n < 150; n++) meter.observe('SuccessionGap', n);
+    meter.flush();
+    const told = lines as { WakeLatency?: number[]; SuccessionGap?: number[]; InvokedBatchCount?: number; _aws: object }[];
+    assert.deepEqual(
+      told.map(({ WakeLatency, InvokedBatchCount, SuccessionGap }) => [WakeLatency, InvokedBatchCount, SuccessionGap?.length]),
+      [
+        [[120, 80], 2, undefined],
+        [undefined, undefined, 100],
+        [undefined, undefined, 50],
+      ],
+    );
+    assert.match(JSON.stringify(told[0]?._aws), /{"Name":"WakeLatency","Unit":"Milliseconds"}/);
+    assert.deepEqual(told[2]?.SuccessionGap?.slice(0, 2), [100, 101]);
+  });
+
   test('of groups that were not asked for are not told', () => {
     const { meter, lines } = meterAt(0, ['ErrorCount']);
     for (const metric of Object.keys(METRICS) as MetricName[]) meter.count(metric);
@@ -109,6 +130,10 @@ describe('metrics in the embedded format', () => {
 
   test('are off in a local run, and where Powertools’ are', () => {
     assert.deepEqual(metricGroups(SERVICE, {}), ['EventCount', 'ErrorCount', 'LagMetrics']);
+    const { meter, lines } = meterAt(0);
+    meter.observe('WakeLatency', 1);
+    meter.flush();
+    assert.deepEqual(lines, [], 'metrics of pullers are told where they are asked for');
     assert.deepEqual(metricGroups({ ...SERVICE, metrics: ['ErrorCount'] }, {}), ['ErrorCount']);
     assert.deepEqual(metricGroups(SERVICE, { IS_OFFLINE: 'true' }), []);
     assert.deepEqual(metricGroups(SERVICE, { POWERTOOLS_METRICS_DISABLED: 'TRUE' }), []);
