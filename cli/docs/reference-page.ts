@@ -26,14 +26,16 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   InvalidResponseCount: 'handler answers that are none of the allowed ones: their batches failed',
   ThrottleCount: 'handler calls that Lambda throttled; they are tried again and no message fails by them',
   LostLeases: 'leases that ended while they were worked with',
-  SumOffsetLag: 'messages between committed offsets and the ends of their queues',
+  SumOffsetLag:
+    'messages between committed offsets and the ends of their queues; in mode `pop` what is still to be popped, retry topics included: most brokers count what was popped and is not acknowledged yet as done',
   MaxOffsetLag: 'the same of the worst queue',
-  OldestMessageAge: 'how long the oldest message that is not done has been stored',
-  StalledQueues: 'queues with messages whose offset has not moved for 15 minutes',
-  UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come',
+  OldestMessageAge:
+    'how long the oldest message that is not done has been stored; in mode `pop` the oldest that was not popped, read under the group `serverless-rocketmq-ages` (with ACL it needs SUB)',
+  StalledQueues: 'queues with messages whose offset has not moved for 15 minutes; not of queues that are popped from',
+  UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come; not of queues that are popped from',
   ActivePollers: 'pullers that hold a lease',
   WakeLatency:
-    'from the store of a message in a queue that nobody held until its handler is called, cold start, `maximumBatchingWindow` and all: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause; with clocks that differ, never below 0',
+    'from the store of a message in a queue that nobody held until its handler is called, cold start and what options make it wait (`maximumBatchingWindow`, thresholds of activation) included: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause; with clocks that differ, never below 0',
   SuccessionGap:
     'from the end of a lease (its release, or when it ran out because its puller died) until the next, where messages were left over: so long nobody worked them. 0 where the successor waited already; not after a pause, not with `coexist`',
   PollerThroughputInBytes: 'stored bytes of the messages that brokers gave',

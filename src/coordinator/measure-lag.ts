@@ -2,9 +2,8 @@ import { lagFigures, mayWaitMs, type QueueLag } from '../decide/lag/lag-figures.
 import { isLive } from '../decide/lease/lease.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
-import type { Assignment } from '../model/assignment.ts';
-import { isEnabled } from '../model/source.ts';
 import type { GroupRun } from './group-run.ts';
+import { type MeasuredQueue, measuredQueues } from './measured-queues.ts';
 import { storedAt } from './stored-at.ts';
 
 /** Requests at once, beside those of the watch. */
@@ -12,14 +11,13 @@ const WINDOW = 8;
 /** A message is read to know its age. Of more queues than these with the largest lag, the rest is left out. */
 const AGES_AT_MOST = 64;
 
-interface Measured extends QueueLag {
-  readonly assignment: Assignment;
+interface Measured extends QueueLag, MeasuredQueue {
   readonly committed: bigint;
 }
 
 /**
  * Lag and age of the group's queues as its brokers tell them now, whoever holds them; told once at the end of a run. What cannot be asked is left
- * out. Of a group in mode pop only the pullers are counted: offsets say nothing of popped messages.
+ * out. In mode pop the brokers' offsets say what is still to be popped; most of them count what was popped and is not acknowledged yet as done.
  */
 export async function measureLag(run: GroupRun): Promise<void> {
   const { gauges } = run;
@@ -29,8 +27,7 @@ export async function measureLag(run: GroupRun): Promise<void> {
   const holders = assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : []));
   const eventSource = { EventSource: run.eventSource };
   gauges.record(eventSource, { ActivePollers: new Set(holders).size, CurrentLeases: holders.length });
-  if (run.source.mode === 'pop') return;
-  const measured = await inWindow(assignments, (assignment) => measure(run, assignment, now), WINDOW);
+  const measured = await inWindow(await measuredQueues(run, assignments, now), (queue) => measure(run, queue), WINDOW);
   const aged = await withAges(
     run,
     measured.filter((queue) => queue !== undefined),
@@ -38,23 +35,22 @@ export async function measureLag(run: GroupRun): Promise<void> {
   gauges.record(eventSource, lagFigures(aged, now, mayWaitMs(run.rules)));
   if (run.queueMetrics)
     for (const queue of aged) {
-      const { topic, brokerName, queueId } = queue.assignment.queue;
+      const { topic, brokerName, queueId } = queue.queue;
       const { SumOffsetLag, OldestMessageAge } = lagFigures([queue], now);
       gauges.record({ ...eventSource, Topic: topic, Queue: `${brokerName}/${queueId}` }, present({ SumOffsetLag, OldestMessageAge }));
     }
 }
 
-async function measure(run: GroupRun, assignment: Assignment, now: number): Promise<Measured | undefined> {
+async function measure(run: GroupRun, measured: MeasuredQueue): Promise<Measured | undefined> {
   const { rocketmq, signal } = run;
-  const { queue, startOffset, committedOffset, pausedUntil, progressAt, lease } = assignment;
+  const { queue, own, start } = measured;
   try {
     const [stored, max] = await Promise.all([
-      storedOffset(rocketmq, run.source, queue, committedOffset, { signal }),
+      storedOffset(rocketmq, run.source, queue, own, { signal }),
       rocketmq.maxOffset(queue, { signal }),
     ]);
-    const committed = stored ?? startOffset;
-    const rests = (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run.source, queue.topic);
-    return { assignment, committed, lag: max - committed, waitingSince: undefined, progressAt, owned: isLive(lease, now), rests };
+    const committed = stored ?? (start === 'min' ? await rocketmq.minOffset(queue, { signal }) : start === 'max' ? max : start);
+    return { ...measured, committed, lag: max - committed, waitingSince: undefined };
   } catch (error) {
     if (!signal.aborted) run.logger.debug({ err: error }, 'the lag of a queue cannot be measured');
     return undefined;
@@ -66,7 +62,7 @@ async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<M
   const behind = byLag.slice(0, AGES_AT_MOST).filter(({ lag }) => lag > 0n);
   const aged = await inWindow(
     behind,
-    async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue.assignment.queue, queue.committed) }),
+    async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue.queue, queue.committed, queue.reader) }),
     WINDOW,
   );
   return [...aged, ...byLag.slice(behind.length)];

@@ -2,9 +2,16 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import type { GroupRun } from './group-run.ts';
 
-/** When the message at `offset` was stored, epoch ms. undefined: it cannot be read. */
-export async function storedAt(run: GroupRun, queue: MessageQueue, offset: bigint): Promise<number | undefined> {
-  const { consumerGroup } = run.group;
+/**
+ * When the message at `offset` was stored, epoch ms. undefined: it cannot be read.
+ * @param consumerGroup in whose name it is read
+ */
+export async function storedAt(
+  run: GroupRun,
+  queue: MessageQueue,
+  offset: bigint,
+  consumerGroup = run.group.consumerGroup,
+): Promise<number | undefined> {
   const subscription = buildSubscription(queue.topic, '*');
   try {
     const request = { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 };

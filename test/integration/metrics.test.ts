@@ -1,26 +1,14 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
-import type { MetricValues } from '../../src/ports/meter.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { createWorld, source, subscription, type World } from '../support/coordinator-world.ts';
-import { countingMeter } from '../support/counting-meter.ts';
+import { collectingGauges, countingMeter } from '../support/counting-meter.ts';
 import { at, createPullerWorld, gate, type PullerWorld, recorder, TOPIC } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
-
-/** What CloudWatch would be told, by dimensions. */
-function gauges() {
-  const told = new Map<string, MetricValues>();
-  return {
-    told,
-    record(dimensions: Readonly<Record<string, string>>, values: MetricValues) {
-      const key = Object.values(dimensions).join(' ');
-      told.set(key, { ...told.get(key), ...values });
-    },
-  };
-}
 
 describe('a run of the coordinator tells', () => {
   let world: World;
@@ -41,7 +29,7 @@ describe('a run of the coordinator tells', () => {
     await world.send('orders', 0, 5);
     await sleep(5);
     await world.send('orders', 1, 2);
-    const { record, told } = gauges();
+    const { record, told } = collectingGauges();
     const of = [source([subscription('orders')])];
     await world.run(of, { gauges: { record }, service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }) });
     const { OldestMessageAge = -1, AssignmentDuration = -1, ...group } = told.get('shop-dev/workers') ?? {};
@@ -52,6 +40,40 @@ describe('a run of the coordinator tells', () => {
     assert.equal(told.get('shop-dev/workers orders broker-a/0')?.SumOffsetLag, 5);
     assert.equal(told.get('shop-dev/workers orders broker-a/1')?.SumOffsetLag, 2);
     assert.deepEqual(told.get('shop-dev'), { CoordinatorHeartbeat: 1, CoordinatorErrorCount: 0 });
+  });
+
+  test('in mode pop: what is still to be popped, in the topic and in its retry topics, and for how long', async () => {
+    world = await createWorld({}, 1);
+    const { client, broker } = world;
+    broker.createTopic('orders', { queues: 2 });
+    broker.createTopic('news', { queues: 1 });
+    broker.createTopic('%RETRY%workers_orders', { queues: 1 });
+    broker.createGroup('workers');
+    const queue = (topic: string, queueId = 0) => ({ topic, brokerName: 'broker-a', queueId });
+    await world.send('orders', 0, 5);
+    await sleep(20);
+    const popped = Date.now();
+    await world.send('orders', 1, 2);
+    await world.send('%RETRY%workers_orders', 0, 1);
+    await world.send('news', 0, 4);
+    // As brokers do it when popped messages are acknowledged.
+    await client.commitOffset('workers', queue('orders'), 5n);
+    const pulls: string[] = [];
+    broker.control('PULL_MESSAGE', ({ command }) => void pulls.push(command.extFields.consumerGroup ?? ''), { times: Infinity });
+    const { record, told } = collectingGauges();
+    const of = [source([subscription('orders'), subscription('news', { startingPosition: 'LATEST' })], { mode: 'pop' })];
+    await world.run(of, { gauges: { record }, service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }) });
+    const { OldestMessageAge = -1, AssignmentDuration: _ms, ...group } = told.get('shop-dev/workers') ?? {};
+    assert.deepEqual(group, { ActivePollers: 0, CurrentLeases: 0, SumOffsetLag: 3, MaxOffsetLag: 2, StalledQueues: 0, UnownedQueues: 0 });
+    assert.ok(Number(OldestMessageAge) >= 0 && Number(OldestMessageAge) <= Date.now() - popped, `${String(OldestMessageAge)} ms`);
+    assert.deepEqual(
+      ['orders broker-a/0', 'orders broker-a/1', '%RETRY%workers_orders broker-a/0', 'news broker-a/0'].map(
+        (name) => told.get(`shop-dev/workers ${name}`)?.SumOffsetLag,
+      ),
+      [0, 2, 1, 0],
+    );
+    // A pull in the group's name would move the place that it pops from, on some brokers.
+    assert.deepEqual([...new Set(pulls)], ['serverless-rocketmq-ages']);
   });
 
   test('no queues without being asked for them, holders as pollers, and problems', async () => {
@@ -70,7 +92,7 @@ describe('a run of the coordinator tells', () => {
         leaseUntil: now + 900_000,
         endsAt: now + 900_000,
       });
-    const { record, told } = gauges();
+    const { record, told } = collectingGauges();
     await world.run(of, { gauges: { record } });
     assert.deepEqual([...told.keys()].sort(), ['shop-dev', 'shop-dev/workers']);
     const { ActivePollers, CurrentLeases, AssignmentDuration } = told.get('shop-dev/workers') ?? {};
@@ -352,7 +374,7 @@ describe('a puller tells', () => {
     const { counts, meter } = countingMeter();
     const deaf: MessageHandler = {
       invoke: async (payload, { signal }) => {
-        if (payload.event().Records[0]?.body !== '0') return { kind: 'answered', answer: null };
+        if ((payload.event() as RocketMQEvent).Records[0]?.body !== '0') return { kind: 'answered', answer: null };
         return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
       },
     };

@@ -9,8 +9,9 @@ import { createSnsDestination } from '../../src/destinations/sns.ts';
 import { createSqsDestination } from '../../src/destinations/sqs.ts';
 import type { FailureRecord, OnFailure } from '../../src/model/failure.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
+import { countingMeter } from '../support/counting-meter.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
-import { at, counting, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
 import { missingPythonTools } from '../support/stack.ts';
 
 const REGION = 'eu-west-1';
@@ -40,7 +41,7 @@ describe('onFailure at AWS (moto)', { skip: missingPythonTools() }, () => {
     world = await createPullerWorld();
     await world.prepare(1);
     await world.produce(messages, 0, (n) => ({ keys: [`order-${n}`], properties: { __SHARDINGKEY: 'customer-1' } }));
-    const { counts, meter } = counting();
+    const { counts, meter } = countingMeter();
     const destinations = { sqs: createSqsDestination(), sns: createSnsDestination(), s3: createS3Destination() };
     const puller = world.start(fails().handler, {
       queues: [at(0), RETRY],

@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
+import { randomUUID } from 'node:crypto';
 import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import type { RocketMQRecord } from '../../src/model/event.ts';
 import type { PoppedMessage } from '../../src/model/pop.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
-import { source, subscription } from '../support/coordinator-world.ts';
+import { systemClock } from '../../src/runtime/system-clock.ts';
+import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
+import { collectingGauges } from '../support/counting-meter.ts';
+import { TABLE } from '../support/databases.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { jsonLines, mqadmin, runJava } from '../support/java.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -107,6 +113,43 @@ for (const [buffer, enablePopBufferMerge] of [
       }
       assert.equal(records.length, 3 * MESSAGES);
       assert.deepEqual([...sizes], [1], 'batches of batchSize, however many were popped at once');
+    });
+
+    test('the coordinator tells what is still to be popped, as mqadmin sees it', async () => {
+      const [topic, consumerGroup] = [`lag-${buffer}`, `lag-${buffer}-workers`];
+      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+      const before = Date.now();
+      for (let n = 0; n < 5; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+      const of = source([subscription(topic)], { consumerGroup, mode: 'pop' });
+      const clusters = { default: { nameServers: [rocketmq.nameServer] } };
+      /** A run of a second, in which nobody is invoked. */
+      const measured = async () => {
+        const { record, told } = collectingGauges();
+        const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+        await runCoordinator({
+          service: { service: 'shop', stage: 'dev', clusters, sources: [of] },
+          clients: () => client,
+          store,
+          invoker: { invoke: async () => {} },
+          clock: systemClock,
+          logger: silentLogger,
+          gauges: { record },
+          remainingMs: () => 6_000,
+        });
+        return told.get(`shop-dev/${consumerGroup}`) ?? {};
+      };
+      const first = await measured();
+      assert.equal(first.SumOffsetLag, 5);
+      const age = Number(first.OldestMessageAge);
+      assert.ok(age > 0 && age <= Date.now() - before, `${age} ms`);
+      const request = { consumerGroup, topic, brokerName, subscription: buildSubscription(topic, '*') };
+      const { messages } = await client.pop({ ...request, maxMessages: 2, invisibleMs: 90_000, pollMs: 1_000, start: 'min' });
+      assert.equal(messages.length, 2);
+      // What is in hand is still waiting only to a broker that keeps account of it in its buffer.
+      assert.equal((await measured()).SumOffsetLag, buffer === 'with' ? 5 : 3);
+      for (const { handle } of messages) await client.ack(consumerGroup, topic, handle);
+      await until(async () => (await measured()).SumOffsetLag === 3, 'the acknowledged ones are done', REVIVAL_MS);
+      assert.match(await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', consumerGroup, '-t', topic]), /Diff Total: 3\b/);
     });
 
     test('an operator resets the group back: everything from there comes once more', async (t) => {

@@ -1,5 +1,5 @@
 import type { MetricName } from '../../src/model/metrics.ts';
-import type { Meter } from '../../src/ports/meter.ts';
+import type { Gauges, Meter, MetricValues } from '../../src/ports/meter.ts';
 
 /** A meter whose sums and measured values a test can read. */
 export function countingMeter() {
@@ -14,4 +14,14 @@ export function countingMeter() {
     },
   };
   return { counts, measured, meter };
+}
+
+/** What CloudWatch would be told, by the values of its dimensions. */
+export function collectingGauges() {
+  const told = new Map<string, MetricValues>();
+  const record: Gauges['record'] = (dimensions, values) => {
+    const key = Object.values(dimensions).join(' ');
+    told.set(key, { ...told.get(key), ...values });
+  };
+  return { told, record };
 }
