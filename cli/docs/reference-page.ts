@@ -113,7 +113,7 @@ ${Object.entries(PROBLEM_CODES)
 ## Metrics
 
 Namespace \`RocketMQ/Lambda\`, dimension \`EventSource\` = \`<service>-<stage>/<consumerGroup>\` (with \`<cluster>/\` before the group for other clusters than default), in CloudWatch’s embedded format: they are read out of the logs, no call is made and no right is needed.
-Groups are chosen by \`custom.rocketmq.metrics\`: ${DEFAULT_METRIC_GROUPS.join(', ')} without it. \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls. Times and shares of pullers are told one by one, so that percentiles are true.
+Groups are chosen by \`custom.rocketmq.metrics\`: ${DEFAULT_METRIC_GROUPS.join(', ')} without it. \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls. Times and shares of pullers are told one by one, so that percentiles are true. Alarm on WakeLatency (p99, say) where a message must not wait for a cold start, on SuccessionGap and ExpiredLeases where pullers are killed or run out of memory.
 CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has the 6 lag metrics ($1.80), a busy one about 15 ($4.50), and QueueMetrics adds 2 per queue, PollerMetrics ${count('PollerMetrics')} and LeaseMetrics ${count('LeaseMetrics')} at most.
 
 | metric | unit | group | |

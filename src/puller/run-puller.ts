@@ -151,10 +151,9 @@ async function workQueue(
   // Also when the start failed: the next puller must not wait for the lease to end.
   const ending =
     session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
-  if (session !== undefined) {
-    await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
-    session.noteRepeated(session.messages.doneAhead);
-  }
+  if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
+  // What was popped has its end one by one.
+  if (session !== undefined && session.popped === undefined) session.noteRepeated(session.messages.doneAhead);
   await leaveBrokerLock(ending);
   deps.share?.leave(queueKey(queue));
   if (ending.mayRelease)
@@ -219,6 +218,8 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
   });
   while (!done) {
     await session.wakeup.wait(TICK_MS);
+    // A handler may take minutes, in which nothing changes.
+    session.noteLoad();
     const now = deps.clock.now();
     if (done || !session.mayAct()) continue;
     if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');

@@ -8,7 +8,9 @@ import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { BodyStore } from '../../src/ports/body-store.ts';
+import type { Meter } from '../../src/ports/meter.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
+import { countingMeter } from '../support/counting-meter.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -33,7 +35,7 @@ if (since('5.0'))
       topic: string,
       handler: (event: RocketMQEvent) => unknown,
       settings: Partial<SubscriptionConfig> = {},
-      bodies?: BodyStore,
+      deps: { readonly bodies?: BodyStore; readonly meter?: Meter } = {},
     ): InProcessService {
       const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
       const service = startInProcess({
@@ -43,7 +45,7 @@ if (since('5.0'))
         source: source(subscriptions, { consumerGroup: `${topic}-workers`, mode: 'pop' }),
         handler,
         options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
-        ...(bodies && { bodies }),
+        ...deps,
       });
       t.after(() => service.end());
       return service;
@@ -76,7 +78,7 @@ if (since('5.0'))
         for (const { body, rocketmq } of Records) seen.push([rocketmq.s3Pointer?.bucket ?? body, rocketmq.reconsumeTimes]);
       };
       const s3PointerThreshold = { bytes: 5, bucket: 'arn:aws:s3:::large', prefix: 'bodies' };
-      const { end } = deploy(t, topic, handler, { s3PointerThreshold }, bodies);
+      const { end } = deploy(t, topic, handler, { s3PointerThreshold }, { bodies });
       await until(() => seen.length === 5, 'five messages are handled', 60_000);
       await end();
       assert.deepEqual(
@@ -196,7 +198,8 @@ if (since('5.0'))
       const topic = 'pop-idle';
       await produce(topic, 5);
       const seen: string[] = [];
-      const service = deploy(t, topic, ({ Records }) => void seen.push(...Records.map(({ body }) => body)));
+      const { counts, measured, meter } = countingMeter();
+      const service = deploy(t, topic, ({ Records }) => void seen.push(...Records.map(({ body }) => body)), {}, { meter });
       await until(() => seen.length === 5, 'the first came', 20_000);
       await until(() => service.pullers.length === 1, 'one puller');
       const first = await service.pullers[0];
@@ -205,9 +208,15 @@ if (since('5.0'))
         ['idle'],
       );
       await sleep(15_000);
+      assert.equal(measured.WakeLatency, undefined);
+      const sentAt = Date.now();
       await client.send({ topic, body: Buffer.from('late') });
       await until(() => seen.includes('late'), 'the late one came', 30_000);
       assert.deepEqual(seen.toSorted(), ['0', '1', '2', '3', '4', 'late']);
+      const [latency = -1, ...more] = measured.WakeLatency ?? [];
+      assert.ok(latency >= 0 && latency <= Date.now() - sentAt, `${latency} ms`);
+      assert.deepEqual([more, measured.SuccessionGap, counts.DuplicateEventCount], [[], undefined, undefined]);
+      assert.ok((counts.PollerThroughputInBytes ?? 0) > 6 * 91, 'a stored record has 91 bytes and its contents');
     });
   });
 else

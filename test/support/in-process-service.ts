@@ -11,6 +11,7 @@ import type { SourceConfig } from '../../src/model/source.ts';
 import type { BodyStore } from '../../src/ports/body-store.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import type { Meter } from '../../src/ports/meter.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -37,6 +38,7 @@ export function startInProcess(settings: {
   readonly source: SourceConfig;
   readonly handler: (event: RocketMQEvent) => unknown;
   readonly options?: Partial<PullerOptions>;
+  readonly meter?: Meter;
   readonly logger?: Logger;
   readonly bodies?: BodyStore;
 }): InProcessService {
@@ -52,9 +54,9 @@ export function startInProcess(settings: {
   const invoker = {
     invoke: async (request: PullerRequest) => {
       requests.push(request);
-      const { options = {}, bodies } = settings;
-      const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options, ...(bodies && { bodies }) };
-      pullers.push(runLimited(request, { ...common, ...own }));
+      const { options = {}, bodies, meter } = settings;
+      const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options };
+      pullers.push(runLimited(request, { ...common, ...own, ...(bodies && { bodies }), ...(meter && { meter }) }));
     },
   };
   const coordinating = coordinate();
