@@ -97,8 +97,7 @@ export class QueueSession {
     this.queue = assignment.queue;
     this.lease = lease;
     this.knownOffset = startOffset;
-    // Between two of our holders a shared group's queue may have been worked by other members.
-    this.#handOver = source.coexist === true ? undefined : handOverOf(assignment, lease, startOffset);
+    this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.order = QueueOrder.of(source, assignment.attempts);
     this.messages = new ProcessQueue(startOffset, this.order);
     this.lastMessageAt = deps.clock.now();

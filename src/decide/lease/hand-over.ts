@@ -1,4 +1,5 @@
 import type { Assignment, Lease } from '../../model/assignment.ts';
+import type { SourceConfig } from '../../model/source.ts';
 
 /** From one holder of a queue to the next. Epoch ms. */
 export interface HandOver {
@@ -9,11 +10,17 @@ export interface HandOver {
 
 /**
  * The hand-over of which something can be told. Undefined: nobody held the queue before (what is in it may be older than the group), it was paused
- * since, or its offset was moved back since, so that its first message waited for nobody.
+ * since, or its offset was moved back since, so that its first message waited for nobody. Nor of a group that is shared (`coexist`): between two
+ * of our holders its other members may have worked the queue.
  * @param start where the new holder begins
  */
-export function handOverOf({ heldUntil, committedOffset }: Assignment, { acquiredAt }: Lease, start: bigint): HandOver | undefined {
-  if (heldUntil === undefined || committedOffset === undefined || start < committedOffset) return undefined;
+export function handOverOf(
+  { coexist }: Pick<SourceConfig, 'coexist'>,
+  { heldUntil, committedOffset }: Assignment,
+  { acquiredAt }: Lease,
+  start: bigint,
+): HandOver | undefined {
+  if (coexist === true || heldUntil === undefined || committedOffset === undefined || start < committedOffset) return undefined;
   return { heldUntil, acquiredAt };
 }
 
