@@ -35,9 +35,9 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come; not of queues that are popped from',
   ActivePollers: 'pullers that hold a lease',
   WakeLatency:
-    'from the store of a message in a queue that nobody held until its handler is called, cold start and what options make it wait (`maximumBatchingWindow`, thresholds of activation) included: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause; with clocks that differ, never below 0',
+    'from the store of a message in a queue that nobody held until its handler is called, cold start and what options make it wait (`maximumBatchingWindow`, thresholds of activation) included: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause, nor with `coexist`; with clocks that differ, never below 0',
   SuccessionGap:
-    'from the end of a lease (its release, or when it ran out because its puller died) until the next, where messages were left over: so long nobody worked them. 0 where the successor waited already; not after a pause, not with `coexist`',
+    'from the end of a lease (its release, or when it ran out because its puller died) until the next, where messages were left over: so long nobody worked them. A few tenths of a second where the successor waited already; not after a pause, not with `coexist`',
   PollerThroughputInBytes: 'stored bytes of the messages that brokers gave',
   PollerUtilization:
     'share of a puller’s time in which a queue of it has messages in hand, from the answer that brings them until the last is settled; a value per minute and one for the rest. With `coexist` by queue',
