@@ -101,6 +101,12 @@ export async function prepareLocalRun(
         ending.signal,
       );
       log.notice(`${CONSOLE_LINE} ${page.url}`);
+      const settings = [
+        ...(embeddedRocketMQ === undefined ? [] : [`ROCKETMQ_NAME_SERVERS='${embeddedRocketMQ.nameServers.join(';')}'`]),
+        ...(embeddedDynamoDB === undefined ? [] : [`AWS_ENDPOINT_URL_DYNAMODB=${embeddedDynamoDB.endpoint}`]),
+      ];
+      // Whoever chose both knows them.
+      if (settings.length > 0) log.notice(`rocketmq: commands: ${settings.join(' ')} npx serverless rocketmq status --local`);
       log.notice(
         `${READY_LINE}: ${config.sources.map((source) => `${source.consumerGroup} takes ${source.subscriptions.map(({ topic }) => topic).join(', ')}`).join('; ')}`,
       );

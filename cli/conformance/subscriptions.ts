@@ -1,5 +1,5 @@
 import { InvalidFilterError } from '../../src/errors.ts';
-import { buildSubscription, tagHash } from '../../src/records/subscription.ts';
+import { buildSubscription, javaHashCode } from '../../src/records/subscription.ts';
 import type { Checker } from './checker.ts';
 
 interface SubscriptionVectors {
@@ -29,7 +29,7 @@ export function checkSubscriptions({ subscriptions, tagHashes }: SubscriptionVec
       expect('codeSet', [...actual.codeSet].sort(ascending), [...(expected.codeSet ?? [])].sort(ascending));
       expect('expressionType', actual.expressionType, expected.expressionType);
     });
-  for (const { tag, hash } of tagHashes) checker.case(`tag ${JSON.stringify(tag)}`, (expect) => expect('hash', tagHash(tag), hash));
+  for (const { tag, hash } of tagHashes) checker.case(`tag ${JSON.stringify(tag)}`, (expect) => expect('hash', javaHashCode(tag), hash));
 }
 
 function refuses(expression: string | null): boolean {

@@ -82,6 +82,7 @@ export const sendCommand: CommandDefinition = {
       count: text('How many (1)'),
     },
     ...{ tag: text('Its tag'), key: { usage: 'A key; may be repeated', type: 'multiple' } as const },
+    'sharding-key': text('Equal keys go to the same queue'),
     property: { usage: 'NAME=VALUE; may be repeated', type: 'multiple' } as const,
   },
   run: async (run) =>

@@ -5,6 +5,7 @@ import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
 import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
+import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { SendMessageRequest } from '../requests/send-message.ts';
 
@@ -65,7 +66,7 @@ export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string)
 
 /**
  * Several messages as one request: their bodies one behind the other.
- * @throws RocketMQError for no message, or messages of several topics
+ * @throws RocketMQError for no message, or messages of several topics or sharding keys
  */
 export function outgoingBatch(messages: readonly OutgoingMessage[], uniqKey: () => string): Outgoing {
   const [first] = messages;
@@ -73,6 +74,8 @@ export function outgoingBatch(messages: readonly OutgoingMessage[], uniqKey: () 
   const { topic } = first;
   if (messages.some((message) => message.topic !== topic))
     throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch must have the same topic');
+  if (messages.some(({ shardingKey }) => shardingKey !== first.shardingKey))
+    throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch go to one queue, so they must have the same shardingKey');
   const ids: string[] = [];
   const items = messages.map((message) => {
     const { map, msgId } = propertyMap(message, uniqKey);
@@ -98,6 +101,7 @@ function propertyMap(message: OutgoingMessage, uniqKey: () => string): { map: Ma
   );
   if (message.tags !== undefined) map.set(Property.TAGS, message.tags);
   if (message.keys !== undefined && message.keys.length > 0) map.set(Property.KEYS, message.keys.join(' '));
+  if (message.shardingKey !== undefined) map.set(Property.SHARDING_KEY, message.shardingKey);
   for (const [name, value] of map)
     if (hasSeparator(name) || hasSeparator(value))
       throw new RocketMQError(
@@ -191,4 +195,9 @@ export function writableQueues({ topic, queues, brokers }: TopicRoute): MessageQ
   return queues
     .filter(({ perm, brokerName }) => (perm & PERM_WRITE) !== 0 && masters.has(brokerName))
     .flatMap(({ brokerName, writeQueueNums }) => Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })));
+}
+
+/** The queue of a key: mirrors SelectMessageQueueByHash. undefined: there are no queues. */
+export function queueOfKey(queues: readonly MessageQueue[], shardingKey: string): MessageQueue | undefined {
+  return queues[Math.abs(javaHashCode(shardingKey) % queues.length)];
 }

@@ -49,6 +49,7 @@ import {
   type Outgoing,
   outgoingBatch,
   outgoingMessage,
+  queueOfKey,
   SEND_CODES,
   sendStatus,
   timedRetryMessage,
@@ -240,11 +241,12 @@ class Client implements RocketMQClient {
   }
 
   async send(message: OutgoingMessage, options: CallOptions & { queue?: MessageQueue } = {}): Promise<SendResult> {
-    return this.#sendTo(message.topic, sendMessage, outgoingMessage(message, this.#uniqKey), options);
+    return this.#sendTo(message, sendMessage, outgoingMessage(message, this.#uniqKey), options);
   }
 
   async sendBatch(messages: readonly OutgoingMessage[], options: CallOptions & { queue?: MessageQueue } = {}): Promise<SendResult> {
-    return this.#sendTo(messages[0]?.topic ?? '', sendBatchMessage, outgoingBatch(messages, this.#uniqKey), options);
+    const batch = outgoingBatch(messages, this.#uniqKey);
+    return this.#sendTo(messages[0] as OutgoingMessage, sendBatchMessage, batch, options);
   }
 
   async consumerConnections(
@@ -349,26 +351,26 @@ class Client implements RocketMQClient {
   }
 
   async #sendTo(
-    topic: string,
+    { topic, shardingKey }: Pick<OutgoingMessage, 'topic' | 'shardingKey'>,
     definition: typeof sendMessage,
     outgoing: Outgoing,
     options: CallOptions & { queue?: MessageQueue },
   ): Promise<SendResult> {
     // Asked for even when the queue is given: a broker may make an unknown topic by itself, which a misspelt name would do.
     const route = await this.topicRoute(topic, options);
-    const queue = options.queue ?? this.#nextQueue(route);
+    const queue = options.queue ?? this.#queueFor(route, shardingKey);
     const request = outgoing.request(queue.queueId, this.#now());
     const answer = await this.#calls.call(brokerOf(queue), definition, request, { ...options, accepted: SEND_CODES });
     const { msgId: offsetMsgId, queueId, queueOffset } = definition.decodeAnswer(answer);
     return { status: sendStatus(answer.code), msgId: outgoing.msgId, offsetMsgId, queue: { ...queue, queueId }, queueOffset };
   }
 
-  /** Round robin. */
-  #nextQueue(route: TopicRoute): MessageQueue {
+  /** By key, or round robin. */
+  #queueFor(route: TopicRoute, shardingKey: string | undefined): MessageQueue {
     const queues = writableQueues(route);
     const sends = this.#sends.get(route.topic) ?? 0;
-    this.#sends.set(route.topic, sends + 1);
-    const queue = queues[sends % queues.length];
+    if (shardingKey === undefined) this.#sends.set(route.topic, sends + 1);
+    const queue = shardingKey === undefined ? queues[sends % queues.length] : queueOfKey(queues, shardingKey);
     if (queue === undefined)
       throw new RocketMQError(
         'ROCKETMQ_NO_WRITABLE_QUEUE',

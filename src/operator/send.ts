@@ -30,13 +30,21 @@ export async function send(deps: OperatorDeps, args: Arguments): Promise<SendAns
   const count = args.whole('count', 1, 1_000) ?? 1;
   const tag = args.text('tag');
   const keys = args.list('key');
+  const shardingKey = args.text('sharding-key');
   const properties = Object.fromEntries((args.list('property') ?? []).map(parseProperty));
   args.finish();
   if ((text === undefined) === (base64 === undefined)) usage('give --body TEXT, or --body-base64');
   const body = text === undefined ? Buffer.from(base64 ?? '', 'base64') : Buffer.from(text);
   if (body.length > MOST_BODY) usage(`the body is ${body.length} bytes: brokers take 4 MiB`);
   const client = deps.clients(cluster);
-  const message = { topic, body, properties, ...(tag === undefined ? {} : { tags: tag }), ...(keys === undefined ? {} : { keys }) };
+  const message = {
+    topic,
+    body,
+    properties,
+    ...(tag === undefined ? {} : { tags: tag }),
+    ...(keys === undefined ? {} : { keys }),
+    ...(shardingKey === undefined ? {} : { shardingKey }),
+  };
   const sent: SendAnswer['sent'][number][] = [];
   for (let n = 0; n < count; n++) {
     const { msgId, offsetMsgId, queue, queueOffset, status } = await client.send(message);

@@ -93,6 +93,8 @@ export interface OutgoingMessage {
   readonly properties?: ReadonlyMap<string, string> | Readonly<Record<string, string>>;
   readonly tags?: string;
   readonly keys?: readonly string[];
+  /** Messages of one key go to one queue while the topic keeps its queues (SelectMessageQueueByHash), so that they have an order. */
+  readonly shardingKey?: string;
   readonly flag?: number;
 }
 

@@ -7,9 +7,9 @@ import { Property } from './properties.ts';
 export const ALL_TAGS = '*';
 
 /** Java's String.hashCode: over UTF-16 units, 32 bit, signed. The broker's consume queue keeps only this of a tag. */
-export function tagHash(tag: string): number {
+export function javaHashCode(text: string): number {
   let hash = 0;
-  for (let i = 0; i < tag.length; i++) hash = (Math.imul(hash, 31) + tag.charCodeAt(i)) | 0;
+  for (let i = 0; i < text.length; i++) hash = (Math.imul(hash, 31) + text.charCodeAt(i)) | 0;
   return hash;
 }
 
@@ -37,7 +37,7 @@ export function buildSubscription(
   if (tags.length === 0)
     throw new InvalidFilterError(`the filter "${expression}" of topic "${topic}" names no tag: write "TagA || TagB", or "*" for all`);
   const tagsSet = [...new Set(tags)];
-  return { topic, subString: expression, expressionType: 'TAG', tagsSet, codeSet: [...new Set(tagsSet.map(tagHash))], subVersion };
+  return { topic, subString: expression, expressionType: 'TAG', tagsSet, codeSet: [...new Set(tagsSet.map(javaHashCode))], subVersion };
 }
 
 /** The client's second look (PullAPIWrapper.processPullResult): brokers compare hashes only, and hashes collide. */

@@ -8,10 +8,12 @@ import { checkPackage, createPackageFromTarballData } from '@arethetypeswrong/co
 import { publint } from 'publint';
 import { formatMessage } from 'publint/utils';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import type { StatusAnswer } from '../../src/operator/status.ts';
 import { readTemplate, run } from '../infra/package-service.ts';
 import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
 import { startMoto } from '../support/moto.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { shell } from '../support/shell.ts';
 import { startSignedAws } from '../support/signed-aws.ts';
 import { missingPythonTools, missingStack } from '../support/stack.ts';
 import { startService } from './start-service.ts';
@@ -204,6 +206,14 @@ describe('the package', () => {
       const sent = await shop.bin('../send.js', [nameServers]);
       assert.equal(sent.code, 0, sent.output);
       await service.reported(EXPECTED);
+      const [, command = ''] = (await service.line(/rocketmq: commands: (.+)/)) ?? [];
+      const status = await shell(`${command} --json`, {}, shop.directory);
+      assert.equal(status.code, 0, status.output);
+      const { groups } = JSON.parse(status.stdout) as StatusAnswer;
+      assert.ok(
+        groups.some(({ queues }) => queues.some(({ state }) => state === 'consuming')),
+        status.stdout,
+      );
     } finally {
       await service.stop();
     }

@@ -1,6 +1,6 @@
 import { encodeRecord } from '../../records/encode-record.ts';
 import { createUniqKeys, offsetMsgId } from '../../records/message-id.ts';
-import { tagHash } from '../../records/subscription.ts';
+import { javaHashCode } from '../../records/subscription.ts';
 import type { RemotingCommand } from '../../remoting/command.ts';
 import { RequestCode } from '../../remoting/request-code.ts';
 import type { ServerConnection } from '../tcp-server.ts';
@@ -56,7 +56,7 @@ export function createBroker(settings: BrokerSettings): Broker {
   const store: MessageStore = createMessageStore({
     delayLevels,
     now,
-    tagsCode: (tags) => (tags === undefined ? 0 : tagHash(tags)),
+    tagsCode: (tags) => (tags === undefined ? 0 : javaHashCode(tags)),
     offsetMsgId: (physicalOffset) => offsetMsgId(storeHost(), BigInt(physicalOffset)),
     encode: ({ queueOffset, physicalOffset, ...message }) =>
       encodeRecord({ ...message, queueOffset: BigInt(queueOffset), commitLogOffset: BigInt(physicalOffset), storeHost: storeHost() }),

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { normalRetryMessage, outgoingBatch, outgoingMessage, writableQueues } from '../../../src/client/outgoing.ts';
+import { normalRetryMessage, outgoingBatch, outgoingMessage, queueOfKey, writableQueues } from '../../../src/client/outgoing.ts';
 import type { Message } from '../../../src/model/message.ts';
 import { decodeBatchItems } from '../../../src/records/batch-items.ts';
 import { parseProperties } from '../../../src/records/properties.ts';
@@ -33,6 +33,27 @@ describe('outgoingMessage', () => {
       for (const attempt of [() => outgoingMessage(message, uniqKey), () => outgoingBatch([message], uniqKey)])
         assert.throws(attempt, { code: 'ROCKETMQ_MESSAGE_ILLEGAL', message: text });
     });
+});
+
+describe('sharding keys', () => {
+  const queues = Array.from({ length: 8 }, (_, queueId) => ({ topic: 'T', brokerName: 'broker-a', queueId }));
+
+  it('stand in the message, and choose the queue as Java’s SelectMessageQueueByHash', () => {
+    const { request } = outgoingMessage({ topic: 'T', body, shardingKey: 'order-17' }, uniqKey);
+    assert.deepEqual(propertiesOf(request(0, 0).properties), { __SHARDINGKEY: 'order-17', UNIQ_KEY: 'KEY' });
+    // "a".hashCode() is 97; that of "polygenelubricants" is Integer.MIN_VALUE, which Math.abs alone would leave negative.
+    assert.equal(queueOfKey(queues, 'a')?.queueId, 1);
+    assert.equal(queueOfKey(queues, '')?.queueId, 0);
+    assert.equal(queueOfKey(queues, 'polygenelubricants')?.queueId, 0);
+    assert.equal(queueOfKey(queues.slice(0, 5), 'polygenelubricants')?.queueId, 3);
+    assert.equal(queueOfKey([], 'a'), undefined);
+  });
+
+  it('must be the same in a batch, which goes to one queue', () => {
+    const message = (shardingKey?: string) => ({ topic: 'T', body, ...(shardingKey === undefined ? {} : { shardingKey }) });
+    assert.doesNotThrow(() => outgoingBatch([message('a'), message('a')], uniqKey));
+    for (const other of [message('b'), message()]) assert.throws(() => outgoingBatch([message('a'), other], uniqKey), /same shardingKey/);
+  });
 });
 
 describe('outgoingBatch', () => {

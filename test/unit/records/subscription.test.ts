@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InvalidFilterError } from '../../../src/errors.ts';
-import { buildSubscription, matchesTags, tagHash, userTopic } from '../../../src/records/subscription.ts';
+import { buildSubscription, javaHashCode, matchesTags, userTopic } from '../../../src/records/subscription.ts';
 import { readVectors } from '../../support/vectors.ts';
 
 interface SubscriptionVector {
@@ -52,13 +52,13 @@ describe('buildSubscription', () => {
   });
 });
 
-describe('tagHash', () => {
-  for (const { tag, hash } of VECTORS.tagHashes) it(`of ${JSON.stringify(tag)} is Java’s`, () => assert.equal(tagHash(tag), hash));
+describe('javaHashCode', () => {
+  for (const { tag, hash } of VECTORS.tagHashes) it(`of ${JSON.stringify(tag)} is Java’s`, () => assert.equal(javaHashCode(tag), hash));
 });
 
 describe('matchesTags', () => {
   it('compares text, where brokers compare hashes', () => {
-    assert.equal(tagHash('Aa'), tagHash('BB'));
+    assert.equal(javaHashCode('Aa'), javaHashCode('BB'));
     const subscription = buildSubscription('T', 'Aa||C');
     assert.deepEqual(
       ['Aa', 'C', 'BB', '', undefined].map((tag) => matchesTags(subscription, tag)),
