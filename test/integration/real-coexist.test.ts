@@ -187,8 +187,7 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
       GROUP,
       '-d',
       'shop-dev@workers@0',
-      '-t',
-      TOPIC,
+      ...(since('5.0') ? ['-t', TOPIC] : []),
     ]);
     assert.match(told, /CR_SUCCESS/);
     assert.deepEqual(direct, ['again, please', 'again, please']);
