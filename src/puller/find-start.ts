@@ -15,6 +15,9 @@ export async function findStart(deps: PullerDeps, source: SourceConfig, assignme
   // A deployment's own offset; before the first one, that of the item itself, which is stored already.
   if (source.messageModel === 'BROADCASTING') return assignment.committedOffset ?? assignment.startOffset;
   const stored = await deps.client.queryOffset(source.consumerGroup, queue);
+  // Before 5.0 it may mean "none". Of two first commits of a group to a topic brokers can lose one (ConsumerOffsetManager makes its map twice): then it
+  // is this one, which says nothing new, and not one that would seem to be taken back by somebody.
+  if (stored === 0n) await deps.client.commitOffset(source.consumerGroup, queue, stored);
   if (stored !== undefined) return stored;
   await commitStart(deps, source, assignment);
   deps.logger.info(

@@ -396,6 +396,20 @@ describe('a puller', () => {
   });
 
   describe('begins', () => {
+    test('at 0 with a commit of it: before 5.0 brokers say 0 where there is none, and can lose one of a group’s first commits', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.client.commitOffset(GROUP, at(0), 0n);
+      await world.produce(2);
+      const commits: string[] = [];
+      world.broker.control('UPDATE_CONSUMER_OFFSET', ({ command }) => void commits.push(command.extFields.commitOffset ?? ''), {
+        times: Infinity,
+      });
+      world.start(recorder().handler);
+      await until(() => world.committed() === 2n, 'all is committed');
+      assert.deepEqual([commits[0], commits.at(-1)], ['0', '2']);
+    });
+
     test('at the offset of its assignment when the group has none, and stores it at once', async () => {
       world = await createPullerWorld();
       await world.prepare(1, 30n);
