@@ -74,11 +74,19 @@ function cloudEvent(record: RocketMQRecord): RocketMQCloudEvent {
     source: record.eventSourceARN,
     type: 'mq:Topic:SendMessage',
     subject: record.rocketmq.topic,
-    time: new Date(record.rocketmq.bornTimestamp).toISOString(),
+    time: timeOf(record.rocketmq),
     datacontenttype: 'application/json; charset=utf-8',
     ...(traceparent === undefined ? {} : { traceparent }),
     data: rawMessage(record),
   };
+}
+
+/** The year 10,000, which RFC 3339 cannot write. */
+const END_OF_TIME = 253_402_300_800_000;
+
+/** The time of birth is the producer's, and may be anything. */
+function timeOf({ bornTimestamp, storeTimestamp }: RocketMQMessageFacts): string {
+  return new Date(bornTimestamp >= 0 && bornTimestamp < END_OF_TIME ? bornTimestamp : storeTimestamp).toISOString();
 }
 
 function userProperties(properties: Readonly<Record<string, string>>): [string, string][] {

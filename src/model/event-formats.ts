@@ -66,7 +66,7 @@ export interface RocketMQCloudEvent {
   source: string;
   type: 'mq:Topic:SendMessage';
   subject: string;
-  /** Birth of the message, ISO. */
+  /** Birth of the message, ISO; its storing, where the producer gave a time that no calendar has. */
   time: string;
   datacontenttype: 'application/json; charset=utf-8';
   /** The producer's W3C trace context, when it gave one. */

@@ -130,6 +130,18 @@ describe('eventFormat', () => {
     for (const name of Object.keys(attributes)) assert.match(name, /^[a-z0-9]+$/, 'CloudEvents allows no other names');
   });
 
+  it('takes any time of birth, which is the producer’s: cloudevents tell when it was stored, where that is no time of theirs', () => {
+    for (const bornTimestamp of [-1, Number.MIN_SAFE_INTEGER, 253_402_300_800_000, Number.MAX_SAFE_INTEGER])
+      for (const format of EVENT_FORMATS) {
+        const builder = new BatchBuilder(MAX_EVENT_BYTES, format);
+        const record = buildRecord(messageAt(4711, { bornTimestamp }), CONTEXT);
+        assert.equal(builder.add(record), 'added', `${format} ${bornTimestamp}`);
+        if (format !== 'cloudevents') continue;
+        const [made] = builder.finish(INFO).event() as EventOfFormat['cloudevents'];
+        assert.equal(made?.time, new Date(record.rocketmq.storeTimestamp).toISOString());
+      }
+  });
+
   it('is counted in its own bytes', () => {
     for (const format of EVENT_FORMATS) {
       const builder = new BatchBuilder(MAX_EVENT_BYTES, format);
