@@ -17,11 +17,16 @@ export function traceHeader(properties: Message['properties']): string | undefin
   return `Root=1-${epoch}-${rest};Parent=${parent};Sampled=${Number.parseInt(flags, 16) & 1}`;
 }
 
+/** What HTTP takes as a header's value. A call with anything else would fail, and its messages with it, again and again: producers write what they like. */
+const SENDABLE = /^[\x20-\x7e]{1,512}$/;
+
 /** The one trace that all records belong to: only then can the handler's invocation go on with it. */
 export function commonTrace(records: readonly Pick<RocketMQRecord, 'attributes'>[]): string | undefined {
   const header = records[0]?.attributes.AWSTraceHeader;
   const root = rootOf(header);
-  return root !== undefined && records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root) ? header : undefined;
+  return root !== undefined && SENDABLE.test(header ?? '') && records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root)
+    ? header
+    : undefined;
 }
 
 function rootOf(header: string | undefined): string | undefined {

@@ -33,7 +33,8 @@ export async function deliverDirectly(
   const builder = builderFor(subscription);
   const { region = 'local', accountId = '000000000000' } = deps;
   const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
-  const record = buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, ...limits });
+  const traced = subscription.tracing !== 'off';
+  const record = buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, traced, ...limits });
   // Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it.
   if (addRecord(builder, record, message.body, deps.bodies && subscription.s3PointerThreshold) !== 'added')
     return ended('CR_THROW_EXCEPTION', `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`);

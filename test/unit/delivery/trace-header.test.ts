@@ -1,6 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { commonTrace, traceHeader } from '../../../src/delivery/trace-header.ts';
+import type { RocketMQEvent } from '../../../src/model/event.ts';
+import { TRACINGS } from '../../../src/model/source.ts';
+import type { MessageHandler } from '../../../src/ports/invoke.ts';
+import { deliverDirectly } from '../../../src/puller/deliver-directly.ts';
+import { systemClock } from '../../../src/runtime/system-clock.ts';
+import { source, subscription } from '../../support/coordinator-world.ts';
+import { messageAt } from '../../support/records.ts';
 
 const of = (properties: Record<string, string>) => traceHeader(new Map(Object.entries(properties)));
 
@@ -46,4 +53,26 @@ describe('the one trace of a batch', () => {
     assert.equal(commonTrace([record('Parent=b7ad6b7169203331')]), undefined);
     assert.equal(commonTrace([]), undefined);
   });
+
+  test('is none where it would not do as a header of HTTP: what a producer writes must not fail its call', () => {
+    const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+    for (const bad of [`${header}\r\nX-Evil: 1`, `${header};Self=é`, `${header};Self=${'x'.repeat(10_000)}`, `${header};\u4e2d`])
+      assert.equal(commonTrace([record(bad)]), undefined, bad.slice(0, 100));
+  });
+});
+
+test('tracing: off counts for a message that an operator has delivered, too', async () => {
+  const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+  const message = messageAt(1, { properties: { AWSTraceHeader: header } });
+  const told: unknown[] = [];
+  for (const tracing of TRACINGS) {
+    const handler: MessageHandler = {
+      async invoke(payload) {
+        told.push((payload.event() as RocketMQEvent).Records[0]?.attributes.AWSTraceHeader);
+        return { kind: 'answered', answer: undefined };
+      },
+    };
+    await deliverDirectly({ clock: systemClock, handlers: () => handler }, source([subscription('orders', { tracing })]), message);
+  }
+  assert.deepEqual(told, [undefined, header, header]);
 });
