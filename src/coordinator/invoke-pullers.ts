@@ -8,7 +8,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupCheck } from './check-group.ts';
 import type { GroupRun } from './group-run.ts';
-import { storedAt } from './stored-at.ts';
+import { hasWorkAt, storedAt } from './stored-at.ts';
 import type { IdleWatch } from './watch-idle-queues.ts';
 
 export interface DispatchOptions {
@@ -93,19 +93,26 @@ async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment):
   const { rocketmq, signal, problems } = run;
   try {
     if (isPopUnit(queue)) return await askForMessages(run, queue);
-    const [committed, max] = await Promise.all([
+    const [committed, told] = await Promise.all([
       storedOffset(rocketmq, run.source, queue, committedOffset, { signal }),
       rocketmq.maxOffset(queue, { signal }).catch((error: unknown) => {
         if (error instanceof PermissionError) return undefined;
         throw error;
       }),
     ]);
+    const max = told ?? (await endByLooking(run, queue, committed));
     return { committed, max, ...(await waitingSince(run, queue, committed, max)) };
   } catch (error) {
     if (signal.aborted) throw error;
     problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
     return undefined;
   }
+}
+
+/** The end of a queue that may not be asked for, where no watch finds out, or where its finding does not decide: one message, or none. */
+async function endByLooking(run: GroupRun, queue: MessageQueue, committed: bigint | undefined): Promise<bigint | undefined> {
+  if (committed === undefined || (run.watches && run.rules.activation === undefined)) return undefined;
+  return (await hasWorkAt(run, queue, committed)) ? committed + 1n : committed;
 }
 
 /** Only where it counts for the decision. */

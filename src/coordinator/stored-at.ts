@@ -1,4 +1,5 @@
 import type { MessageQueue } from '../model/message-queue.ts';
+import type { PullResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import type { GroupRun } from './group-run.ts';
 
@@ -12,13 +13,21 @@ export async function storedAt(
   offset: bigint,
   consumerGroup = run.group.consumerGroup,
 ): Promise<number | undefined> {
-  const subscription = buildSubscription(queue.topic, '*');
   try {
-    const request = { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 };
-    const result = await run.rocketmq.pull(request, { signal: run.signal });
+    const result = await lookAt(run, queue, offset, consumerGroup);
     return result.status === 'FOUND' ? result.messages[0]?.storeTimestamp : undefined;
   } catch (error) {
     if (!run.signal.aborted) run.logger.debug({ err: error }, 'the age of a message cannot be read');
     return undefined;
   }
+}
+
+/** For queues whose end may not be asked for: is there anything for a puller to do at `offset`? */
+export async function hasWorkAt(run: GroupRun, queue: MessageQueue, offset: bigint): Promise<boolean> {
+  return (await lookAt(run, queue, offset, run.group.consumerGroup)).status !== 'NO_NEW_MSG';
+}
+
+async function lookAt({ rocketmq, signal }: GroupRun, queue: MessageQueue, offset: bigint, consumerGroup: string): Promise<PullResult> {
+  const subscription = buildSubscription(queue.topic, '*');
+  return rocketmq.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 }, { signal });
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
+import { PermissionError } from '../../src/errors.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { createWorld, source, subscription, type World } from '../support/coordinator-world.ts';
@@ -19,6 +20,14 @@ describe('when pullers are started', () => {
     world.broker.createGroup('workers');
     await world.client.commitOffset('workers', QUEUE, 0n);
   };
+  /** With ACL 2.0 a right to SUB is enough to consume, and no right to GET. */
+  const withoutGet = () =>
+    new Proxy(world.client, {
+      get(target, name) {
+        if (name !== 'maxOffset') return Reflect.get(target, name).bind(target);
+        return () => Promise.reject(new PermissionError('GET_MAX_OFFSET', 'broker-a', 16, 'NO_PERMISSION', 'no right'));
+      },
+    });
 
   test('coordinator.mode schedule: a run is one look, holds no poll, and finds what came since the last one', async () => {
     await idle();
@@ -64,6 +73,19 @@ describe('when pullers are started', () => {
     assert.deepEqual(invoked(), ['orders/broker-a/0']);
   });
 
+  test('coordinator.mode schedule: messages are found where the end of a queue may not be asked for', async () => {
+    await idle();
+    const sources = [source([subscription('orders')])];
+    const clusters = { default: { nameServers: world.broker.nameServers } };
+    const service: ServiceConfig = { service: 'shop', stage: 'dev', clusters, sources, coordinatorMode: 'schedule' };
+    const pass = () => world.pass(sources[0]!, { service, clients: () => withoutGet() });
+    await pass();
+    assert.deepEqual(invoked(), []);
+    await world.send('orders', 0);
+    await pass();
+    assert.deepEqual(invoked(), ['orders/broker-a/0']);
+  });
+
   test('idleTimeout never: a queue without messages has a puller, too', async () => {
     await idle();
     await world.pass(source([subscription('orders')]));
@@ -84,6 +106,25 @@ describe('when pullers are started', () => {
     const waited = world.clock.now() - sentAt;
     assert.ok(waited >= 15_000, `after ${waited} ms`);
     await running;
+  });
+
+  test('scaling: where the end of a queue may not be asked for, its first message is old enough some day', async () => {
+    await idle(10);
+    let lists = 0;
+    const store = {
+      ...world.store,
+      async list(key: typeof world.group) {
+        lists++;
+        return world.store.list(key);
+      },
+    };
+    const sparse = source([subscription('orders')], { scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 10 } });
+    const running = world.pass(sparse, { remainingMs: () => 30_000, store, clients: () => withoutGet() });
+    await until(() => world.broker.heldPulls() === 1, 'the queue is watched');
+    await world.send('orders', 0);
+    await running;
+    assert.deepEqual([...new Set(invoked())], ['orders/broker-a/0']);
+    assert.ok(lists < 30, `the table was asked ${lists} times`);
   });
 
   test('scaling: more messages than the threshold do not wait', async () => {
