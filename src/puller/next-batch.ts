@@ -70,6 +70,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       continue;
     }
     builder ??= builderFor(own);
+    if (own.eventFormat === 'kafka' && !areOfOneQueue(deliveries[0]?.message ?? message, message)) break;
     const fit = addRecord(
       builder,
       recordOf(session, message, own, entry.localRetries),
@@ -95,6 +96,11 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     if (deliveries.length >= own.batchSize || how === 'alone') return batch(session, own, deliveries, builder, how === 'alone');
   }
   return subscription === undefined || builder === undefined ? undefined : batch(session, subscription, deliveries, builder, false);
+}
+
+/** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
+function areOfOneQueue(one: Message, other: Message): boolean {
+  return one.queueId === other.queueId && one.brokerName === other.brokerName;
 }
 
 /** A message as its handler sees it. */

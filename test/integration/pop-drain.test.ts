@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RocketMQKafkaEvent } from '../../src/model/event-formats.ts';
 import type { PopHandle } from '../../src/model/pop.ts';
 import type { HandlerOutcome } from '../../src/ports/invoke.ts';
 import type { PopResult } from '../../src/ports/rocketmq.ts';
@@ -14,11 +15,11 @@ const NOTHING: PopResult = { messages: [], filteredOut: [], undecodable: [], ful
  * The embedded broker does not know POP: its messages are pulled, and lent as a broker would lend them. What a real one makes of the calls is the
  * matter of pop-mode.test.ts.
  */
-async function lend(world: PullerWorld, count: number) {
-  world.broker.createTopic(TOPIC, { queues: 1 });
+async function lend(world: PullerWorld, count: number, queues = 1) {
+  world.broker.createTopic(TOPIC, { queues });
   world.broker.createGroup(GROUP);
   await world.store.create(world.group, UNIT, 0, 0n);
-  await world.produce(count);
+  for (let queueId = 0; queueId < queues; queueId++) await world.produce(count, queueId);
   const calls = { acked: 0, changed: 0, refuseChanges: false };
   let popped = false;
   const own: Record<string, unknown> = {
@@ -27,22 +28,26 @@ async function lend(world: PullerWorld, count: number) {
       if (popped) return NOTHING;
       popped = true;
       const subscription = { topic: TOPIC, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
-      const queue = { ...UNIT, queueId: 0 };
-      const pulled = await world.client.pull({ consumerGroup: GROUP, queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
-      assert.equal(pulled.status, 'FOUND');
-      const handle = {
-        ckQueueOffset: 0n,
-        popTime: BigInt(Date.now()),
-        reviveQid: 0,
-        retryMark: 0,
-        brokerName: 'broker-a',
-        queueId: 0,
-      } as const;
-      const invisibleTime = 60_000n;
-      return {
-        ...NOTHING,
-        messages: pulled.messages.map((message) => ({ message, handle: { ...handle, invisibleTime, queueOffset: message.queueOffset } })),
+      const lent = async (queueId: number) => {
+        const queue = { ...UNIT, queueId };
+        const pulled = await world.client.pull({ consumerGroup: GROUP, queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
+        assert.equal(pulled.status, 'FOUND');
+        const own = {
+          ckQueueOffset: 0n,
+          popTime: BigInt(Date.now()),
+          reviveQid: 0,
+          retryMark: 0,
+          brokerName: 'broker-a',
+          queueId,
+        } as const;
+        return pulled.messages.map((message) => ({
+          message,
+          handle: { ...own, invisibleTime: 60_000n, queueOffset: message.queueOffset },
+        }));
       };
+      const each = await Promise.all(Array.from({ length: queues }, (_, queueId) => lent(queueId)));
+      // From one queue, then from the next, as brokers go round.
+      return { ...NOTHING, messages: Array.from({ length: count }, (_, at) => each.map((messages) => messages[at]!)).flat() };
     },
     async ack() {
       calls.acked++;
@@ -65,6 +70,27 @@ async function lend(world: PullerWorld, count: number) {
 describe('a puller that popped', () => {
   let world: PullerWorld;
   afterEach(() => world.stop());
+
+  test('has the messages of one queue in an event of format kafka, which has one name for them, and reads its answer', async () => {
+    world = await createPullerWorld();
+    const { client, calls } = await lend(world, 3, 2);
+    const seen: [string, number][] = [];
+    const answer = (event: unknown): object => {
+      const [[queue, records] = assert.fail('no queue')] = Object.entries((event as RocketMQKafkaEvent).records);
+      for (const { topic, rocketmq, offset } of records) {
+        seen.push([queue, offset]);
+        assert.equal(queue, `${topic}-${rocketmq.brokerName}-${rocketmq.queueId}`);
+      }
+      const failed = seen.length === 6 ? records.slice(-1) : [];
+      return { batchItemFailures: failed.map(({ offset }) => ({ itemIdentifier: { 'topic-partition': queue, offset } })) };
+    };
+    const puller = world.start(answer, { queues: [UNIT], subscriptions: [{ eventFormat: 'kafka' }], deps: { client } });
+    await until(() => calls.acked + calls.changed === 6, 'all have their end');
+    await puller.stop();
+    assert.deepEqual([calls.acked, calls.changed], [5, 1]);
+    const offsets = [0, 1, 2].flatMap((offset) => [`orders-broker-a-0 ${offset}`, `orders-broker-a-1 ${offset}`]);
+    assert.deepEqual(seen.map((each) => each.join(' ')).sort(), offsets.sort());
+  });
 
   test('prolongs again after a while what could not be prolonged', async () => {
     world = await createPullerWorld();
