@@ -1,3 +1,4 @@
+import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -31,15 +32,20 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     if (news === 'lost') share.close();
     drain.abort();
   });
+  const signal = AbortSignal.any([drain.signal, ...(given.signal === undefined ? [] : [given.signal])]);
+  let othersRunUntil: number | undefined;
   try {
-    await outlastPredecessor(seat, source, given, drain.signal);
-    const signal = AbortSignal.any([drain.signal, ...(given.signal === undefined ? [] : [given.signal])]);
+    othersRunUntil = await outlastPredecessor(seat, source, given, options.reserveMs, signal);
+    if (othersRunUntil !== undefined) {
+      const reason = signal.aborted ? 'signal' : 'too-little-time';
+      return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, reason)) };
+    }
     // The time that it waited for the seat does not make it late.
     return await runPuller({ ...request, notAfter: Number.POSITIVE_INFINITY }, { ...given, signal, share });
   } finally {
     ended.abort();
     await keeping;
-    await seat.release(share.mayStillRun);
+    await seat.release(share.mayStillRun ? 'unknown' : othersRunUntil);
   }
 }
 
@@ -52,22 +58,29 @@ function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<s
   );
 }
 
-/** Handlers that a holder had called who died, or who could not wait for them, may still be at work. */
+/**
+ * Handlers that a holder had called who died, or who could not wait for them, may still be at work.
+ * @returns until when, epoch ms, where this invocation has to go before, or has no time for a handler afterwards: the next one waits for the rest
+ */
 async function outlastPredecessor(
   seat: Seat,
   { subscriptions }: SourceConfig,
-  { clock, logger }: PullerDeps,
+  { clock, logger, remainingMs }: PullerDeps,
+  reserveMs: number,
   signal: AbortSignal,
-): Promise<void> {
-  if (!seat.afterDeath) return;
-  const longest = Math.max(
-    ...subscriptions.map(({ handler, maximumConcurrency }) => (maximumConcurrency === undefined ? 0 : handler.timeout)),
-  );
-  logger.warn(
-    { waitMs: longest * 1000 },
-    "the slot's last invocation died, or could not wait for its handlers: waiting until they cannot run any more",
-  );
-  await clock.sleep(longest * 1000, signal).catch(() => {});
+): Promise<number | undefined> {
+  const limited = subscriptions.filter(({ maximumConcurrency }) => maximumConcurrency !== undefined);
+  const until = seat.othersRunUntil(longestTimeoutMs(limited));
+  if (until === undefined || until <= clock.now()) return undefined;
+  const waitMs = until - clock.now();
+  logger.warn({ waitMs }, "the slot's last invocation died, or could not wait for its handlers: waiting until they cannot run any more");
+  const mostMs = remainingMs() - reserveMs;
+  await clock.sleep(Math.max(0, Math.min(waitMs, mostMs)), signal).catch(() => {});
+  return signal.aborted || mostMs < waitMs || !fitsHandler(remainingMs(), longestTimeoutMs(subscriptions), reserveMs) ? until : undefined;
+}
+
+function longestTimeoutMs(subscriptions: SourceConfig['subscriptions']): number {
+  return Math.max(0, ...subscriptions.map(({ handler }) => handler.timeout)) * 1000;
 }
 
 /** Renews the seat until the invocation has ended, and tells once when it is to be left. */

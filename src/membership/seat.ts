@@ -1,5 +1,5 @@
 import { leaseUntil, mayAct } from '../decide/lease/lease.ts';
-import type { Lease } from '../model/assignment.ts';
+import type { CrashRecord, Lease } from '../model/assignment.ts';
 import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseKey } from '../ports/assignment-store.ts';
@@ -13,12 +13,12 @@ export type SeatNews = 'kept' | 'successor' | 'paused' | 'lost';
 export class Seat {
   readonly #deps: PullerDeps;
   readonly #key: LeaseKey;
-  /** Functions that the holder before had called may still be at work: it died, or left without waiting for them. */
-  readonly afterDeath: boolean;
+  /** What the holder before has left behind. */
+  readonly #crash: CrashRecord | undefined;
   #lease: Lease;
 
-  private constructor(deps: PullerDeps, key: LeaseKey, lease: Lease, afterDeath: boolean) {
-    this.afterDeath = afterDeath;
+  private constructor(deps: PullerDeps, key: LeaseKey, lease: Lease, crash: CrashRecord | undefined) {
+    this.#crash = crash;
     this.#deps = deps;
     this.#key = key;
     this.#lease = lease;
@@ -35,7 +35,7 @@ export class Seat {
       deps,
       { cluster, consumerGroup, queue, holder: lease.holder, fence: lease.fence },
       lease,
-      answer.applied && answer.assignment.crash !== undefined,
+      answer.applied ? answer.assignment.crash : undefined,
     );
   }
 
@@ -56,9 +56,21 @@ export class Seat {
     return successor !== undefined && successor.until > now && successor.holder !== this.#key.holder ? 'successor' : 'kept';
   }
 
-  /** @param mayStillRun see afterDeath, for whoever comes next */
-  async release(mayStillRun = false): Promise<void> {
-    const crash = mayStillRun ? { crash: { offset: 0n, count: 0, isolateUntil: 0n } } : {};
+  /**
+   * Until when functions that earlier holders had called may still be at work, epoch ms: one died, or left without waiting for them. Undefined: none is.
+   * @param longestMs the longest that one may run
+   */
+  othersRunUntil(longestMs: number): number | undefined {
+    if (this.#crash === undefined) return undefined;
+    const { count, isolateUntil } = this.#crash;
+    return count === 0 && isolateUntil > 0n ? Number(isolateUntil) : this.#lease.acquiredAt + longestMs;
+  }
+
+  /** @param runUntil see othersRunUntil, for whoever comes next; 'unknown': as long as they may from then on */
+  async release(runUntil?: number | 'unknown'): Promise<void> {
+    // Without a death the record, which has no offsets to tell of a seat, has the time.
+    const isolateUntil = typeof runUntil === 'number' ? BigInt(Math.ceil(runUntil)) : 0n;
+    const crash = runUntil === undefined ? {} : { crash: { offset: 0n, count: 0, isolateUntil } };
     await this.#deps.store.release({ ...this.#key, ...crash }).catch((error: unknown) => {
       this.#deps.logger.warn({ err: error }, 'could not release the seat: its lease ends by itself');
     });

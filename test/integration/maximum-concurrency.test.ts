@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { seatGroup, seatOf } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
@@ -94,6 +96,33 @@ describe('maximumConcurrency', () => {
     await until(() => seen.events.length === 1, 'it is delivered');
     assert.ok(Date.now() - startedAt >= 990);
     await puller.stop();
+    const [seat] = await world.store.list(seats);
+    assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
+  });
+
+  test('after a death a successor waits for the rest of that time only, and one that has to go before its end says so', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare();
+    await world.produce(1);
+    const seats = seatGroup(world.group);
+    await world.store.create(seats, seatOf(0), 0, 0n);
+    const now = Date.now();
+    const dead = { ...seats, queue: seatOf(0), slot: 0, holder: 'dead', now, leaseUntil: now - 1, endsAt: now };
+    assert.ok((await world.store.acquire(dead)).applied);
+    await sleep(2);
+    const seen = recorder();
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 2 } as const;
+    const messageHandler = createInlineHandler(seen.handler, () => ({}) as Context);
+    const subscriptions = [{ maximumConcurrency: 1, handler }];
+    const startedAt = Date.now();
+    const first = world.start(messageHandler, { queues, subscriptions });
+    await until(() => world.logs.some(({ message }) => message.startsWith("the slot's last invocation died")), 'it waits');
+    const second = world.start(messageHandler, { queues, subscriptions });
+    assert.ok((await first.report).queues.every(({ reason, handled }) => reason === 'signal' && handled === 0));
+    await until(() => seen.events.length === 1, 'it is delivered');
+    const waited = Date.now() - startedAt;
+    assert.ok(waited >= 1_990, `functions of the dead one could still run: ${waited} ms`);
+    await second.stop();
     const [seat] = await world.store.list(seats);
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
