@@ -1,5 +1,5 @@
 import { backoff } from '../decide/retry/backoff.ts';
-import { exactLevel, type Redelivery, wireLevel } from '../decide/retry/redelivery.ts';
+import { exactLevel, LONGEST_DELAY_SECONDS, type Redelivery, wireLevel } from '../decide/retry/redelivery.ts';
 import { BrokerError, RequestTimeoutError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { responseBehaviour } from '../remoting/response-code.ts';
@@ -27,7 +27,8 @@ export async function redeliver(
   const timed = !coexist && message.reconsumeTimes < maxReconsume;
   if (timed && redelivery.kind === 'seconds' && exactLevel(redelivery.seconds) === undefined) {
     const { seconds } = redelivery;
-    const delayMs = seconds === 0 ? 0 : seconds * 1000 + TIMER_PRECISION_MS;
+    // Beyond the longest delay the wheel refuses the message, and a level would bring it after two hours.
+    const delayMs = seconds === 0 ? 0 : Math.min(seconds * 1000 + TIMER_PRECISION_MS, LONGEST_DELAY_SECONDS * 1000);
     try {
       const { deps, source, lost } = session;
       if (!session.mayAct()) return false;

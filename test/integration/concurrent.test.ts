@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { LONGEST_DELAY_SECONDS } from '../../src/decide/retry/redelivery.ts';
 import type { RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
+import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createPullerWorld, GROUP, gate, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
@@ -93,6 +95,25 @@ describe('concurrent consumption', () => {
         codes(world).filter((code) => code === 'ROCKETMQ_TIMER_REFUSED'),
         ['ROCKETMQ_TIMER_REFUSED'],
       );
+    });
+
+    test('the longest delay is one that the timer wheel of a stock broker takes', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const asked: number[] = [];
+      const sendBackTimed: RocketMQ['sendBackTimed'] = async (_group, _message, delayMs) => asked.push(delayMs) > 0;
+      const client = new Proxy(world.client, {
+        get(target, name) {
+          const value: unknown = name === 'sendBackTimed' ? sendBackTimed : Reflect.get(target, name);
+          return typeof value === 'function' ? value.bind(target) : value;
+        },
+      });
+      const subscriptions = [{ retryDelay: { seconds: LONGEST_DELAY_SECONDS } }];
+      world.start(() => Promise.reject(new Error('no')), { subscriptions, deps: { client } });
+      await until(() => world.committed() === 1n, 'it is sent back');
+      // HookUtils.handleScheduleMessage: more than timerMaxDelaySec is refused, and the longest level has two hours.
+      assert.deepEqual(asked, [LONGEST_DELAY_SECONDS * 1000]);
     });
 
     test('has the retries of its tag', async () => {
