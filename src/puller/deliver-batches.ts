@@ -143,7 +143,9 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
   for (let attempt = 1; ; attempt++) {
     const release = await session.permit(batch.subscription);
     if (release === undefined) return leave(session, batch);
-    const outcome = await tryToInvoke(session, batch, attempt).finally(release);
+    const outcome = await tryToInvoke(session, batch, attempt)
+      .then((told) => outlast(session, batch, told))
+      .finally(release);
     if (outcome?.kind !== 'unavailable') return outcome;
     session.count(outcome.error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
     if (outcome.mayRun === true) session.noteRepeated(batch.deliveries.length);
@@ -162,6 +164,25 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
     );
     await session.pause(waitMs);
   }
+}
+
+/** Where calls are limited, one whose answer got lost counts as long as its function may run. */
+async function outlast<Outcome extends HandlerOutcome | undefined>(
+  session: QueueSession,
+  { subscription }: Batch,
+  outcome: Outcome,
+): Promise<Outcome> {
+  if (outcome?.kind !== 'unavailable' || outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
+  const timeoutMs = subscription.handler.timeout * 1000;
+  const { signal } = session.handlerCalls;
+  session.logger.warn(
+    { err: outcome.error, waitMs: timeoutMs },
+    'the answer of the handler was lost: its call counts until it cannot run any more',
+  );
+  await session.deps.clock.sleep(timeoutMs, signal).catch(() => {});
+  if (!signal.aborted) return { ...outcome, mayRun: false };
+  session.outlived(timeoutMs);
+  return outcome;
 }
 
 async function tryToInvoke(

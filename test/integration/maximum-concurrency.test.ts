@@ -127,6 +127,28 @@ describe('maximumConcurrency', () => {
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
 
+  test('a call whose answer got lost counts as long as its function may run', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare(2);
+    for (const queueId of [0, 1]) await world.produce(1, queueId);
+    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const called: number[] = [];
+    const broken: MessageHandler = {
+      async invoke() {
+        called.push(Date.now());
+        return called.length === 1
+          ? { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true }
+          : { kind: 'answered', answer: null };
+      },
+    };
+    const puller = world.start(broken, { queues, subscriptions: [{ maximumConcurrency: 1, handler }] });
+    await until(() => called.length === 3, 'both are delivered', 10_000);
+    const [lost = 0, next = 0] = called;
+    assert.ok(next - lost >= 990, `the next call came after ${next - lost} ms`);
+    await puller.stop();
+    assert.equal((await world.store.list(seatGroup(world.group)))[0]?.crash, undefined);
+  });
+
   test('functions that were not waited for any longer count as long as they may run', async () => {
     world = await createPullerWorld();
     const queues = await world.prepare();
