@@ -19,11 +19,34 @@ export const ROOMS = {
   'src/dlq/': ['ports', 'records', 'model', 'errors'],
   'src/helpers/': ['model', 'errors'],
   'src/console/': ['flow', 'decide', 'dlq', 'ports', 'records', 'model', 'errors'],
-  'src/operator/': ['flow', 'puller', 'dlq', 'config', 'decide', 'delivery', 'ports', 'records', 'model', 'errors'],
+  'src/operator/': [
+    'flow',
+    'puller',
+    'dlq',
+    'config',
+    'decide',
+    'delivery',
+    'ports',
+    'records',
+    'model',
+    'errors',
+  ],
   'src/config/': ['model', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['delivery', 'requests', 'remoting', 'records', 'model', 'errors'],
-  'infra/': ['client', 'config', 'console', 'delivery', 'operator', 'runtime', 'store', 'testing', 'ports', 'model', 'errors'],
+  'infra/': [
+    'client',
+    'config',
+    'console',
+    'delivery',
+    'operator',
+    'runtime',
+    'store',
+    'testing',
+    'ports',
+    'model',
+    'errors',
+  ],
 };
 
 /** Packages that a room of src may use; every other one uses none. */
@@ -59,7 +82,15 @@ const NODE_MODULES = {
   'src/testing/': ['crypto', 'events', 'net'],
 };
 
-const NPM = ['npm', 'npm-dev', 'npm-optional', 'npm-peer', 'npm-bundled', 'npm-no-pkg', 'npm-unknown'];
+const NPM = [
+  'npm',
+  'npm-dev',
+  'npm-optional',
+  'npm-peer',
+  'npm-bundled',
+  'npm-no-pkg',
+  'npm-unknown',
+];
 
 const escaped = (text) => text.replaceAll('.', '\\.');
 const pathOf = (place) => `^${escaped(place)}`;
@@ -70,7 +101,12 @@ const inSrc = Object.keys(ROOMS).filter((place) => place.startsWith('src/'));
 export default {
   forbidden: [
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^aws-lambda$' } },
+    {
+      name: 'not-resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^aws-lambda$' },
+    },
     ...Object.entries(ROOMS).map(([place, allowed]) => ({
       name: `${nameOf(place)}-imports`,
       comment: `${place} may import ${allowed.join(', ') || 'nothing'}`,
@@ -87,14 +123,19 @@ export default {
       from: { path: pathOf(place) },
       to: {
         dependencyTypes: NPM,
-        pathNot: (PACKAGES[place] ?? []).map((name) => `node_modules/(@types/)?${name}(/|$)`).concat('^$'),
+        pathNot: (PACKAGES[place] ?? [])
+          .map((name) => `node_modules/(@types/)?${name}(/|$)`)
+          .concat('^$'),
       },
     })),
     ...inSrc.map((place) => ({
       name: `${nameOf(place)}-node`,
       severity: 'error',
       from: { path: pathOf(place) },
-      to: { dependencyTypes: ['core'], pathNot: (NODE_MODULES[place] ?? []).map((name) => `^(node:)?${name}$`).concat('^$') },
+      to: {
+        dependencyTypes: ['core'],
+        pathNot: (NODE_MODULES[place] ?? []).map((name) => `^(node:)?${name}$`).concat('^$'),
+      },
     })),
     {
       name: 'puller-knows-codes-not-bytes',
@@ -122,8 +163,18 @@ export default {
       from: { path: '^(src|handlers|infra)/' },
       to: { path: '^(cli|test|bench|sample)/' },
     },
-    { name: 'src-never-imports-doors', severity: 'error', from: { path: '^src/' }, to: { path: '^(handlers|infra)/' } },
-    { name: 'handlers-never-import-the-plugin', severity: 'error', from: { path: '^handlers/' }, to: { path: '^infra/' } },
+    {
+      name: 'src-never-imports-doors',
+      severity: 'error',
+      from: { path: '^src/' },
+      to: { path: '^(handlers|infra)/' },
+    },
+    {
+      name: 'handlers-never-import-the-plugin',
+      severity: 'error',
+      from: { path: '^handlers/' },
+      to: { path: '^infra/' },
+    },
     {
       name: 'product-uses-dependencies-only',
       severity: 'error',

@@ -24,7 +24,9 @@ consumer.on('error', (error) => process.stderr.write(`${error}\n`));
 consumer.subscribe(topic, '*', async () => {
   if (first === 0) first = performance.now();
   if (++consumed === Number(count)) {
-    process.stdout.write(`${JSON.stringify({ messages: consumed, seconds: (performance.now() - first) / 1000 })}\n`);
+    process.stdout.write(
+      `${JSON.stringify({ messages: consumed, seconds: (performance.now() - first) / 1000 })}\n`,
+    );
     process.exit(0);
   }
 });

@@ -21,13 +21,25 @@ export async function measureBundles(note: (row: Row) => void): Promise<void> {
     sources: [benchSource('orders', 'workers', 100)],
   };
   try {
-    for (const [functionKey, entry] of Object.entries({ coordinator: coordinatorEntry(config), puller: pullerEntry(config, []) })) {
+    for (const [functionKey, entry] of Object.entries({
+      coordinator: coordinatorEntry(config),
+      puller: pullerEntry(config, []),
+    })) {
       const outDir = path.join(folder, functionKey);
-      await bundle({ functionKey, entry, resolveDir: fileURLToPath(new URL('..', import.meta.url)), outDir });
+      await bundle({
+        functionKey,
+        entry,
+        resolveDir: fileURLToPath(new URL('..', import.meta.url)),
+        outDir,
+      });
       const file = path.join(outDir, 'index.mjs');
       const bytes = await readFile(file);
       note({ what: `bundle, ${functionKey}`, value: Math.round(bytes.length / 1024), unit: 'KiB' });
-      note({ what: `bundle gzipped, ${functionKey}`, value: Math.round(gzipSync(bytes).length / 1024), unit: 'KiB' });
+      note({
+        what: `bundle gzipped, ${functionKey}`,
+        value: Math.round(gzipSync(bytes).length / 1024),
+        unit: 'KiB',
+      });
       note({
         what: `cold import, ${functionKey}`,
         value: Math.round(median(Array.from({ length: IMPORTS }, () => importTime(file)))),
@@ -41,5 +53,7 @@ export async function measureBundles(note: (row: Row) => void): Promise<void> {
 
 function importTime(file: string): number {
   const script = `const t=performance.now();await import(${JSON.stringify(file)});console.log(performance.now()-t)`;
-  return Number(spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout);
+  return Number(
+    spawnSync(process.execPath, ['--input-type=module', '-e', script], { encoding: 'utf8' }).stdout,
+  );
 }

@@ -26,9 +26,17 @@ export async function measureMemory({
   const topic = 'bench-memory';
   await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
   await runJava('Produce', [nameServer, topic, String(MESSAGES), String(BODY_BYTES), '32']);
-  const held = await runOwn<Held>('./own-memory.ts', [nameServer, endpoint, topic, 'memory', String(SECONDS)], ['--expose-gc']);
+  const held = await runOwn<Held>(
+    './own-memory.ts',
+    [nameServer, endpoint, topic, 'memory', String(SECONDS)],
+    ['--expose-gc'],
+  );
   note?.({ what: 'memory before the first message', value: held.baseMiB, unit: 'MiB RSS' });
-  note?.({ what: `memory at most, ${QUEUES} queues, slow handler, 100,000 x 4 KiB waiting`, value: held.peakMiB, unit: 'MiB RSS' });
+  note?.({
+    what: `memory at most, ${QUEUES} queues, slow handler, 100,000 x 4 KiB waiting`,
+    value: held.peakMiB,
+    unit: 'MiB RSS',
+  });
   note?.({ what: 'in use at most, beyond what was before', value: held.liveMiB, unit: 'MiB' });
   return held;
 }

@@ -6,17 +6,23 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { runPuller } from '../src/puller/run-puller.ts';
 import { benchSource, openPuller } from './puller-setup.ts';
 
-const [nameServer = '', endpoint = '', topic = '', group = '', seconds = '10'] = process.argv.slice(2);
+const [nameServer = '', endpoint = '', topic = '', group = '', seconds = '10'] =
+  process.argv.slice(2);
 const HANDLER_MS = 400;
 const SAMPLE_MS = 20;
 const LIVE_SAMPLE_MS = 500;
 
 const done = new AbortController();
 let handled = 0;
-const setup = await openPuller(nameServer, endpoint, benchSource(topic, group, 32), async (event) => {
-  await sleep(HANDLER_MS);
-  handled += event.Records.length;
-});
+const setup = await openPuller(
+  nameServer,
+  endpoint,
+  benchSource(topic, group, 32),
+  async (event) => {
+    await sleep(HANDLER_MS);
+    handled += event.Records.length;
+  },
+);
 const before = process.memoryUsage();
 let rss = before.rss;
 /** What is in use, without what waits for the garbage collector. */

@@ -3,8 +3,16 @@ import { startChild } from '../test/support/child-process.ts';
 import { jsonLines } from '../test/support/java.ts';
 
 /** Runs a script of this folder in a Node of its own and reads the JSON line that it prints. */
-export async function runOwn<T>(script: string, args: readonly string[], nodeOptions: readonly string[] = []): Promise<T> {
-  const child = startChild(process.execPath, [...nodeOptions, fileURLToPath(new URL(script, import.meta.url)), ...args]);
+export async function runOwn<T>(
+  script: string,
+  args: readonly string[],
+  nodeOptions: readonly string[] = [],
+): Promise<T> {
+  const child = startChild(process.execPath, [
+    ...nodeOptions,
+    fileURLToPath(new URL(script, import.meta.url)),
+    ...args,
+  ]);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
   const code = await child.exited;

@@ -53,7 +53,11 @@ export async function openPuller(
   source: SourceConfig,
   handler: (event: RocketMQEvent) => unknown,
 ): Promise<PullerSetup> {
-  const dynamodb = new DynamoDBClient({ endpoint, region: 'eu-west-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } });
+  const dynamodb = new DynamoDBClient({
+    endpoint,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
   await ensureTable(dynamodb, TABLE);
   const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
   const client = createRocketMQClient({ nameServers: [nameServer] });
@@ -64,9 +68,20 @@ export async function openPuller(
   return {
     client,
     dynamodb,
-    request: { cluster: source.cluster, consumerGroup: source.consumerGroup, slot: 0, queues, notAfter: endsAt },
+    request: {
+      cluster: source.cluster,
+      consumerGroup: source.consumerGroup,
+      slot: 0,
+      queues,
+      notAfter: endsAt,
+    },
     deps: {
-      service: { service: 'bench', stage: 'bench', clusters: { default: { nameServers: [nameServer] } }, sources: [source] },
+      service: {
+        service: 'bench',
+        stage: 'bench',
+        clusters: { default: { nameServers: [nameServer] } },
+        sources: [source],
+      },
       client,
       store,
       handlers: () => inline,

@@ -17,7 +17,9 @@ export interface Place {
 
 export function table(rows: readonly Row[]): string {
   const width = Math.max(...rows.map(({ what }) => what.length), 4);
-  return rows.map(({ what, value, unit }) => `${what.padEnd(width)}  ${String(value).padStart(12)} ${unit}`).join('\n');
+  return rows
+    .map(({ what, value, unit }) => `${what.padEnd(width)}  ${String(value).padStart(12)} ${unit}`)
+    .join('\n');
 }
 
 export function median(values: readonly number[]): number {

@@ -33,7 +33,8 @@ All of them when none is named. Figures are written to bench/results/.`,
 });
 const unknown = wanted.filter((part) => !(PARTS as readonly string[]).includes(part));
 if (unknown.length > 0) refuse(`bench knows ${PARTS.join(', ')}, not ${unknown.join(', ')}`);
-const runs = (part: (typeof PARTS)[number]): boolean => wanted.length === 0 || wanted.includes(part);
+const runs = (part: (typeof PARTS)[number]): boolean =>
+  wanted.length === 0 || wanted.includes(part);
 const missing = missingStack('rocketmq', 'dynamodb');
 if (missing !== false && wanted.join() !== 'bundle') {
   process.stderr.write(`${missing}\n`);
@@ -64,5 +65,12 @@ if (runs('bundle')) await measureBundles(note);
 process.stdout.write(`\n${table(rows)}\n`);
 if (!existsSync(RESULTS)) await mkdir(RESULTS, { recursive: true });
 const file = path.join(RESULTS, `${new Date().toISOString().replaceAll(':', '-')}.json`);
-await writeFile(file, JSON.stringify({ node: process.version, cpus: cpus().length, cpu: cpus()[0]?.model, rows }, null, 2));
+await writeFile(
+  file,
+  JSON.stringify(
+    { node: process.version, cpus: cpus().length, cpu: cpus()[0]?.model, rows },
+    null,
+    2,
+  ),
+);
 process.stdout.write(`written to bench/results/${path.basename(file)}\n`);

@@ -11,7 +11,12 @@ const COORDINATOR_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 /** Requests to the table per queue and hour: a puller with steady work, and a coordinator that watches idle queues. */
-export async function measureTableUse({ nameServer, endpoint, client, note }: Place): Promise<void> {
+export async function measureTableUse({
+  nameServer,
+  endpoint,
+  client,
+  note,
+}: Place): Promise<void> {
   const topic = 'bench-table';
   await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
   const source = benchSource(topic, 'table-group', 32);
@@ -61,6 +66,14 @@ function countRequests(dynamodb: DynamoDBClient): Counts {
 }
 
 function tell(state: string, { reads, writes }: Counts, hours: number, note: Place['note']): void {
-  note({ what: `table reads per queue-hour, ${state}`, value: Math.round(reads / QUEUES / hours), unit: 'requests' });
-  note({ what: `table writes per queue-hour, ${state}`, value: Math.round(writes / QUEUES / hours), unit: 'requests' });
+  note({
+    what: `table reads per queue-hour, ${state}`,
+    value: Math.round(reads / QUEUES / hours),
+    unit: 'requests',
+  });
+  note({
+    what: `table writes per queue-hour, ${state}`,
+    value: Math.round(writes / QUEUES / hours),
+    unit: 'requests',
+  });
 }

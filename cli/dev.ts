@@ -16,15 +16,22 @@ Handlers are bundled at the start: restart after a change.`,
   options: {},
 });
 
-const nameServers = process.env.ROCKETMQ_NAME_SERVERS?.split(';').filter((address) => address !== '');
+const nameServers = process.env.ROCKETMQ_NAME_SERVERS?.split(';').filter(
+  (address) => address !== '',
+);
 const endpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
 say(
   'serverless-rocketmq: starting the service of serverless.yml; Ctrl-C drains and ends. Handlers are bundled now: restart after a change',
 );
-const [rocketmq, dynamodb] = await Promise.all([startRocketMQ({ addresses: nameServers }), startDynamoDB({ endpoint })]);
-say(`${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}`);
+const [rocketmq, dynamodb] = await Promise.all([
+  startRocketMQ({ addresses: nameServers }),
+  startDynamoDB({ endpoint }),
+]);
+say(
+  `${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}`,
+);
 let exitCode = 0;
 try {
   // The sample's are made before its coordinator looks; those of functions that were added are named by the ready line.
@@ -45,7 +52,9 @@ try {
     process.once('SIGTERM', () => resolve());
   });
   const example = topics.includes(sampleTopic) ? `'{"orderId":1,"failTimes":0}'` : `'hello'`;
-  say(`ready. To send a message: npm run send -- ${topics[0]} ${example} --name-servers '${rocketmq.nameServers.join(';')}'`);
+  say(
+    `ready. To send a message: npm run send -- ${topics[0]} ${example} --name-servers '${rocketmq.nameServers.join(';')}'`,
+  );
   const ended = await Promise.race([interrupted, service.ended]);
   if (ended === undefined) {
     say('draining: batches in flight finish, offsets commit, leases are released');
@@ -68,11 +77,14 @@ process.exit(exitCode);
 async function makeTopics(topics: readonly string[]): Promise<void> {
   if (!rocketmq.own) return;
   const client = createRocketMQClient({ nameServers: rocketmq.nameServers });
-  for (const topic of topics) await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
+  for (const topic of topics)
+    await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
   await client.close();
 }
 
 /** `rocketmq: ready: group takes a, b; other takes c` */
 function topicsIn(line: string): string[] {
-  return [...line.matchAll(/ takes ([^;]+)/g)].flatMap(([, list = '']) => list.split(',').map((topic) => topic.trim()));
+  return [...line.matchAll(/ takes ([^;]+)/g)].flatMap(([, list = '']) =>
+    list.split(',').map((topic) => topic.trim()),
+  );
 }

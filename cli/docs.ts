@@ -5,7 +5,8 @@ import { costPage } from './docs/cost-page.ts';
 import { eventsPage } from './docs/events-page.ts';
 import { referencePage } from './docs/reference-page.ts';
 
-const write = (page: string, text: string): void => writeFileSync(fileURLToPath(new URL(`../docs/${page}`, import.meta.url)), text);
+const write = (page: string, text: string): void =>
+  writeFileSync(fileURLToPath(new URL(`../docs/${page}`, import.meta.url)), text);
 write('reference.md', referencePage());
 write('cost.md', costPage());
 write('events.md', eventsPage());

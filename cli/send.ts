@@ -16,14 +16,19 @@ const {
     count: { type: 'string', default: '1' },
     tag: { type: 'string' },
     key: { type: 'string' },
-    'name-servers': { type: 'string', default: process.env.ROCKETMQ_NAME_SERVERS ?? '127.0.0.1:9876' },
+    'name-servers': {
+      type: 'string',
+      default: process.env.ROCKETMQ_NAME_SERVERS ?? '127.0.0.1:9876',
+    },
   },
   words: [2, 2],
 });
 const count = Number(options.count);
-if (!Number.isInteger(count) || count < 1) refuse(`--count ${options.count}: give a whole number from 1 on`);
+if (!Number.isInteger(count) || count < 1)
+  refuse(`--count ${options.count}: give a whole number from 1 on`);
 const nameServers = addressesIn(options['name-servers']);
-if (nameServers === undefined) refuse(`--name-servers ${options['name-servers']}: give addresses such as 127.0.0.1:9876`);
+if (nameServers === undefined)
+  refuse(`--name-servers ${options['name-servers']}: give addresses such as 127.0.0.1:9876`);
 
 const client = createRocketMQClient({ nameServers: nameServers ?? [] });
 try {
@@ -36,7 +41,9 @@ try {
   };
   for (let sent = 0; sent < count; sent++) {
     const { msgId, queue, queueOffset } = await client.send(message);
-    process.stdout.write(`${msgId} is message ${queueOffset} of ${queue.topic}/${queue.brokerName}/${queue.queueId}\n`);
+    process.stdout.write(
+      `${msgId} is message ${queueOffset} of ${queue.topic}/${queue.brokerName}/${queue.queueId}\n`,
+    );
   }
 } catch (error) {
   process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);

@@ -25,17 +25,20 @@ Sends messages through the sample service on local parts and exits with 0 only i
 const messages = Number(options.messages);
 if (!Number.isInteger(messages) || messages < 1 || messages > 10_000_000)
   refuse(`--messages ${options.messages}: give a whole number from 1 to 10,000,000`);
-if (!['embedded', 'real'].includes(options.broker)) refuse(`--broker ${options.broker}: give real, or leave it out for the embedded one`);
+if (!['embedded', 'real'].includes(options.broker))
+  refuse(`--broker ${options.broker}: give real, or leave it out for the embedded one`);
 if (!['embedded', 'real'].includes(options.dynamodb) && !/^https?:\/\//.test(options.dynamodb))
   refuse(`--dynamodb ${options.dynamodb}: give real, or a URL such as http://127.0.0.1:8000`);
 const given = options['name-servers'];
 const nameServers = given === undefined ? undefined : addressesIn(given);
 if (given !== undefined && nameServers === undefined)
   refuse(`--name-servers ${given}: give addresses such as 127.0.0.1:9876;127.0.0.1:9877`);
-if (nameServers !== undefined && options.broker === 'real') refuse('--broker real and --name-servers exclude each other: give one of them');
+if (nameServers !== undefined && options.broker === 'real')
+  refuse('--broker real and --name-servers exclude each other: give one of them');
 
 const started = performance.now();
-const say = (line: string): void => void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+const say = (line: string): void =>
+  void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
 say(
   `serverless-rocketmq: ${messages} messages through RocketMQ (${nameServers?.join(';') ?? options.broker}), DynamoDB (${options.dynamodb}) and serverless offline`,
 );

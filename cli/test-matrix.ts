@@ -32,7 +32,9 @@ const { values, words } = readArguments({
 const versions = words.length > 0 ? words : [...TESTED_VERSIONS];
 const missing = versions.filter((version) => !existsSync(stampFile(rocketmqPart(version))));
 if (missing.length > 0) {
-  process.stderr.write(`RocketMQ ${missing.join(', ')} missing: npm run stack:install -- --rocketmq ${missing.join(',')}\n`);
+  process.stderr.write(
+    `RocketMQ ${missing.join(', ')} missing: npm run stack:install -- --rocketmq ${missing.join(',')}\n`,
+  );
   process.exit(1);
 }
 let [passed, failed] = [0, 0];
@@ -49,10 +51,17 @@ process.exit(failed === 0 && passed > 0 ? 0 : 1);
 
 /** @returns the last line that the tests printed */
 async function runSuites(version: string): Promise<string> {
-  const child = spawn(process.execPath, [fileURLToPath(new URL('./test.ts', import.meta.url)), ...(values.quick ? QUICK_SUITES : SUITES)], {
-    stdio: ['ignore', 'pipe', 'inherit'],
-    env: { ...process.env, ROCKETMQ_TEST_VERSION: version },
-  });
+  const child = spawn(
+    process.execPath,
+    [
+      fileURLToPath(new URL('./test.ts', import.meta.url)),
+      ...(values.quick ? QUICK_SUITES : SUITES),
+    ],
+    {
+      stdio: ['ignore', 'pipe', 'inherit'],
+      env: { ...process.env, ROCKETMQ_TEST_VERSION: version },
+    },
+  );
   let printed = '';
   child.stdout.on('data', (chunk: Buffer) => {
     process.stdout.write(chunk);

@@ -10,7 +10,13 @@ const OLDEST_NODE = [22, 18] as const;
 
 const TWO = Math.min(2, availableParallelism());
 
-const WITH_FAST_CLOCKS = ['coordinator', 'maximum-concurrency', 'metrics', 'rebalance', 'scaling'].map((name) => `integration/${name}`);
+const WITH_FAST_CLOCKS = [
+  'coordinator',
+  'maximum-concurrency',
+  'metrics',
+  'rebalance',
+  'scaling',
+].map((name) => `integration/${name}`);
 
 interface Stage {
   readonly paths: readonly string[];
@@ -40,7 +46,8 @@ if (major < OLDEST_NODE[0] || (major === OLDEST_NODE[0] && minor < OLDEST_NODE[1
   process.exit(1);
 }
 process.once('exit', killRunningFiles);
-for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.once(signal, () => process.exit(1));
+for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
+  process.once(signal, () => process.exit(1));
 
 const patterns = process.argv.slice(2).map((pattern) => pattern.replace(/^\.\//, ''));
 const counts = { passed: 0, failed: 0, skipped: 0 };
@@ -51,31 +58,43 @@ let left = globSync('test/**/*.test.ts', { cwd: ROOT })
   .filter((file) => patterns.length === 0 || patterns.some((pattern) => file.includes(pattern)))
   .sort();
 for (const stage of STAGES) {
-  const files = left.filter((file) => stage.paths.some((start) => file.startsWith(`test/${start}`)));
+  const files = left.filter((file) =>
+    stage.paths.some((start) => file.startsWith(`test/${start}`)),
+  );
   left = left.filter((file) => !files.includes(file));
   const lanes = lanesOf(files, stage);
   await Promise.all(
     lanes.map(async (lane) => {
-      for (let file = lane.shift(); file !== undefined; file = lane.shift()) await take(file, stage.timeoutMs, lanes.length === 1);
+      for (let file = lane.shift(); file !== undefined; file = lane.shift())
+        await take(file, stage.timeoutMs, lanes.length === 1);
     }),
   );
 }
 
 for (const failure of failures) process.stdout.write(`FAILED ${failure}\n`);
-for (const [reason, files] of notRun) process.stdout.write(`NOT RUN (${reason}): ${[...files].join(', ')}\n`);
+for (const [reason, files] of notRun)
+  process.stdout.write(`NOT RUN (${reason}): ${[...files].join(', ')}\n`);
 if (counts.passed + counts.failed === 0)
   process.stderr.write(
-    patterns.length > 0 ? `no test file's path contains ${patterns.map((pattern) => `"${pattern}"`).join(' or ')}\n` : 'no test was run\n',
+    patterns.length > 0
+      ? `no test file's path contains ${patterns.map((pattern) => `"${pattern}"`).join(' or ')}\n`
+      : 'no test was run\n',
   );
-process.stdout.write(`${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}\n`);
+process.stdout.write(
+  `${counts.passed} passed, ${counts.failed} failed${counts.skipped > 0 ? `, ${counts.skipped} skipped` : ''}\n`,
+);
 process.exit(counts.failed === 0 && counts.passed > 0 ? 0 : 1);
 
 /** Each lane runs one file after the other. */
 function lanesOf(files: string[], { concurrency, apart = false }: Stage): string[][] {
   if (concurrency === 1) return [files];
   if (!apart) return Array.from({ length: concurrency }, () => files);
-  const withJvms = files.filter((file) => /missingStack\(/.test(readFileSync(path.join(ROOT, file), 'utf8')));
-  return [withJvms, files.filter((file) => !withJvms.includes(file))].filter((lane) => lane.length > 0);
+  const withJvms = files.filter((file) =>
+    /missingStack\(/.test(readFileSync(path.join(ROOT, file), 'utf8')),
+  );
+  return [withJvms, files.filter((file) => !withJvms.includes(file))].filter(
+    (lane) => lane.length > 0,
+  );
 }
 
 /** What a file prints is shown as it comes when it runs alone, in one piece when it does not. */

@@ -35,22 +35,37 @@ export async function withInvocation<T>(
   secrets: Secrets,
   work: (invocation: Invocation) => Promise<T>,
 ): Promise<T> {
-  const logger = createLogger({ service: bundled.service, function: name, requestId: context.awsRequestId });
+  const logger = createLogger({
+    service: bundled.service,
+    function: name,
+    requestId: context.awsRequestId,
+  });
   const dynamodb = dynamoDBClient();
   let close = async (): Promise<void> => {};
   try {
     const service = applyEnvironment(bundled);
     const perCluster = clientPerCluster((cluster) => {
       const config = service.clusters[cluster];
-      if (config === undefined) throw new ConfigError(`this deployment knows no cluster "${cluster}": deploy the service again`);
+      if (config === undefined)
+        throw new ConfigError(
+          `this deployment knows no cluster "${cluster}": deploy the service again`,
+        );
       return createRocketMQClient(secrets.complete(cluster, config, logger), {
         clock: systemClock,
         renewCredentials: () => secrets.renew(cluster, logger),
       });
     });
     close = perCluster.close;
-    const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), { newToken: randomUUID });
-    return await work({ service, logger, store, clients: perCluster.clients, remainingMs: () => context.getRemainingTimeInMillis() });
+    const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), {
+      newToken: randomUUID,
+    });
+    return await work({
+      service,
+      logger,
+      store,
+      clients: perCluster.clients,
+      remainingMs: () => context.getRemainingTimeInMillis(),
+    });
   } catch (error) {
     logger.error({ err: error }, `${name} failed`);
     throw error;

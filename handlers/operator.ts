@@ -37,7 +37,10 @@ export function createOperatorHandler(given: ServiceConfig) {
             request,
           );
           // Who asked is in CloudTrail, when the function's data events are; what was asked is here.
-          invocation.logger.info({ request, ...(answer.ok ? {} : { error: answer.error }) }, 'operator request');
+          invocation.logger.info(
+            { request, ...(answer.ok ? {} : { error: answer.error }) },
+            'operator request',
+          );
           return answer;
         } finally {
           lambda.destroy();

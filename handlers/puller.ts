@@ -12,7 +12,12 @@ import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
-import { ENVIRONMENT, mayCall, optionalMillis, withDeployedValues } from '../src/runtime/environment.ts';
+import {
+  ENVIRONMENT,
+  mayCall,
+  optionalMillis,
+  withDeployedValues,
+} from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
 import { withInvocation } from './invocation.ts';
@@ -38,9 +43,16 @@ export function createPullerHandler(
         const lambda = handlerLambdaClient();
         const { service, stage } = invocation.service;
         const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
-        const meter = createEmfMeter({ EventSource: eventSource }, emfOptions(invocation.service, systemClock));
+        const meter = createEmfMeter(
+          { EventSource: eventSource },
+          emfOptions(invocation.service, systemClock),
+        );
         const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
-        const handlers = ({ invocation, functionKey, functionName }: HandlerConfig): MessageHandler =>
+        const handlers = ({
+          invocation,
+          functionKey,
+          functionName,
+        }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
             ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
             : createLambdaHandler(lambda, functionName);
@@ -80,7 +92,9 @@ function callable({ sqs, sns, s3 }: FailureDestinations): FailureDestinations {
 /** Without it (locally) each queue has Java's limits. */
 function memoryOf({ memoryLimitInMB }: Context): { memoryBytes?: number } {
   const megabytes = Number(memoryLimitInMB);
-  return Number.isFinite(megabytes) && megabytes > 0 ? { memoryBytes: megabytes * 1024 * 1024 } : {};
+  return Number.isFinite(megabytes) && megabytes > 0
+    ? { memoryBytes: megabytes * 1024 * 1024 }
+    : {};
 }
 
 /** Region and account, for the ARN that events name as their source. Without an ARN (locally) the flow has its own. */

@@ -30,7 +30,12 @@ export interface BundleRequest {
  * Makes `<outDir>/index.mjs` and its source map: one ES module with everything in it.
  * @throws ConfigError with esbuild's findings when the entry or something that it imports cannot be bundled
  */
-export async function bundle({ functionKey, entry, resolveDir, outDir }: BundleRequest): Promise<void> {
+export async function bundle({
+  functionKey,
+  entry,
+  resolveDir,
+  outDir,
+}: BundleRequest): Promise<void> {
   // esbuild starts a process of its own: loaded only by the commands that bundle.
   const { build, formatMessages } = await import('esbuild');
   try {
@@ -53,7 +58,9 @@ export async function bundle({ functionKey, entry, resolveDir, outDir }: BundleR
     const { errors } = error as Partial<BuildFailure>;
     if (errors === undefined) throw error;
     const messages = await formatMessages(errors, { kind: 'error', color: false });
-    throw new ConfigError(`functions.${functionKey}.handler cannot be bundled:\n${messages.join('').trim()}`);
+    throw new ConfigError(
+      `functions.${functionKey}.handler cannot be bundled:\n${messages.join('').trim()}`,
+    );
   }
 }
 
@@ -64,7 +71,10 @@ export async function zipDirectory(directory: string, zipFile: string): Promise<
     names.map(
       async (name): Promise<[string, ZippableFile]> => [
         name,
-        [await readFile(path.join(directory, name)), { mtime: ZIP_TIME, os: UNIX, attrs: REGULAR_FILE }],
+        [
+          await readFile(path.join(directory, name)),
+          { mtime: ZIP_TIME, os: UNIX, attrs: REGULAR_FILE },
+        ],
       ],
     ),
   );

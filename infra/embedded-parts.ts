@@ -14,13 +14,17 @@ export interface EmbeddedPart {
 /** A RocketMQ in this process with the topics of the service's events. Every cluster of the service is this one. */
 export async function startLocalRocketMQ(
   config: ServiceConfig,
-): Promise<EmbeddedPart & { readonly config: ServiceConfig; readonly nameServers: readonly string[] }> {
+): Promise<
+  EmbeddedPart & { readonly config: ServiceConfig; readonly nameServers: readonly string[] }
+> {
   const embedded = await startEmbeddedRocketMQ({ messageDelayLevel: QUICK_DELAY_LEVELS });
   const { nameServers } = embedded;
   for (const { cluster, subscriptions } of config.sources) {
     const namespace = config.clusters[cluster]?.namespace;
     for (const { topic } of subscriptions)
-      embedded.createTopic(namespace === undefined ? topic : `${namespace}%${topic}`, { queues: QUEUES });
+      embedded.createTopic(namespace === undefined ? topic : `${namespace}%${topic}`, {
+        queues: QUEUES,
+      });
   }
   // Their credentials and certificates are for brokers that are not asked here.
   const clusters = Object.entries(config.clusters).map(([name, { namespace }]) => [
@@ -46,7 +50,9 @@ export async function startLocalDynamoDB(): Promise<EmbeddedPart & { readonly en
     );
   });
   const server = dynalite({ createTableMs: 0, updateTableMs: 0, deleteTableMs: 0 });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', () => resolve()));
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(0, '127.0.0.1', () => resolve()),
+  );
   return {
     endpoint: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
     stop: () =>

@@ -28,12 +28,20 @@ export interface UserHandler {
  * Finds the source of `handler: src/orders.handler`.
  * @throws ConfigError when there is none
  */
-export function findHandler(functionKey: string, handler: string | undefined, serviceDir: string): UserHandler {
+export function findHandler(
+  functionKey: string,
+  handler: string | undefined,
+  serviceDir: string,
+): UserHandler {
   const match = /^(.+)\.([^./\\]+)$/.exec(handler ?? '');
   if (match === null)
-    throw new ConfigError(`functions.${functionKey}.handler is ${quote(handler)}: give file.export, for example src/orders.handler`);
+    throw new ConfigError(
+      `functions.${functionKey}.handler is ${quote(handler)}: give file.export, for example src/orders.handler`,
+    );
   const base = path.resolve(serviceDir, match[1]!);
-  const file = EXTENSIONS.map((extension) => base + extension).find((candidate) => existsSync(candidate));
+  const file = EXTENSIONS.map((extension) => base + extension).find((candidate) =>
+    existsSync(candidate),
+  );
   if (file === undefined)
     throw new ConfigError(
       `functions.${functionKey}.handler is "${handler}", but there is no file ${match[1]}${EXTENSIONS.slice(0, 4).join(`, ${match[1]}`)}: create it or correct the name`,
@@ -58,15 +66,29 @@ export const handler = createOperatorHandler(${quote(config)});`;
 
 /** The puller with the handlers that run inside it, by function key. */
 export function pullerEntry(config: ServiceConfig, inline: readonly UserHandler[]): string {
-  const imports = inline.map(({ file, exportName }, index) => `import { ${exportName} as inline${index} } from ${quote(file)};`);
+  const imports = inline.map(
+    ({ file, exportName }, index) =>
+      `import { ${exportName} as inline${index} } from ${quote(file)};`,
+  );
   const kinds = [
-    ...new Set(config.sources.flatMap(({ subscriptions }) => subscriptions.flatMap(({ onFailure }) => onFailure?.type ?? []))),
+    ...new Set(
+      config.sources.flatMap(({ subscriptions }) =>
+        subscriptions.flatMap(({ onFailure }) => onFailure?.type ?? []),
+      ),
+    ),
   ];
   const used = DESTINATIONS.filter(({ type }) => kinds.includes(type));
-  const clients = used.map(({ type, create }) => `import { ${create} } from ${quote(sourceFile('destinations', type))};`);
+  const clients = used.map(
+    ({ type, create }) => `import { ${create} } from ${quote(sourceFile('destinations', type))};`,
+  );
   const destinations = used.map(({ type, create }) => `${type}: ${create}()`);
-  const offloads = config.sources.some(({ subscriptions }) => subscriptions.some((event) => event.s3PointerThreshold !== undefined));
-  if (offloads) clients.push(`import { createS3Bodies } from ${quote(sourceFile('destinations', 's3-bodies'))};`);
+  const offloads = config.sources.some(({ subscriptions }) =>
+    subscriptions.some((event) => event.s3PointerThreshold !== undefined),
+  );
+  if (offloads)
+    clients.push(
+      `import { createS3Bodies } from ${quote(sourceFile('destinations', 's3-bodies'))};`,
+    );
   const handlers = inline.map(({ functionKey }, index) => `${quote(functionKey)}: inline${index}`);
   return `import { createPullerHandler } from ${quote(handlersFile('puller'))};
 ${[...clients, ...imports].join('\n')}

@@ -7,14 +7,17 @@ import type { AwsProvider } from './serverless-api.ts';
  */
 export function frameworkAccess(provider: AwsProvider): AwsAccess {
   const region = provider.getRegion();
-  if (provider.getAwsSdkV3CredentialsProvider !== undefined) return { region, credentials: provider.getAwsSdkV3CredentialsProvider() };
+  if (provider.getAwsSdkV3CredentialsProvider !== undefined)
+    return { region, credentials: provider.getAwsSdkV3CredentialsProvider() };
   return {
     region,
     async credentials() {
       const { credentials } = provider.getCredentials?.() ?? {};
       await credentials?.getPromise?.();
       if (credentials?.accessKeyId === undefined)
-        throw Object.assign(new Error('Serverless found no AWS credentials'), { name: 'CredentialsProviderError' });
+        throw Object.assign(new Error('Serverless found no AWS credentials'), {
+          name: 'CredentialsProviderError',
+        });
       const { accessKeyId, secretAccessKey, sessionToken } = credentials;
       return { accessKeyId, secretAccessKey, ...(sessionToken ? { sessionToken } : {}) };
     },

@@ -10,11 +10,17 @@ export function isLoopback(endpoint: string | undefined): boolean {
 }
 
 /** Access to a table on this machine: nobody should need an account for it. Credentials that there are still count; DynamoDB Local keeps tables by them. */
-export function localTableAccess(given: AwsAccess, env: NodeJS.ProcessEnv = process.env): AwsAccess {
+export function localTableAccess(
+  given: AwsAccess,
+  env: NodeJS.ProcessEnv = process.env,
+): AwsAccess {
   if (!isLoopback(env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL)) return given;
   const region = given.region ?? env.AWS_REGION ?? LOCAL_REGION;
   const { credentials, profile } = given;
-  if (credentials !== undefined) return { ...given, region, credentials: () => credentials().catch(() => LOCAL_CREDENTIALS) };
-  const named = [profile, env.AWS_PROFILE, env.AWS_ACCESS_KEY_ID].some((name) => name !== undefined);
+  if (credentials !== undefined)
+    return { ...given, region, credentials: () => credentials().catch(() => LOCAL_CREDENTIALS) };
+  const named = [profile, env.AWS_PROFILE, env.AWS_ACCESS_KEY_ID].some(
+    (name) => name !== undefined,
+  );
   return named ? given : { region, credentials: async () => LOCAL_CREDENTIALS };
 }

@@ -13,7 +13,11 @@ import { createAssignmentStore } from '../src/store/assignment-store.ts';
 const PORT = 9878;
 
 /** The web console over what a local run works with: its table and its brokers. Ends with it. */
-export async function openConsole(bundled: ServiceConfig, dynamodb: DynamoDBClient, table: string): Promise<LocalConsole> {
+export async function openConsole(
+  bundled: ServiceConfig,
+  dynamodb: DynamoDBClient,
+  table: string,
+): Promise<LocalConsole> {
   const service = applyEnvironment(bundled);
   const { clients, close } = clientPerCluster((cluster) => {
     const config = service.clusters[cluster];

@@ -49,16 +49,25 @@ export async function prepareLocalRun(
   env: NodeJS.ProcessEnv = process.env,
 ): Promise<LocalRun> {
   const given = env.AWS_ENDPOINT_URL_DYNAMODB ?? env.AWS_ENDPOINT_URL;
-  const embeddedDynamoDB = given === undefined && env[ENVIRONMENT.table] === undefined ? await startLocalDynamoDB() : undefined;
+  const embeddedDynamoDB =
+    given === undefined && env[ENVIRONMENT.table] === undefined
+      ? await startLocalDynamoDB()
+      : undefined;
   const dynamodb = given ?? embeddedDynamoDB?.endpoint;
-  const embeddedRocketMQ = env[ENVIRONMENT.nameServers] ? undefined : await startLocalRocketMQ(deployed);
+  const embeddedRocketMQ = env[ENVIRONMENT.nameServers]
+    ? undefined
+    : await startLocalRocketMQ(deployed);
   const config = embeddedRocketMQ?.config ?? deployed;
   const isLocal = isLoopback(dynamodb);
   const table = env[ENVIRONMENT.table] ?? localTableName(config.service, config.stage);
   const lambda = lambdaEndpoint(serverless);
   const { functions } = serverless.service;
   const coordinatorName = functions[COORDINATOR]!.name!;
-  const passedOn = Object.fromEntries(Object.values(ENVIRONMENT).flatMap((name) => (env[name] === undefined ? [] : [[name, env[name]]])));
+  const passedOn = Object.fromEntries(
+    Object.values(ENVIRONMENT).flatMap((name) =>
+      env[name] === undefined ? [] : [[name, env[name]]],
+    ),
+  );
   const tableClient = (): DynamoDBClient =>
     new DynamoDBClient({
       region: serverless.getProvider('aws').getRegion(),
@@ -71,15 +80,21 @@ export async function prepareLocalRun(
     [ENVIRONMENT.renewInterval]: String(LOCAL_RENEW_INTERVAL_MS),
     ...passedOn,
     [ENVIRONMENT.table]: table,
-    ...(embeddedDynamoDB === undefined ? {} : { AWS_ENDPOINT_URL_DYNAMODB: embeddedDynamoDB.endpoint }),
+    ...(embeddedDynamoDB === undefined
+      ? {}
+      : { AWS_ENDPOINT_URL_DYNAMODB: embeddedDynamoDB.endpoint }),
     [ENVIRONMENT.pullerFunction]: functions[PULLER]!.name,
     AWS_ENDPOINT_URL_LAMBDA: lambda,
     // Nothing local asks who calls, but the SDK wants to sign.
     ...(isLocal && env.AWS_ACCESS_KEY_ID === undefined
-      ? { AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId, AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey }
+      ? {
+          AWS_ACCESS_KEY_ID: LOCAL_CREDENTIALS.accessKeyId,
+          AWS_SECRET_ACCESS_KEY: LOCAL_CREDENTIALS.secretAccessKey,
+        }
       : {}),
   };
-  for (const key of ADDED) functions[key]!.environment = { ...functions[key]!.environment, ...environment };
+  for (const key of ADDED)
+    functions[key]!.environment = { ...functions[key]!.environment, ...environment };
   const region = serverless.getProvider('aws').getRegion();
   const ending = new AbortController();
   let looping: Promise<void> | undefined;
@@ -87,7 +102,9 @@ export async function prepareLocalRun(
     config,
     async start() {
       if (embeddedRocketMQ !== undefined)
-        log.notice(`rocketmq: embedded RocketMQ at ${embeddedRocketMQ.nameServers.join(';')} (ROCKETMQ_NAME_SERVERS chooses another)`);
+        log.notice(
+          `rocketmq: embedded RocketMQ at ${embeddedRocketMQ.nameServers.join(';')} (ROCKETMQ_NAME_SERVERS chooses another)`,
+        );
       if (isLocal) {
         const client = tableClient();
         await ensureTable(client, table);
@@ -95,18 +112,30 @@ export async function prepareLocalRun(
       }
       await untilReachable(lambda);
       looping = keepCoordinating(
-        new LambdaClient({ region, endpoint: lambda, credentials: LOCAL_CREDENTIALS, maxAttempts: 1 }),
+        new LambdaClient({
+          region,
+          endpoint: lambda,
+          credentials: LOCAL_CREDENTIALS,
+          maxAttempts: 1,
+        }),
         coordinatorName,
         log,
         ending.signal,
       );
       log.notice(`${CONSOLE_LINE} ${page.url}`);
       const settings = [
-        ...(embeddedRocketMQ === undefined ? [] : [`ROCKETMQ_NAME_SERVERS='${embeddedRocketMQ.nameServers.join(';')}'`]),
-        ...(embeddedDynamoDB === undefined ? [] : [`AWS_ENDPOINT_URL_DYNAMODB=${embeddedDynamoDB.endpoint}`]),
+        ...(embeddedRocketMQ === undefined
+          ? []
+          : [`ROCKETMQ_NAME_SERVERS='${embeddedRocketMQ.nameServers.join(';')}'`]),
+        ...(embeddedDynamoDB === undefined
+          ? []
+          : [`AWS_ENDPOINT_URL_DYNAMODB=${embeddedDynamoDB.endpoint}`]),
       ];
       // Whoever chose both knows them.
-      if (settings.length > 0) log.notice(`rocketmq: commands: ${settings.join(' ')} npx serverless rocketmq status --local`);
+      if (settings.length > 0)
+        log.notice(
+          `rocketmq: commands: ${settings.join(' ')} npx serverless rocketmq status --local`,
+        );
       log.notice(
         `${READY_LINE}: ${config.sources.map((source) => `${source.consumerGroup} takes ${source.subscriptions.map(({ topic }) => topic).join(', ')}`).join('; ')}`,
       );
@@ -115,7 +144,10 @@ export async function prepareLocalRun(
       ending.abort();
       await looping;
       const client = tableClient();
-      const held = await drainQueues(createAssignmentStore(client, table, { newToken: randomUUID }), config);
+      const held = await drainQueues(
+        createAssignmentStore(client, table, { newToken: randomUUID }),
+        config,
+      );
       client.destroy();
       await page.stop();
       await embeddedRocketMQ?.stop();
@@ -141,12 +173,21 @@ async function untilReachable(url: string): Promise<void> {
   }
 }
 
-async function keepCoordinating(client: LambdaClient, functionName: string, log: Log, signal: AbortSignal): Promise<void> {
+async function keepCoordinating(
+  client: LambdaClient,
+  functionName: string,
+  log: Log,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     try {
-      const answer = await client.send(new InvokeCommand({ FunctionName: functionName }), { abortSignal: signal });
+      const answer = await client.send(new InvokeCommand({ FunctionName: functionName }), {
+        abortSignal: signal,
+      });
       if (answer.FunctionError !== undefined)
-        log.error(`rocketmq: the coordinator failed: ${Buffer.from(answer.Payload ?? []).toString()}`);
+        log.error(
+          `rocketmq: the coordinator failed: ${Buffer.from(answer.Payload ?? []).toString()}`,
+        );
     } catch (error) {
       if (!signal.aborted) log.error(`rocketmq: the coordinator was not started: ${String(error)}`);
     }
@@ -161,21 +202,38 @@ async function drainQueues(store: AssignmentStore, config: ServiceConfig): Promi
   for (;;) {
     const now = Date.now();
     const queues = (
-      await Promise.all(config.sources.map((group) => store.list(group).then((list) => list.map((assignment) => ({ group, assignment })))))
+      await Promise.all(
+        config.sources.map((group) =>
+          store.list(group).then((list) => list.map((assignment) => ({ group, assignment }))),
+        ),
+      )
     ).flat();
-    const held = queues.filter(({ assignment: { lease } }) => lease !== undefined && lease.leaseUntil > now).length;
+    const held = queues.filter(
+      ({ assignment: { lease } }) => lease !== undefined && lease.leaseUntil > now,
+    ).length;
     const done = held === 0 || now >= giveUpAt;
     const until = now + (done ? LAST_PAUSE_MS : DRAIN_LIMIT_MS);
     // A coordinator that still runs may make new items: every look pauses what is not paused yet.
-    const targets = done ? queues : queues.filter(({ assignment }) => (assignment.pausedUntil ?? 0) <= now + LAST_PAUSE_MS);
-    await Promise.all(targets.map(({ group, assignment }) => store.setPaused(group, assignment.queue, until)));
+    const targets = done
+      ? queues
+      : queues.filter(({ assignment }) => (assignment.pausedUntil ?? 0) <= now + LAST_PAUSE_MS);
+    await Promise.all(
+      targets.map(({ group, assignment }) => store.setPaused(group, assignment.queue, until)),
+    );
     if (done) return held;
     await sleep(DRAIN_LOOK_MS);
   }
 }
 
 function lambdaEndpoint(serverless: Serverless): string {
-  const custom = serverless.service.custom?.['serverless-offline'] as { lambdaPort?: number; host?: string } | undefined;
-  const { lambdaPort, host } = { lambdaPort: 3002, host: 'localhost', ...custom, ...serverless.processedInput.options };
+  const custom = serverless.service.custom?.['serverless-offline'] as
+    | { lambdaPort?: number; host?: string }
+    | undefined;
+  const { lambdaPort, host } = {
+    lambdaPort: 3002,
+    host: 'localhost',
+    ...custom,
+    ...serverless.processedInput.options,
+  };
   return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${lambdaPort}`;
 }

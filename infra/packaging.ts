@@ -1,12 +1,24 @@
 import path from 'node:path';
 import { bundle, zipDirectory } from './bundle.ts';
-import { coordinatorEntry, findHandler, operatorEntry, pullerEntry, survivingEntry, userEntry } from './entries.ts';
+import {
+  coordinatorEntry,
+  findHandler,
+  operatorEntry,
+  pullerEntry,
+  survivingEntry,
+  userEntry,
+} from './entries.ts';
 import { ADDED, COORDINATOR, OPERATOR, PULLER } from './resources/names.ts';
 import type { FunctionDefinition, Serverless } from './serverless-api.ts';
 import { isNode, type RocketMQService } from './service.ts';
 
 /** Plugins that bundle the user's functions themselves. */
-const OTHER_BUNDLERS = ['serverless-esbuild', 'serverless-webpack', 'serverless-bundle', 'serverless-plugin-typescript'];
+const OTHER_BUNDLERS = [
+  'serverless-esbuild',
+  'serverless-webpack',
+  'serverless-bundle',
+  'serverless-plugin-typescript',
+];
 
 interface Unit {
   readonly functionKey: string;
@@ -15,7 +27,10 @@ interface Unit {
 }
 
 /** Bundles every function of the event sources into a zip of its own, for deployment. */
-export async function packageFunctions(serverless: Serverless, service: RocketMQService): Promise<void> {
+export async function packageFunctions(
+  serverless: Serverless,
+  service: RocketMQService,
+): Promise<void> {
   await Promise.all(
     units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
       const outDir = path.join(serverless.serviceDir, '.serverless', 'rocketmq', functionKey);
@@ -32,13 +47,25 @@ export async function packageFunctions(serverless: Serverless, service: RocketMQ
 }
 
 /** Bundles them into `directory` and lets the definitions point there, for serverless-offline and `invoke local`. */
-export async function bundleLocally(serverless: Serverless, service: RocketMQService, directory: string): Promise<void> {
+export async function bundleLocally(
+  serverless: Serverless,
+  service: RocketMQService,
+  directory: string,
+): Promise<void> {
   await Promise.all(
     units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
       const outDir = path.join(directory, functionKey);
       const generated = (ADDED as readonly string[]).includes(functionKey);
-      await bundle({ functionKey, entry: generated ? survivingEntry(entry) : entry, resolveDir: serverless.serviceDir, outDir });
-      serverless.service.functions[functionKey]!.handler = path.join(path.relative(serverless.serviceDir, outDir), `index.${exportName}`);
+      await bundle({
+        functionKey,
+        entry: generated ? survivingEntry(entry) : entry,
+        resolveDir: serverless.serviceDir,
+        outDir,
+      });
+      serverless.service.functions[functionKey]!.handler = path.join(
+        path.relative(serverless.serviceDir, outDir),
+        `index.${exportName}`,
+      );
     }),
   );
 }
@@ -52,11 +79,17 @@ function units(serverless: Serverless, { config, needs }: RocketMQService): Unit
     definition.image === undefined &&
     isNode(definition, provider);
   const left = pluginNames(plugins).some((name) => OTHER_BUNDLERS.includes(name));
-  const users = left ? [] : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
+  const users = left
+    ? []
+    : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
   return [
     { functionKey: COORDINATOR, entry: coordinatorEntry(config), exportName: 'handler' },
     { functionKey: OPERATOR, entry: operatorEntry(config), exportName: 'handler' },
-    { functionKey: PULLER, entry: pullerEntry(config, needs.inline.map(source)), exportName: 'handler' },
+    {
+      functionKey: PULLER,
+      entry: pullerEntry(config, needs.inline.map(source)),
+      exportName: 'handler',
+    },
     ...users.map((functionKey) => {
       const handler = source(functionKey);
       return { functionKey, entry: userEntry(handler), exportName: handler.exportName };
@@ -65,5 +98,9 @@ function units(serverless: Serverless, { config, needs }: RocketMQService): Unit
 }
 
 function pluginNames(plugins: Serverless['service']['plugins']): readonly string[] {
-  return plugins === undefined ? [] : 'modules' in plugins ? (plugins.modules ?? []) : (plugins as readonly string[]);
+  return plugins === undefined
+    ? []
+    : 'modules' in plugins
+      ? (plugins.modules ?? [])
+      : (plugins as readonly string[]);
 }

@@ -4,7 +4,11 @@ import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
-import { type CommandService, rocketmqCommands, rocketmqHooks } from './commands/serverless-commands.ts';
+import {
+  type CommandService,
+  rocketmqCommands,
+  rocketmqHooks,
+} from './commands/serverless-commands.ts';
 import { frameworkAccess } from './framework-access.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
@@ -40,16 +44,20 @@ export default class RocketMQPlugin {
     this.hooks = this.#guarded({
       ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
       initialize: () => this.#read(),
-      'before:package:createDeploymentArtifacts': (service) => packageFunctions(serverless, service),
+      'before:package:createDeploymentArtifacts': (service) =>
+        packageFunctions(serverless, service),
       'before:deploy:function:packageFunction': (service) => packageFunctions(serverless, service),
       'package:compileEvents': (service) => this.#addResources(service),
-      'before:invoke:local:invoke': (service) => bundleLocally(serverless, service, localDirectory(serverless)),
+      'before:invoke:local:invoke': (service) =>
+        bundleLocally(serverless, service, localDirectory(serverless)),
       'before:offline:start:init': (service) => this.#prepareLocal(service),
       'after:offline:start:init': () => this.#local?.start(),
       'before:offline:start:end': () => this.#local?.drain(),
       'before:offline:start': async (service) => {
         await this.#prepareLocal(service);
-        this.#log.warning('rocketmq: "serverless offline" cannot drain when it ends; use "serverless offline start"');
+        this.#log.warning(
+          'rocketmq: "serverless offline" cannot drain when it ends; use "serverless offline start"',
+        );
         void this.#local?.start();
       },
     });
@@ -58,16 +66,24 @@ export default class RocketMQPlugin {
   /** The only time when functions can be added so that Serverless names, checks and packages them like the user's. */
   asyncInit(): void {
     const { configurationInput } = this.#serverless;
-    const functions: Record<string, FunctionDefinition> = Array.isArray(configurationInput.functions)
+    const functions: Record<string, FunctionDefinition> = Array.isArray(
+      configurationInput.functions,
+    )
       ? Object.assign({}, ...configurationInput.functions)
       : (configurationInput.functions ?? {});
     if (!Object.values(functions).some(hasRocketmqEvent)) return;
     // A key put on a list of function maps would be lost silently.
-    if (Array.isArray(configurationInput.functions)) this.#serverless.extendConfiguration(['functions'], functions);
+    if (Array.isArray(configurationInput.functions))
+      this.#serverless.extendConfiguration(['functions'], functions);
     for (const key of ADDED) {
       if (key in functions)
-        throw this.#userError(`functions.${key} is the name of a function that serverless-rocketmq adds: choose another name`);
-      this.#serverless.extendConfiguration(['functions', key], { handler: 'index.handler', events: [] });
+        throw this.#userError(
+          `functions.${key} is the name of a function that serverless-rocketmq adds: choose another name`,
+        );
+      this.#serverless.extendConfiguration(['functions', key], {
+        handler: 'index.handler',
+        events: [],
+      });
     }
   }
 
@@ -84,18 +100,29 @@ export default class RocketMQPlugin {
       versionFunction: false,
       // serverless-esbuild would look for their sources.
       skipEsbuild: true,
-      logRetentionInDays: service.options.logging.retentionInDays ?? provider.logRetentionInDays ?? LOG_RETENTION_DAYS,
+      logRetentionInDays:
+        service.options.logging.retentionInDays ??
+        provider.logRetentionInDays ??
+        LOG_RETENTION_DAYS,
       ...(service.options.vpc === undefined ? {} : { vpc: service.options.vpc }),
       ...(Object.keys(service.options.tags).length === 0 ? {} : { tags: service.options.tags }),
       environment: {
         ...service.references,
-        ...(service.options.logging.level === undefined ? {} : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
+        ...(service.options.logging.level === undefined
+          ? {}
+          : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
       },
     };
     const completed = (own: FunctionDefinition): FunctionDefinition =>
       withReferences(withCommon(common, own), service.references, service.options.table.name);
-    complete(functions[COORDINATOR], completed(coordinatorFunction(naming, service.options.coordinator)));
-    complete(functions[PULLER], completed(pullerFunction(service.options.puller, service.inlineEnvironment)));
+    complete(
+      functions[COORDINATOR],
+      completed(coordinatorFunction(naming, service.options.coordinator)),
+    );
+    complete(
+      functions[PULLER],
+      completed(pullerFunction(service.options.puller, service.inlineEnvironment)),
+    );
     complete(functions[OPERATOR]!, completed(operatorFunction()));
     this.#service = service;
   }
@@ -106,7 +133,9 @@ export default class RocketMQPlugin {
     const provider = withOwnSettings(this.#serverless.service.provider, options);
     const { naming } = this.#serverless.getProvider('aws');
     const added = {
-      ...(options.table.name === undefined ? { [TABLE]: tableResource(options.table, options.tags) } : {}),
+      ...(options.table.name === undefined
+        ? { [TABLE]: tableResource(options.table, options.tags) }
+        : {}),
       ...alarmResources(config, options.alarms),
       ...dashboardResources(config, options.dashboard),
       ...coordinatorResources(naming, provider, config.clusters),
@@ -114,7 +143,10 @@ export default class RocketMQPlugin {
       ...operatorResources(naming, provider, needs, config),
       ...scheduleResources(naming, provider),
     };
-    Object.assign(provider.compiledCloudFormationTemplate.Resources, withReferences(added, references, options.table.name));
+    Object.assign(
+      provider.compiledCloudFormationTemplate.Resources,
+      withReferences(added, references, options.table.name),
+    );
     // Whoever owns an existing table knows its name.
     if (options.table.name === undefined)
       provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
@@ -126,7 +158,11 @@ export default class RocketMQPlugin {
   async #prepareLocal(service: RocketMQService): Promise<void> {
     const { prepareLocalRun } = await import('./offline.ts');
     this.#local = await prepareLocalRun(this.#serverless, service.config, this.#log);
-    await bundleLocally(this.#serverless, { ...service, config: this.#local.config }, localDirectory(this.#serverless));
+    await bundleLocally(
+      this.#serverless,
+      { ...service, config: this.#local.config },
+      localDirectory(this.#serverless),
+    );
   }
 
   #forCommands({ config }: RocketMQService): CommandService {
@@ -137,19 +173,25 @@ export default class RocketMQPlugin {
   }
 
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */
-  #guarded(hooks: Record<string, (service: RocketMQService) => unknown>): Record<string, () => Promise<void>> {
+  #guarded(
+    hooks: Record<string, (service: RocketMQService) => unknown>,
+  ): Record<string, () => Promise<void>> {
     return Object.fromEntries(
       Object.entries(hooks).map(([name, hook]) => [
         name,
         async () => {
           if (name !== 'initialize' && this.#service === undefined) {
             if (!name.startsWith('rocketmq:')) return;
-            throw this.#userError('no function of this service has a rocketmq event: there is nothing to operate');
+            throw this.#userError(
+              'no function of this service has a rocketmq event: there is nothing to operate',
+            );
           }
           try {
             await hook(this.#service!);
           } catch (error) {
-            throw error instanceof RocketMQError ? this.#userError(error.message, error.code) : error;
+            throw error instanceof RocketMQError
+              ? this.#userError(error.message, error.code)
+              : error;
           }
         },
       ]),
@@ -167,7 +209,10 @@ export default class RocketMQPlugin {
  */
 function eventSchema(): object {
   const properties = Object.fromEntries(
-    Object.entries(eventOptions.shape).map(([name, schema]) => [name, { description: schema.description ?? name }]),
+    Object.entries(eventOptions.shape).map(([name, schema]) => [
+      name,
+      { description: schema.description ?? name },
+    ]),
   );
   return { anyOf: [{ type: 'object', properties }, {}] };
 }
@@ -178,11 +223,18 @@ function withCommon(common: FunctionDefinition, own: FunctionDefinition): Functi
 
 /** What the user's own additions to a function (`functions` extensions of other plugins) set stays. */
 function complete(definition: FunctionDefinition, completion: FunctionDefinition): void {
-  Object.assign(definition, { ...completion, ...definition, environment: { ...completion.environment, ...definition.environment } });
+  Object.assign(definition, {
+    ...completion,
+    ...definition,
+    environment: { ...completion.environment, ...definition.environment },
+  });
 }
 
 /** What the added functions and roles have instead of the provider's settings. */
-function withOwnSettings(provider: Provider, { permissionsBoundary, vpc }: RocketMQService['options']): Provider {
+function withOwnSettings(
+  provider: Provider,
+  { permissionsBoundary, vpc }: RocketMQService['options'],
+): Provider {
   const own = vpc === undefined ? provider : { ...provider, vpc };
   if (permissionsBoundary === undefined) return own;
   const role = typeof provider.iam?.role === 'object' ? provider.iam.role : {};

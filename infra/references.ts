@@ -19,17 +19,27 @@ export class ReferenceCollector {
   }
 
   get references(): References {
-    return Object.fromEntries(this.#found.map((reference, index) => [`${VALUE_PREFIX}${index}`, reference]));
+    return Object.fromEntries(
+      this.#found.map((reference, index) => [`${VALUE_PREFIX}${index}`, reference]),
+    );
   }
 }
 
 function isReference(value: object): boolean {
   const [[key, to] = [], ...more] = Object.entries(value);
-  return more.length === 0 && key !== undefined && ((key === 'Ref' && typeof to === 'string') || key.startsWith('Fn::'));
+  return (
+    more.length === 0 &&
+    key !== undefined &&
+    ((key === 'Ref' && typeof to === 'string') || key.startsWith('Fn::'))
+  );
 }
 
 /** Puts them back where a template needs them, and names the table that exists already instead of the added one. */
-export function withReferences<Part>(part: Part, references: References, tableName: string | undefined): Part {
+export function withReferences<Part>(
+  part: Part,
+  references: References,
+  tableName: string | undefined,
+): Part {
   const put = (value: unknown): unknown => {
     if (typeof value === 'string') return ofText(value, references);
     if (Array.isArray(value)) return value.map(put);
@@ -38,7 +48,10 @@ export function withReferences<Part>(part: Part, references: References, tableNa
     if (tableName !== undefined && isOf(value, 'Fn::GetAtt'))
       return {
         // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
-        'Fn::Sub': ['arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}', { Table: put(tableName) }],
+        'Fn::Sub': [
+          'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}',
+          { Table: put(tableName) },
+        ],
       };
     return Object.fromEntries(Object.entries(value).map(([key, each]) => [key, put(each)]));
   };

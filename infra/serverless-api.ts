@@ -28,7 +28,10 @@ export interface Provider {
   vpc?: object;
   tracing?: { lambda?: unknown };
   iam?: { role?: string | { statements?: object[]; permissionsBoundary?: unknown; path?: string } };
-  compiledCloudFormationTemplate: { Resources: Record<string, CloudFormationResource>; Outputs: Record<string, unknown> };
+  compiledCloudFormationTemplate: {
+    Resources: Record<string, CloudFormationResource>;
+    Outputs: Record<string, unknown>;
+  };
 }
 
 export interface Naming {
@@ -56,7 +59,9 @@ export interface AwsProvider {
 export interface Serverless {
   readonly serviceDir: string;
   /** The configuration as it stands before variables of the provider are resolved. */
-  readonly configurationInput: { functions?: Record<string, FunctionDefinition> | Record<string, FunctionDefinition>[] };
+  readonly configurationInput: {
+    functions?: Record<string, FunctionDefinition> | Record<string, FunctionDefinition>[];
+  };
   readonly service: {
     readonly service: string;
     readonly functions: Record<string, FunctionDefinition>;
@@ -67,7 +72,9 @@ export interface Serverless {
   };
   readonly processedInput: { readonly options: Record<string, string | undefined> };
   readonly classes: { readonly Error: new (message: string, code: string) => Error };
-  readonly configSchemaHandler: { defineFunctionEvent(provider: string, name: string, schema: object): void };
+  readonly configSchemaHandler: {
+    defineFunctionEvent(provider: string, name: string, schema: object): void;
+  };
   extendConfiguration(path: string[], value: unknown): void;
   getProvider(name: 'aws'): AwsProvider;
 }

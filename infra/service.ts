@@ -23,7 +23,11 @@ export interface RocketMQService {
 }
 
 export function hasRocketmqEvent(definition: FunctionDefinition | null | undefined): boolean {
-  return definition?.events?.some((event) => typeof event === 'object' && event !== null && 'rocketmq' in event) ?? false;
+  return (
+    definition?.events?.some(
+      (event) => typeof event === 'object' && event !== null && 'rocketmq' in event,
+    ) ?? false
+  );
 }
 
 /**
@@ -52,17 +56,35 @@ export function readService(serverless: Serverless): RocketMQService {
     ),
   });
   bucketsAreArns(config, collector.references, serverless.service.resources?.Resources ?? {});
-  const handlers = config.sources.flatMap(({ subscriptions }) => subscriptions.map(({ handler }) => handler));
+  const handlers = config.sources.flatMap(({ subscriptions }) =>
+    subscriptions.map(({ handler }) => handler),
+  );
   const keysOf = (invocation: string): string[] => [
-    ...new Set(handlers.filter((handler) => handler.invocation === invocation).map(({ functionKey }) => functionKey)),
+    ...new Set(
+      handlers
+        .filter((handler) => handler.invocation === invocation)
+        .map(({ functionKey }) => functionKey),
+    ),
   ];
   const needs = { invoked: keysOf('function'), inline: keysOf('inline') };
-  return { config, options, needs, references: collector.references, inlineEnvironment: mergeInline(needs.inline, functions, provider) };
+  return {
+    config,
+    options,
+    needs,
+    references: collector.references,
+    inlineEnvironment: mergeInline(needs.inline, functions, provider),
+  };
 }
 
 /** A bucket's `Ref` is its name, with which a role would allow nothing. */
-function bucketsAreArns({ sources }: ServiceConfig, references: References, resources: Record<string, { readonly Type?: unknown }>): void {
-  for (const { handler, onFailure, s3PointerThreshold } of sources.flatMap(({ subscriptions }) => subscriptions))
+function bucketsAreArns(
+  { sources }: ServiceConfig,
+  references: References,
+  resources: Record<string, { readonly Type?: unknown }>,
+): void {
+  for (const { handler, onFailure, s3PointerThreshold } of sources.flatMap(
+    ({ subscriptions }) => subscriptions,
+  ))
     for (const [option, bucket] of [
       ['s3PointerThreshold.bucket', s3PointerThreshold?.bucket],
       ['onFailure.arn', onFailure?.type === 's3' ? onFailure.arn : undefined],
@@ -87,7 +109,11 @@ function withoutReferences(custom: unknown, collector: ReferenceCollector): unkn
 }
 
 /** Inline handlers share one function: what only a function of its own can have contradicts `invocation: inline`. */
-function mergeInline(keys: readonly string[], functions: Record<string, FunctionDefinition>, provider: Provider): Record<string, unknown> {
+function mergeInline(
+  keys: readonly string[],
+  functions: Record<string, FunctionDefinition>,
+  provider: Provider,
+): Record<string, unknown> {
   const environment: Record<string, unknown> = {};
   const owner: Record<string, string> = {};
   for (const key of keys) {

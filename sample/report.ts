@@ -7,7 +7,9 @@ import type { RocketMQHandler, RocketMQRecord } from '../src/index.ts';
 export function reported(handler: RocketMQHandler): RocketMQHandler {
   return async (event, context) => {
     const response = await handler(event, context);
-    const failed = new Set(response?.batchItemFailures?.map(({ itemIdentifier }) => itemIdentifier));
+    const failed = new Set(
+      response?.batchItemFailures?.map(({ itemIdentifier }) => itemIdentifier),
+    );
     const url = process.env.SAMPLE_REPORT_URL;
     if (url)
       await send(
@@ -34,5 +36,6 @@ function delivery({ body, rocketmq: { reconsumeTimes } }: RocketMQRecord, failed
 
 async function send(url: string, deliveries: readonly object[]): Promise<void> {
   const answer = await fetch(url, { method: 'POST', body: JSON.stringify(deliveries) });
-  if (!answer.ok) throw new Error(`the report was refused with ${answer.status}: ${await answer.text()}`);
+  if (!answer.ok)
+    throw new Error(`the report was refused with ${answer.status}: ${await answer.text()}`);
 }

@@ -22,7 +22,10 @@ export class RequestTimeoutError extends RocketMQError {
   readonly address: string;
   readonly timeoutMs: number;
   constructor(address: string, request: string, timeoutMs: number) {
-    super('ROCKETMQ_REQUEST_TIMEOUT', `${request} to ${address} was not answered within ${timeoutMs} ms`);
+    super(
+      'ROCKETMQ_REQUEST_TIMEOUT',
+      `${request} to ${address} was not answered within ${timeoutMs} ms`,
+    );
     this.address = address;
     this.timeoutMs = timeoutMs;
   }
@@ -121,7 +124,11 @@ export class BodyNotStoredError extends RocketMQError {
   readonly bucket: string;
   readonly key: string;
   constructor(bucket: string, key: string, reason: string, advice: string, options?: ErrorOptions) {
-    super('ROCKETMQ_BODY_NOT_STORED', `the body cannot be put to s3://${bucket}/${key}: ${reason}. ${advice}`, options);
+    super(
+      'ROCKETMQ_BODY_NOT_STORED',
+      `the body cannot be put to s3://${bucket}/${key}: ${reason}. ${advice}`,
+      options,
+    );
     this.bucket = bucket;
     this.key = key;
   }
@@ -131,8 +138,16 @@ export class BodyNotStoredError extends RocketMQError {
 export class BodyNotFetchedError extends RocketMQError {
   readonly bucket: string;
   readonly key: string;
-  constructor({ bucket, key }: { readonly bucket: string; readonly key: string }, reason: string, options?: ErrorOptions) {
-    super('ROCKETMQ_BODY_NOT_FETCHED', `the body of a message is at s3://${bucket}/${key}: ${reason}`, options);
+  constructor(
+    { bucket, key }: { readonly bucket: string; readonly key: string },
+    reason: string,
+    options?: ErrorOptions,
+  ) {
+    super(
+      'ROCKETMQ_BODY_NOT_FETCHED',
+      `the body of a message is at s3://${bucket}/${key}: ${reason}`,
+      options,
+    );
     this.bucket = bucket;
     this.key = key;
   }

@@ -3,7 +3,12 @@ export { createHandler } from './helpers/create-handler.ts';
 export type { FetchBody } from './helpers/fetch-bodies.ts';
 export { type BodyFormat, InvalidBodyError, type StandardSchema } from './helpers/parse-body.ts';
 export { MessageFailure, type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
-export { type ParsedRecord, type RecordsOptions, type RocketMQEventOf, rocketmqRecords } from './helpers/rocketmq-records.ts';
+export {
+  type ParsedRecord,
+  type RecordsOptions,
+  type RocketMQEventOf,
+  rocketmqRecords,
+} from './helpers/rocketmq-records.ts';
 export type {
   RocketMQAttributes,
   RocketMQBatchItemFailure,

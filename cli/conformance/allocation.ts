@@ -16,7 +16,8 @@ interface AllocationVectors {
 /** The resolver that the vectors' program gave to MACHINE_ROOM_NEARBY. */
 const VECTOR_ROOMS: MachineRooms = {
   brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string,
-  clientRoom: (clientId) => ['roomA', 'roomB', 'roomC'][Number(clientId.split('@')[0]?.split('.')[3]) % 3] as string,
+  clientRoom: (clientId) =>
+    ['roomA', 'roomB', 'roomC'][Number(clientId.split('@')[0]?.split('.')[3]) % 3] as string,
 };
 
 export function checkAllocation({ cases }: AllocationVectors, checker: Checker): void {
@@ -25,7 +26,9 @@ export function checkAllocation({ cases }: AllocationVectors, checker: Checker):
       checker.case(`case ${index} (${consumerGroup}) ${strategy}`, (expect) => {
         const positions = new Map(queues.map((queue, position) => [queueKey(queue), position]));
         for (const clientId of new Set([...clientIds, ...Object.keys(expected)])) {
-          const actual = allocate(strategyOf(strategy), clientId, queues, clientIds).map((queue) => positions.get(queueKey(queue)));
+          const actual = allocate(strategyOf(strategy), clientId, queues, clientIds).map((queue) =>
+            positions.get(queueKey(queue)),
+          );
           expect(clientId, actual, expected[clientId]);
         }
       });
@@ -39,7 +42,13 @@ function strategyOf(text: string): Allocation {
   const rooms = /^MACHINE_ROOM_consumeridcs=(.*)$/.exec(text);
   if (rooms !== null) return { name: 'MACHINE_ROOM', rooms: (rooms[1] as string).split(',') };
   const nearby = /^MACHINE_ROOM_NEARBY-(.+)$/.exec(text);
-  if (nearby !== null) return { name: 'MACHINE_ROOM_NEARBY', inner: strategyOf(nearby[1] as string), rooms: VECTOR_ROOMS };
-  if (text === 'AVG' || text === 'AVG_BY_CIRCLE' || text === 'CONSISTENT_HASH') return { name: text };
+  if (nearby !== null)
+    return {
+      name: 'MACHINE_ROOM_NEARBY',
+      inner: strategyOf(nearby[1] as string),
+      rooms: VECTOR_ROOMS,
+    };
+  if (text === 'AVG' || text === 'AVG_BY_CIRCLE' || text === 'CONSISTENT_HASH')
+    return { name: text };
   throw new Error(`the strategy "${text}" is not known`);
 }

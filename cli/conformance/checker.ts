@@ -13,11 +13,15 @@ export class Checker {
   }
 
   /** Runs one case; an exception is a difference too. */
-  case(name: string, body: (expect: (field: string, actual: unknown, expected: unknown) => void) => void): void {
+  case(
+    name: string,
+    body: (expect: (field: string, actual: unknown, expected: unknown) => void) => void,
+  ): void {
     const differences: string[] = [];
     try {
       body((field, actual, expected) => {
-        if (!isDeepStrictEqual(actual, expected)) differences.push(`${field}: expected ${show(expected)}, got ${show(actual)}`);
+        if (!isDeepStrictEqual(actual, expected))
+          differences.push(`${field}: expected ${show(expected)}, got ${show(actual)}`);
       });
     } catch (error) {
       differences.push(`threw ${String(error)}`);
@@ -31,6 +35,9 @@ export class Checker {
 const SHOWN_CHARACTERS = 300;
 
 function show(value: unknown): string {
-  const text = JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? String(item) : item)) ?? 'nothing';
+  const text =
+    JSON.stringify(value, (_key, item: unknown) =>
+      typeof item === 'bigint' ? String(item) : item,
+    ) ?? 'nothing';
   return text.length > SHOWN_CHARACTERS ? `${text.slice(0, SHOWN_CHARACTERS)}…` : text;
 }

@@ -1,5 +1,11 @@
 import type { RemotingCommand } from '../../src/remoting/command.ts';
-import { decodeFrame, encodeFrame, LENGTH_BYTES, PREFIX_BYTES, type SerializeType } from '../../src/remoting/frame.ts';
+import {
+  decodeFrame,
+  encodeFrame,
+  LENGTH_BYTES,
+  PREFIX_BYTES,
+  type SerializeType,
+} from '../../src/remoting/frame.ts';
 import { FrameDecoder } from '../../src/remoting/frame-decoder.ts';
 import type { Checker } from './checker.ts';
 
@@ -15,7 +21,11 @@ interface DecodedFrame {
 }
 
 interface FrameVectors {
-  readonly cases: readonly { readonly frame: string; readonly serializeType: SerializeType; readonly decoded: DecodedFrame }[];
+  readonly cases: readonly {
+    readonly frame: string;
+    readonly serializeType: SerializeType;
+    readonly decoded: DecodedFrame;
+  }[];
 }
 
 /**
@@ -34,9 +44,15 @@ export function checkFrames({ cases }: FrameVectors, checker: Checker): void {
       expect('frames in single bytes', pieces.length, 1);
       if (pieces[0] !== undefined) compare('in single bytes: ', pieces[0], decoded, expect);
       for (const type of ['JSON', 'ROCKETMQ'] as const)
-        compare(`written and read as ${type}: `, decodeFrame(encodeFrame(command, type)), decoded, expect);
+        compare(
+          `written and read as ${type}: `,
+          decodeFrame(encodeFrame(command, type)),
+          decoded,
+          expect,
+        );
       const written = encodeFrame(command, serializeType);
-      if (serializeType === 'JSON') expect('written header', jsonHeader(written), jsonHeader(bytes));
+      if (serializeType === 'JSON')
+        expect('written header', jsonHeader(written), jsonHeader(bytes));
       else expect('written frame', written.toString('base64'), frame);
     });
   });
@@ -48,7 +64,8 @@ function compare(
   expected: DecodedFrame,
   expect: (field: string, actual: unknown, expected: unknown) => void,
 ): void {
-  for (const field of ['code', 'language', 'version', 'opaque', 'flag'] as const) expect(prefix + field, actual[field], expected[field]);
+  for (const field of ['code', 'language', 'version', 'opaque', 'flag'] as const)
+    expect(prefix + field, actual[field], expected[field]);
   expect(`${prefix}remark`, actual.remark, expected.remark ?? undefined);
   expect(`${prefix}extFields`, { ...actual.extFields }, { ...expected.extFields });
   expect(`${prefix}body`, actual.body.toString('base64'), expected.body ?? '');

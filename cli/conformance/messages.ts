@@ -14,7 +14,10 @@ interface MessageVectors {
 export function checkMessages({ cases }: MessageVectors, checker: Checker): void {
   cases.forEach(({ stored, compression, decoded }, index) => {
     checker.case(`case ${index} (${compression ?? 'plain'})`, (expect) => {
-      const { messages, undecodable } = decodeRecords(Buffer.from(stored, 'base64'), { brokerName: 'broker', checkCrc: false });
+      const { messages, undecodable } = decodeRecords(Buffer.from(stored, 'base64'), {
+        brokerName: 'broker',
+        checkCrc: false,
+      });
       if (undecodable[0] !== undefined) throw undecodable[0].error;
       const [message] = messages;
       expect('messages', messages.length, 1);
@@ -41,7 +44,8 @@ export function checkMessages({ cases }: MessageVectors, checker: Checker): void
       };
       // Java has no body where there is an empty one.
       const expected: Readonly<Record<string, unknown>> = { ...decoded, body: decoded.body ?? '' };
-      for (const field of Object.keys({ ...actual, ...expected })) expect(field, actual[field], expected[field]);
+      for (const field of Object.keys({ ...actual, ...expected }))
+        expect(field, actual[field], expected[field]);
     });
   });
 }

@@ -23,16 +23,24 @@ const FILES: readonly VectorFile[] = [
 ];
 
 /** Checks every vector file of the folder and prints each difference. @returns 0 when all passed and no file was missing or broken */
-export async function runConformance(folder: string, print: (line: string) => void): Promise<number> {
+export async function runConformance(
+  folder: string,
+  print: (line: string) => void,
+): Promise<number> {
   const [passed, failed, complete] = await checkFolder(folder, print);
   print(`${passed} passed, ${failed} failed`);
   return failed === 0 && complete ? 0 : 1;
 }
 
-async function checkFolder(folder: string, print: (line: string) => void): Promise<[passed: number, failed: number, complete: boolean]> {
+async function checkFolder(
+  folder: string,
+  print: (line: string) => void,
+): Promise<[passed: number, failed: number, complete: boolean]> {
   let [passed, failed, complete] = [0, 0, true];
   if (!(await isFolder(folder))) {
-    print(`${folder}: no such folder. Name the one that holds ${FILES.map(({ name }) => name).join(', ')}`);
+    print(
+      `${folder}: no such folder. Name the one that holds ${FILES.map(({ name }) => name).join(', ')}`,
+    );
     return [passed, failed, false];
   }
   for (const { name, lists, check } of FILES) {
@@ -40,7 +48,9 @@ async function checkFolder(folder: string, print: (line: string) => void): Promi
     try {
       check((await readVectors(path.join(folder, name), lists)) as never, checker);
     } catch (error) {
-      print(`${name}: ${isMissing(error) ? 'missing' : `not readable as vectors: ${String(error)}`}`);
+      print(
+        `${name}: ${isMissing(error) ? 'missing' : `not readable as vectors: ${String(error)}`}`,
+      );
       complete = false;
     }
     passed += checker.passed;

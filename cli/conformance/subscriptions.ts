@@ -16,7 +16,10 @@ interface SubscriptionVectors {
 }
 
 /** Java's sets have no order of their own: the vectors' are sorted. */
-export function checkSubscriptions({ subscriptions, tagHashes }: SubscriptionVectors, checker: Checker): void {
+export function checkSubscriptions(
+  { subscriptions, tagHashes }: SubscriptionVectors,
+  checker: Checker,
+): void {
   for (const expected of subscriptions)
     checker.case(`expression ${JSON.stringify(expected.expression)}`, (expect) => {
       if (expected.error !== undefined) {
@@ -26,10 +29,15 @@ export function checkSubscriptions({ subscriptions, tagHashes }: SubscriptionVec
       const actual = buildSubscription('T', expected.expression);
       expect('subString', actual.subString, expected.subString);
       expect('tagsSet', [...actual.tagsSet].sort(), [...(expected.tagsSet ?? [])].sort());
-      expect('codeSet', [...actual.codeSet].sort(ascending), [...(expected.codeSet ?? [])].sort(ascending));
+      expect(
+        'codeSet',
+        [...actual.codeSet].sort(ascending),
+        [...(expected.codeSet ?? [])].sort(ascending),
+      );
       expect('expressionType', actual.expressionType, expected.expressionType);
     });
-  for (const { tag, hash } of tagHashes) checker.case(`tag ${JSON.stringify(tag)}`, (expect) => expect('hash', javaHashCode(tag), hash));
+  for (const { tag, hash } of tagHashes)
+    checker.case(`tag ${JSON.stringify(tag)}`, (expect) => expect('hash', javaHashCode(tag), hash));
 }
 
 function refuses(expression: string | null): boolean {

@@ -2,17 +2,27 @@ import type { z } from 'zod';
 import { eventOptions } from '../../src/config/event-options.ts';
 import { PROBLEM_CODES } from '../../src/config/problem-codes.ts';
 import { clusterOptions, groupOptions, serviceOptions } from '../../src/config/service-options.ts';
-import { DEFAULT_METRIC_GROUPS, METRICS, type MetricGroup, type MetricName, metricGroup } from '../../src/model/metrics.ts';
+import {
+  DEFAULT_METRIC_GROUPS,
+  METRICS,
+  type MetricGroup,
+  type MetricName,
+  metricGroup,
+} from '../../src/model/metrics.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 
 /** What each metric counts. The type makes a metric without a meaning an error. */
 const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
-  PolledEventCount: 'messages that brokers gave; 0 for a poll that brought none, so that silence means broken',
-  FilteredOutEventCount: 'messages that a filter left out: by tag or SQL92 at the broker, or by `filterPatterns`',
+  PolledEventCount:
+    'messages that brokers gave; 0 for a poll that brought none, so that silence means broken',
+  FilteredOutEventCount:
+    'messages that a filter left out: by tag or SQL92 at the broker, or by `filterPatterns`',
   InvokedEventCount: 'messages given to handlers, repetitions included',
   InvokedBatchCount: 'handler calls',
-  FailedInvokeEventCount: 'messages that handlers failed, and messages of batches that failed whole',
-  DroppedEventCount: 'messages that handlers gave up (`action: drop`), or that failed in a broadcast',
+  FailedInvokeEventCount:
+    'messages that handlers failed, and messages of batches that failed whole',
+  DroppedEventCount:
+    'messages that handlers gave up (`action: drop`), or that failed in a broadcast',
   OnFailureDestinationDeliveredEventCount: 'messages that the destination of `onFailure` took',
   CommittedEventCount: 'how far committed offsets moved on',
   RetriedEventCount: 'messages given back to come again',
@@ -22,17 +32,21 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   PollingErrorCount: 'polls that failed',
   InvokeErrorCount: 'handler calls that threw, timed out, or could not be made',
   CommitErrorCount: 'commits that failed; the next one repeats them',
-  OnFailureDestinationDeliveryErrorCount: 'messages that the destination of `onFailure` did not take: the DLQ has them',
+  OnFailureDestinationDeliveryErrorCount:
+    'messages that the destination of `onFailure` did not take: the DLQ has them',
   InvalidResponseCount: 'handler answers that are none of the allowed ones: their batches failed',
-  ThrottleCount: 'handler calls that Lambda throttled; they are tried again and no message fails by them',
+  ThrottleCount:
+    'handler calls that Lambda throttled; they are tried again and no message fails by them',
   LostLeases: 'leases that ended while they were worked with',
   SumOffsetLag:
     'messages between committed offsets and the ends of their queues; in mode `pop` what is still to be popped, retry topics included: most brokers count what was popped and is not acknowledged yet as done',
   MaxOffsetLag: 'the same of the worst queue',
   OldestMessageAge:
     'how long the oldest message that is not done has been stored; in mode `pop` the oldest that was not popped, read under the group `serverless-rocketmq-ages` (with ACL it needs SUB)',
-  StalledQueues: 'queues with messages whose offset has not moved for 15 minutes; not of queues that are popped from',
-  UnownedQueues: 'queues with messages that nobody holds, for longer than a puller needs to come; not of queues that are popped from',
+  StalledQueues:
+    'queues with messages whose offset has not moved for 15 minutes; not of queues that are popped from',
+  UnownedQueues:
+    'queues with messages that nobody holds, for longer than a puller needs to come; not of queues that are popped from',
   ActivePollers: 'pullers that hold a lease',
   WakeLatency:
     'from the store of a message in a queue that nobody held until its handler is called, cold start and what options make it wait (`maximumBatchingWindow`, thresholds of activation) included: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause, nor with `coexist`; with clocks that differ, never below 0',
@@ -42,8 +56,10 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   PollerUtilization:
     'share of a puller’s time in which a queue of it has messages in hand, from the answer that brings them until the last is settled; a value per minute and one for the rest. With `coexist` by queue',
   CurrentLeases: 'queues that somebody holds; who holds them are ActivePollers (KCL’s NumWorkers)',
-  ExpiredLeases: 'leases that had run out without a release when the next puller came: their pullers died',
-  LeaseConflicts: 'pullers that came for nothing, because another one held the queue or waited for it',
+  ExpiredLeases:
+    'leases that had run out without a release when the next puller came: their pullers died',
+  LeaseConflicts:
+    'pullers that came for nothing, because another one held the queue or waited for it',
   AssignmentDuration:
     'how long a pass of the coordinator took to write new assignments, from its start; told only when it changed some, not with `coexist`',
   CoordinatorHeartbeat: '1 per run of the coordinator, of dimension `Service`',
@@ -53,11 +69,13 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
 const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> = {
   table: 'name of the assignment table; set by the plugin',
   pullerFunction: 'the function that the coordinator invokes; set by the plugin',
-  nameServers: '`a:9876;b:9876` instead of the name servers in the bundle, for the default cluster or the only one',
+  nameServers:
+    '`a:9876;b:9876` instead of the name servers in the bundle, for the default cluster or the only one',
   accessKey: 'credentials for clusters that have none in serverless.yml',
   secretKey: 'credentials for clusters that have none in serverless.yml',
   securityToken: 'credentials for clusters that have none in serverless.yml',
-  renewInterval: 'how often a puller renews its leases, and so sees a pause or a move; milliseconds, 10,000',
+  renewInterval:
+    'how often a puller renews its leases, and so sees a pause or a move; milliseconds, 10,000',
   logLevel: 'level of the added functions; else AWS_LAMBDA_LOG_LEVEL, else info',
   metricsDisabled: '`true`: no metrics are written (Powertools’ variable)',
   consoleMetrics: 'where a local run’s console takes metrics; set by the plugin',
@@ -66,13 +84,22 @@ const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> =
 
 /** Fields of the log lines of coordinator, puller and operator, beside pino's `level`, `time` and `msg`. */
 const LOG_FIELDS: readonly (readonly [string, string])[] = [
-  ['service, function, requestId', 'where the line is from: the service, coordinator or puller, Lambda’s request id'],
+  [
+    'service, function, requestId',
+    'where the line is from: the service, coordinator or puller, Lambda’s request id',
+  ],
   ['cluster, consumerGroup, slot', 'the source, and the virtual consumer that it is for'],
   ['queue', '`topic/broker/id`'],
-  ['holder, fence', 'who has the lease of the queue, and its number: a line with a lower fence is of somebody who has lost it'],
+  [
+    'holder, fence',
+    'who has the lease of the queue, and its number: a line with a lower fence is of somebody who has lost it',
+  ],
   ['offset, msgId, offsetMsgId', 'the message'],
   ['batchId', 'the handler call; the same as `rocketmqBatch.batchId` in its event'],
-  ['reason', 'why a queue’s work ended: idle, deadline, moved, paused, retired, succession, signal, lease-lost, …'],
+  [
+    'reason',
+    'why a queue’s work ended: idle, deadline, moved, paused, retired, succession, signal, lease-lost, …',
+  ],
   ['code', 'what happened, stable: search for it'],
   ['err', 'an error with type, message, stack and code'],
   ['waitMs, attempt', 'a repetition, and when'],
@@ -139,13 +166,16 @@ ${(Object.keys(ENVIRONMENT) as (keyof typeof ENVIRONMENT)[]).map((key) => row(`\
 }
 
 function optionTable(shape: Readonly<Record<string, z.ZodType>>): string {
-  const rows = Object.entries(shape).map(([name, schema]) => row(`\`${name}\``, defaultOf(schema), schema.description ?? ''));
+  const rows = Object.entries(shape).map(([name, schema]) =>
+    row(`\`${name}\``, defaultOf(schema), schema.description ?? ''),
+  );
   return ['| option | default | |', '| --- | --- | --- |', ...rows].join('\n');
 }
 
 /** How many metrics a group has. */
 function count(group: MetricGroup): number {
-  return (Object.keys(METRICS) as MetricName[]).filter((name) => metricGroup(name) === group).length;
+  return (Object.keys(METRICS) as MetricName[]).filter((name) => metricGroup(name) === group)
+    .length;
 }
 
 function row(...cells: readonly string[]): string {

@@ -8,7 +8,16 @@ const LEVELS: Readonly<Record<number, string>> = {
   50: styleText('red', 'error'),
   60: styleText('red', 'fatal'),
 };
-const HIDDEN = new Set(['level', 'time', 'msg', 'pid', 'hostname', 'service', 'requestId', 'stack']);
+const HIDDEN = new Set([
+  'level',
+  'time',
+  'msg',
+  'pid',
+  'hostname',
+  'service',
+  'requestId',
+  'stack',
+]);
 
 /** A pino line as people read it: level, message, then the fields. Any other line stays as it is. */
 export function humanLine(line: string): string {

@@ -4,7 +4,9 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
-const SERVERLESS = fileURLToPath(new URL('../../node_modules/serverless/bin/serverless.js', import.meta.url));
+const SERVERLESS = fileURLToPath(
+  new URL('../../node_modules/serverless/bin/serverless.js', import.meta.url),
+);
 
 const READY_LIMIT_MS = 120_000;
 
@@ -50,7 +52,9 @@ export async function startOffline(
       detached: true,
     },
   );
-  const ended = new Promise<number | string>((resolve) => child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')));
+  const ended = new Promise<number | string>((resolve) =>
+    child.once('exit', (code, signal) => resolve(code ?? signal ?? 'unknown')),
+  );
   const ready = new Promise<void>((resolve) => {
     for (const stream of [child.stdout, child.stderr])
       createInterface({ input: stream }).on('line', (line) => {
@@ -78,10 +82,18 @@ export async function startOffline(
     killGroup(child);
     throw error;
   }
-  return { lambdaPort: lambdaPort as number, ended, stop: (timeoutMs = 30_000) => stop(child, ended, timeoutMs) };
+  return {
+    lambdaPort: lambdaPort as number,
+    ended,
+    stop: (timeoutMs = 30_000) => stop(child, ended, timeoutMs),
+  };
 }
 
-async function stop(child: ChildProcess, ended: Promise<unknown>, timeoutMs: number): Promise<void> {
+async function stop(
+  child: ChildProcess,
+  ended: Promise<unknown>,
+  timeoutMs: number,
+): Promise<void> {
   child.kill('SIGINT');
   const timer = setTimeout(() => killGroup(child), timeoutMs);
   await ended;

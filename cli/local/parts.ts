@@ -19,21 +19,37 @@ export interface LocalDynamoDB extends LocalPart {
 const QUICK_DELAY_LEVELS = '1s 1s 1s 1s 2s 2s 3s 3s 4s 4s 5s 5s 6s 6s 7s 7s 8s 8s';
 
 /** RocketMQ for a local run: addresses of a cluster that runs already, the real one as child processes, or the embedded one. */
-export async function startRocketMQ(choice: { addresses?: readonly string[] | undefined; real?: boolean }): Promise<LocalRocketMQ> {
+export async function startRocketMQ(choice: {
+  addresses?: readonly string[] | undefined;
+  real?: boolean;
+}): Promise<LocalRocketMQ> {
   if (choice.addresses !== undefined && choice.addresses.length > 0)
     return { name: 'RocketMQ', nameServers: choice.addresses, own: false, stop: async () => {} };
   if (choice.real === true) {
     const { startRealRocketMQ } = await import('../../test/support/real-rocketmq.ts');
     const real = await startRealRocketMQ({ messageDelayLevel: QUICK_DELAY_LEVELS });
-    return { name: 'RocketMQ 5.5.0', nameServers: [real.nameServer], own: true, stop: () => real.stop() };
+    return {
+      name: 'RocketMQ 5.5.0',
+      nameServers: [real.nameServer],
+      own: true,
+      stop: () => real.stop(),
+    };
   }
   const { startEmbeddedRocketMQ } = await import('../../src/testing/index.ts');
   const embedded = await startEmbeddedRocketMQ({ messageDelayLevel: QUICK_DELAY_LEVELS });
-  return { name: 'embedded RocketMQ', nameServers: embedded.nameServers, own: true, stop: () => embedded.stop() };
+  return {
+    name: 'embedded RocketMQ',
+    nameServers: embedded.nameServers,
+    own: true,
+    stop: () => embedded.stop(),
+  };
 }
 
 /** DynamoDB for a local run: an endpoint that answers already, DynamoDB Local as a child process, or dynalite in this process. */
-export async function startDynamoDB(choice: { endpoint?: string | undefined; real?: boolean }): Promise<LocalDynamoDB> {
+export async function startDynamoDB(choice: {
+  endpoint?: string | undefined;
+  real?: boolean;
+}): Promise<LocalDynamoDB> {
   if (choice.endpoint !== undefined) {
     await reach(choice.endpoint);
     return { name: 'DynamoDB', endpoint: choice.endpoint, stop: async () => {} };
@@ -55,8 +71,11 @@ async function reach(endpoint: string): Promise<void> {
     await fetch(endpoint, { signal: AbortSignal.timeout(REACH_MS) });
   } catch (error) {
     const cause = (error as Error & { cause?: Error }).cause ?? (error as Error);
-    throw new Error(`no DynamoDB answers at ${endpoint}: ${cause.message}. Start one there, or leave it out for the embedded one`, {
-      cause: error,
-    });
+    throw new Error(
+      `no DynamoDB answers at ${endpoint}: ${cause.message}. Start one there, or leave it out for the embedded one`,
+      {
+        cause: error,
+      },
+    );
   }
 }

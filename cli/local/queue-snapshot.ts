@@ -1,5 +1,10 @@
 import { TopicNotFoundError } from '../../src/errors.ts';
-import { compareQueues, type MessageQueue, queueKey, retryTopic } from '../../src/model/message-queue.ts';
+import {
+  compareQueues,
+  type MessageQueue,
+  queueKey,
+  retryTopic,
+} from '../../src/model/message-queue.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import type { AssignmentStore, GroupKey } from '../../src/ports/assignment-store.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
@@ -31,9 +36,14 @@ export async function snapshotQueues(
   );
   const assignments = await store.list(group);
   const holders = new Map(
-    assignments.map(({ queue, lease }) => [queueKey(queue), lease !== undefined && lease.leaseUntil > now ? lease.holder : undefined]),
+    assignments.map(({ queue, lease }) => [
+      queueKey(queue),
+      lease !== undefined && lease.leaseUntil > now ? lease.holder : undefined,
+    ]),
   );
-  const queues = routes.flatMap((route) => (route === undefined ? [] : readableQueues(route))).sort(compareQueues);
+  const queues = routes
+    .flatMap((route) => (route === undefined ? [] : readableQueues(route)))
+    .sort(compareQueues);
   return Promise.all(
     queues.map(async (queue) => ({
       queue,

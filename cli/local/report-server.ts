@@ -8,20 +8,25 @@ export interface ReportServer {
 }
 
 /** Takes the sample handlers' reports (POST, a JSON array of deliveries) on loopback. */
-export async function startReportServer(onDelivery: (delivery: Delivery) => void): Promise<ReportServer> {
+export async function startReportServer(
+  onDelivery: (delivery: Delivery) => void,
+): Promise<ReportServer> {
   const server = createServer((request, response) => {
     const chunks: Buffer[] = [];
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       try {
-        for (const delivery of JSON.parse(Buffer.concat(chunks).toString('utf8')) as Delivery[]) onDelivery(delivery);
+        for (const delivery of JSON.parse(Buffer.concat(chunks).toString('utf8')) as Delivery[])
+          onDelivery(delivery);
         response.writeHead(204).end();
       } catch (error) {
         response.writeHead(400).end(String(error));
       }
     });
   });
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(0, '127.0.0.1', resolve),
+  );
   return {
     url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/`,
     async stop() {

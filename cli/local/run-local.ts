@@ -9,7 +9,14 @@ import { type OfflineService, startOffline } from './offline.ts';
 import { startDynamoDB, startRocketMQ } from './parts.ts';
 import { allCommitted, type QueueSnapshot, snapshotQueues } from './queue-snapshot.ts';
 import { startReportServer } from './report-server.ts';
-import { CONSOLE_LINE, openStore, READY_LINE, sampleGroup, sampleTopic, serviceEnvironment } from './sample-service.ts';
+import {
+  CONSOLE_LINE,
+  openStore,
+  READY_LINE,
+  sampleGroup,
+  sampleTopic,
+  serviceEnvironment,
+} from './sample-service.ts';
 import { RunTally, type Tally } from './tally.ts';
 import { LiveView, renderView } from './view.ts';
 import { orderMessage, planOrders, type SampleOrder } from './workload.ts';
@@ -42,17 +49,26 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
   try {
     const [rocketmq, dynamodb] = await Promise.all([
       startRocketMQ({ addresses: options.nameServers, real: options.realBroker }),
-      startDynamoDB({ endpoint: URL.canParse(options.dynamodb) ? options.dynamodb : undefined, real: options.dynamodb === 'real' }),
+      startDynamoDB({
+        endpoint: URL.canParse(options.dynamodb) ? options.dynamodb : undefined,
+        real: options.dynamodb === 'real',
+      }),
     ]);
     stops.push(
       () => dynamodb.stop(),
       () => rocketmq.stop(),
     );
-    say(`${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}  (${seconds(options.started)} s)`);
+    say(
+      `${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}  (${seconds(options.started)} s)`,
+    );
 
     const client = createRocketMQClient({ nameServers: rocketmq.nameServers });
     stops.push(() => client.close());
-    await client.createTopic(sampleTopic, { readQueueNums: QUEUES, writeQueueNums: QUEUES }, { signal });
+    await client.createTopic(
+      sampleTopic,
+      { readQueueNums: QUEUES, writeQueueNums: QUEUES },
+      { signal },
+    );
 
     say('starting serverless offline (the first time about 20 s) …');
     const tally = new RunTally(options.runId);
@@ -62,34 +78,53 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
       serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint, reports.url),
       (line) => {
         log.push(line);
-        if (line.includes(CONSOLE_LINE)) say(line.slice(line.indexOf(CONSOLE_LINE) + 'rocketmq: '.length));
+        if (line.includes(CONSOLE_LINE))
+          say(line.slice(line.indexOf(CONSOLE_LINE) + 'rocketmq: '.length));
       },
       (line) => line.includes(READY_LINE),
       signal,
     );
     stops.push(() => service.stop());
-    say(`service under serverless offline, lambda port ${service.lambdaPort}  (${seconds(options.started)} s)`);
+    say(
+      `service under serverless offline, lambda port ${service.lambdaPort}  (${seconds(options.started)} s)`,
+    );
 
-    const outcome = await watchRun({ ...options, client, dynamodbEndpoint: dynamodb.endpoint, tally, service });
+    const outcome = await watchRun({
+      ...options,
+      client,
+      dynamodbEndpoint: dynamodb.endpoint,
+      tally,
+      service,
+    });
     if (outcome.ended === 'interrupted') {
-      say(`interrupted: ${outcome.tally.distinct} of ${options.messages} messages handled, nothing decided; draining`);
+      say(
+        `interrupted: ${outcome.tally.distinct} of ${options.messages} messages handled, nothing decided; draining`,
+      );
       return 130;
     }
     const exitCode = report(options, outcome);
-    if (exitCode !== 0 && log.length > 0) process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
+    if (exitCode !== 0 && log.length > 0)
+      process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
     if (options.keep && !signal.aborted) {
       say('staying up (--keep); Ctrl-C drains and ends');
-      await Promise.race([new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })), service.ended]);
+      await Promise.race([
+        new Promise((resolve) => signal.addEventListener('abort', resolve, { once: true })),
+        service.ended,
+      ]);
       say('draining: batches in flight finish, offsets commit, leases are released');
     }
     return exitCode;
   } catch (error) {
     process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
     if (signal.aborted) return 130;
-    if (log.length > 0) process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
+    if (log.length > 0)
+      process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
     return 1;
   } finally {
-    for (const stop of stops.reverse()) await stop().catch((error: unknown) => process.stderr.write(`while stopping: ${String(error)}\n`));
+    for (const stop of stops.reverse())
+      await stop().catch((error: unknown) =>
+        process.stderr.write(`while stopping: ${String(error)}\n`),
+      );
   }
 }
 
@@ -100,7 +135,12 @@ interface Outcome {
   readonly seconds: number;
 }
 
-type Watched = LocalRunOptions & { client: RocketMQ; dynamodbEndpoint: string; tally: RunTally; service: OfflineService };
+type Watched = LocalRunOptions & {
+  client: RocketMQ;
+  dynamodbEndpoint: string;
+  tally: RunTally;
+  service: OfflineService;
+};
 
 /** Sends the run's messages and looks twice a second until all of them have found their end and every queue is committed. */
 async function watchRun(run: Watched): Promise<Outcome> {
@@ -116,7 +156,10 @@ async function watchRun(run: Watched): Promise<Outcome> {
     serviceEnded = true;
   });
   for (;;) {
-    const [queues] = await Promise.all([snapshotQueues(client, store, sampleGroup, [sampleTopic], Date.now()), deadLetters.read()]);
+    const [queues] = await Promise.all([
+      snapshotQueues(client, store, sampleGroup, [sampleTopic], Date.now()),
+      deadLetters.read(),
+    ]);
     const count = tally.count();
     view.show(queues, count, run.messages, (performance.now() - firstSent) / 1000);
     const complete = count.produced === run.messages && count.lost === 0 && allCommitted(queues);
@@ -136,7 +179,9 @@ async function watchRun(run: Watched): Promise<Outcome> {
     }
     await Promise.race([
       sleep(VIEW_INTERVAL_MS),
-      producing.catch((error: unknown) => Promise.reject(error)).then(() => sleep(VIEW_INTERVAL_MS)),
+      producing
+        .catch((error: unknown) => Promise.reject(error))
+        .then(() => sleep(VIEW_INTERVAL_MS)),
     ]);
   }
 }
@@ -146,10 +191,19 @@ function patienceMs(run: LocalRunOptions): number {
   return (run.nameServers === undefined ? 50_000 : 360_000) + run.messages * 5;
 }
 
-async function produce(client: RocketMQ, orders: readonly SampleOrder[], tally: RunTally, signal: AbortSignal): Promise<void> {
+async function produce(
+  client: RocketMQ,
+  orders: readonly SampleOrder[],
+  tally: RunTally,
+  signal: AbortSignal,
+): Promise<void> {
   let next = 0;
   const sender = async (): Promise<void> => {
-    for (let order = orders[next++]; order !== undefined && !signal.aborted; order = orders[next++]) {
+    for (
+      let order = orders[next++];
+      order !== undefined && !signal.aborted;
+      order = orders[next++]
+    ) {
       // Counted before it is sent: a handler may report it before the broker's answer is here.
       tally.sent(order);
       await client.send(orderMessage(sampleTopic, order), { signal }).catch((error: unknown) => {
@@ -220,7 +274,11 @@ function report(options: LocalRunOptions, outcome: Outcome): number {
       lost,
       duplicates,
       seconds: Number(outcome.seconds.toFixed(1)),
-      queues: queues.map(({ queue, committed, max }) => ({ ...queue, committed: Number(committed ?? 0n), max: Number(max) })),
+      queues: queues.map(({ queue, committed, max }) => ({
+        ...queue,
+        committed: Number(committed ?? 0n),
+        max: Number(max),
+      })),
     };
     process.stdout.write(`${JSON.stringify(summary)}\n`);
   } else {

@@ -15,7 +15,11 @@ const TABLE = localTableName('serverless-rocketmq-sample', 'dev');
 const REGION = 'eu-central-1';
 
 /** The environment that points the sample service at local parts. Credentials only where nobody checks them. */
-export function serviceEnvironment(nameServers: readonly string[], dynamodbEndpoint: string, reportUrl?: string): Record<string, string> {
+export function serviceEnvironment(
+  nameServers: readonly string[],
+  dynamodbEndpoint: string,
+  reportUrl?: string,
+): Record<string, string> {
   return {
     [ENVIRONMENT.nameServers]: nameServers.join(';'),
     [ENVIRONMENT.table]: TABLE,
@@ -34,6 +38,13 @@ export function openStore(endpoint: string): { readonly store: AssignmentStore; 
     AWS_SECRET_ACCESS_KEY: secretAccessKey = 'local',
     AWS_REGION: region = REGION,
   } = process.env;
-  const client = new DynamoDBClient({ endpoint, region, credentials: { accessKeyId, secretAccessKey } });
-  return { store: createAssignmentStore(client, TABLE, { newToken: randomUUID }), close: () => client.destroy() };
+  const client = new DynamoDBClient({
+    endpoint,
+    region,
+    credentials: { accessKeyId, secretAccessKey },
+  });
+  return {
+    store: createAssignmentStore(client, TABLE, { newToken: randomUUID }),
+    close: () => client.destroy(),
+  };
 }

@@ -61,7 +61,9 @@ export class RunTally {
   }
 
   count(): Tally {
-    const lost = [...this.#expected.keys()].filter((id) => !this.#done.has(id) && !this.#dead.has(id)).length;
+    const lost = [...this.#expected.keys()].filter(
+      (id) => !this.#done.has(id) && !this.#dead.has(id),
+    ).length;
     return {
       produced: this.#produced,
       handled: this.#handled,
@@ -76,6 +78,8 @@ export class RunTally {
 
   /** Orders that are still on their way, for the message when a run does not end. */
   missing(): SampleOrder[] {
-    return [...this.#expected.values()].filter((order) => !this.#done.has(order.orderId) && !this.#dead.has(order.orderId));
+    return [...this.#expected.values()].filter(
+      (order) => !this.#done.has(order.orderId) && !this.#dead.has(order.orderId),
+    );
   }
 }

@@ -5,17 +5,26 @@ import type { Tally } from './tally.ts';
 const BAR_WIDTH = 24;
 
 /** One screen of the live view: a line per queue (holder, lag, progress) and the counts of the run. Pure text, no cursor codes. */
-export function renderView(queues: readonly QueueSnapshot[], tally: Tally, expected: number, seconds: number): string {
+export function renderView(
+  queues: readonly QueueSnapshot[],
+  tally: Tally,
+  expected: number,
+  seconds: number,
+): string {
   const width = Math.max(5, ...queues.map(({ queue }) => queueLabel(queue).length));
   const lines = queues.map((snapshot) => {
     const { queue, committed, max, holder } = snapshot;
     const share = max === 0n ? 1 : Number(((committed ?? 0n) * 1000n) / max) / 1000;
     const filled = Math.round(share * BAR_WIDTH);
-    const bar = styleText('green', '█'.repeat(filled)) + styleText('dim', '░'.repeat(BAR_WIDTH - filled));
+    const bar =
+      styleText('green', '█'.repeat(filled)) + styleText('dim', '░'.repeat(BAR_WIDTH - filled));
     return `${queueLabel(queue).padEnd(width)}  ${(holder?.slice(0, 8) ?? '–').padEnd(8)}  ${String(lagOf(snapshot)).padStart(6)}  ${bar} ${committed ?? 0n}/${max}`;
   });
   return [
-    styleText('bold', `${'queue'.padEnd(width)}  ${'holder'.padEnd(8)}  ${'lag'.padStart(6)}  progress`),
+    styleText(
+      'bold',
+      `${'queue'.padEnd(width)}  ${'holder'.padEnd(8)}  ${'lag'.padStart(6)}  progress`,
+    ),
     ...lines,
     progressLine(tally, expected, seconds),
   ].join('\n');
@@ -48,7 +57,9 @@ export class LiveView {
       this.#lastPlain = seconds * 1000;
       const held = queues.filter(({ holder }) => holder !== undefined).length;
       const lag = queues.reduce((sum, snapshot) => sum + lagOf(snapshot), 0n);
-      this.#out.write(`${progressLine(tally, expected, seconds)}  queues ${held}/${queues.length} held, lag ${lag}\n`);
+      this.#out.write(
+        `${progressLine(tally, expected, seconds)}  queues ${held}/${queues.length} held, lag ${lag}\n`,
+      );
       return;
     }
     this.clear();

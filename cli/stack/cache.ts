@@ -10,7 +10,10 @@ export const DYNAMODB_LOCAL_VERSION = '3.1.0';
 
 /** Where the artifacts are kept, outside the repo's tree: `ROCKETMQ_STACK_CACHE`, or the user's cache folder. */
 export function cacheFolder(): string {
-  return process.env.ROCKETMQ_STACK_CACHE ?? path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'serverless-rocketmq');
+  return (
+    process.env.ROCKETMQ_STACK_CACHE ??
+    path.join(process.env.XDG_CACHE_HOME ?? path.join(homedir(), '.cache'), 'serverless-rocketmq')
+  );
 }
 
 /** One set of jars: its coordinates and where they lie. */
@@ -26,7 +29,9 @@ export function rocketmqPart(version: string = ROCKETMQ_VERSION): StackPart {
   return {
     name: `RocketMQ ${version}`,
     folder: path.join(cacheFolder(), `rocketmq-${version}`),
-    artifacts: ['rocketmq-namesrv', 'rocketmq-broker', 'rocketmq-tools'].map((artifact) => `org.apache.rocketmq:${artifact}:${version}`),
+    artifacts: ['rocketmq-namesrv', 'rocketmq-broker', 'rocketmq-tools'].map(
+      (artifact) => `org.apache.rocketmq:${artifact}:${version}`,
+    ),
   };
 }
 

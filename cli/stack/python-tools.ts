@@ -7,7 +7,9 @@ export const PYTHON_TOOLS = ['moto[server,all]==5.2.5', 'cfn-lint==1.58.0'] as c
 
 /** A virtual environment of its own, outside the repo's tree; another one for other versions. */
 export function pythonToolsFolder(): string {
-  const versions = PYTHON_TOOLS.map((requirement) => requirement.replace(/\[.*\]/, '').replace('==', '-'));
+  const versions = PYTHON_TOOLS.map((requirement) =>
+    requirement.replace(/\[.*\]/, '').replace('==', '-'),
+  );
   return path.join(cacheFolder(), versions.join('-'));
 }
 

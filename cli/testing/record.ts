@@ -20,7 +20,8 @@ function recordOf(event: TestEvent): TestRecord | undefined {
   if (event.type === 'test:pass') {
     const { name, skip, todo, details } = event.data;
     const reason = skip ?? todo;
-    if (reason !== undefined && reason !== false) return { name, outcome: 'skipped', reason: typeof reason === 'string' ? reason : name };
+    if (reason !== undefined && reason !== false)
+      return { name, outcome: 'skipped', reason: typeof reason === 'string' ? reason : name };
     return details.type === 'suite' ? undefined : { name, outcome: 'passed' };
   }
   if (event.type === 'test:fail') {

@@ -17,7 +17,11 @@ const running = new Set<number>();
  * a handle left open and JVMs left behind all end here (node:test's own `run` waits for them for ever).
  * @param onOutput what the file prints, as it comes
  */
-export async function runFile(file: string, timeoutMs: number, onOutput: (chunk: Buffer) => void): Promise<TestRecord[]> {
+export async function runFile(
+  file: string,
+  timeoutMs: number,
+  onOutput: (chunk: Buffer) => void,
+): Promise<TestRecord[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'test-run-'));
   const records = path.join(folder, 'records');
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;

@@ -1,6 +1,14 @@
 import type { CommandDefinition } from './command.ts';
 import { dlqCommands } from './dlq.ts';
-import { configCommand, connectionsCommand, costCommand, doctorCommand, invokeCommand, sendCommand, tailCommand } from './more.ts';
+import {
+  configCommand,
+  connectionsCommand,
+  costCommand,
+  doctorCommand,
+  invokeCommand,
+  sendCommand,
+  tailCommand,
+} from './more.ts';
 import { pauseCommand, resumeCommand } from './pause.ts';
 import { getCommand, peekCommand } from './peek.ts';
 import { resetCommand, skipCommand } from './reset.ts';

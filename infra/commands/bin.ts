@@ -14,7 +14,9 @@ import { COMMON, text } from './options.ts';
 import { EXIT, processTerminal, runCommand } from './run-command.ts';
 
 const WHERE: Readonly<Record<string, OptionDefinition>> = {
-  function: text('Name or ARN of the operator function; default <service>-<stage>-rocketmqOperator'),
+  function: text(
+    'Name or ARN of the operator function; default <service>-<stage>-rocketmqOperator',
+  ),
   service: text('Name of the service'),
   stage: text('Its stage (dev)'),
   region: text('Its AWS region (AWS_REGION, or that of the profile)'),
@@ -29,13 +31,20 @@ process.exitCode = await main(process.argv.slice(2));
 async function main(given: readonly string[]): Promise<number> {
   const words = given.slice(0, given.findIndex((word) => word.startsWith('-')) >>> 0);
   const command = COMMANDS.find((one) => one.words.join(' ') === words.join(' '));
-  if (given.includes('--help') || given.includes('-h') || given.length === 0 || given[0] === 'help') {
+  if (
+    given.includes('--help') ||
+    given.includes('-h') ||
+    given.length === 0 ||
+    given[0] === 'help'
+  ) {
     process.stdout.write(`${command === undefined ? helpOfAll() : helpOf(command)}\n`);
     return given.length === 0 ? EXIT.usage : EXIT.done;
   }
   if (command === undefined) {
     const names = COMMANDS.map((one) => one.words.join(' '));
-    process.stderr.write(`"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`);
+    process.stderr.write(
+      `"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`,
+    );
     return EXIT.usage;
   }
   try {
@@ -52,18 +61,27 @@ function readOptions(command: CommandDefinition, given: readonly string[]): Valu
   const options = { ...COMMON, ...WHERE, ...command.options };
   const types = Object.entries(options).map(([name, { type }]) => [
     name,
-    type === 'boolean' ? { type: 'boolean' as const } : { type: 'string' as const, multiple: type === 'multiple' },
+    type === 'boolean'
+      ? { type: 'boolean' as const }
+      : { type: 'string' as const, multiple: type === 'multiple' },
   ]);
   try {
-    const { values, positionals } = parseArgs({ args: [...given], options: Object.fromEntries(types), allowPositionals: true });
-    if (positionals.length > 0) usage(`"${positionals[0]}" is one word too many: options begin with --`);
+    const { values, positionals } = parseArgs({
+      args: [...given],
+      options: Object.fromEntries(types),
+      allowPositionals: true,
+    });
+    if (positionals.length > 0)
+      usage(`"${positionals[0]}" is one word too many: options begin with --`);
     return values as Values;
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const { code, message } = error as Error & { code?: string };
     const [, name = ''] = /'--?([^' =]+)/.exec(message) ?? [];
     return code === 'ERR_PARSE_ARGS_UNKNOWN_OPTION'
-      ? usage(`--${name} is not an option of ${command.words.join(' ')}${didYouMean(name, Object.keys(options))}`)
+      ? usage(
+          `--${name} is not an option of ${command.words.join(' ')}${didYouMean(name, Object.keys(options))}`,
+        )
       : usage(message);
   }
 }
@@ -71,20 +89,31 @@ function readOptions(command: CommandDefinition, given: readonly string[]): Valu
 /** Loaded only when it is needed: the AWS SDK takes longer to load than a help text to print. */
 async function openOperator(values: Values): Promise<Operator> {
   const [region, profile] = [textOf(values, 'region'), textOf(values, 'profile')];
-  const access: AwsAccess = { ...(region === undefined ? {} : { region }), ...(profile === undefined ? {} : { profile }) };
+  const access: AwsAccess = {
+    ...(region === undefined ? {} : { region }),
+    ...(profile === undefined ? {} : { profile }),
+  };
   if (values.local === true) {
     const { localOperator } = await import('./local-operator.ts');
     const nameServers = textOf(values, 'name-servers') ?? process.env[ENVIRONMENT.nameServers];
     const file = textOf(values, 'service-file');
-    const service = file === undefined ? adHocService(values, nameServers) : await readService(file);
-    return localOperator(service, access, textOf(values, 'table') ?? process.env[ENVIRONMENT.table], nameServers);
+    const service =
+      file === undefined ? adHocService(values, nameServers) : await readService(file);
+    return localOperator(
+      service,
+      access,
+      textOf(values, 'table') ?? process.env[ENVIRONMENT.table],
+      nameServers,
+    );
   }
   const { deployedOperator } = await import('./deployed-operator.ts');
   const service = textOf(values, 'service');
   const name =
     textOf(values, 'function') ??
     (service === undefined
-      ? usage('say whose brokers are meant: --service NAME --stage STAGE, or --function NAME, or --local with --name-servers')
+      ? usage(
+          'say whose brokers are meant: --service NAME --stage STAGE, or --function NAME, or --local with --name-servers',
+        )
       : `${service}-${textOf(values, 'stage') ?? 'dev'}-rocketmqOperator`);
   return deployedOperator(name, access);
 }
@@ -115,7 +144,8 @@ function helpOfAll(): string {
 
 function helpOf({ words, usage: what, options }: CommandDefinition): string {
   const all = Object.entries({ ...options, ...COMMON, ...WHERE });
-  const left = ([name, { type }]: (typeof all)[number]): string => `--${name}${type === 'boolean' ? '' : ' VALUE'}`;
+  const left = ([name, { type }]: (typeof all)[number]): string =>
+    `--${name}${type === 'boolean' ? '' : ' VALUE'}`;
   const width = Math.max(...all.map((option) => left(option).length));
   return [
     `usage: npx serverless-rocketmq ${words.join(' ')} [options]`,

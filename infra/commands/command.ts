@@ -1,5 +1,9 @@
 import { RocketMQError } from '../../src/errors.ts';
-import type { OperationAnswer, OperationName, OperatorAnswer } from '../../src/operator/run-operator.ts';
+import type {
+  OperationAnswer,
+  OperationName,
+  OperatorAnswer,
+} from '../../src/operator/run-operator.ts';
 
 /** An option of a command, as both Serverless and `npx serverless-rocketmq` take it. */
 export interface OptionDefinition {
@@ -17,7 +21,11 @@ export interface Operator {
 export interface Terminal {
   readonly out: { write(text: string): unknown; readonly isTTY?: boolean };
   /** Progress, questions and complaints: never mixed with what scripts read. */
-  readonly err: { write(text: string): unknown; readonly isTTY?: boolean; readonly columns?: number };
+  readonly err: {
+    write(text: string): unknown;
+    readonly isTTY?: boolean;
+    readonly columns?: number;
+  };
   /** Asks; undefined: nobody is there to be asked. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Ctrl-C. */
@@ -48,7 +56,11 @@ export interface CommandDefinition {
 }
 
 /** The answer as JSON, or as the text that people read. */
-export function print<Answer>({ terminal, json }: CommandRun, answer: Answer, text: (answer: Answer) => string): void {
+export function print<Answer>(
+  { terminal, json }: CommandRun,
+  answer: Answer,
+  text: (answer: Answer) => string,
+): void {
   terminal.out.write(`${json ? JSON.stringify(answer) : text(answer)}\n`);
 }
 

@@ -13,7 +13,8 @@ const ADVICE: Readonly<Record<string, string>> = {
   AccessDeniedException: 'you may not invoke it: ask for lambda:InvokeFunction on this function',
   CredentialsProviderError:
     'no AWS credentials were found: log in, set AWS_PROFILE, or name a profile (npx: --profile, serverless: --aws-profile)',
-  UnrecognizedClientException: 'AWS does not know these credentials: log in again, or name another profile',
+  UnrecognizedClientException:
+    'AWS does not know these credentials: log in again, or name another profile',
   ExpiredTokenException: 'the AWS session has ended: log in again',
   TooManyRequestsException: 'the account is out of concurrency: try again in a moment',
 };
@@ -24,23 +25,38 @@ export function deployedOperator(functionName: string, access: AwsAccess): Opera
     ...access,
     // A command that sends messages must not be carried out twice because its answer got lost.
     maxAttempts: 1,
-    requestHandler: { connectionTimeout: 5_000, requestTimeout: REQUEST_MS, throwOnRequestTimeout: true },
+    requestHandler: {
+      connectionTimeout: 5_000,
+      requestTimeout: REQUEST_MS,
+      throwOnRequestTimeout: true,
+    },
   });
   return {
-    request: (command, args) => invoke(client, functionName, { rocketmqOperator: { version: OPERATOR_VERSION, command, args } }),
+    request: (command, args) =>
+      invoke(client, functionName, {
+        rocketmqOperator: { version: OPERATOR_VERSION, command, args },
+      }),
     async close() {
       client.destroy();
     },
   };
 }
 
-async function invoke(client: LambdaClient, functionName: string, request: object): Promise<OperatorAnswer> {
+async function invoke(
+  client: LambdaClient,
+  functionName: string,
+  request: object,
+): Promise<OperatorAnswer> {
   try {
     const { Payload, FunctionError } = await client.send(
-      new InvokeCommand({ FunctionName: functionName, Payload: Buffer.from(JSON.stringify(request)) }),
+      new InvokeCommand({
+        FunctionName: functionName,
+        Payload: Buffer.from(JSON.stringify(request)),
+      }),
     );
     const text = Buffer.from(Payload ?? []).toString('utf8');
-    if (FunctionError !== undefined) throw new OperatorError('ROCKETMQ_OPERATOR_UNREACHABLE', `${functionName} failed: ${text}`);
+    if (FunctionError !== undefined)
+      throw new OperatorError('ROCKETMQ_OPERATOR_UNREACHABLE', `${functionName} failed: ${text}`);
     const answer = JSON.parse(text) as OperatorAnswer;
     if (typeof answer?.ok !== 'boolean')
       throw new OperatorError(
@@ -51,8 +67,12 @@ async function invoke(client: LambdaClient, functionName: string, request: objec
   } catch (error) {
     if (error instanceof OperatorError) throw error;
     const { name, message } = error instanceof Error ? error : new Error(String(error));
-    throw new OperatorError('ROCKETMQ_OPERATOR_UNREACHABLE', `${functionName} cannot be invoked: ${ADVICE[name] ?? message} (${name})`, {
-      cause: error,
-    });
+    throw new OperatorError(
+      'ROCKETMQ_OPERATOR_UNREACHABLE',
+      `${functionName} cannot be invoked: ${ADVICE[name] ?? message} (${name})`,
+      {
+        cause: error,
+      },
+    );
   }
 }

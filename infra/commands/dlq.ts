@@ -8,10 +8,21 @@ import { type ProgressBar, progressBar } from './progress.ts';
 import { confirm, EXIT } from './run-command.ts';
 import { textTable } from './text-table.ts';
 
-const TIMES = { until: text('Dead-lettered before'), queue: text('BROKER/ID of the dead-letter topic') } as const;
+const TIMES = {
+  until: text('Dead-lettered before'),
+  queue: text('BROKER/ID of the dead-letter topic'),
+} as const;
 const WHICH = {
-  ...{ ...GROUP, ...TIMES, id: { usage: 'Message id, either kind; may be repeated', type: 'multiple' } as const },
-  ...{ tag: text('Its tag'), key: text('One of its keys'), since: text('Dead-lettered then or later: a time, or 10m, 2h (ago)') },
+  ...{
+    ...GROUP,
+    ...TIMES,
+    id: { usage: 'Message id, either kind; may be repeated', type: 'multiple' } as const,
+  },
+  ...{
+    tag: text('Its tag'),
+    key: text('One of its keys'),
+    since: text('Dead-lettered then or later: a time, or 10m, 2h (ago)'),
+  },
   ...{ limit: text('Most letters'), all: flag('Those too that were redriven or dropped before') },
 } as const;
 
@@ -51,7 +62,8 @@ export const dlqCommands: readonly CommandDefinition[] = [
   },
   {
     words: ['dlq', 'drop'],
-    usage: 'Notes dead letters as done without sending them; brokers keep them until their retention ends',
+    usage:
+      'Notes dead letters as done without sending them; brokers keep them until their retention ends',
     options: { ...GROUP, ...TIMES, ...DRY_RUN, ...YES, limit: text('Most letters') },
     run: drop,
   },
@@ -82,7 +94,10 @@ async function steps(
       await each?.(answer);
       total = {
         consumerGroup: answer.consumerGroup,
-        letters: each === undefined ? [...(total?.letters ?? []), ...answer.letters].slice(0, MOST_TOLD) : [],
+        letters:
+          each === undefined
+            ? [...(total?.letters ?? []), ...answer.letters].slice(0, MOST_TOLD)
+            : [],
         scanned: (total?.scanned ?? 0) + answer.scanned,
         done: (total?.done ?? 0) + answer.done,
         ...(answer.cursor === undefined ? {} : { cursor: answer.cursor }),
@@ -96,7 +111,11 @@ async function steps(
   }
 }
 
-const DOING: Readonly<Record<Step, string>> = { dlqPeek: 'read', dlqRedrive: 'sent', dlqDrop: 'passed' };
+const DOING: Readonly<Record<Step, string>> = {
+  dlqPeek: 'read',
+  dlqRedrive: 'sent',
+  dlqDrop: 'passed',
+};
 
 /** Of the limit, where it ends the work; else of all that is to be looked through. */
 function showSteps(
@@ -110,7 +129,8 @@ function showSteps(
   else bar.show({ at: scanned, of: all, text: `looked through, ${done} ${doing}` });
 }
 
-const limitOf = ({ args }: CommandRun): number => Number(args.limit ?? Number.MAX_SAFE_INTEGER) || 1;
+const limitOf = ({ args }: CommandRun): number =>
+  Number(args.limit ?? Number.MAX_SAFE_INTEGER) || 1;
 /** What one request may be asked for. */
 const MOST_A_STEP = 500;
 
@@ -119,9 +139,16 @@ async function redrive(run: CommandRun): Promise<number> {
   if (!dryRun) {
     const { groups } = await run.operator
       .request('dlqList', pick(run.args, ['cluster', 'group']))
-      .then((answer) => (answer.ok ? (answer.answer as { groups: DeadLetterGroup[] }) : { groups: [] }));
-    const waiting = groups.map(({ consumerGroup, waiting: count }) => `${count} of ${consumerGroup}`).join(', ');
-    await confirm(run, `Send dead letters back (waiting: ${waiting || 'none'})? Consumers get them again.`);
+      .then((answer) =>
+        answer.ok ? (answer.answer as { groups: DeadLetterGroup[] }) : { groups: [] },
+      );
+    const waiting = groups
+      .map(({ consumerGroup, waiting: count }) => `${count} of ${consumerGroup}`)
+      .join(', ');
+    await confirm(
+      run,
+      `Send dead letters back (waiting: ${waiting || 'none'})? Consumers get them again.`,
+    );
   }
   const answer = await stepwise(run, 'dlqRedrive');
   print(run, answer, (done) => `${dryRun ? 'would be redriven' : 'redriven'}: ${doneText(done)}`);
@@ -131,18 +158,27 @@ async function redrive(run: CommandRun): Promise<number> {
 async function drop(run: CommandRun): Promise<number> {
   const look = await stepwise(run, 'dlqDrop', { 'dry-run': true });
   const dryRun = run.values['dry-run'] === true;
-  if (!dryRun) await confirm(run, `Note ${look.done} dead letters of ${look.consumerGroup} as done, without sending them?`);
+  if (!dryRun)
+    await confirm(
+      run,
+      `Note ${look.done} dead letters of ${look.consumerGroup} as done, without sending them?`,
+    );
   const answer = dryRun ? look : await stepwise(run, 'dlqDrop');
   print(run, answer, (done) => `${dryRun ? 'would be dropped' : 'dropped'}: ${doneText(done)}`);
   return exitOf(run, answer);
 }
 
 /** Many small requests instead of few long ones: progress is seen, and Ctrl-C acts soon. */
-async function stepwise(run: CommandRun, name: Step, more: object = {}): Promise<DeadLettersAnswer> {
+async function stepwise(
+  run: CommandRun,
+  name: Step,
+  more: object = {},
+): Promise<DeadLettersAnswer> {
   const limit = limitOf(run);
   const request: CommandRun['operator'] = {
     ...run.operator,
-    request: (command, args) => run.operator.request(command, { ...args, limit: Math.min(Number(args.limit), MOST_A_STEP) }),
+    request: (command, args) =>
+      run.operator.request(command, { ...args, limit: Math.min(Number(args.limit), MOST_A_STEP) }),
   };
   return steps({ ...run, operator: request }, name, limit, more);
 }
@@ -151,13 +187,19 @@ async function exportLetters(run: CommandRun): Promise<number> {
   const { output } = run.values;
   const file = typeof output === 'string' ? createWriteStream(output, { flags: 'wx' }) : undefined;
   if (file !== undefined) await once(file, 'open');
-  const answer = await steps(run, 'dlqPeek', limitOf(run), { full: true, limit: undefined }, async ({ letters }) => {
-    for (const letter of letters) {
-      const line = `${JSON.stringify(letter)}\n`;
-      if (file === undefined) run.terminal.out.write(line);
-      else if (!file.write(line)) await once(file, 'drain');
-    }
-  });
+  const answer = await steps(
+    run,
+    'dlqPeek',
+    limitOf(run),
+    { full: true, limit: undefined },
+    async ({ letters }) => {
+      for (const letter of letters) {
+        const line = `${JSON.stringify(letter)}\n`;
+        if (file === undefined) run.terminal.out.write(line);
+        else if (!file.write(line)) await once(file, 'drain');
+      }
+    },
+  );
   if (file !== undefined) {
     file.end();
     await once(file, 'close');
@@ -166,7 +208,8 @@ async function exportLetters(run: CommandRun): Promise<number> {
     print(
       run,
       { file: output, exported: answer.done, complete: answer.cursor === undefined },
-      () => `${answer.done} dead letters are in ${String(output)}${answer.cursor === undefined ? '' : ', and there are more'}`,
+      () =>
+        `${answer.done} dead letters are in ${String(output)}${answer.cursor === undefined ? '' : ', and there are more'}`,
     );
   return exitOf(run, answer);
 }
@@ -181,9 +224,10 @@ function doneText({ done, scanned, letters, cursor }: DeadLettersAnswer): string
     'problem' in letter ? [`  ${letter.queue} offset ${letter.offset}: ${letter.problem}`] : [],
   );
   const cut = cursor === undefined ? '' : `; cut short at ${cursor}, there are more`;
-  return [`${done} dead letters, ${scanned} looked through${cut}`, ...(problems.length === 0 ? [] : ['passed over:', ...problems])].join(
-    '\n',
-  );
+  return [
+    `${done} dead letters, ${scanned} looked through${cut}`,
+    ...(problems.length === 0 ? [] : ['passed over:', ...problems]),
+  ].join('\n');
 }
 
 function listText({ groups }: { readonly groups: readonly DeadLetterGroup[] }): string {
@@ -198,11 +242,22 @@ function listText({ groups }: { readonly groups: readonly DeadLetterGroup[] }): 
       : `may not be read on every broker: mqadmin updateTopicPerm -t ${topic} -p 6 -c <cluster>`,
   ]);
   return textTable(
-    [{ title: 'GROUP' }, { title: 'TOPIC' }, { title: 'STORED', right: true }, { title: 'WAITING', right: true }, { title: '' }],
+    [
+      { title: 'GROUP' },
+      { title: 'TOPIC' },
+      { title: 'STORED', right: true },
+      { title: 'WAITING', right: true },
+      { title: '' },
+    ],
     rows,
   );
 }
 
-function pick(values: Readonly<Record<string, unknown>>, names: readonly string[]): Record<string, unknown> {
-  return Object.fromEntries(names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])));
+function pick(
+  values: Readonly<Record<string, unknown>>,
+  names: readonly string[],
+): Record<string, unknown> {
+  return Object.fromEntries(
+    names.flatMap((name) => (values[name] === undefined ? [] : [[name, values[name]]])),
+  );
 }

@@ -5,7 +5,11 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
 import type { ClusterConfig, ServiceConfig } from '../../src/model/source.ts';
 import { OPERATOR_VERSION, runOperator } from '../../src/operator/run-operator.ts';
-import { type AwsAccess, dynamoDBClient, handlerLambdaClient } from '../../src/runtime/aws-clients.ts';
+import {
+  type AwsAccess,
+  dynamoDBClient,
+  handlerLambdaClient,
+} from '../../src/runtime/aws-clients.ts';
 import { applyEnvironment, ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { createHandlerCheck } from '../../src/runtime/handler-check.ts';
 import { createLogger } from '../../src/runtime/logger.ts';
@@ -25,7 +29,10 @@ export async function localOperator(
   table: string | undefined,
   nameServers: string | undefined,
 ): Promise<Operator> {
-  const env = { ...process.env, ...(nameServers === undefined ? {} : { [ENVIRONMENT.nameServers]: nameServers }) };
+  const env = {
+    ...process.env,
+    ...(nameServers === undefined ? {} : { [ENVIRONMENT.nameServers]: nameServers }),
+  };
   const service = applyEnvironment(bundled, env);
   const logger = createLogger({}, { ROCKETMQ_LOG_LEVEL: 'silent' });
   const secrets = createSecrets(service, systemClock, access);
@@ -33,19 +40,26 @@ export async function localOperator(
   const dynamodb = dynamoDBClient(localTableAccess(access));
   const lambda = handlerLambdaClient(access);
   const { clients, close } = clientPerCluster((cluster) =>
-    createRocketMQClient(secrets.complete(cluster, service.clusters[cluster] as ClusterConfig, logger), {
-      clock: systemClock,
-      renewCredentials: () => secrets.renew(cluster, logger),
-    }),
+    createRocketMQClient(
+      secrets.complete(cluster, service.clusters[cluster] as ClusterConfig, logger),
+      {
+        clock: systemClock,
+        renewCredentials: () => secrets.renew(cluster, logger),
+      },
+    ),
   );
   return {
     request(command, args) {
       const until = systemClock.now() + STEP_MS;
       const deps = {
         ...{ service, clients, clock: systemClock, probe: networkProbe, place: 'local' as const },
-        store: table === undefined ? undefined : createAssignmentStore(dynamodb, table, { newToken: randomUUID }),
+        store:
+          table === undefined
+            ? undefined
+            : createAssignmentStore(dynamodb, table, { newToken: randomUUID }),
         remainingMs: () => until - systemClock.now(),
-        handlers: ({ functionName }: { functionName: string }) => createLambdaHandler(lambda, functionName),
+        handlers: ({ functionName }: { functionName: string }) =>
+          createLambdaHandler(lambda, functionName),
         checkHandler: createHandlerCheck(lambda),
       };
       return runOperator(deps, { version: OPERATOR_VERSION, command, args });

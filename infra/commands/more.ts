@@ -11,7 +11,8 @@ import { instant, textTable } from './text-table.ts';
 
 export const doctorCommand: CommandDefinition = {
   words: ['doctor'],
-  usage: 'Checks network, rights, topics, filters, clocks, table and handlers, from where the functions run; says what to do',
+  usage:
+    'Checks network, rights, topics, filters, clocks, table and handlers, from where the functions run; says what to do',
   options: GROUP,
   run: async (run) => {
     const answer = await call(run, 'doctor');
@@ -37,10 +38,20 @@ export const connectionsCommand: CommandDefinition = {
   words: ['connections'],
   usage: 'Members of the groups at the brokers, what they subscribe to, and conflicts',
   options: GROUP,
-  run: async (run) => print(run, await call(run, 'connections'), ({ groups }) => groups.map(connectionsText).join('\n\n')),
+  run: async (run) =>
+    print(run, await call(run, 'connections'), ({ groups }) =>
+      groups.map(connectionsText).join('\n\n'),
+    ),
 };
 
-function connectionsText({ consumerGroup, cluster, members, subscriptions, conflicts, problems }: GroupConnections): string {
+function connectionsText({
+  consumerGroup,
+  cluster,
+  members,
+  subscriptions,
+  conflicts,
+  problems,
+}: GroupConnections): string {
   const rows = members.map(({ clientId, clientAddr, language, version, own, brokers }) => [
     clientId,
     clientAddr,
@@ -64,7 +75,9 @@ function connectionsText({ consumerGroup, cluster, members, subscriptions, confl
           ],
           rows,
         ),
-    ...subscriptions.map(({ topic, type, expression }) => `subscribes ${topic}: ${type} ${expression}`),
+    ...subscriptions.map(
+      ({ topic, type, expression }) => `subscribes ${topic}: ${type} ${expression}`,
+    ),
     ...conflicts.map((conflict) => `! conflict ${conflict}`),
     ...problems.map(({ broker, reason, message }) => `! ${reason} ${broker}: ${message}`),
   ].join('\n');
@@ -81,7 +94,10 @@ export const sendCommand: CommandDefinition = {
       'body-base64': text('Or bytes'),
       count: text('How many (1)'),
     },
-    ...{ tag: text('Its tag'), key: { usage: 'A key; may be repeated', type: 'multiple' } as const },
+    ...{
+      tag: text('Its tag'),
+      key: { usage: 'A key; may be repeated', type: 'multiple' } as const,
+    },
     'sharding-key': text('Equal keys go to the same queue'),
     property: { usage: 'NAME=VALUE; may be repeated', type: 'multiple' } as const,
   },
@@ -112,11 +128,16 @@ export const invokeCommand: CommandDefinition = {
   },
 };
 
-const RESULTS = { CR_SUCCESS: 'done', CR_LATER: 'it failed, and would come again', CR_THROW_EXCEPTION: 'it threw' } as const;
+const RESULTS = {
+  CR_SUCCESS: 'done',
+  CR_LATER: 'it failed, and would come again',
+  CR_THROW_EXCEPTION: 'it threw',
+} as const;
 
 export const tailCommand: CommandDefinition = {
   words: ['tail'],
-  usage: 'What changes, as it happens: who takes and releases queues, offsets, states, dead letters; until Ctrl-C',
+  usage:
+    'What changes, as it happens: who takes and releases queues, offsets, states, dead letters; until Ctrl-C',
   options: {
     ...TOPIC,
     interval: text('Seconds between two looks (2)'),
@@ -130,13 +151,16 @@ export const tailCommand: CommandDefinition = {
 async function tail(run: CommandRun): Promise<number> {
   const { terminal, json, values, args } = run;
   const { for: seconds, once: _, ...asked } = args;
-  const endAt = typeof seconds === 'number' ? terminal.now() + seconds * 1000 : Number.POSITIVE_INFINITY;
+  const endAt =
+    typeof seconds === 'number' ? terminal.now() + seconds * 1000 : Number.POSITIVE_INFINITY;
   let before: StatusAnswer | undefined;
   for (let looks = 0; !terminal.signal.aborted; looks++) {
     const after = await readStatus({ ...run, args: asked });
     for (const change of changesOf(before, after))
       terminal.out.write(
-        json ? `${JSON.stringify(change)}\n` : `${instant(change.at)}  ${change.consumerGroup}  ${change.queue ?? ''}  ${change.text}\n`,
+        json
+          ? `${JSON.stringify(change)}\n`
+          : `${instant(change.at)}  ${change.consumerGroup}  ${change.queue ?? ''}  ${change.text}\n`,
       );
     before = after;
     if ((values.once === true && looks === 1) || terminal.now() >= endAt) break;
@@ -147,8 +171,13 @@ async function tail(run: CommandRun): Promise<number> {
 
 export const costCommand: CommandDefinition = {
   words: ['cost'],
-  usage: 'What coordinator, pullers and table cost in a month that is like this moment, with the prices it counts with',
-  options: { ...GROUP, 'puller-memory': text('MB of the puller (512)'), 'coordinator-memory': text('MB of the coordinator (256)') },
+  usage:
+    'What coordinator, pullers and table cost in a month that is like this moment, with the prices it counts with',
+  options: {
+    ...GROUP,
+    'puller-memory': text('MB of the puller (512)'),
+    'coordinator-memory': text('MB of the coordinator (256)'),
+  },
   run: async (run) => print(run, await call(run, 'cost'), costText),
 };
 
@@ -178,7 +207,9 @@ function costText({ basis, lines, dollars, leftOut }: CostAnswer): string {
 
 export const configCommand: CommandDefinition = {
   words: ['config'],
-  usage: 'The configuration that the deployed function works with, as JSON and without secrets: for --service-file',
+  usage:
+    'The configuration that the deployed function works with, as JSON and without secrets: for --service-file',
   options: {},
-  run: async (run) => print(run, await call(run, 'config'), (service) => JSON.stringify(service, null, 2)),
+  run: async (run) =>
+    print(run, await call(run, 'config'), (service) => JSON.stringify(service, null, 2)),
 };

@@ -9,10 +9,14 @@ const SEARCH = { id: text('Message id, either kind'), key: text('One of its keys
 
 export const peekCommand: CommandDefinition = {
   words: ['peek'],
-  usage: 'Looks at messages, from where the group stands or from an offset or time; commits nothing',
+  usage:
+    'Looks at messages, from where the group stands or from an offset or time; commits nothing',
   options: {
     ...{ ...QUEUE, ...SEARCH, tag: text('Its tag'), offset: text('Begin there; with --queue') },
-    ...{ since: text('Stored then or later: a time, or 10m, 2h (ago)'), until: text('Stored before') },
+    ...{
+      since: text('Stored then or later: a time, or 10m, 2h (ago)'),
+      until: text('Stored before'),
+    },
     ...{ limit: text('Most messages (10)'), full: flag('Whole bodies') },
   },
   run: (run) => search(run, 'peek'),
@@ -30,8 +34,16 @@ async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
   const limit = name === 'get' ? 1 : Number(run.args.limit ?? 10);
   const bar = progressBar(run);
   bar.show({ text: 'looking through the messages …' });
-  let answer: PeekAnswer = await call(run, name, name === 'get' && run.args.offset === undefined ? { full: true } : {});
-  while (answer.cursor !== undefined && answer.messages.length < limit && !run.terminal.signal.aborted) {
+  let answer: PeekAnswer = await call(
+    run,
+    name,
+    name === 'get' && run.args.offset === undefined ? { full: true } : {},
+  );
+  while (
+    answer.cursor !== undefined &&
+    answer.messages.length < limit &&
+    !run.terminal.signal.aborted
+  ) {
     showSearch(bar, answer, answer.messages.length);
     const more: PeekAnswer = await call(run, 'peek', {
       ...{ cursor: answer.cursor, limit: limit - answer.messages.length },
@@ -49,14 +61,35 @@ async function search(run: CommandRun, name: 'peek' | 'get'): Promise<number> {
   return name === 'get' && answer.messages.length === 0 ? EXIT.failed : EXIT.done;
 }
 
-export function showSearch(bar: ProgressBar, { scanned, left }: Pick<PeekAnswer, 'scanned' | 'left'>, found: number): void {
-  bar.show({ at: scanned, of: left === undefined ? undefined : scanned + left, text: `looked through, ${found} found` });
+export function showSearch(
+  bar: ProgressBar,
+  { scanned, left }: Pick<PeekAnswer, 'scanned' | 'left'>,
+  found: number,
+): void {
+  bar.show({
+    at: scanned,
+    of: left === undefined ? undefined : scanned + left,
+    text: `looked through, ${found} found`,
+  });
 }
 
 export function messagesText({ messages, scanned, cursor }: PeekAnswer): string {
   const texts = messages.map((message) => {
-    if ('problem' in message) return `${message.queue} offset ${message.offset}: ${message.problem}`;
-    const { queue, offset, messageId, storeTimestamp, tags, keys, reconsumeTimes, body, bodySize, bodyEncoding, bodyCut } = message;
+    if ('problem' in message)
+      return `${message.queue} offset ${message.offset}: ${message.problem}`;
+    const {
+      queue,
+      offset,
+      messageId,
+      storeTimestamp,
+      tags,
+      keys,
+      reconsumeTimes,
+      body,
+      bodySize,
+      bodyEncoding,
+      bodyCut,
+    } = message;
     const facts = [
       `stored ${instant(storeTimestamp)}`,
       ...(tags === undefined ? [] : [`tag ${tags}`]),
@@ -66,6 +99,9 @@ export function messagesText({ messages, scanned, cursor }: PeekAnswer): string 
     ];
     return `${queue} offset ${offset}  ${messageId}\n  ${facts.join(', ')}\n  ${body}`;
   });
-  const end = cursor === undefined ? `${messages.length} messages` : `${messages.length} messages; there are more behind ${cursor}`;
+  const end =
+    cursor === undefined
+      ? `${messages.length} messages`
+      : `${messages.length} messages; there are more behind ${cursor}`;
   return [...texts, `${end}, ${scanned} looked through`].join('\n');
 }

@@ -25,14 +25,18 @@ const COLUMNS = 80;
  * A bar with what is done, of how much, how fast, and how long it will take: on a terminal, where it is written over. Nothing at all with --json, or
  * where the other side is no terminal: logs and scripts have no use for a line that is true for a moment.
  */
-export function progressBar({ terminal, json }: Pick<CommandRun, 'terminal' | 'json'>): ProgressBar {
+export function progressBar({
+  terminal,
+  json,
+}: Pick<CommandRun, 'terminal' | 'json'>): ProgressBar {
   const { err } = terminal;
   if (json || err.isTTY !== true) return { show() {}, end() {} };
   const began = terminal.now();
   // A line that wraps could not be written over. Terminals that do not know their width say 0.
   const width = (err.columns === undefined || err.columns === 0 ? COLUMNS : err.columns) - 1;
   return {
-    show: (progress) => void err.write(`\r\x1b[K${barText(progress, terminal.now() - began).slice(0, width)}`),
+    show: (progress) =>
+      void err.write(`\r\x1b[K${barText(progress, terminal.now() - began).slice(0, width)}`),
     end: () => void err.write('\r\x1b[K'),
   };
 }
@@ -44,7 +48,9 @@ export function barText({ at, of, text }: Progress, elapsedMs: number): string {
   const facts = [
     of === undefined ? String(at) : `${at} of ${of}`,
     ...(rate === 0 ? [] : [`${rate < 10 ? rate.toFixed(1) : Math.round(rate)}/s`]),
-    ...(rate === 0 || of === undefined || of <= at ? [] : [`${duration(((of - at) * 1000) / rate)} left`]),
+    ...(rate === 0 || of === undefined || of <= at
+      ? []
+      : [`${duration(((of - at) * 1000) / rate)} left`]),
   ].join(', ');
   if (of === undefined) return `${facts}: ${text}`;
   const filled = of === 0 ? CELLS : Math.min(CELLS, Math.floor((at * CELLS) / of));

@@ -9,7 +9,12 @@ import { type Column, textTable } from './text-table.ts';
 export const resetCommand: CommandDefinition = {
   words: ['reset'],
   usage: 'Sets the offsets of a group, whether it runs or not: preview, confirmation, receipt',
-  options: { ...QUEUE, ...DRY_RUN, ...YES, to: text('first, last, offset:N, group:NAME, or a time: 2026-11-23T12:00, 2h (ago)') },
+  options: {
+    ...QUEUE,
+    ...DRY_RUN,
+    ...YES,
+    to: text('first, last, offset:N, group:NAME, or a time: 2026-11-23T12:00, 2h (ago)'),
+  },
   run: resetOffsets,
 };
 
@@ -29,8 +34,17 @@ async function resetOffsets(run: CommandRun): Promise<number> {
   const bar = progressBar(run);
   let left = preview.queues.map(({ queue, to: offset }) => `${queue}=${offset}`);
   while (left.length > 0 && !run.terminal.signal.aborted) {
-    bar.show({ at: receipts.length, of: preview.queues.length, text: 'offsets set; holders drain first' });
-    const answer = await call(run, 'reset', { to: undefined, queue: undefined, topic: undefined, targets: left.slice(0, STEP) });
+    bar.show({
+      at: receipts.length,
+      of: preview.queues.length,
+      text: 'offsets set; holders drain first',
+    });
+    const answer = await call(run, 'reset', {
+      to: undefined,
+      queue: undefined,
+      topic: undefined,
+      targets: left.slice(0, STEP),
+    });
     receipts.push(...answer.queues);
     left = [...left.slice(STEP), ...answer.waiting];
   }
@@ -42,7 +56,8 @@ async function resetOffsets(run: CommandRun): Promise<number> {
 /** Times become `time:MS`; what the operator function reads itself stays. */
 function resetTarget({ values, terminal }: CommandRun): string | undefined {
   const { to } = values;
-  if (typeof to !== 'string' || /^(first|last|offset:\d+|group:.+|time:\d+)$/.test(to)) return to as string | undefined;
+  if (typeof to !== 'string' || /^(first|last|offset:\d+|group:.+|time:\d+)$/.test(to))
+    return to as string | undefined;
   return `time:${parseTime('to', to, terminal.now())}`;
 }
 
@@ -93,7 +108,12 @@ async function skipMessage(run: CommandRun): Promise<number> {
     return EXIT.done;
   }
   if (!run.json) run.terminal.err.write(`${skipText(look, true)}\n`);
-  await confirm(run, run.values.park === true ? 'Park this message and go on behind it?' : 'Skip this message for good?');
+  await confirm(
+    run,
+    run.values.park === true
+      ? 'Park this message and go on behind it?'
+      : 'Skip this message for good?',
+  );
   let answer = await call(run, 'skip');
   const bar = progressBar(run);
   while (answer.held && !run.terminal.signal.aborted) {

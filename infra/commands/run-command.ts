@@ -39,14 +39,19 @@ export async function runCommand(
 
 function exitCodeOf(code: string): number {
   if (code === 'ROCKETMQ_OPERATOR_USAGE') return EXIT.usage;
-  return code === 'ROCKETMQ_OPERATOR_REFUSED' || code === 'ROCKETMQ_OPERATOR_NOT_CONFIRMED' ? EXIT.refused : EXIT.failed;
+  return code === 'ROCKETMQ_OPERATOR_REFUSED' || code === 'ROCKETMQ_OPERATOR_NOT_CONFIRMED'
+    ? EXIT.refused
+    : EXIT.failed;
 }
 
 /**
  * Asks before what cannot be undone.
  * @throws OperatorError ROCKETMQ_OPERATOR_NOT_CONFIRMED when the answer is no, or nobody is there to be asked
  */
-export async function confirm({ values, terminal, json }: CommandRun, question: string): Promise<void> {
+export async function confirm(
+  { values, terminal, json }: CommandRun,
+  question: string,
+): Promise<void> {
   if (values.yes === true || values['dry-run'] === true) return;
   if (terminal.ask === undefined || json)
     throw new OperatorError(
@@ -54,7 +59,8 @@ export async function confirm({ values, terminal, json }: CommandRun, question: 
       `${question} Nobody can be asked here: look with --dry-run, then repeat it with --yes`,
     );
   const answer = await terminal.ask(`${question} [y/N] `);
-  if (!/^y(es)?$/i.test(answer.trim())) throw new OperatorError('ROCKETMQ_OPERATOR_NOT_CONFIRMED', 'nothing was done');
+  if (!/^y(es)?$/i.test(answer.trim()))
+    throw new OperatorError('ROCKETMQ_OPERATOR_NOT_CONFIRMED', 'nothing was done');
 }
 
 /** Does it once, or with --watch until Ctrl-C: on a terminal each look takes the place of the one before. */
@@ -67,7 +73,9 @@ export async function watched(run: CommandRun, look: () => Promise<string>): Pro
   const pauseMs = positive(values, 'interval', 2) * 1000;
   while (!terminal.signal.aborted) {
     const screen = await look();
-    terminal.out.write(terminal.out.isTTY === true && !json ? `\x1b[H\x1b[2J${screen}\n` : `${screen}\n`);
+    terminal.out.write(
+      terminal.out.isTTY === true && !json ? `\x1b[H\x1b[2J${screen}\n` : `${screen}\n`,
+    );
     await terminal.sleep(pauseMs);
   }
 }

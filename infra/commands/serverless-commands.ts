@@ -16,7 +16,10 @@ interface ServerlessCommand {
 
 /** `serverless rocketmq …`, for a plugin's `commands`. */
 export function rocketmqCommands(): { rocketmq: ServerlessCommand } {
-  const root: ServerlessCommand = { usage: 'Operate the consumer groups of this service', commands: {} };
+  const root: ServerlessCommand = {
+    usage: 'Operate the consumer groups of this service',
+    commands: {},
+  };
   for (const { words, usage, options } of COMMANDS) {
     let parent = root;
     for (const word of words.slice(0, -1)) {
@@ -25,7 +28,11 @@ export function rocketmqCommands(): { rocketmq: ServerlessCommand } {
       parent = parent.commands[word];
     }
     parent.commands ??= {};
-    parent.commands[words.at(-1) as string] = { usage, lifecycleEvents: ['run'], options: { ...COMMON, ...options } };
+    parent.commands[words.at(-1) as string] = {
+      usage,
+      lifecycleEvents: ['run'],
+      options: { ...COMMON, ...options },
+    };
   }
   return { rocketmq: root };
 }
@@ -50,21 +57,37 @@ export function rocketmqHooks<Service>(
     COMMANDS.map((command: CommandDefinition) => [
       `rocketmq:${command.words.join(':')}:run`,
       async (service: Service) => {
-        process.exitCode = await runCommand(command, values, () => openOperator(values, serviceOf(service)), processTerminal());
+        process.exitCode = await runCommand(
+          command,
+          values,
+          () => openOperator(values, serviceOf(service)),
+          processTerminal(),
+        );
       },
     ]),
   );
 }
 
 /** The AWS SDK and our client are loaded by the commands alone. */
-async function openOperator(values: Values, { config, functionName, access, localTable }: CommandService): Promise<Operator> {
+async function openOperator(
+  values: Values,
+  { config, functionName, access, localTable }: CommandService,
+): Promise<Operator> {
   if (values.local !== true) {
     const { deployedOperator } = await import('./deployed-operator.ts');
     return deployedOperator(functionName, access);
   }
   const { localOperator } = await import('./local-operator.ts');
-  const nameServers = typeof values['name-servers'] === 'string' ? values['name-servers'] : process.env[ENVIRONMENT.nameServers];
+  const nameServers =
+    typeof values['name-servers'] === 'string'
+      ? values['name-servers']
+      : process.env[ENVIRONMENT.nameServers];
   const given = typeof values.table === 'string' ? values.table : process.env[ENVIRONMENT.table];
   const isLocalTable = process.env.AWS_ENDPOINT_URL_DYNAMODB !== undefined;
-  return localOperator(config, access, given ?? (isLocalTable ? localTable : undefined), nameServers);
+  return localOperator(
+    config,
+    access,
+    given ?? (isLocalTable ? localTable : undefined),
+    nameServers,
+  );
 }

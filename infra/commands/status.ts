@@ -16,7 +16,9 @@ export const statusCommand: CommandDefinition = {
 };
 
 /** All groups, page by page. */
-export async function readStatus(run: Pick<CommandRun, 'operator' | 'args'>): Promise<StatusAnswer> {
+export async function readStatus(
+  run: Pick<CommandRun, 'operator' | 'args'>,
+): Promise<StatusAnswer> {
   let page = await call(run, 'status');
   const groups = [...page.groups];
   while (page.cursor !== undefined) {
@@ -49,19 +51,37 @@ function groupText(group: GroupStatus): string {
     `${consumerGroup} (cluster ${cluster}, ${mode})`,
     `lag ${lag}`,
     ...(oldestAgeMs === undefined ? [] : [`oldest ${duration(oldestAgeMs)}`]),
-    ...(deadLetters === undefined ? [] : [`dead letters ${deadLetters.waiting} waiting of ${deadLetters.stored}`]),
+    ...(deadLetters === undefined
+      ? []
+      : [`dead letters ${deadLetters.waiting} waiting of ${deadLetters.stored}`]),
   ].join(', ');
   return [
     head,
-    ...problems.map(({ reason, topic, message }) => `! ${reason}${topic === undefined ? '' : ` ${topic}`}: ${message}`),
-    ...(queues.length === 0 ? ['no queues: its topics have none, or cannot be read'] : [textTable(COLUMNS, queues.map(row))]),
+    ...problems.map(
+      ({ reason, topic, message }) =>
+        `! ${reason}${topic === undefined ? '' : ` ${topic}`}: ${message}`,
+    ),
+    ...(queues.length === 0
+      ? ['no queues: its topics have none, or cannot be read']
+      : [textTable(COLUMNS, queues.map(row))]),
   ].join('\n');
 }
 
 const SHORT_ID = 8;
 
 function row(queue: QueueStatus): string[] {
-  const { topic, brokerName, queueId, state, slot, holder, brokerOffset, consumerOffset, lag, oldestAgeMs } = queue;
+  const {
+    topic,
+    brokerName,
+    queueId,
+    state,
+    slot,
+    holder,
+    brokerOffset,
+    consumerOffset,
+    lag,
+    oldestAgeMs,
+  } = queue;
   return [
     `${topic}/${brokerName}/${queueId}`,
     state,
@@ -77,5 +97,7 @@ function row(queue: QueueStatus): string[] {
 
 function why({ reason, pausedUntil, pauseReason }: QueueStatus): string {
   if (reason === undefined) return '';
-  return pausedUntil === undefined ? reason : `${reason} until ${instant(pausedUntil)}: ${pauseReason}`;
+  return pausedUntil === undefined
+    ? reason
+    : `${reason} until ${instant(pausedUntil)}: ${pauseReason}`;
 }

@@ -5,9 +5,14 @@ export interface Column {
 }
 
 /** Rows of texts under their titles, in columns as wide as their widest cell. No row has a blank end. */
-export function textTable(columns: readonly Column[], rows: readonly (readonly string[])[]): string {
+export function textTable(
+  columns: readonly Column[],
+  rows: readonly (readonly string[])[],
+): string {
   const lines = [columns.map(({ title }) => title), ...rows];
-  const widths = columns.map((_, index) => Math.max(...lines.map((cells) => width(cells[index] ?? ''))));
+  const widths = columns.map((_, index) =>
+    Math.max(...lines.map((cells) => width(cells[index] ?? ''))),
+  );
   return lines
     .map((cells) =>
       columns
@@ -34,7 +39,9 @@ export function duration(ms: number): string {
   const minutes = Math.floor(seconds / 60);
   if (minutes < 60) return `${minutes} min ${seconds % 60} s`;
   const hours = Math.floor(minutes / 60);
-  return hours < 48 ? `${hours} h ${minutes % 60} min` : `${Math.floor(hours / 24)} d ${hours % 24} h`;
+  return hours < 48
+    ? `${hours} h ${minutes % 60} min`
+    : `${Math.floor(hours / 24)} d ${hours % 24} h`;
 }
 
 /** ISO 8601 in UTC, to the second: the same wherever it is read. */

@@ -8,14 +8,18 @@ import { instant, textTable } from './text-table.ts';
 
 export const traceCommand: CommandDefinition = {
   words: ['trace'],
-  usage: 'What the message trace knows of a message: sent by whom, given to which handlers, with what result',
+  usage:
+    'What the message trace knows of a message: sent by whom, given to which handlers, with what result',
   options: {
     ...{
       ...GROUP,
       id: text('Message id, as producers and handlers see it'),
       'trace-topic': text('Of a producer with a trace topic of its own'),
     },
-    ...{ since: text('Traced then or later: a time, or 10m, 2h (ago); searches less'), until: text('Traced before') },
+    ...{
+      since: text('Traced then or later: a time, or 10m, 2h (ago); searches less'),
+      until: text('Traced before'),
+    },
   },
   run: traceMessage,
 };
@@ -28,7 +32,11 @@ async function traceMessage(run: CommandRun): Promise<number> {
   while (answer.cursor !== undefined && !run.terminal.signal.aborted) {
     showSearch(bar, answer, answer.entries.length);
     const more: TraceAnswer = await call(run, 'trace', { cursor: answer.cursor });
-    answer = { ...more, entries: [...answer.entries, ...more.entries], scanned: answer.scanned + more.scanned };
+    answer = {
+      ...more,
+      entries: [...answer.entries, ...more.entries],
+      scanned: answer.scanned + more.scanned,
+    };
   }
   bar.end();
   const entries = answer.entries.toSorted((a, b) => (a.at ?? 0) - (b.at ?? 0));
@@ -39,8 +47,16 @@ async function traceMessage(run: CommandRun): Promise<number> {
 function traceText({ entries, messageId, traceTopic, scanned, cursor }: TraceAnswer): string {
   const end = `${scanned} trace messages of ${traceTopic} looked through${cursor === undefined ? '' : `; there are more behind ${cursor}`}`;
   if (entries.length === 0) return `nothing is known of ${messageId}: ${end}`;
-  const rows = entries.map((entry) => [entry.at === undefined ? '-' : instant(entry.at), entry.kind, entry.group ?? '-', detail(entry)]);
-  return [textTable([{ title: 'TIME' }, { title: 'WHAT' }, { title: 'GROUP' }, { title: '' }], rows), end].join('\n');
+  const rows = entries.map((entry) => [
+    entry.at === undefined ? '-' : instant(entry.at),
+    entry.kind,
+    entry.group ?? '-',
+    detail(entry),
+  ]);
+  return [
+    textTable([{ title: 'TIME' }, { title: 'WHAT' }, { title: 'GROUP' }, { title: '' }], rows),
+    end,
+  ].join('\n');
 }
 
 function detail(entry: TraceAnswer['entries'][number]): string {

@@ -1,6 +1,11 @@
 import { createHash } from 'node:crypto';
 import type { ServiceOptions } from '../../src/config/service-options.ts';
-import { eventSourceName, METRICS_NAMESPACE, type MetricName, serviceName } from '../../src/model/metrics.ts';
+import {
+  eventSourceName,
+  METRICS_NAMESPACE,
+  type MetricName,
+  serviceName,
+} from '../../src/model/metrics.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { CloudFormationResource } from '../serverless-api.ts';
 
@@ -108,7 +113,9 @@ export function alarmResources(
   options: ServiceOptions['alarms'],
 ): Record<string, CloudFormationResource> {
   if (options === false) return {};
-  const ofService = SERVICE_ALARMS.map((alarm) => entry(alarm, 'Service', serviceName(service, stage), options));
+  const ofService = SERVICE_ALARMS.map((alarm) =>
+    entry(alarm, 'Service', serviceName(service, stage), options),
+  );
   const ofGroups = sources.flatMap(({ cluster, consumerGroup }) =>
     groupAlarms(consumerGroup, options).map((alarm) =>
       entry(alarm, 'EventSource', eventSourceName(service, stage, cluster, consumerGroup), options),
@@ -117,7 +124,12 @@ export function alarmResources(
   return Object.fromEntries([...ofService, ...ofGroups]);
 }
 
-function entry(alarm: Alarm, dimension: string, value: string, { topic }: AlarmOptions): [string, CloudFormationResource] {
+function entry(
+  alarm: Alarm,
+  dimension: string,
+  value: string,
+  { topic }: AlarmOptions,
+): [string, CloudFormationResource] {
   const actions = topic === undefined ? {} : { AlarmActions: [topic], OKActions: [topic] };
   return [
     `RocketmqAlarm${alarm.metric}${idOf(value)}`,
@@ -142,5 +154,7 @@ function entry(alarm: Alarm, dimension: string, value: string, { topic }: AlarmO
 
 /** Logical ids have letters and digits only: names that differ in other characters must not become one. */
 function idOf(value: string): string {
-  return `${value.replaceAll(/[^a-zA-Z0-9]/g, '')}${createHash('sha256').update(value).digest('hex').slice(0, 6)}`.slice(-120);
+  return `${value.replaceAll(/[^a-zA-Z0-9]/g, '')}${createHash('sha256').update(value).digest('hex').slice(0, 6)}`.slice(
+    -120,
+  );
 }

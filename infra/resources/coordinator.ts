@@ -1,7 +1,12 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
-import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
+import type {
+  CloudFormationResource,
+  FunctionDefinition,
+  Naming,
+  Provider,
+} from '../serverless-api.ts';
 import { COORDINATOR, PULLER, TABLE } from './names.ts';
 import { allow, arnOf, functionRole, secretStatements } from './role.ts';
 
@@ -10,13 +15,19 @@ const ROLE = 'RocketmqCoordinatorRole';
 const TIMEOUT = 60;
 
 /** The coordinator as a function of serverless.yml. Retries would only meet the next minute's run. */
-export function coordinatorFunction(naming: Naming, options: ServiceOptions['coordinator']): FunctionDefinition {
+export function coordinatorFunction(
+  naming: Naming,
+  options: ServiceOptions['coordinator'],
+): FunctionDefinition {
   return {
     description: 'serverless-rocketmq: assigns queues and starts pullers',
     timeout: TIMEOUT,
     memorySize: options.memorySize,
     role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
-    environment: { [ENVIRONMENT.table]: { Ref: TABLE }, [ENVIRONMENT.pullerFunction]: { Ref: naming.getLambdaLogicalId(PULLER) } },
+    environment: {
+      [ENVIRONMENT.table]: { Ref: TABLE },
+      [ENVIRONMENT.pullerFunction]: { Ref: naming.getLambdaLogicalId(PULLER) },
+    },
     maximumRetryAttempts: 0,
     maximumEventAge: 60,
   };

@@ -15,7 +15,11 @@ interface Chart {
 /** A row per consumer group: what waits, for how long, what happened, what went wrong. */
 const CHARTS: readonly Chart[] = [
   { title: 'oldest message (ms)', stat: 'Maximum', metrics: ['OldestMessageAge'] },
-  { title: 'lag', stat: 'Maximum', metrics: ['SumOffsetLag', 'MaxOffsetLag', 'StalledQueues', 'UnownedQueues', 'ActivePollers'] },
+  {
+    title: 'lag',
+    stat: 'Maximum',
+    metrics: ['SumOffsetLag', 'MaxOffsetLag', 'StalledQueues', 'UnownedQueues', 'ActivePollers'],
+  },
   {
     title: 'messages',
     stat: 'Sum',
@@ -43,7 +47,10 @@ const CHARTS: readonly Chart[] = [
   },
 ];
 
-export function dashboardResources({ service, stage, sources }: ServiceConfig, wanted: boolean): Record<string, CloudFormationResource> {
+export function dashboardResources(
+  { service, stage, sources }: ServiceConfig,
+  wanted: boolean,
+): Record<string, CloudFormationResource> {
   if (!wanted) return {};
   const widgets = sources.flatMap(({ cluster, consumerGroup }, row) =>
     CHARTS.map(({ title, stat, metrics }, column) => ({
@@ -71,7 +78,10 @@ export function dashboardResources({ service, stage, sources }: ServiceConfig, w
   return {
     RocketmqDashboard: {
       Type: 'AWS::CloudWatch::Dashboard',
-      Properties: { DashboardName: `${service}-${stage}-rocketmq`, DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets }) } },
+      Properties: {
+        DashboardName: `${service}-${stage}-rocketmq`,
+        DashboardBody: { 'Fn::Sub': JSON.stringify({ widgets }) },
+      },
     },
   };
 }

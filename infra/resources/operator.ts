@@ -1,6 +1,11 @@
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
-import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
+import type {
+  CloudFormationResource,
+  FunctionDefinition,
+  Naming,
+  Provider,
+} from '../serverless-api.ts';
 import { OPERATOR, TABLE } from './names.ts';
 import type { PullerNeeds } from './puller.ts';
 import { allow, arnOf, functionRole, invokeStatements, secretStatements } from './role.ts';

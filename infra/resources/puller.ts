@@ -1,9 +1,21 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
-import type { CloudFormationResource, FunctionDefinition, Naming, Provider } from '../serverless-api.ts';
+import type {
+  CloudFormationResource,
+  FunctionDefinition,
+  Naming,
+  Provider,
+} from '../serverless-api.ts';
 import { PULLER, TABLE } from './names.ts';
-import { allow, arnOf, functionRole, invokeStatements, type Statement, secretStatements } from './role.ts';
+import {
+  allow,
+  arnOf,
+  functionRole,
+  invokeStatements,
+  type Statement,
+  secretStatements,
+} from './role.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -19,12 +31,17 @@ export interface PullerNeeds {
  * The puller as a function of serverless.yml. Never retried and soon too old: the coordinator starts another one, and an invocation
  * that arrives late would find its queues taken.
  */
-export function pullerFunction(options: ServiceOptions['puller'], environment: Record<string, unknown>): FunctionDefinition {
+export function pullerFunction(
+  options: ServiceOptions['puller'],
+  environment: Record<string, unknown>,
+): FunctionDefinition {
   return {
     description: 'serverless-rocketmq: pulls messages and gives them to their handlers',
     timeout: options.timeout,
     memorySize: options.memorySize,
-    ...(options.reservedConcurrency === undefined ? {} : { reservedConcurrency: options.reservedConcurrency }),
+    ...(options.reservedConcurrency === undefined
+      ? {}
+      : { reservedConcurrency: options.reservedConcurrency }),
     role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
     environment: { ...environment, [ENVIRONMENT.table]: { Ref: TABLE } },
     maximumRetryAttempts: 0,
@@ -52,9 +69,13 @@ export function pullerResources(
 
 /** Giving to exactly the destinations that events name. */
 function destinationStatements(sources: ServiceConfig['sources']): Statement[] {
-  const named = sources.flatMap(({ subscriptions }) => subscriptions.flatMap(({ onFailure }) => onFailure ?? []));
+  const named = sources.flatMap(({ subscriptions }) =>
+    subscriptions.flatMap(({ onFailure }) => onFailure ?? []),
+  );
   const arns = (type: string): string[] => [
-    ...new Set(named.flatMap((one) => (one.type === type && one.type !== 'topic' ? [one.arn] : []))),
+    ...new Set(
+      named.flatMap((one) => (one.type === type && one.type !== 'topic' ? [one.arn] : [])),
+    ),
   ];
   const rights = [
     allow(['sqs:SendMessage'], arns('sqs')),
@@ -70,7 +91,9 @@ function destinationStatements(sources: ServiceConfig['sources']): Statement[] {
 /** Putting bodies where events with `s3PointerThreshold` want them; nobody here reads or deletes them. */
 function bodyStatements(sources: ServiceConfig['sources']): Statement[] {
   const places = sources.flatMap(({ subscriptions }) =>
-    subscriptions.flatMap(({ s3PointerThreshold: to }) => (to === undefined ? [] : [`${to.bucket}/${to.prefix}/*`])),
+    subscriptions.flatMap(({ s3PointerThreshold: to }) =>
+      to === undefined ? [] : [`${to.bucket}/${to.prefix}/*`],
+    ),
   );
   return places.length === 0 ? [] : [allow(['s3:PutObject'], [...new Set(places)])];
 }

@@ -27,33 +27,63 @@ export function invokeStatements(naming: Naming, keys: readonly string[]): State
 }
 
 /** A role of one function: what its code needs, its own log group, and what the provider's settings make Lambda need. */
-export function functionRole(logGroupLogicalId: string, statements: readonly unknown[], provider: Provider): CloudFormationResource {
+export function functionRole(
+  logGroupLogicalId: string,
+  statements: readonly unknown[],
+  provider: Provider,
+): CloudFormationResource {
   return role(
     'lambda.amazonaws.com',
     {},
-    [allow(['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(logGroupLogicalId)), ...statements, ...platformStatements(provider)],
+    [
+      allow(['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(logGroupLogicalId)),
+      ...statements,
+      ...platformStatements(provider),
+    ],
     provider,
   );
 }
 
 /** The role that EventBridge Scheduler invokes a function with; the condition keeps other accounts' schedules out. */
-export function schedulerRole(functionLogicalId: string, provider: Provider): CloudFormationResource {
+export function schedulerRole(
+  functionLogicalId: string,
+  provider: Provider,
+): CloudFormationResource {
   const condition = { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } };
-  return role('scheduler.amazonaws.com', { Condition: condition }, [allow(['lambda:InvokeFunction'], arnOf(functionLogicalId))], provider);
+  return role(
+    'scheduler.amazonaws.com',
+    { Condition: condition },
+    [allow(['lambda:InvokeFunction'], arnOf(functionLogicalId))],
+    provider,
+  );
 }
 
-function role(service: string, trust: object, statements: readonly unknown[], provider: Provider): CloudFormationResource {
+function role(
+  service: string,
+  trust: object,
+  statements: readonly unknown[],
+  provider: Provider,
+): CloudFormationResource {
   const shared = typeof provider.iam?.role === 'object' ? provider.iam.role : {};
   return {
     Type: 'AWS::IAM::Role',
     Properties: {
       ...(shared.path === undefined ? {} : { Path: shared.path }),
-      ...(shared.permissionsBoundary === undefined ? {} : { PermissionsBoundary: shared.permissionsBoundary }),
+      ...(shared.permissionsBoundary === undefined
+        ? {}
+        : { PermissionsBoundary: shared.permissionsBoundary }),
       AssumeRolePolicyDocument: {
         Version: '2012-10-17',
-        Statement: [{ Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole', ...trust }],
+        Statement: [
+          { Effect: 'Allow', Principal: { Service: service }, Action: 'sts:AssumeRole', ...trust },
+        ],
       },
-      Policies: [{ PolicyName: 'rocketmq', PolicyDocument: { Version: '2012-10-17', Statement: statements } }],
+      Policies: [
+        {
+          PolicyName: 'rocketmq',
+          PolicyDocument: { Version: '2012-10-17', Statement: statements },
+        },
+      ],
     },
   };
 }
@@ -76,24 +106,38 @@ function platformStatements(provider: Provider): Statement[] {
             '*',
           ),
         ]),
-    ...(provider.tracing?.lambda ? [allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*')] : []),
+    ...(provider.tracing?.lambda
+      ? [allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*')]
+      : []),
   ];
 }
 
 /** Reading of exactly the secrets that the clusters name, and use of exactly the keys that they name, by the stores alone. */
 export function secretStatements(clusters: ServiceConfig['clusters']): Statement[] {
   const references = Object.values(clusters).flatMap(({ secrets = {} }) => Object.values(secrets));
-  const once = (resources: readonly unknown[]): unknown[] => [...new Map(resources.map((each) => [JSON.stringify(each), each])).values()];
-  const secrets = once(references.flatMap((reference) => ('secretArn' in reference ? [reference.secretArn] : [])));
-  const parameters = once(references.flatMap((reference) => ('ssmParameter' in reference ? [parameterArn(reference.ssmParameter)] : [])));
+  const once = (resources: readonly unknown[]): unknown[] => [
+    ...new Map(resources.map((each) => [JSON.stringify(each), each])).values(),
+  ];
+  const secrets = once(
+    references.flatMap((reference) => ('secretArn' in reference ? [reference.secretArn] : [])),
+  );
+  const parameters = once(
+    references.flatMap((reference) =>
+      'ssmParameter' in reference ? [parameterArn(reference.ssmParameter)] : [],
+    ),
+  );
   const keys = once(references.flatMap(({ kmsKeyArn }) => kmsKeyArn ?? []));
   const viaStores = {
-    'kms:ViaService': ['secretsmanager', 'ssm'].map((store) => ({ 'Fn::Sub': `${store}.\${AWS::Region}.\${AWS::URLSuffix}` })),
+    'kms:ViaService': ['secretsmanager', 'ssm'].map((store) => ({
+      'Fn::Sub': `${store}.\${AWS::Region}.\${AWS::URLSuffix}`,
+    })),
   };
   return [
     ...(secrets.length === 0 ? [] : [allow(['secretsmanager:GetSecretValue'], secrets)]),
     ...(parameters.length === 0 ? [] : [allow(['ssm:GetParameters'], parameters)]),
-    ...(keys.length === 0 ? [] : [{ ...allow(['kms:Decrypt'], keys), Condition: { StringEquals: viaStores } }]),
+    ...(keys.length === 0
+      ? []
+      : [{ ...allow(['kms:Decrypt'], keys), Condition: { StringEquals: viaStores } }]),
   ];
 }
 
@@ -104,7 +148,12 @@ function parameterArn(parameter: string): unknown {
   if (variableOf(parameter) !== undefined)
     return {
       // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
-      'Fn::Sub': ['arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${Parameter}', { Parameter: parameter }],
+      'Fn::Sub': [
+        'arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${Parameter}',
+        { Parameter: parameter },
+      ],
     };
-  return { 'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/${parameter.replace(/^\//, '')}` };
+  return {
+    'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/${parameter.replace(/^\//, '')}`,
+  };
 }

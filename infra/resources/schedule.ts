@@ -6,7 +6,10 @@ import { arnOf, schedulerRole } from './role.ts';
  * Starts the coordinator every minute. A resource of its own and no `schedule` event: Serverless would let the scheduler assume the
  * user's shared role too, and serverless-offline would start coordinators beside the one that the plugin keeps running.
  */
-export function scheduleResources(naming: Naming, provider: Provider): Record<string, CloudFormationResource> {
+export function scheduleResources(
+  naming: Naming,
+  provider: Provider,
+): Record<string, CloudFormationResource> {
   const coordinator = naming.getLambdaLogicalId(COORDINATOR);
   return {
     RocketmqSchedulerRole: schedulerRole(coordinator, provider),

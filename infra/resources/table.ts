@@ -6,7 +6,10 @@ import type { CloudFormationResource } from '../serverless-api.ts';
  * The assignment table. CloudFormation names it, so that a retained table never stands in the way of the next deployment;
  * committed offsets are at the brokers, so that a new table loses nothing.
  */
-export function tableResource(options: ServiceOptions['table'], tags: ServiceOptions['tags'] = {}): CloudFormationResource {
+export function tableResource(
+  options: ServiceOptions['table'],
+  tags: ServiceOptions['tags'] = {},
+): CloudFormationResource {
   const policy = options.retain ? 'Retain' : 'Delete';
   const { TableName: _, ...definition } = tableDefinition('');
   return {
@@ -16,8 +19,12 @@ export function tableResource(options: ServiceOptions['table'], tags: ServiceOpt
     Properties: {
       ...definition,
       TimeToLiveSpecification: { AttributeName: TTL_ATTRIBUTE, Enabled: true },
-      ...(Object.keys(tags).length === 0 ? {} : { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
-      ...(options.pointInTimeRecovery ? { PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } } : {}),
+      ...(Object.keys(tags).length === 0
+        ? {}
+        : { Tags: Object.entries(tags).map(([Key, Value]) => ({ Key, Value })) }),
+      ...(options.pointInTimeRecovery
+        ? { PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } }
+        : {}),
     },
   };
 }

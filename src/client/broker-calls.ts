@@ -36,7 +36,12 @@ export interface CallRules extends CallOptions {
 type Outcome =
   | { readonly kind: 'answered'; readonly announced: string; readonly answer: RemotingCommand }
   /** `announced` is undefined when the route has no such broker. */
-  | { readonly kind: 'unreachable'; readonly announced: string | undefined; readonly sent: boolean; readonly error: ConnectionError };
+  | {
+      readonly kind: 'unreachable';
+      readonly announced: string | undefined;
+      readonly sent: boolean;
+      readonly error: ConnectionError;
+    };
 
 /**
  * Calls to brokers by their names. A route that turns out to be old is read again, once, and the call repeated where that is safe:
@@ -50,7 +55,12 @@ export class BrokerCalls {
   /** By broker name, as its last answer said. */
   readonly #versions = new Map<string, number>();
 
-  constructor(deps: { exchange: Exchange; nameServers: NameServers; brokers: Brokers; now: () => number }) {
+  constructor(deps: {
+    exchange: Exchange;
+    nameServers: NameServers;
+    brokers: Brokers;
+    now: () => number;
+  }) {
     this.#exchange = deps.exchange;
     this.#nameServers = deps.nameServers;
     this.#brokers = deps.brokers;
@@ -64,7 +74,9 @@ export class BrokerCalls {
   }
 
   async cluster(options: CallOptions): Promise<readonly BrokerData[]> {
-    const brokers = getCluster.decodeAnswer(await this.#nameServers.ask(getCluster, undefined, options));
+    const brokers = getCluster.decodeAnswer(
+      await this.#nameServers.ask(getCluster, undefined, options),
+    );
     this.#brokers.learn(brokers);
     return brokers;
   }
@@ -94,9 +106,11 @@ export class BrokerCalls {
     if (outcome.kind === 'unreachable') throw outcome.error;
     const { answer, announced } = outcome;
     if ((rules.accepted ?? SUCCESS_ONLY).includes(answer.code)) return answer;
-    if (answer.code === ResponseCode.TOPIC_NOT_EXIST && target.topic !== undefined) throw new TopicNotFoundError(target.topic, [announced]);
+    if (answer.code === ResponseCode.TOPIC_NOT_EXIST && target.topic !== undefined)
+      throw new TopicNotFoundError(target.topic, [announced]);
     // Up to 5.3.1 brokers answer a queue id that is gone with SYSTEM_ERROR: who asks for the route next should get a new one.
-    if (answer.code === ResponseCode.SYSTEM_ERROR && target.topic !== undefined) this.#nameServers.forget(target.topic);
+    if (answer.code === ResponseCode.SYSTEM_ERROR && target.topic !== undefined)
+      this.#nameServers.forget(target.topic);
     throw brokerError(definition.name, announced, answer);
   }
 
@@ -111,25 +125,47 @@ export class BrokerCalls {
     if (announced === undefined) {
       const missing = target.brokerId ? `address of id ${target.brokerId}` : 'master';
       const message = `broker ${target.brokerName} has no ${missing} in the route: it may be down`;
-      return { kind: 'unreachable', announced, sent: false, error: new ConnectionError(target.brokerName, message) };
+      return {
+        kind: 'unreachable',
+        announced,
+        sent: false,
+        error: new ConnectionError(target.brokerName, message),
+      };
     }
     try {
       const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
-      const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, { timeoutMs, signal });
-      if ((target.brokerId ?? MASTER_ID) === MASTER_ID) this.#versions.set(target.brokerName, answer.version);
+      const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, {
+        timeoutMs,
+        signal,
+      });
+      if ((target.brokerId ?? MASTER_ID) === MASTER_ID)
+        this.#versions.set(target.brokerName, answer.version);
       return { kind: 'answered', announced, answer };
     } catch (cause) {
       if (!(cause instanceof ConnectionError)) throw cause;
-      const error = new ConnectionError(cause.address, cause.message + this.#brokers.advice(announced), { cause });
+      const error = new ConnectionError(
+        cause.address,
+        cause.message + this.#brokers.advice(announced),
+        { cause },
+      );
       return { kind: 'unreachable', announced, sent: !(cause instanceof NotConnectedError), error };
     }
   }
 
   /** Reads the route again when the outcome asks for it. Undefined: the outcome stands. */
-  async #nextTarget(target: CallTarget, outcome: Outcome, rules: CallRules, options: CallOptions): Promise<CallTarget | undefined> {
+  async #nextTarget(
+    target: CallTarget,
+    outcome: Outcome,
+    rules: CallRules,
+    options: CallOptions,
+  ): Promise<CallTarget | undefined> {
     if (outcome.kind === 'answered') {
       const { code } = outcome.answer;
-      if ((rules.accepted ?? SUCCESS_ONLY).includes(code) || responseBehaviour(code).refreshRoute !== true) return undefined;
+      if (
+        (rules.accepted ?? SUCCESS_ONLY).includes(code) ||
+        responseBehaviour(code).refreshRoute !== true
+      )
+        return undefined;
       try {
         await this.#learn(target, { ...options, fresh: true });
         return target;

@@ -10,7 +10,11 @@ import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode, responseName } from '../remoting/response-code.ts';
 
 /** The named error of an answer whose code means no. */
-export function brokerError(request: string, address: string, answer: RemotingCommand): RocketMQError {
+export function brokerError(
+  request: string,
+  address: string,
+  answer: RemotingCommand,
+): RocketMQError {
   const { code, remark } = answer;
   if (isPermissionRefusal(answer))
     return new PermissionError(
@@ -44,7 +48,9 @@ export function brokerError(request: string, address: string, answer: RemotingCo
         'The broker is too old for it: mode pop needs RocketMQ 5.0 or later',
       );
     case ResponseCode.SUBSCRIPTION_PARSE_FAILED:
-      return new InvalidFilterError(`${address} does not take the filter: ${remark ?? 'no reason given'}`);
+      return new InvalidFilterError(
+        `${address} does not take the filter: ${remark ?? 'no reason given'}`,
+      );
     default:
       return new BrokerError(request, address, code, responseName(code), remark);
   }
@@ -60,6 +66,8 @@ function isAclRefusal(code: number, remark: string | undefined): boolean {
   return (
     code === ResponseCode.SYSTEM_ERROR &&
     remark !== undefined &&
-    /AclException|No accessKey|check signature failed|has no permission|No default permission/i.test(remark)
+    /AclException|No accessKey|check signature failed|has no permission|No default permission/i.test(
+      remark,
+    )
   );
 }

@@ -19,7 +19,9 @@ export class Brokers {
   announced(brokerName: string, brokerId: number, orAny: boolean): string | undefined {
     const addresses = this.#byName.get(brokerName);
     const wanted = addresses?.get(brokerId);
-    return wanted === undefined && orAny ? (addresses?.get(MASTER_ID) ?? addresses?.values().next().value) : wanted;
+    return wanted === undefined && orAny
+      ? (addresses?.get(MASTER_ID) ?? addresses?.values().next().value)
+      : wanted;
   }
 
   /** Where the announced address is reached from here. */

@@ -40,14 +40,21 @@ export class ConnectionPool {
   }
 
   /** @throws NotConnectedError, or the signal's reason */
-  async get(address: string, options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined }): Promise<Connection> {
-    if (this.#closed) throw new NotConnectedError(address, `no connection to ${address}: the client is closed`);
+  async get(
+    address: string,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal | undefined },
+  ): Promise<Connection> {
+    if (this.#closed)
+      throw new NotConnectedError(address, `no connection to ${address}: the client is closed`);
     // The attempt is shared, so one caller's signal or deadline must not end it.
     return within(this.#connections.get(address) ?? this.#start(address), {
       ...options,
       timeoutError: () => {
         const last = this.#failures.get(address)?.last;
-        return new NotConnectedError(address, last ?? `cannot connect to ${address} within ${options.timeoutMs} ms`);
+        return new NotConnectedError(
+          address,
+          last ?? `cannot connect to ${address} within ${options.timeoutMs} ms`,
+        );
       },
     });
   }
@@ -111,6 +118,10 @@ export class ConnectionPool {
     const count = (this.#failures.get(address)?.count ?? 0) + 1;
     const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (count - 1));
     const last = error instanceof Error ? error.message : String(error);
-    this.#failures.set(address, { count, notBefore: this.#deps.clock.now() + this.#deps.random() * ceiling, last });
+    this.#failures.set(address, {
+      count,
+      notBefore: this.#deps.clock.now() + this.#deps.random() * ceiling,
+      last,
+    });
   }
 }

@@ -1,6 +1,12 @@
 import type { Socket } from 'node:net';
 import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../errors.ts';
-import { isOneway, isResponse, ONEWAY_FLAG, RESPONSE_FLAG, type RemotingCommand } from '../remoting/command.ts';
+import {
+  isOneway,
+  isResponse,
+  ONEWAY_FLAG,
+  RESPONSE_FLAG,
+  type RemotingCommand,
+} from '../remoting/command.ts';
 import { encodeFrame } from '../remoting/frame.ts';
 import { FrameDecoder } from '../remoting/frame-decoder.ts';
 import { OTHER_LANGUAGE } from '../remoting/language.ts';
@@ -78,7 +84,13 @@ export class Connection {
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
     socket.on('error', (cause) =>
-      this.#end(new ConnectionError(address, `the connection to ${address} broke: ${cause.message.trim()}${tlsAdvice(cause)}`, { cause })),
+      this.#end(
+        new ConnectionError(
+          address,
+          `the connection to ${address} broke: ${cause.message.trim()}${tlsAdvice(cause)}`,
+          { cause },
+        ),
+      ),
     );
     // A peer that ends its half has nothing more to say: what is in flight will never be answered.
     socket.on('end', () => this.#endByPeer());
@@ -108,8 +120,13 @@ export class Connection {
    * Sends a request and waits for its answer, whatever its code.
    * @throws RequestTimeoutError, ConnectionError, LimitExceededError, or the signal's reason
    */
-  request(request: OutgoingRequest, timeoutMs: number, signal?: AbortSignal): Promise<RemotingCommand> {
-    if (this.#closed !== undefined) return Promise.reject(new NotConnectedError(this.address, this.#closed.message));
+  request(
+    request: OutgoingRequest,
+    timeoutMs: number,
+    signal?: AbortSignal,
+  ): Promise<RemotingCommand> {
+    if (this.#closed !== undefined)
+      return Promise.reject(new NotConnectedError(this.address, this.#closed.message));
     if (signal?.aborted === true) return Promise.reject(signal.reason);
     const opaque = this.#nextOpaque();
     const name = requestName(request.code);
@@ -151,7 +168,9 @@ export class Connection {
 
   /** Ends it; everything in flight fails. */
   close(): void {
-    this.#end(new ConnectionError(this.address, `the connection to ${this.address} was closed here`));
+    this.#end(
+      new ConnectionError(this.address, `the connection to ${this.address} was closed here`),
+    );
   }
 
   #nextOpaque(): number {
@@ -159,11 +178,27 @@ export class Connection {
     return this.#opaque;
   }
 
-  #frame({ code, extFields, body = NO_BODY }: OutgoingRequest, opaque: number, flag: number, remark?: string): Buffer {
-    const frame = encodeFrame({ code, language: OTHER_LANGUAGE, version: CLIENT_VERSION, opaque, flag, remark, extFields, body });
+  #frame(
+    { code, extFields, body = NO_BODY }: OutgoingRequest,
+    opaque: number,
+    flag: number,
+    remark?: string,
+  ): Buffer {
+    const frame = encodeFrame({
+      code,
+      language: OTHER_LANGUAGE,
+      version: CLIENT_VERSION,
+      opaque,
+      flag,
+      remark,
+      extFields,
+      body,
+    });
     // The peer would close the connection without a word, and every other request on it would fail too.
     if (frame.length > this.#maxFrameBytes)
-      throw new LimitExceededError(`${requestName(code)} takes ${frame.length} bytes, more than the frame limit of ${this.#maxFrameBytes}`);
+      throw new LimitExceededError(
+        `${requestName(code)} takes ${frame.length} bytes, more than the frame limit of ${this.#maxFrameBytes}`,
+      );
     return frame;
   }
 
@@ -193,7 +228,11 @@ export class Connection {
       if (this.#decoder.failure !== undefined) throw this.#decoder.failure;
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
-      this.#end(new ConnectionError(this.address, `${this.address} sent what cannot be read: ${message}`, { cause }));
+      this.#end(
+        new ConnectionError(this.address, `${this.address} sent what cannot be read: ${message}`, {
+          cause,
+        }),
+      );
     }
   }
 
@@ -215,8 +254,15 @@ export class Connection {
   }
 
   #endByPeer(): void {
-    const hint = this.#answered ? '' : ' before it answered anything: it may be no RocketMQ remoting port, or want TLS';
-    this.#end(new ConnectionError(this.address, `the connection to ${this.address} was closed by the peer${hint}`));
+    const hint = this.#answered
+      ? ''
+      : ' before it answered anything: it may be no RocketMQ remoting port, or want TLS';
+    this.#end(
+      new ConnectionError(
+        this.address,
+        `the connection to ${this.address} was closed by the peer${hint}`,
+      ),
+    );
   }
 
   #end(error: ConnectionError): void {
@@ -234,5 +280,8 @@ function failed(error: unknown): ServerRequestAnswer {
 }
 
 function unsupported({ code }: RemotingCommand): ServerRequestAnswer {
-  return { code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED, remark: `${requestName(code)} is not supported by this client` };
+  return {
+    code: ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+    remark: `${requestName(code)} is not supported by this client`,
+  };
 }

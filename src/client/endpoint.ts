@@ -15,6 +15,8 @@ export function parseEndpoint(text: string): Endpoint {
   const port = Number(match?.[3]);
   const host = match?.[1] ?? match?.[2];
   if (host === undefined || !(port >= 1 && port <= 65535))
-    throw new ConfigError(`"${text}" is no address: write host:port, such as 10.0.0.1:9876 or [::1]:9876`);
+    throw new ConfigError(
+      `"${text}" is no address: write host:port, such as 10.0.0.1:9876 or [::1]:9876`,
+    );
   return { host, port };
 }

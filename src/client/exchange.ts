@@ -40,7 +40,8 @@ export function exchangeOver(
     const { extFields, body } = definition.encode(request);
     const connection = await pool.get(address, { timeoutMs, signal });
     const left = deadline - clock.now();
-    if (left <= 0) throw new NotConnectedError(address, `cannot connect to ${address} within ${timeoutMs} ms`);
+    if (left <= 0)
+      throw new NotConnectedError(address, `cannot connect to ${address} within ${timeoutMs} ms`);
     const signed = current === undefined ? extFields : signRequest(extFields, body, current);
     return connection.request({ code: definition.code, extFields: signed, body }, left, signal);
   };
@@ -51,17 +52,28 @@ export function exchangeOver(
     if (!isPermissionRefusal(answer)) return answer;
     const timeoutMs = deadline - clock.now();
     if (timeoutMs <= 0) return answer;
-    const limits = { timeoutMs, signal: options.signal, timeoutError: () => new Error('no newer credentials in time') };
-    const renewed = current === used ? await within(renew(), limits).catch(() => undefined) : current;
+    const limits = {
+      timeoutMs,
+      signal: options.signal,
+      timeoutError: () => new Error('no newer credentials in time'),
+    };
+    const renewed =
+      current === used ? await within(renew(), limits).catch(() => undefined) : current;
     options.signal?.throwIfAborted();
     if (renewed === undefined || sameCredentials(renewed, used)) return answer;
     current = renewed;
     // What was refused was not carried out, so it may be sent again.
     const left = deadline - clock.now();
-    return left <= 0 ? answer : await send(address, definition, request, { ...options, timeoutMs: left });
+    return left <= 0
+      ? answer
+      : await send(address, definition, request, { ...options, timeoutMs: left });
   };
 }
 
 function sameCredentials(a: Credentials, b: Credentials | undefined): boolean {
-  return a.accessKey === b?.accessKey && a.secretKey === b.secretKey && a.securityToken === b.securityToken;
+  return (
+    a.accessKey === b?.accessKey &&
+    a.secretKey === b.secretKey &&
+    a.securityToken === b.securityToken
+  );
 }

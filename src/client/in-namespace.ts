@@ -16,23 +16,38 @@ interface Resettable extends RocketMQ {
 export function inNamespace(client: Resettable, namespace: string): Resettable {
   const wire = (name: string): string => withNamespace(namespace, name);
   const plain = (name: string): string => withoutNamespace(namespace, name);
-  const wireTopic = <T extends { readonly topic: string }>(value: T): T => ({ ...value, topic: wire(value.topic) });
-  const plainTopic = <T extends { readonly topic: string }>(value: T): T => ({ ...value, topic: plain(value.topic) });
-  const wireGroup = <T extends { readonly consumerGroup: string }>(value: T): T => ({ ...value, consumerGroup: wire(value.consumerGroup) });
-  const wireBoth = <T extends { readonly topic: string; readonly consumerGroup: string }>(value: T): T => wireTopic(wireGroup(value));
+  const wireTopic = <T extends { readonly topic: string }>(value: T): T => ({
+    ...value,
+    topic: wire(value.topic),
+  });
+  const plainTopic = <T extends { readonly topic: string }>(value: T): T => ({
+    ...value,
+    topic: plain(value.topic),
+  });
+  const wireGroup = <T extends { readonly consumerGroup: string }>(value: T): T => ({
+    ...value,
+    consumerGroup: wire(value.consumerGroup),
+  });
+  const wireBoth = <T extends { readonly topic: string; readonly consumerGroup: string }>(
+    value: T,
+  ): T => wireTopic(wireGroup(value));
   const seen = (message: Message): Message => new PlainMessage(message, plain);
-  const stored = (message: Message): Message => (message instanceof PlainMessage ? message.stored : message);
+  const stored = (message: Message): Message =>
+    message instanceof PlainMessage ? message.stored : message;
   const place = <T extends { queue?: MessageQueue }>(options: T): T =>
     options.queue === undefined ? options : { ...options, queue: wireTopic(options.queue) };
   const outgoing = (message: OutgoingMessage): OutgoingMessage => {
     const given = message.properties ?? {};
     const properties = new Map(
-      given instanceof Map ? (given as ReadonlyMap<string, string>) : Object.entries(given as Record<string, string>),
+      given instanceof Map
+        ? (given as ReadonlyMap<string, string>)
+        : Object.entries(given as Record<string, string>),
     );
     const retryTopic = properties.get(Property.RETRY_TOPIC);
     if (retryTopic !== undefined) properties.set(Property.RETRY_TOPIC, wire(retryTopic));
     // System topics are nobody's.
-    if (wire(message.topic) !== plain(message.topic)) properties.set(Property.INSTANCE_ID, namespace);
+    if (wire(message.topic) !== plain(message.topic))
+      properties.set(Property.INSTANCE_ID, namespace);
     return { ...wireTopic(message), properties };
   };
   const wireInfo = (info: MemberInfo): MemberInfo => ({
@@ -58,26 +73,51 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     topicRoute: async (topic, options) => plainTopic(await client.topicRoute(wire(topic), options)),
     async pull(request, options): Promise<PullResult> {
       const { queue, subscription } = request;
-      const wired = { ...wireGroup(request), queue: wireTopic(queue), subscription: wireTopic(subscription) };
+      const wired = {
+        ...wireGroup(request),
+        queue: wireTopic(queue),
+        subscription: wireTopic(subscription),
+      };
       const result = await client.pull(wired, options);
-      return result.status === 'FOUND' ? { ...result, messages: result.messages.map(seen) } : result;
+      return result.status === 'FOUND'
+        ? { ...result, messages: result.messages.map(seen) }
+        : result;
     },
-    queryOffset: (group, queue, options) => client.queryOffset(wire(group), wireTopic(queue), options),
-    commitOffset: (group, queue, offset, options) => client.commitOffset(wire(group), wireTopic(queue), offset, options),
+    queryOffset: (group, queue, options) =>
+      client.queryOffset(wire(group), wireTopic(queue), options),
+    commitOffset: (group, queue, offset, options) =>
+      client.commitOffset(wire(group), wireTopic(queue), offset, options),
     maxOffset: (queue, options) => client.maxOffset(wireTopic(queue), options),
     minOffset: (queue, options) => client.minOffset(wireTopic(queue), options),
-    searchOffset: (queue, timestamp, options) => client.searchOffset(wireTopic(queue), timestamp, options),
+    searchOffset: (queue, timestamp, options) =>
+      client.searchOffset(wireTopic(queue), timestamp, options),
     async pop(request, options) {
-      const result = await client.pop({ ...wireBoth(request), subscription: wireTopic(request.subscription) }, options);
-      return { ...result, messages: result.messages.map(({ message, handle }) => ({ message: seen(message), handle })) };
+      const result = await client.pop(
+        { ...wireBoth(request), subscription: wireTopic(request.subscription) },
+        options,
+      );
+      return {
+        ...result,
+        messages: result.messages.map(({ message, handle }) => ({
+          message: seen(message),
+          handle,
+        })),
+      };
     },
     ack: (group, topic, handle, options) => client.ack(wire(group), wire(topic), handle, options),
     changeInvisibleTime: (group, topic, handle, invisibleMs, options) =>
       client.changeInvisibleTime(wire(group), wire(topic), handle, invisibleMs, options),
     hasMessages: (request, options) => client.hasMessages(wireBoth(request), options),
-    sendBack: (request, options) => client.sendBack({ ...wireGroup(request), originTopic: wire(request.originTopic) }, options),
+    sendBack: (request, options) =>
+      client.sendBack({ ...wireGroup(request), originTopic: wire(request.originTopic) }, options),
     sendBackAsNormalMessage: (group, message, delayLevel, maxReconsumeTimes, options) =>
-      client.sendBackAsNormalMessage(wire(group), stored(message), delayLevel, maxReconsumeTimes, options),
+      client.sendBackAsNormalMessage(
+        wire(group),
+        stored(message),
+        delayLevel,
+        maxReconsumeTimes,
+        options,
+      ),
     sendBackTimed: (group, message, delayMs, maxReconsumeTimes, options) =>
       client.sendBackTimed(wire(group), stored(message), delayMs, maxReconsumeTimes, options),
     async send(message, options = {}) {
@@ -88,21 +128,32 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       const result = await client.sendBatch(messages.map(outgoing), place(options));
       return { ...result, queue: plainTopic(result.queue) };
     },
-    consumerConnections: (group, brokerName, options) => client.consumerConnections(wire(group), brokerName, options),
-    consumerIds: (group, brokerName, options) => client.consumerIds(wire(group), brokerName, options),
+    consumerConnections: (group, brokerName, options) =>
+      client.consumerConnections(wire(group), brokerName, options),
+    consumerIds: (group, brokerName, options) =>
+      client.consumerIds(wire(group), brokerName, options),
     memberSubscriptions: async (group, brokerName, options) =>
       (await client.memberSubscriptions(wire(group), brokerName, options)).map(plainTopic),
     heartbeat: (member, brokerName, options) =>
-      client.heartbeat({ ...wireGroup(member), subscriptions: member.subscriptions.map(wireTopic) }, brokerName, options),
-    unregister: (member, brokerName, options) => client.unregister(wireGroup(member), brokerName, options),
+      client.heartbeat(
+        { ...wireGroup(member), subscriptions: member.subscriptions.map(wireTopic) },
+        brokerName,
+        options,
+      ),
+    unregister: (member, brokerName, options) =>
+      client.unregister(wireGroup(member), brokerName, options),
     answerBrokers: (answers) => client.answerBrokers(answers && wireAnswers(answers)),
     checkSubscription: (group, subscription, brokerName, options) =>
       client.checkSubscription(wire(group), wireTopic(subscription), brokerName, options),
     lockQueues: async (group, clientId, queues, options) =>
-      (await client.lockQueues(wire(group), clientId, queues.map(wireTopic), options)).map(plainTopic),
-    unlockQueues: (group, clientId, queues, options) => client.unlockQueues(wire(group), clientId, queues.map(wireTopic), options),
+      (await client.lockQueues(wire(group), clientId, queues.map(wireTopic), options)).map(
+        plainTopic,
+      ),
+    unlockQueues: (group, clientId, queues, options) =>
+      client.unlockQueues(wire(group), clientId, queues.map(wireTopic), options),
     // Only what a caller can name.
-    topics: async (options) => (await client.topics(options)).filter((topic) => wire(plain(topic)) === topic).map(plain),
+    topics: async (options) =>
+      (await client.topics(options)).filter((topic) => wire(plain(topic)) === topic).map(plain),
     brokerNames: (options) => client.brokerNames(options),
     brokerInfo: (brokerName, options) => client.brokerInfo(brokerName, options),
     createTopic: (topic, settings, options) => client.createTopic(wire(topic), settings, options),

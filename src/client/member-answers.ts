@@ -6,7 +6,12 @@ import type { Limits } from '../remoting/limits.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
-import { consumeDirectly, getRunningInfo, notifyConsumerIdsChanged, resetClientOffsets } from '../requests/member-requests.ts';
+import {
+  consumeDirectly,
+  getRunningInfo,
+  notifyConsumerIdsChanged,
+  resetClientOffsets,
+} from '../requests/member-requests.ts';
 import type { ServerRequestAnswer } from './connection.ts';
 
 /**
@@ -33,10 +38,18 @@ export async function answerMemberRequest(
     }
     case RequestCode.CONSUME_MESSAGE_DIRECTLY: {
       const { consumerGroup, brokerName, stored } = consumeDirectly.decode(command);
-      const { messages, undecodable } = decodeRecords(stored, { brokerName, maxDecompressedBytes: limits.maxDecompressedBytes });
+      const { messages, undecodable } = decodeRecords(stored, {
+        brokerName,
+        maxDecompressedBytes: limits.maxDecompressedBytes,
+      });
       const message = messages[0];
-      if (message === undefined) throw undecodable[0]?.error ?? new ProtocolError('a direct delivery without a message');
-      return answerWith(consumeDirectly, consumerGroup, await answers.consumeDirectly(consumerGroup, message));
+      if (message === undefined)
+        throw undecodable[0]?.error ?? new ProtocolError('a direct delivery without a message');
+      return answerWith(
+        consumeDirectly,
+        consumerGroup,
+        await answers.consumeDirectly(consumerGroup, message),
+      );
     }
     default:
       return undefined;
@@ -48,6 +61,10 @@ function answerWith<Request, Answer>(
   consumerGroup: string,
   answer: Answer | undefined,
 ): ServerRequestAnswer {
-  if (answer !== undefined) return { code: ResponseCode.SUCCESS, ...definition.encodeAnswer(answer) };
-  return { code: ResponseCode.SYSTEM_ERROR, remark: `The Consumer Group <${consumerGroup}> not exist in this consumer` };
+  if (answer !== undefined)
+    return { code: ResponseCode.SUCCESS, ...definition.encodeAnswer(answer) };
+  return {
+    code: ResponseCode.SYSTEM_ERROR,
+    remark: `The Consumer Group <${consumerGroup}> not exist in this consumer`,
+  };
 }

@@ -1,4 +1,9 @@
-import { ConnectionError, RequestTimeoutError, RocketMQError, TopicNotFoundError } from '../errors.ts';
+import {
+  ConnectionError,
+  RequestTimeoutError,
+  RocketMQError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import type { TopicRoute } from '../model/route.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -42,7 +47,12 @@ export class NameServers {
   /** @throws TopicNotFoundError when a name server answered that it knows no route and none knows one; ConnectionError when none answered */
   async route(topic: string, options: CallOptions & { fresh?: boolean }): Promise<TopicRoute> {
     const cached = this.#routes.get(topic);
-    if (cached !== undefined && options.fresh !== true && this.#deps.clock.now() - cached.readAt < ROUTE_AGE_MS) return cached.route;
+    if (
+      cached !== undefined &&
+      options.fresh !== true &&
+      this.#deps.clock.now() - cached.readAt < ROUTE_AGE_MS
+    )
+      return cached.route;
     const found = await this.#ask(getRoute, { topic }, options);
     if (found === undefined) {
       this.#routes.delete(topic);
@@ -71,7 +81,11 @@ export class NameServers {
     options: CallOptions,
   ): Promise<RemotingCommand> {
     const answer = await this.#ask(definition, request, options);
-    if (answer === undefined) throw new RocketMQError('ROCKETMQ_BROKER', `${definition.name} was answered with TOPIC_NOT_EXIST`);
+    if (answer === undefined)
+      throw new RocketMQError(
+        'ROCKETMQ_BROKER',
+        `${definition.name} was answered with TOPIC_NOT_EXIST`,
+      );
     return answer;
   }
 
@@ -99,7 +113,8 @@ export class NameServers {
         if (answer.code === ResponseCode.TOPIC_NOT_EXIST) notFound = true;
         else refusal = brokerError(definition.name, address, answer);
       } catch (error) {
-        if (!(error instanceof ConnectionError || error instanceof RequestTimeoutError)) throw error;
+        if (!(error instanceof ConnectionError || error instanceof RequestTimeoutError))
+          throw error;
         this.#failed.add(address);
         failures.push(error.message);
         logger?.warn({ address, err: error }, 'a name server does not answer');
@@ -119,6 +134,9 @@ export class NameServers {
     const all = addresses
       .map((_, n) => (this.#current + n) % addresses.length)
       .map((index) => ({ address: addresses[index] ?? '', index }));
-    return [...all.filter(({ address }) => !this.#failed.has(address)), ...all.filter(({ address }) => this.#failed.has(address))];
+    return [
+      ...all.filter(({ address }) => !this.#failed.has(address)),
+      ...all.filter(({ address }) => this.#failed.has(address)),
+    ];
   }
 }

@@ -14,14 +14,23 @@ const KEEP_ALIVE_MS = 60_000;
  * Opens a plain or TLS connection.
  * @throws NotConnectedError that names the address and the cause; the signal's reason
  */
-export function openSocket(address: string, tls: TlsOptions | undefined, signal: AbortSignal): Promise<Socket> {
+export function openSocket(
+  address: string,
+  tls: TlsOptions | undefined,
+  signal: AbortSignal,
+): Promise<Socket> {
   const endpoint = parseEndpoint(address);
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const secure = tls?.enabled === true;
-    const socket = secure ? connectTls({ ...endpoint, ...tlsConnectionOptions(endpoint.host, tls) }) : connectPlain(endpoint);
+    const socket = secure
+      ? connectTls({ ...endpoint, ...tlsConnectionOptions(endpoint.host, tls) })
+      : connectPlain(endpoint);
     const connected = secure ? 'secureConnect' : 'connect';
-    const timer = setTimeout(() => onFailure(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)), CONNECT_TIMEOUT_MS);
+    const timer = setTimeout(
+      () => onFailure(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
+      CONNECT_TIMEOUT_MS,
+    );
     // Only our own listeners go: the socket has some of its own, without which it would not notice its end.
     const settle = (): void => {
       clearTimeout(timer);
@@ -38,7 +47,13 @@ export function openSocket(address: string, tls: TlsOptions | undefined, signal:
     const onAbort = (): void => giveUp(signal.reason);
     const onClose = (): void => onFailure(new Error('closed by the peer'));
     const onFailure = (cause: Error): void =>
-      giveUp(new NotConnectedError(address, `cannot connect to ${address}: ${messageOf(cause)}${tlsAdvice(cause)}`, { cause }));
+      giveUp(
+        new NotConnectedError(
+          address,
+          `cannot connect to ${address}: ${messageOf(cause)}${tlsAdvice(cause)}`,
+          { cause },
+        ),
+      );
     const onConnected = (): void => {
       settle();
       socket.setNoDelay(true);
@@ -52,6 +67,7 @@ export function openSocket(address: string, tls: TlsOptions | undefined, signal:
 
 /** The text of an error; an AggregateError of several addresses has none of its own. */
 function messageOf(cause: unknown): string {
-  if (cause instanceof AggregateError && cause.message === '') return cause.errors.map(messageOf).join('; ');
+  if (cause instanceof AggregateError && cause.message === '')
+    return cause.errors.map(messageOf).join('; ');
   return cause instanceof Error ? cause.message : String(cause);
 }

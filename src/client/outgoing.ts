@@ -60,7 +60,15 @@ export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string)
   const properties = formatProperties(map);
   return {
     msgId,
-    request: (queueId, bornTimestamp) => ({ ...COMMON, topic, body, flag, properties, queueId, bornTimestamp }),
+    request: (queueId, bornTimestamp) => ({
+      ...COMMON,
+      topic,
+      body,
+      flag,
+      properties,
+      queueId,
+      bornTimestamp,
+    }),
   };
 }
 
@@ -68,14 +76,21 @@ export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string)
  * Several messages as one request: their bodies one behind the other.
  * @throws RocketMQError for no message, or messages of several topics or sharding keys
  */
-export function outgoingBatch(messages: readonly OutgoingMessage[], uniqKey: () => string): Outgoing {
+export function outgoingBatch(
+  messages: readonly OutgoingMessage[],
+  uniqKey: () => string,
+): Outgoing {
   const [first] = messages;
-  if (first === undefined) throw new RocketMQError('ROCKETMQ_USAGE', 'a batch needs at least one message');
+  if (first === undefined)
+    throw new RocketMQError('ROCKETMQ_USAGE', 'a batch needs at least one message');
   const { topic } = first;
   if (messages.some((message) => message.topic !== topic))
     throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch must have the same topic');
   if (messages.some(({ shardingKey }) => shardingKey !== first.shardingKey))
-    throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch go to one queue, so they must have the same shardingKey');
+    throw new RocketMQError(
+      'ROCKETMQ_USAGE',
+      'all messages of a batch go to one queue, so they must have the same shardingKey',
+    );
   const ids: string[] = [];
   const items = messages.map((message) => {
     const { map, msgId } = propertyMap(message, uniqKey);
@@ -85,11 +100,22 @@ export function outgoingBatch(messages: readonly OutgoingMessage[], uniqKey: () 
   const body = Buffer.concat(items);
   return {
     msgId: ids.join(','),
-    request: (queueId, bornTimestamp) => ({ ...COMMON, topic, body, properties: '', batch: true, queueId, bornTimestamp }),
+    request: (queueId, bornTimestamp) => ({
+      ...COMMON,
+      topic,
+      body,
+      properties: '',
+      batch: true,
+      queueId,
+      bornTimestamp,
+    }),
   };
 }
 
-function propertyMap(message: OutgoingMessage, uniqKey: () => string): { map: Map<string, string>; msgId: string } {
+function propertyMap(
+  message: OutgoingMessage,
+  uniqKey: () => string,
+): { map: Map<string, string>; msgId: string } {
   if (message.body.length === 0)
     throw new RocketMQError(
       'ROCKETMQ_MESSAGE_ILLEGAL',
@@ -97,10 +123,13 @@ function propertyMap(message: OutgoingMessage, uniqKey: () => string): { map: Ma
     );
   const given = message.properties ?? {};
   const map = new Map(
-    given instanceof Map ? (given as ReadonlyMap<string, string>) : Object.entries(given as Readonly<Record<string, string>>),
+    given instanceof Map
+      ? (given as ReadonlyMap<string, string>)
+      : Object.entries(given as Readonly<Record<string, string>>),
   );
   if (message.tags !== undefined) map.set(Property.TAGS, message.tags);
-  if (message.keys !== undefined && message.keys.length > 0) map.set(Property.KEYS, message.keys.join(' '));
+  if (message.keys !== undefined && message.keys.length > 0)
+    map.set(Property.KEYS, message.keys.join(' '));
   if (message.shardingKey !== undefined) map.set(Property.SHARDING_KEY, message.shardingKey);
   for (const [name, value] of map)
     if (hasSeparator(name) || hasSeparator(value))
@@ -133,9 +162,19 @@ export function normalRetryMessage(
   const toDlq = delayLevel < 0;
   const properties = new Map(message.properties);
   if (toDlq) properties.delete(Property.DELAY);
-  else properties.set(Property.DELAY, String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes));
+  else
+    properties.set(
+      Property.DELAY,
+      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes),
+    );
   // A count over its limit is what makes a broker dead-letter an ordinary message.
-  return retryMessage(consumerGroup, message, properties, toDlq ? message.reconsumeTimes : maxReconsumeTimes, bornTimestamp);
+  return retryMessage(
+    consumerGroup,
+    message,
+    properties,
+    toDlq ? message.reconsumeTimes : maxReconsumeTimes,
+    bornTimestamp,
+  );
 }
 
 function retryMessage(
@@ -145,9 +184,11 @@ function retryMessage(
   maxReconsumeTimes: number,
   bornTimestamp: number,
 ): SendMessageRequest {
-  for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG]) properties.delete(name);
+  for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
+    properties.delete(name);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
-  if (!properties.has(Property.ORIGIN_MESSAGE_ID)) properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
+  if (!properties.has(Property.ORIGIN_MESSAGE_ID))
+    properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -181,7 +222,12 @@ const TIMER_PROPERTIES = [
 ];
 
 /** A failed message as one for the timer wheel, which brings it to the retry topic after so many milliseconds. */
-export function timedRetryMessage(consumerGroup: string, message: Message, delayMs: number, maxReconsumeTimes: number): SendMessageRequest {
+export function timedRetryMessage(
+  consumerGroup: string,
+  message: Message,
+  delayMs: number,
+  maxReconsumeTimes: number,
+): SendMessageRequest {
   const properties = new Map(message.properties);
   for (const name of TIMER_PROPERTIES) properties.delete(name);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
@@ -191,13 +237,22 @@ export function timedRetryMessage(consumerGroup: string, message: Message, delay
 
 /** Queues that may be written and have a master to take it, in route order. */
 export function writableQueues({ topic, queues, brokers }: TopicRoute): MessageQueue[] {
-  const masters = new Set(brokers.filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID)).map(({ brokerName }) => brokerName));
+  const masters = new Set(
+    brokers
+      .filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID))
+      .map(({ brokerName }) => brokerName),
+  );
   return queues
     .filter(({ perm, brokerName }) => (perm & PERM_WRITE) !== 0 && masters.has(brokerName))
-    .flatMap(({ brokerName, writeQueueNums }) => Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })));
+    .flatMap(({ brokerName, writeQueueNums }) =>
+      Array.from({ length: writeQueueNums }, (_, queueId) => ({ topic, brokerName, queueId })),
+    );
 }
 
 /** The queue of a key: mirrors SelectMessageQueueByHash. undefined: there are no queues. */
-export function queueOfKey(queues: readonly MessageQueue[], shardingKey: string): MessageQueue | undefined {
+export function queueOfKey(
+  queues: readonly MessageQueue[],
+  shardingKey: string,
+): MessageQueue | undefined {
   return queues[Math.abs(javaHashCode(shardingKey) % queues.length)];
 }

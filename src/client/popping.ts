@@ -2,7 +2,13 @@ import { ProtocolError } from '../errors.ts';
 import type { PopHandle, PoppedMessage } from '../model/pop.ts';
 import type { PopRequest, PopResult } from '../ports/rocketmq.ts';
 import { decodeRecords } from '../records/decode-records.ts';
-import { formatPopHandle, parsePopHandle, parseStartOffsets, poppedTopic, startOffsetKey } from '../records/pop-handle.ts';
+import {
+  formatPopHandle,
+  parsePopHandle,
+  parseStartOffsets,
+  poppedTopic,
+  startOffsetKey,
+} from '../records/pop-handle.ts';
 import { Property } from '../records/properties.ts';
 import { matchesTags } from '../records/subscription.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
@@ -23,7 +29,15 @@ const ANY_QUEUE = -1;
 /** See PopMessageRequest.bornTime. */
 export const BROKERS_CLOCK = 0;
 
-export function wirePop({ consumerGroup, topic, maxMessages, invisibleMs, pollMs, subscription, start }: PopRequest): PopMessageRequest {
+export function wirePop({
+  consumerGroup,
+  topic,
+  maxMessages,
+  invisibleMs,
+  pollMs,
+  subscription,
+  start,
+}: PopRequest): PopMessageRequest {
   return {
     consumerGroup,
     topic,
@@ -39,7 +53,11 @@ export function wirePop({ consumerGroup, topic, maxMessages, invisibleMs, pollMs
   };
 }
 
-export function wirePopped(consumerGroup: string, topic: string, handle: PopHandle): AckMessageRequest {
+export function wirePopped(
+  consumerGroup: string,
+  topic: string,
+  handle: PopHandle,
+): AckMessageRequest {
   const { queueId, queueOffset } = handle;
   return {
     consumerGroup,
@@ -51,28 +69,57 @@ export function wirePopped(consumerGroup: string, topic: string, handle: PopHand
 }
 
 /** Mirrors MQClientAPIImpl.processPopResponse and DefaultMQPushConsumerImpl.processPopResult. @throws ProtocolError */
-export function readPopAnswer(answer: RemotingCommand, request: PopRequest, limits: Limits): PopResult {
+export function readPopAnswer(
+  answer: RemotingCommand,
+  request: PopRequest,
+  limits: Limits,
+): PopResult {
   if (answer.code !== ResponseCode.SUCCESS)
-    return { messages: [], filteredOut: [], undecodable: [], full: answer.code === ResponseCode.POLLING_FULL };
+    return {
+      messages: [],
+      filteredOut: [],
+      undecodable: [],
+      full: answer.code === ResponseCode.POLLING_FULL,
+    };
   const popped = popMessage.decodeAnswer(answer);
   const { brokerName } = request;
-  const { messages, undecodable } = decodeRecords(popped.records, { brokerName, maxDecompressedBytes: limits.maxDecompressedBytes });
+  const { messages, undecodable } = decodeRecords(popped.records, {
+    brokerName,
+    maxDecompressedBytes: limits.maxDecompressedBytes,
+  });
   const starts = parseStartOffsets(popped.startOffsetInfo ?? '');
   const handleOf = (queueId: number, queueOffset: bigint, own: string | undefined): PopHandle => {
     // What comes from the retry topic is rewritten by the broker, and brings its handle along.
     if (own !== undefined) return parsePopHandle(own);
     const ckQueueOffset = starts.get(startOffsetKey(0, queueId));
-    if (ckQueueOffset === undefined) throw new ProtocolError(`the pop answer of ${brokerName} names no start offset of queue ${queueId}`);
+    if (ckQueueOffset === undefined)
+      throw new ProtocolError(
+        `the pop answer of ${brokerName} names no start offset of queue ${queueId}`,
+      );
     const { popTime, invisibleTime, reviveQid } = popped;
-    return { ckQueueOffset, popTime, invisibleTime, reviveQid, retryMark: 0, brokerName, queueId, queueOffset };
+    return {
+      ckQueueOffset,
+      popTime,
+      invisibleTime,
+      reviveQid,
+      retryMark: 0,
+      brokerName,
+      queueId,
+      queueOffset,
+    };
   };
   const all = messages.map(
     (message): PoppedMessage => ({
       message,
-      handle: handleOf(message.queueId, message.queueOffset, message.properties.get(Property.POP_CK)),
+      handle: handleOf(
+        message.queueId,
+        message.queueOffset,
+        message.properties.get(Property.POP_CK),
+      ),
     }),
   );
-  const wanted = ({ message }: PoppedMessage): boolean => matchesTags(request.subscription, message.properties.get(Property.TAGS));
+  const wanted = ({ message }: PoppedMessage): boolean =>
+    matchesTags(request.subscription, message.properties.get(Property.TAGS));
   return {
     messages: all.filter(wanted),
     filteredOut: all.filter((one) => !wanted(one)).map(({ handle }) => handle),

@@ -27,7 +27,14 @@ export function pullTimeout(request: PullRequest): number {
 }
 
 /** The subscription travels with every pull, so that no heartbeat is needed; the bit that commits is never set. */
-export function wirePull({ consumerGroup, queue, offset, maxMessages, suspendMs, subscription }: PullRequest): PullMessageRequest {
+export function wirePull({
+  consumerGroup,
+  queue,
+  offset,
+  maxMessages,
+  suspendMs,
+  subscription,
+}: PullRequest): PullMessageRequest {
   return {
     consumerGroup,
     topic: queue.topic,
@@ -44,7 +51,11 @@ export function wirePull({ consumerGroup, queue, offset, maxMessages, suspendMs,
 }
 
 /** Mirrors MQClientAPIImpl.processPullResponse and PullAPIWrapper.processPullResult. @throws ProtocolError */
-export function readPullAnswer(answer: RemotingCommand, { queue, subscription }: PullRequest, limits: Limits): PullResult {
+export function readPullAnswer(
+  answer: RemotingCommand,
+  { queue, subscription }: PullRequest,
+  limits: Limits,
+): PullResult {
   const { records, offsetDelta, ...offsets } = pullMessage.decodeAnswer(answer);
   switch (answer.code) {
     case ResponseCode.SUCCESS: {
@@ -54,11 +65,20 @@ export function readPullAnswer(answer: RemotingCommand, { queue, subscription }:
         ...(offsetDelta === undefined ? {} : { offsetDelta }),
       });
       // The retry topic is subscribed as a whole: a filter that changed must not swallow old redeliveries.
-      const filtered = subscription.tagsSet.length > 0 && !queue.topic.startsWith(RETRY_TOPIC_PREFIX);
+      const filtered =
+        subscription.tagsSet.length > 0 && !queue.topic.startsWith(RETRY_TOPIC_PREFIX);
       const messages = filtered
-        ? decoded.messages.filter((message) => matchesTags(subscription, message.properties.get(Property.TAGS)))
+        ? decoded.messages.filter((message) =>
+            matchesTags(subscription, message.properties.get(Property.TAGS)),
+          )
         : decoded.messages;
-      return { ...offsets, status: 'FOUND', messages, undecodable: decoded.undecodable, size: records.length };
+      return {
+        ...offsets,
+        status: 'FOUND',
+        messages,
+        undecodable: decoded.undecodable,
+        size: records.length,
+      };
     }
     case ResponseCode.PULL_NOT_FOUND:
       return { ...offsets, status: 'NO_NEW_MSG' };

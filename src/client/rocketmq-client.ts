@@ -6,7 +6,15 @@ import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/rout
 import type { ClusterConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { CallOptions, MemberAnswers, OutgoingMessage, PullRequest, PullResult, RocketMQ, SendResult } from '../ports/rocketmq.ts';
+import type {
+  CallOptions,
+  MemberAnswers,
+  OutgoingMessage,
+  PullRequest,
+  PullResult,
+  RocketMQ,
+  SendResult,
+} from '../ports/rocketmq.ts';
 import { createUniqKeys } from '../records/message-id.ts';
 import { DEFAULT_LIMITS, type Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
@@ -17,7 +25,10 @@ import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
 import { getBrokerInfo } from '../requests/get-broker-info.ts';
-import { type ConsumerConnections, getConsumerConnections } from '../requests/get-consumer-connections.ts';
+import {
+  type ConsumerConnections,
+  getConsumerConnections,
+} from '../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../requests/get-consumer-list.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
@@ -92,8 +103,10 @@ export interface RocketMQClient extends RocketMQ {
  * @throws ConfigError for a cluster without name servers, or with an address that is none
  */
 export function createRocketMQClient(config: ClusterConfig, deps: ClientDeps = {}): RocketMQClient {
-  if (config.nameServers.length === 0) throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
-  for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})]) parseEndpoint(address);
+  if (config.nameServers.length === 0)
+    throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
+  for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})])
+    parseEndpoint(address);
   const client = new Client(config, deps);
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
@@ -119,7 +132,14 @@ class Client implements RocketMQClient {
 
   constructor(
     config: ClusterConfig,
-    { clock = SYSTEM_CLOCK, random = Math.random, limits = DEFAULT_LIMITS, logger, onServerRequest, renewCredentials }: ClientDeps,
+    {
+      clock = SYSTEM_CLOCK,
+      random = Math.random,
+      limits = DEFAULT_LIMITS,
+      logger,
+      onServerRequest,
+      renewCredentials,
+    }: ClientDeps,
   ) {
     this.#limits = limits;
     this.#now = () => clock.now();
@@ -128,16 +148,33 @@ class Client implements RocketMQClient {
       options: {
         maxFrameBytes: limits.maxFrameBytes,
         onServerRequest: async (command, address) =>
-          (this.#answers && (await answerMemberRequest(this.#answers, command, limits))) ?? onServerRequest?.(command, address),
+          (this.#answers && (await answerMemberRequest(this.#answers, command, limits))) ??
+          onServerRequest?.(command, address),
       },
       clock,
       random,
       logger,
     });
     const exchange = exchangeOver(this.#pool, config.credentials, clock, renewCredentials);
-    this.#nameServers = new NameServers({ addresses: config.nameServers, exchange, clock, random, logger });
-    this.#calls = new BrokerCalls({ exchange, nameServers: this.#nameServers, brokers: new Brokers(config.addressMap), now: this.#now });
-    this.#uniqKey = createUniqKeys({ address: '127.0.0.1', pid: process.pid, random: randomInt(0xffffffff), now: this.#now });
+    this.#nameServers = new NameServers({
+      addresses: config.nameServers,
+      exchange,
+      clock,
+      random,
+      logger,
+    });
+    this.#calls = new BrokerCalls({
+      exchange,
+      nameServers: this.#nameServers,
+      brokers: new Brokers(config.addressMap),
+      now: this.#now,
+    });
+    this.#uniqKey = createUniqKeys({
+      address: '127.0.0.1',
+      pid: process.pid,
+      random: randomInt(0xffffffff),
+      now: this.#now,
+    });
   }
 
   topicRoute(topic: string, options: CallOptions & { fresh?: boolean } = {}): Promise<TopicRoute> {
@@ -146,18 +183,33 @@ class Client implements RocketMQClient {
 
   async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
-    const rules = { timeoutMs: pullTimeout(request), ...options, accepted: PULL_CODES, repeatable: true };
+    const rules = {
+      timeoutMs: pullTimeout(request),
+      ...options,
+      accepted: PULL_CODES,
+      repeatable: true,
+    };
     const target = { ...brokerOf(queue), brokerId, orAny: true };
-    return readPullAnswer(await this.#calls.call(target, pullMessage, wirePull(request), rules), request, this.#limits);
+    return readPullAnswer(
+      await this.#calls.call(target, pullMessage, wirePull(request), rules),
+      request,
+      this.#limits,
+    );
   }
 
-  async queryOffset(consumerGroup: string, queue: MessageQueue, options: CallOptions = {}): Promise<bigint | undefined> {
+  async queryOffset(
+    consumerGroup: string,
+    queue: MessageQueue,
+    options: CallOptions = {},
+  ): Promise<bigint | undefined> {
     // Without the switch a broker answers 0 for a young queue that has no offset, and LATEST would start at its beginning.
     const request = { consumerGroup, ...place(queue), setZeroIfNotFound: false };
     const accepted = [ResponseCode.SUCCESS, ResponseCode.QUERY_NOT_FOUND];
     const rules = { timeoutMs: OFFSET_TIMEOUT_MS, ...options, accepted, repeatable: true };
     const answer = await this.#calls.call(brokerOf(queue), queryConsumerOffset, request, rules);
-    return answer.code === ResponseCode.QUERY_NOT_FOUND ? undefined : queryConsumerOffset.decodeAnswer(answer);
+    return answer.code === ResponseCode.QUERY_NOT_FOUND
+      ? undefined
+      : queryConsumerOffset.decodeAnswer(answer);
   }
 
   async commitOffset(
@@ -165,7 +217,9 @@ class Client implements RocketMQClient {
   ): Promise<{ resetPending: boolean }> {
     const request = { consumerGroup, ...place(queue), commitOffset: offset };
     const rules = { timeoutMs: OFFSET_TIMEOUT_MS, ...options };
-    return updateConsumerOffset.decodeAnswer(await this.#calls.call(brokerOf(queue), updateConsumerOffset, request, rules));
+    return updateConsumerOffset.decodeAnswer(
+      await this.#calls.call(brokerOf(queue), updateConsumerOffset, request, rules),
+    );
   }
 
   async maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
@@ -176,39 +230,66 @@ class Client implements RocketMQClient {
     return this.#read(queue, getMinOffset, place(queue), options);
   }
 
-  async searchOffset(queue: MessageQueue, timestamp: number, options: CallOptions = {}): Promise<bigint> {
-    return this.#read(queue, searchOffset, { ...place(queue), timestamp: BigInt(Math.trunc(timestamp)) }, options);
+  async searchOffset(
+    queue: MessageQueue,
+    timestamp: number,
+    options: CallOptions = {},
+  ): Promise<bigint> {
+    return this.#read(
+      queue,
+      searchOffset,
+      { ...place(queue), timestamp: BigInt(Math.trunc(timestamp)) },
+      options,
+    );
   }
 
   async pop(...[request, options = {}]: Parameters<RocketMQ['pop']>): ReturnType<RocketMQ['pop']> {
     // Not repeatable: the messages of a lost answer stay invisible for their time.
     const rules = { timeoutMs: request.pollMs + POLL_SLACK_MS, ...options, accepted: POP_CODES };
-    return readPopAnswer(await this.#calls.call(topicAt(request), popMessage, wirePop(request), rules), request, this.#limits);
+    return readPopAnswer(
+      await this.#calls.call(topicAt(request), popMessage, wirePop(request), rules),
+      request,
+      this.#limits,
+    );
   }
 
-  async ack(...[consumerGroup, topic, handle, options = {}]: Parameters<RocketMQ['ack']>): Promise<void> {
+  async ack(
+    ...[consumerGroup, topic, handle, options = {}]: Parameters<RocketMQ['ack']>
+  ): Promise<void> {
     const target = topicAt({ topic, brokerName: handle.brokerName });
-    await this.#calls.call(target, ackMessage, wirePopped(consumerGroup, topic, handle), { ...options, repeatable: true });
+    await this.#calls.call(target, ackMessage, wirePopped(consumerGroup, topic, handle), {
+      ...options,
+      repeatable: true,
+    });
   }
 
   async changeInvisibleTime(
-    ...[consumerGroup, topic, handle, invisibleTime, options = {}]: Parameters<RocketMQ['changeInvisibleTime']>
+    ...[consumerGroup, topic, handle, invisibleTime, options = {}]: Parameters<
+      RocketMQ['changeInvisibleTime']
+    >
   ): ReturnType<RocketMQ['changeInvisibleTime']> {
     const request = { ...wirePopped(consumerGroup, topic, handle), invisibleTime };
     const target = topicAt({ topic, brokerName: handle.brokerName });
-    const answer = changeInvisibleTime.decodeAnswer(await this.#calls.call(target, changeInvisibleTime, request, options));
+    const answer = changeInvisibleTime.decodeAnswer(
+      await this.#calls.call(target, changeInvisibleTime, request, options),
+    );
     return { ...handle, ...answer, ckQueueOffset: handle.queueOffset };
   }
 
-  async hasMessages(...[request, options = {}]: Parameters<RocketMQ['hasMessages']>): Promise<boolean> {
+  async hasMessages(
+    ...[request, options = {}]: Parameters<RocketMQ['hasMessages']>
+  ): Promise<boolean> {
     const { consumerGroup, topic, pollMs } = request;
     const rules = { timeoutMs: pollMs + POLL_SLACK_MS, ...options, repeatable: true };
     const wire = { consumerGroup, topic, queueId: -1, pollTime: pollMs, bornTime: BROKERS_CLOCK };
-    return notification.decodeAnswer(await this.#calls.call(topicAt(request), notification, wire, rules)).hasMsg;
+    return notification.decodeAnswer(
+      await this.#calls.call(topicAt(request), notification, wire, rules),
+    ).hasMsg;
   }
 
   async sendBack(...[request, options = {}]: Parameters<RocketMQ['sendBack']>): Promise<void> {
-    const { consumerGroup, brokerName, commitLogOffset, delayLevel, originMsgId, originTopic } = request;
+    const { consumerGroup, brokerName, commitLogOffset, delayLevel, originMsgId, originTopic } =
+      request;
     const maxReconsumeTimes = wireMaxReconsumeTimes(request.maxReconsumeTimes);
     const wire = {
       group: consumerGroup,
@@ -219,32 +300,55 @@ class Client implements RocketMQClient {
       unitMode: false,
       maxReconsumeTimes,
     };
-    await this.#calls.call({ brokerName }, sendMessageBack, wire, { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options });
+    await this.#calls.call({ brokerName }, sendMessageBack, wire, {
+      timeoutMs: SEND_BACK_TIMEOUT_MS,
+      ...options,
+    });
   }
 
   async sendBackAsNormalMessage(
-    ...[consumerGroup, message, delayLevel, maxReconsumeTimes, options = {}]: Parameters<RocketMQ['sendBackAsNormalMessage']>
+    ...[consumerGroup, message, delayLevel, maxReconsumeTimes, options = {}]: Parameters<
+      RocketMQ['sendBackAsNormalMessage']
+    >
   ): Promise<void> {
-    const request = normalRetryMessage(consumerGroup, message, delayLevel, maxReconsumeTimes, this.#now());
+    const request = normalRetryMessage(
+      consumerGroup,
+      message,
+      delayLevel,
+      maxReconsumeTimes,
+      this.#now(),
+    );
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
   }
 
   async sendBackTimed(
-    ...[consumerGroup, message, delayMs, maxReconsumeTimes, options = {}]: Parameters<RocketMQ['sendBackTimed']>
+    ...[consumerGroup, message, delayMs, maxReconsumeTimes, options = {}]: Parameters<
+      RocketMQ['sendBackTimed']
+    >
   ): Promise<boolean> {
     const { brokerName } = message;
     if ((this.#calls.versionOf(brokerName) ?? 0) < VERSION_5_0_0) return false;
     const request = timedRetryMessage(consumerGroup, message, delayMs, maxReconsumeTimes);
-    await this.#calls.call({ brokerName }, sendMessage, request, { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES });
+    await this.#calls.call({ brokerName }, sendMessage, request, {
+      timeoutMs: SEND_BACK_TIMEOUT_MS,
+      ...options,
+      accepted: SEND_CODES,
+    });
     return true;
   }
 
-  async send(message: OutgoingMessage, options: CallOptions & { queue?: MessageQueue } = {}): Promise<SendResult> {
+  async send(
+    message: OutgoingMessage,
+    options: CallOptions & { queue?: MessageQueue } = {},
+  ): Promise<SendResult> {
     return this.#sendTo(message, sendMessage, outgoingMessage(message, this.#uniqKey), options);
   }
 
-  async sendBatch(messages: readonly OutgoingMessage[], options: CallOptions & { queue?: MessageQueue } = {}): Promise<SendResult> {
+  async sendBatch(
+    messages: readonly OutgoingMessage[],
+    options: CallOptions & { queue?: MessageQueue } = {},
+  ): Promise<SendResult> {
     const batch = outgoingBatch(messages, this.#uniqKey);
     return this.#sendTo(messages[0] as OutgoingMessage, sendBatchMessage, batch, options);
   }
@@ -255,9 +359,22 @@ class Client implements RocketMQClient {
     return [...((await this.#members(consumerGroup, brokerName, options))?.connections ?? [])];
   }
 
-  async consumerIds(consumerGroup: string, brokerName: string, options: CallOptions = {}): Promise<string[]> {
-    const rules = { ...options, accepted: [ResponseCode.SUCCESS, ResponseCode.SYSTEM_ERROR], repeatable: true };
-    const answer = await this.#calls.call({ brokerName }, getConsumerList, { consumerGroup }, rules);
+  async consumerIds(
+    consumerGroup: string,
+    brokerName: string,
+    options: CallOptions = {},
+  ): Promise<string[]> {
+    const rules = {
+      ...options,
+      accepted: [ResponseCode.SUCCESS, ResponseCode.SYSTEM_ERROR],
+      repeatable: true,
+    };
+    const answer = await this.#calls.call(
+      { brokerName },
+      getConsumerList,
+      { consumerGroup },
+      rules,
+    );
     if (answer.code === ResponseCode.SUCCESS) return [...getConsumerList.decodeAnswer(answer)];
     // An empty group has no code of its own.
     if (answer.remark?.startsWith('no consumer for this group') === true) return [];
@@ -270,14 +387,26 @@ class Client implements RocketMQClient {
     return [...((await this.#members(consumerGroup, brokerName, options))?.subscriptions ?? [])];
   }
 
-  async heartbeat(...[member, brokerName, options = {}]: Parameters<RocketMQ['heartbeat']>): Promise<void> {
+  async heartbeat(
+    ...[member, brokerName, options = {}]: Parameters<RocketMQ['heartbeat']>
+  ): Promise<void> {
     const { clientId, consumerGroup: groupName, ...consumer } = member;
-    const request = { clientId, consumers: [{ groupName, consumeType: 'CONSUME_PASSIVELY', ...consumer }] };
+    const request = {
+      clientId,
+      consumers: [{ groupName, consumeType: 'CONSUME_PASSIVELY', ...consumer }],
+    };
     await this.#calls.call({ brokerName }, heartbeat, request, { ...options, repeatable: true });
   }
 
-  async unregister(...[{ clientId, consumerGroup }, brokerName, options = {}]: Parameters<RocketMQ['unregister']>): Promise<void> {
-    await this.#calls.call({ brokerName }, unregisterClient, { clientID: clientId, consumerGroup }, options);
+  async unregister(
+    ...[{ clientId, consumerGroup }, brokerName, options = {}]: Parameters<RocketMQ['unregister']>
+  ): Promise<void> {
+    await this.#calls.call(
+      { brokerName },
+      unregisterClient,
+      { clientID: clientId, consumerGroup },
+      options,
+    );
   }
 
   answerBrokers(answers: MemberAnswers | undefined): void {
@@ -285,46 +414,96 @@ class Client implements RocketMQClient {
   }
 
   async checkSubscription(
-    ...[consumerGroup, subscription, brokerName, options = {}]: Parameters<RocketMQ['checkSubscription']>
+    ...[consumerGroup, subscription, brokerName, options = {}]: Parameters<
+      RocketMQ['checkSubscription']
+    >
   ): Promise<void> {
     const request = { clientId: CHECKING_CLIENT_ID, group: consumerGroup, subscription };
-    await this.#calls.call({ brokerName }, checkClientConfig, request, { ...options, repeatable: true });
+    await this.#calls.call({ brokerName }, checkClientConfig, request, {
+      ...options,
+      repeatable: true,
+    });
   }
 
-  async lockQueues(...[consumerGroup, clientId, queues, options = {}]: Parameters<RocketMQ['lockQueues']>): Promise<MessageQueue[]> {
+  async lockQueues(
+    ...[consumerGroup, clientId, queues, options = {}]: Parameters<RocketMQ['lockQueues']>
+  ): Promise<MessageQueue[]> {
     const rules = { timeoutMs: LOCK_TIMEOUT_MS, ...options, repeatable: true };
-    const answer = await this.#calls.call(commonBroker(queues), lockQueues, { consumerGroup, clientId, queues }, rules);
+    const answer = await this.#calls.call(
+      commonBroker(queues),
+      lockQueues,
+      { consumerGroup, clientId, queues },
+      rules,
+    );
     return [...lockQueues.decodeAnswer(answer)];
   }
 
-  async unlockQueues(...[consumerGroup, clientId, queues, options = {}]: Parameters<RocketMQ['unlockQueues']>): Promise<void> {
+  async unlockQueues(
+    ...[consumerGroup, clientId, queues, options = {}]: Parameters<RocketMQ['unlockQueues']>
+  ): Promise<void> {
     const rules = { timeoutMs: LOCK_TIMEOUT_MS, ...options, repeatable: true };
-    await this.#calls.call(commonBroker(queues), unlockQueues, { consumerGroup, clientId, queues }, rules);
+    await this.#calls.call(
+      commonBroker(queues),
+      unlockQueues,
+      { consumerGroup, clientId, queues },
+      rules,
+    );
   }
 
   async topics(options: CallOptions = {}): Promise<string[]> {
-    return [...getTopicList.decodeAnswer(await this.#nameServers.ask(getTopicList, undefined, options))];
+    return [
+      ...getTopicList.decodeAnswer(await this.#nameServers.ask(getTopicList, undefined, options)),
+    ];
   }
 
   async brokerNames(options: CallOptions = {}): Promise<string[]> {
     const brokers = await this.#calls.cluster(options);
-    return brokers.filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID)).map(({ brokerName }) => brokerName);
+    return brokers
+      .filter(({ brokerAddrs }) => brokerAddrs.has(MASTER_ID))
+      .map(({ brokerName }) => brokerName);
   }
 
-  async brokerInfo(brokerName: string, options: CallOptions = {}): Promise<ReadonlyMap<string, string>> {
-    return getBrokerInfo.decodeAnswer(await this.#calls.call({ brokerName }, getBrokerInfo, undefined, { ...options, repeatable: true }));
+  async brokerInfo(
+    brokerName: string,
+    options: CallOptions = {},
+  ): Promise<ReadonlyMap<string, string>> {
+    return getBrokerInfo.decodeAnswer(
+      await this.#calls.call({ brokerName }, getBrokerInfo, undefined, {
+        ...options,
+        repeatable: true,
+      }),
+    );
   }
 
-  async createTopic(...[topic, settings = {}, options = {}]: Parameters<RocketMQ['createTopic']>): Promise<void> {
+  async createTopic(
+    ...[topic, settings = {}, options = {}]: Parameters<RocketMQ['createTopic']>
+  ): Promise<void> {
     const { readQueueNums = 8, writeQueueNums = 8, perm = PERM_READ | PERM_WRITE } = settings;
-    const kind = { defaultTopic: DEFAULT_TOPIC, topicFilterType: 'SINGLE_TAG', topicSysFlag: 0, order: false };
-    await this.#onMasters(settings.brokerNames, createTopic, { topic, readQueueNums, writeQueueNums, perm, ...kind }, options);
+    const kind = {
+      defaultTopic: DEFAULT_TOPIC,
+      topicFilterType: 'SINGLE_TAG',
+      topicSysFlag: 0,
+      order: false,
+    };
+    await this.#onMasters(
+      settings.brokerNames,
+      createTopic,
+      { topic, readQueueNums, writeQueueNums, perm, ...kind },
+      options,
+    );
     this.#nameServers.forget(topic);
   }
 
-  async createGroup(...[groupName, settings = {}, options = {}]: Parameters<RocketMQ['createGroup']>): Promise<void> {
+  async createGroup(
+    ...[groupName, settings = {}, options = {}]: Parameters<RocketMQ['createGroup']>
+  ): Promise<void> {
     const { retryMaxTimes = 16, retryQueueNums = 1 } = settings;
-    await this.#onMasters(settings.brokerNames, createGroup, { groupName, retryMaxTimes, retryQueueNums, consumeEnable: true }, options);
+    await this.#onMasters(
+      settings.brokerNames,
+      createGroup,
+      { groupName, retryMaxTimes, retryQueueNums, consumeEnable: true },
+      options,
+    );
   }
 
   reset(): void {
@@ -335,10 +514,25 @@ class Client implements RocketMQClient {
     this.#pool.close();
   }
 
-  async #members(consumerGroup: string, brokerName: string, options: CallOptions): Promise<ConsumerConnections | undefined> {
-    const rules = { ...options, accepted: [ResponseCode.SUCCESS, ResponseCode.CONSUMER_NOT_ONLINE], repeatable: true };
-    const answer = await this.#calls.call({ brokerName }, getConsumerConnections, { consumerGroup }, rules);
-    return answer.code === ResponseCode.SUCCESS ? getConsumerConnections.decodeAnswer(answer) : undefined;
+  async #members(
+    consumerGroup: string,
+    brokerName: string,
+    options: CallOptions,
+  ): Promise<ConsumerConnections | undefined> {
+    const rules = {
+      ...options,
+      accepted: [ResponseCode.SUCCESS, ResponseCode.CONSUMER_NOT_ONLINE],
+      repeatable: true,
+    };
+    const answer = await this.#calls.call(
+      { brokerName },
+      getConsumerConnections,
+      { consumerGroup },
+      rules,
+    );
+    return answer.code === ResponseCode.SUCCESS
+      ? getConsumerConnections.decodeAnswer(answer)
+      : undefined;
   }
 
   async #read<Request>(
@@ -347,7 +541,12 @@ class Client implements RocketMQClient {
     request: Request,
     options: CallOptions,
   ): Promise<bigint> {
-    return definition.decodeAnswer(await this.#calls.call(brokerOf(queue), definition, request, { ...options, repeatable: true }));
+    return definition.decodeAnswer(
+      await this.#calls.call(brokerOf(queue), definition, request, {
+        ...options,
+        repeatable: true,
+      }),
+    );
   }
 
   async #sendTo(
@@ -360,9 +559,18 @@ class Client implements RocketMQClient {
     const route = await this.topicRoute(topic, options);
     const queue = options.queue ?? this.#queueFor(route, shardingKey);
     const request = outgoing.request(queue.queueId, this.#now());
-    const answer = await this.#calls.call(brokerOf(queue), definition, request, { ...options, accepted: SEND_CODES });
+    const answer = await this.#calls.call(brokerOf(queue), definition, request, {
+      ...options,
+      accepted: SEND_CODES,
+    });
     const { msgId: offsetMsgId, queueId, queueOffset } = definition.decodeAnswer(answer);
-    return { status: sendStatus(answer.code), msgId: outgoing.msgId, offsetMsgId, queue: { ...queue, queueId }, queueOffset };
+    return {
+      status: sendStatus(answer.code),
+      msgId: outgoing.msgId,
+      offsetMsgId,
+      queue: { ...queue, queueId },
+      queueOffset,
+    };
   }
 
   /** By key, or round robin. */
@@ -370,7 +578,8 @@ class Client implements RocketMQClient {
     const queues = writableQueues(route);
     const sends = this.#sends.get(route.topic) ?? 0;
     if (shardingKey === undefined) this.#sends.set(route.topic, sends + 1);
-    const queue = shardingKey === undefined ? queues[sends % queues.length] : queueOfKey(queues, shardingKey);
+    const queue =
+      shardingKey === undefined ? queues[sends % queues.length] : queueOfKey(queues, shardingKey);
     if (queue === undefined)
       throw new RocketMQError(
         'ROCKETMQ_NO_WRITABLE_QUEUE',
@@ -387,8 +596,15 @@ class Client implements RocketMQClient {
   ): Promise<void> {
     const names = brokerNames ?? (await this.brokerNames(options));
     if (names.length === 0)
-      throw new ConnectionError('name servers', 'the name servers know no broker with a master: is one running, and registered with them?');
-    await Promise.all(names.map((brokerName) => this.#calls.call({ brokerName }, definition, request, { ...options, repeatable: true })));
+      throw new ConnectionError(
+        'name servers',
+        'the name servers know no broker with a master: is one running, and registered with them?',
+      );
+    await Promise.all(
+      names.map((brokerName) =>
+        this.#calls.call({ brokerName }, definition, request, { ...options, repeatable: true }),
+      ),
+    );
   }
 }
 
@@ -407,6 +623,9 @@ function topicAt({ topic, brokerName }: { topic: string; brokerName: string }): 
 function commonBroker(queues: readonly MessageQueue[]): CallTarget {
   const [first] = queues;
   if (first === undefined || queues.some(({ brokerName }) => brokerName !== first.brokerName))
-    throw new RocketMQError('ROCKETMQ_USAGE', 'queues are locked broker by broker: give at least one, all of the same broker');
+    throw new RocketMQError(
+      'ROCKETMQ_USAGE',
+      'queues are locked broker by broker: give at least one, all of the same broker',
+    );
   return { brokerName: first.brokerName };
 }

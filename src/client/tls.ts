@@ -29,10 +29,12 @@ const REFUSED_CLIENT =
 
 /** What to do about a failed handshake; empty for errors that speak for themselves. */
 export function tlsAdvice(cause: unknown): string {
-  const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
+  const code =
+    typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : undefined;
   if (UNTRUSTED.has(code))
     return '. Give the authority that signed it as tls.caCertificate (tls.verify: false accepts any certificate, and any man in the middle)';
-  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID') return '. Give the name that the certificate is made for as tls.serverName';
+  if (code === 'ERR_TLS_CERT_ALTNAME_INVALID')
+    return '. Give the name that the certificate is made for as tls.serverName';
   if (cause instanceof Error && REFUSED_CLIENT.test(cause.message))
     return '. The server wants to know who asks: give tls.clientCertificate and tls.clientKey, signed by an authority that it trusts';
   return '';

@@ -6,7 +6,10 @@ export interface WaitLimits {
 }
 
 /** The promise's result, unless the time is up or the signal aborts first; the promise itself goes on. */
-export function within<T>(promise: Promise<T>, { timeoutMs, signal, timeoutError }: WaitLimits): Promise<T> {
+export function within<T>(
+  promise: Promise<T>,
+  { timeoutMs, signal, timeoutError }: WaitLimits,
+): Promise<T> {
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
     const onAbort = (): void => {

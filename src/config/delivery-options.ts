@@ -35,21 +35,38 @@ type DeliveryOptions = Pick<
 
 /** Options that say when messages are delivered and what becomes of those that fail, as the puller takes them: what has no effect is left out. */
 export function deliveryOptions(event: EventOptions, defaultRetries: number): DeliveryOptions {
-  const { maximumRetryAttempts: retries, retryDelay, maximumRecordAgeInSeconds: age, maximumBatchingWindow: window } = event;
-  const { consumeTimeout, maximumConcurrency, bisectBatchOnFunctionError, filterPatterns, onFailure, functionResponseType, longPolling } =
-    event;
+  const {
+    maximumRetryAttempts: retries,
+    retryDelay,
+    maximumRecordAgeInSeconds: age,
+    maximumBatchingWindow: window,
+  } = event;
+  const {
+    consumeTimeout,
+    maximumConcurrency,
+    bisectBatchOnFunctionError,
+    filterPatterns,
+    onFailure,
+    functionResponseType,
+    longPolling,
+  } = event;
   const { eventFormat, tracing, pullBatchSize } = event;
   return {
-    maximumRetryAttempts: (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
+    maximumRetryAttempts:
+      (typeof retries === 'object' ? retries.default : retries) ?? defaultRetries,
     ...(typeof retries === 'object' ? { maximumRetryAttemptsByTag: retries.tags } : {}),
-    ...(retryDelay === 'auto' ? {} : { retryDelay: typeof retryDelay === 'number' ? { level: retryDelay } : retryDelay }),
+    ...(retryDelay === 'auto'
+      ? {}
+      : { retryDelay: typeof retryDelay === 'number' ? { level: retryDelay } : retryDelay }),
     ...(age < 0 ? {} : { maximumRecordAgeInSeconds: age }),
     ...(bisectBatchOnFunctionError ? {} : { bisectBatchOnFunctionError }),
     ...(window === 0 ? {} : { maximumBatchingWindow: window }),
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
     ...(onFailure === undefined ? {} : { onFailure }),
-    ...(event.s3PointerThreshold === undefined ? {} : { s3PointerThreshold: event.s3PointerThreshold }),
+    ...(event.s3PointerThreshold === undefined
+      ? {}
+      : { s3PointerThreshold: event.s3PointerThreshold }),
     ...(functionResponseType === 'None' ? { functionResponseType } : {}),
     ...(longPolling === LONG_POLLING ? {} : { longPolling }),
     ...(filterPatterns === undefined ? {} : { filterPatterns }),
@@ -67,9 +84,22 @@ export function deliveryOptionsFit(
   problems: Problems,
 ): void {
   for (const event of events) {
-    const { path, order, retryDelay, consumeTimeout, maximumConcurrency, functionKey, consumerGroup, onFailure, topic } = event;
+    const {
+      path,
+      order,
+      retryDelay,
+      consumeTimeout,
+      maximumConcurrency,
+      functionKey,
+      consumerGroup,
+      onFailure,
+      topic,
+    } = event;
     if (event.tracing === 'parent' && event.invocation === 'inline')
-      problems.add([...path, 'tracing'], ' is parent, but an inline handler has no invocation of its own: link, or invocation: function');
+      problems.add(
+        [...path, 'tracing'],
+        ' is parent, but an inline handler has no invocation of its own: link, or invocation: function',
+      );
     const timeout = functions[functionKey]?.timeout ?? 0;
     if (consumeTimeout !== undefined && consumeTimeout >= timeout)
       problems.add(
@@ -77,20 +107,39 @@ export function deliveryOptionsFit(
         ` is ${consumeTimeout}, but the handler ends after ${timeout} s: give fewer seconds, or leave it out`,
       );
     if (onFailure?.type === 'topic' && onFailure.topic === topic)
-      problems.add([...path, 'onFailure'], ` is the topic itself, so that what fails would come again without end: another topic, or dlq`);
+      problems.add(
+        [...path, 'onFailure'],
+        ` is the topic itself, so that what fails would come again without end: another topic, or dlq`,
+      );
     if (groups[consumerGroup]?.messageModel === 'BROADCASTING' && onFailure !== undefined)
-      problems.add([...path, 'onFailure'], ' has no use with messageModel BROADCASTING: what fails is dropped; leave it out');
+      problems.add(
+        [...path, 'onFailure'],
+        ' has no use with messageModel BROADCASTING: what fails is dropped; leave it out',
+      );
     if (order !== 'none') {
-      const ordered = { retryDelay: retryDelay !== 'auto', consumeTimeout: consumeTimeout !== undefined };
+      const ordered = {
+        retryDelay: retryDelay !== 'auto',
+        consumeTimeout: consumeTimeout !== undefined,
+      };
       for (const [name, given] of Object.entries(ordered))
         if (given)
-          problems.add([...path, name], ` cannot be with order ${order}: what fails is delivered again in its place; leave it out`);
+          problems.add(
+            [...path, name],
+            ` cannot be with order ${order}: what fails is delivered again in its place; leave it out`,
+          );
     }
     const group = groups[consumerGroup];
     if (maximumConcurrency === undefined || group === undefined) continue;
     if (group.mode === 'pop')
-      problems.add([...path, 'maximumConcurrency'], ' is not known in mode pop: use parallelizationFactor, or leave mode out');
-    if (group.coexist) problems.add([...path, 'maximumConcurrency'], ' cannot be with coexist: use parallelizationFactor and pullers');
+      problems.add(
+        [...path, 'maximumConcurrency'],
+        ' is not known in mode pop: use parallelizationFactor, or leave mode out',
+      );
+    if (group.coexist)
+      problems.add(
+        [...path, 'maximumConcurrency'],
+        ' cannot be with coexist: use parallelizationFactor and pullers',
+      );
     if (typeof group.pullers === 'number' && group.pullers > maximumConcurrency)
       problems.add(
         [...path, 'maximumConcurrency'],

@@ -15,17 +15,22 @@ interface Wrong {
 }
 
 /** `filterPatterns` of an event: Lambda's filter syntax. What it cannot mean is told with its place, never passed over as "matches nothing". */
-export const filterPatterns = z.custom<readonly FilterPattern[]>().superRefine((value: unknown, context) => {
-  for (const { path, message } of wrongInPatterns(value)) context.addIssue({ code: 'custom', path: [...path], message });
-});
+export const filterPatterns = z
+  .custom<readonly FilterPattern[]>()
+  .superRefine((value: unknown, context) => {
+    for (const { path, message } of wrongInPatterns(value))
+      context.addIssue({ code: 'custom', path: [...path], message });
+  });
 
 function wrongInPatterns(value: unknown): Wrong[] {
-  if (!Array.isArray(value) || value.length === 0 || value.length > MOST_PATTERNS) return [{ path: [], message: PATTERNS }];
+  if (!Array.isArray(value) || value.length === 0 || value.length > MOST_PATTERNS)
+    return [{ path: [], message: PATTERNS }];
   return value.flatMap((pattern, index) => wrongInPattern(pattern, [index]));
 }
 
 function wrongInPattern(pattern: unknown, path: Wrong['path']): Wrong[] {
-  if (!isRecord(pattern) || Object.keys(pattern).length === 0) return [{ path, message: `a pattern over ${FIELDS.join(', ')}` }];
+  if (!isRecord(pattern) || Object.keys(pattern).length === 0)
+    return [{ path, message: `a pattern over ${FIELDS.join(', ')}` }];
   return Object.entries(pattern).flatMap(([field, wanted]) => {
     const at = [...path, field];
     switch (field) {
@@ -54,14 +59,22 @@ function wrongInFields(fields: unknown, path: Wrong['path']): Wrong[] {
   });
 }
 
-function wrongInOr(list: unknown, path: Wrong['path'], wrongIn: (one: unknown, path: Wrong['path']) => Wrong[]): Wrong[] {
-  if (!Array.isArray(list) || list.length === 0) return [{ path, message: 'a list of patterns of which one must match' }];
+function wrongInOr(
+  list: unknown,
+  path: Wrong['path'],
+  wrongIn: (one: unknown, path: Wrong['path']) => Wrong[],
+): Wrong[] {
+  if (!Array.isArray(list) || list.length === 0)
+    return [{ path, message: 'a list of patterns of which one must match' }];
   return list.flatMap((one, index) => wrongIn(one, [...path, index]));
 }
 
 function wrongInRules(rules: unknown, path: Wrong['path']): Wrong[] {
-  if (!Array.isArray(rules) || rules.length === 0) return [{ path, message: `a list of rules: ${RULES}` }];
-  return rules.flatMap((rule, index) => (isRule(rule) ? [] : [{ path: [...path, index], message: RULES }]));
+  if (!Array.isArray(rules) || rules.length === 0)
+    return [{ path, message: `a list of rules: ${RULES}` }];
+  return rules.flatMap((rule, index) =>
+    isRule(rule) ? [] : [{ path: [...path, index], message: RULES }],
+  );
 }
 
 function isRule(rule: unknown): rule is PatternRule {
@@ -80,7 +93,11 @@ function isRule(rule: unknown): rule is PatternRule {
     case 'numeric':
       return isRange(value);
     case 'anything-but':
-      return isScalar(value) || (Array.isArray(value) && value.length > 0 && value.every(isScalar)) || isPrefixOrSuffix(value);
+      return (
+        isScalar(value) ||
+        (Array.isArray(value) && value.length > 0 && value.every(isScalar)) ||
+        isPrefixOrSuffix(value)
+      );
     default:
       return false;
   }
@@ -90,7 +107,9 @@ function isRange(value: unknown): boolean {
   return (
     Array.isArray(value) &&
     (value.length === 2 || value.length === 4) &&
-    value.every((part, index) => (index % 2 === 0 ? OPERATORS.has(part as string) : typeof part === 'number'))
+    value.every((part, index) =>
+      index % 2 === 0 ? OPERATORS.has(part as string) : typeof part === 'number',
+    )
   );
 }
 

@@ -23,7 +23,11 @@ export const onFailure = z.unknown().transform((text, context): OnFailure | unde
   if (topic !== undefined) return { type: 'topic', topic };
   const type = ARN.exec(text)?.[1] as 'sqs' | 'sns' | 's3' | undefined;
   if (type === 'sns' && text.endsWith('.fifo')) {
-    context.addIssue({ code: 'custom', message: 'a standard SNS topic (Lambda sends failures to no FIFO topic either), or an SQS queue' });
+    context.addIssue({
+      code: 'custom',
+      message:
+        'a standard SNS topic (Lambda sends failures to no FIFO topic either), or an SQS queue',
+    });
     return z.NEVER;
   }
   if (type !== undefined) return { type, arn: text };

@@ -4,7 +4,10 @@ import type { Problems } from './problems.ts';
 import { oneOf, options, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
 
 /** What CloudWatch Logs takes. */
-const RETENTION_DAYS = [1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653] as const;
+const RETENTION_DAYS = [
+  1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288,
+  3653,
+] as const;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const REFERENCE = 'an ARN, or a CloudFormation reference such as { Ref: MyTopic }';
 const DAYS = `a number of days that CloudWatch knows: ${RETENTION_DAYS.join(', ')}`;
@@ -16,14 +19,23 @@ const cloudFormation = z.record(z.string(), z.unknown()).refine((value) => {
 });
 
 /** An ARN, or what CloudFormation makes one of. */
-const reference = z.union([text(REFERENCE).refine((value) => value.startsWith('arn:'), { error: REFERENCE }), cloudFormation], {
-  error: REFERENCE,
-});
+const reference = z.union(
+  [
+    text(REFERENCE).refine((value) => value.startsWith('arn:'), { error: REFERENCE }),
+    cloudFormation,
+  ],
+  {
+    error: REFERENCE,
+  },
+);
 
 /** Ids, CloudFormation references to them, or a reference to a list of them. */
 function ids(kind: string) {
   const error = `a list of ${kind} ids, or of CloudFormation references to them`;
-  return z.union([z.array(z.union([text(error), cloudFormation])).min(1, { error }), cloudFormation], { error });
+  return z.union(
+    [z.array(z.union([text(error), cloudFormation])).min(1, { error }), cloudFormation],
+    { error },
+  );
 }
 
 const alarmOptions = options({
@@ -35,33 +47,48 @@ const alarmOptions = options({
 /** How the service is operated; the same in every event source. */
 export const operationOptions = {
   metrics: z
-    .array(oneOf(METRIC_GROUPS), { error: `a list of ${METRIC_GROUPS.join(', ')}; EventCount, ErrorCount and LagMetrics without it` })
+    .array(oneOf(METRIC_GROUPS), {
+      error: `a list of ${METRIC_GROUPS.join(', ')}; EventCount, ErrorCount and LagMetrics without it`,
+    })
     .exactOptional()
-    .describe(`what CloudWatch is told: a list of ${METRIC_GROUPS.join(', ')}; the first three without it`),
+    .describe(
+      `what CloudWatch is told: a list of ${METRIC_GROUPS.join(', ')}; the first three without it`,
+    ),
   alarms: z
     .preprocess(
       (value) => (value === true || value === 'true' ? {} : value === 'false' ? false : value),
       z.union([z.literal(false), alarmOptions]),
     )
     .default(false)
-    .describe('true, or `{ topic, oldestMessageAgeSeconds, lag }`; without a topic they tell nobody but the console of CloudWatch'),
+    .describe(
+      'true, or `{ topic, oldestMessageAgeSeconds, lag }`; without a topic they tell nobody but the console of CloudWatch',
+    ),
   dashboard: trueOrFalse().default(false).describe('a CloudWatch dashboard, a row per group'),
   logging: options({
     level: oneOf(LEVELS).exactOptional(),
     retentionInDays: z
-      .preprocess((value) => (typeof value === 'string' ? Number(value) : value), z.literal(RETENTION_DAYS, { error: DAYS }))
+      .preprocess(
+        (value) => (typeof value === 'string' ? Number(value) : value),
+        z.literal(RETENTION_DAYS, { error: DAYS }),
+      )
       .exactOptional(),
   })
     .prefault({})
-    .describe('`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it'),
+    .describe(
+      '`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it',
+    ),
   tags: z
     .record(text('the name of a tag'), text('a text'), { error: 'tags: { team: payments }' })
     .default({})
     .describe('on the added functions and the table'),
-  permissionsBoundary: reference.exactOptional().describe("on the added roles, instead of the provider's"),
+  permissionsBoundary: reference
+    .exactOptional()
+    .describe("on the added roles, instead of the provider's"),
   vpc: options({ subnetIds: ids('subnet'), securityGroupIds: ids('security group') })
     .exactOptional()
-    .describe("`{ subnetIds, securityGroupIds }` of the added functions, instead of the provider's"),
+    .describe(
+      "`{ subnetIds, securityGroupIds }` of the added functions, instead of the provider's",
+    ),
 };
 
 const ALARM_METRICS: readonly MetricGroup[] = ['EventCount', 'ErrorCount', 'LagMetrics'];
@@ -71,7 +98,13 @@ export function operationOptionsFit(
   { alarms, metrics }: { readonly alarms: unknown; readonly metrics?: readonly MetricGroup[] },
   problems: Problems,
 ): void {
-  const missing = metrics === undefined || alarms === false ? [] : ALARM_METRICS.filter((group) => !metrics.includes(group));
+  const missing =
+    metrics === undefined || alarms === false
+      ? []
+      : ALARM_METRICS.filter((group) => !metrics.includes(group));
   if (missing.length > 0)
-    problems.add(['custom', 'rocketmq', 'metrics'], ` has no ${missing.join(', ')}, which alarms watch: add them, or leave alarms out`);
+    problems.add(
+      ['custom', 'rocketmq', 'metrics'],
+      ` has no ${missing.join(', ')}, which alarms watch: add them, or leave alarms out`,
+    );
 }

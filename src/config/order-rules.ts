@@ -12,12 +12,28 @@ const DEFAULT_SUSPENSION_MS = 1_000;
 const DEFAULT_KEY = 'SHARDING_KEY';
 
 /** What the options of order need of each other, of the group's mode, and of the other events of the group. */
-export function orderFits(events: readonly OrderedEvent[], options: ServiceOptions, problems: Problems): void {
+export function orderFits(
+  events: readonly OrderedEvent[],
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   const first = new Map<string, OrderedEvent>();
   for (const event of events) {
-    const { path, order, orderKey, suspendCurrentQueueTimeMillis, parallelizationFactor, cluster, consumerGroup } = event;
+    const {
+      path,
+      order,
+      orderKey,
+      suspendCurrentQueueTimeMillis,
+      parallelizationFactor,
+      cluster,
+      consumerGroup,
+    } = event;
     if (order !== 'key' && orderKey !== undefined)
-      problems.add([...path, 'orderKey'], ` has no effect with order ${order}: set order: key, or leave orderKey out`, 'ORDER_CONFLICT');
+      problems.add(
+        [...path, 'orderKey'],
+        ` has no effect with order ${order}: set order: key, or leave orderKey out`,
+        'ORDER_CONFLICT',
+      );
     if (order === 'none' && suspendCurrentQueueTimeMillis !== undefined)
       problems.add(
         [...path, 'suspendCurrentQueueTimeMillis'],
@@ -49,9 +65,17 @@ export function orderFits(events: readonly OrderedEvent[], options: ServiceOptio
   }
 }
 
-export function orderOf({ order, orderKey, suspendCurrentQueueTimeMillis = DEFAULT_SUSPENSION_MS }: EventOptions): OrderConfig | undefined {
+export function orderOf({
+  order,
+  orderKey,
+  suspendCurrentQueueTimeMillis = DEFAULT_SUSPENSION_MS,
+}: EventOptions): OrderConfig | undefined {
   if (order === 'none') return undefined;
-  return { by: order, ...(order === 'key' ? { key: orderKey ?? DEFAULT_KEY } : {}), suspendCurrentQueueTimeMillis };
+  return {
+    by: order,
+    ...(order === 'key' ? { key: orderKey ?? DEFAULT_KEY } : {}),
+    suspendCurrentQueueTimeMillis,
+  };
 }
 
 export function defaultRetries({ order }: EventOptions): number {

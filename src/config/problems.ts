@@ -37,14 +37,22 @@ export class Problems {
   }
 
   #addIssue(issue: z.core.$ZodIssue, input: unknown, root: ConfigPath): void {
-    const path = [...root, ...issue.path.map((key) => (typeof key === 'number' ? key : String(key)))];
+    const path = [
+      ...root,
+      ...issue.path.map((key) => (typeof key === 'number' ? key : String(key))),
+    ];
     if (issue.code === 'unrecognized_keys') {
       for (const line of issue.message.split('\n')) this.add(path, `.${line}`, 'UNKNOWN_OPTION');
       return;
     }
-    const value = issue.path.reduce<unknown>((at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key], input);
-    if (value === undefined || value === null) this.add(path, ` is missing: give ${issue.message}`, 'MISSING_OPTION');
-    else if (path.includes('credentials') || path.includes('tls')) this.add(path, ` is not valid: give ${issue.message}`, 'INVALID_VALUE');
+    const value = issue.path.reduce<unknown>(
+      (at, key) => (at as Record<PropertyKey, unknown> | null | undefined)?.[key],
+      input,
+    );
+    if (value === undefined || value === null)
+      this.add(path, ` is missing: give ${issue.message}`, 'MISSING_OPTION');
+    else if (path.includes('credentials') || path.includes('tls'))
+      this.add(path, ` is not valid: give ${issue.message}`, 'INVALID_VALUE');
     else this.add(path, ` is ${JSON.stringify(value)}: give ${issue.message}`, 'INVALID_VALUE');
   }
 }

@@ -3,10 +3,12 @@ import { options, orDeployed, wholeNumber } from './schema-parts.ts';
 
 /** Lambda's 6 MB without room for the rest of a record. */
 const MOST_BYTES = 6_000_000;
-const BUCKET = 'the ARN of an S3 bucket (arn:aws:s3:::large-orders), or a reference that gives one ({ Fn::GetAtt: [LargeOrders, Arn] })';
+const BUCKET =
+  'the ARN of an S3 bucket (arn:aws:s3:::large-orders), or a reference that gives one ({ Fn::GetAtt: [LargeOrders, Arn] })';
 const ARN = /^arn:aws[a-z-]*:s3:::[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$/;
 /** As Amazon's SQS Extended Client takes them. The rest of the 1,024 bytes of a key is cluster, group, topic and message. */
-const PREFIX = 'up to 400 letters, digits and . _ - / without a dot or slash in front and without ..';
+const PREFIX =
+  'up to 400 letters, digits and . _ - / without a dot or slash in front and without ..';
 
 /** `s3PointerThreshold` of an event. */
 export const s3PointerThreshold = options({

@@ -35,7 +35,10 @@ export function wholeNumber(from: number, to: number, more = '') {
 }
 
 export function trueOrFalse() {
-  return z.preprocess((value) => (value === 'true' ? true : value === 'false' ? false : value), z.boolean({ error: 'true or false' }));
+  return z.preprocess(
+    (value) => (value === 'true' ? true : value === 'false' ? false : value),
+    z.boolean({ error: 'true or false' }),
+  );
 }
 
 export function oneOf<const T extends readonly [string, ...string[]]>(values: T) {

@@ -1,4 +1,9 @@
-import type { HandlerConfig, ServiceConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
+import type {
+  HandlerConfig,
+  ServiceConfig,
+  SourceConfig,
+  SubscriptionConfig,
+} from '../model/source.ts';
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { byTopic, type EventOptions, eventOptions } from './event-options.ts';
 import { nearest } from './nearest.ts';
@@ -44,7 +49,10 @@ const CUSTOM: ConfigPath = ['custom', 'rocketmq'];
  * Checks `custom.rocketmq` and every `rocketmq` event, and fills in the defaults.
  * @throws ConfigError with every problem that it found, each with its path in serverless.yml and what to give instead
  */
-export function toServiceConfig(input: ServiceInput): { config: ServiceConfig; options: ServiceOptions } {
+export function toServiceConfig(input: ServiceInput): {
+  config: ServiceConfig;
+  options: ServiceOptions;
+} {
   const problems = new Problems();
   const options = problems.parse(serviceOptions, input.custom ?? {}, CUSTOM);
   const events = parseEvents(input, problems);
@@ -79,7 +87,9 @@ function parseEvents(input: ServiceInput, problems: Problems): ParsedEvent[] {
       if (each === undefined)
         problems.add(
           [...path, 'topic'],
-          parsed.topics === undefined ? ' is missing: give a topic to consume, or topics' : ' cannot be beside topics: give one of them',
+          parsed.topics === undefined
+            ? ' is missing: give a topic to consume, or topics'
+            : ' cannot be beside topics: give one of them',
           parsed.topics === undefined ? 'MISSING_OPTION' : 'OPTION_CONFLICT',
         );
       return (each ?? []).map((options) => ({ ...options, path, functionKey }));
@@ -108,7 +118,11 @@ function filtersCompile(events: readonly ParsedEvent[], problems: Problems): voi
   for (const { path, filter } of events) {
     const problem = typeof filter === 'string' ? undefined : problemOfSql(filter.sql);
     if (problem !== undefined && typeof filter !== 'string')
-      problems.add([...path, 'filter', 'sql'], ` is ${JSON.stringify(filter.sql)}: ${problem}`, 'SQL_INVALID');
+      problems.add(
+        [...path, 'filter', 'sql'],
+        ` is ${JSON.stringify(filter.sql)}: ${problem}`,
+        'SQL_INVALID',
+      );
   }
 }
 
@@ -130,7 +144,11 @@ function timestampsFit(events: readonly ParsedEvent[], problems: Problems): void
   }
 }
 
-function clustersExist(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+function clustersExist(
+  events: readonly ParsedEvent[],
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   const known = Object.keys(options.clusters);
   for (const { path, cluster } of events) {
     if (known.includes(cluster)) continue;
@@ -144,7 +162,11 @@ function clustersExist(events: readonly ParsedEvent[], options: ServiceOptions, 
 }
 
 /** What brokers take, with the namespace before it. */
-function namesFitNamespaces(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+function namesFitNamespaces(
+  events: readonly ParsedEvent[],
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   for (const { path, cluster, consumerGroup, topic } of events) {
     const namespace = options.clusters[cluster]?.namespace;
     if (namespace === undefined) continue;
@@ -164,7 +186,11 @@ function namesFitNamespaces(events: readonly ParsedEvent[], options: ServiceOpti
 }
 
 /** Settings of a group that nobody consumes are a misspelt name. */
-function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+function groupsExist(
+  events: readonly ParsedEvent[],
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   const known = [...new Set(events.map(({ consumerGroup }) => consumerGroup))];
   for (const group of Object.keys(options.groups)) {
     if (known.includes(group)) continue;
@@ -178,7 +204,11 @@ function groupsExist(events: readonly ParsedEvent[], options: ServiceOptions, pr
 }
 
 /** The broker knows no more than "first" and "last" when a group pops a topic for the first time. */
-function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, problems: Problems): void {
+function popIsPossible(
+  events: readonly ParsedEvent[],
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   for (const { path, consumerGroup, startingPosition } of events)
     if (options.groups[consumerGroup]?.mode === 'pop' && startingPosition === 'AT_TIMESTAMP')
       problems.add(
@@ -190,13 +220,22 @@ function popIsPossible(events: readonly ParsedEvent[], options: ServiceOptions, 
 
 /** What a group cannot be at the same time. */
 function groupOptionsFit({ groups, coordinator }: ServiceOptions, problems: Problems): void {
-  for (const [group, { coexist, messageModel, strategy, mode, idleTimeout, scaling }] of Object.entries(groups)) {
+  for (const [
+    group,
+    { coexist, messageModel, strategy, mode, idleTimeout, scaling },
+  ] of Object.entries(groups)) {
     const path = [...CUSTOM, 'groups', group, 'coexist'];
     const own = (option: string): ConfigPath => [...CUSTOM, 'groups', group, option];
     if (coexist && coordinator.mode === 'schedule')
-      problems.add(path, ' needs a coordinator that looks after its members all the time: leave custom.rocketmq.coordinator.mode at watch');
+      problems.add(
+        path,
+        ' needs a coordinator that looks after its members all the time: leave custom.rocketmq.coordinator.mode at watch',
+      );
     if (coexist && idleTimeout !== undefined)
-      problems.add(own('idleTimeout'), ' has no use with coexist: a member of the group never goes; leave it out');
+      problems.add(
+        own('idleTimeout'),
+        ' has no use with coexist: a member of the group never goes; leave it out',
+      );
     if (scaling !== undefined && (coexist || mode === 'pop'))
       problems.add(
         own('scaling'),
@@ -205,20 +244,34 @@ function groupOptionsFit({ groups, coordinator }: ServiceOptions, problems: Prob
           : ' is not known in mode pop: brokers do not tell its lag; leave it out',
       );
     if (scaling !== undefined && idleTimeout === 'never')
-      problems.add(own('scaling'), ' has no use with idleTimeout never: every queue has a puller; leave one of them out');
+      problems.add(
+        own('scaling'),
+        ' has no use with idleTimeout never: every queue has a puller; leave one of them out',
+      );
     if (coexist && messageModel === 'BROADCASTING')
-      problems.add(path, ' has no use with messageModel BROADCASTING: everybody gets every message, so leave it out');
+      problems.add(
+        path,
+        ' has no use with messageModel BROADCASTING: everybody gets every message, so leave it out',
+      );
     if (mode === 'pop' && (coexist || messageModel === 'BROADCASTING'))
       problems.add(
         [...CUSTOM, 'groups', group, 'mode'],
         ' pop hands every message to one taker by itself: leave coexist and messageModel out',
       );
     if (coexist && strategy.name === 'MACHINE_ROOM_NEARBY')
-      problems.add(path, ' cannot be with strategy MACHINE_ROOM_NEARBY: the machine rooms of the other members are not known here');
+      problems.add(
+        path,
+        ' cannot be with strategy MACHINE_ROOM_NEARBY: the machine rooms of the other members are not known here',
+      );
   }
 }
 
-function handlersFitIntoPullers(events: readonly ParsedEvent[], input: ServiceInput, options: ServiceOptions, problems: Problems): void {
+function handlersFitIntoPullers(
+  events: readonly ParsedEvent[],
+  input: ServiceInput,
+  options: ServiceOptions,
+  problems: Problems,
+): void {
   const most = options.puller.timeout - PULLER_RESERVE_SECONDS;
   for (const functionKey of new Set(events.map((event) => event.functionKey))) {
     const { timeout } = input.functions[functionKey]!;
@@ -231,12 +284,21 @@ function handlersFitIntoPullers(events: readonly ParsedEvent[], input: ServiceIn
   }
 }
 
-function build(input: ServiceInput, events: readonly ParsedEvent[], options: ServiceOptions): ServiceConfig {
-  const groups = Map.groupBy(events, ({ cluster, consumerGroup }) => JSON.stringify([cluster, consumerGroup]));
+function build(
+  input: ServiceInput,
+  events: readonly ParsedEvent[],
+  options: ServiceOptions,
+): ServiceConfig {
+  const groups = Map.groupBy(events, ({ cluster, consumerGroup }) =>
+    JSON.stringify([cluster, consumerGroup]),
+  );
   const sources = [...groups.values()].map((subscriptions): SourceConfig => {
     const { cluster, consumerGroup } = subscriptions[0]!;
-    const { strategy, pullers, mode, coexist, messageModel, trace, idleTimeout, scaling } = options.groups[consumerGroup] ?? groupDefaults;
-    const limited = subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined);
+    const { strategy, pullers, mode, coexist, messageModel, trace, idleTimeout, scaling } =
+      options.groups[consumerGroup] ?? groupDefaults;
+    const limited = subscriptions.some(
+      ({ maximumConcurrency }) => maximumConcurrency !== undefined,
+    );
     return {
       cluster,
       consumerGroup,
@@ -269,14 +331,26 @@ function build(input: ServiceInput, events: readonly ParsedEvent[], options: Ser
 }
 
 function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConfig {
-  const { topic, filter, invocation, functionKey, batchSize, parallelizationFactor, startingPosition, startingPositionTimestamp, enabled } =
-    event;
+  const {
+    topic,
+    filter,
+    invocation,
+    functionKey,
+    batchSize,
+    parallelizationFactor,
+    startingPosition,
+    startingPositionTimestamp,
+    enabled,
+  } = event;
   const order = orderOf(event);
   const { name, timeout } = input.functions[functionKey]!;
   const handler: HandlerConfig = { invocation, functionKey, functionName: name, timeout };
   return {
     topic,
-    filter: typeof filter === 'string' ? { type: 'TAG', expression: filter } : { type: 'SQL92', expression: filter.sql },
+    filter:
+      typeof filter === 'string'
+        ? { type: 'TAG', expression: filter }
+        : { type: 'SQL92', expression: filter.sql },
     handler,
     batchSize,
     parallelizationFactor,

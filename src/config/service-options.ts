@@ -13,12 +13,15 @@ import {
   wholeNumber,
 } from './schema-parts.ts';
 
-const TABLE_NAME = 'the name of a DynamoDB table: 3 to 255 characters out of a-z, A-Z, 0-9, _, . and -';
+const TABLE_NAME =
+  'the name of a DynamoDB table: 3 to 255 characters out of a-z, A-Z, 0-9, _, . and -';
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
 const NAMESPACE = 'a namespace of 1 to 100 characters out of a-z, A-Z, 0-9, _, - and |';
 const NAME_SERVERS = 'a list of name servers: ["ns1.internal:9876", "ns2.internal:9876"]';
 
-const address = z.string({ error: ADDRESS }).refine((value) => isAddress(value) || isDeployedValue(value), { error: ADDRESS });
+const address = z
+  .string({ error: ADDRESS })
+  .refine((value) => isAddress(value) || isDeployedValue(value), { error: ADDRESS });
 /** RocketMQ's own notation "a:9876;b:9876" counts too: it is what environment variables hold. */
 const nameServers = z.preprocess(
   (value) =>
@@ -37,55 +40,73 @@ function isAddress(value: string): boolean {
 }
 
 const pem = (what: string) =>
-  text(`${what} as PEM text, for example \${file(./${what.replaceAll(' ', '-')}.pem)}`).refine((value) => value.includes('-----BEGIN '), {
-    error: `${what} as PEM text, not a path`,
-  });
+  text(`${what} as PEM text, for example \${file(./${what.replaceAll(' ', '-')}.pem)}`).refine(
+    (value) => value.includes('-----BEGIN '),
+    {
+      error: `${what} as PEM text, not a path`,
+    },
+  );
 
 const SECRET_ARN =
   'the whole ARN of a secret, with the six characters at its end: arn:aws:secretsmanager:eu-west-1:123456789012:secret:rocketmq-AbCdEf';
 const SSM_PARAMETER =
   'the name or ARN of a parameter: /rocketmq/credentials, or arn:aws:ssm:eu-west-1:123456789012:parameter/rocketmq/credentials';
 const secretArn = orDeployed(
-  text(SECRET_ARN).regex(/^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/, { error: SECRET_ARN }),
+  text(SECRET_ARN).regex(
+    /^arn:aws[a-z-]*:secretsmanager:[a-z0-9-]+:\d{12}:secret:.+-[A-Za-z0-9]{6}$/,
+    { error: SECRET_ARN },
+  ),
 );
 const ssmParameter = orDeployed(
-  text(SSM_PARAMETER).regex(/^(arn:aws:ssm:[a-z0-9-]+:\d{12}:parameter\/)?[a-zA-Z0-9_.\-/]*[a-zA-Z0-9_.-]$/, { error: SSM_PARAMETER }),
+  text(SSM_PARAMETER).regex(
+    /^(arn:aws:ssm:[a-z0-9-]+:\d{12}:parameter\/)?[a-zA-Z0-9_.\-/]*[a-zA-Z0-9_.-]$/,
+    { error: SSM_PARAMETER },
+  ),
 );
 const KMS_KEY_ARN = 'the ARN of a KMS key';
 const kmsKeyArn = orDeployed(
-  text(KMS_KEY_ARN).regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, { error: KMS_KEY_ARN }),
+  text(KMS_KEY_ARN).regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, {
+    error: KMS_KEY_ARN,
+  }),
 ).exactOptional();
 
-const CREDENTIALS = 'accessKey and secretKey, the ARN of a secret or parameter, { secretArn }, or { ssmParameter }';
+const CREDENTIALS =
+  'accessKey and secretKey, the ARN of a secret or parameter, { secretArn }, or { ssmParameter }';
 const keys = options({
   accessKey: text('an access key'),
   secretKey: text('a secret key'),
   securityToken: text('a security token').exactOptional(),
 });
 /** Which of the forms is meant is seen first, so that a mistake is told in the words of that form. */
-const credentials = z.unknown().transform((value, context): z.output<typeof keys> | SecretReference => {
-  const reference =
-    typeof value === 'string' ? (value.includes(':ssm:') ? { ssmParameter: value } : { secretArn: value }) : (value as object | null);
-  if (typeof reference !== 'object' || reference === null) {
-    context.addIssue({ code: 'custom', message: CREDENTIALS });
+const credentials = z
+  .unknown()
+  .transform((value, context): z.output<typeof keys> | SecretReference => {
+    const reference =
+      typeof value === 'string'
+        ? value.includes(':ssm:')
+          ? { ssmParameter: value }
+          : { secretArn: value }
+        : (value as object | null);
+    if (typeof reference !== 'object' || reference === null) {
+      context.addIssue({ code: 'custom', message: CREDENTIALS });
+      return z.NEVER;
+    }
+    const form =
+      'secretArn' in reference
+        ? options({ secretArn, kmsKeyArn })
+        : 'ssmParameter' in reference
+          ? options({ ssmParameter, kmsKeyArn })
+          : keys;
+    const parsed = form.safeParse(reference);
+    if (parsed.success) return parsed.data;
+    for (const { code, message, path } of parsed.error.issues)
+      context.addIssue(
+        code === 'unrecognized_keys'
+          ? { code, keys: [], message, path }
+          : { code: 'custom', message, path: typeof value === 'string' ? [] : path },
+      );
     return z.NEVER;
-  }
-  const form =
-    'secretArn' in reference
-      ? options({ secretArn, kmsKeyArn })
-      : 'ssmParameter' in reference
-        ? options({ ssmParameter, kmsKeyArn })
-        : keys;
-  const parsed = form.safeParse(reference);
-  if (parsed.success) return parsed.data;
-  for (const { code, message, path } of parsed.error.issues)
-    context.addIssue(
-      code === 'unrecognized_keys'
-        ? { code, keys: [], message, path }
-        : { code: 'custom', message, path: typeof value === 'string' ? [] : path },
-    );
-  return z.NEVER;
-});
+  });
 
 const tls = options({
   /** JSON with the PEM texts, fetched at run time. */
@@ -119,32 +140,50 @@ export const clusterOptions = options({
       '`{ enabled, caCertificate, clientCertificate, clientKey, serverName, verify }`, PEM texts, or `{ secretArn }`, `{ ssmParameter }` with JSON of them',
     ),
   addressMap: z
-    .record(address, address, { error: `announced broker address → reachable one, both ${ADDRESS}` })
+    .record(address, address, {
+      error: `announced broker address → reachable one, both ${ADDRESS}`,
+    })
     .exactOptional()
     .describe('announced broker address → reachable one (NAT, load balancers)'),
   namespace: z
     .string({ error: NAMESPACE })
     .regex(/^[|a-zA-Z0-9_-]{1,100}$/, { error: NAMESPACE })
     .exactOptional()
-    .describe('of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`'),
+    .describe(
+      'of version 1: brokers know every topic and group of the cluster as `<namespace>%<name>`',
+    ),
 });
 
 const SIMPLE_STRATEGIES = ['AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'] as const;
 const STRATEGY = `AVG, AVG_BY_CIRCLE, CONSISTENT_HASH, or an object with name and settings for MACHINE_ROOM (rooms), MACHINE_ROOM_NEARBY (inner, slotRooms), CONFIG (queues)`;
-const rooms = z.array(text('names of machine rooms'), { error: 'a list of machine rooms' }).min(1, { error: 'a list of machine rooms' });
+const rooms = z
+  .array(text('names of machine rooms'), { error: 'a list of machine rooms' })
+  .min(1, { error: 'a list of machine rooms' });
 const index = wholeNumber(0, 65_535);
 
 const strategy = z.union(
   [
-    oneOf(SIMPLE_STRATEGIES).transform((name) => ({ name }) as { name: 'AVG' } | { name: 'AVG_BY_CIRCLE' } | { name: 'CONSISTENT_HASH' }),
+    oneOf(SIMPLE_STRATEGIES).transform(
+      (name) =>
+        ({ name }) as { name: 'AVG' } | { name: 'AVG_BY_CIRCLE' } | { name: 'CONSISTENT_HASH' },
+    ),
     z.strictObject({ name: z.literal('AVG') }),
     z.strictObject({ name: z.literal('AVG_BY_CIRCLE') }),
-    z.strictObject({ name: z.literal('CONSISTENT_HASH'), virtualNodes: wholeNumber(1, 10_000).exactOptional() }),
+    z.strictObject({
+      name: z.literal('CONSISTENT_HASH'),
+      virtualNodes: wholeNumber(1, 10_000).exactOptional(),
+    }),
     z.strictObject({ name: z.literal('MACHINE_ROOM'), rooms }),
-    z.strictObject({ name: z.literal('MACHINE_ROOM_NEARBY'), inner: oneOf(SIMPLE_STRATEGIES).default('AVG'), slotRooms: rooms }),
+    z.strictObject({
+      name: z.literal('MACHINE_ROOM_NEARBY'),
+      inner: oneOf(SIMPLE_STRATEGIES).default('AVG'),
+      slotRooms: rooms,
+    }),
     z.strictObject({
       name: z.literal('CONFIG'),
-      queues: z.array(z.strictObject({ slot: index, topic: text(''), brokerName: text(''), queueId: index })),
+      queues: z.array(
+        z.strictObject({ slot: index, topic: text(''), brokerName: text(''), queueId: index }),
+      ),
     }),
   ],
   { error: STRATEGY },
@@ -155,22 +194,34 @@ const MODELS = ['CLUSTERING', 'BROADCASTING'] as const;
 export const groupOptions = options({
   strategy: strategy
     .default({ name: 'AVG' })
-    .describe('which slot gets which queue, as Java: AVG, AVG_BY_CIRCLE, CONSISTENT_HASH, MACHINE_ROOM, MACHINE_ROOM_NEARBY, CONFIG'),
-  coexist: trueOrFalse().default(false).describe('share the group with Java consumers: every slot is a member that they see'),
+    .describe(
+      'which slot gets which queue, as Java: AVG, AVG_BY_CIRCLE, CONSISTENT_HASH, MACHINE_ROOM, MACHINE_ROOM_NEARBY, CONFIG',
+    ),
+  coexist: trueOrFalse()
+    .default(false)
+    .describe('share the group with Java consumers: every slot is a member that they see'),
   messageModel: oneOf(MODELS)
     .default('CLUSTERING')
     .describe('BROADCASTING: this deployment gets every message, whoever else is in the group'),
   pullers: z
-    .union([z.literal('queue'), wholeNumber(1, 1000)], { error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000' })
+    .union([z.literal('queue'), wholeNumber(1, 1000)], {
+      error: 'queue (an invocation per queue), or a number of slots from 1 to 1,000',
+    })
     .default('queue')
-    .describe('queue: an invocation per queue; 1 to 1,000: that many slots, which share the queues'),
-  mode: oneOf(['pull', 'pop']).default('pull').describe('pop: brokers hand out single messages (RocketMQ ≥ 5.0)'),
+    .describe(
+      'queue: an invocation per queue; 1 to 1,000: that many slots, which share the queues',
+    ),
+  mode: oneOf(['pull', 'pop'])
+    .default('pull')
+    .describe('pop: brokers hand out single messages (RocketMQ ≥ 5.0)'),
   idleTimeout: z
     .union([z.literal('never'), wholeNumber(1, 900)], {
       error: 'seconds from 1 to 900, or never (a puller per queue or slot at all times)',
     })
     .exactOptional()
-    .describe('seconds without a message after which a puller goes (20), or never: every queue has one from the start'),
+    .describe(
+      'seconds without a message after which a puller goes (20), or never: every queue has one from the start',
+    ),
   scaling: options({
     activationLagThreshold: wholeNumber(0, 1_000_000_000).default(0),
     maxMessageAgeSeconds: wholeNumber(1, 86_400).default(30),
@@ -181,10 +232,13 @@ export const groupOptions = options({
     ),
   trace: z
     .union([trueOrFalse(), z.strictObject({ topic: rocketmqName('topic', LONGEST_TOPIC) })], {
-      error: 'true (topic RMQ_SYS_TRACE_TOPIC, of brokers with traceTopicEnable), false, or { topic }',
+      error:
+        'true (topic RMQ_SYS_TRACE_TOPIC, of brokers with traceTopicEnable), false, or { topic }',
     })
     .default(false)
-    .describe("every handler call in the message trace, as Java's enableMsgTrace: true, or `{ topic }`"),
+    .describe(
+      "every handler call in the message trace, as Java's enableMsgTrace: true, or `{ topic }`",
+    ),
 });
 
 export type GroupOptions = z.output<typeof groupOptions>;
@@ -193,11 +247,17 @@ export const groupDefaults: GroupOptions = groupOptions.parse({});
 /** `custom.rocketmq` of serverless.yml. */
 export const serviceOptions = options({
   clusters: z
-    .record(text('the name of a cluster'), clusterOptions, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' })
-    .refine((clusters) => Object.keys(clusters).length > 0, { error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }' })
+    .record(text('the name of a cluster'), clusterOptions, {
+      error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }',
+    })
+    .refine((clusters) => Object.keys(clusters).length > 0, {
+      error: 'a cluster: { default: { nameServers: ["ns1.internal:9876"] } }',
+    })
     .describe('RocketMQ clusters by name'),
   groups: z
-    .record(text('the name of a consumer group'), groupOptions, { error: 'settings by consumer group' })
+    .record(text('the name of a consumer group'), groupOptions, {
+      error: 'settings by consumer group',
+    })
     .default({})
     .describe('settings by consumer group'),
   puller: options({
@@ -206,7 +266,9 @@ export const serviceOptions = options({
     reservedConcurrency: wholeNumber(1, 1000).exactOptional(),
   })
     .prefault({})
-    .describe('`{ timeout, memorySize, reservedConcurrency }` of the puller function; more memory is also more processor'),
+    .describe(
+      '`{ timeout, memorySize, reservedConcurrency }` of the puller function; more memory is also more processor',
+    ),
   coordinator: options({
     mode: oneOf(['watch', 'schedule']).default('watch'),
     memorySize: wholeNumber(128, 10_240).default(256),
@@ -217,12 +279,16 @@ export const serviceOptions = options({
     ),
   ...operationOptions,
   table: options({
-    name: orDeployed(text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME })).exactOptional(),
+    name: orDeployed(
+      text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME }),
+    ).exactOptional(),
     pointInTimeRecovery: trueOrFalse().default(false),
     retain: trueOrFalse().default(true),
   })
     .prefault({})
-    .describe('`{ pointInTimeRecovery, retain }`, or `{ name }` of a table that exists already, with the keys `pk` and `sk`'),
+    .describe(
+      '`{ pointInTimeRecovery, retain }`, or `{ name }` of a table that exists already, with the keys `pk` and `sk`',
+    ),
 });
 
 export type ServiceOptions = z.output<typeof serviceOptions>;

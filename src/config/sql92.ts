@@ -17,11 +17,16 @@ interface Token {
   readonly type: 'word' | 'name' | 'text' | 'number' | 'sign' | 'end';
 }
 
-const WORDS = new Set('NOT AND OR BETWEEN IN TRUE FALSE NULL IS CONTAINS STARTSWITH ENDSWITH'.split(' '));
+const WORDS = new Set(
+  'NOT AND OR BETWEEN IN TRUE FALSE NULL IS CONTAINS STARTSWITH ENDSWITH'.split(' '),
+);
 const BLANK = /(?:[ \t\n\r\f]|--[^\n\r]*(?:\r\n|\n|\r)|\/\*[^*]*\*(?:\*|[^*/][^*]*\*)*\/)*/y;
 const PARTS: readonly (readonly [Token['type'], RegExp])[] = [
   ['text', /'(?:''|[^'])*'/y],
-  ['number', /[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|0|[1-9][0-9]*[lL]?/y],
+  [
+    'number',
+    /[0-9]+\.[0-9]*(?:[eE][+-]?[0-9]+)?|\.[0-9]+(?:[eE][+-]?[0-9]+)?|[0-9]+[eE][+-]?[0-9]+|0|[1-9][0-9]*[lL]?/y,
+  ],
   ['name', /[a-zA-Z_$][a-zA-Z0-9_$]*/y],
   ['sign', /<>|<=|>=|[=<>(),+-]/y],
 ];
@@ -74,7 +79,8 @@ class Reader {
     for (;;) {
       if (this.#take('=') || this.#take('<>')) {
         const right = this.#comparison();
-        if (left.kind === 'null' || right.kind === 'null') this.#fail('nothing is equal to NULL: write IS NULL or IS NOT NULL');
+        if (left.kind === 'null' || right.kind === 'null')
+          this.#fail('nothing is equal to NULL: write IS NULL or IS NOT NULL');
         if (left.kind === 'true or false' && (right.kind === 'text' || right.kind === 'number'))
           this.#fail(`${left.kind} cannot be compared with a ${right.kind}`);
       } else if (this.#take('IS')) {
@@ -92,10 +98,14 @@ class Reader {
       if (sign !== undefined) this.#ordered(sign, left, this.#unary());
       else {
         const not = this.#take('NOT');
-        if (this.#take('CONTAINS') || this.#take('STARTSWITH') || this.#take('ENDSWITH')) this.#text();
+        if (this.#take('CONTAINS') || this.#take('STARTSWITH') || this.#take('ENDSWITH'))
+          this.#text();
         else if (this.#take('BETWEEN')) this.#between(left, not);
         else if (this.#take('IN')) this.#in(left);
-        else if (not) this.#fail(`after NOT there is ${this.#here()}, not CONTAINS, STARTSWITH, ENDSWITH, BETWEEN or IN`);
+        else if (not)
+          this.#fail(
+            `after NOT there is ${this.#here()}, not CONTAINS, STARTSWITH, ENDSWITH, BETWEEN or IN`,
+          );
         else return left;
       }
       left = { kind: 'condition' };
@@ -142,7 +152,8 @@ class Reader {
     }
     if (this.#take('TRUE') || this.#take('FALSE')) return { kind: 'true or false' };
     if (this.#take('NULL')) return { kind: 'null' };
-    if (type !== 'text' && type !== 'number' && type !== 'name') this.#fail(`a value or a property is expected, not ${this.#here()}`);
+    if (type !== 'text' && type !== 'number' && type !== 'name')
+      this.#fail(`a value or a property is expected, not ${this.#here()}`);
     this.#advance();
     if (type === 'text') return { kind: 'text' };
     return type === 'name' ? { kind: 'property' } : { kind: 'number', value: this.#number(text) };
@@ -150,24 +161,31 @@ class Reader {
 
   #number(text: string): number {
     if (/^[0-9]+[lL]?$/.test(text)) {
-      if (BigInt(text.replace(/[lL]$/, '')) > LONG_MAX) this.#fail(`${text} is larger than a long, ${LONG_MAX}`);
+      if (BigInt(text.replace(/[lL]$/, '')) > LONG_MAX)
+        this.#fail(`${text} is larger than a long, ${LONG_MAX}`);
       return Number(text.replace(/[lL]$/, ''));
     }
     const value = Number(text);
     if (!(value >= DOUBLE_MIN && Number.isFinite(value)))
-      this.#fail(`${text.slice(0, 40)} is not a double between ${DOUBLE_MIN} and ${Number.MAX_VALUE}`);
+      this.#fail(
+        `${text.slice(0, 40)} is not a double between ${DOUBLE_MIN} and ${Number.MAX_VALUE}`,
+      );
     return value;
   }
 
   #text(): void {
-    if (this.#next.type !== 'text') this.#fail(`a text in single quotes is expected, not ${this.#here()}`);
+    if (this.#next.type !== 'text')
+      this.#fail(`a text in single quotes is expected, not ${this.#here()}`);
     this.#advance();
   }
 
   /** Texts have no order to brokers, nor have conditions. */
   #ordered(sign: string, ...operands: readonly Operand[]): void {
-    const wrong = operands.find(({ kind }) => kind !== 'number' && kind !== 'property' && kind !== 'negated');
-    if (wrong !== undefined) this.#fail(`${sign} compares numbers and properties, not a ${wrong.kind}`);
+    const wrong = operands.find(
+      ({ kind }) => kind !== 'number' && kind !== 'property' && kind !== 'negated',
+    );
+    if (wrong !== undefined)
+      this.#fail(`${sign} compares numbers and properties, not a ${wrong.kind}`);
   }
 
   #expect(text: string): void {
@@ -192,10 +210,12 @@ class Reader {
     for (const [type, part] of PARTS) {
       part.lastIndex = at;
       const text = part.exec(this.#sql)?.[0];
-      if (text !== undefined) return { type: type === 'name' && WORDS.has(text.toUpperCase()) ? 'word' : type, text, at };
+      if (text !== undefined)
+        return { type: type === 'name' && WORDS.has(text.toUpperCase()) ? 'word' : type, text, at };
     }
     const letter = this.#sql[at] ?? '';
-    if (letter === '"') throw new SqlError(`texts stand in single quotes, not in double ones (character ${at + 1})`);
+    if (letter === '"')
+      throw new SqlError(`texts stand in single quotes, not in double ones (character ${at + 1})`);
     if (letter === "'") throw new SqlError(`the text at character ${at + 1} has no end`);
     throw new SqlError(`${letter} at character ${at + 1} means nothing`);
   }
@@ -218,5 +238,6 @@ function both(left: Operand, right: Operand): Operand {
 
 /** A property counts as one: is it true? */
 function asCondition({ kind }: Operand): void {
-  if (kind === 'text' || kind === 'number' || kind === 'negated') throw new SqlError(`a ${kind} is no condition`);
+  if (kind === 'text' || kind === 'number' || kind === 'negated')
+    throw new SqlError(`a ${kind} is no condition`);
 }

@@ -1,4 +1,11 @@
-import { type Change, type GroupView, groupName, type QueueView, queueName, type Snapshot } from './console-model.ts';
+import {
+  type Change,
+  type GroupView,
+  groupName,
+  type QueueView,
+  queueName,
+  type Snapshot,
+} from './console-model.ts';
 
 const SHORT_ID = 8;
 
@@ -8,7 +15,11 @@ export function changesBetween(before: Snapshot | undefined, after: Snapshot): C
   return after.groups.flatMap((group) => {
     const known = before.groups.find((other) => groupName(other) === groupName(group));
     const queues = new Map(known?.queues.map((queue) => [queueName(queue), queue]));
-    return group.queues.flatMap((queue) => texts(queues.get(queueName(queue)), queue).map((text) => change(after.at, group, queue, text)));
+    return group.queues.flatMap((queue) =>
+      texts(queues.get(queueName(queue)), queue).map((text) =>
+        change(after.at, group, queue, text),
+      ),
+    );
   });
 }
 
@@ -30,7 +41,9 @@ const TOLD: ReadonlySet<string> = new Set(['paused', 'disabled', 'retired']);
 
 function handOver(before: string | undefined, after: string | undefined): string {
   if (after === undefined) return `released by ${short(before)}`;
-  return before === undefined ? `taken by ${short(after)}` : `taken over from ${short(before)} by ${short(after)}`;
+  return before === undefined
+    ? `taken by ${short(after)}`
+    : `taken over from ${short(before)} by ${short(after)}`;
 }
 
 function short(holder = ''): string {

@@ -48,10 +48,17 @@ export interface LagPoint {
   readonly lag: Readonly<Record<string, number>>;
 }
 
-export function groupName({ cluster, consumerGroup }: Pick<GroupView, 'cluster' | 'consumerGroup'>): string {
+export function groupName({
+  cluster,
+  consumerGroup,
+}: Pick<GroupView, 'cluster' | 'consumerGroup'>): string {
   return cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;
 }
 
-export function queueName({ topic, brokerName, queueId }: Pick<QueueView, 'topic' | 'brokerName' | 'queueId'>): string {
+export function queueName({
+  topic,
+  brokerName,
+  queueId,
+}: Pick<QueueView, 'topic' | 'brokerName' | 'queueId'>): string {
   return `${topic}/${brokerName}/${queueId}`;
 }

@@ -4,9 +4,21 @@ import { bodyEncoding } from '../records/body-encoding.ts';
 const MOST_BODY_CHARACTERS = 4_000;
 
 /** A dead letter as JSON for the page; long bodies are cut, and say so. */
-export function letterView({ queue, offset, message, undecodable, originTopic }: DeadLetter): object {
-  const place = { brokerName: queue.brokerName, queueId: queue.queueId, offset: String(offset), originTopic };
-  if (message === undefined) return { ...place, problem: undecodable?.error.message ?? 'it cannot be decoded' };
+export function letterView({
+  queue,
+  offset,
+  message,
+  undecodable,
+  originTopic,
+}: DeadLetter): object {
+  const place = {
+    brokerName: queue.brokerName,
+    queueId: queue.queueId,
+    offset: String(offset),
+    originTopic,
+  };
+  if (message === undefined)
+    return { ...place, problem: undecodable?.error.message ?? 'it cannot be decoded' };
   const encoding = bodyEncoding(message.body);
   const body = message.body.toString(encoding);
   return {

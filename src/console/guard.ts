@@ -12,18 +12,31 @@ export const TOKEN_HEADER = 'x-rocketmq-console';
  * that was asked for must be this machine's (DNS rebinding), a request from a page must come from our own, and what changes something must carry the
  * token, which only our own page knows.
  */
-export function refuse(method: string | undefined, headers: IncomingHttpHeaders, port: number, token: string): Refusal {
+export function refuse(
+  method: string | undefined,
+  headers: IncomingHttpHeaders,
+  port: number,
+  token: string,
+): Refusal {
   const hosts = [`127.0.0.1:${port}`, `localhost:${port}`, `[::1]:${port}`];
-  if (!hosts.includes(headers.host ?? '')) return { status: 421, reason: `the console answers as 127.0.0.1:${port} only` };
+  if (!hosts.includes(headers.host ?? ''))
+    return { status: 421, reason: `the console answers as 127.0.0.1:${port} only` };
   const { origin } = headers;
   if (origin !== undefined && !hosts.some((host) => origin === `http://${host}`))
     return { status: 403, reason: 'pages of other sites are not answered' };
-  if (headers['sec-fetch-site'] !== undefined && !['same-origin', 'none'].includes(String(headers['sec-fetch-site'])))
+  if (
+    headers['sec-fetch-site'] !== undefined &&
+    !['same-origin', 'none'].includes(String(headers['sec-fetch-site']))
+  )
     return { status: 403, reason: 'pages of other sites are not answered' };
   if (method === 'GET' || method === 'HEAD') return undefined;
   if (!isToken(headers[TOKEN_HEADER], token))
-    return { status: 403, reason: `the header ${TOKEN_HEADER} is missing or of an earlier run: load the page again` };
-  if (!String(headers['content-type']).startsWith('application/json')) return { status: 415, reason: 'give application/json' };
+    return {
+      status: 403,
+      reason: `the header ${TOKEN_HEADER} is missing or of an earlier run: load the page again`,
+    };
+  if (!String(headers['content-type']).startsWith('application/json'))
+    return { status: 415, reason: 'give application/json' };
   return undefined;
 }
 

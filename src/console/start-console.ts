@@ -75,7 +75,12 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
     latest = snapshot;
     changes.push(...news);
     changes.splice(0, Math.max(0, changes.length - CHANGES));
-    const point = { at: snapshot.at, lag: Object.fromEntries(snapshot.groups.map((group) => [groupName(group), Number(group.lag)])) };
+    const point = {
+      at: snapshot.at,
+      lag: Object.fromEntries(
+        snapshot.groups.map((group) => [groupName(group), Number(group.lag)]),
+      ),
+    };
     history.push(point);
     history.splice(0, Math.max(0, history.length - HISTORY));
     for (const watcher of watchers) tell(watcher, { snapshot, changes: news, history: [point] });
@@ -90,7 +95,8 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
 
   const server = createServer((request, response) => {
     answer(request, response).catch((error: unknown) => {
-      if (!response.headersSent) send(response, 500, { error: error instanceof Error ? error.message : String(error) });
+      if (!response.headersSent)
+        send(response, 500, { error: error instanceof Error ? error.message : String(error) });
       else response.destroy();
     });
   });
@@ -99,7 +105,11 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
   async function answer(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const url = new URL(request.url ?? '/', `http://127.0.0.1:${port}`);
     // Functions have no page to load the token from: it stands in their address.
-    if (request.method === 'POST' && url.pathname.startsWith('/metrics/') && isToken(url.pathname.slice('/metrics/'.length), token)) {
+    if (
+      request.method === 'POST' &&
+      url.pathname.startsWith('/metrics/') &&
+      isToken(url.pathname.slice('/metrics/'.length), token)
+    ) {
       counts.add(await readBody(request));
       response.writeHead(204).end();
       return;
@@ -115,11 +125,23 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
       case 'GET /api/dead-letters':
         return send(response, 200, await deadLetters(url.searchParams));
       case 'POST /api/redrive':
-        return send(response, 200, await redrive(JSON.parse(await readBody(request)) as RedriveRequest));
+        return send(
+          response,
+          200,
+          await redrive(JSON.parse(await readBody(request)) as RedriveRequest),
+        );
       case 'POST /api/pause':
-        return send(response, 200, await pause(JSON.parse(await readBody(request)) as PauseRequest));
+        return send(
+          response,
+          200,
+          await pause(JSON.parse(await readBody(request)) as PauseRequest),
+        );
       case 'POST /api/resume':
-        return send(response, 200, await resume(JSON.parse(await readBody(request)) as GroupRequest));
+        return send(
+          response,
+          200,
+          await resume(JSON.parse(await readBody(request)) as GroupRequest),
+        );
       default:
         return send(response, 404, { error: `${request.method} ${url.pathname} is nothing here` });
     }
@@ -133,24 +155,43 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
   }
 
   function sourceOf(cluster: string | null, consumerGroup: string | null) {
-    const found = options.service.sources.find((source) => source.cluster === cluster && source.consumerGroup === consumerGroup);
-    if (found === undefined) throw new Error(`the service has no group "${consumerGroup}" of cluster "${cluster}"`);
+    const found = options.service.sources.find(
+      (source) => source.cluster === cluster && source.consumerGroup === consumerGroup,
+    );
+    if (found === undefined)
+      throw new Error(`the service has no group "${consumerGroup}" of cluster "${cluster}"`);
     return found;
   }
 
   async function deadLetters(query: URLSearchParams): Promise<object> {
     const source = sourceOf(query.get('cluster'), query.get('consumerGroup'));
     const letters = [];
-    const peek = peekDeadLetters(options.clients(source.cluster), source.consumerGroup, { limit: LETTERS + 1 });
+    const peek = peekDeadLetters(options.clients(source.cluster), source.consumerGroup, {
+      limit: LETTERS + 1,
+    });
     for await (const letter of peek) letters.push(letterView(letter));
     return { letters: letters.slice(0, LETTERS), more: letters.length > LETTERS };
   }
 
-  async function redrive({ cluster, consumerGroup, brokerName, offset }: RedriveRequest): Promise<object> {
+  async function redrive({
+    cluster,
+    consumerGroup,
+    brokerName,
+    offset,
+  }: RedriveRequest): Promise<object> {
     const source = sourceOf(cluster, consumerGroup);
-    const one = brokerName === undefined || offset === undefined ? {} : { brokerName, offsets: [BigInt(offset)] };
-    const report = await redriveDeadLetters(options.clients(source.cluster), source.consumerGroup, { ...one, onFailure: 'skip' });
-    return { redriven: report.redriven, skipped: report.skipped.map(({ offset: at, reason }) => ({ offset: String(at), reason })) };
+    const one =
+      brokerName === undefined || offset === undefined
+        ? {}
+        : { brokerName, offsets: [BigInt(offset)] };
+    const report = await redriveDeadLetters(options.clients(source.cluster), source.consumerGroup, {
+      ...one,
+      onFailure: 'skip',
+    });
+    return {
+      redriven: report.redriven,
+      skipped: report.skipped.map(({ offset: at, reason }) => ({ offset: String(at), reason })),
+    };
   }
 
   async function pause({ cluster, consumerGroup, seconds }: PauseRequest): Promise<object> {
@@ -159,11 +200,18 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
       throw new Error(`a pause takes 1 to ${LONGEST_PAUSE_S} seconds, not ${String(seconds)}`);
     const since = options.clock.now();
     const wish = { since, until: since + seconds * 1000, reason: 'from the web console' };
-    return { until: wish.until, ...(await pauseQueues(options.store, { group, scope: WHOLE_GROUP }, wish)) };
+    return {
+      until: wish.until,
+      ...(await pauseQueues(options.store, { group, scope: WHOLE_GROUP }, wish)),
+    };
   }
 
   async function resume({ cluster, consumerGroup }: GroupRequest): Promise<object> {
-    return resumeQueues(options.store, { group: groupOf(sourceOf(cluster, consumerGroup)), scope: WHOLE_GROUP }, options.clock.now());
+    return resumeQueues(
+      options.store,
+      { group: groupOf(sourceOf(cluster, consumerGroup)), scope: WHOLE_GROUP },
+      options.clock.now(),
+    );
   }
 
   return {
@@ -201,13 +249,21 @@ function tell(watcher: ServerResponse, data: object): void {
   watcher.write(`data: ${JSON.stringify(data)}\n\n`);
 }
 
-async function sendFile(response: ServerResponse, { file, type }: { file: string; type: string }, token: string): Promise<void> {
+async function sendFile(
+  response: ServerResponse,
+  { file, type }: { file: string; type: string },
+  token: string,
+): Promise<void> {
   const text = await readFile(new URL(`./page/${file}`, import.meta.url), 'utf8');
-  response.writeHead(200, { ...HEADERS, 'content-type': type }).end(text.replace('{{token}}', token).replace('{{header}}', TOKEN_HEADER));
+  response
+    .writeHead(200, { ...HEADERS, 'content-type': type })
+    .end(text.replace('{{token}}', token).replace('{{header}}', TOKEN_HEADER));
 }
 
 function send(response: ServerResponse, status: number, body: object): void {
-  response.writeHead(status, { ...HEADERS, 'content-type': 'application/json' }).end(JSON.stringify(body));
+  response
+    .writeHead(status, { ...HEADERS, 'content-type': 'application/json' })
+    .end(JSON.stringify(body));
 }
 
 async function readBody(request: IncomingMessage): Promise<string> {

@@ -26,13 +26,26 @@ export async function takeSnapshot(
   sources: ConsoleSources,
   countsOf: (source: SourceConfig) => Partial<Record<MetricName, number>>,
 ): Promise<Snapshot> {
-  const groups = await Promise.all(sources.service.sources.map((source) => groupView(sources, source, countsOf(source))));
+  const groups = await Promise.all(
+    sources.service.sources.map((source) => groupView(sources, source, countsOf(source))),
+  );
   return { at: sources.clock.now(), groups };
 }
 
-async function groupView(sources: ConsoleSources, source: SourceConfig, counts: GroupView['counts']): Promise<GroupView> {
+async function groupView(
+  sources: ConsoleSources,
+  source: SourceConfig,
+  counts: GroupView['counts'],
+): Promise<GroupView> {
   const { cluster, consumerGroup } = source;
-  const empty: GroupView = { cluster, consumerGroup, lag: '0', queues: [], deadLetters: { stored: '0', waiting: '0' }, counts };
+  const empty: GroupView = {
+    cluster,
+    consumerGroup,
+    lag: '0',
+    queues: [],
+    deadLetters: { stored: '0', waiting: '0' },
+    counts,
+  };
   try {
     const client = sources.clients(cluster);
     const [items, standing, deadLetters] = await Promise.all([
@@ -41,7 +54,9 @@ async function groupView(sources: ConsoleSources, source: SourceConfig, counts: 
       countDeadLetters(client, consumerGroup, { timeoutMs: REQUEST_MS }),
     ]);
     const sorted = items.toSorted((a, b) => compareQueues(a.queue, b.queue));
-    const queues = await Promise.all(sorted.map((assignment) => queueView(sources, client, source, assignment)));
+    const queues = await Promise.all(
+      sorted.map((assignment) => queueView(sources, client, source, assignment)),
+    );
     const lag = queues.reduce((sum, queue) => sum + BigInt(queue.lag ?? 0), 0n);
     const now = sources.clock.now();
     const pause = standing.find(({ scope, until }) => scope === WHOLE_GROUP && until > now);
@@ -54,14 +69,23 @@ async function groupView(sources: ConsoleSources, source: SourceConfig, counts: 
   }
 }
 
-async function queueView({ clock }: ConsoleSources, client: RocketMQ, source: SourceConfig, assignment: Assignment): Promise<QueueView> {
+async function queueView(
+  { clock }: ConsoleSources,
+  client: RocketMQ,
+  source: SourceConfig,
+  assignment: Assignment,
+): Promise<QueueView> {
   const { queue } = assignment;
   // A broker that is away leaves its figures out, and the others stand.
-  const look = await lookAtQueue(client, source, queue, assignment, { timeoutMs: REQUEST_MS }).catch(() => undefined);
+  const look = await lookAtQueue(client, source, queue, assignment, {
+    timeoutMs: REQUEST_MS,
+  }).catch(() => undefined);
   const { state, slot, holder } = queueFacts(source, assignment, look?.lag, clock.now());
   return {
     ...{ topic: queue.topic, brokerName: queue.brokerName, queueId: queue.queueId, slot, state },
     ...(holder === undefined ? {} : { holder }),
-    ...(look === undefined ? {} : { committed: String(look.committed), max: String(look.max), lag: String(look.lag) }),
+    ...(look === undefined
+      ? {}
+      : { committed: String(look.committed), max: String(look.max), lag: String(look.lag) }),
   };
 }

@@ -31,7 +31,11 @@ export interface FillDeps {
  * Keeps a cursor filled until the signal aborts: the pull loop of a PullConsumer's iteration. What does not go away by itself (no right, no such
  * group, a filter that does not compile) rejects; a broker that is away is waited for.
  */
-export async function fillCursor(cursor: QueueCursor, subscription: Subscription, deps: FillDeps): Promise<void> {
+export async function fillCursor(
+  cursor: QueueCursor,
+  subscription: Subscription,
+  deps: FillDeps,
+): Promise<void> {
   const { client, consumerGroup, wakeup, signal } = deps;
   let brokerId = MASTER_ID;
   let failures = 0;
@@ -45,7 +49,15 @@ export async function fillCursor(cursor: QueueCursor, subscription: Subscription
     const { generation, nextOffset } = cursor.messages;
     const { pullSignal } = cursor;
     const maxMessages = unreadable > 0 ? 1 : MOST_MESSAGES;
-    const request = { consumerGroup, queue: cursor.queue, offset: nextOffset, subscription, maxMessages, suspendMs: BLOCK_MS, brokerId };
+    const request = {
+      consumerGroup,
+      queue: cursor.queue,
+      offset: nextOffset,
+      subscription,
+      maxMessages,
+      suspendMs: BLOCK_MS,
+      brokerId,
+    };
     try {
       const result = await client.pull(request, { signal: AbortSignal.any([signal, pullSignal]) });
       failures = 0;
@@ -62,7 +74,10 @@ export async function fillCursor(cursor: QueueCursor, subscription: Subscription
       brokerId = MASTER_ID;
       failures++;
       const waitMs = backoff(failures, Math.random(), ERROR_BACKOFF);
-      deps.logger?.warn({ err: error, queue: cursor.queue, waitMs: Math.round(waitMs) }, 'a pull failed');
+      deps.logger?.warn(
+        { err: error, queue: cursor.queue, waitMs: Math.round(waitMs) },
+        'a pull failed',
+      );
       await pause(waitMs, AbortSignal.any([signal, pullSignal]));
     }
   }

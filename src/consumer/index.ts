@@ -1,5 +1,11 @@
 export { createRocketMQClient, type RocketMQClient } from '../client/rocketmq-client.ts';
-export { type DeadLetter, type DeadLetterSelection, type DeadLetterTopic, listDeadLetters, peekDeadLetters } from '../dlq/dead-letters.ts';
+export {
+  type DeadLetter,
+  type DeadLetterSelection,
+  type DeadLetterTopic,
+  listDeadLetters,
+  peekDeadLetters,
+} from '../dlq/dead-letters.ts';
 export { type RedriveOptions, type RedriveReport, redriveDeadLetters } from '../dlq/redrive.ts';
 export * from '../errors.ts';
 export type { HostAndPort, Message, UndecodableRecord } from '../model/message.ts';
@@ -7,5 +13,10 @@ export { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.
 export type { ClusterConfig, Credentials, TlsOptions } from '../model/source.ts';
 export type { OutgoingMessage, PullResult, RocketMQ, SendResult } from '../ports/rocketmq.ts';
 export { Producer, type SendOptions } from './producer.ts';
-export { PullConsumer, type PullConsumerOptions, type PullOptions, type SendBackOptions } from './pull-consumer.ts';
+export {
+  PullConsumer,
+  type PullConsumerOptions,
+  type PullOptions,
+  type SendBackOptions,
+} from './pull-consumer.ts';
 export { type ReadOptions, UndecodableRecordError } from './read-messages.ts';

@@ -32,7 +32,10 @@ export class Producer implements AsyncDisposable {
   }
 
   /** All of one topic; they land in one queue, in their order. */
-  async sendBatch(messages: readonly OutgoingMessage[], options: SendOptions = {}): Promise<SendResult> {
+  async sendBatch(
+    messages: readonly OutgoingMessage[],
+    options: SendOptions = {},
+  ): Promise<SendResult> {
     return await this.#client.sendBatch(messages, options);
   }
 

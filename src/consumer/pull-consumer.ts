@@ -1,7 +1,12 @@
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
-import { compareQueues, type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import {
+  compareQueues,
+  type MessageQueue,
+  queueKey,
+  RETRY_TOPIC_PREFIX,
+} from '../model/message-queue.ts';
 import { readableQueues } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -74,7 +79,9 @@ export class PullConsumer implements AsyncDisposable {
 
   /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
   async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
-    return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(compareQueues);
+    return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(
+      compareQueues,
+    );
   }
 
   /**
@@ -102,7 +109,9 @@ export class PullConsumer implements AsyncDisposable {
   async commit(queue?: MessageQueue, offset?: bigint, options: CallOptions = {}): Promise<void> {
     if (queue === undefined || offset === undefined) {
       const cursors = await Promise.all(this.#cursors.values());
-      await Promise.all(cursors.filter(({ wasRead }) => wasRead).map((cursor) => cursor.commit(options)));
+      await Promise.all(
+        cursors.filter(({ wasRead }) => wasRead).map((cursor) => cursor.commit(options)),
+      );
       return;
     }
     const { resetPending } = await (await this.#cursorOf(queue)).store(offset, options);
@@ -117,8 +126,15 @@ export class PullConsumer implements AsyncDisposable {
    * Goes on at another offset: the next pull without one, and loops over `messages`, a running one too. Stores nothing.
    * @throws RocketMQError ROCKETMQ_OFFSET_OUT_OF_RANGE for an offset that is not between the queue's first message and its end
    */
-  async seek(queue: MessageQueue, to: bigint | 'begin' | 'end', options: CallOptions = {}): Promise<void> {
-    const [min, max] = await Promise.all([this.#client.minOffset(queue, options), this.#client.maxOffset(queue, options)]);
+  async seek(
+    queue: MessageQueue,
+    to: bigint | 'begin' | 'end',
+    options: CallOptions = {},
+  ): Promise<void> {
+    const [min, max] = await Promise.all([
+      this.#client.minOffset(queue, options),
+      this.#client.maxOffset(queue, options),
+    ]);
     const offset = to === 'begin' ? min : to === 'end' ? max : to;
     if (offset < min || offset > max)
       throw new RocketMQError(
@@ -129,7 +145,11 @@ export class PullConsumer implements AsyncDisposable {
   }
 
   /** The first offset that was stored at that time or later; the end of the queue when there is none. */
-  offsetByTimestamp(queue: MessageQueue, timestamp: number | Date, options: CallOptions = {}): Promise<bigint> {
+  offsetByTimestamp(
+    queue: MessageQueue,
+    timestamp: number | Date,
+    options: CallOptions = {},
+  ): Promise<bigint> {
     return this.#client.searchOffset(queue, Number(timestamp), options);
   }
 
@@ -152,14 +172,23 @@ export class PullConsumer implements AsyncDisposable {
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
     try {
-      await this.#client.sendBack({ ...place, delayLevel, maxReconsumeTimes, originMsgId: offsetMsgId, originTopic: topic }, call);
+      await this.#client.sendBack(
+        { ...place, delayLevel, maxReconsumeTimes, originMsgId: offsetMsgId, originTopic: topic },
+        call,
+      );
     } catch (error) {
       if (!(error instanceof BrokerError || error instanceof RequestTimeoutError)) throw error;
       this.#logger?.warn(
         { err: error, offset: String(message.queueOffset) },
         'a message could not be sent back: sending it as an ordinary one',
       );
-      await this.#client.sendBackAsNormalMessage(this.consumerGroup, message, delayLevel, maxReconsumeTimes, call);
+      await this.#client.sendBackAsNormalMessage(
+        this.consumerGroup,
+        message,
+        delayLevel,
+        maxReconsumeTimes,
+        call,
+      );
     }
   }
 
@@ -221,16 +250,32 @@ export class PullConsumer implements AsyncDisposable {
 
   async #pull(queue: MessageQueue, options: PullOptions, suspendMs: number): Promise<PullResult> {
     const cursor = await this.#cursorOf(queue);
-    const { filter, maxMessages = MOST_MESSAGES, offset = cursor.messages.committable, ...call } = options;
+    const {
+      filter,
+      maxMessages = MOST_MESSAGES,
+      offset = cursor.messages.committable,
+      ...call
+    } = options;
     const subscription = await this.#subscription(queue.topic, queue.brokerName, filter);
-    const request = { consumerGroup: this.consumerGroup, queue, offset, subscription, maxMessages, suspendMs };
+    const request = {
+      consumerGroup: this.consumerGroup,
+      queue,
+      offset,
+      subscription,
+      maxMessages,
+      suspendMs,
+    };
     const result = await this.#client.pull(request, call);
     // The broker tells of a reset only once.
-    if (result.status === 'OFFSET_MOVED' && result.reset) cursor.moved(result.nextBeginOffset, true);
+    if (result.status === 'OFFSET_MOVED' && result.reset)
+      cursor.moved(result.nextBeginOffset, true);
     return result;
   }
 
-  #cursorOf(queue: MessageQueue, start: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON'): Promise<QueueCursor> {
+  #cursorOf(
+    queue: MessageQueue,
+    start: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON',
+  ): Promise<QueueCursor> {
     const key = queueKey(queue);
     const known = this.#cursors.get(key);
     if (known !== undefined) return known;
@@ -244,28 +289,40 @@ export class PullConsumer implements AsyncDisposable {
   async #openCursor(queue: MessageQueue, start: 'TRIM_HORIZON' | 'LATEST'): Promise<QueueCursor> {
     const { topic, brokerName, queueId } = queue;
     const stored = await this.committed(queue);
-    const position = stored ?? (start === 'LATEST' ? await this.maxOffset(queue) : await this.minOffset(queue));
+    const position =
+      stored ?? (start === 'LATEST' ? await this.maxOffset(queue) : await this.minOffset(queue));
     const deps = { consumerGroup: this.consumerGroup, client: this.#client, logger: this.#logger };
     return new QueueCursor({ queue: { topic, brokerName, queueId }, position, stored }, deps);
   }
 
   /** A SQL92 filter that does not compile would deliver everything: the broker compiles it first. @throws InvalidFilterError */
-  #subscription(topic: string, brokerName: string, filter: ReadOptions['filter']): Promise<Subscription> {
+  #subscription(
+    topic: string,
+    brokerName: string,
+    filter: ReadOptions['filter'],
+  ): Promise<Subscription> {
     if (filter === undefined || typeof filter === 'string' || topic.startsWith(RETRY_TOPIC_PREFIX))
       return Promise.resolve(
-        buildSubscription(topic, topic.startsWith(RETRY_TOPIC_PREFIX) || filter === undefined ? '*' : (filter as string)),
+        buildSubscription(
+          topic,
+          topic.startsWith(RETRY_TOPIC_PREFIX) || filter === undefined ? '*' : (filter as string),
+        ),
       );
     const key = JSON.stringify([topic, brokerName, filter.sql]);
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
     const subscription = buildSubscription(topic, filter.sql, 'SQL92', Date.now());
-    const compiled = this.#client.checkSubscription(this.consumerGroup, subscription, brokerName).then(() => subscription);
+    const compiled = this.#client
+      .checkSubscription(this.consumerGroup, subscription, brokerName)
+      .then(() => subscription);
     this.#compiled.set(key, compiled);
     compiled.catch(() => this.#compiled.delete(key));
     return compiled;
   }
 }
 
-function isList(from: MessageQueue | readonly (string | MessageQueue)[]): from is readonly (string | MessageQueue)[] {
+function isList(
+  from: MessageQueue | readonly (string | MessageQueue)[],
+): from is readonly (string | MessageQueue)[] {
   return Array.isArray(from);
 }

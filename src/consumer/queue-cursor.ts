@@ -30,8 +30,16 @@ export class QueueCursor {
   #turn: Promise<unknown> = Promise.resolve();
 
   constructor(
-    place: { readonly queue: MessageQueue; readonly position: bigint; readonly stored: bigint | undefined },
-    deps: { readonly consumerGroup: string; readonly client: RocketMQ; readonly logger?: Logger | undefined },
+    place: {
+      readonly queue: MessageQueue;
+      readonly position: bigint;
+      readonly stored: bigint | undefined;
+    },
+    deps: {
+      readonly consumerGroup: string;
+      readonly client: RocketMQ;
+      readonly logger?: Logger | undefined;
+    },
   ) {
     this.queue = place.queue;
     this.messages = new ProcessQueue(place.position);
@@ -96,7 +104,11 @@ export class QueueCursor {
 
   /** False: somebody else moved the offset, and the cursor followed. */
   #review(stored: bigint | undefined): boolean {
-    const story = offsetStory(stored, { known: this.#known ?? NONE, sent: this.#sent, connectionBroke: this.connectionBroke });
+    const story = offsetStory(stored, {
+      known: this.#known ?? NONE,
+      sent: this.#sent,
+      connectionBroke: this.connectionBroke,
+    });
     if (story.kind !== 'reset') return true;
     this.#logger?.warn(
       { queue: this.queue, known: String(this.#known), stored: String(stored) },
@@ -110,7 +122,12 @@ export class QueueCursor {
   async #write(offset: bigint, options: CallOptions): Promise<boolean> {
     this.#sent = offset;
     try {
-      const { resetPending } = await this.#client.commitOffset(this.#group, this.queue, offset, options);
+      const { resetPending } = await this.#client.commitOffset(
+        this.#group,
+        this.queue,
+        offset,
+        options,
+      );
       this.#sent = undefined;
       if (resetPending) {
         this.#resetPending = true;

@@ -50,8 +50,15 @@ export interface ReadDeps {
   readonly client: RocketMQ;
   readonly logger: Logger | undefined;
   readonly fetchQueues: (topic: string) => Promise<MessageQueue[]>;
-  readonly cursorOf: (queue: MessageQueue, start: Exclude<StartingPosition, 'AT_TIMESTAMP'>) => Promise<QueueCursor>;
-  readonly subscriptionOf: (topic: string, brokerName: string, filter: ReadOptions['filter']) => Promise<Subscription>;
+  readonly cursorOf: (
+    queue: MessageQueue,
+    start: Exclude<StartingPosition, 'AT_TIMESTAMP'>,
+  ) => Promise<QueueCursor>;
+  readonly subscriptionOf: (
+    topic: string,
+    brokerName: string,
+    filter: ReadOptions['filter'],
+  ) => Promise<Subscription>;
   /** The consumer is closed. */
   readonly closed: AbortSignal;
 }
@@ -70,7 +77,10 @@ export class Reading {
   readonly #targets: readonly (string | MessageQueue)[];
   readonly #wakeup = new Wakeup();
   readonly #end = new AbortController();
-  readonly #readers = new Map<string, { readonly cursor: QueueCursor; readonly stop: AbortController; readonly work: Promise<void> }>();
+  readonly #readers = new Map<
+    string,
+    { readonly cursor: QueueCursor; readonly stop: AbortController; readonly work: Promise<void> }
+  >();
   #failure: { readonly error: unknown } | undefined;
   /** In the order of their turns. */
   #cursors: readonly QueueCursor[] = [];
@@ -135,7 +145,8 @@ export class Reading {
 
   async #wait(stop: AbortSignal): Promise<void> {
     if (stop.aborted) return;
-    const { commitIntervalMs = Number.POSITIVE_INFINITY, routeIntervalMs = ROUTE_INTERVAL_MS } = this.#options;
+    const { commitIntervalMs = Number.POSITIVE_INFINITY, routeIntervalMs = ROUTE_INTERVAL_MS } =
+      this.#options;
     const due = Math.min(this.#routesAt + routeIntervalMs, this.#committedAt + commitIntervalMs);
     await this.#wakeup.wait(Math.max(1, due - Date.now()));
   }
@@ -156,7 +167,8 @@ export class Reading {
         await reader.work;
         this.#leave(reader.cursor);
       }
-    for (const [key, queue] of wanted) if (!this.#readers.has(key)) await this.#startReading(key, queue);
+    for (const [key, queue] of wanted)
+      if (!this.#readers.has(key)) await this.#startReading(key, queue);
     this.#cursors = [...this.#readers.values()].map(({ cursor }) => cursor);
   }
 
@@ -167,8 +179,13 @@ export class Reading {
     } catch (error) {
       if (error instanceof TopicNotFoundError && topic.startsWith(RETRY_TOPIC_PREFIX)) return [];
       if (first) throw error;
-      this.#deps.logger?.warn({ err: error, topic }, 'the route cannot be read: going on with the queues as they are');
-      return [...this.#readers.values()].map(({ cursor }) => cursor.queue).filter((queue) => queue.topic === topic);
+      this.#deps.logger?.warn(
+        { err: error, topic },
+        'the route cannot be read: going on with the queues as they are',
+      );
+      return [...this.#readers.values()]
+        .map(({ cursor }) => cursor.queue)
+        .filter((queue) => queue.topic === topic);
     }
   }
 
@@ -185,8 +202,17 @@ export class Reading {
     cursor.busy = true;
     cursor.wasRead = true;
     const stop = new AbortController();
-    const deps = { client, consumerGroup, logger, limits: { ...FLOW_LIMITS, ...flowLimits }, wakeup: this.#wakeup };
-    const work = fillCursor(cursor, subscription, { ...deps, signal: AbortSignal.any([stop.signal, this.#end.signal]) }).catch((error) => {
+    const deps = {
+      client,
+      consumerGroup,
+      logger,
+      limits: { ...FLOW_LIMITS, ...flowLimits },
+      wakeup: this.#wakeup,
+    };
+    const work = fillCursor(cursor, subscription, {
+      ...deps,
+      signal: AbortSignal.any([stop.signal, this.#end.signal]),
+    }).catch((error) => {
       this.#failure ??= { error };
       this.#wakeup.all();
     });
@@ -211,7 +237,10 @@ export class Reading {
         cursor
           .commit({})
           .catch((error: unknown) =>
-            this.#deps.logger?.warn({ err: error, queue: cursor.queue }, 'a commit failed; the next one repeats it'),
+            this.#deps.logger?.warn(
+              { err: error, queue: cursor.queue },
+              'a commit failed; the next one repeats it',
+            ),
           ),
       ),
     );

@@ -16,7 +16,11 @@ export interface Allocation {
 }
 
 /** Topic by topic, as Java's members do it, over the group's slots instead of its members. A topic that fails keeps what it has. */
-export function allocateQueues(run: GroupRun, routes: Routes, stored: readonly Assignment[]): Allocation {
+export function allocateQueues(
+  run: GroupRun,
+  routes: Routes,
+  stored: readonly Assignment[],
+): Allocation {
   const queues = withLingering(routes.queues, routes.unknown, stored, run.clock.now());
   const slots = countSlots(run.source.pullers, queues.values());
   const clientIds = Array.from({ length: slots }, (_, slot) => run.clientId(slot));

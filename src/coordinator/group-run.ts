@@ -2,7 +2,12 @@ import { rulesOf } from '../decide/dispatch/rules-of.ts';
 import type { DispatchRules, Invoked } from '../decide/dispatch/which-to-invoke.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { eventSourceName } from '../model/metrics.ts';
-import { type ServiceConfig, type SourceConfig, type SubscriptionConfig, slotClientId } from '../model/source.ts';
+import {
+  type ServiceConfig,
+  type SourceConfig,
+  type SubscriptionConfig,
+  slotClientId,
+} from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { AssignmentStore, GroupKey } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -65,11 +70,18 @@ export function watches({ coordinatorMode }: Pick<ServiceConfig, 'coordinatorMod
   return coordinatorMode !== 'schedule';
 }
 
-export function beginGroupRun(source: SourceConfig, deps: CoordinatorDeps, until: number, signal: AbortSignal): GroupRun {
+export function beginGroupRun(
+  source: SourceConfig,
+  deps: CoordinatorDeps,
+  until: number,
+  signal: AbortSignal,
+): GroupRun {
   const { cluster, consumerGroup } = source;
   const { service, stage } = deps.service;
   const logger = deps.logger.child({ cluster, consumerGroup });
-  const subscriptions = new Map(source.subscriptions.map((subscription) => [subscription.topic, subscription]));
+  const subscriptions = new Map(
+    source.subscriptions.map((subscription) => [subscription.topic, subscription]),
+  );
   return {
     source,
     group: { cluster, consumerGroup },

@@ -1,4 +1,9 @@
-import { INVOCATION_VALID_MS, type QueueFacts, standing, whichToInvoke } from '../decide/dispatch/which-to-invoke.ts';
+import {
+  INVOCATION_VALID_MS,
+  type QueueFacts,
+  standing,
+  whichToInvoke,
+} from '../decide/dispatch/which-to-invoke.ts';
 import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
 import { isLimited } from '../decide/slots/share-of.ts';
 import { GroupNotFoundError, PermissionError } from '../errors.ts';
@@ -24,7 +29,11 @@ const NOTHING: ReadonlyMap<string, Subscription> = new Map();
  * Invokes a puller for every queue that needs one, and watches the idle ones.
  * @returns whether every queue rests or is watched, so that nothing can change without the watch telling
  */
-export async function invokePullers(run: GroupRun, assignments: readonly Assignment[], options: DispatchOptions): Promise<boolean> {
+export async function invokePullers(
+  run: GroupRun,
+  assignments: readonly Assignment[],
+  options: DispatchOptions,
+): Promise<boolean> {
   const { check, watch } = options;
   const subscriptions = check.refused ? NOTHING : check.subscriptions;
   const now = run.clock.now();
@@ -32,17 +41,23 @@ export async function invokePullers(run: GroupRun, assignments: readonly Assignm
   const facts = await readFacts(run, deliverable, options, now);
   watch.found.clear();
   const chosen = whichToInvoke(deliverable, facts, run.invoked, run.source.pullers, now, run.rules);
-  const { requests, idle } = isLimited(run.source) ? wholeSlots(chosen, deliverable, run.invoked, now, run.rules) : chosen;
+  const { requests, idle } = isLimited(run.source)
+    ? wholeSlots(chosen, deliverable, run.invoked, now, run.rules)
+    : chosen;
   watch.watchOnly(
     idle.flatMap(({ queue }) => {
       const offset = facts.get(queueKey(queue))?.committed;
       const subscription = subscriptions.get(queue.topic);
-      return offset === undefined || subscription === undefined ? [] : [{ queue, offset, subscription }];
+      return offset === undefined || subscription === undefined
+        ? []
+        : [{ queue, offset, subscription }];
     }),
   );
   const fences = new Map(deliverable.map(({ queue, fence }) => [queueKey(queue), fence]));
   await Promise.all(requests.map(({ slot, queues }) => invoke(run, slot, queues, fences, facts)));
-  const quiet = idle.length + deliverable.filter((assignment) => standing(assignment, now) === 'resting').length;
+  const quiet =
+    idle.length +
+    deliverable.filter((assignment) => standing(assignment, now) === 'resting').length;
   return quiet === deliverable.length;
 }
 
@@ -58,7 +73,12 @@ export async function invoke(
   try {
     await run.invoker.invoke({ ...run.group, slot, queues, notAfter: at + INVOCATION_VALID_MS });
     run.counts.invocations++;
-    for (const key of queues.map(queueKey)) run.invoked.set(key, { at, fence: fences.get(key) ?? 0, committed: facts.get(key)?.committed });
+    for (const key of queues.map(queueKey))
+      run.invoked.set(key, {
+        at,
+        fence: fences.get(key) ?? 0,
+        committed: facts.get(key)?.committed,
+      });
     run.logger.info({ slot, queues: queues.map(queueKey) }, 'puller invoked');
   } catch (error) {
     run.problems.add(error);
@@ -89,7 +109,10 @@ async function readFacts(
   return new Map(facts.flat());
 }
 
-async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment): Promise<QueueFacts | undefined> {
+async function askBroker(
+  run: GroupRun,
+  { queue, committedOffset }: Assignment,
+): Promise<QueueFacts | undefined> {
   const { rocketmq, signal, problems } = run;
   try {
     if (isPopUnit(queue)) return await askForMessages(run, queue);
@@ -110,8 +133,13 @@ async function askBroker(run: GroupRun, { queue, committedOffset }: Assignment):
 }
 
 /** The end of a queue that may not be asked for, where no watch finds out, or where its finding does not decide: one message, or none. */
-async function endByLooking(run: GroupRun, queue: MessageQueue, committed: bigint | undefined): Promise<bigint | undefined> {
-  if (committed === undefined || (run.watches && run.rules.activation === undefined)) return undefined;
+async function endByLooking(
+  run: GroupRun,
+  queue: MessageQueue,
+  committed: bigint | undefined,
+): Promise<bigint | undefined> {
+  if (committed === undefined || (run.watches && run.rules.activation === undefined))
+    return undefined;
   return (await hasWorkAt(run, queue, committed)) ? committed + 1n : committed;
 }
 
@@ -123,14 +151,23 @@ async function waitingSince(
   max: bigint | undefined,
 ): Promise<Pick<QueueFacts, 'waitingSince'>> {
   const { activation } = run.rules;
-  if (activation === undefined || committed === undefined || max === undefined || max <= committed) return {};
-  return max - committed > activation.lagThreshold ? {} : { waitingSince: await storedAt(run, queue, committed) };
+  if (activation === undefined || committed === undefined || max === undefined || max <= committed)
+    return {};
+  return max - committed > activation.lagThreshold
+    ? {}
+    : { waitingSince: await storedAt(run, queue, committed) };
 }
 
 /** Offsets say nothing of popped messages: the broker is asked whether it has some to give. */
-async function askForMessages({ rocketmq, group, signal }: GroupRun, { topic, brokerName }: MessageQueue): Promise<QueueFacts> {
+async function askForMessages(
+  { rocketmq, group, signal }: GroupRun,
+  { topic, brokerName }: MessageQueue,
+): Promise<QueueFacts> {
   try {
-    const waiting = await rocketmq.hasMessages({ consumerGroup: group.consumerGroup, topic, brokerName, pollMs: 0 }, { signal });
+    const waiting = await rocketmq.hasMessages(
+      { consumerGroup: group.consumerGroup, topic, brokerName, pollMs: 0 },
+      { signal },
+    );
     return { committed: 0n, max: waiting ? 1n : 0n };
   } catch (error) {
     // The first pop makes the group, where the broker may make groups.

@@ -10,5 +10,7 @@ export async function keepPauses(run: GroupRun, assignments: readonly Assignment
     const pause = operatorPause === undefined ? pauseOf(queue, standing, now) : undefined;
     return pause === undefined ? [] : [{ queue, pause }];
   });
-  await Promise.all(missing.map(({ queue, pause }) => run.store.setOperatorPause(run.group, queue, pause)));
+  await Promise.all(
+    missing.map(({ queue, pause }) => run.store.setOperatorPause(run.group, queue, pause)),
+  );
 }

@@ -22,12 +22,21 @@ interface Measured extends QueueLag, MeasuredQueue {
 export async function measureLag(run: GroupRun): Promise<void> {
   const { gauges } = run;
   if (gauges === undefined || run.signal.aborted) return;
-  const assignments = (await run.store.list(run.group)).filter(({ retiredAt }) => retiredAt === undefined);
+  const assignments = (await run.store.list(run.group)).filter(
+    ({ retiredAt }) => retiredAt === undefined,
+  );
   const now = run.clock.now();
   const holders = assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : []));
   const eventSource = { EventSource: run.eventSource };
-  gauges.record(eventSource, { ActivePollers: new Set(holders).size, CurrentLeases: holders.length });
-  const measured = await inWindow(await measuredQueues(run, assignments, now), (queue) => measure(run, queue), WINDOW);
+  gauges.record(eventSource, {
+    ActivePollers: new Set(holders).size,
+    CurrentLeases: holders.length,
+  });
+  const measured = await inWindow(
+    await measuredQueues(run, assignments, now),
+    (queue) => measure(run, queue),
+    WINDOW,
+  );
   const aged = await withAges(
     run,
     measured.filter((queue) => queue !== undefined),
@@ -37,7 +46,10 @@ export async function measureLag(run: GroupRun): Promise<void> {
     for (const queue of aged) {
       const { topic, brokerName, queueId } = queue.queue;
       const { SumOffsetLag, OldestMessageAge } = lagFigures([queue], now);
-      gauges.record({ ...eventSource, Topic: topic, Queue: `${brokerName}/${queueId}` }, present({ SumOffsetLag, OldestMessageAge }));
+      gauges.record(
+        { ...eventSource, Topic: topic, Queue: `${brokerName}/${queueId}` },
+        present({ SumOffsetLag, OldestMessageAge }),
+      );
     }
 }
 
@@ -49,7 +61,13 @@ async function measure(run: GroupRun, measured: MeasuredQueue): Promise<Measured
       storedOffset(rocketmq, run.source, queue, own, { signal }),
       rocketmq.maxOffset(queue, { signal }),
     ]);
-    const committed = stored ?? (start === 'min' ? await rocketmq.minOffset(queue, { signal }) : start === 'max' ? max : start);
+    const committed =
+      stored ??
+      (start === 'min'
+        ? await rocketmq.minOffset(queue, { signal })
+        : start === 'max'
+          ? max
+          : start);
     return { ...measured, committed, lag: max - committed, waitingSince: undefined };
   } catch (error) {
     if (!signal.aborted) run.logger.debug({ err: error }, 'the lag of a queue cannot be measured');
@@ -62,12 +80,17 @@ async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<M
   const behind = byLag.slice(0, AGES_AT_MOST).filter(({ lag }) => lag > 0n);
   const aged = await inWindow(
     behind,
-    async (queue) => ({ ...queue, waitingSince: await storedAt(run, queue.queue, queue.committed, queue.reader) }),
+    async (queue) => ({
+      ...queue,
+      waitingSince: await storedAt(run, queue.queue, queue.committed, queue.reader),
+    }),
     WINDOW,
   );
   return [...aged, ...byLag.slice(behind.length)];
 }
 
 function present<Values extends object>(values: Values): Partial<Values> {
-  return Object.fromEntries(Object.entries(values).filter(([, value]) => value !== undefined)) as Partial<Values>;
+  return Object.fromEntries(
+    Object.entries(values).filter(([, value]) => value !== undefined),
+  ) as Partial<Values>;
 }

@@ -26,22 +26,44 @@ export interface MeasuredQueue extends Pick<QueueLag, 'progressAt' | 'owned' | '
 const AGE_READER = 'serverless-rocketmq-ages';
 
 /** The queues that the group pulls, as its assignments have them, and those that it pops from, as its brokers have them. */
-export async function measuredQueues(run: GroupRun, assignments: readonly Assignment[], now: number): Promise<MeasuredQueue[]> {
+export async function measuredQueues(
+  run: GroupRun,
+  assignments: readonly Assignment[],
+  now: number,
+): Promise<MeasuredQueue[]> {
   const pulled = assignments
     .filter(({ queue }) => !isPopUnit(queue))
-    .map(({ queue, startOffset, committedOffset, pausedUntil, progressAt, lease }): MeasuredQueue => {
-      const rests = (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run.source, queue.topic);
-      const owned = isLive(lease, now);
-      return { queue, own: committedOffset, start: startOffset, progressAt, owned, rests, reader: run.group.consumerGroup };
-    });
+    .map(
+      ({ queue, startOffset, committedOffset, pausedUntil, progressAt, lease }): MeasuredQueue => {
+        const rests =
+          (pausedUntil !== undefined && pausedUntil > now) || !isEnabled(run.source, queue.topic);
+        const owned = isLive(lease, now);
+        return {
+          queue,
+          own: committedOffset,
+          start: startOffset,
+          progressAt,
+          owned,
+          rests,
+          reader: run.group.consumerGroup,
+        };
+      },
+    );
   if (run.source.mode !== 'pop') return pulled;
-  const popped = await Promise.all(run.source.subscriptions.map((subscription) => poppedQueues(run, subscription)));
+  const popped = await Promise.all(
+    run.source.subscriptions.map((subscription) => poppedQueues(run, subscription)),
+  );
   return [...pulled, ...popped.flat()];
 }
 
 /** Those of the topic, and of the topics to which brokers put what was popped and not acknowledged. Mirrors ConsumerLagCalculator, which adds both. */
-async function poppedQueues(run: GroupRun, { topic, startingPosition }: SubscriptionConfig): Promise<MeasuredQueue[]> {
-  const retries = ([1, 2] as const).map((retryMark) => poppedTopic(topic, run.group.consumerGroup, { retryMark }));
+async function poppedQueues(
+  run: GroupRun,
+  { topic, startingPosition }: SubscriptionConfig,
+): Promise<MeasuredQueue[]> {
+  const retries = ([1, 2] as const).map((retryMark) =>
+    poppedTopic(topic, run.group.consumerGroup, { retryMark }),
+  );
   const queues = await Promise.all([topic, ...retries].map((name) => readable(run, name)));
   return queues.flat().map((queue) => ({
     queue,
@@ -56,7 +78,10 @@ async function poppedQueues(run: GroupRun, { topic, startingPosition }: Subscrip
 }
 
 /** None of a topic that does not exist: a retry topic comes into being with the first message that comes again. */
-async function readable({ rocketmq, signal, logger }: GroupRun, topic: string): Promise<MessageQueue[]> {
+async function readable(
+  { rocketmq, signal, logger }: GroupRun,
+  topic: string,
+): Promise<MessageQueue[]> {
   try {
     return readableQueues(await rocketmq.topicRoute(topic, { signal }));
   } catch (error) {

@@ -30,7 +30,11 @@ export function createProblems(logger: Logger): Problems {
       const code = error instanceof RocketMQError ? error.code : 'UNEXPECTED';
       const text = error instanceof Error ? error.message : String(error);
       const advice = ADVICE[code];
-      const problem: Problem = { code, message: advice === undefined ? text : `${text}: ${advice}`, ...where };
+      const problem: Problem = {
+        code,
+        message: advice === undefined ? text : `${text}: ${advice}`,
+        ...where,
+      };
       const key = JSON.stringify([code, where.topic, where.brokerName, text]);
       if (seen.has(key)) return;
       seen.set(key, problem);

@@ -26,13 +26,19 @@ export async function readRoutes(run: GroupRun): Promise<Routes> {
       for (const { brokerName } of route.brokers) brokerNames.add(brokerName);
       const readable = readableQueues(route);
       // What was sent back before the group popped is pulled to its end, as Java's members do it (QueryAssignmentProcessor).
-      queues.set(topic, run.source.mode === 'pop' && topic !== run.retryTopic ? popUnits(readable, run.source.pullers) : readable);
+      queues.set(
+        topic,
+        run.source.mode === 'pop' && topic !== run.retryTopic
+          ? popUnits(readable, run.source.pullers)
+          : readable,
+      );
     } catch (error) {
       if (run.signal.aborted) throw error;
       if (error instanceof TopicNotFoundError) queues.set(topic, []);
       else unknown.add(topic);
       // A group's retry topic comes into being with its first heartbeat or send-back.
-      if (!(topic === run.retryTopic && error instanceof TopicNotFoundError)) run.problems.add(error, { topic });
+      if (!(topic === run.retryTopic && error instanceof TopicNotFoundError))
+        run.problems.add(error, { topic });
     }
   };
   // In broadcasting nothing is sent back, and the group's retry topic is that of others.

@@ -38,18 +38,34 @@ export interface CoordinatorReport {
 
 /** One bounded run: every group on its own, so that what fails in one stops no other. Mirrors RebalanceService. */
 export async function runCoordinator(deps: CoordinatorDeps): Promise<CoordinatorReport> {
-  const until = deps.clock.now() + Math.min(watches(deps.service) ? RUN_MS : SCHEDULED_RUN_MS, deps.remainingMs() - RESERVE_MS);
-  const groups = await Promise.all(deps.service.sources.map((source) => coordinate(source, deps, until)));
+  const until =
+    deps.clock.now() +
+    Math.min(watches(deps.service) ? RUN_MS : SCHEDULED_RUN_MS, deps.remainingMs() - RESERVE_MS);
+  const groups = await Promise.all(
+    deps.service.sources.map((source) => coordinate(source, deps, until)),
+  );
   deps.gauges?.record(
     { Service: serviceName(deps.service.service, deps.service.stage) },
-    { CoordinatorHeartbeat: 1, CoordinatorErrorCount: groups.reduce((sum, { problems }) => sum + problems.length, 0) },
+    {
+      CoordinatorHeartbeat: 1,
+      CoordinatorErrorCount: groups.reduce((sum, { problems }) => sum + problems.length, 0),
+    },
   );
   return { groups };
 }
 
-async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: number): Promise<GroupReport> {
+async function coordinate(
+  source: SourceConfig,
+  deps: CoordinatorDeps,
+  until: number,
+): Promise<GroupReport> {
   const end = new AbortController();
-  const run = beginGroupRun(source, deps, until, AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]));
+  const run = beginGroupRun(
+    source,
+    deps,
+    until,
+    AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]),
+  );
   void (async () => {
     await run.clock.sleep(Math.max(0, until - run.clock.now()), end.signal);
     await run.clock.sleep(Math.max(0, deps.remainingMs() - LAST_MOMENT_MS), end.signal);
@@ -58,7 +74,8 @@ async function coordinate(source: SourceConfig, deps: CoordinatorDeps, until: nu
   })().catch(() => {});
   await passUntilEnd(run);
   await measureLag(run).catch((error: unknown) => {
-    if (!run.signal.aborted) run.logger.warn({ err: error }, 'the lag of the group cannot be measured');
+    if (!run.signal.aborted)
+      run.logger.warn({ err: error }, 'the lag of the group cannot be measured');
   });
   end.abort(new Error('the run of the coordinator has ended'));
   const report = { ...run.group, ...run.counts, problems: run.problems.all() };
@@ -100,7 +117,9 @@ async function passOrLook(run: GroupRun, watch: IdleWatch, last: Pass | undefine
   // A message waits: no time for the name servers.
   if (!passDue && watch.found.size > 0) return look(run, watch, last);
   const routes = await readRoutes(run);
-  return passDue || routes.hash !== last.topologyHash ? pass(run, watch, routes) : look(run, watch, last);
+  return passDue || routes.hash !== last.topologyHash
+    ? pass(run, watch, routes)
+    : look(run, watch, last);
 }
 
 /** schedule → route → allocation → assignment → lease → invoke */
@@ -118,8 +137,14 @@ async function pass(run: GroupRun, watch: IdleWatch, routes: Routes): Promise<Pa
   }
   const stored = await run.store.list(run.group);
   const allocation = allocateQueues(run, routes, stored);
-  const assignments = check.refused ? stored : await storeAssignments(run, routes, allocation, stored);
-  if (changes(run) > before) run.gauges?.record({ EventSource: run.eventSource }, { AssignmentDuration: run.clock.now() - at });
+  const assignments = check.refused
+    ? stored
+    : await storeAssignments(run, routes, allocation, stored);
+  if (changes(run) > before)
+    run.gauges?.record(
+      { EventSource: run.eventSource },
+      { AssignmentDuration: run.clock.now() - at },
+    );
   await keepPauses(run, assignments);
   await drainHolders(run, assignments, check);
   const quiet = await invokePullers(run, assignments, { check, watch, askAll: true });
@@ -139,5 +164,8 @@ async function look(run: GroupRun, watch: IdleWatch, last: Pass): Promise<Pass> 
   }
   if (last.check.refused || (last.quiet && watch.found.size === 0)) return last;
   const assignments = await run.store.list(run.group);
-  return { ...last, quiet: await invokePullers(run, assignments, { check: last.check, watch, askAll: false }) };
+  return {
+    ...last,
+    quiet: await invokePullers(run, assignments, { check: last.check, watch, askAll: false }),
+  };
 }

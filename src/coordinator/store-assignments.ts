@@ -22,9 +22,16 @@ export async function storeAssignments(
 ): Promise<readonly Assignment[]> {
   const plan = await run.store.readPlan(run.group);
   const met = new Set(plan?.metTopics);
-  const changes = planChanges(allocation.wanted, stored, allocation.undecided, run.clock.now()).filter(
+  const changes = planChanges(
+    allocation.wanted,
+    stored,
+    allocation.undecided,
+    run.clock.now(),
+  ).filter(
     // A topic is met when its subscription is enabled first, not when it is deployed.
-    (change) => change.kind !== 'keep' && (change.kind !== 'create' || isEnabled(run.source, change.queue.topic)),
+    (change) =>
+      change.kind !== 'keep' &&
+      (change.kind !== 'create' || isEnabled(run.source, change.queue.topic)),
   );
   const byQueue = Map.groupBy(changes, (change) => queueKey(queueOf(change)));
   await Promise.all(Array.from(byQueue.values(), (ofQueue) => carryOut(run, ofQueue, met)));
@@ -34,7 +41,11 @@ export async function storeAssignments(
 }
 
 /** The changes of one queue, in their order. One that fails leaves its queue to the next pass. */
-async function carryOut(run: GroupRun, changes: readonly PlanChange[], met: ReadonlySet<string>): Promise<void> {
+async function carryOut(
+  run: GroupRun,
+  changes: readonly PlanChange[],
+  met: ReadonlySet<string>,
+): Promise<void> {
   for (const change of changes) {
     const { topic, brokerName } = queueOf(change);
     try {
@@ -58,7 +69,8 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
     }
     case 'revive': {
       const startOffset = await findOffset(run, queue, { at: 'min' });
-      if (await store.revive(group, queue, change.slot, startOffset, change.assignment.generation)) counts.revived++;
+      if (await store.revive(group, queue, change.slot, startOffset, change.assignment.generation))
+        counts.revived++;
       return;
     }
     case 'move':
@@ -73,7 +85,10 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
     case 'retire':
       if (await store.setRetired(group, queue, clock.now(), change.assignment.generation)) {
         counts.retired++;
-        run.logger.warn({ queue: queueKey(queue) }, 'the queue left the route and is retired; its offset stays at the broker');
+        run.logger.warn(
+          { queue: queueKey(queue) },
+          'the queue left the route and is retired; its offset stays at the broker',
+        );
       }
       return;
     case 'keep':
@@ -81,7 +96,11 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
   }
 }
 
-async function findOffset({ rocketmq, signal, problems }: GroupRun, queue: MessageQueue, position: StartPosition): Promise<bigint> {
+async function findOffset(
+  { rocketmq, signal, problems }: GroupRun,
+  queue: MessageQueue,
+  position: StartPosition,
+): Promise<bigint> {
   // The broker decides at the first pop, told by its initMode.
   if (isPopUnit(queue)) return 0n;
   switch (position.at) {
@@ -115,10 +134,22 @@ async function storePlan(
   const metTopics = [...new Set([...(plan?.metTopics ?? []), ...topicsMet(routes, items)])].sort();
   const next = { strategy: run.source.strategy.name, slots, topologyHash: routes.hash };
   const changed =
-    plan === undefined || plan.strategy !== next.strategy || plan.slots !== next.slots || plan.topologyHash !== next.topologyHash;
-  if (!changed && metTopics.length === plan.metTopics.length && now - plan.lastPassAt < PLAN_STAMP_MS) return;
+    plan === undefined ||
+    plan.strategy !== next.strategy ||
+    plan.slots !== next.slots ||
+    plan.topologyHash !== next.topologyHash;
+  if (
+    !changed &&
+    metTopics.length === plan.metTopics.length &&
+    now - plan.lastPassAt < PLAN_STAMP_MS
+  )
+    return;
   const version = (plan?.version ?? 0) + (changed ? 1 : 0);
-  await run.store.writePlan(run.group, { ...next, version, metTopics, lastPassAt: now }, plan?.version);
+  await run.store.writePlan(
+    run.group,
+    { ...next, version, metTopics, lastPassAt: now },
+    plan?.version,
+  );
 }
 
 /** Topics of which every queue has an item, and so a start offset: from now on, more queues are later queues. */

@@ -17,17 +17,30 @@ export async function storedAt(
     const result = await lookAt(run, queue, offset, consumerGroup);
     return result.status === 'FOUND' ? result.messages[0]?.storeTimestamp : undefined;
   } catch (error) {
-    if (!run.signal.aborted) run.logger.debug({ err: error }, 'the age of a message cannot be read');
+    if (!run.signal.aborted)
+      run.logger.debug({ err: error }, 'the age of a message cannot be read');
     return undefined;
   }
 }
 
 /** For queues whose end may not be asked for: is there anything for a puller to do at `offset`? */
-export async function hasWorkAt(run: GroupRun, queue: MessageQueue, offset: bigint): Promise<boolean> {
+export async function hasWorkAt(
+  run: GroupRun,
+  queue: MessageQueue,
+  offset: bigint,
+): Promise<boolean> {
   return (await lookAt(run, queue, offset, run.group.consumerGroup)).status !== 'NO_NEW_MSG';
 }
 
-async function lookAt({ rocketmq, signal }: GroupRun, queue: MessageQueue, offset: bigint, consumerGroup: string): Promise<PullResult> {
+async function lookAt(
+  { rocketmq, signal }: GroupRun,
+  queue: MessageQueue,
+  offset: bigint,
+  consumerGroup: string,
+): Promise<PullResult> {
   const subscription = buildSubscription(queue.topic, '*');
-  return rocketmq.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 }, { signal });
+  return rocketmq.pull(
+    { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 },
+    { signal },
+  );
 }

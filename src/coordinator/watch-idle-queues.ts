@@ -39,7 +39,11 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
   const watch = ({ queue, offset, subscription }: WatchedQueue, key: string): void => {
     const stop = new AbortController();
     polls.set(key, { offset, stop });
-    void untilWork(run, { queue, offset, subscription }, AbortSignal.any([stop.signal, run.signal])).then((work) => {
+    void untilWork(
+      run,
+      { queue, offset, subscription },
+      AbortSignal.any([stop.signal, run.signal]),
+    ).then((work) => {
       if (stop.signal.aborted) return;
       polls.delete(key);
       if (!work) return;
@@ -80,7 +84,11 @@ export function createNoWatch(run: GroupRun): IdleWatch {
 }
 
 /** True when the queue wants a puller; false when the watch ended before. Never rejects. */
-async function untilWork(run: GroupRun, { queue, offset, subscription }: WatchedQueue, signal: AbortSignal): Promise<boolean> {
+async function untilWork(
+  run: GroupRun,
+  { queue, offset, subscription }: WatchedQueue,
+  signal: AbortSignal,
+): Promise<boolean> {
   const { rocketmq, clock, group } = run;
   while (!signal.aborted) {
     const left = run.until - clock.now();
@@ -92,12 +100,22 @@ async function untilWork(run: GroupRun, { queue, offset, subscription }: Watched
       if (isPopUnit(queue)) {
         const { topic, brokerName } = queue;
         const askedAt = clock.now();
-        if (await rocketmq.hasMessages({ consumerGroup, topic, brokerName, pollMs: suspendMs }, options)) return true;
+        if (
+          await rocketmq.hasMessages(
+            { consumerGroup, topic, brokerName, pollMs: suspendMs },
+            options,
+          )
+        )
+          return true;
         // A broker that holds too many polls already says no at once.
-        if (clock.now() - askedAt < RECONNECT_MS) await clock.sleep(RECONNECT_MS, signal).catch(() => {});
+        if (clock.now() - askedAt < RECONNECT_MS)
+          await clock.sleep(RECONNECT_MS, signal).catch(() => {});
         continue;
       }
-      const { status } = await rocketmq.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs }, options);
+      const { status } = await rocketmq.pull(
+        { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs },
+        options,
+      );
       if (status !== 'NO_NEW_MSG') return true;
     } catch (error) {
       if (signal.aborted) return false;

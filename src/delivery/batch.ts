@@ -54,6 +54,10 @@ export class BatchBuilder {
       const [before, after] = around(records[0] as RocketMQRecord, rocketmqBatch);
       return `${before}${(texts.length > 0 ? texts : records.map((record) => JSON.stringify(item(record)))).join(',')}${after}`;
     };
-    return { json, event: () => (this.#name === 'sqs' ? { Records: records, rocketmqBatch } : JSON.parse(json())) };
+    return {
+      json,
+      event: () =>
+        this.#name === 'sqs' ? { Records: records, rocketmqBatch } : JSON.parse(json()),
+    };
   }
 }

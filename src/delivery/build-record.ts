@@ -118,7 +118,11 @@ function keysOf(text: string | undefined): string[] {
 function attributesOf(properties: Message['properties']): RocketMQRecord['messageAttributes'] {
   const own: [string, RocketMQRecord['messageAttributes'][string]][] = [];
   for (const [name, value] of properties)
-    if (!isSystemProperty(name)) own.push([name, { dataType: 'String', stringValue: value, stringListValues: [], binaryListValues: [] }]);
+    if (!isSystemProperty(name))
+      own.push([
+        name,
+        { dataType: 'String', stringValue: value, stringListValues: [], binaryListValues: [] },
+      ]);
   // Not by assignment: a property named __proto__ is a property like any other.
   return Object.fromEntries(own);
 }

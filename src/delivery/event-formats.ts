@@ -13,7 +13,10 @@ export interface EventFormat {
   /** A record as it stands in the event. */
   readonly item: (record: RocketMQRecord) => unknown;
   /** The JSON before and after the items, which commas part. `first`: all records are of its queue and topic. */
-  readonly around: (first: RocketMQRecord, batch: RocketMQEvent['rocketmqBatch']) => readonly [before: string, after: string];
+  readonly around: (
+    first: RocketMQRecord,
+    batch: RocketMQEvent['rocketmqBatch'],
+  ) => readonly [before: string, after: string];
 }
 
 export const EVENT_FORMAT: Readonly<Record<EventFormatName, EventFormat>> = {
@@ -33,11 +36,19 @@ export const EVENT_FORMAT: Readonly<Record<EventFormatName, EventFormat>> = {
 };
 
 /** What an event of format kafka calls a queue. Queue ids alone would be the same at every broker. */
-export function kafkaPartition({ topic, brokerName, queueId }: Pick<RocketMQMessageFacts, 'topic' | 'brokerName' | 'queueId'>): string {
+export function kafkaPartition({
+  topic,
+  brokerName,
+  queueId,
+}: Pick<RocketMQMessageFacts, 'topic' | 'brokerName' | 'queueId'>): string {
   return `${topic}-${brokerName}-${queueId}`;
 }
 
-function kafkaRecord({ messageId, body, rocketmq: { properties, ...facts } }: RocketMQRecord): RocketMQKafkaRecord {
+function kafkaRecord({
+  messageId,
+  body,
+  rocketmq: { properties, ...facts },
+}: RocketMQRecord): RocketMQKafkaRecord {
   const { KEYS: keys } = properties;
   return {
     topic: facts.topic,
@@ -47,17 +58,29 @@ function kafkaRecord({ messageId, body, rocketmq: { properties, ...facts } }: Ro
     timestampType: 'CREATE_TIME',
     ...(keys === undefined ? {} : { key: Buffer.from(keys).toString('base64') }),
     // A pointer is text, whatever the body is.
-    value: facts.bodyEncoding === 'base64' && facts.s3Pointer === undefined ? body : Buffer.from(body).toString('base64'),
-    headers: userProperties(properties).map(([name, value]) => Object.fromEntries([[name, [...Buffer.from(value)]]])),
+    value:
+      facts.bodyEncoding === 'base64' && facts.s3Pointer === undefined
+        ? body
+        : Buffer.from(body).toString('base64'),
+    headers: userProperties(properties).map(([name, value]) =>
+      Object.fromEntries([[name, [...Buffer.from(value)]]]),
+    ),
     messageId,
     rocketmq: facts,
   };
 }
 
-function rawMessage({ messageId, receiptHandle, body, rocketmq: { properties, ...facts } }: RocketMQRecord): RocketMQRawMessage {
+function rawMessage({
+  messageId,
+  receiptHandle,
+  body,
+  rocketmq: { properties, ...facts },
+}: RocketMQRecord): RocketMQRawMessage {
   return {
     topic: facts.topic,
-    systemProperties: Object.fromEntries(Object.entries(properties).filter(([name]) => isSystemProperty(name))),
+    systemProperties: Object.fromEntries(
+      Object.entries(properties).filter(([name]) => isSystemProperty(name)),
+    ),
     userProperties: Object.fromEntries(userProperties(properties)),
     body,
     messageId,
@@ -86,7 +109,9 @@ const END_OF_TIME = 253_402_300_800_000;
 
 /** The time of birth is the producer's, and may be anything. */
 function timeOf({ bornTimestamp, storeTimestamp }: RocketMQMessageFacts): string {
-  return new Date(bornTimestamp >= 0 && bornTimestamp < END_OF_TIME ? bornTimestamp : storeTimestamp).toISOString();
+  return new Date(
+    bornTimestamp >= 0 && bornTimestamp < END_OF_TIME ? bornTimestamp : storeTimestamp,
+  ).toISOString();
 }
 
 function userProperties(properties: Readonly<Record<string, string>>): [string, string][] {

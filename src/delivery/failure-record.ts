@@ -4,9 +4,15 @@ import type { FailureCondition, FailureRecord } from '../model/failure.ts';
 /** One message that failed for good, as destinations get it. */
 export function failureRecord(
   record: RocketMQRecord,
-  why: { readonly condition: FailureCondition; readonly requestId: string; readonly functionArn: string; readonly now: number },
+  why: {
+    readonly condition: FailureCondition;
+    readonly requestId: string;
+    readonly functionArn: string;
+    readonly now: number;
+  },
 ): FailureRecord {
-  const { cluster, consumerGroup, topic, brokerName, queueId, queueOffset, storeTimestamp } = record.rocketmq;
+  const { cluster, consumerGroup, topic, brokerName, queueId, queueOffset, storeTimestamp } =
+    record.rocketmq;
   const arrival = new Date(storeTimestamp).toISOString();
   return {
     version: '1.0',

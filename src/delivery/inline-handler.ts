@@ -11,7 +11,10 @@ export type InlineHandlerFunction = (event: never, context: Context) => unknown;
  * @param handler undefined when the puller's bundle has none of that name: nothing can be delivered then
  * @param context what the handler gets as Lambda context
  */
-export function createInlineHandler(handler: InlineHandlerFunction | undefined, context: () => Context): MessageHandler {
+export function createInlineHandler(
+  handler: InlineHandlerFunction | undefined,
+  context: () => Context,
+): MessageHandler {
   return {
     async invoke(payload, { timeoutMs, signal }) {
       signal?.throwIfAborted();
@@ -31,7 +34,10 @@ export function createInlineHandler(handler: InlineHandlerFunction | undefined, 
         signal?.addEventListener('abort', onAbort, { once: true });
       });
       try {
-        const answer = await Promise.race([Promise.resolve(handler(payload.event() as never, context())), limit]);
+        const answer = await Promise.race([
+          Promise.resolve(handler(payload.event() as never, context())),
+          limit,
+        ]);
         return { kind: 'answered', answer };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
@@ -47,7 +53,9 @@ export function createInlineHandler(handler: InlineHandlerFunction | undefined, 
 
 class HandlerTimeoutError extends Error {
   constructor(timeoutMs: number) {
-    super(`the inline handler took longer than its ${timeoutMs / 1000} s; it still runs and can only be ignored`);
+    super(
+      `the inline handler took longer than its ${timeoutMs / 1000} s; it still runs and can only be ignored`,
+    );
     this.name = 'HandlerTimeout';
   }
 }

@@ -26,7 +26,8 @@ const TOO_LARGE: Misconfiguration = {
 };
 const KEY: Misconfiguration = {
   code: 'ROCKETMQ_HANDLER_MISCONFIGURED',
-  advice: "Lambda cannot use the KMS key of the handler's environment: enable it, and let the function's role decrypt with it",
+  advice:
+    "Lambda cannot use the KMS key of the handler's environment: enable it, and let the function's role decrypt with it",
 };
 const REJECTED: Misconfiguration = {
   code: 'ROCKETMQ_HANDLER_MISCONFIGURED',
@@ -76,15 +77,22 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
         if (payload.traceHeader !== undefined) goOnWith(command, payload.traceHeader);
         const answer = await client.send(command, { abortSignal: call.signal });
         const text = Buffer.from(answer.Payload ?? []).toString('utf8');
-        if (answer.FunctionError !== undefined) return { kind: 'failed', ...readFailure(text, answer.FunctionError) };
+        if (answer.FunctionError !== undefined)
+          return { kind: 'failed', ...readFailure(text, answer.FunctionError) };
         return { kind: 'answered', answer: readJson(text) };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
         const error = cause instanceof Error ? cause : new Error(String(cause));
         const misconfiguration = MISCONFIGURED.get(error.name);
-        if (misconfiguration !== undefined) return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
+        if (misconfiguration !== undefined)
+          return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
         if (!call.signal.aborted) return { kind: 'unavailable', error, mayRun: mayRun(error) };
-        return { kind: 'unavailable', error: new Error(`${functionName} gave no answer long after its timeout of ${timeoutMs} ms`) };
+        return {
+          kind: 'unavailable',
+          error: new Error(
+            `${functionName} gave no answer long after its timeout of ${timeoutMs} ms`,
+          ),
+        };
       } finally {
         clearTimeout(timer);
         signal?.removeEventListener('abort', abort);
@@ -97,7 +105,8 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
 function goOnWith(command: InvokeCommand, traceHeader: string): void {
   command.middlewareStack.add(
     (next) => (args) => {
-      (args.request as { readonly headers: Record<string, string> }).headers[TRACE_ID_HEADER] = traceHeader;
+      (args.request as { readonly headers: Record<string, string> }).headers[TRACE_ID_HEADER] =
+        traceHeader;
       return next(args);
     },
     { step: 'build', name: 'traceOfTheProducer', priority: 'high' },
@@ -105,24 +114,43 @@ function goOnWith(command: InvokeCommand, traceHeader: string): void {
 }
 
 /** Nothing of the call was sent. */
-const NEVER_SENT: ReadonlySet<unknown> = new Set(['ECONNREFUSED', 'ENOTFOUND', 'EAI_AGAIN', 'EHOSTUNREACH', 'ENETUNREACH']);
+const NEVER_SENT: ReadonlySet<unknown> = new Set([
+  'ECONNREFUSED',
+  'ENOTFOUND',
+  'EAI_AGAIN',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+]);
 
 /** Lambda's own answer says that the function was not called; a connection that broke says nothing. */
-function mayRun(error: Error & { readonly $metadata?: { readonly httpStatusCode?: number }; readonly code?: unknown }): boolean {
+function mayRun(
+  error: Error & {
+    readonly $metadata?: { readonly httpStatusCode?: number };
+    readonly code?: unknown;
+  },
+): boolean {
   return error.$metadata?.httpStatusCode === undefined && !NEVER_SENT.has(error.code);
 }
 
-function explain(functionName: string, cause: Error, { code, advice }: Misconfiguration): RocketMQError {
-  return new RocketMQError(code, `${functionName}: ${cause.name}: ${cause.message}. ${advice}`, { cause });
+function explain(
+  functionName: string,
+  cause: Error,
+  { code, advice }: Misconfiguration,
+): RocketMQError {
+  return new RocketMQError(code, `${functionName}: ${cause.name}: ${cause.message}. ${advice}`, {
+    cause,
+  });
 }
 
 /** Lambda puts `{errorType, errorMessage}` into the payload of a failed invocation. */
-function readFailure(text: string, functionError: string): { errorType: string; errorMessage: string } {
+function readFailure(
+  text: string,
+  functionError: string,
+): { errorType: string; errorMessage: string } {
   const failure = readJson(text);
-  const { errorType = functionError, errorMessage = text } = (typeof failure === 'object' && failure !== null ? failure : {}) as Record<
-    string,
-    unknown
-  >;
+  const { errorType = functionError, errorMessage = text } = (
+    typeof failure === 'object' && failure !== null ? failure : {}
+  ) as Record<string, unknown>;
   return { errorType: String(errorType), errorMessage: String(errorMessage) };
 }
 

@@ -34,12 +34,23 @@ function isLarger(text: string, bytes: number): boolean {
  * Where a body goes: `<prefix>/<cluster>/<group>/<topic>/<messageId>-<digest>`. A redelivery comes from another place of another queue, and has the
  * same key by its id. The digest, of id and body, keeps messages apart whose producer gave them one id.
  */
-function pointerTo({ messageId, rocketmq }: RocketMQRecord, body: Uint8Array, { bucket, prefix }: S3PointerThreshold): S3Pointer {
-  const digest = createHash('sha256').update(messageId).update('\0').update(body).digest('hex').slice(0, 32);
+function pointerTo(
+  { messageId, rocketmq }: RocketMQRecord,
+  body: Uint8Array,
+  { bucket, prefix }: S3PointerThreshold,
+): S3Pointer {
+  const digest = createHash('sha256')
+    .update(messageId)
+    .update('\0')
+    .update(body)
+    .digest('hex')
+    .slice(0, 32);
   const id = messageId.replaceAll(/[^\w.=-]/g, '_').slice(0, LONGEST_ID);
   return {
     bucket: bucket.slice(bucket.lastIndexOf(':') + 1),
-    key: [prefix, rocketmq.cluster, rocketmq.consumerGroup, rocketmq.topic, `${id}-${digest}`].join('/'),
+    key: [prefix, rocketmq.cluster, rocketmq.consumerGroup, rocketmq.topic, `${id}-${digest}`].join(
+      '/',
+    ),
   };
 }
 
@@ -49,8 +60,16 @@ function pointerTo({ messageId, rocketmq }: RocketMQRecord, body: Uint8Array, { 
  */
 export function withPointer(record: RocketMQRecord, s3Pointer: S3Pointer): RocketMQRecord {
   const { bucket, key } = s3Pointer;
-  const body = JSON.stringify(['software.amazon.payloadoffloading.PayloadS3Pointer', { s3BucketName: bucket, s3Key: key }]);
-  const size = { dataType: 'Number' as const, stringValue: String(record.rocketmq.bodySize), stringListValues: [], binaryListValues: [] };
+  const body = JSON.stringify([
+    'software.amazon.payloadoffloading.PayloadS3Pointer',
+    { s3BucketName: bucket, s3Key: key },
+  ]);
+  const size = {
+    dataType: 'Number' as const,
+    stringValue: String(record.rocketmq.bodySize),
+    stringListValues: [],
+    binaryListValues: [],
+  };
   return {
     ...record,
     body,

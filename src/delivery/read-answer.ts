@@ -1,4 +1,8 @@
-import { HIGHEST_LEVEL, LONGEST_DELAY_SECONDS, type Redelivery } from '../decide/retry/redelivery.ts';
+import {
+  HIGHEST_LEVEL,
+  LONGEST_DELAY_SECONDS,
+  type Redelivery,
+} from '../decide/retry/redelivery.ts';
 import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
 import { kafkaPartition } from './event-formats.ts';
@@ -22,7 +26,11 @@ const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
  * identifier is a messageId or a receiptHandle (with format kafka also a partition with an offset), and all records that it matches fail. Delays and
  * actions beside the list count for items that say nothing of their own. Anything else is invalid: never success by accident.
  */
-export function readAnswer(answer: unknown, records: readonly Identified[], format: EventFormatName = 'sqs'): Verdict {
+export function readAnswer(
+  answer: unknown,
+  records: readonly Identified[],
+  format: EventFormatName = 'sqs',
+): Verdict {
   if (answer === undefined || answer === null) return ALL_DONE;
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
@@ -31,9 +39,12 @@ export function readAnswer(answer: unknown, records: readonly Identified[], form
   if (batchItemFailures === undefined) {
     // A misspelt name must not pass for success.
     const [other] = Object.keys(answer).filter((key) => key !== 'batchItemFailures');
-    return other === undefined ? ALL_DONE : invalid(`the answer has "${other}" but no batchItemFailures`);
+    return other === undefined
+      ? ALL_DONE
+      : invalid(`the answer has "${other}" but no batchItemFailures`);
   }
-  if (!Array.isArray(batchItemFailures)) return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
+  if (!Array.isArray(batchItemFailures))
+    return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
   if (batchItemFailures.length === 0) return ALL_DONE;
   const positions = positionsByIdentifier(records);
   const common = readRedelivery(answer, 'the answer');
@@ -41,19 +52,25 @@ export function readAnswer(answer: unknown, records: readonly Identified[], form
   const failures = new Map<number, Redelivery | 'default'>();
   for (const item of batchItemFailures as unknown[]) {
     if (typeof item !== 'object' || item === null)
-      return invalid(`an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`);
+      return invalid(
+        `an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`,
+      );
     const { itemIdentifier } = item as { itemIdentifier?: unknown };
     const inKafka = format === 'kafka' ? readKafkaIdentifier(itemIdentifier) : undefined;
     if (inKafka === undefined && (typeof itemIdentifier !== 'string' || itemIdentifier === ''))
       return invalid(
         `an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle${format === 'kafka' ? ', nor { "topic-partition", offset }' : ''}`,
       );
-    const name = inKafka === undefined ? (itemIdentifier as string) : JSON.stringify(itemIdentifier);
+    const name =
+      inKafka === undefined ? (itemIdentifier as string) : JSON.stringify(itemIdentifier);
     const own = readRedelivery(item, name);
     if (own.kind === 'invalid') return own;
-    const matches = inKafka === undefined ? positions.get(name) : positionsInKafka(records, inKafka);
-    if (matches === undefined) return invalid(`the itemIdentifier "${name}" names no record of the batch`);
-    for (const position of matches) failures.set(position, own.redelivery ?? common.redelivery ?? 'default');
+    const matches =
+      inKafka === undefined ? positions.get(name) : positionsInKafka(records, inKafka);
+    if (matches === undefined)
+      return invalid(`the itemIdentifier "${name}" names no record of the batch`);
+    for (const position of matches)
+      failures.set(position, own.redelivery ?? common.redelivery ?? 'default');
   }
   return { kind: 'read', failures };
 }
@@ -62,21 +79,34 @@ export function readAnswer(answer: unknown, records: readonly Identified[], form
 function readRedelivery(
   fields: object,
   of: string,
-): { readonly kind: 'said'; readonly redelivery: Redelivery | 'default' | undefined } | Extract<Verdict, { kind: 'invalid' }> {
-  const { delayLevel, delaySeconds, action } = fields as { readonly [Name in keyof RocketMQFailureOptions]?: unknown };
+):
+  | { readonly kind: 'said'; readonly redelivery: Redelivery | 'default' | undefined }
+  | Extract<Verdict, { kind: 'invalid' }> {
+  const { delayLevel, delaySeconds, action } = fields as {
+    readonly [Name in keyof RocketMQFailureOptions]?: unknown;
+  };
   if (delayLevel !== undefined && !isWhole(delayLevel, HIGHEST_LEVEL))
-    return invalid(`the delayLevel of ${of} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`);
+    return invalid(
+      `the delayLevel of ${of} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`,
+    );
   if (delaySeconds !== undefined && !isWhole(delaySeconds, LONGEST_DELAY_SECONDS))
-    return invalid(`the delaySeconds of ${of} is ${describe(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`);
+    return invalid(
+      `the delaySeconds of ${of} is ${describe(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`,
+    );
   if (action !== undefined && !ACTIONS.includes(action))
     return invalid(`the action of ${of} is ${describe(action)}, not one of ${ACTIONS.join(', ')}`);
   if (delayLevel !== undefined && delaySeconds !== undefined)
     return invalid(`${of} has both delayLevel and delaySeconds: give one of them`);
   const delayed = delayLevel !== undefined || delaySeconds !== undefined;
   if (action === 'dlq' || action === 'drop')
-    return delayed ? invalid(`${of} has a delay, which action ${action} leaves no use for`) : said({ kind: action });
+    return delayed
+      ? invalid(`${of} has a delay, which action ${action} leaves no use for`)
+      : said({ kind: action });
   if (delaySeconds !== undefined) return said({ kind: 'seconds', seconds: delaySeconds as number });
-  if (delayLevel !== undefined) return said(delayLevel === 0 ? { kind: 'auto' } : { kind: 'level', level: delayLevel as number });
+  if (delayLevel !== undefined)
+    return said(
+      delayLevel === 0 ? { kind: 'auto' } : { kind: 'level', level: delayLevel as number },
+    );
   return { kind: 'said', redelivery: action === 'retry' ? 'default' : undefined };
 }
 
@@ -96,16 +126,30 @@ interface KafkaIdentifier {
 /** Lambda's documents say `{ "topic-partition", offset }`, middy and others send `{ partition, offset }`. */
 function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
   if (typeof identifier !== 'object' || identifier === null) return undefined;
-  const { 'topic-partition': topicPartition, partition = topicPartition, offset } = identifier as Record<string, unknown>;
+  const {
+    'topic-partition': topicPartition,
+    partition = topicPartition,
+    offset,
+  } = identifier as Record<string, unknown>;
   const number = typeof offset === 'string' && /^\d+$/.test(offset) ? Number(offset) : offset;
-  return typeof number === 'number' && partition !== undefined ? { partition, offset: number } : undefined;
+  return typeof number === 'number' && partition !== undefined
+    ? { partition, offset: number }
+    : undefined;
 }
 
 /** By the name of the queue as the event has it, by topic and partition, or by the partition alone: all records of a batch are of one queue. */
-function positionsInKafka(records: readonly Identified[], { partition, offset }: KafkaIdentifier): number[] | undefined {
+function positionsInKafka(
+  records: readonly Identified[],
+  { partition, offset }: KafkaIdentifier,
+): number[] | undefined {
   const positions = records.flatMap(({ rocketmq }, position) => {
     const { topic, queueId, queueOffset } = rocketmq;
-    const names: unknown[] = [kafkaPartition(rocketmq), `${topic}-${queueId}`, String(queueId), queueId];
+    const names: unknown[] = [
+      kafkaPartition(rocketmq),
+      `${topic}-${queueId}`,
+      String(queueId),
+      queueId,
+    ];
     return names.includes(partition) && queueOffset === String(offset) ? [position] : [];
   });
   return positions.length === 0 ? undefined : positions;

@@ -12,8 +12,15 @@ const NO_TRACE = /^0+$/;
 export function traceHeader(properties: Message['properties']): string | undefined {
   const own = properties.get('AWSTraceHeader') ?? properties.get('X-Amzn-Trace-Id');
   if (own !== undefined) return own;
-  const [, epoch, rest, parent = '', flags = ''] = TRACEPARENT.exec(properties.get('traceparent') ?? '') ?? [];
-  if (epoch === undefined || rest === undefined || NO_TRACE.test(epoch + rest) || NO_TRACE.test(parent)) return undefined;
+  const [, epoch, rest, parent = '', flags = ''] =
+    TRACEPARENT.exec(properties.get('traceparent') ?? '') ?? [];
+  if (
+    epoch === undefined ||
+    rest === undefined ||
+    NO_TRACE.test(epoch + rest) ||
+    NO_TRACE.test(parent)
+  )
+    return undefined;
   return `Root=1-${epoch}-${rest};Parent=${parent};Sampled=${Number.parseInt(flags, 16) & 1}`;
 }
 
@@ -21,10 +28,14 @@ export function traceHeader(properties: Message['properties']): string | undefin
 const SENDABLE = /^[\x20-\x7e]{1,512}$/;
 
 /** The one trace that all records belong to: only then can the handler's invocation go on with it. */
-export function commonTrace(records: readonly Pick<RocketMQRecord, 'attributes'>[]): string | undefined {
+export function commonTrace(
+  records: readonly Pick<RocketMQRecord, 'attributes'>[],
+): string | undefined {
   const header = records[0]?.attributes.AWSTraceHeader;
   const root = rootOf(header);
-  return root !== undefined && SENDABLE.test(header ?? '') && records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root)
+  return root !== undefined &&
+    SENDABLE.test(header ?? '') &&
+    records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root)
     ? header
     : undefined;
 }

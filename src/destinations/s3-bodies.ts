@@ -15,18 +15,33 @@ export function createS3Bodies(client = new S3Client(SETTINGS)): BodyStore {
   return {
     async put({ bucket, key }, body, { signal }) {
       try {
-        await client.send(new PutObjectCommand({ Bucket: bucket, Key: key, Body: body, ContentType: 'application/octet-stream' }), {
-          abortSignal: signal,
-        });
+        await client.send(
+          new PutObjectCommand({
+            Bucket: bucket,
+            Key: key,
+            Body: body,
+            ContentType: 'application/octet-stream',
+          }),
+          {
+            abortSignal: signal,
+          },
+        );
       } catch (cause) {
         const error = cause instanceof Error ? cause : new Error(String(cause));
-        throw new BodyNotStoredError(bucket, key, `${error.name}: ${error.message}`, ADVICE[error.name] ?? 'It is tried again', { cause });
+        throw new BodyNotStoredError(
+          bucket,
+          key,
+          `${error.name}: ${error.message}`,
+          ADVICE[error.name] ?? 'It is tried again',
+          { cause },
+        );
       }
     },
   };
 }
 
 const ADVICE: Readonly<Record<string, string>> = {
-  AccessDenied: "Allow s3:PutObject on it in the bucket's policy, and kms:GenerateDataKey when its key is your own; the role has the rest",
+  AccessDenied:
+    "Allow s3:PutObject on it in the bucket's policy, and kms:GenerateDataKey when its key is your own; the role has the rest",
   NoSuchBucket: 'Create the bucket, or correct s3PointerThreshold.bucket',
 };

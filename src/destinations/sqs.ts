@@ -12,18 +12,27 @@ export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureD
       const [, , , , account, name = ''] = arn.split(':');
       const [{ receiptHandle, rocketmq }] = record.payload.Records;
       const fifo = name.endsWith('.fifo') && {
-        MessageGroupId: rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
+        MessageGroupId:
+          rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
         MessageDeduplicationId: Buffer.from(receiptHandle).toString('base64url').slice(-128),
       };
       await client.send(
-        new SendMessageCommand({ QueueUrl: await queueUrl(client, account, name), MessageBody: JSON.stringify(record), ...fifo }),
+        new SendMessageCommand({
+          QueueUrl: await queueUrl(client, account, name),
+          MessageBody: JSON.stringify(record),
+          ...fifo,
+        }),
       );
     },
   };
 }
 
 /** As the region has it, without asking: GetQueueUrl would be a right more. */
-async function queueUrl({ config }: SQSClient, account: string | undefined, name: string): Promise<string> {
+async function queueUrl(
+  { config }: SQSClient,
+  account: string | undefined,
+  name: string,
+): Promise<string> {
   const region = await config.region();
   return `https://sqs.${region}.${region.startsWith('cn-') ? 'amazonaws.com.cn' : 'amazonaws.com'}/${account}/${name}`;
 }

@@ -1,6 +1,11 @@
 import { DeadLettersUnreadableError, GroupNotFoundError, TopicNotFoundError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
-import { compareQueues, DLQ_TOPIC_PREFIX, dlqTopic, type MessageQueue } from '../model/message-queue.ts';
+import {
+  compareQueues,
+  DLQ_TOPIC_PREFIX,
+  dlqTopic,
+  type MessageQueue,
+} from '../model/message-queue.ts';
 import { PERM_READ, type TopicRoute } from '../model/route.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { Property } from '../records/properties.ts';
@@ -84,7 +89,11 @@ export async function countDeadLetters(
 }
 
 /** undefined: there is none (any more). */
-async function describe(client: RocketMQ, topic: string, call: CallOptions): Promise<DeadLetterTopic | undefined> {
+async function describe(
+  client: RocketMQ,
+  topic: string,
+  call: CallOptions,
+): Promise<DeadLetterTopic | undefined> {
   const queues = await deadLetterQueues(client, topic, call);
   if (queues === undefined) return undefined;
   return {
@@ -92,11 +101,18 @@ async function describe(client: RocketMQ, topic: string, call: CallOptions): Pro
     topic,
     queues,
     count: queues.reduce((sum, { minOffset, maxOffset }) => sum + maxOffset - minOffset, 0n),
-    waiting: queues.reduce((sum, { redrivenUpTo, maxOffset }) => sum + maxOffset - redrivenUpTo, 0n),
+    waiting: queues.reduce(
+      (sum, { redrivenUpTo, maxOffset }) => sum + maxOffset - redrivenUpTo,
+      0n,
+    ),
   };
 }
 
-async function deadLetterQueues(client: RocketMQ, topic: string, call: CallOptions): Promise<DeadLetterQueue[] | undefined> {
+async function deadLetterQueues(
+  client: RocketMQ,
+  topic: string,
+  call: CallOptions,
+): Promise<DeadLetterQueue[] | undefined> {
   let route: TopicRoute;
   try {
     route = await client.topicRoute(topic, { ...call, fresh: true });
@@ -118,7 +134,13 @@ async function deadLetterQueues(client: RocketMQ, topic: string, call: CallOptio
         client.maxOffset(queue, call),
         client.queryOffset(REDRIVE_GROUP, queue, call),
       ]);
-      return { queue, minOffset, maxOffset, readable, redrivenUpTo: between(minOffset, redriven ?? minOffset, maxOffset) };
+      return {
+        queue,
+        minOffset,
+        maxOffset,
+        readable,
+        redrivenUpTo: between(minOffset, redriven ?? minOffset, maxOffset),
+      };
     }),
   );
 }
@@ -139,8 +161,12 @@ export async function selectedQueues(
 ): Promise<DeadLetterQueue[]> {
   const topic = dlqTopic(consumerGroup);
   const all = (await deadLetterQueues(client, topic, call)) ?? [];
-  const queues = all.filter(({ queue }) => brokerName === undefined || queue.brokerName === brokerName);
-  const unreadable = [...new Set(queues.filter(({ readable }) => !readable).map(({ queue }) => queue.brokerName))];
+  const queues = all.filter(
+    ({ queue }) => brokerName === undefined || queue.brokerName === brokerName,
+  );
+  const unreadable = [
+    ...new Set(queues.filter(({ readable }) => !readable).map(({ queue }) => queue.brokerName)),
+  ];
   if (unreadable.length > 0) throw new DeadLettersUnreadableError(topic, unreadable);
   return queues;
 }
@@ -181,14 +207,20 @@ export async function startOf(
   const asked = [
     ...(offset === undefined ? [] : [offset]),
     ...(since === undefined ? [] : [await client.searchOffset(queue, since, call)]),
-    ...(offsets === undefined || offsets.length === 0 ? [] : [offsets.reduce((least, one) => (one < least ? one : least))]),
+    ...(offsets === undefined || offsets.length === 0
+      ? []
+      : [offsets.reduce((least, one) => (one < least ? one : least))]),
   ];
-  const start = asked.length === 0 ? otherwise : asked.reduce((most, one) => (one > most ? one : most));
+  const start =
+    asked.length === 0 ? otherwise : asked.reduce((most, one) => (one > most ? one : most));
   return start < minOffset ? minOffset : start;
 }
 
 /** The search by time of 4.9 takes the nearest message, also one from before. */
-export function isSelected({ message, undecodable, offset }: DeadLetter, { ids, offsets, since }: DeadLetterSelection): boolean {
+export function isSelected(
+  { message, undecodable, offset }: DeadLetter,
+  { ids, offsets, since }: DeadLetterSelection,
+): boolean {
   if (offsets !== undefined && !offsets.includes(offset)) return false;
   if (since !== undefined && message !== undefined && message.storeTimestamp < since) return false;
   if (ids === undefined) return true;
@@ -233,13 +265,26 @@ function letterOf(queue: MessageQueue, message: Message): DeadLetter {
     undecodable: undefined,
     // The remoting path of brokers notes RETRY_TOPIC; the gRPC proxy has properties of its own.
     originTopic: properties.get(Property.RETRY_TOPIC) ?? properties.get(Property.DLQ_ORIGIN_TOPIC),
-    originMessageId: properties.get(Property.ORIGIN_MESSAGE_ID) ?? properties.get(Property.DLQ_ORIGIN_MESSAGE_ID),
+    originMessageId:
+      properties.get(Property.ORIGIN_MESSAGE_ID) ?? properties.get(Property.DLQ_ORIGIN_MESSAGE_ID),
   };
 }
 
-async function pull(client: RocketMQ, queue: MessageQueue, offset: bigint, call: CallOptions): Promise<PullResult> {
+async function pull(
+  client: RocketMQ,
+  queue: MessageQueue,
+  offset: bigint,
+  call: CallOptions,
+): Promise<PullResult> {
   const subscription = buildSubscription(queue.topic, '*');
-  const request = { consumerGroup: REDRIVE_GROUP, queue, offset, subscription, maxMessages: MOST_MESSAGES, suspendMs: 0 };
+  const request = {
+    consumerGroup: REDRIVE_GROUP,
+    queue,
+    offset,
+    subscription,
+    maxMessages: MOST_MESSAGES,
+    suspendMs: 0,
+  };
   try {
     return await client.pull(request, call);
   } catch (error) {

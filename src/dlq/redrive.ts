@@ -40,7 +40,11 @@ export interface RedriveProgress {
 export interface RedriveReport {
   readonly redriven: number;
   /** What was passed over, and why: cannot be decoded, nothing tells its topic, could not be sent. */
-  readonly skipped: readonly { readonly queue: MessageQueue; readonly offset: bigint; readonly reason: string }[];
+  readonly skipped: readonly {
+    readonly queue: MessageQueue;
+    readonly offset: bigint;
+    readonly reason: string;
+  }[];
   /** It ended before the end of the queues: the limit, or the signal. */
   readonly stopped: boolean;
 }
@@ -51,9 +55,21 @@ export interface RedriveReport {
  * ended. A selection is redriven whatever was noted, and notes nothing itself: it leaves gaps. The dead letters stay stored until they expire.
  * @throws DeadLettersUnreadableError; with `onFailure: stop` what the send threw, after everything before it was noted
  */
-export async function redriveDeadLetters(client: RocketMQ, consumerGroup: string, options: RedriveOptions = {}): Promise<RedriveReport> {
+export async function redriveDeadLetters(
+  client: RocketMQ,
+  consumerGroup: string,
+  options: RedriveOptions = {},
+): Promise<RedriveReport> {
   const { limit = Number.POSITIVE_INFINITY, signal } = options;
-  const run: Run = { client, consumerGroup, options, limit, redriven: 0, skipped: [], stopped: false };
+  const run: Run = {
+    client,
+    consumerGroup,
+    options,
+    limit,
+    redriven: 0,
+    skipped: [],
+    stopped: false,
+  };
   for (const place of await selectedQueues(client, consumerGroup, options, {})) {
     await redriveQueue(run, place);
     if (run.stopped) break;
@@ -74,9 +90,17 @@ interface Run {
 
 async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
   const { client, options } = run;
-  const selects = ['ids', 'offsets', 'since', 'offset'].some((name) => Object.hasOwn(options, name));
+  const selects = ['ids', 'offsets', 'since', 'offset'].some((name) =>
+    Object.hasOwn(options, name),
+  );
   const notes = !selects && options.dryRun !== true;
-  const start = await startOf(client, place, options, selects ? place.minOffset : place.redrivenUpTo, {});
+  const start = await startOf(
+    client,
+    place,
+    options,
+    selects ? place.minOffset : place.redrivenUpTo,
+    {},
+  );
   let noted = start;
   let done = start;
   const note = async (): Promise<void> => {
@@ -105,12 +129,20 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
   const { client, consumerGroup, options, skipped } = run;
   const { message, queue, offset } = letter;
   if (message === undefined) {
-    skipped.push({ queue, offset, reason: letter.undecodable?.error.message ?? 'it cannot be decoded' });
+    skipped.push({
+      queue,
+      offset,
+      reason: letter.undecodable?.error.message ?? 'it cannot be decoded',
+    });
     return;
   }
   const outgoing = redrivenMessage(letter, message, consumerGroup, options.to ?? 'topic');
   if (outgoing === undefined) {
-    skipped.push({ queue, offset, reason: 'nothing tells the topic that it came from: name one (to: { topic })' });
+    skipped.push({
+      queue,
+      offset,
+      reason: 'nothing tells the topic that it came from: name one (to: { topic })',
+    });
     return;
   }
   if (options.dryRun !== true) {
@@ -118,12 +150,22 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
       await sendDeadLetter(client, outgoing, consumerGroup, queue);
     } catch (error) {
       if (options.onFailure !== 'skip') throw error;
-      skipped.push({ queue, offset, reason: error instanceof Error ? error.message : String(error) });
+      skipped.push({
+        queue,
+        offset,
+        reason: error instanceof Error ? error.message : String(error),
+      });
       return;
     }
   }
   run.redriven++;
-  options.onProgress?.({ queue, offset, topic: outgoing.topic, msgId: message.msgId, redriven: run.redriven });
+  options.onProgress?.({
+    queue,
+    offset,
+    topic: outgoing.topic,
+    msgId: message.msgId,
+    redriven: run.redriven,
+  });
 }
 
 /** @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED */
@@ -142,18 +184,33 @@ export async function sendDeadLetter(
 }
 
 /** A group whose messages went to the dead-letter queue at once has no retry topic yet. */
-async function trySend(client: RocketMQ, message: OutgoingMessage, consumerGroup: string, brokerName: string): Promise<SendResult> {
+async function trySend(
+  client: RocketMQ,
+  message: OutgoingMessage,
+  consumerGroup: string,
+  brokerName: string,
+): Promise<SendResult> {
   try {
     return await client.send(message);
   } catch (error) {
-    if (!(error instanceof TopicNotFoundError) || message.topic !== retryTopic(consumerGroup)) throw error;
-    await client.createTopic(message.topic, { readQueueNums: 1, writeQueueNums: 1, brokerNames: [brokerName] });
+    if (!(error instanceof TopicNotFoundError) || message.topic !== retryTopic(consumerGroup))
+      throw error;
+    await client.createTopic(message.topic, {
+      readQueueNums: 1,
+      writeQueueNums: 1,
+      brokerNames: [brokerName],
+    });
     return client.send(message);
   }
 }
 
 /** Everything before the offset is done. */
-export async function noteRedriven(client: RocketMQ, queue: MessageQueue, offset: bigint, call: CallOptions = {}): Promise<void> {
+export async function noteRedriven(
+  client: RocketMQ,
+  queue: MessageQueue,
+  offset: bigint,
+  call: CallOptions = {},
+): Promise<void> {
   try {
     await client.commitOffset(REDRIVE_GROUP, queue, offset, call);
   } catch (error) {

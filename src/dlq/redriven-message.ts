@@ -21,10 +21,12 @@ export function redrivenMessage(
   consumerGroup: string,
   to: RedriveTarget,
 ): OutgoingMessage | undefined {
-  const topic = typeof to === 'object' ? to.topic : to === 'group' ? retryTopic(consumerGroup) : originTopic;
+  const topic =
+    typeof to === 'object' ? to.topic : to === 'group' ? retryTopic(consumerGroup) : originTopic;
   if (topic === undefined || (to === 'group' && originTopic === undefined)) return undefined;
   const properties = forwardedProperties(message);
   if (originMessageId !== undefined) properties.set(Property.ORIGIN_MESSAGE_ID, originMessageId);
-  if (to === 'group' && originTopic !== undefined) properties.set(Property.RETRY_TOPIC, originTopic);
+  if (to === 'group' && originTopic !== undefined)
+    properties.set(Property.RETRY_TOPIC, originTopic);
   return { topic, body: message.body, flag: message.flag, properties };
 }

@@ -31,7 +31,10 @@ export async function pauseQueues(
         ? Promise.resolve(true)
         : store.setOperatorPause(group, queue, wish),
     );
-  return { queues: meant.length, draining: meant.filter(({ lease }) => isLive(lease, wish.since)).length };
+  return {
+    queues: meant.length,
+    draining: meant.filter(({ lease }) => isLive(lease, wish.since)).length,
+  };
 }
 
 /**
@@ -47,17 +50,26 @@ export async function resumeQueues(
   const active = standing.filter(({ until }) => until > now);
   const meant = items.filter(({ queue }) => isInScope(queue, scope));
   const wider = active.find(
-    (one) => one.scope !== scope && !isPartOf(one.scope, scope) && meant.some(({ queue }) => isInScope(queue, one.scope)),
+    (one) =>
+      one.scope !== scope &&
+      !isPartOf(one.scope, scope) &&
+      meant.some(({ queue }) => isInScope(queue, one.scope)),
   );
   if (wider !== undefined) return { wider };
   const paused = meant.filter(({ operatorPause }) => operatorPause !== undefined);
   if (!dryRun) {
     await Promise.all(
-      active.filter((one) => isPartOf(one.scope, scope)).map((one) => store.writeStandingPause(group, one.scope, undefined)),
+      active
+        .filter((one) => isPartOf(one.scope, scope))
+        .map((one) => store.writeStandingPause(group, one.scope, undefined)),
     );
     await inWindow(paused, ({ queue }) => store.setOperatorPause(group, queue, undefined));
   }
-  return { queues: paused.filter(({ operatorPause }) => operatorPause !== undefined && operatorPause.until > now).length };
+  return {
+    queues: paused.filter(
+      ({ operatorPause }) => operatorPause !== undefined && operatorPause.until > now,
+    ).length,
+  };
 }
 
 /** Is everything that `scope` means part of `of`? */

@@ -11,17 +11,29 @@ const FETCHES_AT_ONCE = 8;
  * The record with its body, as if it had been in the event: text or base64, as `rocketmq.bodyEncoding` says, without pointer and `ExtendedPayloadSize`.
  * @throws BodyNotFetchedError
  */
-export async function fetchBodyOf<Record extends RocketMQRecord>(record: Record, fetchBody: FetchBody | undefined): Promise<Record> {
+export async function fetchBodyOf<Record extends RocketMQRecord>(
+  record: Record,
+  fetchBody: FetchBody | undefined,
+): Promise<Record> {
   const { s3Pointer, ...rocketmq } = record.rocketmq;
   if (s3Pointer === undefined) return record;
-  if (fetchBody === undefined) throw new BodyNotFetchedError(s3Pointer, 'give fetchBody, a function that gets it');
+  if (fetchBody === undefined)
+    throw new BodyNotFetchedError(s3Pointer, 'give fetchBody, a function that gets it');
   const body = await fetchBody(s3Pointer).catch((cause: unknown) => {
     throw new BodyNotFetchedError(s3Pointer, `fetchBody failed with ${String(cause)}`, { cause });
   });
   if (body.length !== rocketmq.bodySize)
-    throw new BodyNotFetchedError(s3Pointer, `fetchBody gave ${body.length} bytes, and the message had ${rocketmq.bodySize}`);
+    throw new BodyNotFetchedError(
+      s3Pointer,
+      `fetchBody gave ${body.length} bytes, and the message had ${rocketmq.bodySize}`,
+    );
   const { ExtendedPayloadSize: _, ...messageAttributes } = record.messageAttributes;
-  return { ...record, body: Buffer.from(body).toString(rocketmq.bodyEncoding), messageAttributes, rocketmq };
+  return {
+    ...record,
+    body: Buffer.from(body).toString(rocketmq.bodyEncoding),
+    messageAttributes,
+    rocketmq,
+  };
 }
 
 /** The same of a batch, in its order. */

@@ -42,7 +42,10 @@ export class InvalidBodyError extends Error {
 }
 
 /** @throws InvalidBodyError */
-export async function parseBody<Format extends BodyFormat>(record: RocketMQRecord, format: Format): Promise<BodyOf<Format>> {
+export async function parseBody<Format extends BodyFormat>(
+  record: RocketMQRecord,
+  format: Format,
+): Promise<BodyOf<Format>> {
   return (await parse(record, format)) as BodyOf<Format>;
 }
 
@@ -50,7 +53,8 @@ async function parse(record: RocketMQRecord, format: BodyFormat): Promise<unknow
   const { body } = record;
   const isText = record.rocketmq.bodyEncoding === 'utf8';
   if (format === 'binary') return Buffer.from(body, isText ? 'utf8' : 'base64');
-  if (!isText) throw new InvalidBodyError(record, 'its body is binary, no text: take body: "binary"');
+  if (!isText)
+    throw new InvalidBodyError(record, 'its body is binary, no text: take body: "binary"');
   if (format === 'text') return body;
   const value = parseJson(record);
   if (format === 'json') return value;
@@ -64,7 +68,9 @@ function parseJson(record: RocketMQRecord): unknown {
   try {
     return JSON.parse(record.body);
   } catch (cause) {
-    throw new InvalidBodyError(record, `its body is no JSON: ${(cause as Error).message}`, { cause });
+    throw new InvalidBodyError(record, `its body is no JSON: ${(cause as Error).message}`, {
+      cause,
+    });
   }
 }
 

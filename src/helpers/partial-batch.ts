@@ -40,15 +40,22 @@ export class MessageFailure extends Error implements RocketMQFailureOptions {
 export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
   handle: (record: Record, context: Context) => unknown,
   options: PartialBatchOptions = {},
-): (event: Omit<RocketMQEvent, 'Records'> & { readonly Records: readonly Record[] }, context: Context) => Promise<RocketMQBatchResponse> {
+): (
+  event: Omit<RocketMQEvent, 'Records'> & { readonly Records: readonly Record[] },
+  context: Context,
+) => Promise<RocketMQBatchResponse> {
   const { concurrency = 1, order, onFailure = logFailure, fetchBody } = options;
-  if (!Number.isInteger(concurrency) || concurrency < 1) throw new RangeError(`concurrency is ${concurrency}: give a whole number from 1`);
+  if (!Number.isInteger(concurrency) || concurrency < 1)
+    throw new RangeError(`concurrency is ${concurrency}: give a whole number from 1`);
   return async ({ Records }, context) => {
     const failures = new Map<Record, RocketMQBatchItemFailure>();
     const lanes =
-      order === undefined ? Records.map((record) => [record]) : [...Map.groupBy(Records, (record) => laneOf(record, order)).values()];
+      order === undefined
+        ? Records.map((record) => [record])
+        : [...Map.groupBy(Records, (record) => laneOf(record, order)).values()];
     const work = async (): Promise<void> => {
-      for (let lane = lanes.shift(); lane !== undefined; lane = lanes.shift()) await handleLane(lane, context);
+      for (let lane = lanes.shift(); lane !== undefined; lane = lanes.shift())
+        await handleLane(lane, context);
     };
     await Promise.all(Array.from({ length: Math.min(concurrency, lanes.length) }, work));
     return { batchItemFailures: Records.flatMap((record) => failures.get(record) ?? []) };
@@ -56,11 +63,15 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
     async function handleLane(lane: readonly Record[], context: Context): Promise<void> {
       for (const [index, record] of lane.entries()) {
         try {
-          await handle(fetchBody === undefined ? record : await fetchBodyOf(record, fetchBody), context);
+          await handle(
+            fetchBody === undefined ? record : await fetchBodyOf(record, fetchBody),
+            context,
+          );
         } catch (error) {
           onFailure(error, record);
           failures.set(record, { itemIdentifier: record.receiptHandle, ...failureOptions(error) });
-          for (const behind of lane.slice(index + 1)) failures.set(behind, { itemIdentifier: behind.receiptHandle });
+          for (const behind of lane.slice(index + 1))
+            failures.set(behind, { itemIdentifier: behind.receiptHandle });
           return;
         }
       }
@@ -68,7 +79,10 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
   };
 }
 
-function laneOf({ attributes, receiptHandle, rocketmq }: RocketMQRecord, order: 'queue' | 'key'): string {
+function laneOf(
+  { attributes, receiptHandle, rocketmq }: RocketMQRecord,
+  order: 'queue' | 'key',
+): string {
   if (order === 'queue') return `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`;
   const key = attributes.MessageGroupId ?? rocketmq.keys[0];
   // Without a key there is no order.
@@ -77,7 +91,9 @@ function laneOf({ attributes, receiptHandle, rocketmq }: RocketMQRecord, order: 
 
 /** Only what is there: an answer with `delaySeconds: undefined` would be one with a delay. */
 function failureOptions(error: unknown): RocketMQFailureOptions {
-  const { delayLevel, delaySeconds, action } = (typeof error === 'object' && error !== null ? error : {}) as RocketMQFailureOptions;
+  const { delayLevel, delaySeconds, action } = (
+    typeof error === 'object' && error !== null ? error : {}
+  ) as RocketMQFailureOptions;
   return {
     ...(delayLevel === undefined ? {} : { delayLevel }),
     ...(delaySeconds === undefined ? {} : { delaySeconds }),

@@ -1,4 +1,9 @@
-import type { RocketMQBatchItemFailure, RocketMQBatchResponse, RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import type {
+  RocketMQBatchItemFailure,
+  RocketMQBatchResponse,
+  RocketMQEvent,
+  RocketMQRecord,
+} from '../model/event.ts';
 import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
 import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
 
@@ -47,7 +52,9 @@ export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
       failuresOf.set(request.event, failures);
       request.event.Records = records;
       // Nothing is left for the handler.
-      return records.length === 0 && failures.length > 0 ? { batchItemFailures: failures } : undefined;
+      return records.length === 0 && failures.length > 0
+        ? { batchItemFailures: failures }
+        : undefined;
     },
     after(request) {
       const failures = failuresOf.get(request.event) ?? [];
@@ -55,18 +62,31 @@ export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
       // An answer that is none stays one: the puller names it.
       if (failures.length === 0 || (response !== undefined && typeof response !== 'object')) return;
       const { batchItemFailures, ...rest } = (response ?? {}) as RocketMQBatchResponse;
-      request.response = { ...rest, batchItemFailures: [...(batchItemFailures ?? []), ...failures] };
+      request.response = {
+        ...rest,
+        batchItemFailures: [...(batchItemFailures ?? []), ...failures],
+      };
     },
   };
 }
 
 /** The event of a handler behind `rocketmqRecords`. */
-export type RocketMQEventOf<Data> = Omit<RocketMQEvent, 'Records'> & { Records: ParsedRecord<Data>[] };
+export type RocketMQEventOf<Data> = Omit<RocketMQEvent, 'Records'> & {
+  Records: ParsedRecord<Data>[];
+};
 
 export async function parseRecords<Format extends BodyFormat>(
   records: readonly RocketMQRecord[],
-  { body = 'json' as Format, invalid = 'dlq', onInvalid = logInvalid, fetchBody }: RecordsOptions<Format>,
-): Promise<{ readonly records: ParsedRecord<BodyOf<Format>>[]; readonly failures: RocketMQBatchItemFailure[] }> {
+  {
+    body = 'json' as Format,
+    invalid = 'dlq',
+    onInvalid = logInvalid,
+    fetchBody,
+  }: RecordsOptions<Format>,
+): Promise<{
+  readonly records: ParsedRecord<BodyOf<Format>>[];
+  readonly failures: RocketMQBatchItemFailure[];
+}> {
   const parsed: ParsedRecord<BodyOf<Format>>[] = [];
   const failures: RocketMQBatchItemFailure[] = [];
   for (const record of await fetchBodies(records, fetchBody)) {

@@ -2,7 +2,9 @@ import { z } from 'zod';
 import type { RocketMQAttributes, RocketMQEvent, RocketMQRecord } from '../model/event.ts';
 
 /** Keeps what it does not know, but its type is that of the interface: with an index signature a `RocketMQEvent` would not be one of these. */
-function object<Shape extends z.core.$ZodLooseShape>(shape: Shape): z.ZodObject<Shape, z.core.$strip> {
+function object<Shape extends z.core.$ZodLooseShape>(
+  shape: Shape,
+): z.ZodObject<Shape, z.core.$strip> {
   return z.looseObject(shape) as unknown as z.ZodObject<Shape, z.core.$strip>;
 }
 

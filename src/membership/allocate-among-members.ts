@@ -13,7 +13,11 @@ export interface Owners {
   readonly undecided: ReadonlySet<string>;
 }
 
-export function ownersOf(run: GroupRun, routes: Routes, members: ReadonlyMap<string, readonly string[]>): Owners {
+export function ownersOf(
+  run: GroupRun,
+  routes: Routes,
+  members: ReadonlyMap<string, readonly string[]>,
+): Owners {
   const slots = new Map<string, number>();
   const undecided = new Set(routes.unknown);
   const own = Array.from({ length: slotCount(run) }, (_, slot) => run.clientId(slot));
@@ -22,7 +26,8 @@ export function ownersOf(run: GroupRun, routes: Routes, members: ReadonlyMap<str
     if (queues.length > 0 && ids.length === 0) undecided.add(topic);
     if (queues.length === 0 || undecided.has(topic)) continue;
     try {
-      for (const [key, slot] of allocateAmongMembers(run.source.strategy, queues, ids, own)) slots.set(key, slot);
+      for (const [key, slot] of allocateAmongMembers(run.source.strategy, queues, ids, own))
+        slots.set(key, slot);
     } catch (error) {
       undecided.add(topic);
       run.problems.add(error, { topic });
@@ -36,13 +41,18 @@ export function allocationOf(
   run: GroupRun,
   routes: Routes,
   { slots, undecided }: Owners,
-  { storedSlot, since }: { storedSlot: (key: string) => number | undefined; since: ReadonlyMap<string, number> },
+  {
+    storedSlot,
+    since,
+  }: { storedSlot: (key: string) => number | undefined; since: ReadonlyMap<string, number> },
 ): Allocation {
   const now = run.clock.now();
   const wanted = [...routes.queues.values()].flat().flatMap((queue) => {
     const key = queueKey(queue);
     const owner = slots.get(key);
-    return owner === undefined ? [] : [{ queue, slot: slotToStore(owner, storedSlot(key), since.get(key), now) }];
+    return owner === undefined
+      ? []
+      : [{ queue, slot: slotToStore(owner, storedSlot(key), since.get(key), now) }];
   });
   return { slots: slotCount(run), wanted, undecided };
 }

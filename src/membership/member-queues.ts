@@ -1,7 +1,12 @@
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
-import { MOVED, type PullerDeps, type QueueReport, type RunningQueue } from '../puller/puller-deps.ts';
+import {
+  MOVED,
+  type PullerDeps,
+  type QueueReport,
+  type RunningQueue,
+} from '../puller/puller-deps.ts';
 import { runPuller } from '../puller/run-puller.ts';
 
 /** A queue whose work ended by itself (its handler does not exist, say) is not begun again in a tight circle. */
@@ -66,7 +71,9 @@ export class MemberQueues {
   }
 
   figures(): MemberQueue[] {
-    return [...this.#worked.values()].flatMap(({ running }) => (running === undefined ? [] : [running.figures()]));
+    return [...this.#worked.values()].flatMap(({ running }) =>
+      running === undefined ? [] : [running.figures()],
+    );
   }
 
   async #work(queue: MessageQueue, most: number, signal: AbortSignal): Promise<void> {
@@ -75,17 +82,27 @@ export class MemberQueues {
       ...this.#deps,
       ...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / most) }),
       signal,
-      options: { commitIntervalMs: COMMIT_INTERVAL_MS, ...this.#deps.options, idleTimeoutMs: NEVER_IDLE_MS },
+      options: {
+        commitIntervalMs: COMMIT_INTERVAL_MS,
+        ...this.#deps.options,
+        idleTimeoutMs: NEVER_IDLE_MS,
+      },
       onQueue: (running) => {
         const worked = this.#worked.get(queueKey(queue));
         if (worked !== undefined) worked.running = running;
       },
     };
     try {
-      const { queues } = await runPuller({ ...this.#request, queues: [queue], notAfter: Number.MAX_SAFE_INTEGER }, deps);
+      const { queues } = await runPuller(
+        { ...this.#request, queues: [queue], notAfter: Number.MAX_SAFE_INTEGER },
+        deps,
+      );
       this.reports.push(...queues);
     } catch (error) {
-      this.#deps.logger.error({ err: error, queue: queueKey(queue) }, 'the queue cannot be worked now');
+      this.#deps.logger.error(
+        { err: error, queue: queueKey(queue) },
+        'the queue cannot be worked now',
+      );
     }
   }
 }

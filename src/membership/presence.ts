@@ -24,7 +24,11 @@ export class Presence {
     const { clock } = this.#run;
     const due = clock.now() - this.#beatAt >= BEAT_INTERVAL_MS;
     if (due) this.#beatAt = clock.now();
-    await Promise.all(brokerNames.filter((name) => due || !this.#joined.has(name)).map((name) => this.#beatTo(name)));
+    await Promise.all(
+      brokerNames
+        .filter((name) => due || !this.#joined.has(name))
+        .map((name) => this.#beatTo(name)),
+    );
   }
 
   /**
@@ -39,7 +43,13 @@ export class Presence {
       return answer;
     };
     const found = await Promise.all(
-      Array.from(queues, async ([topic, ofTopic]): Promise<[string, readonly string[]]> => [topic, await firstKnown(ofTopic, ask)]),
+      Array.from(
+        queues,
+        async ([topic, ofTopic]): Promise<[string, readonly string[]]> => [
+          topic,
+          await firstKnown(ofTopic, ask),
+        ],
+      ),
     );
     return new Map(found);
   }
@@ -47,7 +57,10 @@ export class Presence {
   /** Do others heartbeat under our client id too? */
   async standsTwice(): Promise<boolean> {
     const lists = await Promise.all([...this.#joined].map((brokerName) => this.#list(brokerName)));
-    return lists.length > 0 && lists.every((ids) => ids.filter((id) => id === this.#member.clientId).length > 1);
+    return (
+      lists.length > 0 &&
+      lists.every((ids) => ids.filter((id) => id === this.#member.clientId).length > 1)
+    );
   }
 
   /** Leaves the group at every broker; the others rebalance at once. */
@@ -55,7 +68,11 @@ export class Presence {
     const names = [...this.#joined];
     this.#joined.clear();
     // No heartbeat follows, so what cannot be told ends with the connection.
-    await Promise.allSettled(names.map((name) => this.#run.rocketmq.unregister(this.#member, name, { timeoutMs: CALL_TIMEOUT_MS })));
+    await Promise.allSettled(
+      names.map((name) =>
+        this.#run.rocketmq.unregister(this.#member, name, { timeoutMs: CALL_TIMEOUT_MS }),
+      ),
+    );
   }
 
   async #idsAt(brokerName: string): Promise<readonly string[]> {
@@ -68,7 +85,9 @@ export class Presence {
   async #list(brokerName: string): Promise<readonly string[]> {
     const { rocketmq, group } = this.#run;
     try {
-      return await rocketmq.consumerIds(group.consumerGroup, brokerName, { timeoutMs: CALL_TIMEOUT_MS });
+      return await rocketmq.consumerIds(group.consumerGroup, brokerName, {
+        timeoutMs: CALL_TIMEOUT_MS,
+      });
     } catch (error) {
       this.#run.problems.add(error, { brokerName });
       return [];

@@ -14,14 +14,20 @@ import { Seat } from './seat.ts';
  */
 export async function runLimited(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { cluster, consumerGroup, slot } = request;
-  const source = given.service.sources.find((candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup);
-  if (source === undefined || !isLimited(source) || given.clock.now() > request.notAfter) return runPuller(request, given);
+  const source = given.service.sources.find(
+    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
+  );
+  if (source === undefined || !isLimited(source) || given.clock.now() > request.notAfter)
+    return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
   await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
   const seat = await Seat.take(given, options, source, slot);
   if (seat === undefined) {
     given.logger.info({ consumerGroup, slot }, 'the slot has an invocation already');
-    return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, 'not-acquired')) };
+    return {
+      consumerGroup,
+      queues: request.queues.map((queue) => notWorked(queue, 'not-acquired')),
+    };
   }
   const share = createSlotShare(limitsOf(source, slot));
   const drain = new AbortController();
@@ -32,7 +38,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     if (news === 'lost') share.close();
     drain.abort();
   });
-  const signal = AbortSignal.any([drain.signal, ...(given.signal === undefined ? [] : [given.signal])]);
+  const signal = AbortSignal.any([
+    drain.signal,
+    ...(given.signal === undefined ? [] : [given.signal]),
+  ]);
   let othersRunUntil: number | undefined;
   try {
     othersRunUntil = await outlastPredecessor(seat, source, given, options.reserveMs, signal);
@@ -41,7 +50,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
       return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, reason)) };
     }
     // The time that it waited for the seat does not make it late.
-    return await runPuller({ ...request, notAfter: Number.POSITIVE_INFINITY }, { ...given, signal, share });
+    return await runPuller(
+      { ...request, notAfter: Number.POSITIVE_INFINITY },
+      { ...given, signal, share },
+    );
   } finally {
     ended.abort();
     await keeping;
@@ -53,7 +65,9 @@ function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<s
   const slots = pullers === 'queue' ? 1 : pullers;
   return new Map(
     subscriptions.flatMap(({ topic, maximumConcurrency }) =>
-      maximumConcurrency === undefined ? [] : [[topic, shareOf(maximumConcurrency, slots, slot)] as const],
+      maximumConcurrency === undefined
+        ? []
+        : [[topic, shareOf(maximumConcurrency, slots, slot)] as const],
     ),
   );
 }
@@ -69,14 +83,23 @@ async function outlastPredecessor(
   reserveMs: number,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const limited = subscriptions.filter(({ maximumConcurrency }) => maximumConcurrency !== undefined);
+  const limited = subscriptions.filter(
+    ({ maximumConcurrency }) => maximumConcurrency !== undefined,
+  );
   const until = seat.othersRunUntil(longestTimeoutMs(limited));
   if (until === undefined || until <= clock.now()) return undefined;
   const waitMs = until - clock.now();
-  logger.warn({ waitMs }, "the slot's last invocation died, or could not wait for its handlers: waiting until they cannot run any more");
+  logger.warn(
+    { waitMs },
+    "the slot's last invocation died, or could not wait for its handlers: waiting until they cannot run any more",
+  );
   const mostMs = remainingMs() - reserveMs;
   await clock.sleep(Math.max(0, Math.min(waitMs, mostMs)), signal).catch(() => {});
-  return signal.aborted || mostMs < waitMs || !fitsHandler(remainingMs(), longestTimeoutMs(subscriptions), reserveMs) ? until : undefined;
+  return signal.aborted ||
+    mostMs < waitMs ||
+    !fitsHandler(remainingMs(), longestTimeoutMs(subscriptions), reserveMs)
+    ? until
+    : undefined;
 }
 
 function longestTimeoutMs(subscriptions: SourceConfig['subscriptions']): number {

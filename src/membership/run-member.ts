@@ -10,7 +10,13 @@ import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
 import { deliverDirectly } from '../puller/deliver-directly.ts';
-import { MOVED, type PullerDeps, type PullerOptions, type PullerReport, type StopReason } from '../puller/puller-deps.ts';
+import {
+  MOVED,
+  type PullerDeps,
+  type PullerOptions,
+  type PullerReport,
+  type StopReason,
+} from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS } from '../puller/run-puller.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { allocationOf, ownersOf } from './allocate-among-members.ts';
@@ -32,12 +38,24 @@ const HANDOVER_LOOK_MS = 100;
  */
 export async function runMember(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { cluster, consumerGroup, slot } = request;
-  const deps = { ...given, logger: given.logger.child({ consumerGroup, slot, holder: given.holder, member: true }) };
+  const deps = {
+    ...given,
+    logger: given.logger.child({ consumerGroup, slot, holder: given.holder, member: true }),
+  };
   const options = { ...DEFAULT_OPTIONS, ...given.options };
-  const source = deps.service.sources.find((candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup);
+  const source = deps.service.sources.find(
+    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
+  );
   const report = (reason: StopReason, queues: PullerReport['queues'] = []): PullerReport => {
     deps.logger.info({ reason }, 'member ends');
-    const seat = { queue: queueKey(seatOf(slot)), reason, handled: 0, sentBack: 0, dropped: 0, committedOffset: undefined };
+    const seat = {
+      queue: queueKey(seatOf(slot)),
+      reason,
+      handled: 0,
+      sentBack: 0,
+      dropped: 0,
+      committedOffset: undefined,
+    };
     return { consumerGroup, queues: [seat, ...queues] };
   };
   if (deps.clock.now() > request.notAfter) return report('too-late');
@@ -73,7 +91,13 @@ class Member implements MemberAnswers {
   #renewedAt: number;
   #since: ReadonlyMap<string, number> = new Map();
 
-  constructor(deps: PullerDeps, options: PullerOptions, source: SourceConfig, slot: number, seat: Seat) {
+  constructor(
+    deps: PullerDeps,
+    options: PullerOptions,
+    source: SourceConfig,
+    slot: number,
+    seat: Seat,
+  ) {
     this.#deps = deps;
     this.#options = options;
     this.#slot = slot;
@@ -134,7 +158,13 @@ class Member implements MemberAnswers {
       nameServers: clusters[source.cluster]?.nameServers ?? [],
       subscriptions: this.#member.subscriptions,
       queues: this.queues.figures(),
-      notes: { product: 'serverless-rocketmq', service, stage, invocation: this.#deps.holder, clientId: clientId(this.#slot) },
+      notes: {
+        product: 'serverless-rocketmq',
+        service,
+        stage,
+        invocation: this.#deps.holder,
+        clientId: clientId(this.#slot),
+      },
     };
   }
 
@@ -150,7 +180,10 @@ class Member implements MemberAnswers {
     if (consumerGroup !== this.#run.group.consumerGroup) return;
     for (const { queue, offset } of offsets)
       if (this.queues.reset(queue, offset))
-        this.#deps.logger.warn({ queue: queueKey(queue), offset: String(offset) }, 'an operator resets the offset');
+        this.#deps.logger.warn(
+          { queue: queueKey(queue), offset: String(offset) },
+          'an operator resets the offset',
+        );
   }
 
   async #whyLeave(): Promise<StopReason | undefined> {
@@ -193,7 +226,9 @@ class Member implements MemberAnswers {
     const owners = ownersOf(this.#run, routes, await this.#presence.membersByTopic(routes.queues));
     // What is another's is left before anything else is done: it begins at once.
     this.queues.keepOnly(
-      ({ topic, ...queue }) => owners.undecided.has(topic) || owners.slots.get(queueKey({ topic, ...queue })) === this.#slot,
+      ({ topic, ...queue }) =>
+        owners.undecided.has(topic) ||
+        owners.slots.get(queueKey({ topic, ...queue })) === this.#slot,
     );
     const stored = await store.list(this.#run.group);
     const slots = new Map(stored.map((item) => [queueKey(item.queue), item.slot]));
@@ -206,7 +241,12 @@ class Member implements MemberAnswers {
       const since = this.#since.get(queueKey(queue));
       if (since === undefined) continue;
       if (clock.now() - since < SETTLE_MS) settled = false;
-      else if (slot === this.#slot && retiredAt === undefined && pausedUntil < clock.now() && this.#check.subscriptions.has(queue.topic))
+      else if (
+        slot === this.#slot &&
+        retiredAt === undefined &&
+        pausedUntil < clock.now() &&
+        this.#check.subscriptions.has(queue.topic)
+      )
         this.queues.start(queue, Math.max(1, items.length));
     }
     const pause = Math.min(LOOK_INTERVAL_MS, this.#options.renewIntervalMs);
@@ -240,7 +280,14 @@ function asMember(source: SourceConfig, clientId: string, startedAt: number): Gr
   const { consumerGroup, subscriptions } = source;
   const wanted = subscriptions.flatMap(({ topic, filter }) => {
     try {
-      return [buildSubscription(topic, filter.expression, filter.type, filter.type === 'TAG' ? 0 : startedAt)];
+      return [
+        buildSubscription(
+          topic,
+          filter.expression,
+          filter.type,
+          filter.type === 'TAG' ? 0 : startedAt,
+        ),
+      ];
     } catch {
       // Told by the check of the filters.
       return [];

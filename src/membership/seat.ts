@@ -17,7 +17,12 @@ export class Seat {
   readonly #crash: CrashRecord | undefined;
   #lease: Lease;
 
-  private constructor(deps: PullerDeps, key: LeaseKey, lease: Lease, crash: CrashRecord | undefined) {
+  private constructor(
+    deps: PullerDeps,
+    key: LeaseKey,
+    lease: Lease,
+    crash: CrashRecord | undefined,
+  ) {
     this.#crash = crash;
     this.#deps = deps;
     this.#key = key;
@@ -25,7 +30,12 @@ export class Seat {
   }
 
   /** Waits for the holder to leave, as its successor. Undefined: it is not to be had. */
-  static async take(deps: PullerDeps, options: PullerOptions, source: SourceConfig, slot: number): Promise<Seat | undefined> {
+  static async take(
+    deps: PullerDeps,
+    options: PullerOptions,
+    source: SourceConfig,
+    slot: number,
+  ): Promise<Seat | undefined> {
     const queue = seatOf(slot);
     const answer = await acquireLease(deps, options, seatGroup(source), slot, queue);
     const lease = answer.applied ? answer.assignment.lease : undefined;
@@ -47,13 +57,17 @@ export class Seat {
     const now = this.#deps.clock.now();
     const until = leaseUntil(now, this.#lease.endsAt);
     // A table that cannot be reached leaves the lease as it is, until it ends.
-    const answer = await this.#deps.store.renew({ ...this.#key, leaseUntil: until }).catch(() => undefined);
+    const answer = await this.#deps.store
+      .renew({ ...this.#key, leaseUntil: until })
+      .catch(() => undefined);
     if (answer === undefined) return this.mayAct() ? 'kept' : 'lost';
     if (!answer.applied) return 'lost';
     this.#lease = { ...this.#lease, leaseUntil: until };
     const { successor, pausedUntil } = answer.assignment;
     if (pausedUntil !== undefined && pausedUntil > now) return 'paused';
-    return successor !== undefined && successor.until > now && successor.holder !== this.#key.holder ? 'successor' : 'kept';
+    return successor !== undefined && successor.until > now && successor.holder !== this.#key.holder
+      ? 'successor'
+      : 'kept';
   }
 
   /**
@@ -63,7 +77,9 @@ export class Seat {
   othersRunUntil(longestMs: number): number | undefined {
     if (this.#crash === undefined) return undefined;
     const { count, isolateUntil } = this.#crash;
-    return count === 0 && isolateUntil > 0n ? Number(isolateUntil) : this.#lease.acquiredAt + longestMs;
+    return count === 0 && isolateUntil > 0n
+      ? Number(isolateUntil)
+      : this.#lease.acquiredAt + longestMs;
   }
 
   /** @param runUntil see othersRunUntil, for whoever comes next; 'unknown': as long as they may from then on */
@@ -72,7 +88,10 @@ export class Seat {
     const isolateUntil = typeof runUntil === 'number' ? BigInt(Math.ceil(runUntil)) : 0n;
     const crash = runUntil === undefined ? {} : { crash: { offset: 0n, count: 0, isolateUntil } };
     await this.#deps.store.release({ ...this.#key, ...crash }).catch((error: unknown) => {
-      this.#deps.logger.warn({ err: error }, 'could not release the seat: its lease ends by itself');
+      this.#deps.logger.warn(
+        { err: error },
+        'could not release the seat: its lease ends by itself',
+      );
     });
   }
 }

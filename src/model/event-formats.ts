@@ -1,4 +1,9 @@
-import type { RocketMQAttributes, RocketMQBatchResponse, RocketMQEvent, RocketMQFailureOptions } from './event.ts';
+import type {
+  RocketMQAttributes,
+  RocketMQBatchResponse,
+  RocketMQEvent,
+  RocketMQFailureOptions,
+} from './event.ts';
 
 /** The shapes that a handler's event can have: `eventFormat`. */
 export const EVENT_FORMATS = ['sqs', 'kafka', 'cloudevents', 'raw'] as const;
@@ -37,10 +42,14 @@ export interface RocketMQKafkaEvent {
 }
 
 /** What a handler of such events may answer: identifiers as AWS's documents, or as tools have them, or plain ones. */
-export interface RocketMQKafkaBatchResponse extends Omit<RocketMQBatchResponse, 'batchItemFailures'> {
+export interface RocketMQKafkaBatchResponse
+  extends Omit<RocketMQBatchResponse, 'batchItemFailures'> {
   batchItemFailures?:
     | (RocketMQFailureOptions & {
-        itemIdentifier: string | { 'topic-partition': string; offset: number } | { partition: string | number; offset: number };
+        itemIdentifier:
+          | string
+          | { 'topic-partition': string; offset: number }
+          | { partition: string | number; offset: number };
       })[]
     | null;
 }

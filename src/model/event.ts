@@ -58,7 +58,12 @@ export interface RocketMQRecord {
   /** The user's properties; `Number` is the type of `ExtendedPayloadSize` beside a pointer only. */
   messageAttributes: Record<
     string,
-    { dataType: 'String' | 'Number'; stringValue: string; stringListValues: string[]; binaryListValues: string[] }
+    {
+      dataType: 'String' | 'Number';
+      stringValue: string;
+      stringListValues: string[];
+      binaryListValues: string[];
+    }
   >;
   md5OfBody: string;
   eventSource: 'aws:sqs';
@@ -117,4 +122,7 @@ export interface RocketMQBatchResponse extends RocketMQFailureOptions {
 }
 
 /** The type of a user's handler function. */
-export type RocketMQHandler = (event: RocketMQEvent, context: Context) => Promise<RocketMQBatchResponse | null | undefined | void>;
+export type RocketMQHandler = (
+  event: RocketMQEvent,
+  context: Context,
+) => Promise<RocketMQBatchResponse | null | undefined | void>;

@@ -9,7 +9,14 @@ export type PatternRule =
   | { readonly 'equals-ignore-case': string }
   | { readonly exists: boolean }
   | { readonly numeric: readonly (string | number)[] }
-  | { readonly 'anything-but': string | number | readonly (string | number)[] | { readonly prefix: string } | { readonly suffix: string } };
+  | {
+      readonly 'anything-but':
+        | string
+        | number
+        | readonly (string | number)[]
+        | { readonly prefix: string }
+        | { readonly suffix: string };
+    };
 
 /** Fields that must all match, each by one of its rules; `$or` is a list of patterns of which one must. */
 export interface PatternFields {

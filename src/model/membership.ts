@@ -6,7 +6,10 @@ export interface GroupMember {
   readonly clientId: string;
   readonly consumerGroup: string;
   readonly messageModel: 'CLUSTERING' | 'BROADCASTING';
-  readonly consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET' | 'CONSUME_FROM_LAST_OFFSET' | 'CONSUME_FROM_TIMESTAMP';
+  readonly consumeFromWhere:
+    | 'CONSUME_FROM_FIRST_OFFSET'
+    | 'CONSUME_FROM_LAST_OFFSET'
+    | 'CONSUME_FROM_TIMESTAMP';
   readonly subscriptions: readonly Subscription[];
 }
 

@@ -48,9 +48,20 @@ export const METRICS = {
 export type MetricName = keyof typeof METRICS;
 
 /** What `custom.rocketmq.metrics` chooses from. Every metric of every event source is a charge of its own at CloudWatch. */
-export const METRIC_GROUPS = ['EventCount', 'ErrorCount', 'LagMetrics', 'QueueMetrics', 'PollerMetrics', 'LeaseMetrics'] as const;
+export const METRIC_GROUPS = [
+  'EventCount',
+  'ErrorCount',
+  'LagMetrics',
+  'QueueMetrics',
+  'PollerMetrics',
+  'LeaseMetrics',
+] as const;
 export type MetricGroup = (typeof METRIC_GROUPS)[number];
-export const DEFAULT_METRIC_GROUPS: readonly MetricGroup[] = ['EventCount', 'ErrorCount', 'LagMetrics'];
+export const DEFAULT_METRIC_GROUPS: readonly MetricGroup[] = [
+  'EventCount',
+  'ErrorCount',
+  'LagMetrics',
+];
 
 const LAG_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
   'SumOffsetLag',
@@ -84,13 +95,22 @@ export function metricGroup(metric: MetricName): Exclude<MetricGroup, 'QueueMetr
   return metric.includes('Error') || ERRORS.has(metric) ? 'ErrorCount' : 'EventCount';
 }
 
-const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>(['InvalidResponseCount', 'ThrottleCount', 'LostLeases']);
+const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>([
+  'InvalidResponseCount',
+  'ThrottleCount',
+  'LostLeases',
+]);
 
 /**
  * The value of the dimension `EventSource`, which everything has but the coordinator's own metrics: those have `Service`. With QueueMetrics
  * the lag is told by `EventSource`, `Topic` and `Queue` (`<broker>/<id>`) as well.
  */
-export function eventSourceName(service: string, stage: string, cluster: string, consumerGroup: string): string {
+export function eventSourceName(
+  service: string,
+  stage: string,
+  cluster: string,
+  consumerGroup: string,
+): string {
   const group = cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;
   return `${serviceName(service, stage)}/${group}`;
 }

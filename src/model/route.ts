@@ -34,6 +34,10 @@ export function readableQueues(route: TopicRoute): MessageQueue[] {
   return route.queues
     .filter((data) => (data.perm & PERM_READ) !== 0)
     .flatMap((data) =>
-      Array.from({ length: data.readQueueNums }, (_, queueId) => ({ topic: route.topic, brokerName: data.brokerName, queueId })),
+      Array.from({ length: data.readQueueNums }, (_, queueId) => ({
+        topic: route.topic,
+        brokerName: data.brokerName,
+        queueId,
+      })),
     );
 }

@@ -26,7 +26,10 @@ export interface TlsOptions {
 }
 
 /** Where a secret is kept: Secrets Manager or SSM Parameter Store. Its value is JSON. `kmsKeyArn`: of a key of the user's own. */
-export type SecretReference = ({ readonly secretArn: string } | { readonly ssmParameter: string }) & { readonly kmsKeyArn?: string };
+export type SecretReference = (
+  | { readonly secretArn: string }
+  | { readonly ssmParameter: string }
+) & { readonly kmsKeyArn?: string };
 
 /** What an invocation fetches: `credentials` with accessKey and secretKey, `tls` with PEM texts. */
 export interface ClusterSecrets {
@@ -62,7 +65,12 @@ export type AllocationStrategy =
     }
   | {
       readonly name: 'CONFIG';
-      readonly queues: readonly { readonly slot: number; readonly topic: string; readonly brokerName: string; readonly queueId: number }[];
+      readonly queues: readonly {
+        readonly slot: number;
+        readonly topic: string;
+        readonly brokerName: string;
+        readonly queueId: number;
+      }[];
     };
 
 /** The function that takes a topic's messages. */
@@ -171,7 +179,10 @@ export interface SourceConfig {
   /** Seconds without a message after which a puller goes, 1..900; 'never': it stays, and each queue has one from the start. Absent: 20. */
   readonly idleTimeout?: number | 'never';
   /** A queue without a puller gets one when more messages wait than `activationLagThreshold`, or the first for `maxMessageAgeSeconds`. Absent: at the first. */
-  readonly scaling?: { readonly activationLagThreshold: number; readonly maxMessageAgeSeconds: number };
+  readonly scaling?: {
+    readonly activationLagThreshold: number;
+    readonly maxMessageAgeSeconds: number;
+  };
   readonly subscriptions: readonly SubscriptionConfig[];
 }
 
@@ -190,11 +201,17 @@ export interface ServiceConfig {
 /** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */
 export function isEnabled({ subscriptions, consumerGroup }: SourceConfig, topic: string): boolean {
   return subscriptions.some(
-    (subscription) => subscription.enabled && (topic === subscription.topic || topic === retryTopic(consumerGroup)),
+    (subscription) =>
+      subscription.enabled && (topic === subscription.topic || topic === retryTopic(consumerGroup)),
   );
 }
 
 /** The stable client id of a slot: the name that allocation and broker locks know it by. */
-export function slotClientId(service: string, stage: string, consumerGroup: string, slot: number): string {
+export function slotClientId(
+  service: string,
+  stage: string,
+  consumerGroup: string,
+  slot: number,
+): string {
   return `${service}-${stage}@${consumerGroup}@${slot}`;
 }

@@ -16,7 +16,8 @@ export class Arguments {
 
   text(name: string): string | undefined {
     const value = this.#read(name);
-    if (value !== undefined && (typeof value !== 'string' || value === '')) return usage(`--${name} is ${show(value)}: give a text`);
+    if (value !== undefined && (typeof value !== 'string' || value === ''))
+      return usage(`--${name} is ${show(value)}: give a text`);
     return value as string | undefined;
   }
 
@@ -26,7 +27,9 @@ export class Arguments {
 
   flag(name: string): boolean {
     const value = this.#read(name) ?? false;
-    return typeof value === 'boolean' ? value : usage(`--${name} is ${show(value)}: it is true or false`);
+    return typeof value === 'boolean'
+      ? value
+      : usage(`--${name} is ${show(value)}: it is true or false`);
   }
 
   whole(name: string, least: number, most: number): number | undefined {
@@ -42,7 +45,9 @@ export class Arguments {
     const value = this.#read(name);
     if (value === undefined) return undefined;
     const text = typeof value === 'string' || typeof value === 'number' ? String(value) : '';
-    return /^\d{1,19}$/.test(text) ? BigInt(text) : usage(`--${name} is ${show(value)}: give an offset, a whole number from 0 on`);
+    return /^\d{1,19}$/.test(text)
+      ? BigInt(text)
+      : usage(`--${name} is ${show(value)}: give an offset, a whole number from 0 on`);
   }
 
   /** Epoch milliseconds; commands turn what people write into them. */
@@ -53,15 +58,25 @@ export class Arguments {
   list(name: string): string[] | undefined {
     const value = this.#read(name);
     if (value === undefined) return undefined;
-    if (!Array.isArray(value) || value.length === 0 || !value.every((one) => typeof one === 'string' && one !== ''))
+    if (
+      !Array.isArray(value) ||
+      value.length === 0 ||
+      !value.every((one) => typeof one === 'string' && one !== '')
+    )
       return usage(`--${name} is ${show(value)}: give one or more texts`);
     return value;
   }
 
-  choice<const Choice extends string>(name: string, choices: readonly Choice[]): Choice | undefined {
+  choice<const Choice extends string>(
+    name: string,
+    choices: readonly Choice[],
+  ): Choice | undefined {
     const value = this.text(name);
-    if (value === undefined || (choices as readonly string[]).includes(value)) return value as Choice | undefined;
-    return usage(`--${name} is "${value}"${didYouMean(value, choices)}: give ${choices.join(' or ')}`);
+    if (value === undefined || (choices as readonly string[]).includes(value))
+      return value as Choice | undefined;
+    return usage(
+      `--${name} is "${value}"${didYouMean(value, choices)}: give ${choices.join(' or ')}`,
+    );
   }
 
   /** @throws OperatorError for what was given and not read */

@@ -7,11 +7,17 @@ export async function config({ service }: OperatorDeps, args: Arguments): Promis
   args.finish();
   return {
     ...service,
-    clusters: Object.fromEntries(Object.entries(service.clusters).map(([name, cluster]) => [name, withoutSecrets(cluster)])),
+    clusters: Object.fromEntries(
+      Object.entries(service.clusters).map(([name, cluster]) => [name, withoutSecrets(cluster)]),
+    ),
   };
 }
 
-function withoutSecrets({ credentials: _credentials, tls, ...cluster }: ClusterConfig): ClusterConfig {
+function withoutSecrets({
+  credentials: _credentials,
+  tls,
+  ...cluster
+}: ClusterConfig): ClusterConfig {
   if (tls === undefined) return cluster;
   const { clientKey: __, ...open } = tls;
   return { ...cluster, tls: open };

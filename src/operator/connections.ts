@@ -20,20 +20,30 @@ export interface GroupConnections {
   readonly consumerGroup: string;
   readonly members: readonly Member[];
   /** As brokers know them: the last heartbeat counts. */
-  readonly subscriptions: readonly { readonly topic: string; readonly type: string; readonly expression: string }[];
+  readonly subscriptions: readonly {
+    readonly topic: string;
+    readonly type: string;
+    readonly expression: string;
+  }[];
   /** Where others subscribe to something else than this service. */
   readonly conflicts: readonly string[];
   readonly problems: readonly (Trouble & { readonly broker: string })[];
 }
 
 /** Who is in the groups, by the brokers. A group that nobody shares (`coexist`) has no members at all: its pullers are none. */
-export async function connections(deps: OperatorDeps, args: Arguments): Promise<{ groups: readonly GroupConnections[] }> {
+export async function connections(
+  deps: OperatorDeps,
+  args: Arguments,
+): Promise<{ groups: readonly GroupConnections[] }> {
   const sources = chooseSources(deps, args);
   args.finish();
   return { groups: await Promise.all(sources.map((source) => connectionsOf(deps, source))) };
 }
 
-export async function connectionsOf(deps: OperatorDeps, source: SourceConfig): Promise<GroupConnections> {
+export async function connectionsOf(
+  deps: OperatorDeps,
+  source: SourceConfig,
+): Promise<GroupConnections> {
   const { cluster, consumerGroup } = source;
   const { service, stage } = deps.service;
   const client = deps.clients(cluster);
@@ -55,8 +65,17 @@ export async function connectionsOf(deps: OperatorDeps, source: SourceConfig): P
     }
   const theirs = [...subscriptions.values()].sort((a, b) => (a.topic < b.topic ? -1 : 1));
   return {
-    ...{ cluster, consumerGroup, problems, members: [...members.values()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1)) },
-    subscriptions: theirs.map(({ topic, expressionType, subString }) => ({ topic, type: expressionType, expression: subString })),
+    ...{
+      cluster,
+      consumerGroup,
+      problems,
+      members: [...members.values()].sort((a, b) => (a.clientId < b.clientId ? -1 : 1)),
+    },
+    subscriptions: theirs.map(({ topic, expressionType, subString }) => ({
+      topic,
+      type: expressionType,
+      expression: subString,
+    })),
     conflicts: conflictsOf(source, theirs),
   };
 }
@@ -65,9 +84,16 @@ function conflictsOf(source: SourceConfig, theirs: readonly Subscription[]): str
   // Where nobody is there is nothing to differ from.
   if (theirs.length === 0) return [];
   const own = new Map(
-    source.subscriptions.map(({ topic, filter }) => [topic, textOf(buildSubscription(topic, filter.expression, filter.type))]),
+    source.subscriptions.map(({ topic, filter }) => [
+      topic,
+      textOf(buildSubscription(topic, filter.expression, filter.type)),
+    ]),
   );
-  const others = new Map(theirs.filter(({ topic }) => topic !== retryTopic(source.consumerGroup)).map((one) => [one.topic, textOf(one)]));
+  const others = new Map(
+    theirs
+      .filter(({ topic }) => topic !== retryTopic(source.consumerGroup))
+      .map((one) => [one.topic, textOf(one)]),
+  );
   return [...new Set([...own.keys(), ...others.keys()])].sort().flatMap((topic) => {
     const [here = 'not at all', there = 'not at all'] = [own.get(topic), others.get(topic)];
     return here === there ? [] : [`${topic}: here ${here}, there ${there}`];
@@ -76,5 +102,7 @@ function conflictsOf(source: SourceConfig, theirs: readonly Subscription[]): str
 
 /** The order of tags makes no difference. */
 function textOf({ expressionType, subString, tagsSet }: Subscription): string {
-  return expressionType === 'TAG' && tagsSet.length > 0 ? `TAG ${tagsSet.toSorted().join(' || ')}` : `${expressionType} ${subString}`;
+  return expressionType === 'TAG' && tagsSet.length > 0
+    ? `TAG ${tagsSet.toSorted().join(' || ')}`
+    : `${expressionType} ${subString}`;
 }

@@ -38,7 +38,12 @@ export interface CostLine {
 }
 
 export interface CostAnswer {
-  readonly basis: { readonly groups: number; readonly queues: number; readonly heldQueues: number; readonly pullers: number };
+  readonly basis: {
+    readonly groups: number;
+    readonly queues: number;
+    readonly heldQueues: number;
+    readonly pullers: number;
+  };
   readonly lines: readonly CostLine[];
   readonly dollars: number;
   readonly prices: typeof PRICES;
@@ -57,10 +62,20 @@ export async function cost(deps: OperatorDeps, args: Arguments): Promise<CostAns
     .filter(({ retiredAt }) => retiredAt === undefined);
   const held = items.filter(({ lease }) => isLive(lease, now));
   const pullers = new Set(held.map(({ lease }) => lease?.holder));
-  const basis = { groups: sources.length, queues: items.length, heldQueues: held.length, pullers: pullers.size };
+  const basis = {
+    groups: sources.length,
+    queues: items.length,
+    heldQueues: held.length,
+    pullers: pullers.size,
+  };
   // Of those that hold now: how long an invocation lives.
-  const lives = held.flatMap(({ lease }) => (lease === undefined ? [] : [(lease.endsAt - lease.acquiredAt) / 1000]));
-  const life = lives.length === 0 ? 900 : Math.max(60, lives.reduce((sum, one) => sum + one, 0) / lives.length);
+  const lives = held.flatMap(({ lease }) =>
+    lease === undefined ? [] : [(lease.endsAt - lease.acquiredAt) / 1000],
+  );
+  const life =
+    lives.length === 0
+      ? 900
+      : Math.max(60, lives.reduce((sum, one) => sum + one, 0) / lives.length);
   return {
     basis,
     ...bill(basis, {
@@ -81,9 +96,14 @@ export interface CostSettings {
 }
 
 /** Units in an hour, if the queues are spread evenly over the groups. */
-function reads({ groups, queues }: Pick<CostAnswer['basis'], 'groups' | 'queues'>, scheduled: boolean): number {
+function reads(
+  { groups, queues }: Pick<CostAnswer['basis'], 'groups' | 'queues'>,
+  scheduled: boolean,
+): number {
   const perList = groups === 0 ? 0 : Math.ceil(((queues / groups) * ITEM_BYTES) / UNIT_BYTES);
-  const [lists, plans] = scheduled ? [SCHEDULED_LISTS_PER_HOUR, SCHEDULED_PLANS_PER_HOUR] : [LISTS_PER_HOUR, PLANS_PER_HOUR];
+  const [lists, plans] = scheduled
+    ? [SCHEDULED_LISTS_PER_HOUR, SCHEDULED_PLANS_PER_HOUR]
+    : [LISTS_PER_HOUR, PLANS_PER_HOUR];
   return groups * (lists * Math.max(1, perList) + plans);
 }
 
@@ -116,7 +136,12 @@ export function bill(
       'writes',
       PRICES.tableWrite,
     ),
-    line('table reads: passes of the coordinator', HOURS * reads({ groups, queues }, scheduled), 'reads', PRICES.tableRead),
+    line(
+      'table reads: passes of the coordinator',
+      HOURS * reads({ groups, queues }, scheduled),
+      'reads',
+      PRICES.tableRead,
+    ),
     line('schedule', runs, 'invocations', PRICES.schedule),
   ];
   return {

@@ -1,4 +1,10 @@
-import { type DeadLetter, type DeadLetterQueue, listDeadLetters, readQueue, selectedQueues } from '../dlq/dead-letters.ts';
+import {
+  type DeadLetter,
+  type DeadLetterQueue,
+  listDeadLetters,
+  readQueue,
+  selectedQueues,
+} from '../dlq/dead-letters.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
 import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
 import { inWindow } from '../flow/in-window.ts';
@@ -29,7 +35,10 @@ export interface DeadLetterGroup {
 }
 
 /** The dead letters of the service's groups. */
-export async function dlqList(deps: OperatorDeps, args: Arguments): Promise<{ groups: readonly DeadLetterGroup[] }> {
+export async function dlqList(
+  deps: OperatorDeps,
+  args: Arguments,
+): Promise<{ groups: readonly DeadLetterGroup[] }> {
   const sources = chooseSources(deps, args);
   args.finish();
   const groups = await Promise.all(
@@ -38,7 +47,13 @@ export async function dlqList(deps: OperatorDeps, args: Arguments): Promise<{ gr
       return topics.map(({ topic, count, waiting, queues }) => ({
         ...{ cluster, consumerGroup, topic, stored: String(count), waiting: String(waiting) },
         queues: queues.map(({ queue, minOffset, maxOffset, redrivenUpTo, readable }) => ({
-          ...{ queue: queueKey(queue), first: String(minOffset), next: String(maxOffset), doneUpTo: String(redrivenUpTo), readable },
+          ...{
+            queue: queueKey(queue),
+            first: String(minOffset),
+            next: String(maxOffset),
+            doneUpTo: String(redrivenUpTo),
+            readable,
+          },
         })),
       }));
     }),
@@ -55,7 +70,10 @@ export interface DeadLetterView extends MessageView {
 
 export interface DeadLettersAnswer {
   readonly consumerGroup: string;
-  readonly letters: readonly (DeadLetterView | { readonly queue: string; readonly offset: string; readonly problem: string })[];
+  readonly letters: readonly (
+    | DeadLetterView
+    | { readonly queue: string; readonly offset: string; readonly problem: string }
+  )[];
   readonly scanned: number;
   /** Letters that were sent, or passed by a drop. */
   readonly done: number;
@@ -98,12 +116,23 @@ function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chos
   const all = args.flag('all');
   const queue = place === undefined ? undefined : parseQueue(place, `%DLQ%${source.consumerGroup}`);
   return {
-    ...{ source, queue, limit, cursor, since, all: all || since !== undefined || ids !== undefined },
+    ...{
+      source,
+      queue,
+      limit,
+      cursor,
+      since,
+      all: all || since !== undefined || ids !== undefined,
+    },
     client: deps.clients(source.cluster),
     selects: [ids, tag, key, since, until].some((one) => one !== undefined) || all,
     isWanted: ({ message, undecodable }) => {
       if (message === undefined)
-        return tag === undefined && key === undefined && (ids === undefined || ids.includes(undecodable?.offsetMsgId ?? ''));
+        return (
+          tag === undefined &&
+          key === undefined &&
+          (ids === undefined || ids.includes(undecodable?.offsetMsgId ?? ''))
+        );
       const { properties, storeTimestamp, msgId, offsetMsgId } = message;
       return (
         (ids === undefined || ids.includes(msgId) || ids.includes(offsetMsgId)) &&
@@ -124,7 +153,10 @@ interface Walk {
 }
 
 /** How an answer says where its step ended. */
-function endOf({ cursor, left }: Pick<Walk, 'cursor' | 'left'>): Pick<DeadLettersAnswer, 'cursor' | 'left'> {
+function endOf({
+  cursor,
+  left,
+}: Pick<Walk, 'cursor' | 'left'>): Pick<DeadLettersAnswer, 'cursor' | 'left'> {
   return { ...(cursor === undefined ? {} : { cursor }), ...(left === undefined ? {} : { left }) };
 }
 
@@ -141,7 +173,9 @@ async function walk(
   const { client, source, limit, since } = chosen;
   const endAt = deps.clock.now() + Math.min(STEP_MS, deps.remainingMs() - RESERVE_MS);
   const all = await selectedQueues(client, source.consumerGroup, {}, {});
-  const queues = all.filter(({ queue }) => chosen.queue === undefined || queueKey(queue) === queueKey(chosen.queue));
+  const queues = all.filter(
+    ({ queue }) => chosen.queue === undefined || queueKey(queue) === queueKey(chosen.queue),
+  );
   const from = chosen.cursor === undefined ? undefined : parsePlace(chosen.cursor);
   const begin =
     from === undefined
@@ -154,14 +188,28 @@ async function walk(
   for (const [index, place] of queues.entries()) {
     if (index < begin) continue;
     const start =
-      from !== undefined && queueKey(place.queue) === queueKey(from.queue) ? from.offset : await startOf(client, place, chosen, since);
+      from !== undefined && queueKey(place.queue) === queueKey(from.queue)
+        ? from.offset
+        : await startOf(client, place, chosen, since);
     let next = start;
     try {
-      for await (const letters of readQueue(client, place, start < place.minOffset ? place.minOffset : start, {})) {
+      for await (const letters of readQueue(
+        client,
+        place,
+        start < place.minOffset ? place.minOffset : start,
+        {},
+      )) {
         for (const letter of letters) {
-          if (progress.done >= limit || progress.scanned >= MOST_SCANNED || deps.clock.now() > endAt || deps.signal?.aborted === true) {
+          if (
+            progress.done >= limit ||
+            progress.scanned >= MOST_SCANNED ||
+            deps.clock.now() > endAt ||
+            deps.signal?.aborted === true
+          ) {
             progress.cursor = `${queueKey(place.queue)}=${letter.offset}`;
-            progress.left = await countBehind(letter, place, queues.slice(index + 1), (each) => startOf(client, each, chosen, since));
+            progress.left = await countBehind(letter, place, queues.slice(index + 1), (each) =>
+              startOf(client, each, chosen, since),
+            );
             return progress;
           }
           progress.scanned++;
@@ -187,8 +235,12 @@ async function countBehind(
   later: readonly DeadLetterQueue[],
   start: (queue: DeadLetterQueue) => Promise<bigint>,
 ): Promise<number | undefined> {
-  const counts = await inWindow(later, async (each) => each.maxOffset - (await start(each))).catch(() => undefined);
-  return counts === undefined ? undefined : Number(counts.reduce((sum, count) => (count > 0n ? sum + count : sum), maxOffset - offset));
+  const counts = await inWindow(later, async (each) => each.maxOffset - (await start(each))).catch(
+    () => undefined,
+  );
+  return counts === undefined
+    ? undefined
+    : Number(counts.reduce((sum, count) => (count > 0n ? sum + count : sum), maxOffset - offset));
 }
 
 async function startOf(
@@ -212,7 +264,10 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
   // Long bodies end a step sooner.
   const endless = {
     ...deps,
-    clock: { ...deps.clock, now: () => (characters > MOST_CHARACTERS ? Number.POSITIVE_INFINITY : deps.clock.now()) },
+    clock: {
+      ...deps.clock,
+      now: () => (characters > MOST_CHARACTERS ? Number.POSITIVE_INFINITY : deps.clock.now()),
+    },
   };
   const { scanned, done, ...end } = await walk(endless, limited, async (letter) => {
     const view = viewOf(letter, full ? MOST_CHARACTERS : LONG_BODY);
@@ -243,19 +298,26 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     chosen,
     async (letter) => {
       const view = viewOf(letter, 200);
-      const outgoing = letter.message === undefined ? undefined : redrivenMessage(letter, letter.message, source.consumerGroup, target);
+      const outgoing =
+        letter.message === undefined
+          ? undefined
+          : redrivenMessage(letter, letter.message, source.consumerGroup, target);
       if (outgoing === undefined) {
         const problem =
-          letter.message === undefined ? 'it cannot be decoded' : 'nothing tells the topic that it came from: name one with --to TOPIC';
+          letter.message === undefined
+            ? 'it cannot be decoded'
+            : 'nothing tells the topic that it came from: name one with --to TOPIC';
         letters.push({ queue: view.queue, offset: view.offset, problem });
         return;
       }
       if (!dryRun) {
-        if (rate !== undefined) await deps.clock.sleep(Math.max(0, began + (sent * 1000) / rate - deps.clock.now()));
+        if (rate !== undefined)
+          await deps.clock.sleep(Math.max(0, began + (sent * 1000) / rate - deps.clock.now()));
         await sendDeadLetter(client, outgoing, source.consumerGroup, letter.queue);
       }
       sent++;
-      if (letters.length < MOST_TOLD) letters.push({ ...(view as DeadLetterView), to: outgoing.topic });
+      if (letters.length < MOST_TOLD)
+        letters.push({ ...(view as DeadLetterView), to: outgoing.topic });
     },
     async ({ queue }, upTo) => {
       if (notes) await noteRedriven(client, queue, upTo);
@@ -302,12 +364,25 @@ export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<Dead
       if (upTo !== undefined && !dryRun) await noteRedriven(client, queue, upTo);
     },
   );
-  return { consumerGroup: source.consumerGroup, letters: [], scanned, done: dropped, ...endOf(end) };
+  return {
+    consumerGroup: source.consumerGroup,
+    letters: [],
+    scanned,
+    done: dropped,
+    ...endOf(end),
+  };
 }
 
 function viewOf(letter: DeadLetter, mostBody: number): DeadLettersAnswer['letters'][number] {
   const { message, queue, offset, originTopic, undecodable } = letter;
   if (message === undefined)
-    return { queue: queueKey(queue), offset: String(offset), problem: undecodable?.error.message ?? 'it cannot be decoded' };
-  return { ...messageView(message, mostBody), ...(originTopic === undefined ? {} : { originTopic }) };
+    return {
+      queue: queueKey(queue),
+      offset: String(offset),
+      problem: undecodable?.error.message ?? 'it cannot be decoded',
+    };
+  return {
+    ...messageView(message, mostBody),
+    ...(originTopic === undefined ? {} : { originTopic }),
+  };
 }

@@ -58,10 +58,18 @@ export async function doctor(deps: OperatorDeps, args: Arguments): Promise<Docto
     ...(await Promise.all(clusters.map((cluster) => checkCluster(deps, cluster)))).flat(),
     ...(await Promise.all(sources.map((source) => checkGroup(deps, source)))).flat(),
   ];
-  return { place: deps.place, findings, failed: findings.filter(({ result }) => result === 'failed').length };
+  return {
+    place: deps.place,
+    findings,
+    failed: findings.filter(({ result }) => result === 'failed').length,
+  };
 }
 
-async function check(name: Finding['check'], of: string, look: () => Promise<Found>): Promise<Finding> {
+async function check(
+  name: Finding['check'],
+  of: string,
+  look: () => Promise<Found>,
+): Promise<Finding> {
   try {
     return { check: name, of, ...(await look()) };
   } catch (error) {
@@ -76,22 +84,35 @@ const failed = (detail: string, fix: string): Found => ({ result: 'failed', deta
 async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Finding[]> {
   const config = deps.service.clusters[cluster] as ClusterConfig;
   const of = `cluster ${cluster}`;
-  const here = deps.place === 'function' ? "the function's subnets and security groups" : 'this machine';
+  const here =
+    deps.place === 'function' ? "the function's subnets and security groups" : 'this machine';
   let client: RocketMQ;
   try {
     client = deps.clients(cluster);
   } catch (error) {
-    return [{ check: 'acl', of, ...failed(troubleOf(error).message, 'make the secret readable, and deploy again') }];
+    return [
+      {
+        check: 'acl',
+        of,
+        ...failed(troubleOf(error).message, 'make the secret readable, and deploy again'),
+      },
+    ];
   }
   const brokers = await client.brokerNames({ timeoutMs: LOOK_MS }).catch(() => []);
-  const addresses = [...new Set([...config.nameServers, ...(await brokerAddresses(deps, cluster, client))])];
+  const addresses = [
+    ...new Set([...config.nameServers, ...(await brokerAddresses(deps, cluster, client))]),
+  ];
   const each = async (look: (address: string) => Promise<string>, fix: string): Promise<Found> => {
     const looked = await Promise.allSettled(addresses.map(look));
     const wrong = looked.flatMap((one, index) =>
       one.status === 'rejected' ? [`${addresses[index]}: ${troubleOf(one.reason).message}`] : [],
     );
     if (wrong.length > 0) return failed(wrong.join('; '), fix);
-    return ok(looked.map((one, index) => `${addresses[index]} ${one.status === 'fulfilled' ? one.value : ''}`).join(', '));
+    return ok(
+      looked
+        .map((one, index) => `${addresses[index]} ${one.status === 'fulfilled' ? one.value : ''}`)
+        .join(', '),
+    );
   };
   return Promise.all([
     check('dns', of, () =>
@@ -109,7 +130,8 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
     check('tls', of, async () =>
       config.tls?.enabled === true || config.secrets?.tls !== undefined
         ? each(
-            async (address) => `${await deps.probe.connect(address, { enabled: true, ...config.tls })} ms`,
+            async (address) =>
+              `${await deps.probe.connect(address, { enabled: true, ...config.tls })} ms`,
             'give caCertificate, serverName, or a client certificate as the message says',
           )
         : { result: 'not needed', detail: 'tls is not enabled for this cluster' },
@@ -118,7 +140,10 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
       try {
         const names = await client.brokerNames({ timeoutMs: LOOK_MS });
         return names.length === 0
-          ? failed('the name servers know no broker', 'start brokers that register with these name servers')
+          ? failed(
+              'the name servers know no broker',
+              'start brokers that register with these name servers',
+            )
           : ok(
               `${config.credentials === undefined && config.secrets?.credentials === undefined ? 'without credentials' : 'credentials are taken'} (brokers ${names.join(', ')})`,
             );
@@ -136,15 +161,25 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
 }
 
 /** As they can be reached from here: with addressMap. */
-async function brokerAddresses(deps: OperatorDeps, cluster: string, client: RocketMQ): Promise<string[]> {
+async function brokerAddresses(
+  deps: OperatorDeps,
+  cluster: string,
+  client: RocketMQ,
+): Promise<string[]> {
   const map = deps.service.clusters[cluster]?.addressMap ?? {};
   const topics = deps.service.sources
     .filter((source) => source.cluster === cluster)
     .flatMap(({ subscriptions }) => subscriptions.map(({ topic }) => topic));
   const routes = await Promise.all(
-    topics.map((topic) => client.topicRoute(topic, { timeoutMs: LOOK_MS }).catch((): TopicRoute | undefined => undefined)),
+    topics.map((topic) =>
+      client
+        .topicRoute(topic, { timeoutMs: LOOK_MS })
+        .catch((): TopicRoute | undefined => undefined),
+    ),
   );
-  const announced = routes.flatMap((route) => route?.brokers.flatMap(({ brokerAddrs }) => brokerAddrs.get(MASTER_ID) ?? []) ?? []);
+  const announced = routes.flatMap(
+    (route) => route?.brokers.flatMap(({ brokerAddrs }) => brokerAddrs.get(MASTER_ID) ?? []) ?? [],
+  );
   return announced.map((address) => map[address] ?? address);
 }
 
@@ -160,20 +195,32 @@ async function infos(client: RocketMQ, brokers: readonly string[]) {
   );
 }
 
-async function checkClocks({ clock }: OperatorDeps, client: RocketMQ, brokers: readonly string[]): Promise<Found> {
+async function checkClocks(
+  { clock }: OperatorDeps,
+  client: RocketMQ,
+  brokers: readonly string[],
+): Promise<Found> {
   const told = await infos(client, brokers);
   const now = clock.now();
   const skews = told.flatMap(({ broker, info }) => {
     const [, days, hours, minutes, seconds] =
-      /\[ (\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds \]/.exec(info?.get('runtime') ?? '') ?? [];
+      /\[ (\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds \]/.exec(
+        info?.get('runtime') ?? '',
+      ) ?? [];
     const boot = Number(info?.get('bootTimestamp'));
     if (seconds === undefined || !Number.isFinite(boot)) return [];
     const up = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds);
     return [{ broker, skew: boot + up * 1000 - now }];
   });
-  if (skews.length === 0) return { result: 'unknown', detail: 'no broker tells when it was started and how long it runs' };
+  if (skews.length === 0)
+    return {
+      result: 'unknown',
+      detail: 'no broker tells when it was started and how long it runs',
+    };
   const wrong = skews.filter(({ skew }) => Math.abs(skew) > CLOCK_TOLERANCE_MS);
-  const text = skews.map(({ broker, skew }) => `${broker} ${(skew / 1000).toFixed(0)} s`).join(', ');
+  const text = skews
+    .map(({ broker, skew }) => `${broker} ${(skew / 1000).toFixed(0)} s`)
+    .join(', ');
   return wrong.length === 0
     ? ok(`differences are small: ${text} (known to some seconds only)`)
     : {
@@ -183,14 +230,22 @@ async function checkClocks({ clock }: OperatorDeps, client: RocketMQ, brokers: r
       };
 }
 
-async function checkVersions(deps: OperatorDeps, cluster: string, client: RocketMQ, brokers: readonly string[]): Promise<Found> {
+async function checkVersions(
+  deps: OperatorDeps,
+  cluster: string,
+  client: RocketMQ,
+  brokers: readonly string[],
+): Promise<Found> {
   const told = await infos(client, brokers);
   const versions = told.flatMap(({ broker, info }) => {
     const version = info?.get('brokerVersionDesc');
     return version === undefined ? [] : [{ broker, version }];
   });
   if (versions.length === 0)
-    return { result: 'unknown', detail: 'no broker tells its version (with ACL, that is a right of administrators)' };
+    return {
+      result: 'unknown',
+      detail: 'no broker tells its version (with ACL, that is a right of administrators)',
+    };
   const before = (major: number, minor: number) =>
     versions.filter(({ version }) => {
       const [, a = 0, b = 0] = /V(\d+)_(\d+)/.exec(version)?.map(Number) ?? [];
@@ -199,8 +254,12 @@ async function checkVersions(deps: OperatorDeps, cluster: string, client: Rocket
   const text = versions.map(({ broker, version }) => `${broker} ${version}`).join(', ');
   const old = before(4, 9);
   if (old.length > 0) return failed(text, 'brokers from 4.9 on are supported: upgrade them');
-  const pops = deps.service.sources.some((source) => source.cluster === cluster && source.mode === 'pop');
-  return pops && before(5, 0).length > 0 ? failed(text, 'mode pop needs brokers from 5.0 on: upgrade them, or leave mode out') : ok(text);
+  const pops = deps.service.sources.some(
+    (source) => source.cluster === cluster && source.mode === 'pop',
+  );
+  return pops && before(5, 0).length > 0
+    ? failed(text, 'mode pop needs brokers from 5.0 on: upgrade them, or leave mode out')
+    : ok(text);
 }
 
 async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Finding[]> {
@@ -219,7 +278,8 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
         subscriptions.map(async ({ topic }) => {
           try {
             const queues = readableQueues(await client.topicRoute(topic, { ...call, fresh: true }));
-            if (queues[0] === undefined) return { topic, count: 0, why: `${topic} has no readable queue` };
+            if (queues[0] === undefined)
+              return { topic, count: 0, why: `${topic} has no readable queue` };
             await client.maxOffset(queues[0], call);
             return { topic, count: queues.length, why: undefined };
           } catch (error) {
@@ -237,15 +297,27 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
     }),
     check('group', of, async () => {
       const queue = await firstQueue(client, source);
-      if (queue === undefined) return { result: 'unknown', detail: 'no topic of the group can be read' };
+      if (queue === undefined)
+        return { result: 'unknown', detail: 'no topic of the group can be read' };
       try {
         const stored = await client.queryOffset(consumerGroup, queue, call);
         const subscription = buildSubscription(queue.topic, '*');
         await client.pull(
-          { consumerGroup, queue, offset: stored ?? (await client.minOffset(queue, call)), subscription, maxMessages: 1, suspendMs: 0 },
+          {
+            consumerGroup,
+            queue,
+            offset: stored ?? (await client.minOffset(queue, call)),
+            subscription,
+            maxMessages: 1,
+            suspendMs: 0,
+          },
           call,
         );
-        return ok(stored === undefined ? 'it may read, and has no offset yet' : 'it may read, and has offsets');
+        return ok(
+          stored === undefined
+            ? 'it may read, and has no offset yet'
+            : 'it may read, and has offsets',
+        );
       } catch (error) {
         return failed(
           troubleOf(error).message,
@@ -254,16 +326,25 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
       }
     }),
     check('retry-topic', of, async () => {
-      if (source.messageModel === 'BROADCASTING') return { result: 'not needed', detail: 'in broadcasting nothing is sent back' };
+      if (source.messageModel === 'BROADCASTING')
+        return { result: 'not needed', detail: 'in broadcasting nothing is sent back' };
       const topic = retryTopic(consumerGroup);
       try {
         const queues = readableQueues(await client.topicRoute(topic, { ...call, fresh: true }));
-        if (queues[0] === undefined) return failed(`${topic} may not be read`, `mqadmin updateTopicPerm -t ${topic} -p 6 -c <cluster>`);
+        if (queues[0] === undefined)
+          return failed(
+            `${topic} may not be read`,
+            `mqadmin updateTopicPerm -t ${topic} -p 6 -c <cluster>`,
+          );
         await client.queryOffset(consumerGroup, queues[0], call);
         return ok(`${topic} ${queues.length} queues`);
       } catch (error) {
-        if (error instanceof TopicNotFoundError) return ok(`${topic} does not exist yet: the first message that fails makes it`);
-        return failed(troubleOf(error).message, `give the user Sub on group ${consumerGroup} and on its retry topic`);
+        if (error instanceof TopicNotFoundError)
+          return ok(`${topic} does not exist yet: the first message that fails makes it`);
+        return failed(
+          troubleOf(error).message,
+          `give the user Sub on group ${consumerGroup} and on its retry topic`,
+        );
       }
     }),
     check('filters', of, async () => {
@@ -279,7 +360,9 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
               call,
             );
           } catch (error) {
-            const isOff = error instanceof InvalidFilterError && /not support|enablePropertyFilter/i.test(error.message);
+            const isOff =
+              error instanceof InvalidFilterError &&
+              /not support|enablePropertyFilter/i.test(error.message);
             return failed(
               `${topic}: ${troubleOf(error).message}`,
               isOff ? 'set enablePropertyFilter=true in broker.conf' : 'correct the expression',
@@ -291,13 +374,20 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
       const { members, conflicts } = await connectionsOf(deps, source);
       const foreign = members.filter(({ own }) => !own).map(({ clientId }) => clientId);
       if (conflicts.length > 0)
-        return failed(conflicts.join('; '), 'give all members of the group the same topics and filters, or messages are skipped');
+        return failed(
+          conflicts.join('; '),
+          'give all members of the group the same topics and filters, or messages are skipped',
+        );
       if (foreign.length > 0 && source.coexist !== true && source.messageModel !== 'BROADCASTING')
-        return failed(`others are in the group: ${foreign.join(', ')}`, 'stop them, use a consumerGroup of your own, or set coexist: true');
+        return failed(
+          `others are in the group: ${foreign.join(', ')}`,
+          'stop them, use a consumerGroup of your own, or set coexist: true',
+        );
       return ok(members.length === 0 ? 'nobody else is in the group' : `${members.length} members`);
     }),
     check('table', of, async () => {
-      if (deps.store === undefined) return { result: 'unknown', detail: 'no table is named', fix: 'name it with --table' };
+      if (deps.store === undefined)
+        return { result: 'unknown', detail: 'no table is named', fix: 'name it with --table' };
       const items = await deps.store.list(groupKey(source));
       return items.length === 0
         ? {
@@ -308,20 +398,36 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
         : ok(`${items.length} queues are assigned`);
     }),
     check('handlers', of, async () => {
-      const names = [...new Set(subscriptions.flatMap(({ handler }) => (handler.invocation === 'function' ? [handler.functionName] : [])))];
-      if (names.length === 0) return { result: 'not needed', detail: 'handlers run inside the puller' };
-      const looked = await Promise.all(names.map(async (name) => ({ name, wrong: await deps.checkHandler(name) })));
-      const wrong = looked.flatMap(({ name, wrong: one }) => (one === undefined ? [] : [`${name}: ${one.why}`]));
+      const names = [
+        ...new Set(
+          subscriptions.flatMap(({ handler }) =>
+            handler.invocation === 'function' ? [handler.functionName] : [],
+          ),
+        ),
+      ];
+      if (names.length === 0)
+        return { result: 'not needed', detail: 'handlers run inside the puller' };
+      const looked = await Promise.all(
+        names.map(async (name) => ({ name, wrong: await deps.checkHandler(name) })),
+      );
+      const wrong = looked.flatMap(({ name, wrong: one }) =>
+        one === undefined ? [] : [`${name}: ${one.why}`],
+      );
       return wrong.length === 0
         ? ok(names.join(', '))
-        : failed(wrong.join('; '), 'deploy the service again; the function must exist and the role may invoke it');
+        : failed(
+            wrong.join('; '),
+            'deploy the service again; the function must exist and the role may invoke it',
+          );
     }),
   ]);
 }
 
 async function firstQueue(client: RocketMQ, { subscriptions }: SourceConfig) {
   for (const { topic } of subscriptions) {
-    const [queue] = await client.topicRoute(topic, { timeoutMs: LOOK_MS }).then(readableQueues, () => []);
+    const [queue] = await client
+      .topicRoute(topic, { timeoutMs: LOOK_MS })
+      .then(readableQueues, () => []);
     if (queue !== undefined) return queue;
   }
   return undefined;

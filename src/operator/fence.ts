@@ -29,17 +29,22 @@ export async function fenced<Result>(
   const wanted = new Set(queues.map(queueKey));
   const read = async (): Promise<Map<string, Assignment>> =>
     new Map(
-      (await assignmentsOf(deps, source)).filter(({ queue }) => wanted.has(queueKey(queue))).map((each) => [queueKey(each.queue), each]),
+      (await assignmentsOf(deps, source))
+        .filter(({ queue }) => wanted.has(queueKey(queue)))
+        .map((each) => [queueKey(each.queue), each]),
     );
   const group = groupKey(source);
   const now = clock.now();
   const fence: OperatorPause = { since: now, until: now + FENCE_MS, reason: why };
   const before = await read();
-  const unfenced = [...before.values()].filter(({ operatorPause }) => operatorPause === undefined || operatorPause.until < fence.until);
+  const unfenced = [...before.values()].filter(
+    ({ operatorPause }) => operatorPause === undefined || operatorPause.until < fence.until,
+  );
   await inWindow(unfenced, async ({ queue }) => store?.setOperatorPause(group, queue, fence));
   const giveUpAt = now + Math.min(WAIT_MS, deps.remainingMs() - RESERVE_MS);
   let items = await read();
-  const isHeld = (queue: MessageQueue): boolean => isLive(items.get(queueKey(queue))?.lease, clock.now());
+  const isHeld = (queue: MessageQueue): boolean =>
+    isLive(items.get(queueKey(queue))?.lease, clock.now());
   while (queues.some(isHeld) && clock.now() < giveUpAt) {
     await clock.sleep(LOOK_MS);
     items = await read();
@@ -53,7 +58,8 @@ export async function fenced<Result>(
     await inWindow(
       free.flatMap((queue) => before.get(queueKey(queue)) ?? []),
       async ({ queue, operatorPause }) => {
-        const theirs = operatorPause !== undefined && operatorPause.reason !== why ? operatorPause : undefined;
+        const theirs =
+          operatorPause !== undefined && operatorPause.reason !== why ? operatorPause : undefined;
         await store?.setOperatorPause(group, queue, theirs);
       },
     );

@@ -35,7 +35,9 @@ export async function invokeMessage(deps: OperatorDeps, args: Arguments): Promis
       `the handler of ${topic} runs inside the puller (invocation: inline), and cannot be called alone: use peek --full and serverless invoke local`,
     );
   if (handler.timeout * 1000 + RESERVE_MS > deps.remainingMs())
-    refused(`the handler may take ${handler.timeout} s, which is longer than this request may: use --local`);
+    refused(
+      `the handler may take ${handler.timeout} s, which is longer than this request may: use --local`,
+    );
   const direct = await deliverDirectly(deps, source, message);
   return { message: messageView(message, 2_000), functionName: handler.functionName, ...direct };
 }

@@ -6,7 +6,14 @@ import type { SourceConfig } from '../model/source.ts';
 import type { Arguments } from './arguments.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { notFound, refused } from './operator-error.ts';
-import { chooseQueue, chooseSource, chooseSources, chooseTopic, groupKey, requireStore } from './scope.ts';
+import {
+  chooseQueue,
+  chooseSource,
+  chooseSources,
+  chooseTopic,
+  groupKey,
+  requireStore,
+} from './scope.ts';
 
 export interface PauseAnswer {
   readonly groups: readonly {
@@ -37,10 +44,20 @@ export async function pause(deps: OperatorDeps, args: Arguments): Promise<PauseA
   args.finish();
   const since = deps.clock.now();
   const wish: OperatorPause = { since, until: since + seconds * 1000, reason };
-  return { groups: await Promise.all(sources.map(({ source, scope }) => pauseScope(deps, source, scope, wish, dryRun))) };
+  return {
+    groups: await Promise.all(
+      sources.map(({ source, scope }) => pauseScope(deps, source, scope, wish, dryRun)),
+    ),
+  };
 }
 
-async function pauseScope(deps: OperatorDeps, source: SourceConfig, scope: string, wish: OperatorPause, dryRun: boolean) {
+async function pauseScope(
+  deps: OperatorDeps,
+  source: SourceConfig,
+  scope: string,
+  wish: OperatorPause,
+  dryRun: boolean,
+) {
   const group = groupKey(source);
   const paused = await pauseQueues(requireStore(deps), { group, scope, dryRun }, wish);
   return { ...group, scope, pausedUntil: wish.until, reason: wish.reason, ...paused, dryRun };
@@ -51,10 +68,19 @@ export async function resume(deps: OperatorDeps, args: Arguments): Promise<Pause
   const sources = scopes(deps, args);
   const dryRun = args.flag('dry-run');
   args.finish();
-  return { groups: await Promise.all(sources.map(({ source, scope }) => resumeScope(deps, source, scope, dryRun))) };
+  return {
+    groups: await Promise.all(
+      sources.map(({ source, scope }) => resumeScope(deps, source, scope, dryRun)),
+    ),
+  };
 }
 
-async function resumeScope(deps: OperatorDeps, source: SourceConfig, scope: string, dryRun: boolean) {
+async function resumeScope(
+  deps: OperatorDeps,
+  source: SourceConfig,
+  scope: string,
+  dryRun: boolean,
+) {
   const group = groupKey(source);
   const ended = await resumeQueues(requireStore(deps), { group, scope, dryRun }, deps.clock.now());
   if ('wider' in ended) {

@@ -15,7 +15,10 @@ import { queuesOfTopic } from './queue-figures.ts';
 import { assignmentsOf, chooseQueue, chooseSource, chooseTopic, parsePlace } from './scope.ts';
 
 export interface PeekAnswer {
-  readonly messages: readonly (MessageView | { readonly queue: string; readonly offset: string; readonly problem: string })[];
+  readonly messages: readonly (
+    | MessageView
+    | { readonly queue: string; readonly offset: string; readonly problem: string }
+  )[];
   /** How many messages were looked through. */
   readonly scanned: number;
   /** The search was cut short here: ask again with it for the rest. Absent: everything was looked through. */
@@ -61,10 +64,13 @@ export async function peek(deps: OperatorDeps, args: Arguments): Promise<PeekAns
   const full = args.flag('full');
   const cursor = args.text('cursor');
   args.finish();
-  if (offset !== undefined && queue === undefined) usage('--offset is of one queue: name it with --queue TOPIC/BROKER/ID');
+  if (offset !== undefined && queue === undefined)
+    usage('--offset is of one queue: name it with --queue TOPIC/BROKER/ID');
   const queues = queue === undefined ? await queuesOfTopic(client, topic) : [queue];
   const searches = wanted.id !== undefined || wanted.key !== undefined;
-  const own = new Map((await assignmentsOf(deps, source)).map((each) => [queueKey(each.queue), each]));
+  const own = new Map(
+    (await assignmentsOf(deps, source)).map((each) => [queueKey(each.queue), each]),
+  );
   const start = async (each: MessageQueue): Promise<bigint> => {
     if (offset !== undefined) return offset;
     if (wanted.since !== undefined) return client.searchOffset(each, wanted.since);
@@ -72,7 +78,9 @@ export async function peek(deps: OperatorDeps, args: Arguments): Promise<PeekAns
     // Who searches for one message does not know whether it is done.
     return searches
       ? client.minOffset(each)
-      : ((await storedOffset(client, source, each, item?.committedOffset)) ?? item?.startOffset ?? client.minOffset(each));
+      : ((await storedOffset(client, source, each, item?.committedOffset)) ??
+          item?.startOffset ??
+          client.minOffset(each));
   };
   return scan(deps, client, source, {
     queues,
@@ -89,14 +97,22 @@ export async function get(deps: OperatorDeps, args: Arguments): Promise<PeekAnsw
   const id = args.text('id');
   const key = args.text('key');
   const offset = args.offset('offset');
-  if ([id, key, offset].filter((one) => one !== undefined).length !== 1) usage('give one of --id, --key, or --queue with --offset');
+  if ([id, key, offset].filter((one) => one !== undefined).length !== 1)
+    usage('give one of --id, --key, or --queue with --offset');
   const source = chooseSource(deps, args);
   const queue = chooseQueue(source, args);
   if (offset !== undefined) {
-    if (queue === undefined) return usage('--offset is of one queue: name it with --queue TOPIC/BROKER/ID');
+    if (queue === undefined)
+      return usage('--offset is of one queue: name it with --queue TOPIC/BROKER/ID');
     args.finish();
     const { messages } = await scan(deps, deps.clients(source.cluster), source, {
-      ...{ queues: [queue], start: async () => offset, limit: 1, mostBody: MOST_CHARACTERS, cursor: undefined },
+      ...{
+        queues: [queue],
+        start: async () => offset,
+        limit: 1,
+        mostBody: MOST_CHARACTERS,
+        cursor: undefined,
+      },
       wanted: { id: undefined, key: undefined, tag: undefined, since: undefined, until: undefined },
     });
     const [found] = messages;
@@ -118,7 +134,9 @@ export async function get(deps: OperatorDeps, args: Arguments): Promise<PeekAnsw
 function onlyTopic({ subscriptions }: SourceConfig): string {
   const [first] = subscriptions;
   if (first === undefined || subscriptions.length > 1)
-    return usage(`--topic is missing: the group reads ${subscriptions.map(({ topic }) => topic).join(', ')}`);
+    return usage(
+      `--topic is missing: the group reads ${subscriptions.map(({ topic }) => topic).join(', ')}`,
+    );
   return first.topic;
 }
 
@@ -151,14 +169,23 @@ export async function scan(
   let scanned = 0;
   let characters = 0;
   for (const queue of queues.slice(begin)) {
-    let next = from !== undefined && queueKey(queue) === queueKey(from.queue) ? from.offset : await start(queue);
+    let next =
+      from !== undefined && queueKey(queue) === queueKey(from.queue)
+        ? from.offset
+        : await start(queue);
     for (;;) {
       if (found.length >= limit)
-        return { messages: found, scanned, ...(wanted.id === undefined ? { cursor: `${queueKey(queue)}=${next}` } : {}) };
+        return {
+          messages: found,
+          scanned,
+          ...(wanted.id === undefined ? { cursor: `${queueKey(queue)}=${next}` } : {}),
+        };
       if (scanned >= MOST_SCANNED || characters >= MOST_CHARACTERS || deps.clock.now() > endAt)
         return {
           ...{ messages: found, scanned, cursor: `${queueKey(queue)}=${next}` },
-          left: await countBehind(client, queues.slice(queues.indexOf(queue)), async (each) => (each === queue ? next : start(each))),
+          left: await countBehind(client, queues.slice(queues.indexOf(queue)), async (each) =>
+            each === queue ? next : start(each),
+          ),
         };
       const result = await client.pull({
         consumerGroup,
@@ -171,7 +198,11 @@ export async function scan(
       if (result.status === 'NO_NEW_MSG') break;
       if (result.status === 'FOUND') {
         const records = [
-          ...result.messages.map((message) => ({ offset: message.queueOffset, message, problem: '' })),
+          ...result.messages.map((message) => ({
+            offset: message.queueOffset,
+            message,
+            problem: '',
+          })),
           ...result.undecodable.map((record) => ({
             offset: record.queueOffset,
             message: undefined,
@@ -187,7 +218,8 @@ export async function scan(
           next = offset + 1n;
           scanned++;
           if (message === undefined) {
-            if (isOpen(wanted)) found.push({ queue: queueKey(queue), offset: String(offset), problem });
+            if (isOpen(wanted))
+              found.push({ queue: queueKey(queue), offset: String(offset), problem });
           } else if (isWanted(message, wanted)) {
             const view = messageView(message, mostBody);
             characters += view.body.length;
@@ -211,7 +243,9 @@ async function countBehind(
   from: (queue: MessageQueue) => Promise<bigint>,
 ): Promise<number> {
   const counts = await inWindow(queues, async (queue) => {
-    const [next, end] = await Promise.all([from(queue), client.maxOffset(queue)]).catch(() => [0n, 0n] as const);
+    const [next, end] = await Promise.all([from(queue), client.maxOffset(queue)]).catch(
+      () => [0n, 0n] as const,
+    );
     return end > next ? Number(end - next) : 0;
   });
   return counts.reduce((sum, count) => sum + count, 0);
@@ -224,7 +258,11 @@ function isOpen({ id, key, tag }: Wanted): boolean {
 function isWanted(message: Message, { id, key, tag, since, until }: Wanted): boolean {
   const { properties, storeTimestamp } = message;
   if (id !== undefined && message.msgId !== id && message.offsetMsgId !== id) return false;
-  if (key !== undefined && !(properties.get(Property.KEYS)?.split(' ').includes(key) ?? false)) return false;
+  if (key !== undefined && !(properties.get(Property.KEYS)?.split(' ').includes(key) ?? false))
+    return false;
   if (tag !== undefined && properties.get(Property.TAGS) !== tag) return false;
-  return (since === undefined || storeTimestamp >= since) && (until === undefined || storeTimestamp < until);
+  return (
+    (since === undefined || storeTimestamp >= since) &&
+    (until === undefined || storeTimestamp < until)
+  );
 }

@@ -17,13 +17,22 @@ export interface Trouble {
 
 export function troubleOf(error: unknown): Trouble {
   const message = error instanceof Error ? error.message : String(error);
-  return { reason: reasonOfError({ code: error instanceof RocketMQError ? error.code : '', message }), message };
+  return {
+    reason: reasonOfError({ code: error instanceof RocketMQError ? error.code : '', message }),
+    message,
+  };
 }
 
 /** Readable queues of a topic; a retry topic that nobody needed yet has none. */
-export async function queuesOfTopic(client: RocketMQ, topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
+export async function queuesOfTopic(
+  client: RocketMQ,
+  topic: string,
+  options: CallOptions = {},
+): Promise<MessageQueue[]> {
   try {
-    return readableQueues(await client.topicRoute(topic, { ...options, fresh: true })).sort(compareQueues);
+    return readableQueues(await client.topicRoute(topic, { ...options, fresh: true })).sort(
+      compareQueues,
+    );
   } catch (error) {
     if (error instanceof TopicNotFoundError && topic.startsWith(RETRY_TOPIC_PREFIX)) return [];
     throw error;
@@ -39,6 +48,11 @@ export async function messageAt(
   options: CallOptions = {},
 ): Promise<Message | undefined> {
   const subscription = buildSubscription(queue.topic, '*');
-  const result = await client.pull({ consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 }, options);
-  return result.status === 'FOUND' ? result.messages.find(({ queueOffset }) => queueOffset === offset) : undefined;
+  const result = await client.pull(
+    { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 },
+    options,
+  );
+  return result.status === 'FOUND'
+    ? result.messages.find(({ queueOffset }) => queueOffset === offset)
+    : undefined;
 }

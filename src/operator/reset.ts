@@ -9,7 +9,15 @@ import { fenced } from './fence.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { notFound, OperatorError, refused, usage } from './operator-error.ts';
 import { queuesOfTopic } from './queue-figures.ts';
-import { assignmentsOf, chooseQueue, chooseSource, chooseTopic, groupKey, parsePlace, requireStore } from './scope.ts';
+import {
+  assignmentsOf,
+  chooseQueue,
+  chooseSource,
+  chooseTopic,
+  groupKey,
+  parsePlace,
+  requireStore,
+} from './scope.ts';
 import { foreignMembers } from './status.ts';
 
 /** What is to become, or has become, of one queue's offset. */
@@ -56,28 +64,47 @@ export async function reset(deps: OperatorDeps, args: Arguments): Promise<ResetA
   await refuseWhereOthersCount(deps, source);
   const client = deps.clients(source.cluster);
   if (targets !== undefined && !dryRun) return apply(deps, source, targets.map(parsePlace));
-  const target = parseTo(to ?? usage('--to is missing: give first, last, offset:N, a time, or group:NAME'));
+  const target = parseTo(
+    to ?? usage('--to is missing: give first, last, offset:N, a time, or group:NAME'),
+  );
   const topics = topic === undefined ? source.subscriptions.map((one) => one.topic) : [topic];
-  const queues = chosenQueue === undefined ? (await Promise.all(topics.map((one) => queuesOfTopic(client, one)))).flat() : [chosenQueue];
+  const queues =
+    chosenQueue === undefined
+      ? (await Promise.all(topics.map((one) => queuesOfTopic(client, one)))).flat()
+      : [chosenQueue];
   if (queues.length === 0) notFound('there is no queue to reset');
-  const own = new Map((await assignmentsOf(deps, source)).map((each) => [queueKey(each.queue), each]));
-  const preview = await inWindow(queues, (queue) => previewOf(client, source, queue, own.get(queueKey(queue)), target));
+  const own = new Map(
+    (await assignmentsOf(deps, source)).map((each) => [queueKey(each.queue), each]),
+  );
+  const preview = await inWindow(queues, (queue) =>
+    previewOf(client, source, queue, own.get(queueKey(queue)), target),
+  );
   if (dryRun) return { ...groupKey(source), applied: false, queues: preview, waiting: [] };
   return apply(
     deps,
     source,
-    preview.map(({ to, clamped }, index) => ({ queue: queues[index] as MessageQueue, offset: BigInt(to), clamped })),
+    preview.map(({ to, clamped }, index) => ({
+      queue: queues[index] as MessageQueue,
+      offset: BigInt(to),
+      clamped,
+    })),
   );
 }
 
 /** Where our writes are not the last word, nothing is written. */
-export async function refuseWhereOthersCount(deps: OperatorDeps, source: SourceConfig): Promise<void> {
+export async function refuseWhereOthersCount(
+  deps: OperatorDeps,
+  source: SourceConfig,
+): Promise<void> {
   const { consumerGroup, mode } = source;
   if (mode === 'pop')
     refused(
       `group "${consumerGroup}" is in mode pop, where the broker keeps account of every message: use mqadmin resetOffsetByTime -g ${consumerGroup} -t <topic> -s <time>`,
     );
-  const others = source.messageModel === 'BROADCASTING' ? [] : await foreignMembers(deps, deps.clients(source.cluster), source);
+  const others =
+    source.messageModel === 'BROADCASTING'
+      ? []
+      : await foreignMembers(deps, deps.clients(source.cluster), source);
   if (others.length > 0)
     refused(
       `others are in group "${consumerGroup}" (${others.join(', ')}) and would store their own offsets over it: stop them first, or use mqadmin resetOffsetByTime, which tells them`,
@@ -101,7 +128,12 @@ async function previewOf(
   return { ...figures(queue, from, to, min), clamped: to !== wanted };
 }
 
-function figures(queue: MessageQueue, from: bigint | undefined, to: bigint, min: bigint): Omit<ResetQueue, 'clamped'> {
+function figures(
+  queue: MessageQueue,
+  from: bigint | undefined,
+  to: bigint,
+  min: bigint,
+): Omit<ResetQueue, 'clamped'> {
   const base = from ?? min;
   return {
     queue: queueKey(queue),
@@ -112,7 +144,13 @@ function figures(queue: MessageQueue, from: bigint | undefined, to: bigint, min:
   };
 }
 
-async function offsetOf(client: RocketMQ, queue: MessageQueue, target: Target, min: bigint, max: bigint): Promise<bigint> {
+async function offsetOf(
+  client: RocketMQ,
+  queue: MessageQueue,
+  target: Target,
+  min: bigint,
+  max: bigint,
+): Promise<bigint> {
   switch (target.kind) {
     case 'first':
       return min;
@@ -124,10 +162,14 @@ async function offsetOf(client: RocketMQ, queue: MessageQueue, target: Target, m
       return client.searchOffset(queue, Number(target.value));
     case 'group':
       if (queue.topic.startsWith(RETRY_TOPIC_PREFIX))
-        return refused("a retry topic is its own group's: the offsets of another group say nothing there");
+        return refused(
+          "a retry topic is its own group's: the offsets of another group say nothing there",
+        );
       return (
         (await client.queryOffset(target.group, queue)) ??
-        notFound(`group "${target.group}" has no offset on ${queueKey(queue)}: correct the name, or choose the queues that it consumes`)
+        notFound(
+          `group "${target.group}" has no offset on ${queueKey(queue)}: correct the name, or choose the queues that it consumes`,
+        )
       );
   }
 }
@@ -138,7 +180,9 @@ async function apply(
   targets: readonly { queue: MessageQueue; offset: bigint; clamped?: boolean }[],
 ): Promise<ResetAnswer> {
   const client = deps.clients(source.cluster);
-  const clamped = new Set(targets.flatMap((each) => (each.clamped === true ? [queueKey(each.queue)] : [])));
+  const clamped = new Set(
+    targets.flatMap((each) => (each.clamped === true ? [queueKey(each.queue)] : [])),
+  );
   const offsets = new Map(targets.map(({ queue, offset }) => [queueKey(queue), offset]));
   const { done, held } = await fenced(
     deps,
@@ -147,9 +191,16 @@ async function apply(
     'an operator resets the offset',
     async (queue, assignment) => {
       const to = offsets.get(queueKey(queue)) as bigint;
-      const [from, min] = await Promise.all([storedOffset(client, source, queue, assignment?.committedOffset), client.minOffset(queue)]);
+      const [from, min] = await Promise.all([
+        storedOffset(client, source, queue, assignment?.committedOffset),
+        client.minOffset(queue),
+      ]);
       const stored = await writeOffset(deps, source, queue, to);
-      return { ...figures(queue, from, to, min), clamped: clamped.has(queueKey(queue)), stored: String(stored) };
+      return {
+        ...figures(queue, from, to, min),
+        clamped: clamped.has(queueKey(queue)),
+        stored: String(stored),
+      };
     },
   );
   const waiting = held.map((queue) => `${queueKey(queue)}=${offsets.get(queueKey(queue))}`);
@@ -157,7 +208,12 @@ async function apply(
 }
 
 /** Writes an offset and reads it back. Only behind a fence. */
-export async function writeOffset(deps: OperatorDeps, source: SourceConfig, queue: MessageQueue, offset: bigint): Promise<bigint> {
+export async function writeOffset(
+  deps: OperatorDeps,
+  source: SourceConfig,
+  queue: MessageQueue,
+  offset: bigint,
+): Promise<bigint> {
   const client = deps.clients(source.cluster);
   const { consumerGroup } = source;
   if (source.messageModel === 'BROADCASTING') {
@@ -169,7 +225,9 @@ export async function writeOffset(deps: OperatorDeps, source: SourceConfig, queu
     refused(
       `another reset of ${queueKey(queue)} (mqadmin, the dashboard) waits for the next pull and would win: let the group run until it is done, and repeat`,
     );
-  const item = (await assignmentsOf(deps, source)).find((each) => queueKey(each.queue) === queueKey(queue));
+  const item = (await assignmentsOf(deps, source)).find(
+    (each) => queueKey(each.queue) === queueKey(queue),
+  );
   const stored = await storedOffset(client, source, queue, item?.committedOffset);
   if (stored !== offset)
     throw new OperatorError(
@@ -183,6 +241,7 @@ function parseTo(text: string): Target {
   if (text === 'first' || text === 'last') return { kind: text };
   const [, kind, value = ''] = /^(offset|time|group):(.+)$/.exec(text) ?? [];
   if (kind === 'group') return { kind, group: value };
-  if ((kind === 'offset' || kind === 'time') && /^\d{1,19}$/.test(value)) return { kind, value: BigInt(value) };
+  if ((kind === 'offset' || kind === 'time') && /^\d{1,19}$/.test(value))
+    return { kind, value: BigInt(value) };
   return usage(`--to is "${text}": give first, last, offset:N, a time, or group:NAME`);
 }

@@ -44,7 +44,9 @@ export const OPERATIONS = {
 } as const satisfies Record<string, Operation>;
 
 export type OperationName = keyof typeof OPERATIONS;
-export type OperationAnswer<Name extends OperationName> = Awaited<ReturnType<(typeof OPERATIONS)[Name]>>;
+export type OperationAnswer<Name extends OperationName> = Awaited<
+  ReturnType<(typeof OPERATIONS)[Name]>
+>;
 
 /** What the operator function is invoked with: `{ rocketmqOperator: … }`. Arguments are named as the options of the command line. */
 export interface OperatorRequest {
@@ -64,20 +66,31 @@ export async function runOperator(deps: OperatorDeps, request: unknown): Promise
     return { ok: true, answer: await OPERATIONS[command](deps, new Arguments(args)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
-    return { ok: false, error: { code: error instanceof RocketMQError ? error.code : 'UNEXPECTED', message } };
+    return {
+      ok: false,
+      error: { code: error instanceof RocketMQError ? error.code : 'UNEXPECTED', message },
+    };
   }
 }
 
-function readRequest(request: unknown): { command: OperationName; args: Readonly<Record<string, unknown>> } {
+function readRequest(request: unknown): {
+  command: OperationName;
+  args: Readonly<Record<string, unknown>>;
+} {
   if (typeof request !== 'object' || request === null)
-    return usage('invoke this function with {"rocketmqOperator": {"version": 1, "command": "status"}}');
+    return usage(
+      'invoke this function with {"rocketmqOperator": {"version": 1, "command": "status"}}',
+    );
   const { version, command, args = {} } = request as Partial<OperatorRequest>;
   if (version !== OPERATOR_VERSION)
     usage(
       `the request is of version ${JSON.stringify(version)}, and this function knows version ${OPERATOR_VERSION}: deploy the service with the version of serverless-rocketmq that you call it with`,
     );
   if (typeof command !== 'string' || !Object.hasOwn(OPERATIONS, command))
-    return usage(`there is no command ${JSON.stringify(command)}${didYouMean(String(command), Object.keys(OPERATIONS))}`);
-  if (typeof args !== 'object' || args === null || Array.isArray(args)) usage('args is no object of options');
+    return usage(
+      `there is no command ${JSON.stringify(command)}${didYouMean(String(command), Object.keys(OPERATIONS))}`,
+    );
+  if (typeof args !== 'object' || args === null || Array.isArray(args))
+    usage('args is no object of options');
   return { command: command as OperationName, args };
 }

@@ -18,7 +18,9 @@ export function chooseSources({ service }: OperatorDeps, args: Arguments): reado
   if (sources.length === 0) usage('--group is missing: nothing else says what is meant');
   const groups = [...new Set(sources.map(({ consumerGroup }) => consumerGroup))];
   const chosen = sources.filter(
-    (source) => (cluster === undefined || source.cluster === cluster) && (group === undefined || source.consumerGroup === group),
+    (source) =>
+      (cluster === undefined || source.cluster === cluster) &&
+      (group === undefined || source.consumerGroup === group),
   );
   if (chosen.length === 0)
     notFound(
@@ -40,7 +42,10 @@ export function chooseSource(deps: OperatorDeps, args: Arguments): SourceConfig 
 
 /** Topics that a group reads: those that it subscribes, and its retry topic. */
 export function topicsOf({ subscriptions, consumerGroup, messageModel }: SourceConfig): string[] {
-  return [...subscriptions.map(({ topic }) => topic), ...(messageModel === 'BROADCASTING' ? [] : [retryTopic(consumerGroup)])];
+  return [
+    ...subscriptions.map(({ topic }) => topic),
+    ...(messageModel === 'BROADCASTING' ? [] : [retryTopic(consumerGroup)]),
+  ];
 }
 
 /** `--topic`, as one of the group's. `retry` and `dlq` are short for its own. */
@@ -59,7 +64,8 @@ export function chooseTopic(source: SourceConfig, args: Arguments): string | und
 export function parseQueue(text: string, topic: string | undefined): MessageQueue {
   const match = /^(?:(.+)\/)?([^/]+)\/(\d{1,9})$/.exec(text);
   const named = match?.[1] ?? topic;
-  if (match === null || named === undefined) return usage(`--queue is "${text}": give TOPIC/BROKER/ID, for example orders/broker-a/0`);
+  if (match === null || named === undefined)
+    return usage(`--queue is "${text}": give TOPIC/BROKER/ID, for example orders/broker-a/0`);
   return { topic: named, brokerName: match[2] as string, queueId: Number(match[3]) };
 }
 
@@ -67,7 +73,8 @@ export function parseQueue(text: string, topic: string | undefined): MessageQueu
 export function parsePlace(text: string): { queue: MessageQueue; offset: bigint } {
   const at = text.lastIndexOf('=');
   const offset = text.slice(at + 1);
-  if (at < 0 || !/^\d{1,19}$/.test(offset)) return usage(`"${text}" is no place: give TOPIC/BROKER/ID=OFFSET, or begin without a cursor`);
+  if (at < 0 || !/^\d{1,19}$/.test(offset))
+    return usage(`"${text}" is no place: give TOPIC/BROKER/ID=OFFSET, or begin without a cursor`);
   return { queue: parseQueue(text.slice(0, at), undefined), offset: BigInt(offset) };
 }
 
@@ -81,19 +88,32 @@ export function chooseQueue(source: SourceConfig, args: Arguments): MessageQueue
   const queue = parseQueue(text, topic ?? onlyTopic);
   const known = [...topicsOf(source), dlqTopic(source.consumerGroup)];
   if (!known.includes(queue.topic))
-    notFound(`group "${source.consumerGroup}" does not read topic "${queue.topic}"${didYouMean(queue.topic, known)}`);
+    notFound(
+      `group "${source.consumerGroup}" does not read topic "${queue.topic}"${didYouMean(queue.topic, known)}`,
+    );
   return queue;
 }
 
-export async function assignmentsOf({ store }: OperatorDeps, { cluster, consumerGroup }: SourceConfig): Promise<Assignment[]> {
+export async function assignmentsOf(
+  { store }: OperatorDeps,
+  { cluster, consumerGroup }: SourceConfig,
+): Promise<Assignment[]> {
   return store === undefined ? [] : store.list({ cluster, consumerGroup });
 }
 
 /** For what cannot be done without the table. */
 export function requireStore({ store }: OperatorDeps): AssignmentStore {
-  return store ?? refused('this needs the assignment table: name it with --table (and AWS_ENDPOINT_URL_DYNAMODB where it is a local one)');
+  return (
+    store ??
+    refused(
+      'this needs the assignment table: name it with --table (and AWS_ENDPOINT_URL_DYNAMODB where it is a local one)',
+    )
+  );
 }
 
-export function groupKey({ cluster, consumerGroup }: SourceConfig): { cluster: string; consumerGroup: string } {
+export function groupKey({ cluster, consumerGroup }: SourceConfig): {
+  cluster: string;
+  consumerGroup: string;
+} {
   return { cluster, consumerGroup };
 }

@@ -23,7 +23,8 @@ export async function send(deps: OperatorDeps, args: Arguments): Promise<SendAns
     args.text('cluster') ??
     (clusters.length === 1 ? clusters[0] : undefined) ??
     usage(`--cluster is missing: there are ${clusters.join(', ')}`);
-  if (!clusters.includes(cluster)) notFound(`this service has no cluster "${cluster}": it has ${clusters.join(', ')}`);
+  if (!clusters.includes(cluster))
+    notFound(`this service has no cluster "${cluster}": it has ${clusters.join(', ')}`);
   const topic = args.required('topic', 'the topic to send to');
   const text = args.text('body');
   const base64 = args.text('body-base64');
@@ -48,12 +49,20 @@ export async function send(deps: OperatorDeps, args: Arguments): Promise<SendAns
   const sent: SendAnswer['sent'][number][] = [];
   for (let n = 0; n < count; n++) {
     const { msgId, offsetMsgId, queue, queueOffset, status } = await client.send(message);
-    sent.push({ messageId: msgId, offsetMessageId: offsetMsgId, queue: queueKey(queue), offset: String(queueOffset), status });
+    sent.push({
+      messageId: msgId,
+      offsetMessageId: offsetMsgId,
+      queue: queueKey(queue),
+      offset: String(queueOffset),
+      status,
+    });
   }
   return { sent };
 }
 
 function parseProperty(text: string): [string, string] {
   const at = text.indexOf('=');
-  return at > 0 ? [text.slice(0, at), text.slice(at + 1)] : usage(`--property is "${text}": give NAME=VALUE`);
+  return at > 0
+    ? [text.slice(0, at), text.slice(at + 1)]
+    : usage(`--property is "${text}": give NAME=VALUE`);
 }

@@ -26,8 +26,14 @@ const LONG_BODY = 4_000;
 /** Moves a group past the one message that it stands at; with `park` it goes to the dead letters first. Fenced, written, read back. */
 export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAnswer> {
   const source = chooseSource(deps, args);
-  const queue = chooseQueue(source, args) ?? usage('--queue is missing: give TOPIC/BROKER/ID, for example orders/broker-a/0');
-  const offset = args.offset('offset') ?? usage('--offset is missing: give the offset of the message; status shows where the group stands');
+  const queue =
+    chooseQueue(source, args) ??
+    usage('--queue is missing: give TOPIC/BROKER/ID, for example orders/broker-a/0');
+  const offset =
+    args.offset('offset') ??
+    usage(
+      '--offset is missing: give the offset of the message; status shows where the group stands',
+    );
   const park = args.flag('park');
   const dryRun = args.flag('dry-run');
   args.finish();
@@ -35,11 +41,20 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
   const client = deps.clients(source.cluster);
   const { consumerGroup } = source;
   const readStored = async (): Promise<bigint> => {
-    const item = (await assignmentsOf(deps, source)).find((each) => queueKey(each.queue) === queueKey(queue));
-    return (await storedOffset(client, source, queue, item?.committedOffset)) ?? item?.startOffset ?? client.minOffset(queue);
+    const item = (await assignmentsOf(deps, source)).find(
+      (each) => queueKey(each.queue) === queueKey(queue),
+    );
+    return (
+      (await storedOffset(client, source, queue, item?.committedOffset)) ??
+      item?.startOffset ??
+      client.minOffset(queue)
+    );
   };
   const refuseUnlessHead = (stored: bigint): void => {
-    if (stored > offset) refused(`the group is past offset ${offset} of ${queueKey(queue)} already: it stands at ${stored}`);
+    if (stored > offset)
+      refused(
+        `the group is past offset ${offset} of ${queueKey(queue)} already: it stands at ${stored}`,
+      );
     if (stored < offset)
       refused(
         `the group stands at ${stored} of ${queueKey(queue)}: skipping ${offset} would lose the ${offset - stored} messages before it; skip those first, or use reset --to offset:${offset + 1n}`,
@@ -47,7 +62,9 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
   };
   refuseUnlessHead(await readStored());
   if (offset >= (await client.maxOffset(queue)))
-    refused(`the group is at the end of ${queueKey(queue)}: there is no message at offset ${offset} to skip`);
+    refused(
+      `the group is at the end of ${queueKey(queue)}: there is no message at offset ${offset} to skip`,
+    );
   const message = await messageAt(client, consumerGroup, queue, offset);
   const told = {
     queue: queueKey(queue),
@@ -55,19 +72,33 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
     ...(message === undefined ? {} : { message: messageView(message, LONG_BODY) }),
   };
   if (park && message === undefined)
-    refused(`nothing can be read at offset ${offset} of ${queueKey(queue)}, so that it cannot be parked: skip it without --park`);
+    refused(
+      `nothing can be read at offset ${offset} of ${queueKey(queue)}, so that it cannot be parked: skip it without --park`,
+    );
   if (dryRun) return { ...told, parked: false, held: false };
-  const { done } = await fenced(deps, source, [queue], 'an operator skips a message', async (one: MessageQueue) => {
-    // It may have been done while its holder drained.
-    refuseUnlessHead(await readStored());
-    // To the dead letters first: a message is rather twice than nowhere.
-    if (park && message !== undefined)
-      await client.sendBack({
-        ...{ consumerGroup, brokerName: one.brokerName, commitLogOffset: message.commitLogOffset, delayLevel: -1, maxReconsumeTimes: 0 },
-        ...{ originMsgId: message.offsetMsgId, originTopic: message.topic },
-      });
-    return writeOffset(deps, source, one, offset + 1n);
-  });
+  const { done } = await fenced(
+    deps,
+    source,
+    [queue],
+    'an operator skips a message',
+    async (one: MessageQueue) => {
+      // It may have been done while its holder drained.
+      refuseUnlessHead(await readStored());
+      // To the dead letters first: a message is rather twice than nowhere.
+      if (park && message !== undefined)
+        await client.sendBack({
+          ...{
+            consumerGroup,
+            brokerName: one.brokerName,
+            commitLogOffset: message.commitLogOffset,
+            delayLevel: -1,
+            maxReconsumeTimes: 0,
+          },
+          ...{ originMsgId: message.offsetMsgId, originTopic: message.topic },
+        });
+      return writeOffset(deps, source, one, offset + 1n);
+    },
+  );
   const [stored] = done;
   return {
     ...told,

@@ -20,7 +20,13 @@ export function changesOf(before: StatusAnswer | undefined, after: StatusAnswer)
     const queues = new Map(old.queues.map((queue) => [keyOf(queue), queue]));
     const at = { at: after.at, consumerGroup: group.consumerGroup };
     return [
-      ...group.queues.flatMap((queue) => texts(queues.get(keyOf(queue)), queue).map((text) => ({ ...at, queue: keyOf(queue), text }))),
+      ...group.queues.flatMap((queue) =>
+        texts(queues.get(keyOf(queue)), queue).map((text) => ({
+          ...at,
+          queue: keyOf(queue),
+          text,
+        })),
+      ),
       ...deadLetters(old, group).map((text) => ({ ...at, text })),
     ];
   });
@@ -37,9 +43,13 @@ function keyOf({ topic, brokerName, queueId }: QueueStatus): string {
 function texts(before: QueueStatus | undefined, after: QueueStatus): string[] {
   if (before === undefined) return ['is new'];
   return [
-    ...(before.slot === after.slot ? [] : [`belongs to slot ${after.slot ?? 'none'} (was ${before.slot ?? 'none'})`]),
+    ...(before.slot === after.slot
+      ? []
+      : [`belongs to slot ${after.slot ?? 'none'} (was ${before.slot ?? 'none'})`]),
     ...(before.holder === after.holder ? [] : [holderText(before.holder, after.holder)]),
-    ...(before.state === after.state ? [] : [`is ${after.state}${after.reason === undefined ? '' : ` (${after.reason})`}`]),
+    ...(before.state === after.state
+      ? []
+      : [`is ${after.state}${after.reason === undefined ? '' : ` (${after.reason})`}`]),
     ...offsets(before, after),
   ];
 }
@@ -52,16 +62,24 @@ function holderText(before: string | undefined, after: string | undefined): stri
 }
 
 function offsets(before: QueueStatus, after: QueueStatus): string[] {
-  const arrived = BigInt(after.brokerOffset ?? 0) - BigInt(before.brokerOffset ?? after.brokerOffset ?? 0);
-  const done = BigInt(after.consumerOffset ?? 0) - BigInt(before.consumerOffset ?? after.consumerOffset ?? 0);
+  const arrived =
+    BigInt(after.brokerOffset ?? 0) - BigInt(before.brokerOffset ?? after.brokerOffset ?? 0);
+  const done =
+    BigInt(after.consumerOffset ?? 0) - BigInt(before.consumerOffset ?? after.consumerOffset ?? 0);
   return [
     ...(arrived > 0n ? [`${arrived} arrived`] : []),
-    ...(done > 0n ? [`committed ${before.consumerOffset} → ${after.consumerOffset}, lag ${after.lag}`] : []),
-    ...(done < 0n ? [`offset was set back ${before.consumerOffset} → ${after.consumerOffset}`] : []),
+    ...(done > 0n
+      ? [`committed ${before.consumerOffset} → ${after.consumerOffset}, lag ${after.lag}`]
+      : []),
+    ...(done < 0n
+      ? [`offset was set back ${before.consumerOffset} → ${after.consumerOffset}`]
+      : []),
   ];
 }
 
 function deadLetters(before: GroupStatus, after: GroupStatus): string[] {
-  const more = BigInt(after.deadLetters?.stored ?? 0) - BigInt(before.deadLetters?.stored ?? after.deadLetters?.stored ?? 0);
+  const more =
+    BigInt(after.deadLetters?.stored ?? 0) -
+    BigInt(before.deadLetters?.stored ?? after.deadLetters?.stored ?? 0);
   return more > 0n ? [`${more} dead letters more, ${after.deadLetters?.waiting} wait`] : [];
 }

@@ -70,7 +70,10 @@ const MOST_AGES = 256;
 /** Groups, queues, who holds them, lag, age, state and reason: by the brokers and the table as they are now. */
 export async function status(deps: OperatorDeps, args: Arguments): Promise<StatusAnswer> {
   const sources = chooseSources(deps, args);
-  const topic = sources.length === 1 && sources[0] !== undefined ? chooseTopic(sources[0], args) : args.text('topic');
+  const topic =
+    sources.length === 1 && sources[0] !== undefined
+      ? chooseTopic(sources[0], args)
+      : args.text('topic');
   const from = args.whole('cursor', 0, sources.length) ?? 0;
   args.finish();
   const groups: GroupStatus[] = [];
@@ -82,10 +85,20 @@ export async function status(deps: OperatorDeps, args: Arguments): Promise<Statu
     groups.push(group);
   }
   const { service, stage } = deps.service;
-  return { at: deps.clock.now(), service, stage, groups, ...(next < sources.length ? { cursor: String(next) } : {}) };
+  return {
+    at: deps.clock.now(),
+    service,
+    stage,
+    groups,
+    ...(next < sources.length ? { cursor: String(next) } : {}),
+  };
 }
 
-async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: string | undefined): Promise<GroupStatus> {
+async function groupStatus(
+  deps: OperatorDeps,
+  source: SourceConfig,
+  topic: string | undefined,
+): Promise<GroupStatus> {
   const { cluster, consumerGroup } = source;
   const client = deps.clients(cluster);
   const topics = topicsOf(source).filter((one) => topic === undefined || one === topic);
@@ -95,14 +108,20 @@ async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: stri
     foreignMembers(deps, client, source).catch(() => []),
     countDeadLetters(client, consumerGroup, { timeoutMs: LOOK_MS }).catch(() => undefined),
   ]);
-  const troubles = new Map(routes.flatMap(({ topic: name, trouble }) => (trouble === undefined ? [] : [[name, trouble] as const])));
+  const troubles = new Map(
+    routes.flatMap(({ topic: name, trouble }) =>
+      trouble === undefined ? [] : [[name, trouble] as const],
+    ),
+  );
   const places = placesOf(
     source,
     assignments,
     routes.flatMap(({ queues }) => queues),
     topics,
   );
-  const measured = await inWindow(places, (place) => measure(client, source, place, troubles.get(place.queue.topic)));
+  const measured = await inWindow(places, (place) =>
+    measure(client, source, place, troubles.get(place.queue.topic)),
+  );
   const now = deps.clock.now();
   await addAges(client, source, measured);
   const queues = measured.map((queue) => describe(source, queue, foreign.length > 0, now));
@@ -140,7 +159,11 @@ async function groupStatus(deps: OperatorDeps, source: SourceConfig, topic: stri
 
 async function routeOf(client: RocketMQ, topic: string) {
   try {
-    return { topic, queues: await queuesOfTopic(client, topic, { timeoutMs: LOOK_MS }), trouble: undefined };
+    return {
+      topic,
+      queues: await queuesOfTopic(client, topic, { timeoutMs: LOOK_MS }),
+      trouble: undefined,
+    };
   } catch (error) {
     return { topic, queues: [], trouble: troubleOf(error) };
   }
@@ -160,10 +183,14 @@ function placesOf(
 ): Place[] {
   const places = new Map<string, Place>();
   for (const assignment of assignments)
-    if (topics.includes(assignment.queue.topic)) places.set(queueKey(assignment.queue), { queue: assignment.queue, assignment });
-  const popped = new Set(source.mode === 'pop' ? source.subscriptions.map(({ topic }) => topic) : []);
+    if (topics.includes(assignment.queue.topic))
+      places.set(queueKey(assignment.queue), { queue: assignment.queue, assignment });
+  const popped = new Set(
+    source.mode === 'pop' ? source.subscriptions.map(({ topic }) => topic) : [],
+  );
   for (const queue of routed)
-    if (!places.has(queueKey(queue)) && !popped.has(queue.topic)) places.set(queueKey(queue), { queue, assignment: undefined });
+    if (!places.has(queueKey(queue)) && !popped.has(queue.topic))
+      places.set(queueKey(queue), { queue, assignment: undefined });
   return [...places.values()].sort((a, b) => compareQueues(a.queue, b.queue));
 }
 
@@ -177,7 +204,12 @@ interface Measured extends Place {
   lastDoneStoredAt?: number;
 }
 
-async function measure(client: RocketMQ, source: SourceConfig, place: Place, trouble: Trouble | undefined): Promise<Measured> {
+async function measure(
+  client: RocketMQ,
+  source: SourceConfig,
+  place: Place,
+  trouble: Trouble | undefined,
+): Promise<Measured> {
   const { queue, assignment } = place;
   try {
     const look = await lookAtQueue(client, source, queue, assignment, { timeoutMs: LOOK_MS });
@@ -189,13 +221,21 @@ async function measure(client: RocketMQ, source: SourceConfig, place: Place, tro
   }
 }
 
-async function addAges(client: RocketMQ, { consumerGroup }: SourceConfig, measured: Measured[]): Promise<void> {
+async function addAges(
+  client: RocketMQ,
+  { consumerGroup }: SourceConfig,
+  measured: Measured[],
+): Promise<void> {
   const behind = measured
     .filter(({ max = 0n }) => max > 0n)
     .sort((a, b) => Number((b.lag ?? 0n) - (a.lag ?? 0n)))
     .slice(0, MOST_AGES);
   const at = async (queue: MessageQueue, offset: bigint): Promise<number | undefined> =>
-    (await messageAt(client, consumerGroup, queue, offset, { timeoutMs: LOOK_MS }).catch(() => undefined))?.storeTimestamp;
+    (
+      await messageAt(client, consumerGroup, queue, offset, { timeoutMs: LOOK_MS }).catch(
+        () => undefined,
+      )
+    )?.storeTimestamp;
   await inWindow(behind, async (each) => {
     const { queue, committed, lag } = each;
     if (committed === undefined) return;
@@ -208,38 +248,63 @@ async function addAges(client: RocketMQ, { consumerGroup }: SourceConfig, measur
   });
 }
 
-function describe(source: SourceConfig, each: Measured, othersThere: boolean, now: number): QueueStatus {
+function describe(
+  source: SourceConfig,
+  each: Measured,
+  othersThere: boolean,
+  now: number,
+): QueueStatus {
   const { queue, assignment, stored, max, lag, trouble, oldestStoredAt, lastDoneStoredAt } = each;
   const enabled = isEnabled(source, queue.topic);
   const own = assignment === undefined ? undefined : reasonOfAssignment(assignment, enabled, now);
   const refused = othersThere && source.coexist !== true && source.messageModel !== 'BROADCASTING';
-  const reason = trouble?.reason ?? (own === 'PAUSED_BY_CHECK' && refused ? 'FOREIGN_MEMBERS' : own);
+  const reason =
+    trouble?.reason ?? (own === 'PAUSED_BY_CHECK' && refused ? 'FOREIGN_MEMBERS' : own);
   const pause = assignment?.operatorPause;
   return {
     ...queue,
-    ...(assignment === undefined ? { state: 'unassigned' as const } : queueFacts(source, assignment, lag, now)),
+    ...(assignment === undefined
+      ? { state: 'unassigned' as const }
+      : queueFacts(source, assignment, lag, now)),
     ...(reason === undefined ? {} : { reason }),
     ...(trouble === undefined ? {} : { detail: trouble.message }),
     ...(max === undefined ? {} : { brokerOffset: String(max) }),
     ...(stored === undefined ? {} : { consumerOffset: String(stored) }),
     ...(lag === undefined ? {} : { lag: String(lag) }),
-    ...(oldestStoredAt === undefined ? {} : { oldestStoredAt, oldestAgeMs: Math.max(0, now - oldestStoredAt) }),
+    ...(oldestStoredAt === undefined
+      ? {}
+      : { oldestStoredAt, oldestAgeMs: Math.max(0, now - oldestStoredAt) }),
     ...(lastDoneStoredAt === undefined ? {} : { lastDoneStoredAt }),
-    ...(pause === undefined || pause.until <= now ? {} : { pausedUntil: pause.until, pauseReason: pause.reason }),
+    ...(pause === undefined || pause.until <= now
+      ? {}
+      : { pausedUntil: pause.until, pauseReason: pause.reason }),
   };
 }
 
 /** Members that are none of our slots, on any broker of the cluster. */
-export async function foreignMembers({ service }: OperatorDeps, client: RocketMQ, { consumerGroup }: SourceConfig): Promise<string[]> {
+export async function foreignMembers(
+  { service }: OperatorDeps,
+  client: RocketMQ,
+  { consumerGroup }: SourceConfig,
+): Promise<string[]> {
   const brokers = await client.brokerNames({ timeoutMs: LOOK_MS });
   const members = await Promise.all(
-    brokers.map((brokerName) => client.consumerConnections(consumerGroup, brokerName, { timeoutMs: LOOK_MS }).catch(() => [])),
+    brokers.map((brokerName) =>
+      client.consumerConnections(consumerGroup, brokerName, { timeoutMs: LOOK_MS }).catch(() => []),
+    ),
   );
   const ids = members.flat().map(({ clientId }) => clientId);
-  return [...new Set(ids)].filter((id) => !isOwnSlot(service.service, service.stage, consumerGroup, id)).sort();
+  return [...new Set(ids)]
+    .filter((id) => !isOwnSlot(service.service, service.stage, consumerGroup, id))
+    .sort();
 }
 
-export function isOwnSlot(service: string, stage: string, consumerGroup: string, clientId: string): boolean {
+export function isOwnSlot(
+  service: string,
+  stage: string,
+  consumerGroup: string,
+  clientId: string,
+): boolean {
   const prefix = slotClientId(service, stage, consumerGroup, 0).slice(0, -1);
   return clientId.startsWith(prefix) && /^\d+$/.test(clientId.slice(prefix.length));
 }

@@ -40,7 +40,8 @@ export async function trace(deps: OperatorDeps, args: Arguments): Promise<TraceA
   });
   const { messages, ...end } = await scan(deps, client, source, {
     ...{ queues, limit: MOST_MESSAGES, mostBody: MOST_BODY, cursor },
-    start: (queue) => (since === undefined ? client.minOffset(queue) : client.searchOffset(queue, since)),
+    start: (queue) =>
+      since === undefined ? client.minOffset(queue) : client.searchOffset(queue, since),
     wanted: { id: undefined, key: messageId, tag: undefined, since, until },
   });
   const entries = messages

@@ -1,4 +1,10 @@
-import type { Assignment, Attempts, CrashRecord, OperatorPause, StandingPause } from '../model/assignment.ts';
+import type {
+  Assignment,
+  Attempts,
+  CrashRecord,
+  OperatorPause,
+  StandingPause,
+} from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 export interface GroupKey {
@@ -34,7 +40,14 @@ export interface LeaseKey extends GroupKey {
  */
 export interface Lost {
   readonly applied: false;
-  readonly reason: 'held' | 'successor-waits' | 'other-slot' | 'retired' | 'paused' | 'missing' | 'taken-over';
+  readonly reason:
+    | 'held'
+    | 'successor-waits'
+    | 'other-slot'
+    | 'retired'
+    | 'paused'
+    | 'missing'
+    | 'taken-over';
   readonly current: Assignment | undefined;
 }
 
@@ -62,19 +75,43 @@ export interface AssignmentStore {
   /** Changes the slot, generation +1, when the generation still stands. The lease is not touched: its holder drains. A waiting successor's wish ends, it is of the old slot. */
   move(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
   /** Notes since when passes do not find the queue in its route, or (undefined) that it is there again. */
-  setAbsent(group: GroupKey, queue: MessageQueue, absentSince: number | undefined, generation: number): Promise<boolean>;
+  setAbsent(
+    group: GroupKey,
+    queue: MessageQueue,
+    absentSince: number | undefined,
+    generation: number,
+  ): Promise<boolean>;
   /** Marks a queue that left the route, when it is still noted as absent. Its holder drains at the next renewal. */
-  setRetired(group: GroupKey, queue: MessageQueue, retiredAt: number, generation: number): Promise<boolean>;
+  setRetired(
+    group: GroupKey,
+    queue: MessageQueue,
+    retiredAt: number,
+    generation: number,
+  ): Promise<boolean>;
   /** Brings a retired queue back: slot and start offset are decided anew (the topic may have been made again), generation +1. */
-  revive(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint, generation: number): Promise<boolean>;
+  revive(
+    group: GroupKey,
+    queue: MessageQueue,
+    slot: number,
+    startOffset: bigint,
+    generation: number,
+  ): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
   /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */
-  setOperatorPause(group: GroupKey, queue: MessageQueue, pause: OperatorPause | undefined): Promise<boolean>;
+  setOperatorPause(
+    group: GroupKey,
+    queue: MessageQueue,
+    pause: OperatorPause | undefined,
+  ): Promise<boolean>;
   /** The pauses that operators asked for; those that are over or were ended stay until the table forgets them. */
   standingPauses(group: GroupKey): Promise<StandingPause[]>;
   /** Notes what an operator asked for (`pause: undefined`: not any more). */
-  writeStandingPause(group: GroupKey, scope: string, pause: OperatorPause | undefined): Promise<void>;
+  writeStandingPause(
+    group: GroupKey,
+    scope: string,
+    pause: OperatorPause | undefined,
+  ): Promise<void>;
   /** The offset of a queue whose offsets are kept here (BROADCASTING). False: it is held by somebody, or there is no item. */
   writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
   /**
@@ -122,6 +159,12 @@ export interface AssignmentStore {
   ): Promise<LeaseAnswer>;
   /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(
-    request: GroupKey & { queue: MessageQueue; slot: number; holder: string; until: number; now: number },
+    request: GroupKey & {
+      queue: MessageQueue;
+      slot: number;
+      holder: string;
+      until: number;
+      now: number;
+    },
   ): Promise<LeaseAnswer>;
 }

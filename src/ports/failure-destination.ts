@@ -6,4 +6,6 @@ export interface FailureDestination {
 }
 
 /** By `type` of the event's `onFailure`; only those that the service uses are bundled. */
-export type FailureDestinations = Partial<Readonly<Record<'sqs' | 'sns' | 's3', FailureDestination>>>;
+export type FailureDestinations = Partial<
+  Readonly<Record<'sqs' | 'sns' | 's3', FailureDestination>>
+>;

@@ -38,5 +38,8 @@ export interface BatchPayload {
 
 export interface MessageHandler {
   /** Delivers one event. Never throws, except the signal's reason. */
-  invoke(payload: BatchPayload, options: { readonly timeoutMs: number; readonly signal?: AbortSignal }): Promise<HandlerOutcome>;
+  invoke(
+    payload: BatchPayload,
+    options: { readonly timeoutMs: number; readonly signal?: AbortSignal },
+  ): Promise<HandlerOutcome>;
 }

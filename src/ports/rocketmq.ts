@@ -47,7 +47,10 @@ export type PullResult = PullOffsets &
     /** Nothing matched the filter (PULL_RETRY_IMMEDIATELY): go on at nextBeginOffset. */
     | { readonly status: 'NO_MATCHED_MSG' }
     /** PULL_OFFSET_MOVED: drop everything pulled before, commit nextBeginOffset, go on there. */
-    | { readonly status: 'OFFSET_MOVED' /** An operator reset the offset (remark OFFSET_RESET). */; readonly reset: boolean }
+    | {
+        readonly status: 'OFFSET_MOVED' /** An operator reset the offset (remark OFFSET_RESET). */;
+        readonly reset: boolean;
+      }
   );
 
 export interface PopRequest {
@@ -116,7 +119,10 @@ export interface MemberAnswers {
   /** An operator wants this one message delivered, whoever owns its queue (309). Nothing is committed or sent back. */
   consumeDirectly(consumerGroup: string, message: Message): Promise<DirectResult | undefined>;
   /** An operator sets offsets (220, brokers before 5.2). */
-  resetOffsets(consumerGroup: string, offsets: readonly { readonly queue: MessageQueue; readonly offset: bigint }[]): void;
+  resetOffsets(
+    consumerGroup: string,
+    offsets: readonly { readonly queue: MessageQueue; readonly offset: bigint }[],
+  ): void;
 }
 
 /**
@@ -128,9 +134,18 @@ export interface RocketMQ {
   topicRoute(topic: string, options?: CallOptions & { fresh?: boolean }): Promise<TopicRoute>;
   pull(request: PullRequest, options?: CallOptions): Promise<PullResult>;
   /** The committed offset, or undefined when the broker has none (code 22). */
-  queryOffset(consumerGroup: string, queue: MessageQueue, options?: CallOptions): Promise<bigint | undefined>;
+  queryOffset(
+    consumerGroup: string,
+    queue: MessageQueue,
+    options?: CallOptions,
+  ): Promise<bigint | undefined>;
   /** `resetPending`: the broker dropped the commit because an operator's reset waits for the next pull. */
-  commitOffset(consumerGroup: string, queue: MessageQueue, offset: bigint, options?: CallOptions): Promise<{ resetPending: boolean }>;
+  commitOffset(
+    consumerGroup: string,
+    queue: MessageQueue,
+    offset: bigint,
+    options?: CallOptions,
+  ): Promise<{ resetPending: boolean }>;
   /** The next offset to be written. */
   maxOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
   minOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
@@ -139,7 +154,12 @@ export interface RocketMQ {
   /** Takes messages for a time (200050). Brokers of 5.0 and later; BrokerError REQUEST_CODE_NOT_SUPPORTED from older ones. */
   pop(request: PopRequest, options?: CallOptions): Promise<PopResult>;
   /** A popped message is done (200051). Also answered when it became visible again before. */
-  ack(consumerGroup: string, topic: string, handle: PopHandle, options?: CallOptions): Promise<void>;
+  ack(
+    consumerGroup: string,
+    topic: string,
+    handle: PopHandle,
+    options?: CallOptions,
+  ): Promise<void>;
   /** A popped message becomes visible again so many milliseconds from now (200053). Answers the new handle. */
   changeInvisibleTime(
     consumerGroup: string,
@@ -150,7 +170,12 @@ export interface RocketMQ {
   ): Promise<PopHandle>;
   /** Is there something to pop, within `pollMs` (200054)? */
   hasMessages(
-    request: { readonly consumerGroup: string; readonly topic: string; readonly brokerName: string; readonly pollMs: number },
+    request: {
+      readonly consumerGroup: string;
+      readonly topic: string;
+      readonly brokerName: string;
+      readonly pollMs: number;
+    },
     options?: CallOptions,
   ): Promise<boolean>;
   /** Request 36 to the broker that stores the message. */
@@ -175,26 +200,59 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: CallOptions,
   ): Promise<boolean>;
-  send(message: OutgoingMessage, options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;
+  send(
+    message: OutgoingMessage,
+    options?: CallOptions & { queue?: MessageQueue },
+  ): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
-  sendBatch(messages: readonly OutgoingMessage[], options?: CallOptions & { queue?: MessageQueue }): Promise<SendResult>;
+  sendBatch(
+    messages: readonly OutgoingMessage[],
+    options?: CallOptions & { queue?: MessageQueue },
+  ): Promise<SendResult>;
   /** Members of the group on one broker (203); empty when it is offline (206). */
-  consumerConnections(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<ConsumerConnection[]>;
+  consumerConnections(
+    consumerGroup: string,
+    brokerName: string,
+    options?: CallOptions,
+  ): Promise<ConsumerConnection[]>;
   /** Client ids of the group on one broker (38); empty when it has none. */
   consumerIds(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<string[]>;
   /** What the group's members have subscribed to, as one broker knows it (203): the last heartbeat counts. Empty when nobody is there. */
-  memberSubscriptions(consumerGroup: string, brokerName: string, options?: CallOptions): Promise<Subscription[]>;
+  memberSubscriptions(
+    consumerGroup: string,
+    brokerName: string,
+    options?: CallOptions,
+  ): Promise<Subscription[]>;
   /** Makes this client's connection to the broker a member of the group (34): for 120 s from the last call on, and while the connection stands. */
   heartbeat(member: GroupMember, brokerName: string, options?: CallOptions): Promise<void>;
   /** Ends the membership of this client's connection (35). */
-  unregister(member: Pick<GroupMember, 'clientId' | 'consumerGroup'>, brokerName: string, options?: CallOptions): Promise<void>;
+  unregister(
+    member: Pick<GroupMember, 'clientId' | 'consumerGroup'>,
+    brokerName: string,
+    options?: CallOptions,
+  ): Promise<void>;
   /** Who answers what brokers ask of members; undefined: nobody any more. */
   answerBrokers(answers: MemberAnswers | undefined): void;
   /** Compiles a filter at a broker (46). Throws InvalidFilterError. */
-  checkSubscription(consumerGroup: string, subscription: Subscription, brokerName: string, options?: CallOptions): Promise<void>;
+  checkSubscription(
+    consumerGroup: string,
+    subscription: Subscription,
+    brokerName: string,
+    options?: CallOptions,
+  ): Promise<void>;
   /** Locks what it can for the client id (41); answers the queues that are now its own. All queues must be of one broker. */
-  lockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<MessageQueue[]>;
-  unlockQueues(consumerGroup: string, clientId: string, queues: readonly MessageQueue[], options?: CallOptions): Promise<void>;
+  lockQueues(
+    consumerGroup: string,
+    clientId: string,
+    queues: readonly MessageQueue[],
+    options?: CallOptions,
+  ): Promise<MessageQueue[]>;
+  unlockQueues(
+    consumerGroup: string,
+    clientId: string,
+    queues: readonly MessageQueue[],
+    options?: CallOptions,
+  ): Promise<void>;
   /** Every topic that a name server knows (206): retry, dead-letter and system topics among them. */
   topics(options?: CallOptions): Promise<string[]>;
   /** Names of all brokers of the cluster's masters (106). */
@@ -204,7 +262,12 @@ export interface RocketMQ {
   /** Creates or replaces a topic (17) on the given brokers, by default all. */
   createTopic(
     topic: string,
-    settings?: { readQueueNums?: number; writeQueueNums?: number; perm?: number; brokerNames?: readonly string[] },
+    settings?: {
+      readQueueNums?: number;
+      writeQueueNums?: number;
+      perm?: number;
+      brokerNames?: readonly string[];
+    },
     options?: CallOptions,
   ): Promise<void>;
   /** Creates or replaces a subscription group (200), by default on all brokers. */

@@ -1,4 +1,10 @@
-import { LOCK_TOGETHER_MS, type LockState, lockAnswered, lockUnanswered, unlocked } from '../decide/order/lock-time.ts';
+import {
+  LOCK_TOGETHER_MS,
+  type LockState,
+  lockAnswered,
+  lockUnanswered,
+  unlocked,
+} from '../decide/order/lock-time.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -72,13 +78,19 @@ export class BrokerLocks {
     const { clock } = this.#deps;
     // All that this turn of the process adds goes into the first request.
     await Promise.resolve();
-    for (let broker = this.#brokers.get(brokerName); broker !== undefined && broker.held.size > 0; ) {
+    for (
+      let broker = this.#brokers.get(brokerName);
+      broker !== undefined && broker.held.size > 0;
+    ) {
       const now = clock.now();
       const next = Math.min(...[...broker.held].map(({ state }) => state.askAt));
       if (next > now) {
         broker.wake = new AbortController();
         await clock.sleep(next - now, broker.wake.signal).catch(() => {});
-      } else await this.#ask([...broker.held].filter(({ state }) => state.askAt <= now + LOCK_TOGETHER_MS));
+      } else
+        await this.#ask(
+          [...broker.held].filter(({ state }) => state.askAt <= now + LOCK_TOGETHER_MS),
+        );
     }
     this.#brokers.delete(brokerName);
   }
@@ -88,8 +100,11 @@ export class BrokerLocks {
     const sentAt = clock.now();
     try {
       const queues = due.map(({ queue }) => queue);
-      const ours = new Set((await client.lockQueues(this.#consumerGroup, this.#clientId, queues)).map(queueKey));
-      for (const held of due) held.state = lockAnswered(held.state, sentAt, clock.now(), ours.has(queueKey(held.queue)));
+      const ours = new Set(
+        (await client.lockQueues(this.#consumerGroup, this.#clientId, queues)).map(queueKey),
+      );
+      for (const held of due)
+        held.state = lockAnswered(held.state, sentAt, clock.now(), ours.has(queueKey(held.queue)));
     } catch (error) {
       logger.warn(
         { err: error, queues: due.map(({ queue }) => queueKey(queue)) },

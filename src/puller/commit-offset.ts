@@ -22,7 +22,8 @@ export async function commitOffset(session: QueueSession): Promise<void> {
  */
 export async function keepOffset(session: QueueSession): Promise<void> {
   if (isDue(session)) await commitOffset(session);
-  else if (session.popped === undefined && !session.resetPending && session.mayAct()) await followStoredOffset(session);
+  else if (session.popped === undefined && !session.resetPending && session.mayAct())
+    await followStoredOffset(session);
 }
 
 /** The last commit before the release: what it cannot store is delivered again. */
@@ -49,13 +50,18 @@ function isDue(session: QueueSession): boolean {
   // The broker keeps account of what was popped.
   if (session.popped !== undefined) return false;
   const { messages, knownOffset, adoptedOffset } = session;
-  return !session.resetPending && (adoptedOffset !== undefined || messages.committable > knownOffset) && session.mayAct();
+  return (
+    !session.resetPending &&
+    (adoptedOffset !== undefined || messages.committable > knownOffset) &&
+    session.mayAct()
+  );
 }
 
 async function commit(session: QueueSession): Promise<void> {
   if (!isDue(session)) return;
   await withOffset(session, 'a commit failed; the next one repeats it', async () => {
-    if ((await review(session)) && isDue(session)) await store(session, session.messages.committable);
+    if ((await review(session)) && isDue(session))
+      await store(session, session.messages.committable);
   });
 }
 
@@ -90,7 +96,11 @@ export async function followReset(session: QueueSession): Promise<void> {
   );
 }
 
-async function withOffset(session: QueueSession, whenFailed: string, work: () => Promise<void>): Promise<void> {
+async function withOffset(
+  session: QueueSession,
+  whenFailed: string,
+  work: () => Promise<void>,
+): Promise<void> {
   try {
     await work();
   } catch (error) {
@@ -119,12 +129,18 @@ async function review(session: QueueSession): Promise<boolean> {
       session.knownOffset = story.offset;
       break;
     case 'lost-commits':
-      session.logger.warn(figures(knownOffset, stored), 'the broker lost commits: committing again');
+      session.logger.warn(
+        figures(knownOffset, stored),
+        'the broker lost commits: committing again',
+      );
       // Also when nothing was settled since.
       session.adoptedOffset ??= messages.committable;
       break;
     case 'reset':
-      session.logger.warn(figures(knownOffset, stored), 'the stored offset was changed by somebody else: adopting it');
+      session.logger.warn(
+        figures(knownOffset, stored),
+        'the stored offset was changed by somebody else: adopting it',
+      );
       session.adopt(story.offset);
       session.knownOffset = story.offset;
       break;
@@ -138,7 +154,10 @@ async function store(session: QueueSession, offset: bigint): Promise<void> {
   session.sentOffset = offset;
   const { resetPending } = await offsetStoreOf(source).write(session, offset, COMMIT_TIMEOUT_MS);
   if (resetPending) {
-    session.logger.warn({ offset: String(offset) }, 'an operator reset the offset: pulling to learn where to');
+    session.logger.warn(
+      { offset: String(offset) },
+      'an operator reset the offset: pulling to learn where to',
+    );
     session.sentOffset = undefined;
     session.resetPending = true;
     session.interruptPull();
@@ -154,6 +173,9 @@ async function store(session: QueueSession, offset: bigint): Promise<void> {
   if (messages.generation === generation) session.adoptedOffset = undefined;
 }
 
-function figures(known: bigint, stored: bigint | undefined): { known: string; stored: string | undefined } {
+function figures(
+  known: bigint,
+  stored: bigint | undefined,
+): { known: string; stored: string | undefined } {
   return { known: String(known), stored: stored === undefined ? undefined : String(stored) };
 }

@@ -21,7 +21,11 @@ export function destinationOf(session: QueueSession, { message }: Entry): OnFail
  * A message that failed for good: to the destination of its event, else, and when that does not take it, to `%DLQ%<group>`. True when somebody has
  * it. Like every delivery it may arrive twice.
  */
-export async function deadLetter(session: QueueSession, entry: Entry, condition: FailureCondition): Promise<boolean> {
+export async function deadLetter(
+  session: QueueSession,
+  entry: Entry,
+  condition: FailureCondition,
+): Promise<boolean> {
   const { message } = entry;
   const onFailure = destinationOf(session, entry);
   if (message !== undefined && onFailure !== undefined && session.mayAct()) {
@@ -43,21 +47,37 @@ export async function deadLetter(session: QueueSession, entry: Entry, condition:
   return sendBack(session, record, DLQ, 0);
 }
 
-async function deliver(session: QueueSession, entry: Entry, message: Message, to: OnFailure, condition: FailureCondition): Promise<void> {
+async function deliver(
+  session: QueueSession,
+  entry: Entry,
+  message: Message,
+  to: OnFailure,
+  condition: FailureCondition,
+): Promise<void> {
   const { deps, lost } = session;
   const subscription = subscriptionOf(session, message) as SubscriptionConfig;
   if (to.type === 'topic') {
     const properties = forwardedProperties(message);
     properties.set(Property.DLQ_ORIGIN_TOPIC, subscription.topic);
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
-    await deps.client.send({ topic: to.topic, body: message.body, flag: message.flag, properties }, { signal: lost.signal });
+    await deps.client.send(
+      { topic: to.topic, body: message.body, flag: message.flag, properties },
+      { signal: lost.signal },
+    );
     return;
   }
   const destination = deps.destinations?.[to.type];
   if (destination === undefined)
-    throw new Error(`no client for ${to.type}: deploy the service again, or name an endpoint for it in a local run (AWS_ENDPOINT_URL)`);
+    throw new Error(
+      `no client for ${to.type}: deploy the service again, or name an endpoint for it in a local run (AWS_ENDPOINT_URL)`,
+    );
   const record = recordOf(session, message, subscription, entry.localRetries);
-  const why = { condition, requestId: deps.holder, functionArn: subscription.handler.functionName, now: deps.clock.now() };
+  const why = {
+    condition,
+    requestId: deps.holder,
+    functionArn: subscription.handler.functionName,
+    now: deps.clock.now(),
+  };
   await destination.deliver(to.arn, failureRecord(record, why));
 }
 

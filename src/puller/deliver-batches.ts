@@ -50,14 +50,20 @@ async function carryOut(session: QueueSession, work: NextWork): Promise<void> {
 }
 
 /** Ends after which a batch that waited to become full still goes to its handler. */
-const DELIVERS_WHAT_WAITS: ReadonlySet<StopReason | undefined> = new Set<StopReason>(['moved', 'succession', 'signal']);
+const DELIVERS_WHAT_WAITS: ReadonlySet<StopReason | undefined> = new Set<StopReason>([
+  'moved',
+  'succession',
+  'signal',
+]);
 
 /** The last batch of a queue that is on its way out: whoever comes next would make its messages wait a second window. */
 async function deliverWhatWaits(session: QueueSession): Promise<void> {
   if (!DELIVERS_WHAT_WAITS.has(session.ending) || !session.mayDeliver()) return;
   const entry = session.messages.peek(session.deps.clock.now());
   if (entry?.message === undefined) return;
-  const subscription = session.subscriptionOf(userTopic(entry.message, session.source.consumerGroup));
+  const subscription = session.subscriptionOf(
+    userTopic(entry.message, session.source.consumerGroup),
+  );
   const { count } = session.messages.waiting(session.deps.clock.now());
   // More than one batch did not wait for its window.
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
@@ -87,7 +93,12 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
   });
   if (outcome === undefined) return;
   session.logger.debug(
-    { batchId: batch.batchId, outcome: outcome.kind, messages: batch.deliveries.length, ms: clock.now() - startedAt },
+    {
+      batchId: batch.batchId,
+      outcome: outcome.kind,
+      messages: batch.deliveries.length,
+      ms: clock.now() - startedAt,
+    },
     'the handler was called',
   );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
@@ -102,7 +113,11 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
     session.count('InvalidResponseCount');
     session.count('FailedInvokeEventCount', batch.deliveries.length);
     session.logger.warn(
-      { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: batch.deliveries.length },
+      {
+        batchId: batch.batchId,
+        code: 'ROCKETMQ_INVALID_ANSWER',
+        messages: batch.deliveries.length,
+      },
       `${verdict.reason}: the whole batch is sent back`,
     );
     await settleBatch(session, batch, () => 'default');
@@ -113,24 +128,40 @@ async function deliver(session: QueueSession, batch: Batch): Promise<void> {
 }
 
 /** The handler threw, timed out or died. Which message it was, its parts tell; a single one has failed. */
-async function failWhole(session: QueueSession, batch: Batch, outcome: Extract<HandlerOutcome, { kind: 'failed' }>): Promise<void> {
+async function failWhole(
+  session: QueueSession,
+  batch: Batch,
+  outcome: Extract<HandlerOutcome, { kind: 'failed' }>,
+): Promise<void> {
   const { errorType, errorMessage } = outcome;
   session.count('InvokeErrorCount');
   session.count('FailedInvokeEventCount', batch.deliveries.length);
-  const told = { batchId: batch.batchId, errorType, errorMessage, messages: batch.deliveries.length };
+  const told = {
+    batchId: batch.batchId,
+    errorType,
+    errorMessage,
+    messages: batch.deliveries.length,
+  };
   const parts = bisect(session, batch);
   if (parts === 'fail') {
     session.logger.warn(told, 'the handler failed: its batch is sent back');
     return settleBatch(session, batch, () => 'default');
   }
   if (parts === 'leave') {
-    session.end('deadline', 'no time is left to deliver the halves of a batch that failed: draining');
+    session.end(
+      'deadline',
+      'no time is left to deliver the halves of a batch that failed: draining',
+    );
     return leave(session, batch);
   }
-  session.logger.warn(told, 'the handler failed: its batch is delivered again in two parts, no failure is counted');
+  session.logger.warn(
+    told,
+    'the handler failed: its batch is delivered again in two parts, no failure is counted',
+  );
   for (const part of parts) {
     // The queue is on its way out, or its messages were dropped for another offset.
-    if (session.delivers && part.deliveries.every(({ entry }) => session.messages.expects(entry))) await deliver(session, part);
+    if (session.delivers && part.deliveries.every(({ entry }) => session.messages.expects(entry)))
+      await deliver(session, part);
     else leave(session, part);
   }
 }
@@ -172,7 +203,12 @@ async function outlast<Outcome extends HandlerOutcome | undefined>(
   { subscription }: Batch,
   outcome: Outcome,
 ): Promise<Outcome> {
-  if (outcome?.kind !== 'unavailable' || outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
+  if (
+    outcome?.kind !== 'unavailable' ||
+    outcome.mayRun !== true ||
+    subscription.maximumConcurrency === undefined
+  )
+    return outcome;
   const timeoutMs = subscription.handler.timeout * 1000;
   const { signal } = session.handlerCalls;
   session.logger.warn(
@@ -199,8 +235,10 @@ async function tryToInvoke(
   }
   if (!session.mayDeliver()) return leave(session, batch);
   // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
-  if (attempt > 1 && session.ending !== undefined) return leave(session, batch, deps.clock.now() + UNAVAILABLE_AGAIN_MS);
-  if (batch.alone && !(await announce(session, batch))) return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
+  if (attempt > 1 && session.ending !== undefined)
+    return leave(session, batch, deps.clock.now() + UNAVAILABLE_AGAIN_MS);
+  if (batch.alone && !(await announce(session, batch)))
+    return leave(session, batch, deps.clock.now() + ANNOUNCE_AGAIN_MS);
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
@@ -210,9 +248,15 @@ async function tryToInvoke(
     session.noteCall((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
     const { signal: ends } = session.handlerCalls;
-    const signal = batch.subscription.consumeTimeout === undefined ? ends : AbortSignal.any([ends, abandon.signal]);
+    const signal =
+      batch.subscription.consumeTimeout === undefined
+        ? ends
+        : AbortSignal.any([ends, abandon.signal]);
     const ended = traceCall(session, batch);
-    const outcome = counted(batch, await deps.handlers(handler).invoke(payload, { timeoutMs, signal }));
+    const outcome = counted(
+      batch,
+      await deps.handlers(handler).invoke(payload, { timeoutMs, signal }),
+    );
     ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (outcome.kind !== 'misconfigured') return outcome;
@@ -226,7 +270,10 @@ async function tryToInvoke(
   } catch (error) {
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
     if (!session.handlerCalls.signal.aborted) throw error;
-    session.logger.warn({ batchId: batch.batchId, err: error }, 'the handler was not waited for any longer: no failure is counted');
+    session.logger.warn(
+      { batchId: batch.batchId, err: error },
+      'the handler was not waited for any longer: no failure is counted',
+    );
     session.noteRepeated(batch.deliveries.length);
     if (handler.invocation === 'function') session.outlived(timeoutMs);
     return leave(session, batch);
@@ -237,7 +284,9 @@ async function tryToInvoke(
 
 /** With `functionResponseType: None` only a failure counts. */
 function counted({ subscription }: Batch, outcome: HandlerOutcome): HandlerOutcome {
-  return subscription.functionResponseType === 'None' && outcome.kind === 'answered' ? { kind: 'answered', answer: undefined } : outcome;
+  return subscription.functionResponseType === 'None' && outcome.kind === 'answered'
+    ? { kind: 'answered', answer: undefined }
+    : outcome;
 }
 
 function errorCode(error: Error): string {

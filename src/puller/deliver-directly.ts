@@ -28,16 +28,35 @@ export async function deliverDirectly(
   const { cluster, consumerGroup } = source;
   const topic = userTopic(message, consumerGroup);
   const subscription = source.subscriptions.find((candidate) => candidate.topic === topic);
-  if (subscription === undefined) return ended('CR_THROW_EXCEPTION', `no handler of group "${consumerGroup}" takes topic "${topic}"`);
+  if (subscription === undefined)
+    return ended(
+      'CR_THROW_EXCEPTION',
+      `no handler of group "${consumerGroup}" takes topic "${topic}"`,
+    );
   const { handler } = subscription;
   const builder = builderFor(subscription);
   const { region = 'local', accountId = '000000000000' } = deps;
   const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
   const traced = subscription.tracing !== 'off';
-  const record = buildRecord(message, { cluster, consumerGroup, topic, now: startedAt, region, accountId, traced, ...limits });
+  const record = buildRecord(message, {
+    cluster,
+    consumerGroup,
+    topic,
+    now: startedAt,
+    region,
+    accountId,
+    traced,
+    ...limits,
+  });
   // Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it.
-  if (addRecord(builder, record, message.body, deps.bodies && subscription.s3PointerThreshold) !== 'added')
-    return ended('CR_THROW_EXCEPTION', `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`);
+  if (
+    addRecord(builder, record, message.body, deps.bodies && subscription.s3PointerThreshold) !==
+    'added'
+  )
+    return ended(
+      'CR_THROW_EXCEPTION',
+      `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`,
+    );
   const timeoutMs = handler.timeout * 1000;
   const offset = String(message.queueOffset);
   const payload = builder.finish({
@@ -50,7 +69,8 @@ export async function deliverDirectly(
   });
   const pointer = builder.records[0]?.rocketmq.s3Pointer;
   try {
-    if (pointer !== undefined) await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
+    if (pointer !== undefined)
+      await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
   } catch (error) {
     return ended('CR_THROW_EXCEPTION', (error as Error).message);
   }

@@ -16,12 +16,23 @@ export function expireCalls(session: QueueSession): void {
     if (consumeTimeout === undefined) continue;
     if (call.expired === undefined && now - startedAt >= consumeTimeout * 1000) {
       session.logger.warn(
-        { batchId: batch.batchId, code: 'ROCKETMQ_CONSUME_TIMEOUT', messages: batch.deliveries.length, consumeTimeout },
+        {
+          batchId: batch.batchId,
+          code: 'ROCKETMQ_CONSUME_TIMEOUT',
+          messages: batch.deliveries.length,
+          consumeTimeout,
+        },
         'messages are with their handler for too long: they are sent back, whatever it answers',
       );
       call.expired = settleBatch(session, batch, () => EXPIRED).finally(() => session.wakeup.all());
     }
-    if (call.expired !== undefined && session.ending !== undefined && maximumConcurrency === undefined)
-      abandon.abort(new Error('the session ends: a handler whose messages were sent back is not waited for'));
+    if (
+      call.expired !== undefined &&
+      session.ending !== undefined &&
+      maximumConcurrency === undefined
+    )
+      abandon.abort(
+        new Error('the session ends: a handler whose messages were sent back is not waited for'),
+      );
   }
 }

@@ -11,7 +11,12 @@ const TELL_AGAIN_MS = 30_000;
 const READ_AGAIN_MS = 1_000;
 
 /** Ends after which nobody of the same slot goes on at once: the lock is given back, not left to run out. */
-const UNLOCKING: ReadonlySet<StopReason> = new Set<StopReason>(['moved', 'idle', 'paused', 'retired']);
+const UNLOCKING: ReadonlySet<StopReason> = new Set<StopReason>([
+  'moved',
+  'idle',
+  'paused',
+  'retired',
+]);
 
 /**
  * Does a queue of the source need the broker's lock? Only where the whole queue is one lane, as Java's orderly consumers know it: theirs and ours
@@ -30,7 +35,11 @@ export function lockOwner({ deps, source, lease }: QueueSession): string {
  * Opens the queue when the lock is ours, and closes it when it is not: until the session ends. After each time that the lock came to us the stored
  * offset is read again, because whoever had it may have gone on. Mirrors ConsumeMessageOrderlyService and the lock's part of DefaultMQPushConsumerImpl.
  */
-export async function holdBrokerLock(session: QueueSession, order: QueueOrder, locks: BrokerLocks): Promise<void> {
+export async function holdBrokerLock(
+  session: QueueSession,
+  order: QueueOrder,
+  locks: BrokerLocks,
+): Promise<void> {
   const { clock } = session.deps;
   const lock = locks.hold(session.queue, () => session.wakeup.all());
   order.lock = lock;
@@ -45,17 +54,27 @@ export async function holdBrokerLock(session: QueueSession, order: QueueOrder, l
       if (elsewhere && now - toldAt >= TELL_AGAIN_MS) {
         toldAt = now;
         session.logger.warn(
-          { code: 'ROCKETMQ_LOCKED_ELSEWHERE', clientId: lockOwner(session), waitedMs: now - heldAt },
+          {
+            code: 'ROCKETMQ_LOCKED_ELSEWHERE',
+            clientId: lockOwner(session),
+            waitedMs: now - heldAt,
+          },
           'another consumer of the group has locked the queue at its broker: waiting until it unlocks, or has been gone for 60 s',
         );
       }
       if (now - heldAt >= session.options.lockWaitMs)
-        return session.end('locked-elsewhere', 'the queue stays locked by another consumer: the next invocation tries again');
+        return session.end(
+          'locked-elsewhere',
+          'the queue stays locked by another consumer: the next invocation tries again',
+        );
     } else {
       if (term !== order.readTerm) {
         if (await followStoredOffset(session)) {
           order.readTerm = term;
-          session.logger.info({ waitedMs: now - heldAt }, 'the queue is locked at its broker for this slot');
+          session.logger.info(
+            { waitedMs: now - heldAt },
+            'the queue is locked at its broker for this slot',
+          );
           session.wakeup.all();
         } else await session.pause(READ_AGAIN_MS);
       }
@@ -71,13 +90,19 @@ export async function holdBrokerLock(session: QueueSession, order: QueueOrder, l
  */
 export function deliverFrom({ crash, source, lease }: QueueSession): number {
   if (crash === undefined) return 0;
-  const timeouts = source.subscriptions.map(({ handler }) => (handler.invocation === 'function' ? handler.timeout * 1000 : 0));
+  const timeouts = source.subscriptions.map(({ handler }) =>
+    handler.invocation === 'function' ? handler.timeout * 1000 : 0,
+  );
   return lease.acquiredAt + Math.max(...timeouts);
 }
 
 /** Resolves when messages may be pulled: what was pulled before the lock could be somebody else's by then. */
 export async function untilOpen(session: QueueSession): Promise<void> {
-  while (session.ending === undefined && session.order?.lock !== undefined && session.order.readTerm === 0)
+  while (
+    session.ending === undefined &&
+    session.order?.lock !== undefined &&
+    session.order.readTerm === 0
+  )
     await session.wakeup.wait(LOOK_MS);
 }
 
@@ -86,10 +111,19 @@ export async function leaveBrokerLock(session: QueueSession): Promise<void> {
   const lock = session.order?.lock;
   if (lock === undefined) return;
   // Without the lease, somebody of the same name may hold it by now.
-  if (session.ending === undefined || !UNLOCKING.has(session.ending) || lock.state.term === 0 || !session.mayAct()) return lock.drop();
+  if (
+    session.ending === undefined ||
+    !UNLOCKING.has(session.ending) ||
+    lock.state.term === 0 ||
+    !session.mayAct()
+  )
+    return lock.drop();
   try {
     await lock.unlock();
   } catch (error) {
-    session.logger.warn({ err: error }, 'the queue could not be unlocked at its broker: the lock runs out within 60 s');
+    session.logger.warn(
+      { err: error },
+      'the queue could not be unlocked at its broker: the lock runs out within 60 s',
+    );
   }
 }

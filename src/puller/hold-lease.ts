@@ -25,11 +25,18 @@ export async function acquireLease(
   const { store, clock, holder } = deps;
   const settings = sourceDigest(source);
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
-  const giveUpAt = clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
+  const giveUpAt =
+    clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   for (let wishUntil = 0; ; ) {
     const now = clock.now();
     const endsAt = now + deps.remainingMs();
-    const answer = await store.acquire({ ...key, now, leaseUntil: leaseUntil(now, endsAt), endsAt, settings });
+    const answer = await store.acquire({
+      ...key,
+      now,
+      leaseUntil: leaseUntil(now, endsAt),
+      endsAt,
+      settings,
+    });
     if (
       answer.applied ||
       !(answer.reason === 'held' || answer.reason === 'successor-waits') ||
@@ -93,20 +100,31 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   return true;
 }
 
-function obey(session: QueueSession, { assignment }: Extract<LeaseAnswer, { applied: true }>): void {
+function obey(
+  session: QueueSession,
+  { assignment }: Extract<LeaseAnswer, { applied: true }>,
+): void {
   const now = session.deps.clock.now();
   const { successor, pausedUntil, retiredAt, slot } = assignment;
   if (retiredAt !== undefined) session.end('retired', 'the queue left the route: draining');
-  else if (slot !== session.lease.slot) session.end('moved', 'the queue moved to another slot: draining', { slot });
-  else if (pausedUntil !== undefined && pausedUntil > now) session.end('paused', 'the queue is paused: draining', { pausedUntil });
-  else if (successor !== undefined && successor.until > now && successor.holder !== session.lease.holder)
+  else if (slot !== session.lease.slot)
+    session.end('moved', 'the queue moved to another slot: draining', { slot });
+  else if (pausedUntil !== undefined && pausedUntil > now)
+    session.end('paused', 'the queue is paused: draining', { pausedUntil });
+  else if (
+    successor !== undefined &&
+    successor.until > now &&
+    successor.holder !== session.lease.holder
+  )
     session.end('succession', 'a successor waits: draining', { successor: successor.holder });
 }
 
 /** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
 export async function releaseLease(session: QueueSession): Promise<void> {
   const { deps, source, queue, lease } = session;
-  const keep = session.crash !== undefined && (stillWaits(session) || session.crash.isolateUntil > session.knownOffset);
+  const keep =
+    session.crash !== undefined &&
+    (stillWaits(session) || session.crash.isolateUntil > session.knownOffset);
   const attempts = attemptsOf(session);
   const answer = await deps.store.release({
     cluster: source.cluster,
@@ -119,11 +137,18 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     committedOffset: session.knownOffset,
     ...mirrorsOf(session),
     ...(keep && session.crash !== undefined
-      ? { crash: { offset: session.crash.offset, count: session.crash.count, isolateUntil: session.crash.isolateUntil } }
+      ? {
+          crash: {
+            offset: session.crash.offset,
+            count: session.crash.count,
+            isolateUntil: session.crash.isolateUntil,
+          },
+        }
       : {}),
     ...(attempts === undefined ? {} : { attempts }),
   });
-  if (!answer.applied) session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
+  if (!answer.applied)
+    session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
 }
 
 /** A function that was called before may still be at work. */
@@ -138,9 +163,14 @@ function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
 }
 
 /** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */
-function mirrorsOf({ maxOffset, progressAt, messages: { nextOffset } }: QueueSession): { maxOffset?: bigint; progressAt?: number } {
+function mirrorsOf({ maxOffset, progressAt, messages: { nextOffset } }: QueueSession): {
+  maxOffset?: bigint;
+  progressAt?: number;
+} {
   return {
-    ...(maxOffset === undefined ? {} : { maxOffset: maxOffset < nextOffset ? nextOffset : maxOffset }),
+    ...(maxOffset === undefined
+      ? {}
+      : { maxOffset: maxOffset < nextOffset ? nextOffset : maxOffset }),
     ...(progressAt === undefined ? {} : { progressAt }),
   };
 }

@@ -13,7 +13,9 @@ const WHOLE_QUEUE = '';
 export function laneOf({
   subscriptions,
   consumerGroup,
-}: Pick<SourceConfig, 'subscriptions' | 'consumerGroup'>): ((message: Message | undefined) => string | undefined) | undefined {
+}: Pick<SourceConfig, 'subscriptions' | 'consumerGroup'>):
+  | ((message: Message | undefined) => string | undefined)
+  | undefined {
   if (subscriptions.every(({ order }) => order === undefined)) return undefined;
   if (subscriptions.some(({ order }) => order?.by === 'queue')) return () => WHOLE_QUEUE;
   const orders = new Map(subscriptions.map(({ topic, order }) => [topic, order]));

@@ -63,10 +63,14 @@ class TraceDispatcher implements MessageTrace {
 
   async flush(withinMs: number): Promise<void> {
     const sent = async (): Promise<void> => {
-      for (this.#sendWaiting(); this.#sending.size > 0; this.#sendWaiting()) await Promise.race(this.#sending);
+      for (this.#sendWaiting(); this.#sending.size > 0; this.#sendWaiting())
+        await Promise.race(this.#sending);
     };
     const enough = new AbortController();
-    await Promise.race([sent(), this.#clock.sleep(Math.max(0, withinMs), enough.signal).catch(() => {})]);
+    await Promise.race([
+      sent(),
+      this.#clock.sleep(Math.max(0, withinMs), enough.signal).catch(() => {}),
+    ]);
     enough.abort();
     clearTimeout(this.#timer);
     this.#lost += this.#waiting.length;
@@ -98,7 +102,10 @@ class TraceDispatcher implements MessageTrace {
     const body = Buffer.from(records.map(({ data }) => data).join(''));
     const keys = [...new Set(records.flatMap((record) => record.keys))];
     try {
-      await this.#client.send({ topic: this.#topic, body, keys, properties: { WAIT: 'true' } }, { timeoutMs: SEND_TIMEOUT_MS });
+      await this.#client.send(
+        { topic: this.#topic, body, keys, properties: { WAIT: 'true' } },
+        { timeoutMs: SEND_TIMEOUT_MS },
+      );
     } catch (error) {
       this.#lost += records.length;
       if (error instanceof TopicNotFoundError && !this.#closed) {

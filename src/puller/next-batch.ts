@@ -17,11 +17,17 @@ import type { Batch, Delivery, NextWork } from './work.ts';
 
 /** Redeliveries before the DLQ, by the message's tag. −1: without end, as far as the protocol counts. */
 export function maxReconsumeTimes(
-  { maximumRetryAttempts, maximumRetryAttemptsByTag }: Pick<SubscriptionConfig, 'maximumRetryAttempts' | 'maximumRetryAttemptsByTag'>,
+  {
+    maximumRetryAttempts,
+    maximumRetryAttemptsByTag,
+  }: Pick<SubscriptionConfig, 'maximumRetryAttempts' | 'maximumRetryAttemptsByTag'>,
   message?: Pick<Message, 'properties'>,
 ): number {
   const tag = message?.properties.get(Property.TAGS);
-  const ofTag = tag !== undefined && maximumRetryAttemptsByTag !== undefined && Object.hasOwn(maximumRetryAttemptsByTag, tag);
+  const ofTag =
+    tag !== undefined &&
+    maximumRetryAttemptsByTag !== undefined &&
+    Object.hasOwn(maximumRetryAttemptsByTag, tag);
   const attempts = ofTag ? (maximumRetryAttemptsByTag[tag] as number) : maximumRetryAttempts;
   return attempts < 0 ? 0x7fffffff : attempts;
 }
@@ -70,7 +76,8 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       continue;
     }
     builder ??= builderFor(own);
-    if (own.eventFormat === 'kafka' && !areOfOneQueue(deliveries[0]?.message ?? message, message)) break;
+    if (own.eventFormat === 'kafka' && !areOfOneQueue(deliveries[0]?.message ?? message, message))
+      break;
     const fit = addRecord(
       builder,
       recordOf(session, message, own, entry.localRetries),
@@ -93,9 +100,12 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     subscription = own;
     messages.take(entry);
     deliveries.push({ entry, message });
-    if (deliveries.length >= own.batchSize || how === 'alone') return batch(session, own, deliveries, builder, how === 'alone');
+    if (deliveries.length >= own.batchSize || how === 'alone')
+      return batch(session, own, deliveries, builder, how === 'alone');
   }
-  return subscription === undefined || builder === undefined ? undefined : batch(session, subscription, deliveries, builder, false);
+  return subscription === undefined || builder === undefined
+    ? undefined
+    : batch(session, subscription, deliveries, builder, false);
 }
 
 /** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
@@ -126,9 +136,16 @@ export function recordOf(
 const DLQ = -1;
 const BROKER_DECIDES = 0;
 
-type Unhandled = Pick<Extract<NextWork, { kind: 'unhandled' }>, 'delayLevel' | 'condition' | 'code' | 'reason'>;
+type Unhandled = Pick<
+  Extract<NextWork, { kind: 'unhandled' }>,
+  'delayLevel' | 'condition' | 'code' | 'reason'
+>;
 
-function whyUnhandled(session: QueueSession, entry: QueueEntry, how: ReturnType<typeof isolation>): Unhandled | undefined {
+function whyUnhandled(
+  session: QueueSession,
+  entry: QueueEntry,
+  how: ReturnType<typeof isolation>,
+): Unhandled | undefined {
   if (entry.message === undefined)
     return {
       delayLevel: DLQ,
@@ -155,7 +172,11 @@ function whyUnhandled(session: QueueSession, entry: QueueEntry, how: ReturnType<
   return whyTooOld(session, entry.message, topic);
 }
 
-function whyTooOld(session: QueueSession, { bornTimestamp }: Message, topic: string): Unhandled | undefined {
+function whyTooOld(
+  session: QueueSession,
+  { bornTimestamp }: Message,
+  topic: string,
+): Unhandled | undefined {
   const most = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
   if (most === undefined) return undefined;
   const age = Math.floor((session.deps.clock.now() - bornTimestamp) / 1000);
@@ -170,14 +191,24 @@ function whyTooOld(session: QueueSession, { bornTimestamp }: Message, topic: str
 
 /** An empty event for the subscription's handler. */
 export function builderFor({ handler, eventFormat }: SubscriptionConfig): BatchBuilder {
-  return new BatchBuilder(handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES, eventFormat);
+  return new BatchBuilder(
+    handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES,
+    eventFormat,
+  );
 }
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
 export function partOf(session: QueueSession, whole: Batch, from: number, to: number): Batch {
   const builder = builderFor(whole.subscription);
   for (const record of whole.records.slice(from, to)) builder.add(record);
-  return batch(session, whole.subscription, whole.deliveries.slice(from, to), builder, false, whole.batchId);
+  return batch(
+    session,
+    whole.subscription,
+    whole.deliveries.slice(from, to),
+    builder,
+    false,
+    whole.batchId,
+  );
 }
 
 function batch(

@@ -7,7 +7,11 @@ export interface OffsetStore {
   /** undefined: the group has none. */
   read(session: QueueSession, timeoutMs: number): Promise<bigint | undefined>;
   /** `resetPending`: it was not stored, because an operator's reset waits for the next pull. */
-  write(session: QueueSession, offset: bigint, timeoutMs: number): Promise<{ readonly resetPending: boolean }>;
+  write(
+    session: QueueSession,
+    offset: bigint,
+    timeoutMs: number,
+  ): Promise<{ readonly resetPending: boolean }>;
 }
 
 /** CLUSTERING: the members of a group share its offsets at the brokers (RemoteBrokerOffsetStore). */
@@ -15,7 +19,10 @@ const brokerOffsets: OffsetStore = {
   read: ({ deps, source, queue, lost }, timeoutMs) =>
     deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs }),
   write: ({ deps, source, queue, lost }, offset, timeoutMs) =>
-    deps.client.commitOffset(source.consumerGroup, queue, offset, { signal: lost.signal, timeoutMs }),
+    deps.client.commitOffset(source.consumerGroup, queue, offset, {
+      signal: lost.signal,
+      timeoutMs,
+    }),
 };
 
 /**

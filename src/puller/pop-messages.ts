@@ -14,10 +14,19 @@ const SHORT_POLL_WAIT_MS = 300;
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 
 /** Pops what the deliverers can take, until the session ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
-export async function popMessages(session: QueueSession, popped: PoppedMessages, capacity: number): Promise<void> {
+export async function popMessages(
+  session: QueueSession,
+  popped: PoppedMessages,
+  capacity: number,
+): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const { filter, startingPosition } = session.subscriptionOf(queue.topic) ?? {};
-  const subscription = buildSubscription(queue.topic, filter?.expression, filter?.type, deps.clock.now());
+  const subscription = buildSubscription(
+    queue.topic,
+    filter?.expression,
+    filter?.type,
+    deps.clock.now(),
+  );
   while (session.ending === undefined) {
     const room = capacity - messages.count;
     if (room <= 0) {
@@ -45,7 +54,8 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
       session.pullFailures = 0;
       if (!session.mayAct()) return;
       await take(session, popped, result, sentAt);
-      if (result.full || (pollMs === 0 && result.messages.length === 0)) await wakeup.wait(SHORT_POLL_WAIT_MS);
+      if (result.full || (pollMs === 0 && result.messages.length === 0))
+        await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
       if (session.lost.signal.aborted) return;
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
@@ -62,20 +72,36 @@ export async function popMessages(session: QueueSession, popped: PoppedMessages,
   }
 }
 
-async function take(session: QueueSession, popped: PoppedMessages, result: PopResult, sentAt: number): Promise<void> {
+async function take(
+  session: QueueSession,
+  popped: PoppedMessages,
+  result: PopResult,
+  sentAt: number,
+): Promise<void> {
   const { deps, queue, source, logger, lost } = session;
   session.notePolled(
     result.messages.map(({ message }) => message),
     result.undecodable.length,
   );
-  if (!result.full && result.messages.length + result.undecodable.length + result.filteredOut.length === 0) session.noteEmptyPoll();
-  if (result.filteredOut.length > 0) session.count('FilteredOutEventCount', result.filteredOut.length);
+  if (
+    !result.full &&
+    result.messages.length + result.undecodable.length + result.filteredOut.length === 0
+  )
+    session.noteEmptyPoll();
+  if (result.filteredOut.length > 0)
+    session.count('FilteredOutEventCount', result.filteredOut.length);
   popped.put([...result.messages, ...result.undecodable], sentAt);
   if (result.messages.length > 0) session.lastMessageAt = deps.clock.now();
   session.wakeup.all();
   // They were given only because tag hashes collide, and are nobody's.
   for (const handle of result.filteredOut)
-    await deps.client.ack(source.consumerGroup, queue.topic, handle, { signal: lost.signal }).catch((error: unknown) => {
-      if (!lost.signal.aborted) logger.warn({ err: error }, 'a message that the filter does not want could not be acknowledged');
-    });
+    await deps.client
+      .ack(source.consumerGroup, queue.topic, handle, { signal: lost.signal })
+      .catch((error: unknown) => {
+        if (!lost.signal.aborted)
+          logger.warn(
+            { err: error },
+            'a message that the filter does not want could not be acknowledged',
+          );
+      });
 }

@@ -66,7 +66,10 @@ export class PoppedMessages {
   }
 
   /** Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards. */
-  async finish({ offset }: QueueEntry, call: (handle: PopHandle) => Promise<unknown>): Promise<void> {
+  async finish(
+    { offset }: QueueEntry,
+    call: (handle: PopHandle) => Promise<unknown>,
+  ): Promise<void> {
     const popped = this.#popped.get(offset);
     if (popped === undefined) return;
     const turn = popped.turn.then(async () => {
@@ -89,7 +92,8 @@ export class PoppedMessages {
     const { deps, options } = this.#session;
     const now = deps.clock.now();
     const due = [...this.#popped].filter(
-      ([, { visibleAt, prolongFrom }]) => prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
+      ([, { visibleAt, prolongFrom }]) =>
+        prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
     );
     await inWindow(due, (one) => this.#prolongOne(...one), PROLONG_WINDOW);
     this.#prolonging = false;
@@ -104,12 +108,19 @@ export class PoppedMessages {
       if (!this.#popped.has(offset) || !this.#session.mayAct()) return;
       const sentAt = clock.now();
       const { signal } = lost;
-      popped.handle = await client.changeInvisibleTime(source.consumerGroup, queue.topic, popped.handle, invisibleMs, { signal });
+      popped.handle = await client.changeInvisibleTime(
+        source.consumerGroup,
+        queue.topic,
+        popped.handle,
+        invisibleMs,
+        { signal },
+      );
       popped.visibleAt = sentAt + invisibleMs;
     });
     popped.turn = turn.catch((error: unknown) => {
       popped.prolongFrom = clock.now() + PROLONG_AGAIN_MS;
-      if (!lost.signal.aborted) logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');
+      if (!lost.signal.aborted)
+        logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');
     });
     await popped.turn;
   }

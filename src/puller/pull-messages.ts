@@ -28,7 +28,8 @@ const UNREADABLE_TRIES = 3;
 export async function pullMessages(session: QueueSession): Promise<void> {
   const { deps, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
-  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } = session.subscriptionOf(queue.topic) ?? {};
+  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } =
+    session.subscriptionOf(queue.topic) ?? {};
   const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
   let brokerId = MASTER_ID;
   let masterUntil = 0;
@@ -69,7 +70,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       if (resetPending && session.resetPending) await followReset(session);
       // A slave that lags behind its lost master says so for an offset that it does not have yet.
       const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
-      if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0)) await wakeup.wait(SHORT_POLL_WAIT_MS);
+      if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0))
+        await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
       if (signal.aborted) continue;
       // What a slave refuses, or does not know of yet, its master may give.
@@ -91,8 +93,11 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       brokerId = MASTER_ID;
       session.pullFailures++;
       session.count('PollingErrorCount');
-      const flowControlled = error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
-      const waitMs = flowControlled ? FLOW_CONTROL_WAIT_MS : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
+      const flowControlled =
+        error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
+      const waitMs = flowControlled
+        ? FLOW_CONTROL_WAIT_MS
+        : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
       session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pull failed');
       await session.pause(waitMs);
     }
@@ -104,7 +109,12 @@ function subscriptionFor(session: QueueSession): Subscription {
   const filter = session.isRetryQueue ? undefined : session.subscriptionOf(topic)?.filter;
   return filter === undefined
     ? buildSubscription(topic, '*')
-    : buildSubscription(topic, filter.expression, filter.type, filter.type === 'SQL92' ? session.deps.clock.now() : 0);
+    : buildSubscription(
+        topic,
+        filter.expression,
+        filter.type,
+        filter.type === 'SQL92' ? session.deps.clock.now() : 0,
+      );
 }
 
 /** What the broker's filter, or ours, left out lies between the offsets. A poll that brings nothing counts 0. */
@@ -125,11 +135,20 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
   countPolled(session, result);
   switch (result.status) {
     case 'FOUND':
-      messages.put(result.messages, result.undecodable, result.nextBeginOffset, session.deps.clock.now());
+      messages.put(
+        result.messages,
+        result.undecodable,
+        result.nextBeginOffset,
+        session.deps.clock.now(),
+      );
       session.lastMessageAt = session.deps.clock.now();
       for (const record of result.undecodable)
         session.logger.error(
-          { err: record.error, offset: String(record.queueOffset), offsetMsgId: record.offsetMsgId },
+          {
+            err: record.error,
+            offset: String(record.queueOffset),
+            offsetMsgId: record.offsetMsgId,
+          },
           'a message cannot be decoded: it goes to the DLQ',
         );
       break;
@@ -140,7 +159,11 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
       break;
     case 'OFFSET_MOVED':
       session.logger.warn(
-        { from: String(messages.nextOffset), to: String(result.nextBeginOffset), reset: result.reset },
+        {
+          from: String(messages.nextOffset),
+          to: String(result.nextBeginOffset),
+          reset: result.reset,
+        },
         result.reset ? 'the offset was reset by an operator' : 'the offset is not in the queue',
       );
       await adoptOffset(session, result.nextBeginOffset);

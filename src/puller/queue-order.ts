@@ -1,5 +1,9 @@
 import { attemptsToKeep } from '../decide/order/attempts.ts';
-import type { OrderOfQueue, ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type {
+  OrderOfQueue,
+  ProcessQueue,
+  QueueEntry,
+} from '../decide/process-queue/process-queue.ts';
 import type { Attempts } from '../model/assignment.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -29,7 +33,10 @@ export class QueueOrder implements OrderOfQueue {
     return lane === undefined ? undefined : new QueueOrder(lane, attempts);
   }
 
-  private constructor(lane: (message: Message | undefined) => string | undefined, attempts: Attempts = NO_ATTEMPTS) {
+  private constructor(
+    lane: (message: Message | undefined) => string | undefined,
+    attempts: Attempts = NO_ATTEMPTS,
+  ) {
     this.#lane = lane;
     this.#loaded = attempts;
   }
@@ -55,7 +62,10 @@ export class QueueOrder implements OrderOfQueue {
   /** May a batch go to its handler? */
   isOpen(now: number): boolean {
     if (now < this.deliverFrom) return false;
-    return this.lock === undefined || (now < this.lock.state.validUntil && this.readTerm === this.lock.state.term);
+    return (
+      this.lock === undefined ||
+      (now < this.lock.state.validUntil && this.readTerm === this.lock.state.term)
+    );
   }
 
   /** Most messages in a batch with this entry; undefined: as many as in any. */

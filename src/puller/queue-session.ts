@@ -3,7 +3,12 @@ import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { GroupNotFoundError, InvalidFilterError, PermissionError, UnsupportedRequestError } from '../errors.ts';
+import {
+  GroupNotFoundError,
+  InvalidFilterError,
+  PermissionError,
+  UnsupportedRequestError,
+} from '../errors.ts';
 import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
@@ -90,7 +95,14 @@ export class QueueSession {
   #sentBack = 0;
   #dropped = 0;
 
-  constructor(deps: PullerDeps, options: PullerOptions, source: SourceConfig, assignment: Assignment, lease: Lease, startOffset: bigint) {
+  constructor(
+    deps: PullerDeps,
+    options: PullerOptions,
+    source: SourceConfig,
+    assignment: Assignment,
+    lease: Lease,
+    startOffset: bigint,
+  ) {
     this.deps = deps;
     this.options = options;
     this.source = source;
@@ -146,16 +158,23 @@ export class QueueSession {
     this.#takenOver = takenOver;
     this.#keepsPopped = true;
     this.count('LostLeases');
-    this.logger.warn({ reason: 'lease-lost', why }, 'lost the lease; nothing more is committed or sent back');
+    this.logger.warn(
+      { reason: 'lease-lost', why },
+      'lost the lease; nothing more is committed or sent back',
+    );
     this.#ending = 'lease-lost';
     const reason = new CallEndedError(`the lease is lost: ${why}`);
-    for (const controller of [this.lost, this.handlerCalls, this.pullAbort, this.#stopping]) controller.abort(reason);
+    for (const controller of [this.lost, this.handlerCalls, this.pullAbort, this.#stopping])
+      controller.abort(reason);
     this.wakeup.all();
   }
 
   /** No answer is waited for any more: the rest of the time is needed to commit and release. */
   giveUpHandlerCalls(): void {
-    if (!this.handlerCalls.signal.aborted) this.handlerCalls.abort(new CallEndedError('the invocation ends before the handler answered'));
+    if (!this.handlerCalls.signal.aborted)
+      this.handlerCalls.abort(
+        new CallEndedError('the invocation ends before the handler answered'),
+      );
   }
 
   /**
@@ -166,7 +185,11 @@ export class QueueSession {
     this.deps.share?.outlived();
     if (this.order === undefined || this.lost.signal.aborted) return;
     this.order.deliverFrom = this.deps.clock.now() + timeoutMs;
-    this.crash ??= { offset: this.messages.committable, count: 0, isolateUntil: this.messages.committable };
+    this.crash ??= {
+      offset: this.messages.committable,
+      count: 0,
+      isolateUntil: this.messages.committable,
+    };
   }
 
   /**
@@ -185,7 +208,9 @@ export class QueueSession {
   /** The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn. */
   async permit({ topic }: SubscriptionConfig): Promise<(() => void) | undefined> {
     const { share } = this.deps;
-    return share === undefined ? () => {} : share.permit(topic, queueKey(this.queue), this.#stopping.signal);
+    return share === undefined
+      ? () => {}
+      : share.permit(topic, queueKey(this.queue), this.#stopping.signal);
   }
 
   /** One write of the offset at a time: two under way could arrive in the other order. */
@@ -216,7 +241,9 @@ export class QueueSession {
 
   /** May a batch go to its handler right now? */
   mayDeliver(): boolean {
-    return !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true);
+    return (
+      !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true)
+    );
   }
 
   /** How much time there is to fetch messages and deliver them, ms; undefined: none, or it is not ours any more. */
@@ -317,9 +344,15 @@ export class QueueSession {
 }
 
 /** Ends after which nothing can be delivered. */
-const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>(['deadline', 'handler-misconfigured', 'error']);
+const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>([
+  'deadline',
+  'handler-misconfigured',
+  'error',
+]);
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
 export function isFinalRefusal(error: unknown): boolean {
-  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some((kind) => error instanceof kind);
+  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some(
+    (kind) => error instanceof kind,
+  );
 }

@@ -1,4 +1,9 @@
-import { fitsHandler, MAX_SUSPEND_MS, mustGiveUp, RESERVE_MS } from '../decide/budget/time-budget.ts';
+import {
+  fitsHandler,
+  MAX_SUSPEND_MS,
+  mustGiveUp,
+  RESERVE_MS,
+} from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
@@ -12,13 +17,26 @@ import { commitFinally, keepOffset } from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { expireCalls } from './handler-calls.ts';
-import { deliverFrom, holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
+import {
+  deliverFrom,
+  holdBrokerLock,
+  leaveBrokerLock,
+  needsBrokerLock,
+  untilOpen,
+} from './hold-broker-lock.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
 import { createMessageTrace } from './message-trace.ts';
 import { popMessages } from './pop-messages.ts';
 import { PoppedMessages } from './popped-messages.ts';
 import { pullMessages } from './pull-messages.ts';
-import { MOVED, type PullerDeps, type PullerOptions, type PullerReport, type QueueReport, type StopReason } from './puller-deps.ts';
+import {
+  MOVED,
+  type PullerDeps,
+  type PullerOptions,
+  type PullerReport,
+  type QueueReport,
+  type StopReason,
+} from './puller-deps.ts';
 import { QueueSession } from './queue-session.ts';
 import { returnPopped } from './settle-popped.ts';
 import { Utilization } from './utilization.ts';
@@ -50,19 +68,30 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   const { consumerGroup, slot } = request;
   const logger = given.logger.child({ consumerGroup, slot, holder: given.holder });
   const source = given.service.sources.find(
-    ({ cluster, consumerGroup }) => cluster === request.cluster && consumerGroup === request.consumerGroup,
+    ({ cluster, consumerGroup }) =>
+      cluster === request.cluster && consumerGroup === request.consumerGroup,
   );
-  const traced = source?.trace && { trace: createMessageTrace({ ...given, logger }, source.trace.topic) };
-  const utilization = given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
+  const traced = source?.trace && {
+    trace: createMessageTrace({ ...given, logger }, source.trace.topic),
+  };
+  const utilization =
+    given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
   const deps: PullerDeps = { ...given, logger, ...traced, ...(utilization && { utilization }) };
-  const largestBatch = Math.max(0, ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []));
+  const largestBatch = Math.max(
+    0,
+    ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []),
+  );
   const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...idleOption(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
     source === undefined || !needsBrokerLock(source)
       ? undefined
-      : new BrokerLocks(deps, consumerGroup, slotClientId(deps.service.service, deps.service.stage, consumerGroup, slot));
+      : new BrokerLocks(
+          deps,
+          consumerGroup,
+          slotClientId(deps.service.service, deps.service.stage, consumerGroup, slot),
+        );
   const queues = await Promise.all(
     request.queues.map((queue) =>
       refusal !== undefined || source === undefined
@@ -89,11 +118,17 @@ function whyNotStart(
 ): StopReason | undefined {
   const { logger, clock } = deps;
   if (clock.now() > request.notAfter) {
-    logger.warn({ notAfter: request.notAfter }, 'the invocation came too late: the coordinator has invoked others since');
+    logger.warn(
+      { notAfter: request.notAfter },
+      'the invocation came too late: the coordinator has invoked others since',
+    );
     return 'too-late';
   }
   if (source === undefined) {
-    logger.error({ consumerGroup: request.consumerGroup }, 'no source of this deployment has the group: an invocation from an older one');
+    logger.error(
+      { consumerGroup: request.consumerGroup },
+      'no source of this deployment has the group: an invocation from an older one',
+    );
     return 'unknown-source';
   }
   const longest = Math.max(...source.subscriptions.map(({ handler }) => handler.timeout)) * 1000;
@@ -117,14 +152,20 @@ async function workQueue(
   locks: BrokerLocks | undefined,
 ): Promise<QueueReport> {
   const logger = deps.logger.child({ queue: queueKey(queue) });
-  const acquired = await acquireLease(deps, options, source, slot, queue).catch((error: unknown) => {
-    logger.error({ err: error }, 'the table cannot be asked for the lease');
-    return undefined;
-  });
+  const acquired = await acquireLease(deps, options, source, slot, queue).catch(
+    (error: unknown) => {
+      logger.error({ err: error }, 'the table cannot be asked for the lease');
+      return undefined;
+    },
+  );
   if (acquired === undefined) return notWorked(queue, 'error');
   if (!acquired.applied) {
-    if (acquired.reason === 'held' || acquired.reason === 'successor-waits') deps.meter?.count('LeaseConflicts');
-    logger.info({ reason: acquired.reason, holder: acquired.current?.lease?.holder }, 'the lease was not to be had');
+    if (acquired.reason === 'held' || acquired.reason === 'successor-waits')
+      deps.meter?.count('LeaseConflicts');
+    logger.info(
+      { reason: acquired.reason, holder: acquired.current?.lease?.holder },
+      'the lease was not to be had',
+    );
     return notWorked(queue, 'not-acquired');
   }
   const { assignment, afterDeath } = acquired;
@@ -139,7 +180,11 @@ async function workQueue(
     if (pops) session.popped = new PoppedMessages(session);
     // Deaths while a popped message was in delivery are counted by the broker.
     else session.crash = refreshCrash(assignment.crash, start, options.flowLimits.maxSpan);
-    if (session.crash !== undefined) session.logger.warn({ crash: printable(session.crash) }, 'the holder before died without releasing');
+    if (session.crash !== undefined)
+      session.logger.warn(
+        { crash: printable(session.crash) },
+        'the holder before died without releasing',
+      );
     if (session.order !== undefined) session.order.deliverFrom = deliverFrom(session);
     session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
     deps.onQueue?.(session);
@@ -150,20 +195,39 @@ async function workQueue(
   }
   // Also when the start failed: the next puller must not wait for the lease to end.
   const ending =
-    session ?? new QueueSession(deps, options, source, assignment, lease, assignment.committedOffset ?? assignment.startOffset);
-  if (session !== undefined) await (session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped));
+    session ??
+    new QueueSession(
+      deps,
+      options,
+      source,
+      assignment,
+      lease,
+      assignment.committedOffset ?? assignment.startOffset,
+    );
+  if (session !== undefined)
+    await (session.popped === undefined
+      ? commitFinally(session)
+      : returnPopped(session, session.popped));
   // What was popped has its end one by one.
-  if (session !== undefined && session.popped === undefined) session.noteRepeated(session.messages.doneAhead);
+  if (session !== undefined && session.popped === undefined)
+    session.noteRepeated(session.messages.doneAhead);
   await leaveBrokerLock(ending);
   deps.share?.leave(queueKey(queue));
   if (ending.mayRelease)
-    await releaseLease(ending).catch((error: unknown) => logger.warn({ err: error }, 'could not release the lease: it ends by itself'));
+    await releaseLease(ending).catch((error: unknown) =>
+      logger.warn({ err: error }, 'could not release the lease: it ends by itself'),
+    );
   return ending.report();
 }
 
 async function work(session: QueueSession, locks: BrokerLocks | undefined): Promise<void> {
-  const subscriptions = session.source.subscriptions.filter(({ topic }) => session.isRetryQueue || topic === session.queue.topic);
-  const parallel = Math.max(...subscriptions.map(({ parallelizationFactor }) => parallelizationFactor), 1);
+  const subscriptions = session.source.subscriptions.filter(
+    ({ topic }) => session.isRetryQueue || topic === session.queue.topic,
+  );
+  const parallel = Math.max(
+    ...subscriptions.map(({ parallelizationFactor }) => parallelizationFactor),
+    1,
+  );
   const { signal } = session.deps;
   const onSignal = (): void =>
     signal?.reason === MOVED
@@ -172,7 +236,9 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
   if (signal?.aborted === true) onSignal();
   signal?.addEventListener('abort', onSignal, { once: true });
   const loops = [
-    ...(locks === undefined || session.order === undefined ? [] : [holdBrokerLock(session, session.order, locks)]),
+    ...(locks === undefined || session.order === undefined
+      ? []
+      : [holdBrokerLock(session, session.order, locks)]),
     fetch(session, parallel * Math.max(...subscriptions.map(({ batchSize }) => batchSize), 1)),
     ...Array.from({ length: parallel }, () => deliverBatches(session)),
   ];
@@ -224,7 +290,10 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     if (done || !session.mayAct()) continue;
     if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');
     if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.giveUpHandlerCalls();
-    const idle = messages.count === 0 && now - session.lastMessageAt >= options.idleTimeoutMs && !session.resetPending;
+    const idle =
+      messages.count === 0 &&
+      now - session.lastMessageAt >= options.idleTimeoutMs &&
+      !session.resetPending;
     if ((deps.share?.allIdle(queueKey(session.queue), idle) ?? true) && idle) {
       if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
@@ -243,9 +312,21 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
 }
 
 export function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
-  return { queue: queueKey(queue), reason, handled: 0, sentBack: 0, dropped: 0, committedOffset: undefined };
+  return {
+    queue: queueKey(queue),
+    reason,
+    handled: 0,
+    sentBack: 0,
+    dropped: 0,
+    committedOffset: undefined,
+  };
 }
 
 function printable(crash: object): object {
-  return Object.fromEntries(Object.entries(crash).map(([key, value]) => [key, typeof value === 'bigint' ? String(value) : value]));
+  return Object.fromEntries(
+    Object.entries(crash).map(([key, value]) => [
+      key,
+      typeof value === 'bigint' ? String(value) : value,
+    ]),
+  );
 }

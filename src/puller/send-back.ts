@@ -1,5 +1,10 @@
 import { backoff } from '../decide/retry/backoff.ts';
-import { exactLevel, LONGEST_DELAY_SECONDS, type Redelivery, wireLevel } from '../decide/retry/redelivery.ts';
+import {
+  exactLevel,
+  LONGEST_DELAY_SECONDS,
+  type Redelivery,
+  wireLevel,
+} from '../decide/retry/redelivery.ts';
 import { BrokerError, RequestTimeoutError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { responseBehaviour } from '../remoting/response-code.ts';
@@ -28,15 +33,28 @@ export async function redeliver(
   if (timed && redelivery.kind === 'seconds' && exactLevel(redelivery.seconds) === undefined) {
     const { seconds } = redelivery;
     // Beyond the longest delay the wheel refuses the message, and a level would bring it after two hours.
-    const delayMs = seconds === 0 ? 0 : Math.min(seconds * 1000 + TIMER_PRECISION_MS, LONGEST_DELAY_SECONDS * 1000);
+    const delayMs =
+      seconds === 0
+        ? 0
+        : Math.min(seconds * 1000 + TIMER_PRECISION_MS, LONGEST_DELAY_SECONDS * 1000);
     try {
       const { deps, source, lost } = session;
       if (!session.mayAct()) return false;
-      if (await deps.client.sendBackTimed(source.consumerGroup, message, delayMs, maxReconsume, { signal: lost.signal })) return true;
+      if (
+        await deps.client.sendBackTimed(source.consumerGroup, message, delayMs, maxReconsume, {
+          signal: lost.signal,
+        })
+      )
+        return true;
     } catch (error) {
       if (session.lost.signal.aborted) return false;
       session.logger.warn(
-        { err: error, code: 'ROCKETMQ_TIMER_REFUSED', delaySeconds: seconds, offset: String(message.queueOffset) },
+        {
+          err: error,
+          code: 'ROCKETMQ_TIMER_REFUSED',
+          delaySeconds: seconds,
+          offset: String(message.queueOffset),
+        },
         'the broker does not take a message for its timer wheel: it comes again by the next longer delay level',
       );
     }
@@ -72,9 +90,13 @@ export async function sendBack(
       return true;
     } catch (error) {
       if (lost.signal.aborted) return false;
-      session.logger.warn({ err: error, offset: String(message.queueOffset), attempt }, 'a message could not be sent back');
+      session.logger.warn(
+        { err: error, offset: String(message.queueOffset), attempt },
+        'a message could not be sent back',
+      );
       const busy =
-        error instanceof RequestTimeoutError || (error instanceof BrokerError && responseBehaviour(error.responseCode).retry === true);
+        error instanceof RequestTimeoutError ||
+        (error instanceof BrokerError && responseBehaviour(error.responseCode).retry === true);
       if (!busy || attempt >= BUSY_TRIES) break;
       await deps.clock.sleep(backoff(attempt, deps.random(), BUSY_BACKOFF));
     }
@@ -82,7 +104,9 @@ export async function sendBack(
   // A record that cannot be decoded cannot be sent as a message either.
   if (!('topic' in message) || !session.mayAct()) return false;
   try {
-    await deps.client.sendBackAsNormalMessage(consumerGroup, message, delayLevel, maxReconsume, { signal: lost.signal });
+    await deps.client.sendBackAsNormalMessage(consumerGroup, message, delayLevel, maxReconsume, {
+      signal: lost.signal,
+    });
     return true;
   } catch (error) {
     if (!lost.signal.aborted)

@@ -24,7 +24,10 @@ export async function settleInOrder(
   batch: Batch,
   outcome: Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>,
 ): Promise<void> {
-  const reading = outcome.kind === 'answered' ? readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat) : undefined;
+  const reading =
+    outcome.kind === 'answered'
+      ? readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat)
+      : undefined;
   if (outcome.kind === 'answered' && reading?.kind === 'read') {
     const suspension = readSuspension(outcome.answer);
     if (suspension === 'invalid')
@@ -33,18 +36,30 @@ export async function settleInOrder(
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
     session.count('FailedInvokeEventCount', reading.failures.size);
-    return settle(session, order, batch, (position) => verdictOf(reading.failures.get(position)), suspension);
+    return settle(
+      session,
+      order,
+      batch,
+      (position) => verdictOf(reading.failures.get(position)),
+      suspension,
+    );
   }
   const { batchId, deliveries } = batch;
   session.count(outcome.kind === 'failed' ? 'InvokeErrorCount' : 'InvalidResponseCount');
   session.count('FailedInvokeEventCount', deliveries.length);
   session.logger.warn(
     outcome.kind === 'failed'
-      ? { batchId, errorType: outcome.errorType, errorMessage: outcome.errorMessage, messages: deliveries.length }
+      ? {
+          batchId,
+          errorType: outcome.errorType,
+          errorMessage: outcome.errorMessage,
+          messages: deliveries.length,
+        }
       : { batchId, code: 'ROCKETMQ_INVALID_ANSWER', messages: deliveries.length },
     `${outcome.kind === 'failed' ? 'the handler failed' : reading?.kind === 'invalid' ? reading.reason : ''}: its batch is delivered again, in order`,
   );
-  if (deliveries.length > 1 && batch.subscription.bisectBatchOnFunctionError !== false) return split(session, order, deliveries);
+  if (deliveries.length > 1 && batch.subscription.bisectBatchOnFunctionError !== false)
+    return split(session, order, deliveries);
   return settle(session, order, batch, () => 'failed', undefined);
 }
 
@@ -80,7 +95,10 @@ async function settle(
     maxFailures: maxReconsumeTimes(subscription, message),
     verdict: resultOf(position),
   }));
-  const suspendMs = typeof suspension === 'number' ? suspension : (subscription.order?.suspendCurrentQueueTimeMillis ?? 0);
+  const suspendMs =
+    typeof suspension === 'number'
+      ? suspension
+      : (subscription.order?.suspendCurrentQueueTimeMillis ?? 0);
   const dead: { delivery: Delivery; condition: FailureCondition }[] = [];
   let handled = 0;
   for (const [position, end] of endsInOrder(results).entries()) {
@@ -98,17 +116,35 @@ async function settle(
         messages.giveBack(entry, 0, false);
         break;
       case 'dlq':
-        dead.push({ delivery, condition: results[position]?.verdict === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted' });
+        dead.push({
+          delivery,
+          condition:
+            results[position]?.verdict === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted',
+        });
         break;
       case 'again': {
         const failures = (results[position]?.failures ?? 0) + 1;
-        const told = { batchId, offset: String(entry.offset), lane: entry.lane, failures, suspendMs };
+        const told = {
+          batchId,
+          offset: String(entry.offset),
+          lane: entry.lane,
+          failures,
+          suspendMs,
+        };
         if (blocksForLong(failures))
           logger.error(
-            { ...told, code: 'ROCKETMQ_ORDER_BLOCKED', maximumRetryAttempts: subscription.maximumRetryAttempts },
+            {
+              ...told,
+              code: 'ROCKETMQ_ORDER_BLOCKED',
+              maximumRetryAttempts: subscription.maximumRetryAttempts,
+            },
             'a message fails again and again, and all that is behind it in its order waits: mend its handler, or set maximumRetryAttempts to have it dead-lettered',
           );
-        else logger.warn(told, 'a message failed: what is behind it in its order waits until it is delivered again');
+        else
+          logger.warn(
+            told,
+            'a message failed: what is behind it in its order waits until it is delivered again',
+          );
         if (messages.giveBack(entry, deps.clock.now() + suspendMs, true)) {
           order.unsaved = true;
           session.count('RetriedEventCount');
@@ -121,7 +157,11 @@ async function settle(
   await Promise.all(dead.map(({ delivery, condition }) => giveUp(session, delivery, condition)));
 }
 
-async function giveUp(session: QueueSession, { entry }: Delivery, condition: FailureCondition): Promise<void> {
+async function giveUp(
+  session: QueueSession,
+  { entry }: Delivery,
+  condition: FailureCondition,
+): Promise<void> {
   const { messages, deps, logger } = session;
   if (!messages.expects(entry)) return;
   if (await deadLetter(session, entry, condition)) {

@@ -22,7 +22,11 @@ const SEND_BACK_WINDOW = 16;
  */
 export async function settleBatch(
   session: QueueSession,
-  { batchId, deliveries, subscription }: Pick<Extract<NextWork, { kind: 'batch' }>, 'batchId' | 'deliveries' | 'subscription'>,
+  {
+    batchId,
+    deliveries,
+    subscription,
+  }: Pick<Extract<NextWork, { kind: 'batch' }>, 'batchId' | 'deliveries' | 'subscription'>,
   endOf: (position: number) => Redelivery | 'default' | undefined,
 ): Promise<void> {
   const failed: { delivery: Delivery; redelivery: Exclude<Redelivery, { kind: 'drop' }> }[] = [];
@@ -30,16 +34,21 @@ export async function settleBatch(
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
     const failures = delivery.message.reconsumeTimes + delivery.entry.localRetries + 1;
-    const failure = said === undefined ? undefined : orDefault(said, subscription.retryDelay, failures, session.deps.random());
+    const failure =
+      said === undefined
+        ? undefined
+        : orDefault(said, subscription.retryDelay, failures, session.deps.random());
     const redelivery = failure !== undefined && isBroadcast(session) ? DROP : failure;
-    if (redelivery !== undefined && redelivery.kind !== 'drop') failed.push({ delivery, redelivery });
+    if (redelivery !== undefined && redelivery.kind !== 'drop')
+      failed.push({ delivery, redelivery });
     else done.push(delivery);
     if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery);
   }
   const { popped } = session;
   if (popped === undefined) {
     for (const { entry } of done) if (session.messages.settle(entry)) session.noteHandled(1);
-  } else await inWindow(done, (delivery) => settlePopped(session, popped, delivery), SEND_BACK_WINDOW);
+  } else
+    await inWindow(done, (delivery) => settlePopped(session, popped, delivery), SEND_BACK_WINDOW);
   await inWindow(
     failed,
     async ({ delivery, redelivery }) => {
@@ -54,7 +63,8 @@ export async function settleBatch(
           ? await deadLetter(session, entry, conditionOf(redelivery))
           : await redeliver(session, message, redelivery, max);
       if (taken) {
-        if (session.messages.settle(entry)) session.noteSentBack(dead ? 'dead-lettered' : 'retried');
+        if (session.messages.settle(entry))
+          session.noteSentBack(dead ? 'dead-lettered' : 'retried');
       } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
     },
     SEND_BACK_WINDOW,
@@ -88,7 +98,11 @@ function isBroadcast({ source }: QueueSession): boolean {
   return source.messageModel === 'BROADCASTING';
 }
 
-export function noteDropped(session: QueueSession, batchId: string, { entry, message }: Delivery): void {
+export function noteDropped(
+  session: QueueSession,
+  batchId: string,
+  { entry, message }: Delivery,
+): void {
   session.noteDropped();
   const fields = { batchId, offset: String(entry.offset), msgId: message.msgId };
   if (isBroadcast(session))
@@ -96,10 +110,18 @@ export function noteDropped(session: QueueSession, batchId: string, { entry, mes
       { ...fields, code: 'ROCKETMQ_BROADCAST_DROPPED' },
       'the message failed, and broadcasting has no retry: it is dropped',
     );
-  else session.logger.warn({ ...fields, code: 'ROCKETMQ_DROPPED' }, 'the handler gave up a message: it counts as done');
+  else
+    session.logger.warn(
+      { ...fields, code: 'ROCKETMQ_DROPPED' },
+      'the handler gave up a message: it counts as done',
+    );
 }
 
-async function settlePopped(session: QueueSession, popped: PoppedMessages, delivery: Delivery): Promise<void> {
+async function settlePopped(
+  session: QueueSession,
+  popped: PoppedMessages,
+  delivery: Delivery,
+): Promise<void> {
   await acknowledge(session, popped, delivery);
   if (session.messages.settle(delivery.entry)) session.noteHandled(1);
 }
@@ -113,7 +135,8 @@ async function failPopped(
   max: number,
 ): Promise<void> {
   const { entry, message } = delivery;
-  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max) return deadLetterPopped(session, popped, entry, conditionOf(redelivery));
+  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max)
+    return deadLetterPopped(session, popped, entry, conditionOf(redelivery));
   await redeliverLater(session, popped, delivery, invisibleFor(redelivery, message));
   if (session.messages.settle(entry)) session.noteSentBack('retried');
 }
@@ -135,24 +158,36 @@ async function deadLetterPopped(
 }
 
 /** The end of a message that no handler gets: its configured one is the DLQ. */
-export async function settleUnhandled(session: QueueSession, work: Extract<NextWork, { kind: 'unhandled' }>): Promise<void> {
+export async function settleUnhandled(
+  session: QueueSession,
+  work: Extract<NextWork, { kind: 'unhandled' }>,
+): Promise<void> {
   const { entry, delayLevel, condition, code, reason } = work;
   session.logger.error({ code, offset: String(entry.offset), delayLevel }, reason);
   const record = entry.message ?? (entry.undecodable as UndecodableRecord);
-  if (session.popped !== undefined) return deadLetterPopped(session, session.popped, entry, condition);
+  if (session.popped !== undefined)
+    return deadLetterPopped(session, session.popped, entry, condition);
   const subscription = session.subscriptionOf(
-    entry.message === undefined ? session.queue.topic : userTopic(entry.message, session.source.consumerGroup),
+    entry.message === undefined
+      ? session.queue.topic
+      : userTopic(entry.message, session.source.consumerGroup),
   );
   const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, entry.message);
   const broadcast = isBroadcast(session);
   const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
   const own = dead && destinationOf(session, entry) !== undefined;
-  if (broadcast || (own ? await deadLetter(session, entry, condition) : await sendBack(session, record, delayLevel, max))) {
+  if (
+    broadcast ||
+    (own
+      ? await deadLetter(session, entry, condition)
+      : await sendBack(session, record, delayLevel, max))
+  ) {
     if (session.messages.settle(entry)) {
       if (broadcast) session.noteDropped();
       else session.noteSentBack(dead ? 'dead-lettered' : 'retried');
     }
     // The suspect has its end; the messages behind it are delivered as always.
-    if (session.crash?.suspect === entry.offset) session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
+    if (session.crash?.suspect === entry.offset)
+      session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
   } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
 }

@@ -13,7 +13,11 @@ const TRY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 const RETURN_MS = 1_000;
 
 /** The message is done. Without the acknowledgement it would only come again: so nothing else follows from a failure. */
-export async function acknowledge(session: QueueSession, popped: PoppedMessages, { entry }: Pick<Delivery, 'entry'>): Promise<void> {
+export async function acknowledge(
+  session: QueueSession,
+  popped: PoppedMessages,
+  { entry }: Pick<Delivery, 'entry'>,
+): Promise<void> {
   const { deps, source, queue } = session;
   await tell(session, popped, entry, 'acknowledged', (handle) =>
     deps.client.ack(source.consumerGroup, queue.topic, handle, { signal: session.lost.signal }),
@@ -21,12 +25,20 @@ export async function acknowledge(session: QueueSession, popped: PoppedMessages,
 }
 
 /** The message failed: it comes again, counted by the broker, after the delay. Mirrors ConsumeMessagePopConcurrentlyService.changePopInvisibleTime. */
-export async function redeliverLater(session: QueueSession, popped: PoppedMessages, { entry }: Delivery, delayMs: number): Promise<void> {
+export async function redeliverLater(
+  session: QueueSession,
+  popped: PoppedMessages,
+  { entry }: Delivery,
+  delayMs: number,
+): Promise<void> {
   await makeVisible(session, popped, entry, delayMs);
 }
 
 /** In POP mode: how long a failed message stays invisible. */
-export function invisibleFor(redelivery: Extract<Redelivery, { kind: 'auto' | 'level' | 'seconds' }>, { reconsumeTimes }: Message): number {
+export function invisibleFor(
+  redelivery: Extract<Redelivery, { kind: 'auto' | 'level' | 'seconds' }>,
+  { reconsumeTimes }: Message,
+): number {
   if (redelivery.kind === 'seconds') return redelivery.seconds * 1000;
   return redeliveryDelayMs(redelivery.kind === 'level' ? redelivery.level : 0, reconsumeTimes);
 }
@@ -35,17 +47,28 @@ export function invisibleFor(redelivery: Extract<Redelivery, { kind: 'auto' | 'l
 export async function returnPopped(session: QueueSession, popped: PoppedMessages): Promise<void> {
   const { messages } = session;
   const left: Promise<void>[] = [];
-  for (let entry = messages.peek(Number.POSITIVE_INFINITY); entry !== undefined; entry = messages.peek(Number.POSITIVE_INFINITY)) {
+  for (
+    let entry = messages.peek(Number.POSITIVE_INFINITY);
+    entry !== undefined;
+    entry = messages.peek(Number.POSITIVE_INFINITY)
+  ) {
     messages.take(entry);
     left.push(makeVisible(session, popped, entry, RETURN_MS));
   }
   await Promise.all(left);
 }
 
-async function makeVisible(session: QueueSession, popped: PoppedMessages, entry: Delivery['entry'], afterMs: number): Promise<void> {
+async function makeVisible(
+  session: QueueSession,
+  popped: PoppedMessages,
+  entry: Delivery['entry'],
+  afterMs: number,
+): Promise<void> {
   const { deps, source, queue } = session;
   await tell(session, popped, entry, 'given back', (handle) =>
-    deps.client.changeInvisibleTime(source.consumerGroup, queue.topic, handle, afterMs, { signal: session.lost.signal }),
+    deps.client.changeInvisibleTime(source.consumerGroup, queue.topic, handle, afterMs, {
+      signal: session.lost.signal,
+    }),
   );
 }
 
@@ -60,7 +83,10 @@ async function tell(
   const { deps, logger, lost } = session;
   for (let attempt = 1; session.mayAct(); attempt++) {
     if (!popped.isOurs(entry)) {
-      logger.warn({ attempt }, `a popped message could not be ${what} in its time: the broker gives it to somebody again`);
+      logger.warn(
+        { attempt },
+        `a popped message could not be ${what} in its time: the broker gives it to somebody again`,
+      );
       break;
     }
     try {

@@ -10,7 +10,10 @@ const PUTS_AT_ONCE = 4;
  * Puts the bodies that records of the batch point to into their bucket (`s3PointerThreshold`). True: all are there. Otherwise the batch was put back:
  * what could not be stored waits for a while, without a failure, and what is not behind it in an order is delivered without it.
  */
-export async function storeBodies(session: QueueSession, { batchId, deliveries, records }: Batch): Promise<boolean> {
+export async function storeBodies(
+  session: QueueSession,
+  { batchId, deliveries, records }: Batch,
+): Promise<boolean> {
   const { deps, messages, storedBodies } = session;
   const { bodies } = deps;
   if (bodies === undefined) return true;
@@ -40,12 +43,19 @@ export async function storeBodies(session: QueueSession, { batchId, deliveries, 
   if (!signal.aborted) {
     session.count('InvokeErrorCount');
     session.logger.error(
-      { err: failures[0], code: 'ROCKETMQ_BODY_NOT_STORED', batchId, messages: left.length, offset: String(left[0]?.entry.offset) },
+      {
+        err: failures[0],
+        code: 'ROCKETMQ_BODY_NOT_STORED',
+        batchId,
+        messages: left.length,
+        offset: String(left[0]?.entry.offset),
+      },
       'bodies cannot be put into the bucket of s3PointerThreshold: their messages wait, no failure is counted',
     );
   }
   const waiting = new Set(left.map(({ entry }) => entry));
   const again = deps.clock.now() + LOCAL_RETRY_MS;
-  for (const { entry } of deliveries) messages.giveBack(entry, waiting.has(entry) ? again : 0, false);
+  for (const { entry } of deliveries)
+    messages.giveBack(entry, waiting.has(entry) ? again : 0, false);
   return false;
 }

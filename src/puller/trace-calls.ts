@@ -20,7 +20,11 @@ export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended:
   const requestId = randomUUID().replaceAll('-', '').toUpperCase();
   const messages = batch.deliveries.map(({ message }) => tracedMessage(message));
   trace.append(
-    messages.flatMap((message) => (message === undefined ? [] : [subBefore(message, { timestamp: startedAt, consumerGroup, requestId })])),
+    messages.flatMap((message) =>
+      message === undefined
+        ? []
+        : [subBefore(message, { timestamp: startedAt, consumerGroup, requestId })],
+    ),
   );
   return (ended) => {
     const codeOf = codes(ended, batch);
@@ -29,7 +33,17 @@ export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended:
     const costMs = Math.floor((timestamp - startedAt) / messages.length);
     trace.append(
       messages.flatMap((message, position) =>
-        message === undefined ? [] : [subAfter(message, { timestamp, consumerGroup, requestId, costMs, code: codeOf(position) })],
+        message === undefined
+          ? []
+          : [
+              subAfter(message, {
+                timestamp,
+                consumerGroup,
+                requestId,
+                costMs,
+                code: codeOf(position),
+              }),
+            ],
       ),
     );
   };
@@ -40,7 +54,10 @@ function codes(ended: Ended, batch: Batch): ((position: number) => TraceCode) | 
   switch (ended.kind) {
     case 'answered': {
       const verdict = readAnswer(ended.answer, batch.records, batch.subscription.eventFormat);
-      return (position) => (verdict.kind === 'read' && !verdict.failures.has(position) ? TraceCode.SUCCESS : TraceCode.FAILED);
+      return (position) =>
+        verdict.kind === 'read' && !verdict.failures.has(position)
+          ? TraceCode.SUCCESS
+          : TraceCode.FAILED;
     }
     case 'failed': {
       const code = /timed?out/i.test(ended.errorType) ? TraceCode.TIME_OUT : TraceCode.EXCEPTION;

@@ -47,7 +47,11 @@ export class Utilization {
   #tell(now: number): void {
     this.#pause(now);
     const ms = now - this.#since;
-    if (ms > 0) this.#meter.observe('PollerUtilization', Math.min(100, Math.max(0, (this.#busyMs / ms) * 100)));
+    if (ms > 0)
+      this.#meter.observe(
+        'PollerUtilization',
+        Math.min(100, Math.max(0, (this.#busyMs / ms) * 100)),
+      );
     this.#since = now;
     this.#busyMs = 0;
     if (this.#busy.size > 0) this.#busySince = now;

@@ -28,13 +28,17 @@ export function decodeBatchItems(batch: Buffer): BatchItem[] {
   const reader = new ByteReader(batch);
   const items: BatchItem[] = [];
   while (reader.remaining > 0) {
-    if (items.length === MAX_ITEMS) throw new LimitExceededError(`a batch has more than ${MAX_ITEMS} messages`);
+    if (items.length === MAX_ITEMS)
+      throw new LimitExceededError(`a batch has more than ${MAX_ITEMS} messages`);
     reader.int32('size of a batch item');
     reader.int32('magic of a batch item');
     const bodyCRC = reader.int32('CRC of a batch item');
     const flag = reader.int32('flag of a batch item');
     const body = reader.bytes(reader.int32('body length of a batch item'), 'body of a batch item');
-    const propertyBytes = reader.bytes(reader.int16('properties length of a batch item'), 'properties of a batch item');
+    const propertyBytes = reader.bytes(
+      reader.int16('properties length of a batch item'),
+      'properties of a batch item',
+    );
     items.push({ flag, bodyCRC, body, propertyBytes });
   }
   return items;

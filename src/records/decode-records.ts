@@ -51,7 +51,8 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     try {
       const record = readRecord(new ByteReader(body, start, end), context);
       if (isInnerBatch(record.sysFlag))
-        for (const [n, item] of decodeBatchItems(record.body).entries()) messages.push(record.inner(n, item));
+        for (const [n, item] of decodeBatchItems(record.body).entries())
+          messages.push(record.inner(n, item));
       else messages.push(record);
     } catch (error) {
       if (!(error instanceof ProtocolError || error instanceof LimitExceededError)) throw error;
@@ -68,9 +69,12 @@ function recordSize(body: Buffer, start: number): number {
   const size = reader.int32('size of a stored record');
   const magic = reader.int32('magic of a stored record');
   const left = body.length - start;
-  if (size < HEAD_BYTES || size > left) throw new ProtocolError(`a stored record announces ${size} bytes where ${left} are left`);
+  if (size < HEAD_BYTES || size > left)
+    throw new ProtocolError(`a stored record announces ${size} bytes where ${left} are left`);
   if (!isMagic(magic) && size !== left && !isMagic(magicAt(body, start + size)))
-    throw new ProtocolError(`a stored record has the unknown magic ${hex(magic)}, and none follows it after ${size} bytes`);
+    throw new ProtocolError(
+      `a stored record has the unknown magic ${hex(magic)}, and none follows it after ${size} bytes`,
+    );
   return size;
 }
 
@@ -94,7 +98,10 @@ function isInnerBatch(sysFlag: number): boolean {
 function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {
   const storeSize = reader.int32('size');
   const magic = reader.int32('magic');
-  if (!isMagic(magic)) throw new ProtocolError(`a stored record has the unknown magic ${hex(magic)}: it needs a newer client`);
+  if (!isMagic(magic))
+    throw new ProtocolError(
+      `a stored record has the unknown magic ${hex(magic)}: it needs a newer client`,
+    );
   const bodyCRC = reader.int32('body CRC');
   const queueId = reader.int32('queue id');
   const flag = reader.int32('flag');
@@ -108,10 +115,16 @@ function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {
   const reconsumeTimes = reader.int32('reconsume times');
   const preparedTransactionOffset = reader.int64('prepared transaction offset');
   const stored = reader.bytes(reader.int32('body length'), 'body');
-  const topicLength = magic === MAGIC_V1 ? reader.uint8('topic length') : reader.uint16('topic length');
+  const topicLength =
+    magic === MAGIC_V1 ? reader.uint8('topic length') : reader.uint16('topic length');
   const topic = reader.utf8(topicLength, 'topic');
   const propertyBytes = reader.bytes(reader.int16('properties length'), 'properties');
-  if (context.checkCrc !== false && !isInnerBatch(sysFlag) && stored.length > 0 && (crc32(stored) & CRC_MASK) !== bodyCRC)
+  if (
+    context.checkCrc !== false &&
+    !isInnerBatch(sysFlag) &&
+    stored.length > 0 &&
+    (crc32(stored) & CRC_MASK) !== bodyCRC
+  )
     throw new ProtocolError(`the body of a stored record does not match its CRC ${bodyCRC}`);
   const opened = openBody(stored, sysFlag, context);
   return new StoredMessage({
@@ -140,16 +153,32 @@ function hostBytes(sysFlag: number, v6Flag: number): number {
   return (sysFlag & v6Flag) === 0 ? 8 : 20;
 }
 
-function openBody(stored: Buffer, sysFlag: number, context: DecodeContext): { body: Buffer; sysFlag: number } {
-  if ((sysFlag & SystemFlag.COMPRESSED) === 0 || stored.length === 0) return { body: stored, sysFlag };
+function openBody(
+  stored: Buffer,
+  sysFlag: number,
+  context: DecodeContext,
+): { body: Buffer; sysFlag: number } {
+  if ((sysFlag & SystemFlag.COMPRESSED) === 0 || stored.length === 0)
+    return { body: stored, sysFlag };
   const type = compressionType(sysFlag);
-  if (type === undefined) throw new ProtocolError(`a body is compressed in an unknown way (sysFlag 0x${sysFlag.toString(16)})`);
-  const body = decompress(type, stored, context.maxDecompressedBytes ?? DEFAULT_LIMITS.maxDecompressedBytes);
+  if (type === undefined)
+    throw new ProtocolError(
+      `a body is compressed in an unknown way (sysFlag 0x${sysFlag.toString(16)})`,
+    );
+  const body = decompress(
+    type,
+    stored,
+    context.maxDecompressedBytes ?? DEFAULT_LIMITS.maxDecompressedBytes,
+  );
   return { body, sysFlag: sysFlag & ~SystemFlag.COMPRESSED };
 }
 
 /** Reads again what stands before the damage. */
-function describeUndecodable(reader: ByteReader, context: DecodeContext, error: Error): UndecodableRecord {
+function describeUndecodable(
+  reader: ByteReader,
+  context: DecodeContext,
+  error: Error,
+): UndecodableRecord {
   reader.bytes(12, 'what stands before the queue id');
   const queueId = reader.int32('queue id');
   reader.int32('flag');
@@ -158,8 +187,18 @@ function describeUndecodable(reader: ByteReader, context: DecodeContext, error: 
   const sysFlag = reader.int32('sysFlag');
   try {
     reader.bytes(8 + hostBytes(sysFlag, SystemFlag.BORN_HOST_V6) + 8, 'birth and store timestamp');
-    const offsetMsgId = formatMessageId(reader.bytes(hostBytes(sysFlag, SystemFlag.STORE_HOST_V6), 'store host'), commitLogOffset);
-    return { queueId, queueOffset, commitLogOffset, reconsumeTimes: reader.int32('reconsume times'), offsetMsgId, error };
+    const offsetMsgId = formatMessageId(
+      reader.bytes(hostBytes(sysFlag, SystemFlag.STORE_HOST_V6), 'store host'),
+      commitLogOffset,
+    );
+    return {
+      queueId,
+      queueOffset,
+      commitLogOffset,
+      reconsumeTimes: reader.int32('reconsume times'),
+      offsetMsgId,
+      error,
+    };
   } catch {
     // Cut before these fields: the offsets are all that is known of it.
     return { queueId, queueOffset, commitLogOffset, reconsumeTimes: 0, offsetMsgId: '', error };

@@ -34,7 +34,9 @@ export function encodeRecord(fields: RecordFields): Buffer {
   const topic = Buffer.from(fields.topic);
   const properties = Buffer.from(formatProperties(fields.properties));
   if (properties.length > LONGEST_PROPERTIES || topic.length > LONGEST_TOPIC)
-    throw new ProtocolError(`a topic of ${topic.length} or properties of ${properties.length} bytes do not fit a record`);
+    throw new ProtocolError(
+      `a topic of ${topic.length} or properties of ${properties.length} bytes do not fit a record`,
+    );
   const bornAddress = parseAddress(fields.bornHost.address);
   const storeAddress = parseAddress(fields.storeHost.address);
   const sysFlag =

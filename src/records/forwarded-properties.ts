@@ -19,8 +19,11 @@ const KEPT: ReadonlySet<string> = new Set([
 ]);
 
 /** Properties of a message that is sent on as a new one: delays, timers, transactions and counts of failures are over. */
-export function forwardedProperties({ properties }: Pick<Message, 'properties'>): Map<string, string> {
+export function forwardedProperties({
+  properties,
+}: Pick<Message, 'properties'>): Map<string, string> {
   const forwarded = new Map<string, string>();
-  for (const [name, value] of properties) if (KEPT.has(name) || !isSystemProperty(name)) forwarded.set(name, value);
+  for (const [name, value] of properties)
+    if (KEPT.has(name) || !isSystemProperty(name)) forwarded.set(name, value);
   return forwarded;
 }

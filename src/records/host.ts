@@ -7,7 +7,8 @@ import { ByteWriter } from '../remoting/byte-writer.ts';
 export function formatAddress(bytes: Uint8Array): string {
   if (bytes.length === 4) return bytes.join('.');
   const groups: string[] = [];
-  for (let i = 0; i < bytes.length; i += 2) groups.push((((bytes[i] as number) << 8) | (bytes[i + 1] as number)).toString(16));
+  for (let i = 0; i < bytes.length; i += 2)
+    groups.push((((bytes[i] as number) << 8) | (bytes[i + 1] as number)).toString(16));
   return groups.join(':');
 }
 
@@ -20,9 +21,11 @@ const MAPPED_V4 = /^::ffff:(?=\d+\.)/i;
 export function parseAddress(address: string): Buffer {
   const text = address.replace(MAPPED_V4, '');
   if (isIPv4(text)) return Buffer.from(text.split('.').map(Number));
-  if (!isIPv6(text) || text.includes('.') || text.includes('%')) throw new ProtocolError(`"${address}" is no IP address`);
+  if (!isIPv6(text) || text.includes('.') || text.includes('%'))
+    throw new ProtocolError(`"${address}" is no IP address`);
   const [head = '', tail = ''] = text.split('::');
-  const groups = (part: string): number[] => (part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16)));
+  const groups = (part: string): number[] =>
+    part === '' ? [] : part.split(':').map((group) => Number.parseInt(group, 16));
   const front = groups(head);
   const back = groups(tail);
   const writer = new ByteWriter(16);
@@ -33,5 +36,7 @@ export function parseAddress(address: string): Buffer {
 
 /** `10.0.3.17:52114`, `[2001:db8::1]:10911`. */
 export function formatHost(host: HostAndPort): string {
-  return host.address.includes(':') ? `[${host.address}]:${host.port}` : `${host.address}:${host.port}`;
+  return host.address.includes(':')
+    ? `[${host.address}]:${host.port}`
+    : `${host.address}:${host.port}`;
 }

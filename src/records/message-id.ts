@@ -6,12 +6,17 @@ import { formatAddress, parseAddress } from './host.ts';
 
 /** Upper-case hex of store host (4 or 16 bytes), port (4) and physical offset (8): 32 or 56 characters. Mirrors MessageDecoder.createMessageId. */
 export function offsetMsgId(storeHost: HostAndPort, commitLogOffset: bigint): string {
-  return formatMessageId(new ByteWriter(32).bytes(parseAddress(storeHost.address)).int32(storeHost.port).finish(), commitLogOffset);
+  return formatMessageId(
+    new ByteWriter(32).bytes(parseAddress(storeHost.address)).int32(storeHost.port).finish(),
+    commitLogOffset,
+  );
 }
 
 /** The same, from a host's bytes as records hold them. */
 export function formatMessageId(hostBytes: Buffer, commitLogOffset: bigint): string {
-  return (hostBytes.toString('hex') + BigInt.asUintN(64, commitLogOffset).toString(16).padStart(16, '0')).toUpperCase();
+  return (
+    hostBytes.toString('hex') + BigInt.asUintN(64, commitLogOffset).toString(16).padStart(16, '0')
+  ).toUpperCase();
 }
 
 /** @throws ProtocolError for text that is no offsetMsgId */
@@ -20,7 +25,10 @@ export function parseOffsetMsgId(id: string): { storeHost: HostAndPort; commitLo
     throw new ProtocolError(`"${id}" is no offset message id: 32 or 56 hex characters`);
   const reader = new ByteReader(Buffer.from(id, 'hex'));
   const address = formatAddress(reader.bytes(reader.remaining - 12, 'address'));
-  return { storeHost: { address, port: reader.int32('port') }, commitLogOffset: reader.int64('physical offset') };
+  return {
+    storeHost: { address, port: reader.int32('port') },
+    commitLogOffset: reader.int64('physical offset'),
+  };
 }
 
 /** Who makes keys, and from what. The counter lives in the closure, not in the module: a thawed instance goes on counting. */
@@ -36,7 +44,11 @@ export interface UniqKeySource {
 
 /** Makes UNIQ_KEYs: address (4 or 16 bytes), pid (2), random (4), ms since the start of the month (4), counter (2). Mirrors MessageClientIDSetter. */
 export function createUniqKeys(source: UniqKeySource): () => string {
-  const head = new ByteWriter().bytes(parseAddress(source.address)).int16(source.pid).int32(source.random).finish();
+  const head = new ByteWriter()
+    .bytes(parseAddress(source.address))
+    .int16(source.pid)
+    .int32(source.random)
+    .finish();
   let counter = 0;
   return () => {
     const now = source.now();

@@ -23,7 +23,11 @@ const SYSTEM_TOPIC_PREFIX = 'rmq_sys_';
 const SYSTEM_GROUP_PREFIX = 'CID_RMQ_SYS_';
 
 function isSystemResource(name: string): boolean {
-  return SYSTEM_TOPICS.has(name) || name.startsWith(SYSTEM_TOPIC_PREFIX) || name.startsWith(SYSTEM_GROUP_PREFIX);
+  return (
+    SYSTEM_TOPICS.has(name) ||
+    name.startsWith(SYSTEM_TOPIC_PREFIX) ||
+    name.startsWith(SYSTEM_GROUP_PREFIX)
+  );
 }
 
 function parts(name: string): { prefix: string; rest: string } {
@@ -41,5 +45,7 @@ export function withNamespace(namespace: string, name: string): string {
 /** The name without this namespace; names of another one stay as they are. Mirrors NamespaceUtil.withoutNamespace(resource, namespace). */
 export function withoutNamespace(namespace: string, name: string): string {
   const { prefix, rest } = parts(name);
-  return !isSystemResource(name) && rest.startsWith(namespace + SEPARATOR) ? prefix + rest.slice(namespace.length + 1) : name;
+  return !isSystemResource(name) && rest.startsWith(namespace + SEPARATOR)
+    ? prefix + rest.slice(namespace.length + 1)
+    : name;
 }

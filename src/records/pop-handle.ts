@@ -8,16 +8,43 @@ const V2_SEPARATOR = '+';
 
 /** `ckQueueOffset popTime invisibleTime reviveQid retryMark brokerName queueId queueOffset`. Mirrors ExtraInfoUtil.buildExtraInfo. */
 export function formatPopHandle(handle: PopHandle): string {
-  const { ckQueueOffset, popTime, invisibleTime, reviveQid, retryMark, brokerName, queueId, queueOffset } = handle;
-  return [ckQueueOffset, popTime, invisibleTime, reviveQid, retryMark, brokerName, queueId, queueOffset].join(' ');
+  const {
+    ckQueueOffset,
+    popTime,
+    invisibleTime,
+    reviveQid,
+    retryMark,
+    brokerName,
+    queueId,
+    queueOffset,
+  } = handle;
+  return [
+    ckQueueOffset,
+    popTime,
+    invisibleTime,
+    reviveQid,
+    retryMark,
+    brokerName,
+    queueId,
+    queueOffset,
+  ].join(' ');
 }
 
 /** @throws ProtocolError */
 export function parsePopHandle(text: string): PopHandle {
   const parts = text.split(' ');
-  const [ckQueueOffset = '', popTime = '', invisibleTime = '', reviveQid = '', mark = '', brokerName = '', queueId = '', offset = ''] =
-    parts;
-  if (parts.length !== FIELDS || brokerName === '') throw new ProtocolError(`"${text}" is no handle of a popped message`);
+  const [
+    ckQueueOffset = '',
+    popTime = '',
+    invisibleTime = '',
+    reviveQid = '',
+    mark = '',
+    brokerName = '',
+    queueId = '',
+    offset = '',
+  ] = parts;
+  if (parts.length !== FIELDS || brokerName === '')
+    throw new ProtocolError(`"${text}" is no handle of a popped message`);
   return {
     ckQueueOffset: long(ckQueueOffset, text),
     popTime: long(popTime, text),
@@ -31,7 +58,11 @@ export function parsePopHandle(text: string): PopHandle {
 }
 
 /** The topic in whose queue the message stands. Mirrors ExtraInfoUtil.getRealTopic and KeyBuilder. */
-export function poppedTopic(topic: string, consumerGroup: string, { retryMark: mark }: Pick<PopHandle, 'retryMark'>): string {
+export function poppedTopic(
+  topic: string,
+  consumerGroup: string,
+  { retryMark: mark }: Pick<PopHandle, 'retryMark'>,
+): string {
   if (mark === 0) return topic;
   return `${RETRY_TOPIC_PREFIX}${consumerGroup}${mark === V1_MARK ? '_' : V2_SEPARATOR}${topic}`;
 }
@@ -42,7 +73,10 @@ export function parseStartOffsets(text: string): Map<string, bigint> {
   for (const entry of text.split(';').filter((part) => part !== '')) {
     const [mark = '', queueId = '', offset = '', ...more] = entry.split(' ');
     if (more.length > 0) throw new ProtocolError(`"${entry}" is no start offset of a pop`);
-    offsets.set(startOffsetKey(retryMark(mark, entry), Number(long(queueId, entry))), long(offset, entry));
+    offsets.set(
+      startOffsetKey(retryMark(mark, entry), Number(long(queueId, entry))),
+      long(offset, entry),
+    );
   }
   return offsets;
 }
@@ -59,6 +93,7 @@ function retryMark(text: string, whole: string): PopHandle['retryMark'] {
 }
 
 function long(text: string, whole: string): bigint {
-  if (!/^-?\d{1,19}$/.test(text)) throw new ProtocolError(`"${whole}" has "${text}" where a number belongs`);
+  if (!/^-?\d{1,19}$/.test(text))
+    throw new ProtocolError(`"${whole}" has "${text}" where a number belongs`);
   return BigInt(text);
 }

@@ -85,7 +85,8 @@ export function parseProperties(text: string): Map<string, string> {
     if (end - start >= SHORTEST_PROPERTY) {
       // Searched again only when passed: a text without separators would cost quadratic time.
       if (separator < start) separator = indexOrEnd(text, NAME_VALUE_SEPARATOR, start);
-      if (separator > start && separator < end - 1) properties.set(text.slice(start, separator), text.slice(separator + 1, end));
+      if (separator > start && separator < end - 1)
+        properties.set(text.slice(start, separator), text.slice(separator + 1, end));
     }
     start = end + 1;
   }
@@ -98,10 +99,16 @@ function indexOrEnd(text: string, search: string, from: number): number {
 }
 
 /** The reverse. Empty values cannot be told and are left out. Mirrors MessageDecoder.messageProperties2String. */
-export function formatProperties(properties: ReadonlyMap<string, string> | Readonly<Record<string, string>>): string {
-  const entries = properties instanceof Map ? properties.entries() : Object.entries(properties as Record<string, string>);
+export function formatProperties(
+  properties: ReadonlyMap<string, string> | Readonly<Record<string, string>>,
+): string {
+  const entries =
+    properties instanceof Map
+      ? properties.entries()
+      : Object.entries(properties as Record<string, string>);
   let text = '';
-  for (const [name, value] of entries) if (value !== '') text += name + NAME_VALUE_SEPARATOR + value + PROPERTY_SEPARATOR;
+  for (const [name, value] of entries)
+    if (value !== '') text += name + NAME_VALUE_SEPARATOR + value + PROPERTY_SEPARATOR;
   return text;
 }
 

@@ -43,7 +43,9 @@ export type TraceEntry =
       readonly fromCheck: boolean;
     };
 
-const RESULTS: ReadonlyMap<string, string> = new Map(Object.entries(TraceCode).map(([name, code]) => [String(code), name]));
+const RESULTS: ReadonlyMap<string, string> = new Map(
+  Object.entries(TraceCode).map(([name, code]) => [String(code), name]),
+);
 
 /*
  * Beside the records of trace-data.ts, those of producers:
@@ -65,15 +67,31 @@ function readRecord(fields: readonly string[]): TraceEntry | undefined {
       return fields.length < 13
         ? undefined
         : {
-            ...{ kind: 'sent', messageId: at(5), at: Number(at(1)), group: at(3), topic: at(4), storeHost: at(8) },
+            ...{
+              kind: 'sent',
+              messageId: at(5),
+              at: Number(at(1)),
+              group: at(3),
+              topic: at(4),
+              storeHost: at(8),
+            },
             // The oldest have no offsetMsgId before it; later ones have the client's host behind it.
-            ...{ costMs: Number(at(10)), success: (fields.length === 13 ? at(12) : at(13)) === 'true' },
+            ...{
+              costMs: Number(at(10)),
+              success: (fields.length === 13 ? at(12) : at(13)) === 'true',
+            },
           };
     case 'SubBefore':
       return fields.length < 8
         ? undefined
         : {
-            ...{ kind: 'delivered', messageId: at(5), at: Number(at(1)), group: at(3), requestId: at(4) },
+            ...{
+              kind: 'delivered',
+              messageId: at(5),
+              at: Number(at(1)),
+              group: at(3),
+              requestId: at(4),
+            },
             reconsumeTimes: Number(at(6)),
           };
     case 'SubAfter': {
@@ -81,7 +99,13 @@ function readRecord(fields: readonly string[]): TraceEntry | undefined {
       return fields.length < 6
         ? undefined
         : {
-            ...{ kind: 'handled', messageId: at(2), requestId: at(1), costMs: Number(at(3)), success: at(4) === 'true' },
+            ...{
+              kind: 'handled',
+              messageId: at(2),
+              requestId: at(1),
+              costMs: Number(at(3)),
+              success: at(4) === 'true',
+            },
             ...(result === undefined ? {} : { result }),
             ...(fields.length < 9 ? {} : { at: Number(at(7)), group: at(8) }),
           };
@@ -90,7 +114,13 @@ function readRecord(fields: readonly string[]): TraceEntry | undefined {
       return fields.length < 13
         ? undefined
         : {
-            ...{ kind: 'transaction', messageId: at(5), at: Number(at(1)), group: at(3), topic: at(4) },
+            ...{
+              kind: 'transaction',
+              messageId: at(5),
+              at: Number(at(1)),
+              group: at(3),
+              topic: at(4),
+            },
             ...{ state: at(11), fromCheck: at(12) === 'true' },
           };
     default:

@@ -5,7 +5,8 @@ import { formatMessageId } from './message-id.ts';
 import { Property, parseProperties } from './properties.ts';
 
 /** What a record gives as it stands: hosts as their 8 or 20 bytes (address, then a 4-byte port), properties not yet parsed. */
-export interface StoredFields extends Omit<Message, 'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId'> {
+export interface StoredFields
+  extends Omit<Message, 'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId'> {
   readonly bornHostBytes: Buffer;
   readonly storeHostBytes: Buffer;
   readonly propertyBytes: Buffer;
@@ -75,7 +76,16 @@ export class StoredMessage implements Message {
 
   /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */
   inner(n: number, item: BatchItem): StoredMessage {
-    const { topic, brokerName, queueId, commitLogOffset, sysFlag, bornTimestamp, storeTimestamp, preparedTransactionOffset } = this;
+    const {
+      topic,
+      brokerName,
+      queueId,
+      commitLogOffset,
+      sysFlag,
+      bornTimestamp,
+      storeTimestamp,
+      preparedTransactionOffset,
+    } = this;
     return new StoredMessage({
       topic,
       brokerName,

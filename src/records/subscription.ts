@@ -26,27 +26,60 @@ export function buildSubscription(
   if (type === 'SQL92') {
     if (expression === null || expression === undefined || expression.trim() === '')
       throw new InvalidFilterError(`the SQL92 filter of topic "${topic}" is empty`);
-    return { topic, subString: expression, expressionType: 'SQL92', tagsSet: [], codeSet: [], subVersion };
+    return {
+      topic,
+      subString: expression,
+      expressionType: 'SQL92',
+      tagsSet: [],
+      codeSet: [],
+      subVersion,
+    };
   }
-  if (expression === null || expression === undefined || expression === '' || expression === ALL_TAGS)
-    return { topic, subString: ALL_TAGS, expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion };
+  if (
+    expression === null ||
+    expression === undefined ||
+    expression === '' ||
+    expression === ALL_TAGS
+  )
+    return {
+      topic,
+      subString: ALL_TAGS,
+      expressionType: 'TAG',
+      tagsSet: [],
+      codeSet: [],
+      subVersion,
+    };
   const tags = expression
     .split('||')
     .map((tag) => tag.trim())
     .filter((tag) => tag !== '');
   if (tags.length === 0)
-    throw new InvalidFilterError(`the filter "${expression}" of topic "${topic}" names no tag: write "TagA || TagB", or "*" for all`);
+    throw new InvalidFilterError(
+      `the filter "${expression}" of topic "${topic}" names no tag: write "TagA || TagB", or "*" for all`,
+    );
   const tagsSet = [...new Set(tags)];
-  return { topic, subString: expression, expressionType: 'TAG', tagsSet, codeSet: [...new Set(tagsSet.map(javaHashCode))], subVersion };
+  return {
+    topic,
+    subString: expression,
+    expressionType: 'TAG',
+    tagsSet,
+    codeSet: [...new Set(tagsSet.map(javaHashCode))],
+    subVersion,
+  };
 }
 
 /** The client's second look (PullAPIWrapper.processPullResult): brokers compare hashes only, and hashes collide. */
 export function matchesTags(subscription: Subscription, tags: string | undefined): boolean {
-  return subscription.tagsSet.length === 0 || (tags !== undefined && subscription.tagsSet.includes(tags));
+  return (
+    subscription.tagsSet.length === 0 || (tags !== undefined && subscription.tagsSet.includes(tags))
+  );
 }
 
 /** The topic that the user knows: a redelivery's own is in RETRY_TOPIC. Mirrors DefaultMQPushConsumerImpl.resetRetryAndNamespace. */
-export function userTopic(message: Pick<Message, 'topic' | 'properties'>, consumerGroup: string): string {
+export function userTopic(
+  message: Pick<Message, 'topic' | 'properties'>,
+  consumerGroup: string,
+): string {
   return message.topic.startsWith(RETRY_TOPIC_PREFIX) && message.topic === retryTopic(consumerGroup)
     ? (message.properties.get(Property.RETRY_TOPIC) ?? message.topic)
     : message.topic;

@@ -13,7 +13,13 @@ export const FIELD = '\u0001';
 export const RECORD = '\u0002';
 
 /** How a delivery ended: the ordinal of Java's ConsumeReturnType. */
-export const TraceCode = { SUCCESS: 0, TIME_OUT: 1, EXCEPTION: 2, RETURNNULL: 3, FAILED: 4 } as const;
+export const TraceCode = {
+  SUCCESS: 0,
+  TIME_OUT: 1,
+  EXCEPTION: 2,
+  RETURNNULL: 3,
+  FAILED: 4,
+} as const;
 export type TraceCode = (typeof TraceCode)[keyof typeof TraceCode];
 
 /** What of a message its trace tells. */
@@ -34,18 +40,40 @@ export interface TraceRecord {
  * undefined: not to be traced, because its sender or broker switched it off (TRACE_ON=false). Brokers of 4.9 store no region, nor do those of 5 with
  * messages of a batch: like Java's 4.9 client, and unlike its 5 one, which passes them over, the word null stands for it.
  */
-export function tracedMessage({ properties, msgId, reconsumeTimes }: Message): TracedMessage | undefined {
+export function tracedMessage({
+  properties,
+  msgId,
+  reconsumeTimes,
+}: Message): TracedMessage | undefined {
   if (properties.get(Property.TRACE_ON) === 'false') return undefined;
-  return { msgId, regionId: properties.get(Property.MSG_REGION), reconsumeTimes, keys: properties.get(Property.KEYS) };
+  return {
+    msgId,
+    regionId: properties.get(Property.MSG_REGION),
+    reconsumeTimes,
+    keys: properties.get(Property.KEYS),
+  };
 }
 
 /** A handler is about to get the message. Mirrors TraceDataEncoder.encoderFromContextBean. @param timestamp epoch ms */
 export function subBefore(
   message: TracedMessage,
-  { timestamp, consumerGroup, requestId }: { readonly timestamp: number; readonly consumerGroup: string; readonly requestId: string },
+  {
+    timestamp,
+    consumerGroup,
+    requestId,
+  }: { readonly timestamp: number; readonly consumerGroup: string; readonly requestId: string },
 ): TraceRecord {
   const { regionId, msgId, reconsumeTimes } = message;
-  return record(message, ['SubBefore', timestamp, regionId ?? null, consumerGroup, requestId, msgId, reconsumeTimes, message.keys ?? null]);
+  return record(message, [
+    'SubBefore',
+    timestamp,
+    regionId ?? null,
+    consumerGroup,
+    requestId,
+    msgId,
+    reconsumeTimes,
+    message.keys ?? null,
+  ]);
 }
 
 /** The handler's call has ended. @param costMs of the call, divided by its messages */
@@ -61,9 +89,25 @@ export function subAfter(
 ): TraceRecord {
   const { requestId, costMs, code, timestamp, consumerGroup } = context;
   const success = code === TraceCode.SUCCESS;
-  return record(message, ['SubAfter', requestId, message.msgId, costMs, success, message.keys ?? null, code, timestamp, consumerGroup]);
+  return record(message, [
+    'SubAfter',
+    requestId,
+    message.msgId,
+    costMs,
+    success,
+    message.keys ?? null,
+    code,
+    timestamp,
+    consumerGroup,
+  ]);
 }
 
-function record({ msgId, keys }: TracedMessage, fields: readonly (string | number | boolean | null)[]): TraceRecord {
-  return { data: fields.map(String).join(FIELD) + RECORD, keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])] };
+function record(
+  { msgId, keys }: TracedMessage,
+  fields: readonly (string | number | boolean | null)[],
+): TraceRecord {
+  return {
+    data: fields.map(String).join(FIELD) + RECORD,
+    keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])],
+  };
 }

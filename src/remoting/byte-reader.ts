@@ -18,7 +18,9 @@ export class ByteReader {
 
   #advance(bytes: number, what: string): number {
     if (bytes < 0 || bytes > this.end - this.offset)
-      throw new ProtocolError(`${what} of ${bytes} bytes at ${this.offset} reaches beyond the end at ${this.end}`);
+      throw new ProtocolError(
+        `${what} of ${bytes} bytes at ${this.offset} reaches beyond the end at ${this.end}`,
+      );
     const at = this.offset;
     this.offset += bytes;
     return at;

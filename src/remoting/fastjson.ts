@@ -58,11 +58,16 @@ const json = JSON as typeof JSON & { rawJSON(text: string): unknown };
 
 /** JSON text in which a bigint is written as the integer it is. */
 export function stringifyJson(value: unknown): string {
-  return JSON.stringify(value, (_key, item: unknown) => (typeof item === 'bigint' ? json.rawJSON(item.toString()) : item));
+  return JSON.stringify(value, (_key, item: unknown) =>
+    typeof item === 'bigint' ? json.rawJSON(item.toString()) : item,
+  );
 }
 
 /** The fields of an object; throws when the value is anything else. */
-export function asObject(value: FastjsonValue | undefined, what: string): { [key: string]: FastjsonValue } {
+export function asObject(
+  value: FastjsonValue | undefined,
+  what: string,
+): { [key: string]: FastjsonValue } {
   if (typeof value !== 'object' || value === null || Array.isArray(value) || value instanceof Map)
     throw new ProtocolError(`${what} is no JSON object`);
   return value;
@@ -81,7 +86,8 @@ export function asString(value: FastjsonValue | undefined, what: string): string
 }
 
 export function asInteger(value: FastjsonValue | undefined, what: string): number {
-  if (typeof value !== 'number' || !Number.isInteger(value)) throw new ProtocolError(`${what} is no whole number`);
+  if (typeof value !== 'number' || !Number.isInteger(value))
+    throw new ProtocolError(`${what} is no whole number`);
   return value;
 }
 
@@ -132,7 +138,9 @@ class Reader {
     } while (this.#skip(','));
     this.#expect('}');
     // fromEntries defines what an assignment would not: a key named __proto__.
-    return entries.some(([key]) => typeof key === 'object') ? new Map(entries) : Object.fromEntries(entries);
+    return entries.some(([key]) => typeof key === 'object')
+      ? new Map(entries)
+      : Object.fromEntries(entries);
   }
 
   /** An object that stands as key, or the text of a quoted or bare one. */
@@ -153,10 +161,13 @@ class Reader {
 
   #string(quote: string): string {
     let end = this.#at + 1;
-    while (end < this.#text.length && this.#text[end] !== quote) end += this.#text[end] === '\\' ? 2 : 1;
+    while (end < this.#text.length && this.#text[end] !== quote)
+      end += this.#text[end] === '\\' ? 2 : 1;
     if (end >= this.#text.length) throw this.#error('a string without end');
     const inner = this.#text.slice(this.#at + 1, end);
-    const value = inner.includes('\\') ? inner.replace(ESCAPE, (sequence) => this.#unescape(sequence)) : inner;
+    const value = inner.includes('\\')
+      ? inner.replace(ESCAPE, (sequence) => this.#unescape(sequence))
+      : inner;
     this.#at = end + 1;
     return value;
   }
@@ -199,11 +210,23 @@ class Reader {
   }
 
   #error(what: string): ProtocolError {
-    return new ProtocolError(`a JSON body has ${what} at ${this.#at}: ${this.#text.slice(Math.max(0, this.#at - 20), this.#at + 20)}`);
+    return new ProtocolError(
+      `a JSON body has ${what} at ${this.#at}: ${this.#text.slice(Math.max(0, this.#at - 20), this.#at + 20)}`,
+    );
   }
 }
 
 /** Longer runs of digits are no number of Java's, and cost BigInt more than linear time. */
 const NUMBER = /-?\d{1,400}((?:\.\d{1,400})?[eE][+-]?\d{1,9}|\.\d{1,400})?/y;
 const ESCAPE = /\\(?:u[0-9a-fA-F]{4}|.)/gs;
-const ESCAPED: Readonly<Record<string, string>> = { '"': '"', "'": "'", '\\': '\\', '/': '/', b: '\b', f: '\f', n: '\n', r: '\r', t: '\t' };
+const ESCAPED: Readonly<Record<string, string>> = {
+  '"': '"',
+  "'": "'",
+  '\\': '\\',
+  '/': '/',
+  b: '\b',
+  f: '\f',
+  n: '\n',
+  r: '\r',
+  t: '\t',
+};

@@ -58,7 +58,8 @@ export class FrameDecoder {
     while (at < chunk.length) {
       if (this.#filled > 0) {
         at += this.#gather(chunk, at);
-        if (this.#expected > 0 && this.#filled === this.#expected) commands.push(decodeFrame(this.#takePartial()));
+        if (this.#expected > 0 && this.#filled === this.#expected)
+          commands.push(decodeFrame(this.#takePartial()));
         continue;
       }
       const left = chunk.length - at;
@@ -80,7 +81,8 @@ export class FrameDecoder {
     const partial = this.#roomFor(this.#filled + taken);
     chunk.copy(partial, this.#filled, at, at + taken);
     this.#filled += taken;
-    if (this.#expected === 0 && this.#filled === LENGTH_BYTES) this.#expected = this.#frameSize(partial, 0);
+    if (this.#expected === 0 && this.#filled === LENGTH_BYTES)
+      this.#expected = this.#frameSize(partial, 0);
     return taken;
   }
 
@@ -88,7 +90,9 @@ export class FrameDecoder {
     const partial = this.#partial;
     if (partial && partial.length >= bytes) return partial;
     const doubled = Math.max(bytes, (partial?.length ?? 0) * 2, FIRST_BUFFER_BYTES);
-    const larger = Buffer.allocUnsafeSlow(this.#expected > 0 ? Math.min(doubled, this.#expected) : doubled);
+    const larger = Buffer.allocUnsafeSlow(
+      this.#expected > 0 ? Math.min(doubled, this.#expected) : doubled,
+    );
     partial?.copy(larger, 0, 0, this.#filled);
     this.#partial = larger;
     return larger;
@@ -106,8 +110,13 @@ export class FrameDecoder {
     const length = buffer.readInt32BE(at);
     const size = length + LENGTH_BYTES;
     if (size < PREFIX_BYTES)
-      throw new ProtocolError(`a frame of ${length} bytes cannot be: is this a RocketMQ remoting port, without TLS?`);
-    if (size > this.#maxFrameBytes) throw new LimitExceededError(`a frame of ${size} bytes is over the limit of ${this.#maxFrameBytes}`);
+      throw new ProtocolError(
+        `a frame of ${length} bytes cannot be: is this a RocketMQ remoting port, without TLS?`,
+      );
+    if (size > this.#maxFrameBytes)
+      throw new LimitExceededError(
+        `a frame of ${size} bytes is over the limit of ${this.#maxFrameBytes}`,
+      );
     return size;
   }
 }

@@ -18,7 +18,8 @@ export const PREFIX_BYTES = 8;
 /** One whole frame. The binary header exists for tests and for servers that insist; clients send JSON. Mirrors RemotingCommand.encode. */
 export function encodeFrame(command: RemotingCommand, type: SerializeType = 'JSON'): Buffer {
   const header = type === 'JSON' ? encodeJsonHeader(command) : encodeBinaryHeader(command);
-  if (header.length > 0xffffff) throw new ProtocolError(`a header of ${header.length} bytes does not fit a frame`);
+  if (header.length > 0xffffff)
+    throw new ProtocolError(`a header of ${header.length} bytes does not fit a frame`);
   const frame = Buffer.allocUnsafe(PREFIX_BYTES + header.length + command.body.length);
   frame.writeInt32BE(frame.length - LENGTH_BYTES, 0);
   frame.writeInt32BE(((type === 'JSON' ? 0 : 1) << 24) | header.length, LENGTH_BYTES);
@@ -32,16 +33,22 @@ export function encodeFrame(command: RemotingCommand, type: SerializeType = 'JSO
  * @throws ProtocolError
  */
 export function decodeFrame(frame: Buffer): RemotingCommand {
-  if (frame.length < PREFIX_BYTES) throw new ProtocolError(`a frame of ${frame.length} bytes has no header`);
+  if (frame.length < PREFIX_BYTES)
+    throw new ProtocolError(`a frame of ${frame.length} bytes has no header`);
   const length = frame.readInt32BE(0);
   if (length !== frame.length - LENGTH_BYTES)
-    throw new ProtocolError(`a frame announces ${length} bytes and has ${frame.length - LENGTH_BYTES}`);
+    throw new ProtocolError(
+      `a frame announces ${length} bytes and has ${frame.length - LENGTH_BYTES}`,
+    );
   const type = frame.readUInt8(LENGTH_BYTES);
   const headerLength = frame.readUIntBE(LENGTH_BYTES + 1, 3);
   if (PREFIX_BYTES + headerLength > frame.length)
     throw new ProtocolError(`a header of ${headerLength} bytes in a frame of ${frame.length}`);
   const headerBytes = frame.subarray(PREFIX_BYTES, PREFIX_BYTES + headerLength);
-  if (type > 1) throw new ProtocolError(`unknown serialize type ${type}: the peer does not speak the remoting protocol`);
+  if (type > 1)
+    throw new ProtocolError(
+      `unknown serialize type ${type}: the peer does not speak the remoting protocol`,
+    );
   const header = type === 0 ? decodeJsonHeader(headerBytes) : decodeBinaryHeader(headerBytes);
   return { ...header, body: frame.subarray(PREFIX_BYTES + headerLength) };
 }

@@ -14,7 +14,10 @@ type Header = Omit<RemotingCommand, 'body'>;
 
 /** @throws ProtocolError for codes above 32767: the field has 16 bits, and the broker would read another code. */
 export function encodeBinaryHeader(command: Header): Buffer {
-  if (command.code > 0x7fff) throw new ProtocolError(`code ${command.code} does not fit the 16 bits of a binary header: send JSON`);
+  if (command.code > 0x7fff)
+    throw new ProtocolError(
+      `code ${command.code} does not fit the 16 bits of a binary header: send JSON`,
+    );
   const remark = Buffer.from(command.remark ?? '');
   const writer = new ByteWriter()
     .int16(command.code)
@@ -46,7 +49,9 @@ export function decodeBinaryHeader(bytes: Buffer): Header {
   const fields: [string, string][] = [];
   const extLength = reader.int32('ext fields length');
   if (extLength < 0 || extLength > reader.remaining)
-    throw new ProtocolError(`ext fields of ${extLength} bytes in a header with ${reader.remaining} left`);
+    throw new ProtocolError(
+      `ext fields of ${extLength} bytes in a header with ${reader.remaining} left`,
+    );
   const end = reader.offset + extLength;
   while (reader.offset < end) {
     const key = reader.utf8(reader.uint16('ext key length'), 'ext key');

@@ -52,9 +52,13 @@ function integer(fields: Record<string, unknown>, name: string): number {
 
 function readExtFields(value: unknown): Record<string, string> {
   if (value === undefined || value === null) return {};
-  if (typeof value !== 'object' || Array.isArray(value)) throw new ProtocolError('the ext fields of a JSON header are no object');
+  if (typeof value !== 'object' || Array.isArray(value))
+    throw new ProtocolError('the ext fields of a JSON header are no object');
   const fields = Object.entries(value);
   // Java's clients write strings only; others write numbers and booleans bare. JSON.parse and fromEntries take a key named __proto__ like any other.
-  if (fields.every(([, field]) => typeof field === 'string')) return value as Record<string, string>;
-  return Object.fromEntries(fields.filter(([, field]) => field !== null).map(([key, field]) => [key, String(field)]));
+  if (fields.every(([, field]) => typeof field === 'string'))
+    return value as Record<string, string>;
+  return Object.fromEntries(
+    fields.filter(([, field]) => field !== null).map(([key, field]) => [key, String(field)]),
+  );
 }

@@ -6,4 +6,7 @@ export interface Limits {
   readonly maxDecompressedBytes: number;
 }
 
-export const DEFAULT_LIMITS: Limits = { maxFrameBytes: 16 * 1024 * 1024, maxDecompressedBytes: 64 * 1024 * 1024 };
+export const DEFAULT_LIMITS: Limits = {
+  maxFrameBytes: 16 * 1024 * 1024,
+  maxDecompressedBytes: 64 * 1024 * 1024,
+};

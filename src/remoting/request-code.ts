@@ -55,7 +55,9 @@ export const RequestCode = {
   BATCH_ACK_MESSAGE: 200_151,
 } as const;
 
-const names = new Map<number, string>(Object.entries(RequestCode).map(([name, code]) => [code, name]));
+const names = new Map<number, string>(
+  Object.entries(RequestCode).map(([name, code]) => [code, name]),
+);
 
 /** `PULL_MESSAGE`, or `request 999` for a code that is not in the table. */
 export function requestName(code: number): string {

@@ -20,18 +20,22 @@ export interface ChangeInvisibleTimeAnswer {
 /*
  * Answer  => popTime:long invisibleTime:long reviveQid:int
  */
-export const changeInvisibleTime = defineRequest<ChangeInvisibleTimeRequest, ChangeInvisibleTimeAnswer>(
-  RequestCode.CHANGE_MESSAGE_INVISIBLETIME,
-  {
-    encode: (request) => ({ extFields: extFields({ ...request }) }),
-    decode: (command) => {
-      const fields = new FieldReader(command, 'change of the invisible time');
-      return { ...readPopped(fields), invisibleTime: fields.int('invisibleTime') };
-    },
-    encodeAnswer: (answer) => ({ extFields: extFields({ ...answer }) }),
-    decodeAnswer: (command) => {
-      const fields = new FieldReader(command, 'answer to a change of the invisible time');
-      return { popTime: fields.long('popTime'), invisibleTime: fields.long('invisibleTime'), reviveQid: fields.int('reviveQid') };
-    },
+export const changeInvisibleTime = defineRequest<
+  ChangeInvisibleTimeRequest,
+  ChangeInvisibleTimeAnswer
+>(RequestCode.CHANGE_MESSAGE_INVISIBLETIME, {
+  encode: (request) => ({ extFields: extFields({ ...request }) }),
+  decode: (command) => {
+    const fields = new FieldReader(command, 'change of the invisible time');
+    return { ...readPopped(fields), invisibleTime: fields.int('invisibleTime') };
   },
-);
+  encodeAnswer: (answer) => ({ extFields: extFields({ ...answer }) }),
+  decodeAnswer: (command) => {
+    const fields = new FieldReader(command, 'answer to a change of the invisible time');
+    return {
+      popTime: fields.long('popTime'),
+      invisibleTime: fields.long('invisibleTime'),
+      reviveQid: fields.int('reviveQid'),
+    };
+  },
+});

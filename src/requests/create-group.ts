@@ -18,11 +18,14 @@ export interface CreateGroupRequest {
 /*
  * Answer  => nothing
  */
-export const createGroup = defineRequest<CreateGroupRequest, void>(RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP, {
-  encode: (request) => ({ extFields: {}, body: Buffer.from(stringifyJson(request)) }),
-  decode: ({ body }) => {
-    const config = asObject(parseFastjson(body), 'subscription group');
-    return { ...config, groupName: asString(config.groupName, 'groupName') };
+export const createGroup = defineRequest<CreateGroupRequest, void>(
+  RequestCode.UPDATE_AND_CREATE_SUBSCRIPTIONGROUP,
+  {
+    encode: (request) => ({ extFields: {}, body: Buffer.from(stringifyJson(request)) }),
+    decode: ({ body }) => {
+      const config = asObject(parseFastjson(body), 'subscription group');
+      return { ...config, groupName: asString(config.groupName, 'groupName') };
+    },
+    ...NOTHING,
   },
-  ...NOTHING,
-});
+);

@@ -19,20 +19,23 @@ export interface CreateTopicRequest {
 /*
  * Answer  => nothing; SUCCESS comes with the remark "not set any response code"
  */
-export const createTopic = defineRequest<CreateTopicRequest, void>(RequestCode.UPDATE_AND_CREATE_TOPIC, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'topic creation');
-    return {
-      topic: fields.string('topic'),
-      defaultTopic: fields.optionalString('defaultTopic') ?? '',
-      readQueueNums: fields.int('readQueueNums'),
-      writeQueueNums: fields.int('writeQueueNums'),
-      perm: fields.int('perm'),
-      topicFilterType: fields.optionalString('topicFilterType') ?? 'SINGLE_TAG',
-      topicSysFlag: fields.optionalInt('topicSysFlag'),
-      order: fields.optionalBool('order'),
-    };
+export const createTopic = defineRequest<CreateTopicRequest, void>(
+  RequestCode.UPDATE_AND_CREATE_TOPIC,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'topic creation');
+      return {
+        topic: fields.string('topic'),
+        defaultTopic: fields.optionalString('defaultTopic') ?? '',
+        readQueueNums: fields.int('readQueueNums'),
+        writeQueueNums: fields.int('writeQueueNums'),
+        perm: fields.int('perm'),
+        topicFilterType: fields.optionalString('topicFilterType') ?? 'SINGLE_TAG',
+        topicSysFlag: fields.optionalInt('topicSysFlag'),
+        order: fields.optionalBool('order'),
+      };
+    },
+    ...NOTHING,
   },
-  ...NOTHING,
-});
+);

@@ -35,7 +35,8 @@ type FieldValue = string | number | bigint | boolean | undefined;
 /** Ext fields are strings, whatever they mean; absent ones are left out, as Java leaves out null. */
 export function extFields(values: Readonly<Record<string, FieldValue>>): Record<string, string> {
   const fields: Record<string, string> = {};
-  for (const [name, value] of Object.entries(values)) if (value !== undefined) fields[name] = String(value);
+  for (const [name, value] of Object.entries(values))
+    if (value !== undefined) fields[name] = String(value);
   return fields;
 }
 
@@ -64,7 +65,8 @@ export class FieldReader {
     const text = this.#command.extFields[name];
     if (text === undefined) return undefined;
     const value = WHOLE_NUMBER.test(text) ? Number(text) : Number.NaN;
-    if (!Number.isSafeInteger(value)) throw new ProtocolError(`${this.#what}: ${name} "${text}" is no whole number`);
+    if (!Number.isSafeInteger(value))
+      throw new ProtocolError(`${this.#what}: ${name} "${text}" is no whole number`);
     return value;
   }
 

@@ -11,22 +11,38 @@ import { readBrokerData } from './get-route.ts';
  * Answer  => body { brokerAddrTable: { name: { cluster, brokerName, brokerAddrs: {0:"ip:port"} } }, clusterAddrTable: { cluster: [name] } }
  *            the ids are never quoted: no switch, at any version
  */
-export const getCluster = defineRequest<void, readonly BrokerData[]>(RequestCode.GET_BROKER_CLUSTER_INFO, {
-  encode: () => ({ extFields: {} }),
-  decode: () => {},
-  encodeAnswer: (brokers) => {
-    const addresses = brokers.map(({ brokerName, cluster, brokerAddrs }) => {
-      const ids = [...brokerAddrs].map(([id, address]) => `${id}:${JSON.stringify(address)}`).join(',');
-      return `${JSON.stringify(brokerName)}:{"brokerAddrs":{${ids}},"brokerName":${JSON.stringify(brokerName)},"cluster":${JSON.stringify(cluster)}}`;
-    });
-    const clusters = Object.groupBy(brokers, ({ cluster }) => cluster);
-    const names = Object.fromEntries(
-      Object.entries(clusters).map(([cluster, members]) => [cluster, members?.map(({ brokerName }) => brokerName)]),
-    );
-    return { extFields: {}, body: Buffer.from(`{"brokerAddrTable":{${addresses.join(',')}},"clusterAddrTable":${stringifyJson(names)}}`) };
+export const getCluster = defineRequest<void, readonly BrokerData[]>(
+  RequestCode.GET_BROKER_CLUSTER_INFO,
+  {
+    encode: () => ({ extFields: {} }),
+    decode: () => {},
+    encodeAnswer: (brokers) => {
+      const addresses = brokers.map(({ brokerName, cluster, brokerAddrs }) => {
+        const ids = [...brokerAddrs]
+          .map(([id, address]) => `${id}:${JSON.stringify(address)}`)
+          .join(',');
+        return `${JSON.stringify(brokerName)}:{"brokerAddrs":{${ids}},"brokerName":${JSON.stringify(brokerName)},"cluster":${JSON.stringify(cluster)}}`;
+      });
+      const clusters = Object.groupBy(brokers, ({ cluster }) => cluster);
+      const names = Object.fromEntries(
+        Object.entries(clusters).map(([cluster, members]) => [
+          cluster,
+          members?.map(({ brokerName }) => brokerName),
+        ]),
+      );
+      return {
+        extFields: {},
+        body: Buffer.from(
+          `{"brokerAddrTable":{${addresses.join(',')}},"clusterAddrTable":${stringifyJson(names)}}`,
+        ),
+      };
+    },
+    decodeAnswer: ({ body }) => {
+      const table = asObject(
+        asObject(parseFastjson(body), 'the cluster info').brokerAddrTable ?? {},
+        'brokerAddrTable',
+      );
+      return Object.values(table).map(readBrokerData);
+    },
   },
-  decodeAnswer: ({ body }) => {
-    const table = asObject(asObject(parseFastjson(body), 'the cluster info').brokerAddrTable ?? {}, 'brokerAddrTable');
-    return Object.values(table).map(readBrokerData);
-  },
-});
+);

@@ -12,9 +12,16 @@ export const getConsumerList = defineRequest<{ readonly consumerGroup: string },
   RequestCode.GET_CONSUMER_LIST_BY_GROUP,
   {
     encode: ({ consumerGroup }) => ({ extFields: extFields({ consumerGroup }) }),
-    decode: (command) => ({ consumerGroup: new FieldReader(command, 'consumer list request').string('consumerGroup') }),
-    encodeAnswer: (consumerIdList) => ({ extFields: {}, body: Buffer.from(JSON.stringify({ consumerIdList })) }),
+    decode: (command) => ({
+      consumerGroup: new FieldReader(command, 'consumer list request').string('consumerGroup'),
+    }),
+    encodeAnswer: (consumerIdList) => ({
+      extFields: {},
+      body: Buffer.from(JSON.stringify({ consumerIdList })),
+    }),
     decodeAnswer: ({ body }) =>
-      asArray(asObject(parseFastjson(body), 'consumer list').consumerIdList, 'consumerIdList').map((id) => asString(id, 'client id')),
+      asArray(asObject(parseFastjson(body), 'consumer list').consumerIdList, 'consumerIdList').map(
+        (id) => asString(id, 'client id'),
+      ),
   },
 );

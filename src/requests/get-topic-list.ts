@@ -8,10 +8,18 @@ import { defineRequest } from './define-request.ts';
 /*
  * Answer  => body { topicList: [name], brokerAddr? }     system topics, retry and dead-letter topics among them
  */
-export const getTopicList = defineRequest<void, readonly string[]>(RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER, {
-  encode: () => ({ extFields: {} }),
-  decode: () => {},
-  encodeAnswer: (topicList) => ({ extFields: {}, body: Buffer.from(JSON.stringify({ topicList })) }),
-  decodeAnswer: ({ body }) =>
-    asArray(asObject(parseFastjson(body), 'the list of topics').topicList ?? [], 'topicList').map((topic) => asString(topic, 'a topic')),
-});
+export const getTopicList = defineRequest<void, readonly string[]>(
+  RequestCode.GET_ALL_TOPIC_LIST_FROM_NAMESERVER,
+  {
+    encode: () => ({ extFields: {} }),
+    decode: () => {},
+    encodeAnswer: (topicList) => ({
+      extFields: {},
+      body: Buffer.from(JSON.stringify({ topicList })),
+    }),
+    decodeAnswer: ({ body }) =>
+      asArray(asObject(parseFastjson(body), 'the list of topics').topicList ?? [], 'topicList').map(
+        (topic) => asString(topic, 'a topic'),
+      ),
+  },
+);

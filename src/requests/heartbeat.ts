@@ -48,13 +48,16 @@ export const heartbeat = defineRequest<HeartbeatData, void>(RequestCode.HEART_BE
       clientId: typeof data.clientID === 'string' ? data.clientID : '',
       consumers: asArray(data.consumerDataSet, 'consumerDataSet').map((item) => {
         const consumer = asObject(item, 'consumerData');
-        const text = (name: string, otherwise: string): string => (typeof consumer[name] === 'string' ? consumer[name] : otherwise);
+        const text = (name: string, otherwise: string): string =>
+          typeof consumer[name] === 'string' ? consumer[name] : otherwise;
         return {
           groupName: asString(consumer.groupName, 'groupName'),
           consumeType: text('consumeType', 'CONSUME_PASSIVELY'),
           messageModel: text('messageModel', 'CLUSTERING'),
           consumeFromWhere: text('consumeFromWhere', 'CONSUME_FROM_LAST_OFFSET'),
-          subscriptions: asArray(consumer.subscriptionDataSet, 'subscriptionDataSet').map(subscriptionFromJson),
+          subscriptions: asArray(consumer.subscriptionDataSet, 'subscriptionDataSet').map(
+            subscriptionFromJson,
+          ),
         };
       }),
     };

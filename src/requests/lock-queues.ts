@@ -1,5 +1,13 @@
 import type { MessageQueue } from '../model/message-queue.ts';
-import { asArray, asInteger, asObject, asString, type FastjsonValue, parseFastjson, stringifyJson } from '../remoting/fastjson.ts';
+import {
+  asArray,
+  asInteger,
+  asObject,
+  asString,
+  type FastjsonValue,
+  parseFastjson,
+  stringifyJson,
+} from '../remoting/fastjson.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { defineRequest, NOTHING, type Wire } from './define-request.ts';
 
@@ -14,7 +22,12 @@ export interface LockQueuesRequest {
  * Request => body { consumerGroup, clientId, mqSet: [{ topic, brokerName, queueId }], onlyThisBroker: false }
  */
 function encodeLocks({ consumerGroup, clientId, queues }: LockQueuesRequest): Wire {
-  return { extFields: {}, body: Buffer.from(stringifyJson({ consumerGroup, clientId, mqSet: queues, onlyThisBroker: false })) };
+  return {
+    extFields: {},
+    body: Buffer.from(
+      stringifyJson({ consumerGroup, clientId, mqSet: queues, onlyThisBroker: false }),
+    ),
+  };
 }
 
 function decodeLocks({ body }: { readonly body: Buffer }): LockQueuesRequest {
@@ -40,12 +53,19 @@ function readQueues(value: FastjsonValue | undefined): MessageQueue[] {
 /*
  * Answer  => body { lockOKMQSet: [queue] }        a queue that somebody else holds is simply missing
  */
-export const lockQueues = defineRequest<LockQueuesRequest, readonly MessageQueue[]>(RequestCode.LOCK_BATCH_MQ, {
-  encode: encodeLocks,
-  decode: decodeLocks,
-  encodeAnswer: (lockOKMQSet) => ({ extFields: {}, body: Buffer.from(stringifyJson({ lockOKMQSet })) }),
-  decodeAnswer: ({ body }) => readQueues(asObject(parseFastjson(body), 'lock answer').lockOKMQSet),
-});
+export const lockQueues = defineRequest<LockQueuesRequest, readonly MessageQueue[]>(
+  RequestCode.LOCK_BATCH_MQ,
+  {
+    encode: encodeLocks,
+    decode: decodeLocks,
+    encodeAnswer: (lockOKMQSet) => ({
+      extFields: {},
+      body: Buffer.from(stringifyJson({ lockOKMQSet })),
+    }),
+    decodeAnswer: ({ body }) =>
+      readQueues(asObject(parseFastjson(body), 'lock answer').lockOKMQSet),
+  },
+);
 
 /** 42; an owner's unlock counts, anybody else's is passed over, both SUCCESS. */
 export const unlockQueues = defineRequest<LockQueuesRequest, void>(RequestCode.UNLOCK_BATCH_MQ, {

@@ -1,6 +1,14 @@
 import type { DirectResult, MemberInfo, MemberQueue } from '../model/membership.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import { asArray, asInteger, asObject, asString, type FastjsonValue, parseFastjson, stringifyJson } from '../remoting/fastjson.ts';
+import {
+  asArray,
+  asInteger,
+  asObject,
+  asString,
+  type FastjsonValue,
+  parseFastjson,
+  stringifyJson,
+} from '../remoting/fastjson.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { defineRequest, extFields, FieldReader, NOTHING } from './define-request.ts';
 import { subscriptionFromJson, subscriptionToJson } from './subscription-data.ts';
@@ -12,11 +20,16 @@ import { subscriptionFromJson, subscriptionToJson } from './subscription-data.ts
 /*
  * Request => consumerGroup                                                   one-way: members or their subscriptions changed
  */
-export const notifyConsumerIdsChanged = defineRequest<{ readonly consumerGroup: string }, void>(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, {
-  encode: ({ consumerGroup }) => ({ extFields: extFields({ consumerGroup }) }),
-  decode: (command) => ({ consumerGroup: new FieldReader(command, 'membership notice').string('consumerGroup') }),
-  ...NOTHING,
-});
+export const notifyConsumerIdsChanged = defineRequest<{ readonly consumerGroup: string }, void>(
+  RequestCode.NOTIFY_CONSUMER_IDS_CHANGED,
+  {
+    encode: ({ consumerGroup }) => ({ extFields: extFields({ consumerGroup }) }),
+    decode: (command) => ({
+      consumerGroup: new FieldReader(command, 'membership notice').string('consumerGroup'),
+    }),
+    ...NOTHING,
+  },
+);
 
 export interface ResetClientOffsets {
   readonly consumerGroup: string;
@@ -27,22 +40,37 @@ export interface ResetClientOffsets {
 /*
  * Request => topic group timestamp isForce, body { offsetTable: { {brokerName, queueId, topic}: offset } }       one-way
  */
-export const resetClientOffsets = defineRequest<ResetClientOffsets, void>(RequestCode.RESET_CONSUMER_CLIENT_OFFSET, {
-  encode: ({ consumerGroup, topic, offsets }) => ({
-    extFields: extFields({ topic, group: consumerGroup, timestamp: 0, isForce: true }),
-    body: Buffer.from(`{"offsetTable":${mapByQueue(offsets.map(({ queue, offset }) => [queue, offset]))}}`),
-  }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'reset of offsets');
-    const { offsetTable } = asObject(command.body.length === 0 ? {} : parseFastjson(command.body), 'reset of offsets');
-    return { consumerGroup: fields.string('group'), topic: fields.string('topic'), offsets: readOffsets(offsetTable) };
+export const resetClientOffsets = defineRequest<ResetClientOffsets, void>(
+  RequestCode.RESET_CONSUMER_CLIENT_OFFSET,
+  {
+    encode: ({ consumerGroup, topic, offsets }) => ({
+      extFields: extFields({ topic, group: consumerGroup, timestamp: 0, isForce: true }),
+      body: Buffer.from(
+        `{"offsetTable":${mapByQueue(offsets.map(({ queue, offset }) => [queue, offset]))}}`,
+      ),
+    }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'reset of offsets');
+      const { offsetTable } = asObject(
+        command.body.length === 0 ? {} : parseFastjson(command.body),
+        'reset of offsets',
+      );
+      return {
+        consumerGroup: fields.string('group'),
+        topic: fields.string('topic'),
+        offsets: readOffsets(offsetTable),
+      };
+    },
+    ...NOTHING,
   },
-  ...NOTHING,
-});
+);
 
 function readOffsets(table: FastjsonValue | undefined): ResetClientOffsets['offsets'] {
   if (!(table instanceof Map)) return [];
-  return [...table].map(([key, offset]) => ({ queue: readMessageQueue(key), offset: asLong(offset) }));
+  return [...table].map(([key, offset]) => ({
+    queue: readMessageQueue(key),
+    offset: asLong(offset),
+  }));
 }
 
 function readMessageQueue(value: FastjsonValue): MessageQueue {
@@ -74,29 +102,39 @@ const MIB = 1_048_576;
 /*
  * Answer  => body { properties, subscriptionSet, mqTable: { MessageQueue: ProcessQueueInfo }, mqPopTable, statusTable, userConsumerInfo, jstack? }
  */
-export const getRunningInfo = defineRequest<{ readonly consumerGroup: string; readonly clientId: string }, MemberInfo>(
-  RequestCode.GET_CONSUMER_RUNNING_INFO,
-  {
-    encode: ({ consumerGroup, clientId }) => ({ extFields: extFields({ consumerGroup, clientId, jstackEnable: false }) }),
-    decode: (command) => {
-      const fields = new FieldReader(command, 'question for running info');
-      return { consumerGroup: fields.string('consumerGroup'), clientId: fields.optionalString('clientId') ?? '' };
-    },
-    encodeAnswer: (info) => ({ extFields: {}, body: Buffer.from(runningInfoJson(info)) }),
-    decodeAnswer: ({ body }) => {
-      const info = asObject(parseFastjson(body), 'running info');
-      const notes = asObject(info.userConsumerInfo ?? {}, 'userConsumerInfo');
-      const properties = asObject(info.properties ?? {}, 'properties');
-      return {
-        startedAt: Number(properties.PROP_CONSUMER_START_TIMESTAMP ?? 0),
-        nameServers: asString(properties.PROP_NAMESERVER_ADDR ?? '', 'name servers').split(';'),
-        subscriptions: asArray(info.subscriptionSet, 'subscriptionSet').map(subscriptionFromJson),
-        queues: info.mqTable instanceof Map ? [...info.mqTable].map(([queue, figures]) => readQueue(queue, figures)) : [],
-        notes: Object.fromEntries(Object.entries(notes).map(([key, value]) => [key, asString(value, key)])),
-      };
-    },
+export const getRunningInfo = defineRequest<
+  { readonly consumerGroup: string; readonly clientId: string },
+  MemberInfo
+>(RequestCode.GET_CONSUMER_RUNNING_INFO, {
+  encode: ({ consumerGroup, clientId }) => ({
+    extFields: extFields({ consumerGroup, clientId, jstackEnable: false }),
+  }),
+  decode: (command) => {
+    const fields = new FieldReader(command, 'question for running info');
+    return {
+      consumerGroup: fields.string('consumerGroup'),
+      clientId: fields.optionalString('clientId') ?? '',
+    };
   },
-);
+  encodeAnswer: (info) => ({ extFields: {}, body: Buffer.from(runningInfoJson(info)) }),
+  decodeAnswer: ({ body }) => {
+    const info = asObject(parseFastjson(body), 'running info');
+    const notes = asObject(info.userConsumerInfo ?? {}, 'userConsumerInfo');
+    const properties = asObject(info.properties ?? {}, 'properties');
+    return {
+      startedAt: Number(properties.PROP_CONSUMER_START_TIMESTAMP ?? 0),
+      nameServers: asString(properties.PROP_NAMESERVER_ADDR ?? '', 'name servers').split(';'),
+      subscriptions: asArray(info.subscriptionSet, 'subscriptionSet').map(subscriptionFromJson),
+      queues:
+        info.mqTable instanceof Map
+          ? [...info.mqTable].map(([queue, figures]) => readQueue(queue, figures))
+          : [],
+      notes: Object.fromEntries(
+        Object.entries(notes).map(([key, value]) => [key, asString(value, key)]),
+      ),
+    };
+  },
+});
 
 function readQueue(queue: FastjsonValue, figures: FastjsonValue): MemberQueue {
   const info = asObject(figures, 'figures of a queue');
@@ -110,7 +148,13 @@ function readQueue(queue: FastjsonValue, figures: FastjsonValue): MemberQueue {
   };
 }
 
-function runningInfoJson({ startedAt, nameServers, subscriptions, queues, notes }: MemberInfo): string {
+function runningInfoJson({
+  startedAt,
+  nameServers,
+  subscriptions,
+  queues,
+  notes,
+}: MemberInfo): string {
   const rest = {
     properties: {
       PROP_NAMESERVER_ADDR: nameServers.join(';'),
@@ -125,18 +169,20 @@ function runningInfoJson({ startedAt, nameServers, subscriptions, queues, notes 
     userConsumerInfo: notes,
   };
   const table = mapByQueue(
-    queues.map(({ queue, committedOffset, cachedCount, cachedBytes, lastPullAt, lastConsumeAt }) => [
-      queue,
-      {
-        commitOffset: committedOffset,
-        cachedMsgCount: cachedCount,
-        cachedMsgSizeInMiB: Math.floor(cachedBytes / MIB),
-        droped: false,
-        locked: false,
-        lastPullTimestamp: lastPullAt,
-        lastConsumeTimestamp: lastConsumeAt,
-      },
-    ]),
+    queues.map(
+      ({ queue, committedOffset, cachedCount, cachedBytes, lastPullAt, lastConsumeAt }) => [
+        queue,
+        {
+          commitOffset: committedOffset,
+          cachedMsgCount: cachedCount,
+          cachedMsgSizeInMiB: Math.floor(cachedBytes / MIB),
+          droped: false,
+          locked: false,
+          lastPullTimestamp: lastPullAt,
+          lastConsumeTimestamp: lastConsumeAt,
+        },
+      ],
+    ),
   );
   return `${JSON.stringify(rest).slice(0, -1)},"mqTable":${table}}`;
 }
@@ -151,7 +197,10 @@ export const consumeDirectly = defineRequest<
   { readonly consumerGroup: string; readonly brokerName: string; readonly stored: Buffer },
   DirectResult
 >(RequestCode.CONSUME_MESSAGE_DIRECTLY, {
-  encode: ({ consumerGroup, brokerName, stored }) => ({ extFields: extFields({ consumerGroup, brokerName }), body: stored }),
+  encode: ({ consumerGroup, brokerName, stored }) => ({
+    extFields: extFields({ consumerGroup, brokerName }),
+    body: stored,
+  }),
   decode: (command) => {
     const fields = new FieldReader(command, 'direct delivery');
     return {
@@ -162,7 +211,15 @@ export const consumeDirectly = defineRequest<
   },
   encodeAnswer: ({ result, remark, spentMs }) => ({
     extFields: {},
-    body: Buffer.from(JSON.stringify({ order: false, autoCommit: true, consumeResult: result, remark, spentTimeMills: spentMs })),
+    body: Buffer.from(
+      JSON.stringify({
+        order: false,
+        autoCommit: true,
+        consumeResult: result,
+        remark,
+        spentTimeMills: spentMs,
+      }),
+    ),
   }),
   decodeAnswer: ({ body }) => {
     const answer = asObject(parseFastjson(body), 'result of a direct delivery');

@@ -16,23 +16,26 @@ export interface NotificationRequest extends QueueRequest {
 /*
  * Answer  => hasMsg:bool pollingFull:bool    is there something to pop, of the topic or of its pop retry topic?
  */
-export const notification = defineRequest<NotificationRequest, { readonly hasMsg: boolean; readonly pollingFull: boolean }>(
-  RequestCode.NOTIFICATION,
-  {
-    encode: (request) => ({ extFields: extFields({ ...request }) }),
-    decode: (command) => {
-      const fields = new FieldReader(command, 'question for messages to pop');
-      return {
-        consumerGroup: fields.string('consumerGroup'),
-        ...readQueue(fields),
-        pollTime: fields.int('pollTime'),
-        bornTime: fields.int('bornTime'),
-      };
-    },
-    encodeAnswer: (answer) => ({ extFields: extFields({ ...answer }) }),
-    decodeAnswer: (command) => {
-      const fields = new FieldReader(command, 'answer about messages to pop');
-      return { hasMsg: fields.optionalBool('hasMsg') ?? false, pollingFull: fields.optionalBool('pollingFull') ?? false };
-    },
+export const notification = defineRequest<
+  NotificationRequest,
+  { readonly hasMsg: boolean; readonly pollingFull: boolean }
+>(RequestCode.NOTIFICATION, {
+  encode: (request) => ({ extFields: extFields({ ...request }) }),
+  decode: (command) => {
+    const fields = new FieldReader(command, 'question for messages to pop');
+    return {
+      consumerGroup: fields.string('consumerGroup'),
+      ...readQueue(fields),
+      pollTime: fields.int('pollTime'),
+      bornTime: fields.int('bornTime'),
+    };
   },
-);
+  encodeAnswer: (answer) => ({ extFields: extFields({ ...answer }) }),
+  decodeAnswer: (command) => {
+    const fields = new FieldReader(command, 'answer about messages to pop');
+    return {
+      hasMsg: fields.optionalBool('hasMsg') ?? false,
+      pollingFull: fields.optionalBool('pollingFull') ?? false,
+    };
+  },
+});

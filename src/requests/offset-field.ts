@@ -14,5 +14,6 @@ export function readQueue(fields: FieldReader): QueueRequest {
 /** Answer => offset:long */
 export const OFFSET_ANSWER = {
   encodeAnswer: (offset: bigint): Wire => ({ extFields: extFields({ offset }) }),
-  decodeAnswer: (command: RemotingCommand): bigint => new FieldReader(command, 'offset answer').long('offset'),
+  decodeAnswer: (command: RemotingCommand): bigint =>
+    new FieldReader(command, 'offset answer').long('offset'),
 };

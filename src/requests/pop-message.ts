@@ -44,37 +44,43 @@ export interface PopMessageAnswer {
  * Answer  => popTime:long invisibleTime:long reviveQid:int restNum:long startOffsetInfo? msgOffsetInfo? orderCountInfo?, body: records
  *            for SUCCESS; POLLING_FULL and POLLING_TIMEOUT carry nothing that counts
  */
-export const popMessage = defineRequest<PopMessageRequest, PopMessageAnswer>(RequestCode.POP_MESSAGE, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'pop request');
-    return {
-      consumerGroup: fields.string('consumerGroup'),
-      topic: fields.string('topic'),
-      queueId: fields.int('queueId'),
-      maxMsgNums: fields.int('maxMsgNums'),
-      invisibleTime: fields.int('invisibleTime'),
-      pollTime: fields.int('pollTime'),
-      bornTime: fields.int('bornTime'),
-      initMode: fields.int('initMode'),
-      expType: fields.string('expType'),
-      exp: fields.string('exp'),
-      order: fields.optionalBool('order') ?? false,
-    };
+export const popMessage = defineRequest<PopMessageRequest, PopMessageAnswer>(
+  RequestCode.POP_MESSAGE,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'pop request');
+      return {
+        consumerGroup: fields.string('consumerGroup'),
+        topic: fields.string('topic'),
+        queueId: fields.int('queueId'),
+        maxMsgNums: fields.int('maxMsgNums'),
+        invisibleTime: fields.int('invisibleTime'),
+        pollTime: fields.int('pollTime'),
+        bornTime: fields.int('bornTime'),
+        initMode: fields.int('initMode'),
+        expType: fields.string('expType'),
+        exp: fields.string('exp'),
+        order: fields.optionalBool('order') ?? false,
+      };
+    },
+    encodeAnswer: ({ records, ...fields }) => ({
+      extFields: extFields({ ...fields }),
+      body: records,
+    }),
+    decodeAnswer: (command) => {
+      const fields = new FieldReader(command, 'pop answer');
+      const startOffsetInfo = fields.optionalString('startOffsetInfo');
+      const msgOffsetInfo = fields.optionalString('msgOffsetInfo');
+      return {
+        popTime: fields.long('popTime'),
+        invisibleTime: fields.long('invisibleTime'),
+        reviveQid: fields.int('reviveQid'),
+        restNum: fields.optionalLong('restNum') ?? 0n,
+        ...(startOffsetInfo === undefined ? {} : { startOffsetInfo }),
+        ...(msgOffsetInfo === undefined ? {} : { msgOffsetInfo }),
+        records: command.body,
+      };
+    },
   },
-  encodeAnswer: ({ records, ...fields }) => ({ extFields: extFields({ ...fields }), body: records }),
-  decodeAnswer: (command) => {
-    const fields = new FieldReader(command, 'pop answer');
-    const startOffsetInfo = fields.optionalString('startOffsetInfo');
-    const msgOffsetInfo = fields.optionalString('msgOffsetInfo');
-    return {
-      popTime: fields.long('popTime'),
-      invisibleTime: fields.long('invisibleTime'),
-      reviveQid: fields.int('reviveQid'),
-      restNum: fields.optionalLong('restNum') ?? 0n,
-      ...(startOffsetInfo === undefined ? {} : { startOffsetInfo }),
-      ...(msgOffsetInfo === undefined ? {} : { msgOffsetInfo }),
-      records: command.body,
-    };
-  },
-});
+);

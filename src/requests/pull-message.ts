@@ -37,35 +37,41 @@ export interface PullMessageAnswer {
  * Answer  => suggestWhichBrokerId:long nextBeginOffset:long minOffset:long maxOffset:long offsetDelta?:long, body: records
  *            for the codes SUCCESS, PULL_NOT_FOUND, PULL_RETRY_IMMEDIATELY and PULL_OFFSET_MOVED; errors carry no offsets
  */
-export const pullMessage = defineRequest<PullMessageRequest, PullMessageAnswer>(RequestCode.PULL_MESSAGE, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'pull request');
-    return {
-      consumerGroup: fields.string('consumerGroup'),
-      topic: fields.string('topic'),
-      queueId: fields.int('queueId'),
-      queueOffset: fields.long('queueOffset'),
-      maxMsgNums: fields.int('maxMsgNums'),
-      sysFlag: fields.int('sysFlag'),
-      commitOffset: fields.optionalLong('commitOffset') ?? 0n,
-      suspendTimeoutMillis: fields.optionalInt('suspendTimeoutMillis') ?? 0,
-      subscription: fields.optionalString('subscription'),
-      subVersion: fields.optionalInt('subVersion') ?? 0,
-      expressionType: fields.optionalString('expressionType'),
-    };
+export const pullMessage = defineRequest<PullMessageRequest, PullMessageAnswer>(
+  RequestCode.PULL_MESSAGE,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'pull request');
+      return {
+        consumerGroup: fields.string('consumerGroup'),
+        topic: fields.string('topic'),
+        queueId: fields.int('queueId'),
+        queueOffset: fields.long('queueOffset'),
+        maxMsgNums: fields.int('maxMsgNums'),
+        sysFlag: fields.int('sysFlag'),
+        commitOffset: fields.optionalLong('commitOffset') ?? 0n,
+        suspendTimeoutMillis: fields.optionalInt('suspendTimeoutMillis') ?? 0,
+        subscription: fields.optionalString('subscription'),
+        subVersion: fields.optionalInt('subVersion') ?? 0,
+        expressionType: fields.optionalString('expressionType'),
+      };
+    },
+    encodeAnswer: ({ records, ...offsets }) => ({
+      extFields: extFields({ ...offsets }),
+      body: records,
+    }),
+    decodeAnswer: (command) => {
+      const fields = new FieldReader(command, 'pull answer');
+      const offsetDelta = fields.optionalLong('offsetDelta');
+      return {
+        suggestWhichBrokerId: fields.optionalInt('suggestWhichBrokerId') ?? 0,
+        nextBeginOffset: fields.long('nextBeginOffset'),
+        minOffset: fields.long('minOffset'),
+        maxOffset: fields.long('maxOffset'),
+        ...(offsetDelta === undefined ? {} : { offsetDelta }),
+        records: command.body,
+      };
+    },
   },
-  encodeAnswer: ({ records, ...offsets }) => ({ extFields: extFields({ ...offsets }), body: records }),
-  decodeAnswer: (command) => {
-    const fields = new FieldReader(command, 'pull answer');
-    const offsetDelta = fields.optionalLong('offsetDelta');
-    return {
-      suggestWhichBrokerId: fields.optionalInt('suggestWhichBrokerId') ?? 0,
-      nextBeginOffset: fields.long('nextBeginOffset'),
-      minOffset: fields.long('minOffset'),
-      maxOffset: fields.long('maxOffset'),
-      ...(offsetDelta === undefined ? {} : { offsetDelta }),
-      records: command.body,
-    };
-  },
-});
+);

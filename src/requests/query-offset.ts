@@ -14,15 +14,18 @@ export interface QueryConsumerOffsetRequest extends QueueRequest {
 /*
  * Answer  => offset:long                    QUERY_NOT_FOUND when there is none
  */
-export const queryConsumerOffset = defineRequest<QueryConsumerOffsetRequest, bigint>(RequestCode.QUERY_CONSUMER_OFFSET, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'offset query');
-    return {
-      consumerGroup: fields.string('consumerGroup'),
-      ...readQueue(fields),
-      setZeroIfNotFound: fields.optionalBool('setZeroIfNotFound'),
-    };
+export const queryConsumerOffset = defineRequest<QueryConsumerOffsetRequest, bigint>(
+  RequestCode.QUERY_CONSUMER_OFFSET,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'offset query');
+      return {
+        consumerGroup: fields.string('consumerGroup'),
+        ...readQueue(fields),
+        setZeroIfNotFound: fields.optionalBool('setZeroIfNotFound'),
+      };
+    },
+    ...OFFSET_ANSWER,
   },
-  ...OFFSET_ANSWER,
-});
+);

@@ -14,11 +14,18 @@ export interface SearchOffsetRequest extends QueueRequest {
 /*
  * Answer  => offset:long                    of the first message stored then or later; behind the last one when all are older (4.9: the last one)
  */
-export const searchOffset = defineRequest<SearchOffsetRequest, bigint>(RequestCode.SEARCH_OFFSET_BY_TIMESTAMP, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'offset search');
-    return { ...readQueue(fields), timestamp: fields.long('timestamp'), boundaryType: fields.optionalString('boundaryType') };
+export const searchOffset = defineRequest<SearchOffsetRequest, bigint>(
+  RequestCode.SEARCH_OFFSET_BY_TIMESTAMP,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'offset search');
+      return {
+        ...readQueue(fields),
+        timestamp: fields.long('timestamp'),
+        boundaryType: fields.optionalString('boundaryType'),
+      };
+    },
+    ...OFFSET_ANSWER,
   },
-  ...OFFSET_ANSWER,
-});
+);

@@ -21,19 +21,22 @@ export interface SendMessageBackRequest {
 /*
  * Answer  => nothing; SYSTEM_ERROR "look message by offset failed" when the message is gone or on another broker
  */
-export const sendMessageBack = defineRequest<SendMessageBackRequest, void>(RequestCode.CONSUMER_SEND_MSG_BACK, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'send-back');
-    return {
-      group: fields.string('group'),
-      offset: fields.long('offset'),
-      delayLevel: fields.int('delayLevel'),
-      originMsgId: fields.optionalString('originMsgId'),
-      originTopic: fields.optionalString('originTopic'),
-      unitMode: fields.optionalBool('unitMode'),
-      maxReconsumeTimes: fields.optionalInt('maxReconsumeTimes'),
-    };
+export const sendMessageBack = defineRequest<SendMessageBackRequest, void>(
+  RequestCode.CONSUMER_SEND_MSG_BACK,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'send-back');
+      return {
+        group: fields.string('group'),
+        offset: fields.long('offset'),
+        delayLevel: fields.int('delayLevel'),
+        originMsgId: fields.optionalString('originMsgId'),
+        originTopic: fields.optionalString('originTopic'),
+        unitMode: fields.optionalBool('unitMode'),
+        maxReconsumeTimes: fields.optionalInt('maxReconsumeTimes'),
+      };
+    },
+    ...NOTHING,
   },
-  ...NOTHING,
-});
+);

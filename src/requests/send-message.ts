@@ -59,7 +59,8 @@ function define(code: number): RequestDefinition<SendMessageRequest, SendMessage
     decode: (command) => {
       const fields = new FieldReader(command, 'send request');
       // SEND_MESSAGE spells the same fields out.
-      const name = (letter: string, long: string): string => (command.extFields[letter] === undefined ? long : letter);
+      const name = (letter: string, long: string): string =>
+        command.extFields[letter] === undefined ? long : letter;
       return {
         producerGroup: fields.string(name('a', 'producerGroup')),
         topic: fields.string(name('b', 'topic')),

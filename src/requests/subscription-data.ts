@@ -1,5 +1,11 @@
 import type { Subscription } from '../model/subscription.ts';
-import { asArray, asInteger, asObject, asString, type FastjsonValue } from '../remoting/fastjson.ts';
+import {
+  asArray,
+  asInteger,
+  asObject,
+  asString,
+  type FastjsonValue,
+} from '../remoting/fastjson.ts';
 
 /** SubscriptionData as heartbeats and request 46 carry it. */
 export function subscriptionToJson(subscription: Subscription): object {

@@ -13,15 +13,18 @@ export interface UnregisterClientRequest {
 /*
  * Answer  => nothing; SUCCESS also when it did not count
  */
-export const unregisterClient = defineRequest<UnregisterClientRequest, void>(RequestCode.UNREGISTER_CLIENT, {
-  encode: (request) => ({ extFields: extFields({ ...request }) }),
-  decode: (command) => {
-    const fields = new FieldReader(command, 'unregister request');
-    return {
-      clientID: fields.optionalString('clientID') ?? '',
-      producerGroup: fields.optionalString('producerGroup'),
-      consumerGroup: fields.optionalString('consumerGroup'),
-    };
+export const unregisterClient = defineRequest<UnregisterClientRequest, void>(
+  RequestCode.UNREGISTER_CLIENT,
+  {
+    encode: (request) => ({ extFields: extFields({ ...request }) }),
+    decode: (command) => {
+      const fields = new FieldReader(command, 'unregister request');
+      return {
+        clientID: fields.optionalString('clientID') ?? '',
+        producerGroup: fields.optionalString('producerGroup'),
+        consumerGroup: fields.optionalString('consumerGroup'),
+      };
+    },
+    ...NOTHING,
   },
-  ...NOTHING,
-});
+);

@@ -20,15 +20,19 @@ const RESET_REMARK = 'reset';
 /*
  * Answer  => nothing; the remark tells of a dropped commit ("Offset has been previously reset", 5.2 and later)
  */
-export const updateConsumerOffset = defineRequest<UpdateConsumerOffsetRequest, UpdateConsumerOffsetAnswer>(
-  RequestCode.UPDATE_CONSUMER_OFFSET,
-  {
-    encode: (request) => ({ extFields: extFields({ ...request }) }),
-    decode: (command) => {
-      const fields = new FieldReader(command, 'offset commit');
-      return { consumerGroup: fields.string('consumerGroup'), ...readQueue(fields), commitOffset: fields.long('commitOffset') };
-    },
-    encodeAnswer: () => ({ extFields: {} }),
-    decodeAnswer: ({ remark }) => ({ resetPending: remark?.includes(RESET_REMARK) ?? false }),
+export const updateConsumerOffset = defineRequest<
+  UpdateConsumerOffsetRequest,
+  UpdateConsumerOffsetAnswer
+>(RequestCode.UPDATE_CONSUMER_OFFSET, {
+  encode: (request) => ({ extFields: extFields({ ...request }) }),
+  decode: (command) => {
+    const fields = new FieldReader(command, 'offset commit');
+    return {
+      consumerGroup: fields.string('consumerGroup'),
+      ...readQueue(fields),
+      commitOffset: fields.long('commitOffset'),
+    };
   },
-);
+  encodeAnswer: () => ({ extFields: {} }),
+  decodeAnswer: ({ remark }) => ({ resetPending: remark?.includes(RESET_REMARK) ?? false }),
+});

@@ -6,7 +6,12 @@ export interface AwsAccess {
   readonly region?: string;
   /** Of the shared configuration and credentials files; comes before credentials in the environment. */
   readonly profile?: string;
-  readonly credentials?: () => Promise<{ accessKeyId: string; secretAccessKey: string; sessionToken?: string; expiration?: Date }>;
+  readonly credentials?: () => Promise<{
+    accessKeyId: string;
+    secretAccessKey: string;
+    sessionToken?: string;
+    expiration?: Date;
+  }>;
 }
 
 /** Lambda's longest timeout is 15 minutes; a handler call is given up by its AbortSignal, never by the HTTP client first. */
@@ -48,6 +53,12 @@ export function dynamoDBClient(access: AwsAccess = {}): DynamoDBClient {
   return new DynamoDBClient({
     ...access,
     maxAttempts: 4,
-    requestHandler: { connectionTimeout: 1000, requestTimeout: 2000, throwOnRequestTimeout: true, httpsAgent: agent, httpAgent: agent },
+    requestHandler: {
+      connectionTimeout: 1000,
+      requestTimeout: 2000,
+      throwOnRequestTimeout: true,
+      httpsAgent: agent,
+      httpAgent: agent,
+    },
   });
 }

@@ -1,4 +1,10 @@
-import { METRICS, METRICS_NAMESPACE, type MetricGroup, type MetricName, metricGroup } from '../model/metrics.ts';
+import {
+  METRICS,
+  METRICS_NAMESPACE,
+  type MetricGroup,
+  type MetricName,
+  metricGroup,
+} from '../model/metrics.ts';
 import type { ServiceConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Gauges, Meter } from '../ports/meter.ts';
@@ -29,7 +35,10 @@ export interface EmfMeter extends Meter {
  * Metrics as lines of CloudWatch's embedded metric format: CloudWatch reads them out of the log, no call is made and no right is needed.
  * Specification: "Embedded metric format" of the CloudWatch user guide.
  */
-export function createEmfMeter(dimensions: Readonly<Record<string, string>>, options: EmfOptions): EmfMeter {
+export function createEmfMeter(
+  dimensions: Readonly<Record<string, string>>,
+  options: EmfOptions,
+): EmfMeter {
   const { clock, flushMs = FLUSH_MS } = options;
   const gauges = createEmfGauges(options);
   let sums: Partial<Record<MetricName, number>> = {};
@@ -60,19 +69,24 @@ export function createEmfMeter(dimensions: Readonly<Record<string, string>>, opt
 }
 
 /** Where this process tells its metrics: CloudWatch, or the console of a local run. */
-export function emfOptions(service: ServiceConfig, clock: Clock, env: NodeJS.ProcessEnv = process.env): EmfOptions {
+export function emfOptions(
+  service: ServiceConfig,
+  clock: Clock,
+  env: NodeJS.ProcessEnv = process.env,
+): EmfOptions {
   const url = env[ENVIRONMENT.consoleMetrics];
   if (url === undefined || url === '') return { clock, groups: metricGroups(service, env) };
   // Nobody waits for a console, and one that is gone is no trouble.
-  const write = (body: string): void => void fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(2_000) }).catch(() => {});
+  const write = (body: string): void =>
+    void fetch(url, { method: 'POST', body, signal: AbortSignal.timeout(2_000) }).catch(() => {});
   return { clock, groups: ['EventCount', 'ErrorCount'], write, flushMs: CONSOLE_FLUSH_MS };
 }
 
 export function createEmfGauges({ clock, groups, write = toStdout }: EmfOptions): Gauges {
   return {
     record(dimensions, values) {
-      const told = (Object.entries(values) as [MetricName, number | readonly number[]][]).filter(([name]) =>
-        groups.includes(metricGroup(name)),
+      const told = (Object.entries(values) as [MetricName, number | readonly number[]][]).filter(
+        ([name]) => groups.includes(metricGroup(name)),
       );
       if (told.length > 0) write(JSON.stringify(emfRecord(dimensions, told, clock.now())));
     },

@@ -37,11 +37,16 @@ export function required(name: string, env: NodeJS.ProcessEnv = process.env): st
 }
 
 /** @throws ConfigError when the variable is set to something that is no positive whole number */
-export function optionalMillis(name: string, env: NodeJS.ProcessEnv = process.env): number | undefined {
+export function optionalMillis(
+  name: string,
+  env: NodeJS.ProcessEnv = process.env,
+): number | undefined {
   const value = env[name];
   if (value === undefined || value === '') return undefined;
   if (!/^[1-9]\d*$/.test(value))
-    throw new ConfigError(`the environment variable ${name} is "${value}": give a whole number of milliseconds`);
+    throw new ConfigError(
+      `the environment variable ${name} is "${value}": give a whole number of milliseconds`,
+    );
   return Number(value);
 }
 
@@ -50,7 +55,9 @@ export function metricGroups(
   { metrics = DEFAULT_METRIC_GROUPS }: ServiceConfig,
   env: NodeJS.ProcessEnv = process.env,
 ): readonly MetricGroup[] {
-  const silent = [ENVIRONMENT.metricsDisabled, ENVIRONMENT.offline].some((name) => env[name]?.toLowerCase() === 'true');
+  const silent = [ENVIRONMENT.metricsDisabled, ENVIRONMENT.offline].some(
+    (name) => env[name]?.toLowerCase() === 'true',
+  );
   return silent ? [] : metrics;
 }
 
@@ -58,7 +65,10 @@ export function metricGroups(
  * May a queue, topic or bucket of serverless.yml be called? In a local run only at an endpoint that the environment names: a laptop would write into
  * production's.
  */
-export function mayCall(service: 'sqs' | 'sns' | 's3', env: NodeJS.ProcessEnv = process.env): boolean {
+export function mayCall(
+  service: 'sqs' | 'sns' | 's3',
+  env: NodeJS.ProcessEnv = process.env,
+): boolean {
   if (env[ENVIRONMENT.offline]?.toLowerCase() !== 'true') return true;
   return [env.AWS_ENDPOINT_URL, env[`AWS_ENDPOINT_URL_${service.toUpperCase()}`]].some(
     (endpoint) => endpoint !== undefined && endpoint !== '',
@@ -69,13 +79,18 @@ export function mayCall(service: 'sqs' | 'sns' | 's3', env: NodeJS.ProcessEnv = 
  * The bundled configuration with the values that CloudFormation gave to this function. A name server's value may hold several: `a:9876;b:9876`.
  * What the environment lacks stays as it is, and fails where it is used.
  */
-export function withDeployedValues(service: ServiceConfig, env: NodeJS.ProcessEnv = process.env): ServiceConfig {
+export function withDeployedValues(
+  service: ServiceConfig,
+  env: NodeJS.ProcessEnv = process.env,
+): ServiceConfig {
   const deployed = (text: string): string => env[variableOf(text) ?? ''] ?? text;
   const filled = (part: unknown): unknown => {
     if (typeof part === 'string') return deployed(part);
     if (Array.isArray(part))
       return part.flatMap((each: unknown) =>
-        typeof each === 'string' && variableOf(each) !== undefined ? splitAddresses(deployed(each)) : [filled(each)],
+        typeof each === 'string' && variableOf(each) !== undefined
+          ? splitAddresses(deployed(each))
+          : [filled(each)],
       );
     if (typeof part !== 'object' || part === null) return part;
     return Object.fromEntries(Object.entries(part).map(([key, each]) => [key, filled(each)]));
@@ -91,15 +106,32 @@ function splitAddresses(text: string): string[] {
 }
 
 /** The bundled configuration with what the environment says instead: name servers and credentials. */
-export function applyEnvironment(service: ServiceConfig, env: NodeJS.ProcessEnv = process.env): ServiceConfig {
+export function applyEnvironment(
+  service: ServiceConfig,
+  env: NodeJS.ProcessEnv = process.env,
+): ServiceConfig {
   const names = Object.keys(service.clusters);
   const given = env[ENVIRONMENT.nameServers];
   const nameServers = given === undefined ? undefined : splitAddresses(given);
-  const clusters = Object.entries(service.clusters).map(([name, cluster]): [string, ClusterConfig] => {
-    const replaced = nameServers !== undefined && nameServers.length > 0 && (name === 'default' || names.length === 1);
-    const credentials = cluster.credentials ?? (cluster.secrets?.credentials === undefined ? credentialsFrom(env) : undefined);
-    return [name, { ...cluster, ...(replaced ? { nameServers } : {}), ...(credentials === undefined ? {} : { credentials }) }];
-  });
+  const clusters = Object.entries(service.clusters).map(
+    ([name, cluster]): [string, ClusterConfig] => {
+      const replaced =
+        nameServers !== undefined &&
+        nameServers.length > 0 &&
+        (name === 'default' || names.length === 1);
+      const credentials =
+        cluster.credentials ??
+        (cluster.secrets?.credentials === undefined ? credentialsFrom(env) : undefined);
+      return [
+        name,
+        {
+          ...cluster,
+          ...(replaced ? { nameServers } : {}),
+          ...(credentials === undefined ? {} : { credentials }),
+        },
+      ];
+    },
+  );
   return { ...service, clusters: Object.fromEntries(clusters) };
 }
 
@@ -108,6 +140,9 @@ function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {
   const secretKey = env[ENVIRONMENT.secretKey];
   const securityToken = env[ENVIRONMENT.securityToken];
   if (!accessKey && !secretKey) return undefined;
-  if (!accessKey || !secretKey) throw new ConfigError(`set both ${ENVIRONMENT.accessKey} and ${ENVIRONMENT.secretKey}, or none of them`);
+  if (!accessKey || !secretKey)
+    throw new ConfigError(
+      `set both ${ENVIRONMENT.accessKey} and ${ENVIRONMENT.secretKey}, or none of them`,
+    );
   return { accessKey, secretKey, ...(securityToken ? { securityToken } : {}) };
 }

@@ -6,10 +6,14 @@ const ADVICE: Readonly<Record<string, string>> = {
 };
 
 /** Asks Lambda whether a function is there and may be invoked, without invoking it (InvocationType DryRun). Undefined: yes. */
-export function createHandlerCheck(client: LambdaClient): (functionName: string) => Promise<{ why: string } | undefined> {
+export function createHandlerCheck(
+  client: LambdaClient,
+): (functionName: string) => Promise<{ why: string } | undefined> {
   return async (functionName) => {
     try {
-      await client.send(new InvokeCommand({ FunctionName: functionName, InvocationType: 'DryRun' }));
+      await client.send(
+        new InvokeCommand({ FunctionName: functionName, InvocationType: 'DryRun' }),
+      );
       return undefined;
     } catch (error) {
       const { name, message } = error instanceof Error ? error : new Error(String(error));

@@ -5,8 +5,10 @@ import type { PullerInvoker } from '../ports/invoke.ts';
 /** What to do about the errors that repetition does not mend. */
 const ADVICE: Readonly<Record<string, string>> = {
   ResourceNotFoundException: 'the puller function does not exist: deploy the service again',
-  AccessDeniedException: "the coordinator's role may not invoke it: lambda:InvokeFunction is missing",
-  TooManyRequestsException: 'the account or the function is out of concurrency: raise its limit; the next pass tries again',
+  AccessDeniedException:
+    "the coordinator's role may not invoke it: lambda:InvokeFunction is missing",
+  TooManyRequestsException:
+    'the account or the function is out of concurrency: raise its limit; the next pass tries again',
   RequestTooLargeException: 'the request is too large: give the group fewer topics or more pullers',
 };
 
@@ -18,7 +20,13 @@ export function createPullerInvoker(client: LambdaClient, functionName: string):
   return {
     async invoke(request) {
       try {
-        await client.send(new InvokeCommand({ FunctionName: functionName, InvocationType: 'Event', Payload: JSON.stringify(request) }));
+        await client.send(
+          new InvokeCommand({
+            FunctionName: functionName,
+            InvocationType: 'Event',
+            Payload: JSON.stringify(request),
+          }),
+        );
       } catch (error) {
         const name = error instanceof Error ? error.name : String(error);
         const advice =
@@ -26,7 +34,11 @@ export function createPullerInvoker(client: LambdaClient, functionName: string):
           (error instanceof LambdaServiceException
             ? error.message
             : `Lambda cannot be reached: in a VPC, it needs an endpoint or NAT (${String(error)})`);
-        throw new RocketMQError('ROCKETMQ_PULLER_INVOKE', `puller ${functionName} was not started (${name}): ${advice}`, { cause: error });
+        throw new RocketMQError(
+          'ROCKETMQ_PULLER_INVOKE',
+          `puller ${functionName} was not started (${name}): ${advice}`,
+          { cause: error },
+        );
       }
     },
   };

@@ -4,7 +4,14 @@ import type { MiddlewareObj } from '@middy/core';
 import secretsManager from '@middy/secrets-manager';
 import ssm from '@middy/ssm';
 import { RocketMQError } from '../errors.ts';
-import type { ClusterConfig, ClusterSecrets, Credentials, SecretReference, ServiceConfig, TlsOptions } from '../model/source.ts';
+import type {
+  ClusterConfig,
+  ClusterSecrets,
+  Credentials,
+  SecretReference,
+  ServiceConfig,
+  TlsOptions,
+} from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { AwsAccess } from './aws-clients.ts';
@@ -47,7 +54,11 @@ export interface Secrets {
  * Secrets Manager and SSM Parameter Store through middy's middlewares. Their own cache is switched off: it fetches in a timer of its own, whose
  * failure would end the process in the middle of an invocation, and it cannot keep an old value while the store is away.
  */
-export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { now }: Pick<Clock, 'now'>, access: AwsAccess = {}): Secrets {
+export function createSecrets(
+  { clusters }: Pick<ServiceConfig, 'clusters'>,
+  { now }: Pick<Clock, 'now'>,
+  access: AwsAccess = {},
+): Secrets {
   const fetched = new Map<string, Fetched>();
   const failures = new Map<string, RocketMQError>();
   const fetchers = new Map<string, Before>();
@@ -59,7 +70,13 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
     try {
       const before = fetchers.get(key) ?? fetcher(reference, access);
       fetchers.set(key, before);
-      const request = { event: {}, context: {}, response: undefined, error: null, internal: {} as Record<string, unknown> };
+      const request = {
+        event: {},
+        context: {},
+        response: undefined,
+        error: null,
+        internal: {} as Record<string, unknown>,
+      };
       await before(request as unknown as Request);
       const value = await request.internal.secret;
       fetched.set(key, { value: READERS[kind](value), at: now() });
@@ -71,19 +88,26 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
   /** Callers at the same time share one question. */
   const fetchOnce = (name: string, kind: Kind, reference: SecretReference): Promise<void> => {
     const key = `${name}.${kind}`;
-    const running = under.get(key) ?? fetchNow(name, kind, reference).finally(() => under.delete(key));
+    const running =
+      under.get(key) ?? fetchNow(name, kind, reference).finally(() => under.delete(key));
     under.set(key, running);
     return running;
   };
   const references = (name: string): [Kind, SecretReference][] =>
-    Object.entries(clusters[name]?.secrets ?? {}).map(([kind, reference]) => [kind as Kind, reference]);
-  const isRecent = (at: number | undefined, ms: number): boolean => at !== undefined && now() - at < ms;
+    Object.entries(clusters[name]?.secrets ?? {}).map(([kind, reference]) => [
+      kind as Kind,
+      reference,
+    ]);
+  const isRecent = (at: number | undefined, ms: number): boolean =>
+    at !== undefined && now() - at < ms;
 
   return {
     middleware: {
       async before({ event }) {
         const wanted = (event as { cluster?: unknown } | null | undefined)?.cluster;
-        const names = Object.keys(clusters).filter((name) => typeof wanted !== 'string' || name === wanted);
+        const names = Object.keys(clusters).filter(
+          (name) => typeof wanted !== 'string' || name === wanted,
+        );
         const missing = names.flatMap((name) =>
           references(name)
             .filter(([kind]) => !isRecent(fetched.get(`${name}.${kind}`)?.at, EXPIRY_MS))
@@ -98,9 +122,19 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
         const key = `${name}.${kind}`;
         const failure = failures.get(key);
         const value = fetched.get(key)?.value;
-        if (value === undefined) throw failure ?? new RocketMQError('ROCKETMQ_SECRET', `the ${kind} of cluster "${name}" were not fetched`);
+        if (value === undefined)
+          throw (
+            failure ??
+            new RocketMQError(
+              'ROCKETMQ_SECRET',
+              `the ${kind} of cluster "${name}" were not fetched`,
+            )
+          );
         if (failure !== undefined)
-          logger.warn({ err: failure }, 'a secret could not be fetched again: the old one serves until brokers refuse it');
+          logger.warn(
+            { err: failure },
+            'a secret could not be fetched again: the old one serves until brokers refuse it',
+          );
         completed =
           kind === 'tls'
             ? { ...completed, tls: { enabled: true, ...completed.tls, ...value } }
@@ -116,7 +150,8 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
         renewed.set(key, now());
         await fetchOnce(name, 'credentials', reference);
         const failure = failures.get(key);
-        if (failure === undefined) logger.info({ cluster: name }, 'credentials were refused and fetched again');
+        if (failure === undefined)
+          logger.info({ cluster: name }, 'credentials were refused and fetched again');
         else logger.warn({ err: failure }, 'credentials were refused and cannot be fetched again');
       }
       return fetched.get(key)?.value as Credentials | undefined;
@@ -125,10 +160,18 @@ export function createSecrets({ clusters }: Pick<ServiceConfig, 'clusters'>, { n
 }
 
 function fetcher(reference: SecretReference, access: AwsAccess): Before {
-  const settings = { awsClientOptions: { ...AWS_CLIENT, ...access }, disablePrefetch: true, cacheExpiry: 0 };
+  const settings = {
+    awsClientOptions: { ...AWS_CLIENT, ...access },
+    disablePrefetch: true,
+    cacheExpiry: 0,
+  };
   const { before } =
     'secretArn' in reference
-      ? secretsManager({ ...settings, AwsClient: SecretsManagerClient, fetchData: { secret: reference.secretArn } })
+      ? secretsManager({
+          ...settings,
+          AwsClient: SecretsManagerClient,
+          fetchData: { secret: reference.secretArn },
+        })
       : ssm({ ...settings, AwsClient: SSMClient, fetchData: { secret: reference.ssmParameter } });
   return before as Before;
 }
@@ -153,29 +196,46 @@ const READERS: { readonly [K in Kind]: (value: unknown) => object } = {
     });
     const given = new Set(found.map(([name]) => name));
     if (given.size === 0 || given.has('clientCertificate') !== given.has('clientKey'))
-      throw new UnreadableSecret('it must be JSON with PEM texts: caCertificate, or clientCertificate and clientKey, or all three');
+      throw new UnreadableSecret(
+        'it must be JSON with PEM texts: caCertificate, or clientCertificate and clientKey, or all three',
+      );
     return Object.fromEntries(found);
   },
 };
 
 function textOf(value: unknown, name: string): string | undefined {
-  const text: unknown = typeof value === 'object' && value !== null && name in value ? value[name as keyof typeof value] : undefined;
+  const text: unknown =
+    typeof value === 'object' && value !== null && name in value
+      ? value[name as keyof typeof value]
+      : undefined;
   return typeof text === 'string' && text !== '' ? text : undefined;
 }
 
 class UnreadableSecret extends Error {}
 
 const ADVICE: Readonly<Record<string, string>> = {
-  AccessDeniedException: 'the role may not read it: deploy the service again, and allow its key (kmsKeyArn) if it has one of its own',
+  AccessDeniedException:
+    'the role may not read it: deploy the service again, and allow its key (kmsKeyArn) if it has one of its own',
   ResourceNotFoundException: 'there is none of that name in this region',
   DecryptionFailure: 'its key cannot be used: give kmsKeyArn',
 };
 
-function secretError(name: string, kind: Kind, reference: SecretReference, error: unknown): RocketMQError {
-  const place = 'secretArn' in reference ? reference.secretArn : `SSM parameter ${reference.ssmParameter}`;
+function secretError(
+  name: string,
+  kind: Kind,
+  reference: SecretReference,
+  error: unknown,
+): RocketMQError {
+  const place =
+    'secretArn' in reference ? reference.secretArn : `SSM parameter ${reference.ssmParameter}`;
   const { name: type, message } = error instanceof Error ? error : new Error(String(error));
   const advice =
-    error instanceof UnreadableSecret ? message : `${ADVICE[type] ?? message} (${type}); in a VPC, the store needs an endpoint or NAT`;
+    error instanceof UnreadableSecret
+      ? message
+      : `${ADVICE[type] ?? message} (${type}); in a VPC, the store needs an endpoint or NAT`;
   // No cause: what a service answered may hold the secret.
-  return new RocketMQError('ROCKETMQ_SECRET', `the ${kind} of cluster "${name}" cannot be read from ${place}: ${advice}`);
+  return new RocketMQError(
+    'ROCKETMQ_SECRET',
+    `the ${kind} of cluster "${name}" cannot be read from ${place}: ${advice}`,
+  );
 }

@@ -1,7 +1,18 @@
-import { type DynamoDBClient, GetItemCommand, paginateQuery, UpdateItemCommand } from '@aws-sdk/client-dynamodb';
+import {
+  type DynamoDBClient,
+  GetItemCommand,
+  paginateQuery,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import type { Applied, AssignmentStore, GroupKey, LeaseAnswer, Lost } from '../ports/assignment-store.ts';
+import type {
+  Applied,
+  AssignmentStore,
+  GroupKey,
+  LeaseAnswer,
+  Lost,
+} from '../ports/assignment-store.ts';
 import {
   type Acquisition,
   acquireFree,
@@ -48,9 +59,17 @@ type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
 const ACQUIRE_ROUNDS = 3;
 
 /** The table as the flows see it. See conditions.ts for what each write asks. */
-export function createAssignmentStore(client: DynamoDBClient, tableName: string, { newToken }: StoreDeps): AssignmentStore {
+export function createAssignmentStore(
+  client: DynamoDBClient,
+  tableName: string,
+  { newToken }: StoreDeps,
+): AssignmentStore {
   const read = async (key: Item): Promise<Item | undefined> =>
-    (await client.send(new GetItemCommand({ TableName: tableName, Key: key, ConsistentRead: true }))).Item;
+    (
+      await client.send(
+        new GetItemCommand({ TableName: tableName, Key: key, ConsistentRead: true }),
+      )
+    ).Item;
 
   /**
    * Writes under a fresh token. The SDK repeats a write that got no answer; when the first one was applied after all, the repetition fails
@@ -60,11 +79,17 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
     const token = newToken();
     try {
       const { Attributes } = await client.send(
-        new UpdateItemCommand({ TableName: tableName, Key: key, ReturnValues: 'ALL_NEW', ...updateExpression(conditional, token) }),
+        new UpdateItemCommand({
+          TableName: tableName,
+          Key: key,
+          ReturnValues: 'ALL_NEW',
+          ...updateExpression(conditional, token),
+        }),
       );
       return { applied: true, item: Attributes };
     } catch (error) {
-      if (!(error instanceof Error) || error.name !== 'ConditionalCheckFailedException') throw error;
+      if (!(error instanceof Error) || error.name !== 'ConditionalCheckFailedException')
+        throw error;
       const item = await read(key);
       return { applied: item?.[conditional.token]?.S === token, item };
     }
@@ -73,7 +98,11 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
   const writeQueue = (group: GroupKey, queue: MessageQueue, conditional: ConditionalWrite) =>
     write(queueItemKey(group, queue), conditional);
 
-  const query = async <T>(group: GroupKey, prefix: string, read: (item: Item) => T): Promise<T[]> => {
+  const query = async <T>(
+    group: GroupKey,
+    prefix: string,
+    read: (item: Item) => T,
+  ): Promise<T[]> => {
     const pages = paginateQuery(
       { client },
       {
@@ -88,13 +117,24 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
     return found;
   };
 
-  const list = (group: GroupKey): Promise<Assignment[]> => query(group, QUEUE_PREFIX, assignmentFromItem);
+  const list = (group: GroupKey): Promise<Assignment[]> =>
+    query(group, QUEUE_PREFIX, assignmentFromItem);
 
-  const acquire = async (request: GroupKey & { queue: MessageQueue } & Acquisition): Promise<LeaseAnswer> => {
+  const acquire = async (
+    request: GroupKey & { queue: MessageQueue } & Acquisition,
+  ): Promise<LeaseAnswer> => {
     let seen: Assignment | undefined;
     for (let round = 0; round < ACQUIRE_ROUNDS; round++) {
-      const outcome = await writeQueue(request, request.queue, hasLease(seen) ? takeOver(request, seen) : acquireFree(request));
-      if (outcome.applied) return { ...applied(outcome), ...(seen !== undefined && diedBefore(request, seen) && { afterDeath: true }) };
+      const outcome = await writeQueue(
+        request,
+        request.queue,
+        hasLease(seen) ? takeOver(request, seen) : acquireFree(request),
+      );
+      if (outcome.applied)
+        return {
+          ...applied(outcome),
+          ...(seen !== undefined && diedBefore(request, seen) && { afterDeath: true }),
+        };
       seen = current(outcome);
       const reason = whyNotTakeable(seen, request);
       if (reason !== undefined) return { applied: false, reason, current: seen };
@@ -109,25 +149,33 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
       const item = await read(planKey(group));
       return item === undefined ? undefined : planFromItem(item);
     },
-    writePlan: async (group, plan, expectedVersion) => (await write(planKey(group), putPlan(plan, expectedVersion))).applied,
+    writePlan: async (group, plan, expectedVersion) =>
+      (await write(planKey(group), putPlan(plan, expectedVersion))).applied,
     create: async (group, queue, slot, startOffset) =>
       (await writeQueue(group, queue, createQueue(group, queue, slot, startOffset))).applied,
-    move: async (group, queue, slot, generation) => (await writeQueue(group, queue, moveQueue(slot, generation))).applied,
+    move: async (group, queue, slot, generation) =>
+      (await writeQueue(group, queue, moveQueue(slot, generation))).applied,
     setAbsent: async (group, queue, absentSince, generation) =>
       (await writeQueue(group, queue, markAbsent(absentSince, generation))).applied,
-    setRetired: async (group, queue, retiredAt, generation) => (await writeQueue(group, queue, retireQueue(retiredAt, generation))).applied,
+    setRetired: async (group, queue, retiredAt, generation) =>
+      (await writeQueue(group, queue, retireQueue(retiredAt, generation))).applied,
     revive: async (group, queue, slot, startOffset, generation) =>
       (await writeQueue(group, queue, reviveQueue(slot, startOffset, generation))).applied,
     async setPaused(group, queue, pausedUntil) {
       await writeQueue(group, queue, pauseQueue(pausedUntil));
     },
-    setOperatorPause: async (group, queue, pause) => (await writeQueue(group, queue, pauseForOperator(pause))).applied,
+    setOperatorPause: async (group, queue, pause) =>
+      (await writeQueue(group, queue, pauseForOperator(pause))).applied,
     standingPauses: (group) => query(group, PAUSE_PREFIX, standingPauseFromItem),
     async writeStandingPause(group, scope, pause) {
       // An item with an end in the past is no pause; nobody needs the right to delete.
-      await write(standingPauseKey(group, scope), putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }));
+      await write(
+        standingPauseKey(group, scope),
+        putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }),
+      );
     },
-    writeOffset: async (group, queue, offset) => (await writeQueue(group, queue, setStoredOffset(offset))).applied,
+    writeOffset: async (group, queue, offset) =>
+      (await writeQueue(group, queue, setStoredOffset(offset))).applied,
     async renew(request) {
       return holderAnswer(await writeQueue(request, request.queue, renewLease(request)));
     },
@@ -140,12 +188,18 @@ export function createAssignmentStore(client: DynamoDBClient, tableName: string,
       const outcome = await writeQueue(request, request.queue, announce(request));
       if (outcome.applied) return applied(outcome);
       const assignment = current(outcome);
-      return { applied: false, reason: whyNotFor(assignment, request) ?? 'successor-waits', current: assignment };
+      return {
+        applied: false,
+        reason: whyNotFor(assignment, request) ?? 'successor-waits',
+        current: assignment,
+      };
     },
   };
 }
 
-function hasLease(seen: Assignment | undefined): seen is Assignment & { lease: NonNullable<Assignment['lease']> } {
+function hasLease(
+  seen: Assignment | undefined,
+): seen is Assignment & { lease: NonNullable<Assignment['lease']> } {
   return seen?.lease !== undefined;
 }
 
@@ -161,22 +215,37 @@ function applied({ item }: Outcome): Applied {
 function holderAnswer(outcome: Outcome): LeaseAnswer {
   if (outcome.applied) return applied(outcome);
   const assignment = current(outcome);
-  return { applied: false, reason: assignment === undefined ? 'missing' : 'taken-over', current: assignment };
+  return {
+    applied: false,
+    reason: assignment === undefined ? 'missing' : 'taken-over',
+    current: assignment,
+  };
 }
 
 type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now'>;
 
 /** The failed clause that matters most to the loser; undefined when the item, as it is now, would allow it. */
-function whyNotFor(item: Assignment | undefined, { slot, holder, now }: Applicant): Lost['reason'] | undefined {
+function whyNotFor(
+  item: Assignment | undefined,
+  { slot, holder, now }: Applicant,
+): Lost['reason'] | undefined {
   if (item === undefined) return 'missing';
   if (item.retiredAt !== undefined) return 'retired';
   if (item.slot !== slot) return 'other-slot';
   if (item.pausedUntil !== undefined && item.pausedUntil >= now) return 'paused';
-  if (item.successor !== undefined && item.successor.holder !== holder && item.successor.until >= now) return 'successor-waits';
+  if (
+    item.successor !== undefined &&
+    item.successor.holder !== holder &&
+    item.successor.until >= now
+  )
+    return 'successor-waits';
   return undefined;
 }
 
-function whyNotTakeable(item: Assignment | undefined, applicant: Applicant): Lost['reason'] | undefined {
+function whyNotTakeable(
+  item: Assignment | undefined,
+  applicant: Applicant,
+): Lost['reason'] | undefined {
   const reason = whyNotFor(item, applicant);
   if (reason !== undefined && reason !== 'successor-waits') return reason;
   return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;

@@ -2,7 +2,15 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type { Assignment, Attempts, CrashRecord, OperatorPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, LeaseKey, Plan } from '../ports/assignment-store.ts';
-import { attemptsToAttribute, crashToAttribute, type Item, identity, N, planToItem, S } from './items.ts';
+import {
+  attemptsToAttribute,
+  crashToAttribute,
+  type Item,
+  identity,
+  N,
+  planToItem,
+  S,
+} from './items.ts';
 
 /**
  * One conditional write to one item. `token` names the attribute that keeps the write's token. Each kind of writer has its own,
@@ -49,16 +57,28 @@ const clause = {
   /** The last holder's time is over by the acquirer's clock. The holder itself stopped a safety margin earlier by its own. */
   ended: '#leaseUntil < :now',
   /** A successor that waits has precedence, until its wish ends. */
-  noOtherSuccessor: '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
+  noOtherSuccessor:
+    '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
   /** The lease is still ours: any acquisition in between raised the fence. The time does not matter, only whether somebody took over. */
   ours: '#holder = :holder AND #fence = :fence',
 } as const;
 
-export function createQueue(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint): ConditionalWrite {
+export function createQueue(
+  group: GroupKey,
+  queue: MessageQueue,
+  slot: number,
+  startOffset: bigint,
+): ConditionalWrite {
   return {
     token: 'planToken',
     when: [clause.noItem],
-    set: { ...identity(group, queue), slot: N(slot), generation: N(1), fence: N(0), startOffset: N(startOffset) },
+    set: {
+      ...identity(group, queue),
+      slot: N(slot),
+      generation: N(1),
+      fence: N(0),
+      startOffset: N(startOffset),
+    },
   };
 }
 
@@ -81,8 +101,14 @@ export function moveQueue(slot: number, generation: number): ConditionalWrite {
 }
 
 export function markAbsent(absentSince: number | undefined, generation: number): ConditionalWrite {
-  const write = { token: 'planToken', when: [clause.sameGeneration, clause.notRetired], values: { generation: N(generation) } } as const;
-  return absentSince === undefined ? { ...write, set: {}, remove: ['absentSince'] } : { ...write, set: { absentSince: N(absentSince) } };
+  const write = {
+    token: 'planToken',
+    when: [clause.sameGeneration, clause.notRetired],
+    values: { generation: N(generation) },
+  } as const;
+  return absentSince === undefined
+    ? { ...write, set: {}, remove: ['absentSince'] }
+    : { ...write, set: { absentSince: N(absentSince) } };
 }
 
 const RETIRED_ITEM_LIFE_S = 30 * 24 * 3600;
@@ -91,17 +117,33 @@ export function retireQueue(retiredAt: number, generation: number): ConditionalW
   return {
     token: 'planToken',
     when: [clause.sameGeneration, clause.stillAbsent, clause.notRetired],
-    set: { retiredAt: N(retiredAt), expiresAt: N(Math.ceil(retiredAt / 1000) + RETIRED_ITEM_LIFE_S) },
+    set: {
+      retiredAt: N(retiredAt),
+      expiresAt: N(Math.ceil(retiredAt / 1000) + RETIRED_ITEM_LIFE_S),
+    },
     values: { generation: N(generation) },
   };
 }
 
-export function reviveQueue(slot: number, startOffset: bigint, generation: number): ConditionalWrite {
+export function reviveQueue(
+  slot: number,
+  startOffset: bigint,
+  generation: number,
+): ConditionalWrite {
   return {
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
     set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
-    remove: ['retiredAt', 'absentSince', 'expiresAt', 'committedOffset', 'maxOffset', 'progressAt', 'attempts', 'heldUntil'],
+    remove: [
+      'retiredAt',
+      'absentSince',
+      'expiresAt',
+      'committedOffset',
+      'maxOffset',
+      'progressAt',
+      'attempts',
+      'heldUntil',
+    ],
     values: { generation: N(generation) },
   };
 }
@@ -113,32 +155,53 @@ export function reviveQueue(slot: number, startOffset: bigint, generation: numbe
 export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
   return pausedUntil === undefined
     ? { token: 'planToken', when: [clause.item], set: {}, remove: ['pausedUntil'] }
-    : { token: 'planToken', when: [clause.item], set: { pausedUntil: N(pausedUntil) }, remove: ['heldUntil'] };
+    : {
+        token: 'planToken',
+        when: [clause.item],
+        set: { pausedUntil: N(pausedUntil) },
+        remove: ['heldUntil'],
+      };
 }
 
 const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
 
 /** Attributes of its own, so that a check of the group that pauses or resumes the queue does not touch an operator's wish, nor the other way round. */
 export function pauseForOperator(pause: OperatorPause | undefined): ConditionalWrite {
-  if (pause === undefined) return { token: 'operatorToken', when: [clause.item], set: {}, remove: OPERATOR_PAUSE };
+  if (pause === undefined)
+    return { token: 'operatorToken', when: [clause.item], set: {}, remove: OPERATOR_PAUSE };
   const { until, since, reason } = pause;
   return {
     token: 'operatorToken',
     when: [clause.item],
-    set: { operatorPausedUntil: N(until), operatorPausedSince: N(since), operatorPauseReason: S(reason) },
+    set: {
+      operatorPausedUntil: N(until),
+      operatorPausedSince: N(since),
+      operatorPauseReason: S(reason),
+    },
     remove: ['heldUntil'],
   };
 }
 
 /** Last writer wins: one operator's wish replaces another's for the same scope. */
-export function putStandingPause(scope: string, { until, since, reason }: OperatorPause): ConditionalWrite {
+export function putStandingPause(
+  scope: string,
+  { until, since, reason }: OperatorPause,
+): ConditionalWrite {
   const expiresAt = N(Math.ceil(until / 1000));
-  return { token: 'operatorToken', when: [], set: { scope: S(scope), until: N(until), since: N(since), reason: S(reason), expiresAt } };
+  return {
+    token: 'operatorToken',
+    when: [],
+    set: { scope: S(scope), until: N(until), since: N(since), reason: S(reason), expiresAt },
+  };
 }
 
 /** Only while nobody holds the queue: a holder would write its own over it. */
 export function setStoredOffset(offset: bigint): ConditionalWrite {
-  return { token: 'operatorToken', when: [clause.item, clause.free], set: { committedOffset: N(offset) } };
+  return {
+    token: 'operatorToken',
+    when: [clause.item, clause.free],
+    set: { committedOffset: N(offset) },
+  };
 }
 
 export function putPlan(plan: Plan, expectedVersion: number | undefined): ConditionalWrite {
@@ -173,7 +236,10 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  * ```
  * Two acquirers: both read (holder A, fence 7), the first write makes fence 8, the second fails on `seenHolder`.
  */
-export function takeOver(request: Acquisition, seen: Assignment & { readonly lease: NonNullable<Assignment['lease']> }): ConditionalWrite {
+export function takeOver(
+  request: Acquisition,
+  seen: Assignment & { readonly lease: NonNullable<Assignment['lease']> },
+): ConditionalWrite {
   const write = acquisition(request);
   return {
     ...write,
@@ -188,11 +254,19 @@ export function takeOver(request: Acquisition, seen: Assignment & { readonly lea
 }
 
 /** Has the lease that is seen ended with its holder? One that takes its own again is alive. */
-export function diedBefore({ holder }: Pick<Acquisition, 'holder'>, { lease }: Pick<Assignment, 'lease'>): boolean {
+export function diedBefore(
+  { holder }: Pick<Acquisition, 'holder'>,
+  { lease }: Pick<Assignment, 'lease'>,
+): boolean {
   return lease !== undefined && lease.holder !== holder;
 }
 
-const mayTake = [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor] as const;
+const mayTake = [
+  clause.ofSlot,
+  clause.notRetired,
+  clause.notPaused,
+  clause.noOtherSuccessor,
+] as const;
 
 function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquisition) {
   return {
@@ -206,7 +280,11 @@ function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquis
       endsAt: N(endsAt),
       ...(settings !== undefined && { leaseSettings: S(settings) }),
     },
-    remove: ['successorHolder', 'successorUntil', ...(settings === undefined ? ['leaseSettings'] : [])],
+    remove: [
+      'successorHolder',
+      'successorUntil',
+      ...(settings === undefined ? ['leaseSettings'] : []),
+    ],
     values: { one: N(1), slot: N(slot), now: N(now), holder: S(holder) },
   } as const;
 }
@@ -219,13 +297,19 @@ function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashR
 }
 
 export function renewLease(
-  request: LeaseKey & { leaseUntil: number } & Mirrors & { crash?: CrashRecord | null; attempts?: Attempts | null },
+  request: LeaseKey & { leaseUntil: number } & Mirrors & {
+      crash?: CrashRecord | null;
+      attempts?: Attempts | null;
+    },
 ): ConditionalWrite {
   return {
     token: 'leaseToken',
     when: [clause.ours],
     set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...records(request) },
-    remove: [...(request.crash === null ? ['crash'] : []), ...(request.attempts === null ? ['attempts'] : [])],
+    remove: [
+      ...(request.crash === null ? ['crash'] : []),
+      ...(request.attempts === null ? ['attempts'] : []),
+    ],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
 }
@@ -264,7 +348,12 @@ export function releaseLease(
  * ```
  * A successor that dies while it waits blocks nobody longer than its last `until`.
  */
-export function announce(request: { slot: number; holder: string; until: number; now: number }): ConditionalWrite {
+export function announce(request: {
+  slot: number;
+  holder: string;
+  until: number;
+  now: number;
+}): ConditionalWrite {
   return {
     token: 'successorToken',
     when: [clause.ofSlot, clause.notRetired, clause.notPaused, clause.noOtherSuccessor],
@@ -273,7 +362,13 @@ export function announce(request: { slot: number; holder: string; until: number;
   };
 }
 
-function records({ crash, attempts }: { crash?: CrashRecord | null; attempts?: Attempts | null }): Item {
+function records({
+  crash,
+  attempts,
+}: {
+  crash?: CrashRecord | null;
+  attempts?: Attempts | null;
+}): Item {
   return {
     ...(crash && { crash: crashToAttribute(crash) }),
     ...(attempts && { attempts: attemptsToAttribute(attempts) }),
@@ -314,7 +409,9 @@ export function updateExpression(write: ConditionalWrite, token: string) {
   return {
     UpdateExpression,
     ...(ConditionExpression === '' ? {} : { ConditionExpression }),
-    ExpressionAttributeNames: Object.fromEntries([...names].map(([placeholder, name]) => [placeholder, name as string])),
+    ExpressionAttributeNames: Object.fromEntries(
+      [...names].map(([placeholder, name]) => [placeholder, name as string]),
+    ),
     ExpressionAttributeValues: values,
   };
 }

@@ -1,5 +1,12 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, Attempts, CrashRecord, Lease, OperatorPause, StandingPause } from '../model/assignment.ts';
+import type {
+  Assignment,
+  Attempts,
+  CrashRecord,
+  Lease,
+  OperatorPause,
+  StandingPause,
+} from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, Plan } from '../ports/assignment-store.ts';
 
@@ -26,7 +33,10 @@ export function planKey(group: GroupKey): Item {
 
 /** Topics never contain `#` and queue ids are digits: unambiguous whatever a broker is called. Read from attributes, never by splitting. */
 export function queueItemKey(group: GroupKey, queue: MessageQueue): Item {
-  return { pk: partition(group), sk: S(`${QUEUE_PREFIX}${queue.topic}#${queue.brokerName}#${queue.queueId}`) };
+  return {
+    pk: partition(group),
+    sk: S(`${QUEUE_PREFIX}${queue.topic}#${queue.brokerName}#${queue.queueId}`),
+  };
 }
 
 export function partitionOf(group: GroupKey): AttributeValue {
@@ -79,7 +89,9 @@ export function crashToAttribute(crash: CrashRecord): AttributeValue {
 
 /** By offset, as text: `{ "4711": 3 }`. */
 export function attemptsToAttribute(attempts: Attempts): AttributeValue {
-  return { M: Object.fromEntries([...attempts].map(([offset, count]) => [String(offset), N(count)])) };
+  return {
+    M: Object.fromEntries([...attempts].map(([offset, count]) => [String(offset), N(count)])),
+  };
 }
 
 function attemptsFromMap(map: Item): Attempts {
@@ -95,7 +107,9 @@ export function assignmentFromItem(item: Item): Assignment {
     crash: crash === undefined ? undefined : crashFromMap(crash),
     attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
     successor:
-      item.successorHolder === undefined ? undefined : { holder: text(item, 'successorHolder'), until: number(item, 'successorUntil') },
+      item.successorHolder === undefined
+        ? undefined
+        : { holder: text(item, 'successorHolder'), until: number(item, 'successorUntil') },
     pausedUntil: latest(maybeNumber(item, 'pausedUntil'), maybeNumber(item, 'operatorPausedUntil')),
     operatorPause: operatorPauseFromItem(item),
     absentSince: maybeNumber(item, 'absentSince'),
@@ -107,7 +121,11 @@ export function assignmentFromItem(item: Item): Assignment {
   return {
     cluster: text(item, 'cluster'),
     consumerGroup: text(item, 'consumerGroup'),
-    queue: { topic: text(item, 'topic'), brokerName: text(item, 'brokerName'), queueId: number(item, 'queueId') },
+    queue: {
+      topic: text(item, 'topic'),
+      brokerName: text(item, 'brokerName'),
+      queueId: number(item, 'queueId'),
+    },
     slot: number(item, 'slot'),
     generation: number(item, 'generation'),
     startOffset: bigint(item, 'startOffset'),
@@ -131,7 +149,12 @@ function operatorPauseFromItem(item: Item): OperatorPause | undefined {
 }
 
 export function standingPauseFromItem(item: Item): StandingPause {
-  return { scope: text(item, 'scope'), until: number(item, 'until'), since: number(item, 'since'), reason: text(item, 'reason') };
+  return {
+    scope: text(item, 'scope'),
+    until: number(item, 'until'),
+    since: number(item, 'since'),
+    reason: text(item, 'reason'),
+  };
 }
 
 function leaseFromItem(item: Item): Lease | undefined {
@@ -160,7 +183,9 @@ type Present<T> = { [K in keyof T]?: Exclude<T[K], undefined> };
 
 /** Without the keys that have no value: the types tell "no lease" from "lease: undefined". */
 function present<T extends object>(fields: T): Present<T> {
-  return Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as Present<T>;
+  return Object.fromEntries(
+    Object.entries(fields).filter(([, value]) => value !== undefined),
+  ) as Present<T>;
 }
 
 function text(item: Item, name: string): string {

@@ -1,4 +1,8 @@
-import { CreateTableCommand, DescribeTableCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  CreateTableCommand,
+  DescribeTableCommand,
+  type DynamoDBClient,
+} from '@aws-sdk/client-dynamodb';
 
 /** Seconds since 1970 after which DynamoDB may remove an item: garbage collection only, no rule may depend on it. */
 export const TTL_ATTRIBUTE = 'expiresAt';

@@ -57,7 +57,12 @@ export interface Controls {
 
 /** The hooks that tests put in front of the servers. `key` is a request's name, its code, or "*" for all. */
 export function createControls(): Controls {
-  let entries: { key: string | number; control: Control; options: ControlOptions; calls: number }[] = [];
+  let entries: {
+    key: string | number;
+    control: Control;
+    options: ControlOptions;
+    calls: number;
+  }[] = [];
 
   return {
     add(key, control, options = {}) {
@@ -76,11 +81,13 @@ export function createControls(): Controls {
     },
     take(name, code, server) {
       const entry = entries.find(
-        ({ key, options }) => (key === '*' || key === name || key === code) && (options.server ?? server) === server,
+        ({ key, options }) =>
+          (key === '*' || key === name || key === code) && (options.server ?? server) === server,
       );
       if (entry === undefined) return undefined;
       entry.calls++;
-      if (entry.calls >= (entry.options.times ?? 1)) entries = entries.filter((other) => other !== entry);
+      if (entry.calls >= (entry.options.times ?? 1))
+        entries = entries.filter((other) => other !== entry);
       return entry.control;
     },
   };

@@ -66,15 +66,29 @@ interface QueueName {
 export interface EmbeddedRocketMQ extends AsyncDisposable {
   /** `host:port`, as clients want it. */
   readonly nameServers: string[];
-  readonly brokers: readonly { readonly name: string; readonly address: string; readonly running: boolean }[];
+  readonly brokers: readonly {
+    readonly name: string;
+    readonly address: string;
+    readonly running: boolean;
+  }[];
   /**
    * Puts a control in front of a kind of request: fail, delay, drop, observe, hold. `request` is a name, a code or "*". It takes one request
    * unless `times` says more; the latest control is asked first.
    */
-  control(request: RequestName | '*' | (number & {}), control: Control, options?: ControlOptions): ControlHandle;
+  control(
+    request: RequestName | '*' | (number & {}),
+    control: Control,
+    options?: ControlOptions,
+  ): ControlHandle;
   /** On the named brokers, by default on all; replaces what is there. */
-  createTopic(topic: string, settings?: { queues?: number; perm?: number; brokers?: readonly string[] }): void;
-  createGroup(group: string, settings?: { retryMaxTimes?: number; retryQueueNums?: number; brokers?: readonly string[] }): void;
+  createTopic(
+    topic: string,
+    settings?: { queues?: number; perm?: number; brokers?: readonly string[] },
+  ): void;
+  createGroup(
+    group: string,
+    settings?: { retryMaxTimes?: number; retryQueueNums?: number; brokers?: readonly string[] },
+  ): void;
   /** All messages of a topic, broker by broker and queue by queue. */
   messages(topic: string): InspectedMessage[];
   /** The committed offset, or undefined. */
@@ -97,11 +111,15 @@ function brokerNames(brokers: number | readonly string[]): readonly string[] {
   if (typeof brokers !== 'number') return brokers;
   return Array.from(
     { length: brokers },
-    (_, index) => `broker-${String.fromCharCode(97 + (index % 26))}${index < 26 ? '' : Math.floor(index / 26)}`,
+    (_, index) =>
+      `broker-${String.fromCharCode(97 + (index % 26))}${index < 26 ? '' : Math.floor(index / 26)}`,
   );
 }
 
-function createBrokers(options: EmbeddedRocketMQOptions, controls: ReturnType<typeof createControls>): Map<string, RunningBroker> {
+function createBrokers(
+  options: EmbeddedRocketMQOptions,
+  controls: ReturnType<typeof createControls>,
+): Map<string, RunningBroker> {
   const delayLevels = parseDelayLevels(options.messageDelayLevel ?? DEFAULT_DELAY_LEVELS);
   const settings = {
     cluster: options.cluster ?? 'DefaultCluster',
@@ -127,14 +145,19 @@ function createBrokers(options: EmbeddedRocketMQOptions, controls: ReturnType<ty
  * A name server and brokers in this process, on loopback TCP, speaking RocketMQ's remoting protocol as 5.5.0 does; a contract suite holds the two equal.
  * Everything is in memory. What it has not: transactions, pop, SQL92 filters, slaves, ACL, timer messages, files.
  */
-export async function startEmbeddedRocketMQ(options: EmbeddedRocketMQOptions = {}): Promise<EmbeddedRocketMQ> {
+export async function startEmbeddedRocketMQ(
+  options: EmbeddedRocketMQOptions = {},
+): Promise<EmbeddedRocketMQ> {
   const controls = createControls();
   const brokers = createBrokers(options, controls);
   const all = [...brokers.values()];
 
   function named(name: string | undefined): RunningBroker {
     const broker = name === undefined ? all[0] : brokers.get(name);
-    if (broker === undefined) throw new RangeError(`there is no broker ${name}: this cluster has ${[...brokers.keys()].join(', ')}`);
+    if (broker === undefined)
+      throw new RangeError(
+        `there is no broker ${name}: this cluster has ${[...brokers.keys()].join(', ')}`,
+      );
     return broker;
   }
   const chosen = (names: readonly string[] | undefined) => names?.map(named) ?? all;
@@ -163,23 +186,38 @@ export async function startEmbeddedRocketMQ(options: EmbeddedRocketMQOptions = {
   return {
     nameServers: [`${host}:${nameServer.port}`],
     get brokers() {
-      return all.map(({ brokerName, address, running }) => ({ name: brokerName, address, running }));
+      return all.map(({ brokerName, address, running }) => ({
+        name: brokerName,
+        address,
+        running,
+      }));
     },
     control: controls.add,
     createTopic(topic, { queues = 4, perm, brokers: names } = {}) {
-      for (const { broker } of chosen(names)) broker.state.topics.put(topicConfig(topic, queues, perm));
+      for (const { broker } of chosen(names))
+        broker.state.topics.put(topicConfig(topic, queues, perm));
     },
     createGroup(group, { brokers: names, ...settings } = {}) {
-      for (const { broker } of chosen(names)) broker.state.groups.put(subscriptionGroup(group, settings));
+      for (const { broker } of chosen(names))
+        broker.state.groups.put(subscriptionGroup(group, settings));
     },
     messages: (topic) =>
-      all.flatMap(({ brokerName, broker }) => broker.state.store.all(topic).map((message) => inspect(brokerName, message))),
-    offset: (group, { topic, queueId, brokerName }) => stateOf(brokerName).offsets.get(group, topic, queueId),
-    maxOffset: ({ topic, queueId, brokerName }) => BigInt(stateOf(brokerName).store.maxOffset(topic, queueId)),
+      all.flatMap(({ brokerName, broker }) =>
+        broker.state.store.all(topic).map((message) => inspect(brokerName, message)),
+      ),
+    offset: (group, { topic, queueId, brokerName }) =>
+      stateOf(brokerName).offsets.get(group, topic, queueId),
+    maxOffset: ({ topic, queueId, brokerName }) =>
+      BigInt(stateOf(brokerName).store.maxOffset(topic, queueId)),
     members: (group) =>
-      all.flatMap(({ broker }) => [...(broker.state.members.get(group)?.channels.values() ?? [])].map((member) => member.clientId)),
+      all.flatMap(({ broker }) =>
+        [...(broker.state.members.get(group)?.channels.values() ?? [])].map(
+          (member) => member.clientId,
+        ),
+      ),
     heldPulls: () => all.reduce((sum, { broker }) => sum + broker.state.held.size, 0),
-    expireMessages: ({ topic, queueId, brokerName }, before) => stateOf(brokerName).store.trim(topic, queueId, Number(before)),
+    expireMessages: ({ topic, queueId, brokerName }, before) =>
+      stateOf(brokerName).store.trim(topic, queueId, Number(before)),
     stopBroker: (name) => named(name).stop(),
     startBroker: (name) => named(name).start(),
     stop,
@@ -188,10 +226,22 @@ export async function startEmbeddedRocketMQ(options: EmbeddedRocketMQOptions = {
 }
 
 type Stored = MessageToStore &
-  Pick<InspectedMessage, 'storeTimestamp' | 'offsetMsgId'> & { readonly queueOffset: number; readonly physicalOffset: number };
+  Pick<InspectedMessage, 'storeTimestamp' | 'offsetMsgId'> & {
+    readonly queueOffset: number;
+    readonly physicalOffset: number;
+  };
 
 function inspect(brokerName: string, message: Stored): InspectedMessage {
-  const { topic, queueId, body, properties, reconsumeTimes, bornTimestamp, storeTimestamp, offsetMsgId } = message;
+  const {
+    topic,
+    queueId,
+    body,
+    properties,
+    reconsumeTimes,
+    bornTimestamp,
+    storeTimestamp,
+    offsetMsgId,
+  } = message;
   return {
     topic,
     brokerName,

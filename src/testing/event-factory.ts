@@ -39,7 +39,12 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
   messages: readonly EventMessage[],
   options: EventOptions<Format> = {},
 ): EventOfFormat[Format] {
-  const { topic = 'orders', consumerGroup = 'order-worker', cluster = 'default', queueOffset = 0 } = options;
+  const {
+    topic = 'orders',
+    consumerGroup = 'order-worker',
+    cluster = 'default',
+    queueOffset = 0,
+  } = options;
   if (messages.length === 0) throw new Error('an event has one message or more');
   const now = Date.now();
   const context = {
@@ -100,7 +105,8 @@ function stored(given: EventMessage, topic: string, queueOffset: bigint, now: nu
     properties: all,
   });
   const { messages, undecodable } = decodeRecords(record, { brokerName: 'broker-a' });
-  if (messages[0] === undefined) throw undecodable[0]?.error ?? new Error('the message could not be made');
+  if (messages[0] === undefined)
+    throw undecodable[0]?.error ?? new Error('the message could not be made');
   return messages[0];
 }
 

@@ -10,7 +10,11 @@ import type { RegisteredBroker } from './name-server.ts';
 import type { ServerConnection, TcpServer } from './tcp-server.ts';
 import { listen } from './tcp-server.ts';
 
-type Serve = (command: RemotingCommand, connection: ServerConnection, answer: (answer: Answer) => void) => void;
+type Serve = (
+  command: RemotingCommand,
+  connection: ServerConnection,
+  answer: (answer: Answer) => void,
+) => void;
 
 /** Lets a control, when there is one for the request, decide before the server does. */
 export function controlled(
@@ -34,9 +38,19 @@ export function controlled(
       else if (typeof decision === 'object') answer(decision);
       else serve(command, connection, answer);
     };
-    const fail = (error: unknown) => answer({ code: ResponseCode.SYSTEM_ERROR, remark: `the control of ${name} threw: ${String(error)}` });
+    const fail = (error: unknown) =>
+      answer({
+        code: ResponseCode.SYSTEM_ERROR,
+        remark: `the control of ${name} threw: ${String(error)}`,
+      });
     try {
-      const decision = control({ name, code: command.code, server, remoteAddress: connection.remoteAddress, command });
+      const decision = control({
+        name,
+        code: command.code,
+        server,
+        remoteAddress: connection.remoteAddress,
+        command,
+      });
       if (decision instanceof Promise) decision.then(carryOut, fail);
       else carryOut(decision);
     } catch (error) {
@@ -60,7 +74,10 @@ interface RunOptions extends Omit<BrokerSettings, 'storeHost'> {
   readonly port: number;
 }
 
-export function createRunningBroker(controls: Controls, { host, port, ...settings }: RunOptions): RunningBroker {
+export function createRunningBroker(
+  controls: Controls,
+  { host, port, ...settings }: RunOptions,
+): RunningBroker {
   const address: { address: string; port: number } = { address: host, port };
   const storeHost = (): HostAndPort => address;
   const broker = createBroker({ ...settings, storeHost });

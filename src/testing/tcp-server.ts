@@ -41,7 +41,10 @@ interface ListenOptions {
 const EMPTY = Buffer.alloc(0);
 
 function connectionOf(socket: Socket, nextOpaque: () => number): ServerConnection {
-  const remoteHost = { address: (socket.remoteAddress ?? '0.0.0.0').replace(/^::ffff:/, ''), port: socket.remotePort ?? 0 };
+  const remoteHost = {
+    address: (socket.remoteAddress ?? '0.0.0.0').replace(/^::ffff:/, ''),
+    port: socket.remotePort ?? 0,
+  };
   const send = (command: RemotingCommand) => {
     if (!socket.destroyed) socket.write(encodeFrame(command));
   };
@@ -50,18 +53,41 @@ function connectionOf(socket: Socket, nextOpaque: () => number): ServerConnectio
     remoteHost,
     answer(request, { code, remark, extFields = {}, body = EMPTY }) {
       if (isOneway(request)) return;
-      send({ code, language: LANGUAGE, version: VERSION_5_5_0, opaque: request.opaque, flag: RESPONSE_FLAG, remark, extFields, body });
+      send({
+        code,
+        language: LANGUAGE,
+        version: VERSION_5_5_0,
+        opaque: request.opaque,
+        flag: RESPONSE_FLAG,
+        remark,
+        extFields,
+        body,
+      });
     },
     push(code, extFields) {
       const opaque = nextOpaque();
-      send({ code, language: LANGUAGE, version: VERSION_5_5_0, opaque, flag: ONEWAY_FLAG, remark: undefined, extFields, body: EMPTY });
+      send({
+        code,
+        language: LANGUAGE,
+        version: VERSION_5_5_0,
+        opaque,
+        flag: ONEWAY_FLAG,
+        remark: undefined,
+        extFields,
+        body: EMPTY,
+      });
     },
     close: () => void socket.destroy(),
   };
 }
 
 /** Accepts connections that speak frames. Bytes that are no frame close the connection without an answer, as the real servers do. */
-export async function listen({ host, port, onRequest, onClose }: ListenOptions): Promise<TcpServer> {
+export async function listen({
+  host,
+  port,
+  onRequest,
+  onClose,
+}: ListenOptions): Promise<TcpServer> {
   const sockets = new Set<Socket>();
   let opaque = 0;
 

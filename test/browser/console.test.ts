@@ -69,7 +69,12 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
       'Committed of max',
     ]);
     const waiting = group().getByRole('row', { name: /orders\/broker-a\/1/ });
-    assert.deepEqual((await waiting.getByRole('cell').allTextContents()).slice(0, 4), ['waiting', '0', '–', '5']);
+    assert.deepEqual((await waiting.getByRole('cell').allTextContents()).slice(0, 4), [
+      'waiting',
+      '0',
+      '–',
+      '5',
+    ]);
     await group()
       .getByRole('img', { name: /Lag over the last .* now 5, at most 5/ })
       .waitFor();
@@ -95,7 +100,11 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
     await page.keyboard.press('Enter');
     const asked = page.getByRole('dialog', { name: 'Pause workers?' });
     await asked.getByText('What is in flight is finished and committed.').waitFor();
-    assert.equal(await hasFocus(asked.getByRole('button', { name: 'Cancel' })), true, 'Enter alone does no harm');
+    assert.equal(
+      await hasFocus(asked.getByRole('button', { name: 'Cancel' })),
+      true,
+      'Enter alone does no harm',
+    );
     await page.keyboard.press('Escape');
     await asked.waitFor({ state: 'hidden' });
     assert.deepEqual(await world.store.standingPauses(world.group), []);
@@ -116,7 +125,11 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
       .waitFor();
     await page.getByRole('log').getByText('orders/broker-a/0 is paused').waitFor();
     const [standing] = await world.store.standingPauses(world.group);
-    assert.equal((standing?.until ?? 0) - (standing?.since ?? 0), 600_000, 'the ten minutes that were chosen');
+    assert.equal(
+      (standing?.until ?? 0) - (standing?.since ?? 0),
+      600_000,
+      'the ten minutes that were chosen',
+    );
 
     await page.keyboard.press('Enter');
     const end = page.getByRole('dialog', { name: 'Resume workers?' });
@@ -140,7 +153,11 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
     const dialog = page.getByRole('dialog', { name: 'Dead letters of workers' });
     await dialog.getByText('3 shown').waitFor();
     const body = dialog.locator('li pre').first();
-    assert.equal(await body.textContent(), '{"orderId":0,"note":"<b>bold</b>"}', 'what a message says is text, never HTML');
+    assert.equal(
+      await body.textContent(),
+      '{"orderId":0,"note":"<b>bold</b>"}',
+      'what a message says is text, never HTML',
+    );
     const before = world.broker.messages('orders').length;
     const redrive = dialog.getByRole('button', { name: /^Redrive [0-9A-F]+$/ }).first();
     await reach(redrive);
@@ -169,12 +186,17 @@ describe('the web console in a browser', { skip: missingBrowser() }, () => {
       const nameless = await page
         .locator('button, a, [role="img"], progress')
         .evaluateAll((nodes) =>
-          nodes.filter((node) => !(node.getAttribute('aria-label') ?? node.textContent)?.trim()).map((node) => node.outerHTML),
+          nodes
+            .filter((node) => !(node.getAttribute('aria-label') ?? node.textContent)?.trim())
+            .map((node) => node.outerHTML),
         );
       assert.deepEqual(nameless, []);
       const pairs = (await page.evaluate(COLOURS)) as [string, string, string][];
       for (const [name, color, paper] of pairs)
-        assert.ok(contrast(color, paper) >= 4.5, `${colorScheme} ${name}: ${contrast(color, paper)}`);
+        assert.ok(
+          contrast(color, paper) >= 4.5,
+          `${colorScheme} ${name}: ${contrast(color, paper)}`,
+        );
     }
   });
 

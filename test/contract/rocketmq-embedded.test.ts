@@ -7,7 +7,11 @@ import { DELAY_LEVELS } from './rocketmq/lab.ts';
 describe('embedded RocketMQ', () => {
   let embedded: EmbeddedRocketMQ;
   before(async () => {
-    embedded = await startEmbeddedRocketMQ({ cluster: 'TestCluster', messageDelayLevel: DELAY_LEVELS, lockMaxLiveMs: LOCK_MAX_LIVE_MS });
+    embedded = await startEmbeddedRocketMQ({
+      cluster: 'TestCluster',
+      messageDelayLevel: DELAY_LEVELS,
+      lockMaxLiveMs: LOCK_MAX_LIVE_MS,
+    });
   });
   after(() => embedded.stop());
 

@@ -3,11 +3,22 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { DeleteItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../../src/model/assignment.ts';
-import type { AssignmentStore, GroupKey, LeaseAnswer, Plan } from '../../src/ports/assignment-store.ts';
+import type {
+  AssignmentStore,
+  GroupKey,
+  LeaseAnswer,
+  Plan,
+} from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { queueItemKey } from '../../src/store/items.ts';
 import { ensureTable } from '../../src/store/table.ts';
-import { connect, databases, type LossyProxy, startLossyProxy, TABLE } from '../support/databases.ts';
+import {
+  connect,
+  databases,
+  type LossyProxy,
+  startLossyProxy,
+  TABLE,
+} from '../support/databases.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 3 };
 const NOW = 1_800_000_000_000;
@@ -50,10 +61,23 @@ for (const { name, missing, start } of databases) {
       return assignment as Assignment;
     }
     const acquire = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
-      via.acquire({ ...group, queue, slot, holder, now, leaseUntil: now + 30_000, endsAt: now + 600_000 });
+      via.acquire({
+        ...group,
+        queue,
+        slot,
+        holder,
+        now,
+        leaseUntil: now + 30_000,
+        endsAt: now + 600_000,
+      });
     const announce = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
       via.announceSuccessor({ ...group, queue, slot, holder, now, until: now + 10_000 });
-    const lease = (group: GroupKey, holder: string, fence: number) => ({ ...group, queue, holder, fence });
+    const lease = (group: GroupKey, holder: string, fence: number) => ({
+      ...group,
+      queue,
+      holder,
+      fence,
+    });
     async function retire(group: GroupKey): Promise<void> {
       const { generation } = await only(group);
       assert.equal(await store.setAbsent(group, queue, NOW, generation), true);
@@ -66,7 +90,14 @@ for (const { name, missing, start } of databases) {
       test('makes the item; 64-bit offsets stay exact', async () => {
         const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
         await store.create(group, queue, 7, BIG);
-        assert.deepEqual(await only(group), { ...group, queue, slot: 7, generation: 1, fence: 0, startOffset: BIG });
+        assert.deepEqual(await only(group), {
+          ...group,
+          queue,
+          slot: 7,
+          generation: 1,
+          fence: 0,
+          startOffset: BIG,
+        });
       });
       test('loses when the item exists: the first start offset stays', async () => {
         const group = await withQueue();
@@ -81,7 +112,9 @@ for (const { name, missing, start } of databases) {
       });
       test('of twenty at once one wins', async () => {
         const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
-        const results = await Promise.all(Array.from({ length: 20 }, (_, i) => store.create(group, queue, i, BigInt(i))));
+        const results = await Promise.all(
+          Array.from({ length: 20 }, (_, i) => store.create(group, queue, i, BigInt(i))),
+        );
         assert.equal(results.filter(Boolean).length, 1);
         assert.equal((await only(group)).slot, results.indexOf(true));
       });
@@ -109,7 +142,10 @@ for (const { name, missing, start } of databases) {
         assert.equal(assignment.slot, 2);
         assert.equal(assignment.generation, 2);
         assert.equal(assignment.successor, undefined);
-        assert.deepEqual([assignment.lease?.holder, assignment.lease?.slot, assignment.fence], ['A', 0, 1]);
+        assert.deepEqual(
+          [assignment.lease?.holder, assignment.lease?.slot, assignment.fence],
+          ['A', 0, 1],
+        );
       });
       test('loses to another coordinator that moved first', async () => {
         const group = await withQueue();
@@ -125,7 +161,9 @@ for (const { name, missing, start } of databases) {
       test('counts as applied when its answer was lost, though a holder renewed meanwhile', async () => {
         const group = await withQueue();
         await acquire(group, 'A');
-        proxy.loseNextAnswer(() => store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }));
+        proxy.loseNextAnswer(() =>
+          store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }),
+        );
         assert.equal(await lossy.move(group, queue, 2, 1), true);
         assert.equal((await only(group)).generation, 2);
       });
@@ -139,7 +177,14 @@ for (const { name, missing, start } of databases) {
         assert.equal(retired.absentSince, NOW);
         assert.equal(retired.retiredAt, NOW + 40_000);
         assert.equal(await store.revive(group, queue, 5, 0n, 1), true);
-        assert.deepEqual(await only(group), { ...group, queue, slot: 5, generation: 2, fence: 0, startOffset: 0n });
+        assert.deepEqual(await only(group), {
+          ...group,
+          queue,
+          slot: 5,
+          generation: 2,
+          fence: 0,
+          startOffset: 0n,
+        });
       });
       test('marking loses to a changed generation and to retirement', async () => {
         const group = await withQueue();
@@ -199,14 +244,20 @@ for (const { name, missing, start } of databases) {
       test('stands beside the pause of a check: neither undoes the other, and the longer one counts', async () => {
         const group = await withQueue();
         assert.equal(await store.setOperatorPause(group, queue, pause), true);
-        assert.deepEqual([(await only(group)).pausedUntil, (await only(group)).operatorPause], [pause.until, pause]);
+        assert.deepEqual(
+          [(await only(group)).pausedUntil, (await only(group)).operatorPause],
+          [pause.until, pause],
+        );
         await store.setPaused(group, queue, NOW + 90_000);
         assert.equal((await only(group)).pausedUntil, NOW + 90_000);
         await store.setPaused(group, queue, undefined);
         assert.equal((await only(group)).pausedUntil, pause.until);
         await store.setPaused(group, queue, NOW + 30_000);
         await store.setOperatorPause(group, queue, undefined);
-        assert.deepEqual([(await only(group)).pausedUntil, (await only(group)).operatorPause], [NOW + 30_000, undefined]);
+        assert.deepEqual(
+          [(await only(group)).pausedUntil, (await only(group)).operatorPause],
+          [NOW + 30_000, undefined],
+        );
         assert.equal(await store.setOperatorPause(group, { ...queue, queueId: 9 }, pause), false);
       });
       test('keeps everybody from the lease until it is over, and no longer', async () => {
@@ -219,7 +270,9 @@ for (const { name, missing, start } of databases) {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
         await store.setOperatorPause(group, queue, pause);
-        const renewed = applied(await store.renew({ ...group, queue, holder: 'A', fence: 1, leaseUntil: NOW + 40_000 }));
+        const renewed = applied(
+          await store.renew({ ...group, queue, holder: 'A', fence: 1, leaseUntil: NOW + 40_000 }),
+        );
         assert.equal(renewed.pausedUntil, pause.until);
       });
       test('is noted for queues to come, per scope, and ended', async () => {
@@ -301,7 +354,15 @@ for (const { name, missing, start } of databases) {
       test('loses: missing, other-slot, retired, paused', async () => {
         const group = await withQueue();
         lost(
-          await store.acquire({ ...group, queue: { ...queue, queueId: 9 }, slot: 0, holder: 'A', now: NOW, leaseUntil: 1, endsAt: 1 }),
+          await store.acquire({
+            ...group,
+            queue: { ...queue, queueId: 9 },
+            slot: 0,
+            holder: 'A',
+            now: NOW,
+            leaseUntil: 1,
+            endsAt: 1,
+          }),
           'missing',
         );
         lost(await acquire(group, 'A', { slot: 1 }), 'other-slot');
@@ -332,8 +393,18 @@ for (const { name, missing, start } of databases) {
         const third = applied(await acquire(group, 'C', { now: NOW + 62_000 }));
         assert.deepEqual(third.crash, { offset: 100n, count: 2, isolateUntil: 100n });
         const crash = { offset: 150n, count: 3, isolateUntil: 170n, suspect: 155n };
-        applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 90_000, crash, committedOffset: 150n }));
-        assert.deepEqual(applied(await acquire(group, 'D', { now: NOW + 90_001 })).crash, { ...crash, count: 4 });
+        applied(
+          await store.renew({
+            ...lease(group, 'C', 3),
+            leaseUntil: NOW + 90_000,
+            crash,
+            committedOffset: 150n,
+          }),
+        );
+        assert.deepEqual(applied(await acquire(group, 'D', { now: NOW + 90_001 })).crash, {
+          ...crash,
+          count: 4,
+        });
       });
       test('tells when the queue was held last, and whether its holder had died; nothing after a pause', async () => {
         const group = await withQueue();
@@ -345,15 +416,31 @@ for (const { name, missing, start } of databases) {
         assert.deepEqual(await take('A', NOW), [undefined, undefined]);
         await store.release({ ...lease(group, 'A', 1), heldUntil: NOW + 1_000 });
         assert.deepEqual(await take('B', NOW + 5_000), [NOW + 1_000, undefined]);
-        assert.deepEqual(await take('C', NOW + 50_000), [NOW + 35_000, true], 'B died: its lease ran out');
-        assert.deepEqual(await take('C', NOW + 90_000), [NOW + 80_000, undefined], 'C is alive, and takes its own again');
+        assert.deepEqual(
+          await take('C', NOW + 50_000),
+          [NOW + 35_000, true],
+          'B died: its lease ran out',
+        );
+        assert.deepEqual(
+          await take('C', NOW + 90_000),
+          [NOW + 80_000, undefined],
+          'C is alive, and takes its own again',
+        );
         await store.release(lease(group, 'C', 4));
-        assert.deepEqual(await take('D', NOW + 91_000), [undefined, undefined], 'C did not want to be missed');
+        assert.deepEqual(
+          await take('D', NOW + 91_000),
+          [undefined, undefined],
+          'C did not want to be missed',
+        );
         await store.release({ ...lease(group, 'D', 5), heldUntil: NOW + 92_000 });
         await store.setPaused(group, queue, NOW + 93_000);
         assert.deepEqual(await take('E', NOW + 94_000), [undefined, undefined]);
         await store.release({ ...lease(group, 'E', 6), heldUntil: NOW + 95_000 });
-        await store.setOperatorPause(group, queue, { until: NOW + 96_000, since: NOW, reason: 'x' });
+        await store.setOperatorPause(group, queue, {
+          until: NOW + 96_000,
+          since: NOW,
+          reason: 'x',
+        });
         await store.setOperatorPause(group, queue, undefined);
         assert.deepEqual(await take('F', NOW + 97_000), [undefined, undefined]);
       });
@@ -361,7 +448,13 @@ for (const { name, missing, start } of databases) {
       test('begins a crash record at the mirrored committed offset, and none after a release', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
-        applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 31_000, committedOffset: 120n }));
+        applied(
+          await store.renew({
+            ...lease(group, 'A', 1),
+            leaseUntil: NOW + 31_000,
+            committedOffset: 120n,
+          }),
+        );
         assert.equal(applied(await acquire(group, 'B', { now: NOW + 31_001 })).crash?.offset, 120n);
         applied(await store.release(lease(group, 'B', 2)));
         assert.equal(applied(await acquire(group, 'C', { now: NOW + 32_000 })).crash, undefined);
@@ -378,7 +471,10 @@ for (const { name, missing, start } of databases) {
         assert.equal(taken.successor, undefined);
         const other = await withQueue();
         applied(await announce(other, 'B'));
-        assert.equal(applied(await acquire(other, 'C', { now: NOW + 10_001 })).successor, undefined);
+        assert.equal(
+          applied(await acquire(other, 'C', { now: NOW + 10_001 })).successor,
+          undefined,
+        );
       });
       test('of twenty at once one wins, on a free queue and on an abandoned one', async () => {
         const group = await withQueue();
@@ -386,7 +482,9 @@ for (const { name, missing, start } of databases) {
           [NOW, 1],
           [NOW + 31_000, 2],
         ] as const) {
-          const answers = await Promise.all(Array.from({ length: 20 }, (_, i) => acquire(group, `P${now}-${i}`, { now })));
+          const answers = await Promise.all(
+            Array.from({ length: 20 }, (_, i) => acquire(group, `P${now}-${i}`, { now })),
+          );
           assert.equal(answers.filter((answer) => answer.applied).length, 1);
           for (const answer of answers) if (!answer.applied) assert.equal(answer.reason, 'held');
           assert.equal((await only(group)).fence, fence);
@@ -396,7 +494,9 @@ for (const { name, missing, start } of databases) {
       test('loses to a holder that renews late, between its read and its write', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
-        proxy.beforeRequest(3, () => store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }));
+        proxy.beforeRequest(3, () =>
+          store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }),
+        );
         lost(await acquire(group, 'B', { now: NOW + 31_000, via: lossy }), 'held');
         assert.equal((await only(group)).lease?.holder, 'A');
       });
@@ -433,15 +533,34 @@ for (const { name, missing, start } of databases) {
         await store.move(group, queue, 4, 1);
         const crash = { offset: 5n, count: 2, isolateUntil: 9n };
         const renewed = applied(
-          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 50_000, committedOffset: BIG, maxOffset: BIG, crash }),
+          await store.renew({
+            ...lease(group, 'A', 1),
+            leaseUntil: NOW + 50_000,
+            committedOffset: BIG,
+            maxOffset: BIG,
+            crash,
+          }),
         );
         assert.deepEqual(
-          [renewed.slot, renewed.lease?.leaseUntil, renewed.committedOffset, renewed.maxOffset, renewed.crash],
+          [
+            renewed.slot,
+            renewed.lease?.leaseUntil,
+            renewed.committedOffset,
+            renewed.maxOffset,
+            renewed.crash,
+          ],
           [4, NOW + 50_000, BIG, BIG, crash],
         );
-        const kept = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }));
+        const kept = applied(
+          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000 }),
+        );
         assert.deepEqual([kept.crash, kept.committedOffset], [crash, BIG]);
-        assert.equal(applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000, crash: null })).crash, undefined);
+        assert.equal(
+          applied(
+            await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 60_000, crash: null }),
+          ).crash,
+          undefined,
+        );
       });
       test('failed attempts of ordered messages stay over renewals, deaths and moves until they are replaced or cleared', async () => {
         const group = await withQueue();
@@ -450,15 +569,29 @@ for (const { name, missing, start } of databases) {
           [5n, 3],
           [BIG, 1],
         ]);
-        const renewed = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000, attempts }));
+        const renewed = applied(
+          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000, attempts }),
+        );
         assert.deepEqual(renewed.attempts, attempts);
-        assert.deepEqual(applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 })).attempts, attempts);
-        assert.deepEqual(applied(await acquire(group, 'B', { now: NOW + 30_001 })).attempts, attempts);
+        assert.deepEqual(
+          applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 }))
+            .attempts,
+          attempts,
+        );
+        assert.deepEqual(
+          applied(await acquire(group, 'B', { now: NOW + 30_001 })).attempts,
+          attempts,
+        );
         await store.move(group, queue, 1, 1);
         const more = new Map([[5n, 4]]);
-        assert.deepEqual(applied(await store.release({ ...lease(group, 'B', 2), attempts: more })).attempts, more);
+        assert.deepEqual(
+          applied(await store.release({ ...lease(group, 'B', 2), attempts: more })).attempts,
+          more,
+        );
         applied(await acquire(group, 'C', { slot: 1, now: NOW + 31_000 }));
-        const cleared = applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 60_000, attempts: null }));
+        const cleared = applied(
+          await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 60_000, attempts: null }),
+        );
         assert.equal(cleared.attempts, undefined);
         applied(await store.renew({ ...lease(group, 'C', 3), leaseUntil: NOW + 60_000, attempts }));
         assert.equal(applied(await store.release(lease(group, 'C', 3))).attempts, undefined);
@@ -467,12 +600,26 @@ for (const { name, missing, start } of databases) {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
         applied(await acquire(group, 'B', { now: NOW + 31_000 }));
-        assert.equal(lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over')?.lease?.holder, 'B');
+        assert.equal(
+          lost(
+            await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }),
+            'taken-over',
+          )?.lease?.holder,
+          'B',
+        );
         applied(await acquire(group, 'A', { now: NOW + 62_000 }));
-        lost(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }), 'taken-over');
+        lost(
+          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 99_000 }),
+          'taken-over',
+        );
         applied(await store.release(lease(group, 'A', 3)));
-        lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'taken-over');
-        await client.send(new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(group, queue) }));
+        lost(
+          await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }),
+          'taken-over',
+        );
+        await client.send(
+          new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(group, queue) }),
+        );
         lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'missing');
         assert.deepEqual(await store.list(group), []);
       });
@@ -497,7 +644,14 @@ for (const { name, missing, start } of databases) {
         applied(await acquire(group, 'A'));
         applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 30_000, crash }));
         applied(await announce(group, 'B'));
-        const released = applied(await store.release({ ...lease(group, 'A', 1), committedOffset: 130n, maxOffset: 140n, crash }));
+        const released = applied(
+          await store.release({
+            ...lease(group, 'A', 1),
+            committedOffset: 130n,
+            maxOffset: 140n,
+            crash,
+          }),
+        );
         assert.deepEqual(released, {
           ...group,
           queue,
@@ -521,7 +675,10 @@ for (const { name, missing, start } of databases) {
         applied(await acquire(group, 'B', { now: NOW + 31_000 }));
         lost(await store.release(lease(group, 'A', 1)), 'taken-over');
         assert.equal((await only(group)).lease?.holder, 'B');
-        lost(await store.release({ ...lease(group, 'A', 1), queue: { ...queue, queueId: 9 } }), 'missing');
+        lost(
+          await store.release({ ...lease(group, 'A', 1), queue: { ...queue, queueId: 9 } }),
+          'missing',
+        );
       });
       test('counts as applied when its answer was lost, also when the next holder acquired meanwhile', async () => {
         const group = await withQueue();
@@ -538,7 +695,9 @@ for (const { name, missing, start } of databases) {
         applied(await acquire(group, 'A'));
         applied(await announce(group, 'B'));
         applied(await announce(group, 'B', { now: NOW + 5_000 }));
-        const renewed = applied(await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }));
+        const renewed = applied(
+          await store.renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 }),
+        );
         assert.deepEqual(renewed.successor, { holder: 'B', until: NOW + 15_000 });
       });
       test('loses: another wish, missing, other-slot, retired, paused', async () => {
@@ -564,7 +723,9 @@ for (const { name, missing, start } of databases) {
 
     test('a table that is not there is an error, not a lost write', async () => {
       const elsewhere = createAssignmentStore(client, 'no-such-table', { newToken: randomUUID });
-      await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), { name: 'ResourceNotFoundException' });
+      await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), {
+        name: 'ResourceNotFoundException',
+      });
     });
   });
 }

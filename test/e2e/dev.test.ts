@@ -28,11 +28,16 @@ test('npm run dev and the npm run send that it prints, as README has them: the m
         looks.add(look);
         look();
       }),
-      dev.exited.then((code) => assert.fail(`npm run dev ended with ${code} before ${wanted}:\n${printed}`)),
+      dev.exited.then((code) =>
+        assert.fail(`npm run dev ended with ${code} before ${wanted}:\n${printed}`),
+      ),
     ]);
   const [, send = ''] = await line(/To send a message: (npm run send .+)\n/);
   const [, documented = ''] = /`(npm run send -- orders .+) …`/.exec(README) ?? [];
-  assert.ok(documented !== '' && send.startsWith(documented), `README: ${documented}, printed: ${send}`);
+  assert.ok(
+    documented !== '' && send.startsWith(documented),
+    `README: ${documented}, printed: ${send}`,
+  );
   const sent = await shell(send);
   assert.equal(sent.code, 0, sent.output);
   assert.match(sent.stdout, /is message 0 of orders\/broker-a\/\d/);

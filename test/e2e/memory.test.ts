@@ -24,8 +24,14 @@ test('a puller whose handler is slow holds no more than flow control lets it, ho
       client,
     });
     const mayHold = Math.ceil((queues * FLOW_LIMITS.maxMessages * BYTES_A_MESSAGE) / 1024 / 1024);
-    assert.ok(handled > 0 && handled < 100_000, `handled ${handled}: the handler is slower than the broker, and works`);
-    assert.ok(liveMiB <= mayHold + SLACK_MIB, `${liveMiB} MiB in use; flow control allows ${mayHold} MiB`);
+    assert.ok(
+      handled > 0 && handled < 100_000,
+      `handled ${handled}: the handler is slower than the broker, and works`,
+    );
+    assert.ok(
+      liveMiB <= mayHold + SLACK_MIB,
+      `${liveMiB} MiB in use; flow control allows ${mayHold} MiB`,
+    );
   } finally {
     await client.close();
     await Promise.all([rocketmq.stop(), dynamodb.stop()]);

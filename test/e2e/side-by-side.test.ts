@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import { dlqTopic, type MessageQueue, queueKey, retryTopic } from '../../src/model/message-queue.ts';
+import {
+  dlqTopic,
+  type MessageQueue,
+  queueKey,
+  retryTopic,
+} from '../../src/model/message-queue.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
@@ -29,7 +34,11 @@ interface Outcome {
   readonly deliveries: readonly Delivery[];
   /** Committed offsets by queue, the retry topic's among them. */
   readonly offsets: Readonly<Record<string, string>>;
-  readonly deadLetters: readonly { readonly seq: string; readonly reconsumeTimes: number; readonly originTopic: string }[];
+  readonly deadLetters: readonly {
+    readonly seq: string;
+    readonly reconsumeTimes: number;
+    readonly originTopic: string;
+  }[];
 }
 
 /** How often message `seq` fails: some once, some twice, some always. */
@@ -39,7 +48,9 @@ function fails(seq: number): number {
   return seq % 10 === 2 ? 1 : 0;
 }
 
-describe('the same workload for DefaultMQPushConsumer and for a service', { skip: missingStack('rocketmq') }, () => {
+describe('the same workload for DefaultMQPushConsumer and for a service', {
+  skip: missingStack('rocketmq'),
+}, () => {
   let world: RealWorld;
   let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
@@ -53,15 +64,26 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     for (let seq = 0; seq < count; seq++) {
       const queue = { topic, brokerName: 'broker-a', queueId: seq % QUEUES };
       const properties = { seq: String(seq), fails: String(fails(seq)) };
-      await client.send({ topic, body: Buffer.from(`order ${seq}`), tags: `tag-${(seq >> 2) % 4}`, properties }, { queue });
+      await client.send(
+        { topic, body: Buffer.from(`order ${seq}`), tags: `tag-${(seq >> 2) % 4}`, properties },
+        { queue },
+      );
     }
   }
 
-  async function outcomeOf(topic: string, consumerGroup: string, deliveries: readonly Delivery[]): Promise<Outcome> {
+  async function outcomeOf(
+    topic: string,
+    consumerGroup: string,
+    deliveries: readonly Delivery[],
+  ): Promise<Outcome> {
     const routes = await Promise.all(
-      [topic, retryTopic(consumerGroup)].map((name) => client.topicRoute(name, { fresh: true }).catch(() => undefined)),
+      [topic, retryTopic(consumerGroup)].map((name) =>
+        client.topicRoute(name, { fresh: true }).catch(() => undefined),
+      ),
     );
-    const queues: MessageQueue[] = routes.flatMap((route) => (route === undefined ? [] : readableQueues(route)));
+    const queues: MessageQueue[] = routes.flatMap((route) =>
+      route === undefined ? [] : readableQueues(route),
+    );
     const offsets = await Promise.all(
       queues.map(async (queue) => [
         queueKey(queue).replace(consumerGroup, 'GROUP'),
@@ -74,11 +96,29 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     const deadLetters = dead
       .map(({ seq, reconsumeTimes, originTopic }) => ({ seq, reconsumeTimes, originTopic }))
       .sort((a, b) => Number(a.seq) - Number(b.seq));
-    return { deliveries, offsets: Object.fromEntries(offsets) as Record<string, string>, deadLetters };
+    return {
+      deliveries,
+      offsets: Object.fromEntries(offsets) as Record<string, string>,
+      deadLetters,
+    };
   }
 
-  async function withJava(topic: string, consumerGroup: string, deliveries: number, listener: string, max: number): Promise<Outcome> {
-    const args = [rocketmq.nameServer, topic, consumerGroup, FILTER, String(max), String(deliveries), listener];
+  async function withJava(
+    topic: string,
+    consumerGroup: string,
+    deliveries: number,
+    listener: string,
+    max: number,
+  ): Promise<Outcome> {
+    const args = [
+      rocketmq.nameServer,
+      topic,
+      consumerGroup,
+      FILTER,
+      String(max),
+      String(deliveries),
+      listener,
+    ];
     return outcomeOf(topic, consumerGroup, jsonLines<Delivery>(await runJava('SideBySide', args)));
   }
 
@@ -92,8 +132,17 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     const handler = ({ Records: [record] }: RocketMQEvent) => {
       assert.ok(record);
       const { topic: told, queueId, reconsumeTimes, tags = '', properties } = record.rocketmq;
-      seen.push({ seq: Number(properties.seq), topic: told, queueId, reconsumeTimes, msgId: record.messageId, tags });
-      return reconsumeTimes < Number(properties.fails) ? { batchItemFailures: [{ itemIdentifier: record.messageId }] } : undefined;
+      seen.push({
+        seq: Number(properties.seq),
+        topic: told,
+        queueId,
+        reconsumeTimes,
+        msgId: record.messageId,
+        tags,
+      });
+      return reconsumeTimes < Number(properties.fails)
+        ? { batchItemFailures: [{ itemIdentifier: record.messageId }] }
+        : undefined;
     };
     const filter = { type: 'TAG', expression: FILTER } as const;
     const subscriptions = [subscription(topic, { batchSize: 1, filter, ...settings })];
@@ -114,14 +163,18 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     return outcomeOf(topic, consumerGroup, seen);
   }
 
-  const wanted = (count: number): number[] => Array.from({ length: count }, (_, seq) => seq).filter((seq) => (seq >> 2) % 4 !== 3);
-  const bySeq = (a: Delivery, b: Delivery): number => a.seq - b.seq || a.reconsumeTimes - b.reconsumeTimes;
+  const wanted = (count: number): number[] =>
+    Array.from({ length: count }, (_, seq) => seq).filter((seq) => (seq >> 2) % 4 !== 3);
+  const bySeq = (a: Delivery, b: Delivery): number =>
+    a.seq - b.seq || a.reconsumeTimes - b.reconsumeTimes;
   /** In what order each queue's messages came, the first time. */
   const orders = ({ deliveries }: Outcome): Record<number, number[]> =>
     Object.fromEntries(
       Array.from({ length: QUEUES }, (_, id) => [
         id,
-        deliveries.filter(({ seq, reconsumeTimes }) => seq % QUEUES === id && reconsumeTimes === 0).map(({ seq }) => seq),
+        deliveries
+          .filter(({ seq, reconsumeTimes }) => seq % QUEUES === id && reconsumeTimes === 0)
+          .map(({ seq }) => seq),
       ]),
     );
 
@@ -130,7 +183,9 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     Object.fromEntries(
       Array.from({ length: QUEUES }, (_, id) => [
         id,
-        deliveries.filter(({ queueId }) => queueId === id).map(({ seq, reconsumeTimes }) => `${seq}:${reconsumeTimes}`),
+        deliveries
+          .filter(({ queueId }) => queueId === id)
+          .map(({ seq, reconsumeTimes }) => `${seq}:${reconsumeTimes}`),
       ]),
     );
 
@@ -139,7 +194,10 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     // The last message of each queue is wanted: over a filtered tail, Java’s offset stays where it is until more comes.
     const count = 396;
     await produce(topic, count);
-    const expected = wanted(count).reduce((sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1, 0);
+    const expected = wanted(count).reduce(
+      (sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1,
+      0,
+    );
     const [java, ours] = await Promise.all([
       withJava(topic, 'side-java', expected, 'concurrent', MAX_RECONSUME),
       withService(topic, 'side-ours', expected, { maximumRetryAttempts: MAX_RECONSUME }),
@@ -160,7 +218,10 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     const topic = 'side-ordered';
     const count = 124;
     await produce(topic, count);
-    const expected = wanted(count).reduce((sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1, 0);
+    const expected = wanted(count).reduce(
+      (sum, seq) => sum + Math.min(fails(seq), MAX_RECONSUME) + 1,
+      0,
+    );
     const [java, ours] = await Promise.all([
       withJava(topic, 'side-java-ordered', expected, 'orderly', MAX_RECONSUME),
       withService(topic, 'side-ours-ordered', expected, {
@@ -172,7 +233,8 @@ describe('the same workload for DefaultMQPushConsumer and for a service', { skip
     assert.deepEqual(sequences(ours), sequences(java));
     assert.deepEqual(ours.offsets, java.offsets);
     // Java counts on in the message that it sends to the DLQ, request 36 from what is stored.
-    const dead = ({ deadLetters }: Outcome) => deadLetters.map(({ seq, originTopic }) => [seq, originTopic]);
+    const dead = ({ deadLetters }: Outcome) =>
+      deadLetters.map(({ seq, originTopic }) => [seq, originTopic]);
     assert.deepEqual(dead(ours), dead(java));
     assert.ok(dead(java).length > 0);
   });

@@ -6,7 +6,9 @@ import { shell } from '../support/shell.ts';
 
 const START = fileURLToPath(new URL('../../cli/start.ts', import.meta.url));
 
-async function start(...args: string[]): Promise<{ code: number | NodeJS.Signals; stdout: string; output: string }> {
+async function start(
+  ...args: string[]
+): Promise<{ code: number | NodeJS.Signals; stdout: string; output: string }> {
   const child = startChild(process.execPath, [START, ...args]);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
@@ -20,13 +22,19 @@ describe('npm start', () => {
     assert.equal(code, 0, output);
     const lines = stdout.trimEnd().split('\n');
     assert.equal(lines.length, 1, 'nothing else on stdout');
-    const { seconds, queues, ...summary } = JSON.parse(lines[0] as string) as Record<string, unknown> & {
+    const { seconds, queues, ...summary } = JSON.parse(lines[0] as string) as Record<
+      string,
+      unknown
+    > & {
       queues: Record<string, unknown>[];
     };
     assert.ok(typeof seconds === 'number');
     const redelivered = summary.redelivered;
     // 9 that fail once come back once; 5 that fail always come back three times.
-    assert.ok(typeof redelivered === 'number' && redelivered >= 9 + 5 * 3, `${String(redelivered)} redeliveries`);
+    assert.ok(
+      typeof redelivered === 'number' && redelivered >= 9 + 5 * 3,
+      `${String(redelivered)} redeliveries`,
+    );
     assert.deepEqual(
       { ...summary, redelivered: undefined, duplicates: undefined },
       {
@@ -83,13 +91,25 @@ describe('npm start', () => {
   it('--help says what there is', async () => {
     const { code, stdout } = await start('--help');
     assert.equal(code, 0);
-    for (const option of ['--messages N', '--json', '--keep', '--broker real', '--name-servers A;B', '--dynamodb'])
+    for (const option of [
+      '--messages N',
+      '--json',
+      '--keep',
+      '--broker real',
+      '--name-servers A;B',
+      '--dynamodb',
+    ])
       assert.match(stdout, new RegExp(option));
   });
 
   it('interrupted, it drains and says that nothing was decided', async () => {
     const child = startChild(process.execPath, [START, '--messages', '100000']);
-    await new Promise<void>((resolve) => child.process.stdout?.on('data', (chunk: Buffer) => chunk.includes('lambda port') && resolve()));
+    await new Promise<void>((resolve) =>
+      child.process.stdout?.on(
+        'data',
+        (chunk: Buffer) => chunk.includes('lambda port') && resolve(),
+      ),
+    );
     child.process.kill('SIGINT');
     assert.equal(await child.exited, 130, child.output());
     assert.match(child.output(), /interrupted: \d+ of 100000 messages handled, nothing decided/);

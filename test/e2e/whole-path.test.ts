@@ -26,9 +26,14 @@ const PULLER_TIMEOUT = 60;
 const HANDLER_TIMEOUT = 5;
 const COORDINATOR_EVERY_MS = 20_000;
 const PATIENCE_MS = 300_000;
-const LOCAL = { region: 'eu-west-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } };
+const LOCAL = {
+  region: 'eu-west-1',
+  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+};
 
-describe('from produced messages to committed offsets, on a real broker', { skip: missingStack('rocketmq', 'dynamodb') }, () => {
+describe('from produced messages to committed offsets, on a real broker', {
+  skip: missingStack('rocketmq', 'dynamodb'),
+}, () => {
   let rocketmq: RealRocketMQ;
   let dynamodb: Awaited<ReturnType<typeof startDynamoDBLocal>>;
   let service: DeployedService;
@@ -39,7 +44,9 @@ describe('from produced messages to committed offsets, on a real broker', { skip
 
   before(async () => {
     [rocketmq, dynamodb] = await Promise.all([
-      startRealRocketMQ({ messageDelayLevel: '1s 1s 1s 2s 2s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s' }),
+      startRealRocketMQ({
+        messageDelayLevel: '1s 1s 1s 2s 2s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s',
+      }),
       startDynamoDBLocal(),
     ]);
     client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
@@ -89,17 +96,26 @@ describe('from produced messages to committed offsets, on a real broker', { skip
     await Promise.all(loops);
 
     assert.equal(observer.finished.size, expected, 'every message that can succeed was finished');
-    const dead = jsonLines<{ seq: string }>(await runJava('ReadTopic', [rocketmq.nameServer, `%DLQ%${GROUP}`]));
+    const dead = jsonLines<{ seq: string }>(
+      await runJava('ReadTopic', [rocketmq.nameServer, `%DLQ%${GROUP}`]),
+    );
     assert.deepEqual(
       [...new Set(dead.map(({ seq }) => Number(seq)))].sort((a, b) => a - b),
       alwaysFailing(),
       'the DLQ holds the always failing ones and no other',
     );
-    assert.deepEqual(observer.deliveriesAfterCommit(), [], 'nothing that was committed is delivered again');
+    assert.deepEqual(
+      observer.deliveriesAfterCommit(),
+      [],
+      'nothing that was committed is delivered again',
+    );
     const consumerProgress = await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', GROUP]);
     assert.match(consumerProgress, /Diff Total: 0\b/, 'mqadmin sees no lag');
     const store = createAssignmentStore(table, TABLE, { newToken: randomUUID });
-    assert.equal((await store.list({ cluster: 'default', consumerGroup: GROUP })).length, QUEUES + 1);
+    assert.equal(
+      (await store.list({ cluster: 'default', consumerGroup: GROUP })).length,
+      QUEUES + 1,
+    );
   });
 });
 
@@ -118,7 +134,12 @@ function configuration(nameServer: string): ServiceConfig {
           {
             topic: TOPIC,
             filter: { type: 'TAG', expression: '*' },
-            handler: { invocation: 'function', functionKey: 'handler', functionName: 'handler', timeout: HANDLER_TIMEOUT },
+            handler: {
+              invocation: 'function',
+              functionKey: 'handler',
+              functionName: 'handler',
+              timeout: HANDLER_TIMEOUT,
+            },
             batchSize: 50,
             parallelizationFactor: 2,
             startingPosition: 'TRIM_HORIZON',
@@ -135,21 +156,30 @@ function configuration(nameServer: string): ServiceConfig {
 async function keepCoordinating(service: DeployedService, signal: AbortSignal): Promise<void> {
   const lambda = new LambdaClient({ ...LOCAL, endpoint: service.lambda.endpoint });
   while (!signal.aborted) {
-    await lambda.send(new InvokeCommand({ FunctionName: 'coordinator', InvocationType: 'Event', Payload: '{}' }));
+    await lambda.send(
+      new InvokeCommand({ FunctionName: 'coordinator', InvocationType: 'Event', Payload: '{}' }),
+    );
     await sleep(COORDINATOR_EVERY_MS, undefined, { signal }).catch(() => {});
   }
   lambda.destroy();
 }
 
 async function queuesOf(client: RocketMQClient): Promise<MessageQueue[]> {
-  const routes = await Promise.all([TOPIC, retryTopic(GROUP)].map((topic) => client.topicRoute(topic).catch(() => undefined)));
+  const routes = await Promise.all(
+    [TOPIC, retryTopic(GROUP)].map((topic) => client.topicRoute(topic).catch(() => undefined)),
+  );
   return routes.flatMap((route) => (route === undefined ? [] : readableQueues(route)));
 }
 
-async function keepLooking(client: RocketMQClient, observer: Observer, signal: AbortSignal): Promise<void> {
+async function keepLooking(
+  client: RocketMQClient,
+  observer: Observer,
+  signal: AbortSignal,
+): Promise<void> {
   while (!signal.aborted) {
     // The broker is away for a while: what cannot be seen is not claimed.
-    for (const queue of await queuesOf(client).catch(() => [])) await observer.look(client, GROUP, queue).catch(() => {});
+    for (const queue of await queuesOf(client).catch(() => []))
+      await observer.look(client, GROUP, queue).catch(() => {});
     await sleep(300);
   }
 }
@@ -157,35 +187,56 @@ async function keepLooking(client: RocketMQClient, observer: Observer, signal: A
 async function everythingCommitted(client: RocketMQClient): Promise<boolean> {
   const queues = await queuesOf(client);
   const lags = await Promise.all(
-    queues.map(async (queue) => (await client.maxOffset(queue)) - ((await client.queryOffset(GROUP, queue)) ?? -1n)),
+    queues.map(
+      async (queue) =>
+        (await client.maxOffset(queue)) - ((await client.queryOffset(GROUP, queue)) ?? -1n),
+    ),
   );
   return queues.some(({ topic }) => topic === retryTopic(GROUP)) && lags.every((lag) => lag === 0n);
 }
 
 /** A puller dies with a batch in flight, then a coordinator, then the broker is restarted. */
-async function makeTrouble(service: DeployedService, rocketmq: RealRocketMQ, observer: Observer, signal: AbortSignal): Promise<void> {
+async function makeTrouble(
+  service: DeployedService,
+  rocketmq: RealRocketMQ,
+  observer: Observer,
+  signal: AbortSignal,
+): Promise<void> {
   const { lambda } = service;
   await reached(observer, TOTAL * 0.1, signal);
   const busy = lambda.running('handler').length > 0 ? lambda.running('puller')[0] : undefined;
-  assert.ok(busy !== undefined && lambda.killInvocation(busy.requestId), 'a puller is killed while handlers run');
+  assert.ok(
+    busy !== undefined && lambda.killInvocation(busy.requestId),
+    'a puller is killed while handlers run',
+  );
   await reached(observer, TOTAL * 0.25, signal);
   const coordinator = lambda.running('coordinator')[0];
-  assert.ok(coordinator !== undefined && lambda.killInvocation(coordinator.requestId), 'a running coordinator is killed');
+  assert.ok(
+    coordinator !== undefined && lambda.killInvocation(coordinator.requestId),
+    'a running coordinator is killed',
+  );
   await reached(observer, TOTAL * 0.4, signal);
   await rocketmq.restartBroker('broker-a', 'SIGTERM');
 }
 
 async function reached(observer: Observer, count: number, signal: AbortSignal): Promise<void> {
   while (observer.finished.size < count) {
-    if (signal.aborted) throw new Error(`only ${observer.finished.size} of ${count} messages were finished when the test ended`);
+    if (signal.aborted)
+      throw new Error(
+        `only ${observer.finished.size} of ${count} messages were finished when the test ended`,
+      );
     await sleep(5);
   }
 }
 
-async function until(condition: () => Promise<boolean>, describeState: () => string): Promise<void> {
+async function until(
+  condition: () => Promise<boolean>,
+  describeState: () => string,
+): Promise<void> {
   const giveUpAt = Date.now() + PATIENCE_MS;
   while (!(await condition().catch(() => false))) {
-    if (Date.now() > giveUpAt) throw new Error(`not reached within ${PATIENCE_MS} ms: ${describeState()}`);
+    if (Date.now() > giveUpAt)
+      throw new Error(`not reached within ${PATIENCE_MS} ms: ${describeState()}`);
     await sleep(500);
   }
 }

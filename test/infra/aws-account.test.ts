@@ -38,7 +38,10 @@ describe('commands ask the AWS account that is meant', () => {
       AWS_ENDPOINT_URL_LAMBDA: aws.endpoint,
       NO_COLOR: '1',
     };
-    fixture = await makeService({ 'serverless.yml': YML, 'orders.js': 'export const handler = async () => {};\n' });
+    fixture = await makeService({
+      'serverless.yml': YML,
+      'orders.js': 'export const handler = async () => {};\n',
+    });
   });
   after(async () => {
     await fixture?.remove();
@@ -56,23 +59,38 @@ describe('commands ask the AWS account that is meant', () => {
     assert.equal(code, 0, output);
     assert.deepEqual([...new Set(aws.asked.slice(before))], [expected]);
   };
-  const KEYS = { AWS_ACCESS_KEY_ID: 'KEY-env', AWS_SECRET_ACCESS_KEY: 's', AWS_REGION: 'us-east-2' };
+  const KEYS = {
+    AWS_ACCESS_KEY_ID: 'KEY-env',
+    AWS_SECRET_ACCESS_KEY: 's',
+    AWS_REGION: 'us-east-2',
+  };
 
-  test('npx: of --profile and --region', () => asks(npx('config --profile ops --region eu-west-3'), 'lambda eu-west-3 KEY-ops'));
-  test('npx: with the region of the profile', () => asks(npx('config --profile ops'), 'lambda eu-north-1 KEY-ops'));
+  test('npx: of --profile and --region', () =>
+    asks(npx('config --profile ops --region eu-west-3'), 'lambda eu-west-3 KEY-ops'));
+  test('npx: with the region of the profile', () =>
+    asks(npx('config --profile ops'), 'lambda eu-north-1 KEY-ops'));
   test('npx: a profile that is named comes before the environment', () =>
     asks(npx('config --profile ops', KEYS), 'lambda us-east-2 KEY-ops'));
-  test('npx: of the environment without', () => asks(npx('config', KEYS), 'lambda us-east-2 KEY-env'));
+  test('npx: of the environment without', () =>
+    asks(npx('config', KEYS), 'lambda us-east-2 KEY-env'));
   test('npx: a profile that there is not is told', async () => {
     const { code, output } = await npx('config --profile nobody --region eu-west-1');
     assert.equal(code, 1);
-    assert.match(output, /no AWS credentials were found: log in, set AWS_PROFILE, or name a profile/);
+    assert.match(
+      output,
+      /no AWS credentials were found: log in, set AWS_PROFILE, or name a profile/,
+    );
   });
 
-  test('serverless: of provider.profile and provider.region', () => asks(framework('config'), 'lambda eu-west-1 KEY-deployer'));
+  test('serverless: of provider.profile and provider.region', () =>
+    asks(framework('config'), 'lambda eu-west-1 KEY-deployer'));
   test('serverless: of --aws-profile and --region', () =>
     asks(framework('config --aws-profile ops --region ap-south-1'), 'lambda ap-south-1 KEY-ops'));
-  test('serverless: of the stage', () => asks(framework('config --stage prod', { AWS_PROD_PROFILE: 'ops' }), 'lambda eu-west-1 KEY-ops'));
+  test('serverless: of the stage', () =>
+    asks(
+      framework('config --stage prod', { AWS_PROD_PROFILE: 'ops' }),
+      'lambda eu-west-1 KEY-ops',
+    ));
   test('serverless: a profile that there is not is told', async () => {
     const { code, output } = await framework('config --aws-profile nobody');
     assert.equal(code, 1);
@@ -85,10 +103,20 @@ describe('commands ask the AWS account that is meant', () => {
     const local = `--local --table assignments --name-servers ${mq.nameServers.join(';')}`;
     const table = { AWS_ENDPOINT_URL_DYNAMODB: aws.endpoint };
     await asks(framework(`status ${local}`, table), 'dynamodb eu-west-1 KEY-deployer');
-    await asks(npx(`status ${local} --group order-worker --topic orders --profile ops`, table), 'dynamodb eu-north-1 KEY-ops');
+    await asks(
+      npx(`status ${local} --group order-worker --topic orders --profile ops`, table),
+      'dynamodb eu-north-1 KEY-ops',
+    );
     // A laptop without any account, as under serverless offline.
-    const none = { ...table, AWS_SHARED_CREDENTIALS_FILE: path.join(folder, 'none'), AWS_CONFIG_FILE: path.join(folder, 'none') };
-    await asks(npx(`status ${local} --group order-worker --topic orders`, none), 'dynamodb us-east-1 local');
+    const none = {
+      ...table,
+      AWS_SHARED_CREDENTIALS_FILE: path.join(folder, 'none'),
+      AWS_CONFIG_FILE: path.join(folder, 'none'),
+    };
+    await asks(
+      npx(`status ${local} --group order-worker --topic orders`, none),
+      'dynamodb us-east-1 local',
+    );
     await asks(framework(`status ${local}`, none), 'dynamodb eu-west-1 local');
   });
 });
@@ -100,11 +128,18 @@ test('Serverless 3 gives credentials of the second SDK, which may have to be fet
     getRegion: () => 'eu-west-1',
     naming: { getLambdaLogicalId: String, getLogGroupLogicalId: String },
   };
-  const getPromise = async () => void Object.assign(fetched, { accessKeyId: 'id', secretAccessKey: 'secret' });
+  const getPromise = async () =>
+    void Object.assign(fetched, { accessKeyId: 'id', secretAccessKey: 'secret' });
   const { region, credentials } = frameworkAccess({
     ...common,
     getCredentials: () => ({ credentials: Object.assign(fetched, { getPromise }) }),
   });
-  assert.deepEqual([region, await credentials?.()], ['eu-west-1', { accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 'token' }]);
-  await assert.rejects(frameworkAccess({ ...common, getCredentials: () => ({}) }).credentials!(), /Serverless found no AWS credentials/);
+  assert.deepEqual(
+    [region, await credentials?.()],
+    ['eu-west-1', { accessKeyId: 'id', secretAccessKey: 'secret', sessionToken: 'token' }],
+  );
+  await assert.rejects(
+    frameworkAccess({ ...common, getCredentials: () => ({}) }).credentials!(),
+    /Serverless found no AWS credentials/,
+  );
 });

@@ -154,4 +154,5 @@ functions:
 `,
 };
 
-export const HANDLER = 'export const handler = async ({ Records }) => ({ batchItemFailures: [], seen: Records.length });\n';
+export const HANDLER =
+  'export const handler = async ({ Records }) => ({ batchItemFailures: [], seen: Records.length });\n';

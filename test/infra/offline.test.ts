@@ -32,7 +32,11 @@ test('the sample under serverless offline takes messages from the first moment, 
   const output: string[] = [];
   const started = performance.now();
   const service = await startOffline(
-    { AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint, ROCKETMQ_NAME_SERVERS: rocketmq.nameServers.join(';'), SAMPLE_REPORT_URL: reports.url },
+    {
+      AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
+      ROCKETMQ_NAME_SERVERS: rocketmq.nameServers.join(';'),
+      SAMPLE_REPORT_URL: reports.url,
+    },
     (line) => output.push(line),
     (line) => line.includes(READY_LINE),
   );
@@ -42,10 +46,14 @@ test('the sample under serverless offline takes messages from the first moment, 
   const client = createRocketMQClient({ nameServers: rocketmq.nameServers });
   t.after(() => client.close());
   for (let orderId = 0; orderId < MESSAGES; orderId++)
-    await client.send({ topic: 'orders', body: Buffer.from(JSON.stringify({ runId: 'offline-test', orderId, failTimes: 0 })) });
+    await client.send({
+      topic: 'orders',
+      body: Buffer.from(JSON.stringify({ runId: 'offline-test', orderId, failTimes: 0 })),
+    });
   const sent = performance.now();
   while (done.size < MESSAGES) {
-    if (performance.now() - sent > PATIENCE_MS) assert.fail(`${done.size} of ${MESSAGES} messages handled\n${output.join('\n')}`);
+    if (performance.now() - sent > PATIENCE_MS)
+      assert.fail(`${done.size} of ${MESSAGES} messages handled\n${output.join('\n')}`);
     await sleep(50);
   }
   t.diagnostic(`all handled ${since(sent)} ms after the last was sent`);
@@ -56,8 +64,13 @@ test('the sample under serverless offline takes messages from the first moment, 
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   });
   t.after(() => table.destroy());
-  const store = createAssignmentStore(table, localTableName('serverless-rocketmq-sample', 'dev'), { newToken: () => 'unused' });
-  const held = async () => (await store.list(GROUP)).filter(({ lease }) => lease !== undefined && lease.leaseUntil > Date.now()).length;
+  const store = createAssignmentStore(table, localTableName('serverless-rocketmq-sample', 'dev'), {
+    newToken: () => 'unused',
+  });
+  const held = async () =>
+    (await store.list(GROUP)).filter(
+      ({ lease }) => lease !== undefined && lease.leaseUntil > Date.now(),
+    ).length;
   assert.ok((await held()) > 0, 'pullers hold leases while they run');
 
   const asked = performance.now();

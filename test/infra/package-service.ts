@@ -16,8 +16,16 @@ export interface RunResult {
 }
 
 /** Runs `serverless <args>` in a directory, without any AWS settings of the machine. */
-export async function serverless(directory: string, args: readonly string[], env: Record<string, string> = {}): Promise<RunResult> {
-  return await run([OSLS, ...args], directory, { SLS_SCHEMA_CACHE_BASE_DIR: os.tmpdir(), NO_COLOR: '1', ...env });
+export async function serverless(
+  directory: string,
+  args: readonly string[],
+  env: Record<string, string> = {},
+): Promise<RunResult> {
+  return await run([OSLS, ...args], directory, {
+    SLS_SCHEMA_CACHE_BASE_DIR: os.tmpdir(),
+    NO_COLOR: '1',
+    ...env,
+  });
 }
 
 /** Runs Node with arguments and collects what it prints. */
@@ -28,12 +36,21 @@ export async function run(
   node: string = process.execPath,
 ): Promise<RunResult> {
   const clean = Object.fromEntries(
-    Object.entries(process.env).filter(([name]) => !/^(AWS_|ROCKETMQ_|SAMPLE_|NODE_OPTIONS|NODE_TEST)/.test(name)),
+    Object.entries(process.env).filter(
+      ([name]) => !/^(AWS_|ROCKETMQ_|SAMPLE_|NODE_OPTIONS|NODE_TEST)/.test(name),
+    ),
   );
-  const child = spawn(node, args, { cwd, env: { ...clean, ...env }, stdio: ['ignore', 'pipe', 'pipe'] });
+  const child = spawn(node, args, {
+    cwd,
+    env: { ...clean, ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
   const chunks: Buffer[] = [];
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk: Buffer) => chunks.push(chunk));
-  const code = await new Promise<number | null>((resolve, reject) => child.once('error', reject).once('close', resolve));
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk: Buffer) => chunks.push(chunk));
+  const code = await new Promise<number | null>((resolve, reject) =>
+    child.once('error', reject).once('close', resolve),
+  );
   return { code, output: Buffer.concat(chunks).toString('utf8') };
 }
 
@@ -58,23 +75,45 @@ export async function makeService(files: Readonly<Record<string, string>>): Prom
 export type Json = Record<string, any>;
 
 export interface Template {
-  readonly Resources: Readonly<Record<string, CloudFormationResource & { readonly Properties: Json }>>;
+  readonly Resources: Readonly<
+    Record<string, CloudFormationResource & { readonly Properties: Json }>
+  >;
   readonly Outputs: Readonly<Record<string, unknown>>;
 }
 
 export async function readTemplate(directory: string): Promise<Template> {
-  return JSON.parse(await readFile(path.join(directory, '.serverless/cloudformation-template-update-stack.json'), 'utf8')) as Template;
+  return JSON.parse(
+    await readFile(
+      path.join(directory, '.serverless/cloudformation-template-update-stack.json'),
+      'utf8',
+    ),
+  ) as Template;
 }
 
 /** Unpacks a function's zip to a place without node_modules near, like Lambda's /var/task. Returns the directory. */
-export async function unpack(directory: string, functionKey: string): Promise<Fixture & { readonly names: readonly string[] }> {
-  const files = unzipSync(await readFile(path.join(directory, '.serverless', `${functionKey}.zip`)));
+export async function unpack(
+  directory: string,
+  functionKey: string,
+): Promise<Fixture & { readonly names: readonly string[] }> {
+  const files = unzipSync(
+    await readFile(path.join(directory, '.serverless', `${functionKey}.zip`)),
+  );
   const target = await mkdtemp(path.join(os.tmpdir(), `task-${functionKey}-`));
-  for (const [name, bytes] of Object.entries(files)) await writeFile(path.join(target, name), bytes);
-  return { directory: target, names: Object.keys(files), remove: () => rm(target, { recursive: true, force: true }) };
+  for (const [name, bytes] of Object.entries(files))
+    await writeFile(path.join(target, name), bytes);
+  return {
+    directory: target,
+    names: Object.keys(files),
+    remove: () => rm(target, { recursive: true, force: true }),
+  };
 }
 
 /** All statements of the role that a function runs with. */
-export function statementsOf(template: Template, role: string): { Action: readonly string[]; Resource: unknown }[] {
-  return template.Resources[role]!.Properties.Policies.flatMap((policy: Json) => policy.PolicyDocument.Statement);
+export function statementsOf(
+  template: Template,
+  role: string,
+): { Action: readonly string[]; Resource: unknown }[] {
+  return template.Resources[role]!.Properties.Policies.flatMap(
+    (policy: Json) => policy.PolicyDocument.Statement,
+  );
 }

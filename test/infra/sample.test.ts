@@ -3,7 +3,15 @@ import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { before, describe } from 'node:test';
-import { ROOT, readTemplate, run, serverless, statementsOf, type Template, unpack } from './package-service.ts';
+import {
+  ROOT,
+  readTemplate,
+  run,
+  serverless,
+  statementsOf,
+  type Template,
+  unpack,
+} from './package-service.ts';
 
 describe('the sample service, packaged', () => {
   let template: Template;
@@ -35,12 +43,24 @@ describe('the sample service, packaged', () => {
   }
 
   test('four functions, each with a bundle of its own', () => {
-    const functions = Object.entries(template.Resources).filter(([, { Type }]) => Type === 'AWS::Lambda::Function');
+    const functions = Object.entries(template.Resources).filter(
+      ([, { Type }]) => Type === 'AWS::Lambda::Function',
+    );
     assert.deepEqual(
-      functions.map(([id, { Properties }]) => [id, Properties.Handler, Properties.Runtime, path.basename(Properties.Code.S3Key)]),
+      functions.map(([id, { Properties }]) => [
+        id,
+        Properties.Handler,
+        Properties.Runtime,
+        path.basename(Properties.Code.S3Key),
+      ]),
       [
         ['OrdersLambdaFunction', 'index.handler', 'nodejs24.x', 'orders.zip'],
-        ['RocketmqCoordinatorLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqCoordinator.zip'],
+        [
+          'RocketmqCoordinatorLambdaFunction',
+          'index.handler',
+          'nodejs24.x',
+          'rocketmqCoordinator.zip',
+        ],
         ['RocketmqPullerLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqPuller.zip'],
         ['RocketmqOperatorLambdaFunction', 'index.handler', 'nodejs24.x', 'rocketmqOperator.zip'],
       ],
@@ -53,7 +73,9 @@ describe('the sample service, packaged', () => {
       ROCKETMQ_TABLE: { Ref: 'RocketmqTable' },
       ROCKETMQ_PULLER_FUNCTION: { Ref: 'RocketmqPullerLambdaFunction' },
     });
-    assert.deepEqual(variables('RocketmqPullerLambdaFunction'), { ROCKETMQ_TABLE: { Ref: 'RocketmqTable' } });
+    assert.deepEqual(variables('RocketmqPullerLambdaFunction'), {
+      ROCKETMQ_TABLE: { Ref: 'RocketmqTable' },
+    });
   });
 
   test('the table stays when the stack goes, has a TTL and no name that could collide', () => {
@@ -92,7 +114,8 @@ describe('the sample service, packaged', () => {
       { Effect: 'Allow', Action: ['lambda:InvokeFunction'], Resource: coordinator },
     ]);
     assert.equal(
-      template.Resources.RocketmqSchedulerRole!.Properties.AssumeRolePolicyDocument.Statement[0].Principal.Service,
+      template.Resources.RocketmqSchedulerRole!.Properties.AssumeRolePolicyDocument.Statement[0]
+        .Principal.Service,
       'scheduler.amazonaws.com',
     );
   });
@@ -100,7 +123,9 @@ describe('the sample service, packaged', () => {
   test('asynchronous invocations of the generated functions are never retried and soon too old', () => {
     for (const key of ['RocketmqCoordinator', 'RocketmqPuller', 'RocketmqOperator']) {
       const config = Object.values(template.Resources).find(
-        ({ Type, Properties }) => Type === 'AWS::Lambda::EventInvokeConfig' && Properties.FunctionName.Ref === `${key}LambdaFunction`,
+        ({ Type, Properties }) =>
+          Type === 'AWS::Lambda::EventInvokeConfig' &&
+          Properties.FunctionName.Ref === `${key}LambdaFunction`,
       );
       assert.equal(config?.Properties.MaximumRetryAttempts, 0);
       assert.equal(config?.Properties.MaximumEventAgeInSeconds, 60);
@@ -112,8 +137,11 @@ describe('the sample service, packaged', () => {
     assert.deepEqual(template.Resources.RocketmqCoordinatorLambdaFunction!.Properties.Role, {
       'Fn::Sub': `\${RocketmqCoordinatorRole.Arn}`,
     });
-    assert.deepEqual(template.Resources.RocketmqPullerLambdaFunction!.Properties.Role, { 'Fn::Sub': `\${RocketmqPullerRole.Arn}` });
-    const rights = (role: string) => statementsOf(template, role).map(({ Action, Resource }) => [Action.join(), Resource]);
+    assert.deepEqual(template.Resources.RocketmqPullerLambdaFunction!.Properties.Role, {
+      'Fn::Sub': `\${RocketmqPullerRole.Arn}`,
+    });
+    const rights = (role: string) =>
+      statementsOf(template, role).map(({ Action, Resource }) => [Action.join(), Resource]);
     assert.deepEqual(rights('RocketmqCoordinatorRole'), [
       ['logs:CreateLogStream,logs:PutLogEvents', arn('RocketmqCoordinatorLogGroup')],
       ['dynamodb:GetItem,dynamodb:Query,dynamodb:UpdateItem', arn('RocketmqTable')],
@@ -135,7 +163,10 @@ describe('the sample service, packaged', () => {
     for (const key of KEYS) {
       const task = await unpack(ROOT, key);
       for (const name of task.names)
-        assert.ok(!(await readFile(path.join(task.directory, name), 'utf8')).includes(ROOT), `${key}: ${name} holds ${ROOT}`);
+        assert.ok(
+          !(await readFile(path.join(task.directory, name), 'utf8')).includes(ROOT),
+          `${key}: ${name} holds ${ROOT}`,
+        );
       assert.deepEqual(task.names, ['index.mjs', 'index.mjs.map']);
       await task.remove();
     }
@@ -168,7 +199,10 @@ describe('the sample service, packaged', () => {
     const result = await invoke(task.directory, {}, {});
     await task.remove();
     assert.equal(result.code, 1);
-    assert.match(result.output, /ROCKETMQ_TABLE is missing: the serverless-rocketmq plugin sets it/);
+    assert.match(
+      result.output,
+      /ROCKETMQ_TABLE is missing: the serverless-rocketmq plugin sets it/,
+    );
   });
 
   test('the handler runs from its zip', async () => {
@@ -179,7 +213,11 @@ describe('the sample service, packaged', () => {
       receiptHandle: `orders/b/0/${orderId}`,
       rocketmq: { reconsumeTimes: 1 },
     });
-    const result = await invoke(task.directory, { Records: [record(1, 0), record(2, 1), record(3, 2)] }, {});
+    const result = await invoke(
+      task.directory,
+      { Records: [record(1, 0), record(2, 1), record(3, 2)] },
+      {},
+    );
     await task.remove();
     assert.match(result.output, /answered \{"batchItemFailures":\[\{"itemIdentifier":"m3"\}\]\}/);
   });

@@ -2,7 +2,17 @@ import assert from 'node:assert/strict';
 import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import test, { after, before, describe } from 'node:test';
-import { type Fixture, makeService, ROOT, readTemplate, run, serverless, statementsOf, type Template, unpack } from './package-service.ts';
+import {
+  type Fixture,
+  makeService,
+  ROOT,
+  readTemplate,
+  run,
+  serverless,
+  statementsOf,
+  type Template,
+  unpack,
+} from './package-service.ts';
 
 const HEAD = `
 service: shop
@@ -54,9 +64,11 @@ functions:
       events:
         - rocketmq: { consumerGroup: prebuilt, topic: orders }
 `,
-      'src/orders.ts': "import { answer } from './answer.ts';\nexport async function handle(): Promise<object> { return answer; }\n",
+      'src/orders.ts':
+        "import { answer } from './answer.ts';\nexport async function handle(): Promise<object> { return answer; }\n",
       'src/answer.ts': 'export const answer: object = { batchItemFailures: [] };\n',
-      'src/audit.cjs': 'exports.main = async (event) => ({ seen: event.Records.length, bucket: process.env.BUCKET });\n',
+      'src/audit.cjs':
+        'exports.main = async (event) => ({ seen: event.Records.length, bucket: process.env.BUCKET });\n',
       'src/other.js': HANDLER,
       'prebuilt.zip': 'the own business of the user',
     });
@@ -69,13 +81,25 @@ functions:
   test('the puller may call the functions that it invokes, and has what its inline handler needs', () => {
     const arn = (id: string) => ({ 'Fn::GetAtt': [id, 'Arn'] });
     const statements = statementsOf(template, 'RocketmqPullerRole');
-    assert.deepEqual(statements.find(({ Action }) => Action.includes('lambda:InvokeFunction'))?.Resource, [
-      arn('OrdersLambdaFunction'),
-      arn('PrebuiltLambdaFunction'),
-    ]);
-    assert.ok(statements.some(({ Action, Resource }) => String(Action) === 's3:GetObject' && Resource === 'arn:aws:s3:::receipts/*'));
-    assert.equal(template.Resources.RocketmqPullerLambdaFunction!.Properties.Environment.Variables.BUCKET, 'receipts');
-    assert.ok(!statementsOf(template, 'RocketmqCoordinatorRole').some(({ Action }) => String(Action) === 's3:GetObject'));
+    assert.deepEqual(
+      statements.find(({ Action }) => Action.includes('lambda:InvokeFunction'))?.Resource,
+      [arn('OrdersLambdaFunction'), arn('PrebuiltLambdaFunction')],
+    );
+    assert.ok(
+      statements.some(
+        ({ Action, Resource }) =>
+          String(Action) === 's3:GetObject' && Resource === 'arn:aws:s3:::receipts/*',
+      ),
+    );
+    assert.equal(
+      template.Resources.RocketmqPullerLambdaFunction!.Properties.Environment.Variables.BUCKET,
+      'receipts',
+    );
+    assert.ok(
+      !statementsOf(template, 'RocketmqCoordinatorRole').some(
+        ({ Action }) => String(Action) === 's3:GetObject',
+      ),
+    );
   });
 
   test('roles: only what AWS gives no resource for is allowed on *, and the boundary of the service holds', () => {
@@ -86,25 +110,35 @@ functions:
           [Action].flat().every((action) => action.startsWith('ec2:')),
           `${role}: ${String(Action)}`,
         );
-      assert.equal(template.Resources[role]!.Properties.PermissionsBoundary, 'arn:aws:iam::123456789012:policy/boundary');
+      assert.equal(
+        template.Resources[role]!.Properties.PermissionsBoundary,
+        'arn:aws:iam::123456789012:policy/boundary',
+      );
     }
   });
 
   test('settings of puller and table, a runtime that is new enough, the VPC of the service', () => {
-    const { Timeout, MemorySize, Runtime, VpcConfig } = template.Resources.RocketmqPullerLambdaFunction!.Properties;
+    const { Timeout, MemorySize, Runtime, VpcConfig } =
+      template.Resources.RocketmqPullerLambdaFunction!.Properties;
     assert.deepEqual(
       [Timeout, MemorySize, Runtime, VpcConfig],
       [300, 1024, 'nodejs22.x', { SecurityGroupIds: ['sg-1'], SubnetIds: ['subnet-1'] }],
     );
     const table = template.Resources.RocketmqTable!;
     assert.equal(table.DeletionPolicy, 'Delete');
-    assert.deepEqual(table.Properties.PointInTimeRecoverySpecification, { PointInTimeRecoveryEnabled: true });
+    assert.deepEqual(table.Properties.PointInTimeRecoverySpecification, {
+      PointInTimeRecoveryEnabled: true,
+    });
   });
 
   test('handlers are bundled with what they import; other functions and own artifacts are left alone', async () => {
     const orders = await unpack(fixture.directory, 'orders');
     const result = await run(
-      ['--input-type=module', '-e', "console.log(JSON.stringify(await (await import('./index.mjs')).handle()))"],
+      [
+        '--input-type=module',
+        '-e',
+        "console.log(JSON.stringify(await (await import('./index.mjs')).handle()))",
+      ],
       orders.directory,
     );
     await orders.remove();
@@ -112,7 +146,10 @@ functions:
     assert.equal(template.Resources.OrdersLambdaFunction!.Properties.Handler, 'index.handle');
     assert.equal(template.Resources.OtherLambdaFunction!.Properties.Handler, 'src/other.handler');
     assert.equal(template.Resources.PrebuiltLambdaFunction!.Properties.Handler, 'anything.here');
-    assert.equal(path.basename(template.Resources.PrebuiltLambdaFunction!.Properties.Code.S3Key), 'prebuilt.zip');
+    assert.equal(
+      path.basename(template.Resources.PrebuiltLambdaFunction!.Properties.Code.S3Key),
+      'prebuilt.zip',
+    );
   });
 
   test('the bundle of the puller holds the configuration and the inline handler', async () => {
@@ -144,13 +181,19 @@ functions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerG
   const template = await readTemplate(fixture.directory);
   for (const role of ['RocketmqCoordinatorRole', 'RocketmqPullerRole'])
     assert.deepEqual(
-      statementsOf(template, role).filter(({ Action }) => /^(secretsmanager|ssm|kms):/.test(String(Action))),
+      statementsOf(template, role).filter(({ Action }) =>
+        /^(secretsmanager|ssm|kms):/.test(String(Action)),
+      ),
       [
         { Effect: 'Allow', Action: ['secretsmanager:GetSecretValue'], Resource: [secret] },
         {
           Effect: 'Allow',
           Action: ['ssm:GetParameters'],
-          Resource: [{ 'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/rocketmq/tls` }],
+          Resource: [
+            {
+              'Fn::Sub': `arn:\${AWS::Partition}:ssm:\${AWS::Region}:\${AWS::AccountId}:parameter/rocketmq/tls`,
+            },
+          ],
         },
         {
           Effect: 'Allow',
@@ -168,9 +211,15 @@ functions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerG
       ],
     );
   const puller = await unpack(fixture.directory, 'rocketmqPuller');
-  assert.match(await readFile(path.join(puller.directory, 'index.mjs'), 'utf8'), new RegExp(`secretArn.{0,4}${secret}`));
+  assert.match(
+    await readFile(path.join(puller.directory, 'index.mjs'), 'utf8'),
+    new RegExp(`secretArn.{0,4}${secret}`),
+  );
   // The bundle stands alone: it runs where nothing of this repo is near.
-  const loaded = await run(['--input-type=module', '-e', "console.log(typeof (await import('./index.mjs')).handler)"], puller.directory);
+  const loaded = await run(
+    ['--input-type=module', '-e', "console.log(typeof (await import('./index.mjs')).handler)"],
+    puller.directory,
+  );
   assert.equal(loaded.output.trim(), 'function');
   await Promise.all([puller.remove(), fixture.remove()]);
 });
@@ -248,12 +297,19 @@ describe('what is wrong ends in one clear message', () => {
       await fixture.remove();
       assert.equal(result.code, 1, result.output);
       assert.match(result.output, message);
-      assert.doesNotMatch(result.output, /\n\s+at /, 'a stack is of no use to who wrote the configuration');
+      assert.doesNotMatch(
+        result.output,
+        /\n\s+at /,
+        'a stack is of no use to who wrote the configuration',
+      );
     });
 });
 
 test('a service without rocketmq events is not touched', async () => {
-  const fixture = await makeService({ 'serverless.yml': `${HEAD}\nfunctions: { api: { handler: api.handler } }`, 'api.js': HANDLER });
+  const fixture = await makeService({
+    'serverless.yml': `${HEAD}\nfunctions: { api: { handler: api.handler } }`,
+    'api.js': HANDLER,
+  });
   const result = await serverless(fixture.directory, ['package']);
   assert.equal(result.code, 0, result.output);
   const ids = Object.keys((await readTemplate(fixture.directory)).Resources);
@@ -267,5 +323,8 @@ test('a service without rocketmq events is not touched', async () => {
 test('an older Node is told to be one', async () => {
   const script = `Object.defineProperty(process.versions, 'node', { value: '20.20.2' }); require('./infra/plugin.cjs');`;
   const result = await run(['-e', script], ROOT);
-  assert.match(result.output, /serverless-rocketmq needs Node 22\.18 or newer, and this is Node 20\.20\.2/);
+  assert.match(
+    result.output,
+    /serverless-rocketmq needs Node 22\.18 or newer, and this is Node 20\.20\.2/,
+  );
 });

@@ -6,7 +6,14 @@ import { describe, test } from 'node:test';
 import { pythonTool } from '../../cli/stack/python-tools.ts';
 import { missingPythonTools } from '../support/stack.ts';
 import { FIXTURES, HANDLER } from './fixtures.ts';
-import { type Fixture, type Json, makeService, readTemplate, serverless, type Template } from './package-service.ts';
+import {
+  type Fixture,
+  type Json,
+  makeService,
+  readTemplate,
+  serverless,
+  type Template,
+} from './package-service.ts';
 
 /** `UPDATE_SNAPSHOTS=1 npm test -- test/infra/templates` writes them anew: read the difference before it is committed. */
 const SNAPSHOTS = path.join(import.meta.dirname, 'snapshots');
@@ -43,11 +50,16 @@ resources: { Resources: { Bucket: { Type: "AWS::S3::Bucket" } }, Outputs: { Buck
 `;
   const provider = 'provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }\n';
   const without = await packaged(`${HEAD}${provider}functions:${functions}`);
-  const custom = 'custom: { rocketmq: { clusters: { default: { nameServers: ["ns1.internal:9876"] } } } }\n';
-  const event = '\n  orders: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-worker, topic: orders } }] }';
+  const custom =
+    'custom: { rocketmq: { clusters: { default: { nameServers: ["ns1.internal:9876"] } } } }\n';
+  const event =
+    '\n  orders: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-worker, topic: orders } }] }';
   const having = await packaged(`${HEAD}${provider}${custom}functions:${event}${functions}`);
   try {
-    const [before, after] = [await readTemplate(without.directory), await readTemplate(having.directory)];
+    const [before, after] = [
+      await readTemplate(without.directory),
+      await readTemplate(having.directory),
+    ];
     assert.equal(Object.keys(ours(before)).length, 0, 'without an event nothing is added');
     for (const [id, resource] of Object.entries(before.Resources)) {
       // The names of versions and deployments are digests of the zip and the time.
@@ -75,27 +87,35 @@ function ours({ Resources }: Template): Json {
 }
 
 function withoutKeys(value: unknown): unknown {
-  return JSON.parse(JSON.stringify(value ?? null, (key, part: unknown) => (key === 'S3Key' ? '<key>' : part)));
+  return JSON.parse(
+    JSON.stringify(value ?? null, (key, part: unknown) => (key === 'S3Key' ? '<key>' : part)),
+  );
 }
 
 async function isAsItWas(name: string, resources: Json): Promise<void> {
   const file = path.join(SNAPSHOTS, `${name}.json`);
-  if (process.env.UPDATE_SNAPSHOTS === '1') await writeFile(file, `${JSON.stringify(resources, undefined, 2)}\n`);
+  if (process.env.UPDATE_SNAPSHOTS === '1')
+    await writeFile(file, `${JSON.stringify(resources, undefined, 2)}\n`);
   assert.deepEqual(resources, JSON.parse(await readFile(file, 'utf8')));
 }
 
 async function lint({ directory }: Fixture): Promise<void> {
   const template = path.join(directory, '.serverless/cloudformation-template-update-stack.json');
   const findings = await new Promise<string>((resolve) => {
-    execFile(pythonTool('cfn-lint'), ['--regions', 'eu-west-1', '--template', template], (error, stdout, stderr) =>
-      resolve(error === null ? '' : `${stdout}${stderr}${error.message}`),
+    execFile(
+      pythonTool('cfn-lint'),
+      ['--regions', 'eu-west-1', '--template', template],
+      (error, stdout, stderr) =>
+        resolve(error === null ? '' : `${stdout}${stderr}${error.message}`),
     );
   });
   assert.equal(findings, '');
 }
 
 function noStars({ Resources }: Template): void {
-  const roles = Object.entries(Resources).filter(([id, { Type }]) => Type === 'AWS::IAM::Role' && id.startsWith('Rocketmq'));
+  const roles = Object.entries(Resources).filter(
+    ([id, { Type }]) => Type === 'AWS::IAM::Role' && id.startsWith('Rocketmq'),
+  );
   assert.ok(roles.length >= 3, 'coordinator, puller and scheduler have roles of their own');
   for (const [id, { Properties }] of roles)
     for (const { PolicyDocument } of Properties.Policies)

@@ -5,7 +5,13 @@ import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { RocketMQKafkaEvent } from '../../src/model/event-formats.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { BatchPayload, MessageHandler } from '../../src/ports/invoke.ts';
-import { createPullerWorld, GROUP, type PullerWorld, recorder, TOPIC } from '../support/puller-world.ts';
+import {
+  createPullerWorld,
+  GROUP,
+  type PullerWorld,
+  recorder,
+  TOPIC,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 describe('options that change how answers and polls are taken', () => {
@@ -18,9 +24,14 @@ describe('options that change how answers and polls are taken', () => {
     await world.produce(3);
     const seen = recorder(({ Records }) => {
       if (Records[0]?.body === '1') throw new Error('no');
-      return { batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })), senseless: true };
+      return {
+        batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })),
+        senseless: true,
+      };
     });
-    const puller = world.start(seen.handler, { subscriptions: [{ functionResponseType: 'None', batchSize: 1, maximumRetryAttempts: 0 }] });
+    const puller = world.start(seen.handler, {
+      subscriptions: [{ functionResponseType: 'None', batchSize: 1, maximumRetryAttempts: 0 }],
+    });
     while (world.committed() !== 3n) await sleep(10);
     await puller.stop();
     assert.deepEqual(seen.bodies, ['0', '1', '2']);
@@ -34,9 +45,13 @@ describe('options that change how answers and polls are taken', () => {
     world = await createPullerWorld();
     await world.prepare(1);
     const asked: string[] = [];
-    world.broker.control('PULL_MESSAGE', ({ command }) => void asked.push(command.extFields.suspendTimeoutMillis ?? ''), {
-      times: Infinity,
-    });
+    world.broker.control(
+      'PULL_MESSAGE',
+      ({ command }) => void asked.push(command.extFields.suspendTimeoutMillis ?? ''),
+      {
+        times: Infinity,
+      },
+    );
     const puller = world.start(recorder().handler, { subscriptions: [{ longPolling: 4 }] });
     while (asked.length === 0) await sleep(10);
     await puller.stop();
@@ -47,7 +62,11 @@ describe('options that change how answers and polls are taken', () => {
     world = await createPullerWorld();
     await world.prepare(1);
     const asked: string[] = [];
-    world.broker.control('PULL_MESSAGE', ({ command }) => void asked.push(command.extFields.maxMsgNums ?? ''), { times: Infinity });
+    world.broker.control(
+      'PULL_MESSAGE',
+      ({ command }) => void asked.push(command.extFields.maxMsgNums ?? ''),
+      { times: Infinity },
+    );
     const puller = world.start(recorder().handler, { subscriptions: [{ pullBatchSize: 7 }] });
     await until(() => asked.length > 0, 'a pull');
     await puller.stop();
@@ -61,9 +80,15 @@ describe('options that change how answers and polls are taken', () => {
     const seen: RocketMQKafkaEvent[] = [];
     const handler = (event: unknown) => {
       seen.push(event as RocketMQKafkaEvent);
-      return { batchItemFailures: [{ itemIdentifier: { 'topic-partition': `${TOPIC}-broker-a-0`, offset: 1 } }] };
+      return {
+        batchItemFailures: [
+          { itemIdentifier: { 'topic-partition': `${TOPIC}-broker-a-0`, offset: 1 } },
+        ],
+      };
     };
-    const puller = world.start(handler, { subscriptions: [{ eventFormat: 'kafka', maximumRetryAttempts: 0 }] });
+    const puller = world.start(handler, {
+      subscriptions: [{ eventFormat: 'kafka', maximumRetryAttempts: 0 }],
+    });
     await until(() => world.committed() === 3n, 'all is committed');
     await puller.stop();
     const records = seen.flatMap((event) => Object.values(event.records).flat());
@@ -91,7 +116,9 @@ describe('options that change how answers and polls are taken', () => {
       seen.push(bodies);
       if (bodies.includes('2')) throw new Error('no');
     };
-    const puller = world.start(handler, { subscriptions: [{ eventFormat: 'cloudevents', maximumRetryAttempts: 0 }] });
+    const puller = world.start(handler, {
+      subscriptions: [{ eventFormat: 'cloudevents', maximumRetryAttempts: 0 }],
+    });
     await until(() => world.committed() === 4n, 'all is committed');
     await puller.stop();
     assert.deepEqual(seen, [['0', '1', '2', '3'], ['0', '1'], ['2', '3'], ['2'], ['3']]);
@@ -105,7 +132,9 @@ describe('options that change how answers and polls are taken', () => {
     test(`tracing ${tracing}: the record ${tracing === 'off' ? 'is without the trace' : 'has the trace'}, the invocation ${root === undefined ? 'has its own' : 'goes on with it'}`, async () => {
       world = await createPullerWorld();
       await world.prepare(1);
-      await world.produce(2, 0, () => ({ properties: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } }));
+      await world.produce(2, 0, () => ({
+        properties: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
+      }));
       const payloads: BatchPayload[] = [];
       const handler: MessageHandler = {
         invoke: async (payload) => {

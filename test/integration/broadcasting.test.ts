@@ -24,7 +24,10 @@ describe('broadcasting: every deployment gets every message', () => {
   let dynamodb: DynamoDBClient;
   let client: RocketMQClient;
   before(async () => {
-    [broker, database] = await Promise.all([startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 }), startDynalite()]);
+    [broker, database] = await Promise.all([
+      startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 }),
+      startDynalite(),
+    ]);
     broker.createTopic('prices', { queues: QUEUES });
     dynamodb = await connect(database.endpoint);
     client = createRocketMQClient({ nameServers: broker.nameServers });
@@ -37,7 +40,10 @@ describe('broadcasting: every deployment gets every message', () => {
 
   const send = async (from: number, count: number): Promise<void> => {
     for (let n = from; n < from + count; n++)
-      await client.send({ topic: 'prices', body: Buffer.from(String(n)) }, { queue: queue(n % QUEUES) });
+      await client.send(
+        { topic: 'prices', body: Buffer.from(String(n)) },
+        { queue: queue(n % QUEUES) },
+      );
   };
   const start = async (service: string, fails: (body: string) => boolean = () => false) => {
     await ensureTable(dynamodb, `${service}-table`);
@@ -48,12 +54,20 @@ describe('broadcasting: every deployment gets every message', () => {
       dynamodb,
       tableName: `${service}-table`,
       nameServers: broker.nameServers,
-      source: source([subscription('prices', { batchSize: 1 })], { consumerGroup: 'listeners', messageModel: 'BROADCASTING' }),
+      source: source([subscription('prices', { batchSize: 1 })], {
+        consumerGroup: 'listeners',
+        messageModel: 'BROADCASTING',
+      }),
       handler: ({ Records }: RocketMQEvent) => {
         bodies.push(...Records.map(({ body }) => body));
         if (Records.some(({ body }) => fails(body))) throw new Error('no');
       },
-      options: { renewIntervalMs: 200, maxSuspendMs: 200, commitIntervalMs: 50, idleTimeoutMs: 500 },
+      options: {
+        renewIntervalMs: 200,
+        maxSuspendMs: 200,
+        commitIntervalMs: 50,
+        idleTimeoutMs: 500,
+      },
       logger: collect(codes),
     });
     return { ...deployment, bodies, codes };
@@ -67,10 +81,20 @@ describe('broadcasting: every deployment gets every message', () => {
     await java.call(
       34,
       {},
-      { body: heartbeatBody('listeners', { clientID: '10.0.0.1@java', topic: 'prices', messageModel: 'BROADCASTING' }) },
+      {
+        body: heartbeatBody('listeners', {
+          clientID: '10.0.0.1@java',
+          topic: 'prices',
+          messageModel: 'BROADCASTING',
+        }),
+      },
     );
     const [shop, bank] = await Promise.all([start('shop', (body) => body === '7'), start('bank')]);
-    await until(() => shop.bodies.length >= 30 && bank.bodies.length >= 30, 'all to both', PATIENCE_MS);
+    await until(
+      () => shop.bodies.length >= 30 && bank.bodies.length >= 30,
+      'all to both',
+      PATIENCE_MS,
+    );
     assert.deepEqual(shop.bodies.toSorted(), numbers(30));
     assert.deepEqual(bank.bodies.toSorted(), numbers(30));
 
@@ -97,7 +121,8 @@ describe('broadcasting: every deployment gets every message', () => {
       ['ROCKETMQ_BROADCAST_DROPPED'],
     );
     assert.deepEqual(broker.messages('%RETRY%listeners'), []);
-    for (let id = 0; id < QUEUES; id++) assert.equal(broker.offset('listeners', queue(id)), undefined);
+    for (let id = 0; id < QUEUES; id++)
+      assert.equal(broker.offset('listeners', queue(id)), undefined);
     for (const { problems } of [shop, bank, again]) assert.deepEqual([...problems], []);
     java.close();
   });

@@ -20,7 +20,10 @@ describe('filters', () => {
   let dynamodb: DynamoDBClient;
   let client: RocketMQClient;
   before(async () => {
-    [broker, database] = await Promise.all([startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 }), startDynalite()]);
+    [broker, database] = await Promise.all([
+      startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 }),
+      startDynalite(),
+    ]);
     dynamodb = await connect(database.endpoint);
     client = createRocketMQClient({ nameServers: broker.nameServers });
   });
@@ -29,7 +32,11 @@ describe('filters', () => {
     dynamodb.destroy();
     await Promise.all([database.stop(), broker.stop()]);
   });
-  const deployWith = (filter: { type: 'TAG' | 'SQL92'; expression: string }, topic: string, bodies: string[]) =>
+  const deployWith = (
+    filter: { type: 'TAG' | 'SQL92'; expression: string },
+    topic: string,
+    bodies: string[],
+  ) =>
     deploy({
       dynamodb,
       nameServers: broker.nameServers,
@@ -62,17 +69,28 @@ describe('filters', () => {
     await old.replaced();
     const replacedAt = sent.length;
     const current = deployWith({ type: 'TAG', expression: 'b || both' }, 'events', afterwards);
-    await until(() => afterwards.length > 50, 'the new filter, long before the old invocations end', PATIENCE_MS);
+    await until(
+      () => afterwards.length > 50,
+      'the new filter, long before the old invocations end',
+      PATIENCE_MS,
+    );
     await Promise.all(old.invocations);
     sending = false;
     await traffic;
     const wanted = sent.filter(({ tag }) => tag === 'both').map(({ body }) => body);
-    await until(() => wanted.every((body) => before.includes(body) || afterwards.includes(body)), 'what both want', PATIENCE_MS);
+    await until(
+      () => wanted.every((body) => before.includes(body) || afterwards.includes(body)),
+      'what both want',
+      PATIENCE_MS,
+    );
     await sleep(200);
     await Promise.all([old.end(), current.end()]);
     const all = [...before, ...afterwards];
     assert.equal(new Set(all).size, all.length, 'nothing twice');
-    assert.ok(before.every((body) => !body.startsWith('b ')) && afterwards.every((body) => !body.startsWith('a ')));
+    assert.ok(
+      before.every((body) => !body.startsWith('b ')) &&
+        afterwards.every((body) => !body.startsWith('a ')),
+    );
     // What only the old one wanted came as long as it was deployed; what only the new one wants comes from its first message on.
     const firstNew = sent.findIndex(({ body }) => afterwards.includes(body));
     assert.ok(firstNew >= replacedAt - QUEUES * 32, 'no message of before comes again');

@@ -31,7 +31,9 @@ describe('a group that is shared with others (coexist)', () => {
     database = await startDynalite();
   });
   after(() => database.stop());
-  const begin = async (settings: { source?: Partial<SourceConfig>; queues?: number; invocationMs?: number } = {}) => {
+  const begin = async (
+    settings: { source?: Partial<SourceConfig>; queues?: number; invocationMs?: number } = {},
+  ) => {
     broker ??= await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100 });
     broker.createTopic('orders', { queues: settings.queues ?? 4 });
     dynamodb = await connect(database.endpoint);
@@ -78,7 +80,10 @@ describe('a group that is shared with others (coexist)', () => {
     assert.deepEqual(last, expected, what);
   };
   const send = async (body: string, queueId: number) =>
-    client.send({ topic: 'orders', body: Buffer.from(body) }, { queue: { topic: 'orders', brokerName: 'broker-a', queueId } });
+    client.send(
+      { topic: 'orders', body: Buffer.from(body) },
+      { queue: { topic: 'orders', brokerName: 'broker-a', queueId } },
+    );
   const joinAs = async (clientID: string, settings: { topic?: string; tags?: string } = {}) => {
     const member = await connectRaw(address());
     await member.call(HEART_BEAT, {}, { body: sharedBeat(clientID, settings) });
@@ -107,7 +112,9 @@ describe('a group that is shared with others (coexist)', () => {
     );
     // What was settled is committed: the other one goes on behind it.
     assert.deepEqual(
-      [0, 1].map((queueId) => broker.offset('workers', { topic: 'orders', brokerName: 'broker-a', queueId })),
+      [0, 1].map((queueId) =>
+        broker.offset('workers', { topic: 'orders', brokerName: 'broker-a', queueId }),
+      ),
       [1n, 1n],
     );
     for (let id = 0; id < 4; id++) await send(`second ${id}`, id);
@@ -116,7 +123,10 @@ describe('a group that is shared with others (coexist)', () => {
     java.close();
     await eventually(holders, [0, 1, 2, 3], 'everything again');
     await until(() => bodies.length === 8, 'what the other one did not take', PATIENCE_MS);
-    assert.deepEqual(bodies.toSorted(), ['first', 'second'].flatMap((name) => [0, 1, 2, 3].map((id) => `${name} ${id}`)).sort());
+    assert.deepEqual(
+      bodies.toSorted(),
+      ['first', 'second'].flatMap((name) => [0, 1, 2, 3].map((id) => `${name} ${id}`)).sort(),
+    );
     assert.deepEqual([...service!.problems], []);
   });
 
@@ -124,14 +134,22 @@ describe('a group that is shared with others (coexist)', () => {
     await begin({ invocationMs: 30_000 });
     await eventually(holders, [0, 1, 2, 3], 'the first invocation');
     const first = (await service!.assignments())[0]?.lease?.holder;
-    for (let n = 0; n < 60 && (await service!.assignments()).some(({ lease }) => lease?.holder === first || lease === undefined); n++) {
+    for (
+      let n = 0;
+      n < 60 &&
+      (await service!.assignments()).some(
+        ({ lease }) => lease?.holder === first || lease === undefined,
+      );
+      n++
+    ) {
       await send(`message ${n}`, n % 4);
       await new Promise((resolve) => setTimeout(resolve, 500));
     }
     await eventually(holders, [0, 1, 2, 3], 'the second invocation');
     assert.deepEqual(broker.members('workers'), ['shop-dev@workers@0']);
     const sent = [0, 1, 2, 3].reduce(
-      (sum, queueId) => sum + Number(broker.maxOffset({ topic: 'orders', brokerName: 'broker-a', queueId })),
+      (sum, queueId) =>
+        sum + Number(broker.maxOffset({ topic: 'orders', brokerName: 'broker-a', queueId })),
       0,
     );
     await until(() => bodies.length >= sent, 'every message', PATIENCE_MS);
@@ -143,7 +161,10 @@ describe('a group that is shared with others (coexist)', () => {
   test('two slots are two members with a share each; a client id that stands twice leaves no queue to nobody', async () => {
     await begin({ source: { pullers: 2 }, queues: 8 });
     await eventually(holders, [0, 1, 2, 3, 4, 5, 6, 7], 'two slots');
-    assert.deepEqual(broker.members('workers').toSorted(), ['shop-dev@workers@0', 'shop-dev@workers@1']);
+    assert.deepEqual(broker.members('workers').toSorted(), [
+      'shop-dev@workers@0',
+      'shop-dev@workers@1',
+    ]);
     const slots = async () =>
       (await service!.assignments())
         .filter(({ queue }) => queue.topic === 'orders')
@@ -182,7 +203,10 @@ describe('a group that is shared with others (coexist)', () => {
       deploy({
         dynamodb,
         nameServers: broker.nameServers,
-        source: source([subscription('orders', { order, maximumRetryAttempts: -1, batchSize: 4 })], { coexist: true, pullers: 1 }),
+        source: source(
+          [subscription('orders', { order, maximumRetryAttempts: -1, batchSize: 4 })],
+          { coexist: true, pullers: 1 },
+        ),
         handler: handlerOf(name),
         options: { renewIntervalMs: 200, maxSuspendMs: 200 },
         logger: silentLogger,
@@ -207,7 +231,11 @@ describe('a group that is shared with others (coexist)', () => {
       await until(() => workers(seen.length - 40).length === 2, 'both work', PATIENCE_MS);
       const before = seen.length;
       await other.end();
-      await until(() => seen.length > before + 200 && workers(seen.length - 40).length === 1, 'the first works alone', PATIENCE_MS);
+      await until(
+        () => seen.length > before + 200 && workers(seen.length - 40).length === 1,
+        'the first works alone',
+        PATIENCE_MS,
+      );
     } finally {
       sending = false;
       await traffic;
@@ -242,11 +270,19 @@ describe('a group that is shared with others (coexist)', () => {
   });
 });
 
-function sharedBeat(clientID: string, { topic = 'orders', tags }: { topic?: string; tags?: string }): object {
-  const body = heartbeatBody('workers', { clientID, topic, ...(tags === undefined ? {} : { tags }) }) as {
+function sharedBeat(
+  clientID: string,
+  { topic = 'orders', tags }: { topic?: string; tags?: string },
+): object {
+  const body = heartbeatBody('workers', {
+    clientID,
+    topic,
+    ...(tags === undefined ? {} : { tags }),
+  }) as {
     consumerDataSet: { subscriptionDataSet: object[] }[];
   };
-  const [retry] = (heartbeatBody('workers', { clientID, topic: RETRY }) as typeof body).consumerDataSet[0]!.subscriptionDataSet;
+  const [retry] = (heartbeatBody('workers', { clientID, topic: RETRY }) as typeof body)
+    .consumerDataSet[0]!.subscriptionDataSet;
   body.consumerDataSet[0]!.subscriptionDataSet.push(retry!);
   return body;
 }

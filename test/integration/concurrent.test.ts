@@ -6,14 +6,24 @@ import type { RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
-import { createPullerWorld, GROUP, gate, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import {
+  createPullerWorld,
+  GROUP,
+  gate,
+  type PullerWorld,
+  RETRY,
+  recorder,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 const items = (records: readonly RocketMQRecord[], more: object = {}) =>
   records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle, ...more }));
-const sizes = (seen: ReturnType<typeof recorder>) => seen.events.map(({ Records }) => Records.length);
-const bodiesIn = (world: PullerWorld, topic: string) => world.broker.messages(topic).map(({ body }) => body.toString());
-const codes = (world: PullerWorld) => world.logs.flatMap(({ code }) => (code === undefined ? [] : [code]));
+const sizes = (seen: ReturnType<typeof recorder>) =>
+  seen.events.map(({ Records }) => Records.length);
+const bodiesIn = (world: PullerWorld, topic: string) =>
+  world.broker.messages(topic).map(({ body }) => body.toString());
+const codes = (world: PullerWorld) =>
+  world.logs.flatMap(({ code }) => (code === undefined ? [] : [code]));
 
 describe('concurrent consumption', () => {
   let world: PullerWorld;
@@ -22,9 +32,13 @@ describe('concurrent consumption', () => {
   /** The delay levels that the broker is asked for, by body of the message's only record. */
   function levels(): string[] {
     const asked: string[] = [];
-    world.broker.control('CONSUMER_SEND_MSG_BACK', ({ command }) => void asked.push(command.extFields.delayLevel ?? ''), {
-      times: Number.POSITIVE_INFINITY,
-    });
+    world.broker.control(
+      'CONSUMER_SEND_MSG_BACK',
+      ({ command }) => void asked.push(command.extFields.delayLevel ?? ''),
+      {
+        times: Number.POSITIVE_INFINITY,
+      },
+    );
     return asked;
   }
 
@@ -35,7 +49,13 @@ describe('concurrent consumption', () => {
       await world.produce(6);
       const seen = recorder(({ Records }) => {
         const [dead, dropped, later, ...rest] = Records;
-        if (dead === undefined || dropped === undefined || later === undefined || dead.rocketmq.reconsumeTimes > 0) return undefined;
+        if (
+          dead === undefined ||
+          dropped === undefined ||
+          later === undefined ||
+          dead.rocketmq.reconsumeTimes > 0
+        )
+          return undefined;
         return {
           batchItemFailures: [
             ...items([dead], { action: 'dlq' }),
@@ -48,7 +68,10 @@ describe('concurrent consumption', () => {
       });
       const asked = levels();
       const puller = world.start(seen.handler, { queues });
-      await until(() => world.committed() === 6n && world.committed(RETRY) === 3n, 'all is committed');
+      await until(
+        () => world.committed() === 6n && world.committed(RETRY) === 3n,
+        'all is committed',
+      );
       assert.deepEqual(bodiesIn(world, dlqTopic(GROUP)), ['0']);
       assert.deepEqual(asked.sort(), ['-1', '0', '7', '7']);
       assert.deepEqual(seen.bodies.slice(6).sort(), ['2', '3', '4']);
@@ -63,7 +86,9 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(1);
       const asked = levels();
-      world.start(() => Promise.reject(new Error('no')), { subscriptions: [{ retryDelay: { level: 9 } }] });
+      world.start(() => Promise.reject(new Error('no')), {
+        subscriptions: [{ retryDelay: { level: 9 } }],
+      });
       await until(() => world.committed() === 1n, 'it is sent back');
       assert.deepEqual(asked, ['9']);
     });
@@ -74,7 +99,9 @@ describe('concurrent consumption', () => {
       await world.produce(1);
       const asked = levels();
       // 5, 10, 20 and 30 seconds: levels, or the next longer one.
-      const subscriptions = [{ retryDelay: { base: 5, max: 30, jitter: 0 }, maximumRetryAttempts: 4 }];
+      const subscriptions = [
+        { retryDelay: { base: 5, max: 30, jitter: 0 }, maximumRetryAttempts: 4 },
+      ];
       world.start(() => Promise.reject(new Error('no')), { queues, subscriptions });
       await until(() => world.broker.messages(dlqTopic(GROUP)).length === 1, 'it is dead');
       assert.deepEqual(asked.slice(0, 4), ['2', '3', '4', '4']);
@@ -87,7 +114,10 @@ describe('concurrent consumption', () => {
       const asked = levels();
       const delays = [30, 31];
       world.start(({ Records }) => ({
-        batchItemFailures: Records.map(({ messageId, body }) => ({ itemIdentifier: messageId, delaySeconds: delays[Number(body)] })),
+        batchItemFailures: Records.map(({ messageId, body }) => ({
+          itemIdentifier: messageId,
+          delaySeconds: delays[Number(body)],
+        })),
       }));
       await until(() => world.committed() === 2n, 'both are sent back');
       assert.deepEqual(asked.sort(), ['4', '5']);
@@ -102,10 +132,12 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(1);
       const asked: number[] = [];
-      const sendBackTimed: RocketMQ['sendBackTimed'] = async (_group, _message, delayMs) => asked.push(delayMs) > 0;
+      const sendBackTimed: RocketMQ['sendBackTimed'] = async (_group, _message, delayMs) =>
+        asked.push(delayMs) > 0;
       const client = new Proxy(world.client, {
         get(target, name) {
-          const value: unknown = name === 'sendBackTimed' ? sendBackTimed : Reflect.get(target, name);
+          const value: unknown =
+            name === 'sendBackTimed' ? sendBackTimed : Reflect.get(target, name);
           return typeof value === 'function' ? value.bind(target) : value;
         },
       });
@@ -121,11 +153,16 @@ describe('concurrent consumption', () => {
       const queues = await world.prepare();
       await world.produce(3, 0, (index) => ({ tags: ['never', 'once', 'other'][index] ?? '' }));
       const seen = recorder(({ Records }) => ({ batchItemFailures: items(Records) }));
-      const subscriptions = [{ maximumRetryAttempts: 2, maximumRetryAttemptsByTag: { never: 0, once: 1 } }];
+      const subscriptions = [
+        { maximumRetryAttempts: 2, maximumRetryAttemptsByTag: { never: 0, once: 1 } },
+      ];
       world.start(seen.handler, { queues, subscriptions });
       await until(() => world.broker.messages(dlqTopic(GROUP)).length === 3, 'all are dead');
       assert.deepEqual(seen.bodies.toSorted(), ['0', '1', '1', '2', '2', '2']);
-      assert.deepEqual(seen.records.map(({ rocketmq }) => rocketmq.maxReconsumeTimes).slice(0, 3), [0, 1, 2]);
+      assert.deepEqual(
+        seen.records.map(({ rocketmq }) => rocketmq.maxReconsumeTimes).slice(0, 3),
+        [0, 1, 2],
+      );
     });
 
     test('that is too old goes to the DLQ instead of to its handler', async () => {
@@ -140,7 +177,10 @@ describe('concurrent consumption', () => {
         notAfter: Date.now() + 120_000,
       });
       await until(() => world.committed() === 3n, 'all is committed');
-      assert.deepEqual([seen.bodies, bodiesIn(world, dlqTopic(GROUP)).toSorted()], [[], ['0', '1', '2']]);
+      assert.deepEqual(
+        [seen.bodies, bodiesIn(world, dlqTopic(GROUP)).toSorted()],
+        [[], ['0', '1', '2']],
+      );
       assert.deepEqual(new Set(codes(world)), new Set(['ROCKETMQ_RECORD_AGE_EXCEEDED']));
     });
   });
@@ -172,7 +212,16 @@ describe('concurrent consumption', () => {
       world.start(seen.handler, { subscriptions: [{ batchSize: 8 }] });
       await until(() => world.committed() === 8n, 'all is settled');
       assert.equal(seen.events.length, 15);
-      assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), ['0', '1', '2', '3', '4', '5', '6', '7']);
+      assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), [
+        '0',
+        '1',
+        '2',
+        '3',
+        '4',
+        '5',
+        '6',
+        '7',
+      ]);
     });
 
     test('by an invalid answer, or with bisectBatchOnFunctionError: false, is sent back whole', async () => {
@@ -180,14 +229,19 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(4);
       const seen = recorder(() => Promise.reject(new Error('no')));
-      const first = world.start(seen.handler, { subscriptions: [{ batchSize: 4, bisectBatchOnFunctionError: false }] });
+      const first = world.start(seen.handler, {
+        subscriptions: [{ batchSize: 4, bisectBatchOnFunctionError: false }],
+      });
       await until(() => world.committed() === 4n, 'all is settled');
       await first.stop();
       await world.produce(4);
       const invalid = recorder(() => ['an', 'array']);
       world.start(invalid.handler, { subscriptions: [{ batchSize: 4 }] });
       await until(() => world.committed() === 8n, 'all is settled');
-      assert.deepEqual([sizes(seen), sizes(invalid), bodiesIn(world, RETRY.topic).length], [[4], [4], 8]);
+      assert.deepEqual(
+        [sizes(seen), sizes(invalid), bodiesIn(world, RETRY.topic).length],
+        [[4], [4], 8],
+      );
     });
 
     test('when the queue drains: what is not settled yet stays, uncounted, and the next puller delivers it', async () => {
@@ -204,7 +258,10 @@ describe('concurrent consumption', () => {
       await until(() => calls === 2, 'the first half is with the handler');
       const report = puller.stop();
       open();
-      assert.deepEqual([(await report).queues[0]?.sentBack, world.committed() ?? 0n, calls], [0, 0n, 2]);
+      assert.deepEqual(
+        [(await report).queues[0]?.sentBack, world.committed() ?? 0n, calls],
+        [0, 0n, 2],
+      );
       const next = recorder();
       world.start(next.handler, { subscriptions: [{ batchSize: 8 }] });
       await until(() => world.committed() === 8n, 'all is done');
@@ -216,10 +273,19 @@ describe('concurrent consumption', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(8);
-      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 10 } as const;
+      const handler = {
+        invocation: 'inline',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 10,
+      } as const;
       const seen = recorder(() => Promise.reject(new Error('no')));
       const options = { reserveMs: 1_000 };
-      const puller = world.start(seen.handler, { subscriptions: [{ batchSize: 8, handler }], options, remainingMs: 22_000 });
+      const puller = world.start(seen.handler, {
+        subscriptions: [{ batchSize: 8, handler }],
+        options,
+        remainingMs: 22_000,
+      });
       await until(() => bodiesIn(world, RETRY.topic).length >= 1, 'one is sent back');
       assert.deepEqual(sizes(seen).slice(0, 2), [8, 1]);
       await puller.stop();
@@ -231,7 +297,9 @@ describe('concurrent consumption', () => {
       world = await createPullerWorld();
       await world.prepare();
       const seen = recorder();
-      world.start(seen.handler, { subscriptions: [{ batchSize: 100, maximumBatchingWindow: 1.5 }] });
+      world.start(seen.handler, {
+        subscriptions: [{ batchSize: 100, maximumBatchingWindow: 1.5 }],
+      });
       await world.produce(3);
       const sentAt = Date.now();
       await until(() => seen.events.length === 1, 'the window ends');
@@ -256,7 +324,9 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(3);
       const seen = recorder();
-      const puller = world.start(seen.handler, { subscriptions: [{ maximumBatchingWindow: 60, parallelizationFactor: 2 }] });
+      const puller = world.start(seen.handler, {
+        subscriptions: [{ maximumBatchingWindow: 60, parallelizationFactor: 2 }],
+      });
       await until(() => world.broker.heldPulls() === 1, 'all was pulled');
       assert.deepEqual(sizes(seen), []);
       const report = await puller.stop();
@@ -268,9 +338,18 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(3);
       const seen = recorder();
-      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 2 } as const;
+      const handler = {
+        invocation: 'inline',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 2,
+      } as const;
       const subscriptions = [{ maximumBatchingWindow: 60, handler }];
-      const puller = world.start(seen.handler, { subscriptions, options: { reserveMs: 6_000 }, remainingMs: 12_000 });
+      const puller = world.start(seen.handler, {
+        subscriptions,
+        options: { reserveMs: 6_000 },
+        remainingMs: 12_000,
+      });
       // 12 s less the reserve, the handler's timeout and the window's margin.
       await until(() => seen.events.length === 1, 'delivered early');
       await puller.report;
@@ -309,7 +388,9 @@ describe('concurrent consumption', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(1);
-      const puller = world.start(() => new Promise(() => {}), { subscriptions: [{ consumeTimeout: 0.3 }] });
+      const puller = world.start(() => new Promise(() => {}), {
+        subscriptions: [{ consumeTimeout: 0.3 }],
+      });
       await until(() => world.committed() === 1n, 'it is sent back');
       const stoppedAt = Date.now();
       await puller.stop();

@@ -16,9 +16,13 @@ describe('the coordinator', () => {
   afterEach(() => world.stop());
 
   const slots = async () => (await world.items()).map(({ queue, slot }) => [queueKey(queue), slot]);
-  const codes = (report: { problems: readonly { code: string }[] }) => report.problems.map(({ code }) => code);
+  const codes = (report: { problems: readonly { code: string }[] }) =>
+    report.problems.map(({ code }) => code);
   /** A lease of a puller that lives 15 minutes. */
-  const hold = async (queueId: number, { slot = queueId, endsAt = 900_000, topic = 'orders' } = {}) => {
+  const hold = async (
+    queueId: number,
+    { slot = queueId, endsAt = 900_000, topic = 'orders' } = {},
+  ) => {
     const now = world.clock.now();
     const answer = await world.store.acquire({
       ...world.group,
@@ -48,7 +52,10 @@ describe('the coordinator', () => {
       [0, 1, 2].map((id) => [id, [`orders/broker-a/${id}`]]),
     );
     const plan = await world.store.readPlan(world.group);
-    assert.deepEqual([plan?.version, plan?.strategy, plan?.slots, plan?.metTopics], [1, 'AVG', 3, ['orders']]);
+    assert.deepEqual(
+      [plan?.version, plan?.strategy, plan?.slots, plan?.metTopics],
+      [1, 'AVG', 3, ['orders']],
+    );
     assert.deepEqual([report.passes, report.created, report.invocations], [1, 3, 3]);
   });
 
@@ -57,10 +64,13 @@ describe('the coordinator', () => {
     world.broker.createTopic('orders', { queues: 4 });
     world.broker.createTopic('%RETRY%workers', { queues: 1 });
     await world.pass(source([subscription('orders')], { pullers: 2 }));
-    assert.deepEqual(world.invocations.map(({ slot, queues }) => [slot, queues.map(queueKey)]).sort(), [
-      [0, ['%RETRY%workers/broker-a/0', 'orders/broker-a/0', 'orders/broker-a/1']],
-      [1, ['orders/broker-a/2', 'orders/broker-a/3']],
-    ]);
+    assert.deepEqual(
+      world.invocations.map(({ slot, queues }) => [slot, queues.map(queueKey)]).sort(),
+      [
+        [0, ['%RETRY%workers/broker-a/0', 'orders/broker-a/0', 'orders/broker-a/1']],
+        [1, ['orders/broker-a/2', 'orders/broker-a/3']],
+      ],
+    );
   });
 
   test('LATEST counts at the first meeting only; later queues and the retry queue start at their first message', async () => {
@@ -92,7 +102,14 @@ describe('the coordinator', () => {
     const since = Date.now();
     await sleep(5);
     await world.send('orders', 0, 3);
-    await world.pass(source([subscription('orders', { startingPosition: 'AT_TIMESTAMP', startingPositionTimestamp: since })]));
+    await world.pass(
+      source([
+        subscription('orders', {
+          startingPosition: 'AT_TIMESTAMP',
+          startingPositionTimestamp: since,
+        }),
+      ]),
+    );
     assert.equal((await world.items())[0]?.startOffset, 3n);
   });
 
@@ -101,7 +118,10 @@ describe('the coordinator', () => {
     world.broker.createTopic('orders', { queues: 1 });
     await world.send('orders', 0, 4, 'broker-b');
     const latest = source([subscription('orders', { startingPosition: 'LATEST' })]);
-    const control = world.broker.control('GET_MAX_OFFSET', () => ({ code: 1, remark: 'not now' }), { server: 'broker-b', times: Infinity });
+    const control = world.broker.control('GET_MAX_OFFSET', () => ({ code: 1, remark: 'not now' }), {
+      server: 'broker-b',
+      times: Infinity,
+    });
     assert.deepEqual(new Set(codes(await world.pass(latest))), new Set(['ROCKETMQ_BROKER']));
     assert.deepEqual(await slots(), [['orders/broker-a/0', 0]]);
     assert.deepEqual((await world.store.readPlan(world.group))?.metTopics, []);
@@ -175,7 +195,9 @@ describe('the coordinator', () => {
     await world.pass(all);
     assert.deepEqual((await slots()).map(([, slot]) => slot).slice(0, 2), [0, 1]);
     assert.equal(
-      world.invocations.some(({ queues }) => queues.some(({ brokerName }) => brokerName === 'broker-b')),
+      world.invocations.some(({ queues }) =>
+        queues.some(({ brokerName }) => brokerName === 'broker-b'),
+      ),
       false,
     );
 
@@ -195,7 +217,11 @@ describe('the coordinator', () => {
     await world.pass(orders);
     await hold(0);
     const member = await connectRaw(world.broker.brokers[0]?.address ?? '');
-    await member.call(HEART_BEAT, {}, { body: heartbeatBody('workers', { clientID: '10.0.0.1@java', topic: 'orders' }) });
+    await member.call(
+      HEART_BEAT,
+      {},
+      { body: heartbeatBody('workers', { clientID: '10.0.0.1@java', topic: 'orders' }) },
+    );
     world.invocations.length = 0;
     const report = await world.pass(orders);
     assert.deepEqual(codes(report), ['ROCKETMQ_FOREIGN_MEMBERS']);
@@ -220,14 +246,25 @@ describe('the coordinator', () => {
     await member.call(
       HEART_BEAT,
       {},
-      { body: heartbeatBody('workers', { clientID: '10.0.0.1@java', topic: 'orders', tags: 'paid || new' }) },
+      {
+        body: heartbeatBody('workers', {
+          clientID: '10.0.0.1@java',
+          topic: 'orders',
+          tags: 'paid || new',
+        }),
+      },
     );
     const ours = { type: 'TAG', expression: 'paid' } as const;
     const report = await world.pass(source([subscription('orders', { filter: ours })]));
     assert.deepEqual(codes(report), ['ROCKETMQ_FOREIGN_MEMBERS', 'ROCKETMQ_UNEQUAL_SUBSCRIPTIONS']);
-    assert.match(report.problems[1]?.message ?? '', /orders: here TAG paid, there TAG new \|\| paid/);
+    assert.match(
+      report.problems[1]?.message ?? '',
+      /orders: here TAG paid, there TAG new \|\| paid/,
+    );
     const same = { type: 'TAG', expression: 'new||paid' } as const;
-    const broadcast = source([subscription('orders', { filter: same })], { messageModel: 'BROADCASTING' });
+    const broadcast = source([subscription('orders', { filter: same })], {
+      messageModel: 'BROADCASTING',
+    });
     assert.deepEqual(codes(await world.pass(broadcast)), []);
     assert.equal(world.invocations.length, 1);
     member.close();
@@ -237,7 +274,11 @@ describe('the coordinator', () => {
     world = await createWorld();
     world.broker.createTopic('orders', { queues: 1 });
     const member = await connectRaw(world.broker.brokers[0]?.address ?? '');
-    await member.call(HEART_BEAT, {}, { body: heartbeatBody('workers', { clientID: 'shop-dev@workers@12', topic: 'orders' }) });
+    await member.call(
+      HEART_BEAT,
+      {},
+      { body: heartbeatBody('workers', { clientID: 'shop-dev@workers@12', topic: 'orders' }) },
+    );
     assert.deepEqual(codes(await world.pass(source([subscription('orders')]))), []);
     member.close();
   });
@@ -249,14 +290,23 @@ describe('the coordinator', () => {
     const bad = { type: 'TAG', expression: ' || ' } as const;
     const sql = { type: 'SQL92', expression: 'a > 1' } as const;
     const { groups } = await world.run([
-      source([subscription('nowhere'), subscription('filtered', { filter: bad }), subscription('orders')]),
+      source([
+        subscription('nowhere'),
+        subscription('filtered', { filter: bad }),
+        subscription('orders'),
+      ]),
       source([subscription('filtered', { filter: sql })], { consumerGroup: 'others' }),
     ]);
-    assert.deepEqual(codes(groups[0]!).sort(), ['ROCKETMQ_INVALID_FILTER', 'ROCKETMQ_TOPIC_NOT_FOUND']);
+    assert.deepEqual(codes(groups[0]!).sort(), [
+      'ROCKETMQ_INVALID_FILTER',
+      'ROCKETMQ_TOPIC_NOT_FOUND',
+    ]);
     assert.deepEqual(groups[0]?.problems.map(({ topic }) => topic).sort(), ['filtered', 'nowhere']);
     assert.notDeepEqual(codes(groups[1]!), []);
     assert.deepEqual(
-      world.invocations.filter(({ consumerGroup }) => consumerGroup === 'workers').flatMap(({ queues }) => queues.map(queueKey)),
+      world.invocations
+        .filter(({ consumerGroup }) => consumerGroup === 'workers')
+        .flatMap(({ queues }) => queues.map(queueKey)),
       ['orders/broker-a/0'],
     );
   });
@@ -285,7 +335,10 @@ describe('the coordinator', () => {
         if (refusals-- > 0) throw new Error('TooManyRequests');
       },
     };
-    const report = await world.pass(source([subscription('orders')]), { invoker, remainingMs: () => 25_000 });
+    const report = await world.pass(source([subscription('orders')]), {
+      invoker,
+      remainingMs: () => 25_000,
+    });
     assert.deepEqual(
       report.problems.map(({ message }) => message),
       ['TooManyRequests'],
@@ -299,7 +352,10 @@ describe('the coordinator', () => {
         return world.store.list(key);
       },
     };
-    const second = await world.pass(source([subscription('orders')]), { store, remainingMs: () => 25_000 });
+    const second = await world.pass(source([subscription('orders')]), {
+      store,
+      remainingMs: () => 25_000,
+    });
     assert.deepEqual(
       second.problems.map(({ message }) => message),
       ['the table sleeps'],
@@ -312,8 +368,12 @@ describe('the coordinator', () => {
     world.broker.createTopic('orders', { queues: 1 });
     world.broker.createTopic('bills', { queues: 1 });
     for (const request of ['GET_MAX_OFFSET', 'GET_MIN_OFFSET'] as const)
-      world.broker.control(request, () => ({ code: NO_PERMISSION, remark: 'no' }), { times: Infinity });
-    const report = await world.pass(source([subscription('orders', { startingPosition: 'LATEST' }), subscription('bills')]));
+      world.broker.control(request, () => ({ code: NO_PERMISSION, remark: 'no' }), {
+        times: Infinity,
+      });
+    const report = await world.pass(
+      source([subscription('orders', { startingPosition: 'LATEST' }), subscription('bills')]),
+    );
     assert.deepEqual(new Set(codes(report)), new Set(['ROCKETMQ_PERMISSION']));
     assert.match(report.problems[0]?.message ?? '', /Get/);
     assert.deepEqual(await slots(), [['bills/broker-a/0', 0]]);
@@ -331,7 +391,12 @@ describe('the coordinator', () => {
     assert.deepEqual(await slots(), [['bills/broker-a/0', 0]]);
     await hold(0, { topic: 'bills' });
     world.invocations.length = 0;
-    await world.pass(source([subscription('orders', { enabled: false }), subscription('bills', { enabled: false })]));
+    await world.pass(
+      source([
+        subscription('orders', { enabled: false }),
+        subscription('bills', { enabled: false }),
+      ]),
+    );
     assert.equal(world.invocations.length, 0);
     assert.ok(((await world.items())[0]?.pausedUntil ?? 0) > world.clock.now());
   });
@@ -366,7 +431,10 @@ describe('the coordinator', () => {
     world = await createWorld({ brokers: 2 });
     const reach = async (consumerGroup: string, diesAt: number | undefined) => {
       world.broker.createTopic(consumerGroup, { queues: 2 });
-      const group: SourceConfig = source([subscription(consumerGroup)], { consumerGroup, pullers: 3 });
+      const group: SourceConfig = source([subscription(consumerGroup)], {
+        consumerGroup,
+        pullers: 3,
+      });
       let steps = 0;
       const dead = new AbortController();
       const mortal = <T extends object>(target: T): T =>
@@ -388,7 +456,11 @@ describe('the coordinator', () => {
             };
           },
         });
-      await world.pass(group, { store: mortal(world.store), clients: () => mortal(world.client), signal: dead.signal });
+      await world.pass(group, {
+        store: mortal(world.store),
+        clients: () => mortal(world.client),
+        signal: dead.signal,
+      });
       if (diesAt !== undefined) await world.pass(group);
       const items = await world.store.list({ cluster: 'default', consumerGroup });
       const plan = await world.store.readPlan({ cluster: 'default', consumerGroup });
@@ -399,12 +471,21 @@ describe('the coordinator', () => {
         generation,
         startOffset,
       ]);
-      return { steps, state: { state: state.sort(), metTopics: plan?.metTopics.length, slots: plan?.slots, version: plan?.version } };
+      return {
+        steps,
+        state: {
+          state: state.sort(),
+          metTopics: plan?.metTopics.length,
+          slots: plan?.slots,
+          version: plan?.version,
+        },
+      };
     };
     const { steps, state } = await reach('immortal', undefined);
     assert.equal(state.state.length, 4);
     assert.ok(steps > 10);
-    for (let step = 1; step <= steps; step++) assert.deepEqual((await reach(`mortal-${step}`, step)).state, state, `died at step ${step}`);
+    for (let step = 1; step <= steps; step++)
+      assert.deepEqual((await reach(`mortal-${step}`, step)).state, state, `died at step ${step}`);
   });
 
   test('watches idle queues: a message invokes its puller at once, nothing is committed, other queues are left alone', async () => {
@@ -443,8 +524,12 @@ describe('the coordinator', () => {
         throw new Error('the table sleeps');
       },
     };
-    const running = world.pass(source([subscription('orders')]), { store, remainingMs: () => 15_000 });
-    for (const end = Date.now() + 3_000; world.broker.heldPulls() !== 1 && Date.now() < end; ) await sleep(10);
+    const running = world.pass(source([subscription('orders')]), {
+      store,
+      remainingMs: () => 15_000,
+    });
+    for (const end = Date.now() + 3_000; world.broker.heldPulls() !== 1 && Date.now() < end; )
+      await sleep(10);
     away = true;
     await world.send('orders', 0);
     // 4 s of its clock.
@@ -482,14 +567,22 @@ describe('the coordinator', () => {
     world.broker.createTopic('orders', { queues: 3 });
     const orders = source([subscription('orders')]);
     await world.pass(orders);
-    for (const queueId of [0, 1, 2]) await hold(queueId, { endsAt: queueId === 0 ? 30_000 : 800_000 });
+    for (const queueId of [0, 1, 2])
+      await hold(queueId, { endsAt: queueId === 0 ? 30_000 : 800_000 });
     world.invocations.length = 0;
     await world.pass(orders);
     const invoked = () => world.invocations.map(({ slot, queues }) => [slot, queues.map(queueKey)]);
     assert.deepEqual(invoked(), [[0, ['orders/broker-a/0']]]);
     const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
     const now = world.clock.now();
-    await world.store.announceSuccessor({ ...world.group, queue, slot: 0, holder: 'next', now, until: now + 60_000 });
+    await world.store.announceSuccessor({
+      ...world.group,
+      queue,
+      slot: 0,
+      holder: 'next',
+      now,
+      until: now + 60_000,
+    });
     world.invocations.length = 0;
     await world.pass(orders);
     assert.deepEqual(invoked(), []);
@@ -502,13 +595,19 @@ describe('the coordinator', () => {
     world.broker.createTopic('orders', { queues: 1 });
     await commitAll(world.client, 'orders', 1);
     const stop = new AbortController();
-    const running = world.pass(source([subscription('orders')]), { signal: stop.signal, remainingMs: () => 60_000 });
+    const running = world.pass(source([subscription('orders')]), {
+      signal: stop.signal,
+      remainingMs: () => 60_000,
+    });
     await sleep(300);
     const stoppedAt = Date.now();
     stop.abort(new Error('stop'));
     assert.deepEqual(codes(await running), []);
     assert.ok(Date.now() - stoppedAt < 200);
-    assert.equal((await world.pass(source([subscription('orders')]), { remainingMs: () => 1_000 })).passes, 0);
+    assert.equal(
+      (await world.pass(source([subscription('orders')]), { remainingMs: () => 1_000 })).passes,
+      0,
+    );
   });
 });
 

@@ -3,7 +3,12 @@ import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { type Message, PullConsumer } from '../../src/consumer/index.ts';
-import { type DeadLetter, listDeadLetters, peekDeadLetters, REDRIVE_GROUP } from '../../src/dlq/dead-letters.ts';
+import {
+  type DeadLetter,
+  listDeadLetters,
+  peekDeadLetters,
+  REDRIVE_GROUP,
+} from '../../src/dlq/dead-letters.ts';
 import { type RedriveProgress, redriveDeadLetters } from '../../src/dlq/redrive.ts';
 import { DeadLettersUnreadableError, TopicNotFoundError } from '../../src/errors.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
@@ -22,13 +27,28 @@ interface Target {
 const BROKERS = ['broker-a', 'broker-b'];
 
 async function embedded(): Promise<Target> {
-  const mq = await startEmbeddedRocketMQ({ brokers: BROKERS, longPollTickMs: 100, autoCreateSubscriptionGroup: false });
-  return { nameServer: mq.nameServers[0] ?? '', addresses: mq.brokers.map(({ address }) => address), stop: () => mq.stop() };
+  const mq = await startEmbeddedRocketMQ({
+    brokers: BROKERS,
+    longPollTickMs: 100,
+    autoCreateSubscriptionGroup: false,
+  });
+  return {
+    nameServer: mq.nameServers[0] ?? '',
+    addresses: mq.brokers.map(({ address }) => address),
+    stop: () => mq.stop(),
+  };
 }
 
 async function real(): Promise<Target> {
-  const mq = await startRealRocketMQ({ brokers: BROKERS, brokerConf: { autoCreateSubscriptionGroup: 'false' } });
-  return { nameServer: mq.nameServer, addresses: mq.brokers.map(({ address }) => address), stop: () => mq.stop() };
+  const mq = await startRealRocketMQ({
+    brokers: BROKERS,
+    brokerConf: { autoCreateSubscriptionGroup: 'false' },
+  });
+  return {
+    nameServer: mq.nameServer,
+    addresses: mq.brokers.map(({ address }) => address),
+    stop: () => mq.stop(),
+  };
 }
 
 for (const [name, start, skip] of [
@@ -48,22 +68,42 @@ for (const [name, start, skip] of [
     });
 
     /** A topic whose messages `0`, `1`, … a group has given up, alternately of one broker and the other. */
-    async function dead(count: number, brokers: readonly string[] = BROKERS): Promise<{ topic: string; group: string }> {
+    async function dead(
+      count: number,
+      brokers: readonly string[] = BROKERS,
+    ): Promise<{ topic: string; group: string }> {
       const [topic, group] = [`t-${randomUUID()}`, `g-${randomUUID()}`];
       await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
       await client.createGroup(group);
       for (let n = 0; n < count; n++) {
         const queue = { topic, brokerName: brokers[n % brokers.length] as string, queueId: 0 };
         const properties = { own: 'ä', UNIQ_KEY: `${topic}-${n}` };
-        await client.send({ topic, body: Buffer.from(String(n)), tags: 'tag', keys: [`key-${n}`], flag: 7, properties }, { queue });
+        await client.send(
+          {
+            topic,
+            body: Buffer.from(String(n)),
+            tags: 'tag',
+            keys: [`key-${n}`],
+            flag: 7,
+            properties,
+          },
+          { queue },
+        );
       }
-      await using consumer = new PullConsumer({ consumerGroup: group, nameServers: [target.nameServer] });
+      await using consumer = new PullConsumer({
+        consumerGroup: group,
+        nameServers: [target.nameServer],
+      });
       let sentBack = 0;
       for await (const message of consumer.messages(topic)) {
         await consumer.sendBack(message, { delayLevel: -1 });
         if (++sentBack === count) break;
       }
-      await until(async () => (await collect(peekDeadLetters(client, group))).length === count, 'all can be read', 10_000);
+      await until(
+        async () => (await collect(peekDeadLetters(client, group))).length === count,
+        'all can be read',
+        10_000,
+      );
       return { topic, group };
     }
 
@@ -79,9 +119,13 @@ for (const [name, start, skip] of [
     async function arrived(topic: string, count: number): Promise<Message[]> {
       const group = `reader-${randomUUID()}`;
       await client.createGroup(group);
-      await using consumer = new PullConsumer({ consumerGroup: group, nameServers: [target.nameServer] });
+      await using consumer = new PullConsumer({
+        consumerGroup: group,
+        nameServers: [target.nameServer],
+      });
       const messages: Message[] = [];
-      for await (const message of consumer.messages(topic)) if (messages.push(message) === count) break;
+      for await (const message of consumer.messages(topic))
+        if (messages.push(message) === count) break;
       return messages;
     }
     const figures = async (consumerGroup: string): Promise<[bigint, bigint] | undefined> => {
@@ -96,7 +140,12 @@ for (const [name, start, skip] of [
       assert.ok(found);
       assert.deepEqual([found.topic, found.count, found.waiting], [dlqTopic(group), 5n, 5n]);
       assert.deepEqual(
-        found.queues.map(({ queue, minOffset, maxOffset, readable }) => [queue.brokerName, minOffset, maxOffset, readable]),
+        found.queues.map(({ queue, minOffset, maxOffset, readable }) => [
+          queue.brokerName,
+          minOffset,
+          maxOffset,
+          readable,
+        ]),
         [
           ['broker-a', 0n, 3n, true],
           ['broker-b', 0n, 2n, true],
@@ -104,7 +153,11 @@ for (const [name, start, skip] of [
       );
       assert.deepEqual(await listDeadLetters(client, { consumerGroup: 'nobody' }), []);
       assert.deepEqual(await collect(peekDeadLetters(client, 'nobody')), []);
-      assert.deepEqual(await redriveDeadLetters(client, 'nobody'), { redriven: 0, skipped: [], stopped: false });
+      assert.deepEqual(await redriveDeadLetters(client, 'nobody'), {
+        redriven: 0,
+        skipped: [],
+        stopped: false,
+      });
     });
 
     test('are looked at by offset, time and id, without a trace', async () => {
@@ -112,28 +165,59 @@ for (const [name, start, skip] of [
       const all = await collect(peekDeadLetters(client, group));
       assert.deepEqual(bodies(all), ['0', '1', '2', '3', '4', '5']);
       const [first] = all;
-      assert.deepEqual([first?.originTopic, first?.message?.msgId, first?.message?.reconsumeTimes], [topic, `${topic}-0`, 1]);
+      assert.deepEqual(
+        [first?.originTopic, first?.message?.msgId, first?.message?.reconsumeTimes],
+        [topic, `${topic}-0`, 1],
+      );
       assert.match(first?.originMessageId ?? '', /^[0-9A-F]{32}$/);
-      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { limit: 2 }))), ['0', '2']);
-      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { offset: 2n }))), ['4', '5']);
-      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { brokerName: 'broker-b', offset: 1n }))), ['3', '5']);
-      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { offsets: [0n, 2n] }))), ['0', '1', '4', '5']);
-      const byOffsetId = all.find(({ message }) => String(message?.body) === '4')?.message?.offsetMsgId ?? '';
-      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { ids: [`${topic}-1`, byOffsetId] }))), ['1', '4']);
+      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { limit: 2 }))), [
+        '0',
+        '2',
+      ]);
+      assert.deepEqual(bodies(await collect(peekDeadLetters(client, group, { offset: 2n }))), [
+        '4',
+        '5',
+      ]);
+      assert.deepEqual(
+        bodies(
+          await collect(peekDeadLetters(client, group, { brokerName: 'broker-b', offset: 1n })),
+        ),
+        ['3', '5'],
+      );
+      assert.deepEqual(
+        bodies(await collect(peekDeadLetters(client, group, { offsets: [0n, 2n] }))),
+        ['0', '1', '4', '5'],
+      );
+      const byOffsetId =
+        all.find(({ message }) => String(message?.body) === '4')?.message?.offsetMsgId ?? '';
+      assert.deepEqual(
+        bodies(await collect(peekDeadLetters(client, group, { ids: [`${topic}-1`, byOffsetId] }))),
+        ['1', '4'],
+      );
       const latest = Math.max(...all.map(({ message }) => message?.storeTimestamp ?? 0));
       const since = await collect(peekDeadLetters(client, group, { since: latest }));
-      assert.ok(since.length >= 1 && since.every(({ message }) => (message?.storeTimestamp ?? 0) >= latest));
-      assert.deepEqual(await collect(peekDeadLetters(client, group, { since: Date.now() + 60_000 })), []);
+      assert.ok(
+        since.length >= 1 && since.every(({ message }) => (message?.storeTimestamp ?? 0) >= latest),
+      );
+      assert.deepEqual(
+        await collect(peekDeadLetters(client, group, { since: Date.now() + 60_000 })),
+        [],
+      );
       assert.deepEqual(await figures(group), [6n, 6n]);
       for (const reader of [group, REDRIVE_GROUP])
         for (const brokerName of BROKERS)
-          assert.ok(!(await client.queryOffset(reader, { topic: dlqTopic(group), brokerName, queueId: 0 })), 'nothing was committed');
+          assert.ok(
+            !(await client.queryOffset(reader, { topic: dlqTopic(group), brokerName, queueId: 0 })),
+            'nothing was committed',
+          );
     });
 
     test('go back to their topic as they were, once', async () => {
       const { topic, group } = await dead(5);
       const progress: RedriveProgress[] = [];
-      const report = await redriveDeadLetters(client, group, { onProgress: (one) => void progress.push(one) });
+      const report = await redriveDeadLetters(client, group, {
+        onProgress: (one) => void progress.push(one),
+      });
       assert.deepEqual(report, { redriven: 5, skipped: [], stopped: false });
       assert.deepEqual(
         progress.map(({ redriven, topic }) => [redriven, topic]),
@@ -143,11 +227,21 @@ for (const [name, start, skip] of [
       const ids = Map.groupBy(all, ({ msgId }) => msgId);
       assert.equal(ids.size, 5);
       for (const [id, copies] of ids) {
-        const [a, b] = [...copies].sort((x, y) => Number(x.storeTimestamp - y.storeTimestamp)) as [Message, Message];
-        assert.deepEqual([String(b.body), b.flag, b.reconsumeTimes, b.msgId], [String(a.body), 7, 0, id]);
+        const [a, b] = [...copies].sort((x, y) => Number(x.storeTimestamp - y.storeTimestamp)) as [
+          Message,
+          Message,
+        ];
+        assert.deepEqual(
+          [String(b.body), b.flag, b.reconsumeTimes, b.msgId],
+          [String(a.body), 7, 0, id],
+        );
         const { ORIGIN_MESSAGE_ID, ...properties } = Object.fromEntries(b.properties);
         assert.equal(ORIGIN_MESSAGE_ID, a.offsetMsgId, 'where it was stored first');
-        assert.deepEqual(properties, Object.fromEntries(a.properties), 'and else the properties that it was sent with');
+        assert.deepEqual(
+          properties,
+          Object.fromEntries(a.properties),
+          'and else the properties that it was sent with',
+        );
       }
       assert.deepEqual(await figures(group), [5n, 0n]);
       assert.deepEqual(
@@ -160,11 +254,19 @@ for (const [name, start, skip] of [
     test('a message that was redriven and fails again comes back with its first id', async () => {
       const { topic, group } = await dead(1, ['broker-a']);
       await redriveDeadLetters(client, group);
-      const again = (await arrived(topic, 2)).find(({ properties }) => properties.has('ORIGIN_MESSAGE_ID')) as Message;
-      await using consumer = new PullConsumer({ consumerGroup: group, nameServers: [target.nameServer] });
+      const again = (await arrived(topic, 2)).find(({ properties }) =>
+        properties.has('ORIGIN_MESSAGE_ID'),
+      ) as Message;
+      await using consumer = new PullConsumer({
+        consumerGroup: group,
+        nameServers: [target.nameServer],
+      });
       await consumer.sendBack(again, { delayLevel: -1 });
       await until(async () => (await figures(group))?.[0] === 2n, 'it is dead-lettered again');
-      await until(async () => (await collect(peekDeadLetters(client, group))).length === 2, 'it can be read');
+      await until(
+        async () => (await collect(peekDeadLetters(client, group))).length === 2,
+        'it can be read',
+      );
       const letters = await collect(peekDeadLetters(client, group));
       assert.equal(new Set(letters.map(({ originMessageId }) => originMessageId)).size, 1);
       assert.equal(new Set(letters.map(({ message }) => message?.msgId)).size, 1);
@@ -174,10 +276,15 @@ for (const [name, start, skip] of [
     test('a dry run says what would be, and changes nothing', async () => {
       const { topic, group } = await dead(3);
       const topics: string[] = [];
-      const report = await redriveDeadLetters(client, group, { dryRun: true, onProgress: (one) => void topics.push(one.topic) });
+      const report = await redriveDeadLetters(client, group, {
+        dryRun: true,
+        onProgress: (one) => void topics.push(one.topic),
+      });
       assert.deepEqual([report.redriven, topics], [3, [topic, topic, topic]]);
       assert.deepEqual(await figures(group), [3n, 3n]);
-      const offsets = await Promise.all(BROKERS.map((brokerName) => client.maxOffset({ topic, brokerName, queueId: 0 })));
+      const offsets = await Promise.all(
+        BROKERS.map((brokerName) => client.maxOffset({ topic, brokerName, queueId: 0 })),
+      );
       assert.deepEqual(offsets, [2n, 1n]);
     });
 
@@ -185,7 +292,11 @@ for (const [name, start, skip] of [
       const { group } = await dead(5, ['broker-a']);
       const seen: string[] = [];
       const onProgress = ({ msgId }: RedriveProgress): void => void seen.push(msgId);
-      assert.deepEqual(await redriveDeadLetters(client, group, { limit: 2, onProgress }), { redriven: 2, skipped: [], stopped: true });
+      assert.deepEqual(await redriveDeadLetters(client, group, { limit: 2, onProgress }), {
+        redriven: 2,
+        skipped: [],
+        stopped: true,
+      });
       assert.deepEqual(await figures(group), [5n, 3n]);
       const stop = new AbortController();
       const report = await redriveDeadLetters(client, group, {
@@ -218,15 +329,26 @@ for (const [name, start, skip] of [
       assert.equal((await redriveDeadLetters(client, group, { to: 'group' })).redriven, 2);
       const again = await arrived(retryTopic(group), 2);
       assert.deepEqual(
-        again.map(({ body, properties, reconsumeTimes }) => [String(body), properties.get('RETRY_TOPIC'), reconsumeTimes]),
+        again.map(({ body, properties, reconsumeTimes }) => [
+          String(body),
+          properties.get('RETRY_TOPIC'),
+          reconsumeTimes,
+        ]),
         [
           ['0', topic, 0],
           ['1', topic, 0],
         ],
       );
       const other = `t-${randomUUID()}`;
-      await client.createTopic(other, { readQueueNums: 1, writeQueueNums: 1, brokerNames: ['broker-b'] });
-      assert.equal((await redriveDeadLetters(client, group, { to: { topic: other }, offset: 1n })).redriven, 1);
+      await client.createTopic(other, {
+        readQueueNums: 1,
+        writeQueueNums: 1,
+        brokerNames: ['broker-b'],
+      });
+      assert.equal(
+        (await redriveDeadLetters(client, group, { to: { topic: other }, offset: 1n })).redriven,
+        1,
+      );
       assert.deepEqual(
         (await arrived(other, 1)).map(({ body }) => String(body)),
         ['1'],
@@ -237,17 +359,39 @@ for (const [name, start, skip] of [
       const { group } = await dead(1, ['broker-a']);
       // Sent to the dead-letter topic by hand: first one of a topic that is gone, then one that says nothing, then one that cannot be decoded.
       const queue: MessageQueue = { topic: dlqTopic(group), brokerName: 'broker-a', queueId: 0 };
-      await client.send({ topic: queue.topic, body: Buffer.from('gone'), properties: { RETRY_TOPIC: 'gone' } }, { queue });
+      await client.send(
+        { topic: queue.topic, body: Buffer.from('gone'), properties: { RETRY_TOPIC: 'gone' } },
+        { queue },
+      );
       await client.send({ topic: queue.topic, body: Buffer.from('mute') }, { queue });
       const raw = await connectRaw(target.addresses[0] as string);
-      const fields = { a: 'p', b: queue.topic, c: 'TBW102', d: 4, e: 0, f: 0x701, g: Date.now(), h: 0, i: '', j: 0, k: false, m: false };
+      const fields = {
+        a: 'p',
+        b: queue.topic,
+        c: 'TBW102',
+        d: 4,
+        e: 0,
+        f: 0x701,
+        g: Date.now(),
+        h: 0,
+        i: '',
+        j: 0,
+        k: false,
+        m: false,
+      };
       await raw.call(310, fields, { body: 'not what it says' });
       raw.close();
-      await until(async () => (await collect(peekDeadLetters(client, group))).length === 4, 'all can be read');
+      await until(
+        async () => (await collect(peekDeadLetters(client, group))).length === 4,
+        'all can be read',
+      );
       await assert.rejects(redriveDeadLetters(client, group), TopicNotFoundError);
       assert.deepEqual(await figures(group), [4n, 3n]);
       const report = await redriveDeadLetters(client, group, { onFailure: 'skip' });
-      assert.deepEqual([report.redriven, report.skipped.map(({ offset }) => offset)], [0, [1n, 2n, 3n]]);
+      assert.deepEqual(
+        [report.redriven, report.skipped.map(({ offset }) => offset)],
+        [0, [1n, 2n, 3n]],
+      );
       assert.match(report.skipped[0]?.reason ?? '', /topic "gone" has no route/);
       assert.match(report.skipped[1]?.reason ?? '', /nothing tells the topic/);
       assert.match(report.skipped[2]?.reason ?? '', /compressed/);
@@ -260,9 +404,22 @@ for (const [name, start, skip] of [
       const breaking: RocketMQClient = Object.create(client, {
         // The client's methods have private state: called on it, not on the copy.
         ...Object.fromEntries(
-          (['topicRoute', 'minOffset', 'maxOffset', 'queryOffset', 'commitOffset', 'pull', 'createGroup'] as const).map((method) => [
+          (
+            [
+              'topicRoute',
+              'minOffset',
+              'maxOffset',
+              'queryOffset',
+              'commitOffset',
+              'pull',
+              'createGroup',
+            ] as const
+          ).map((method) => [
             method,
-            { value: (...args: never[]) => (client[method] as (...args: never[]) => unknown)(...args) },
+            {
+              value: (...args: never[]) =>
+                (client[method] as (...args: never[]) => unknown)(...args),
+            },
           ]),
         ),
         send: {
@@ -283,12 +440,23 @@ for (const [name, start, skip] of [
     test('where brokers let nobody read them, it says so and what to do', async () => {
       const { group } = await dead(2);
       const topic = dlqTopic(group);
-      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1, perm: 2, brokerNames: ['broker-b'] });
+      await client.createTopic(topic, {
+        readQueueNums: 1,
+        writeQueueNums: 1,
+        perm: 2,
+        brokerNames: ['broker-b'],
+      });
       await until(
-        async () => (await listDeadLetters(client, { consumerGroup: group }))[0]?.queues.some(({ readable }) => !readable) === true,
+        async () =>
+          (await listDeadLetters(client, { consumerGroup: group }))[0]?.queues.some(
+            ({ readable }) => !readable,
+          ) === true,
         'the route tells',
       );
-      for (const work of [() => collect(peekDeadLetters(client, group)), () => redriveDeadLetters(client, group)])
+      for (const work of [
+        () => collect(peekDeadLetters(client, group)),
+        () => redriveDeadLetters(client, group),
+      ])
         await assert.rejects(work, (error) => {
           assert.ok(error instanceof DeadLettersUnreadableError);
           assert.deepEqual(error.brokerNames, ['broker-b']);
@@ -296,10 +464,21 @@ for (const [name, start, skip] of [
           return true;
         });
       assert.deepEqual(await figures(group), [2n, 2n], 'counting goes all the same');
-      assert.equal((await redriveDeadLetters(client, group, { brokerName: 'broker-a' })).redriven, 1);
-      await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1, perm: 6, brokerNames: ['broker-b'] });
+      assert.equal(
+        (await redriveDeadLetters(client, group, { brokerName: 'broker-a' })).redriven,
+        1,
+      );
+      await client.createTopic(topic, {
+        readQueueNums: 1,
+        writeQueueNums: 1,
+        perm: 6,
+        brokerNames: ['broker-b'],
+      });
       await until(
-        async () => (await listDeadLetters(client, { consumerGroup: group }))[0]?.queues.every(({ readable }) => readable) === true,
+        async () =>
+          (await listDeadLetters(client, { consumerGroup: group }))[0]?.queues.every(
+            ({ readable }) => readable,
+          ) === true,
         'the route tells',
       );
       assert.equal((await redriveDeadLetters(client, group)).redriven, 1);

@@ -21,14 +21,22 @@ describe('filterPatterns', () => {
   for (const [mode, settings] of [
     ['any order', {}],
     ['order of queues', { order: { by: 'queue', suspendCurrentQueueTimeMillis: 1_000 } }],
-    ['order of keys', { order: { by: 'key', key: 'SHARDING_KEY', suspendCurrentQueueTimeMillis: 1_000 }, parallelizationFactor: 3 }],
+    [
+      'order of keys',
+      {
+        order: { by: 'key', key: 'SHARDING_KEY', suspendCurrentQueueTimeMillis: 1_000 },
+        parallelizationFactor: 3,
+      },
+    ],
   ] as const)
     test(`handlers get what matches, in whole batches, and the rest is done: ${mode}`, async () => {
       world = await createPullerWorld();
       await world.prepare(1);
       await produce(90);
       const seen = recorder();
-      const puller = world.start(seen.handler, { subscriptions: [{ filterPatterns: everySecond, batchSize: 15, ...settings }] });
+      const puller = world.start(seen.handler, {
+        subscriptions: [{ filterPatterns: everySecond, batchSize: 15, ...settings }],
+      });
       await allCommitted(90n);
       const { queues } = await puller.stop();
       assert.deepEqual(
@@ -36,7 +44,11 @@ describe('filterPatterns', () => {
         Array.from({ length: 45 }, (_, n) => 2 * n),
       );
       assert.equal(queues[0]?.handled, 45);
-      if (mode === 'any order') assert.ok(seen.events.length <= 6, 'what is left out does not cut batches: a pull brings 32 messages');
+      if (mode === 'any order')
+        assert.ok(
+          seen.events.length <= 6,
+          'what is left out does not cut batches: a pull brings 32 messages',
+        );
     });
 
   test('a queue of which nothing matches is committed to its end', async () => {
@@ -44,7 +56,9 @@ describe('filterPatterns', () => {
     await world.prepare(1);
     await produce(1_200);
     const seen = recorder();
-    const puller = world.start(seen.handler, { subscriptions: [{ filterPatterns: [{ tags: ['paid'] }] }] });
+    const puller = world.start(seen.handler, {
+      subscriptions: [{ filterPatterns: [{ tags: ['paid'] }] }],
+    });
     await allCommitted(1_200n);
     await puller.stop();
     assert.deepEqual(seen.bodies, []);

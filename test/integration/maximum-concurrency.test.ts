@@ -12,7 +12,13 @@ import { createWorld, source, subscription } from '../support/coordinator-world.
 import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
-import { at, createPullerWorld, gate, type PullerWorld, recorder } from '../support/puller-world.ts';
+import {
+  at,
+  createPullerWorld,
+  gate,
+  type PullerWorld,
+  recorder,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 describe('maximumConcurrency', () => {
@@ -52,13 +58,20 @@ describe('maximumConcurrency', () => {
     await world.produce(300, 0);
     await world.produce(300, 1);
     const { count, seen } = counting(20);
-    const settings = { queues, subscriptions: [{ batchSize: 5, parallelizationFactor: 4, maximumConcurrency: 2 }] };
+    const settings = {
+      queues,
+      subscriptions: [{ batchSize: 5, parallelizationFactor: 4, maximumConcurrency: 2 }],
+    };
     const first = world.start(seen.handler, settings);
     await until(() => seen.events.length > 10, 'the first one works');
     world.start(seen.handler, settings);
     const report = await first.report;
     assert.ok(report.queues.every(({ reason }) => reason === 'signal'));
-    await until(() => world.committed(at(0)) === 300n && world.committed(at(1)) === 300n, 'all is done', 20_000);
+    await until(
+      () => world.committed(at(0)) === 300n && world.committed(at(1)) === 300n,
+      'all is done',
+      20_000,
+    );
     assert.equal(count.most, 2);
     assert.equal(seen.records.length, 600, 'each once');
   });
@@ -69,8 +82,15 @@ describe('maximumConcurrency', () => {
     await world.produce(1, 0);
     const { passed, open } = gate();
     const options = { idleTimeoutMs: 200 };
-    const puller = world.start(() => passed, { queues, subscriptions: [{ maximumConcurrency: 1 }], options });
-    await until(() => world.logs.filter(({ message }) => message === 'queue acquired').length === 3, 'all are held');
+    const puller = world.start(() => passed, {
+      queues,
+      subscriptions: [{ maximumConcurrency: 1 }],
+      options,
+    });
+    await until(
+      () => world.logs.filter(({ message }) => message === 'queue acquired').length === 3,
+      'all are held',
+    );
     await sleep(700);
     assert.ok((await world.assignmentOf(at(1))).lease, 'idle, but held');
     open();
@@ -86,13 +106,29 @@ describe('maximumConcurrency', () => {
     const seats = seatGroup(world.group);
     await world.store.create(seats, seatOf(0), 0, 0n);
     const now = Date.now();
-    const dead = { ...seats, queue: seatOf(0), slot: 0, holder: 'dead', now, leaseUntil: now - 1, endsAt: now };
+    const dead = {
+      ...seats,
+      queue: seatOf(0),
+      slot: 0,
+      holder: 'dead',
+      now,
+      leaseUntil: now - 1,
+      endsAt: now,
+    };
     assert.ok((await world.store.acquire(dead)).applied);
     await sleep(2);
     const seen = recorder();
-    const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const handler = {
+      invocation: 'inline',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 1,
+    } as const;
     const startedAt = Date.now();
-    const puller = world.start(seen.handler, { queues, subscriptions: [{ maximumConcurrency: 1, handler }] });
+    const puller = world.start(seen.handler, {
+      queues,
+      subscriptions: [{ maximumConcurrency: 1, handler }],
+    });
     await until(() => seen.events.length === 1, 'it is delivered');
     assert.ok(Date.now() - startedAt >= 990);
     await puller.stop();
@@ -107,18 +143,38 @@ describe('maximumConcurrency', () => {
     const seats = seatGroup(world.group);
     await world.store.create(seats, seatOf(0), 0, 0n);
     const now = Date.now();
-    const dead = { ...seats, queue: seatOf(0), slot: 0, holder: 'dead', now, leaseUntil: now - 1, endsAt: now };
+    const dead = {
+      ...seats,
+      queue: seatOf(0),
+      slot: 0,
+      holder: 'dead',
+      now,
+      leaseUntil: now - 1,
+      endsAt: now,
+    };
     assert.ok((await world.store.acquire(dead)).applied);
     await sleep(2);
     const seen = recorder();
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 2 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 2,
+    } as const;
     const messageHandler = createInlineHandler(seen.handler, () => ({}) as Context);
     const subscriptions = [{ maximumConcurrency: 1, handler }];
     const startedAt = Date.now();
     const first = world.start(messageHandler, { queues, subscriptions });
-    await until(() => world.logs.some(({ message }) => message.startsWith("the slot's last invocation died")), 'it waits');
+    await until(
+      () => world.logs.some(({ message }) => message.startsWith("the slot's last invocation died")),
+      'it waits',
+    );
     const second = world.start(messageHandler, { queues, subscriptions });
-    assert.ok((await first.report).queues.every(({ reason, handled }) => reason === 'signal' && handled === 0));
+    assert.ok(
+      (await first.report).queues.every(
+        ({ reason, handled }) => reason === 'signal' && handled === 0,
+      ),
+    );
     await until(() => seen.events.length === 1, 'it is delivered');
     const waited = Date.now() - startedAt;
     assert.ok(waited >= 1_990, `functions of the dead one could still run: ${waited} ms`);
@@ -131,7 +187,12 @@ describe('maximumConcurrency', () => {
     world = await createPullerWorld();
     const queues = await world.prepare(2);
     for (const queueId of [0, 1]) await world.produce(1, queueId);
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 1,
+    } as const;
     const called: number[] = [];
     const broken: MessageHandler = {
       async invoke() {
@@ -141,7 +202,10 @@ describe('maximumConcurrency', () => {
           : { kind: 'answered', answer: null };
       },
     };
-    const puller = world.start(broken, { queues, subscriptions: [{ maximumConcurrency: 1, handler }] });
+    const puller = world.start(broken, {
+      queues,
+      subscriptions: [{ maximumConcurrency: 1, handler }],
+    });
     await until(() => called.length === 3, 'both are delivered', 10_000);
     const [lost = 0, next = 0] = called;
     assert.ok(next - lost >= 990, `the next call came after ${next - lost} ms`);
@@ -153,13 +217,24 @@ describe('maximumConcurrency', () => {
     world = await createPullerWorld();
     const queues = await world.prepare();
     await world.produce(2);
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 1,
+    } as const;
     const subscriptions = [{ maximumConcurrency: 1, handler }];
     const deaf: MessageHandler = {
       invoke: (_payload, { signal }) =>
-        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })),
+        new Promise((_resolve, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+        ),
     };
-    const { queues: given } = await world.start(deaf, { remainingMs: 10_000, queues, subscriptions }).report;
+    const { queues: given } = await world.start(deaf, {
+      remainingMs: 10_000,
+      queues,
+      subscriptions,
+    }).report;
     assert.ok(given.every(({ reason, handled }) => reason === 'deadline' && handled === 0));
     const seen = recorder();
     const startedAt = Date.now();
@@ -180,13 +255,19 @@ test('the coordinator gives all queues of the slot to one invocation', async () 
     world.broker.createGroup('workers');
     const limited = source([subscription('orders', { maximumConcurrency: 5 })], { pullers: 1 });
     await world.pass(limited);
-    const all = ['%RETRY%workers/broker-a/0', 'orders/broker-a/0', 'orders/broker-a/1', 'orders/broker-a/2'];
+    const all = [
+      '%RETRY%workers/broker-a/0',
+      'orders/broker-a/0',
+      'orders/broker-a/1',
+      'orders/broker-a/2',
+    ];
     assert.deepEqual(
       world.invocations.map(({ slot, queues }) => [slot, queues.map(queueKey).sort()]),
       [[0, all]],
     );
     // Everything is consumed, then one queue gets a message: still all of them.
-    for (const { queue } of await world.items()) await world.client.commitOffset('workers', queue, 0n);
+    for (const { queue } of await world.items())
+      await world.client.commitOffset('workers', queue, 0n);
     await world.send('orders', 1);
     await world.pass(limited);
     assert.deepEqual(
@@ -207,7 +288,10 @@ test('two slots keep to the limit together, also while queues are added and move
   broker.createGroup('workers');
   broker.createTopic('%RETRY%workers', { queues: 1 });
   const send = async (queueId: number, count: number) => {
-    const batch = Array.from({ length: count }, (_, index) => ({ topic: 'orders', body: Buffer.from(`${queueId}-${index}`) }));
+    const batch = Array.from({ length: count }, (_, index) => ({
+      topic: 'orders',
+      body: Buffer.from(`${queueId}-${index}`),
+    }));
     await client.sendBatch(batch, { queue: { topic: 'orders', brokerName: 'broker-a', queueId } });
   };
   const handled = new Map<string, Set<number>>();
@@ -217,7 +301,10 @@ test('two slots keep to the limit together, also while queues are added and move
     client,
     dynamodb,
     nameServer: broker.nameServers[0] ?? '',
-    source: source([subscription('orders', { maximumConcurrency: 3, parallelizationFactor: 2, batchSize: 2 })], { pullers: 2 }),
+    source: source(
+      [subscription('orders', { maximumConcurrency: 3, parallelizationFactor: 2, batchSize: 2 })],
+      { pullers: 2 },
+    ),
     options: { commitIntervalMs: 200, renewIntervalMs: 500, idleTimeoutMs: 5_000 },
     handler: async ({ Records }) => {
       calls++;
@@ -233,12 +320,16 @@ test('two slots keep to the limit together, also while queues are added and move
   const sum = () => [...handled.values()].reduce((all, { size }) => all + size, 0);
   try {
     await until(() => calls > 50, 'both slots work', 30_000);
-    const slotsBefore = new Map((await service.assignments()).map(({ queue, slot }) => [queueKey(queue), slot]));
+    const slotsBefore = new Map(
+      (await service.assignments()).map(({ queue, slot }) => [queueKey(queue), slot]),
+    );
     broker.createTopic('orders', { queues: 6 });
     await send(4, 30);
     await send(5, 30);
     await until(() => sum() === 1_260, 'all is handled', 60_000);
-    const moved = (await service.assignments()).filter(({ queue, slot }) => (slotsBefore.get(queueKey(queue)) ?? slot) !== slot);
+    const moved = (await service.assignments()).filter(
+      ({ queue, slot }) => (slotsBefore.get(queueKey(queue)) ?? slot) !== slot,
+    );
     assert.ok(moved.length > 0, 'a queue moved');
     assert.equal(most, 3);
   } finally {

@@ -7,14 +7,24 @@ import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { createWorld, source, subscription, type World } from '../support/coordinator-world.ts';
 import { collectingGauges, countingMeter } from '../support/counting-meter.ts';
-import { at, createPullerWorld, gate, type PullerWorld, recorder, TOPIC } from '../support/puller-world.ts';
+import {
+  at,
+  createPullerWorld,
+  gate,
+  type PullerWorld,
+  recorder,
+  TOPIC,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 describe('a run of the coordinator tells', () => {
   let world: World;
   afterEach(() => world.stop());
 
-  const service = (of: ServiceConfig['sources'], settings: Partial<ServiceConfig> = {}): ServiceConfig => ({
+  const service = (
+    of: ServiceConfig['sources'],
+    settings: Partial<ServiceConfig> = {},
+  ): ServiceConfig => ({
     service: 'shop',
     stage: 'dev',
     clusters: {},
@@ -31,12 +41,32 @@ describe('a run of the coordinator tells', () => {
     await world.send('orders', 1, 2);
     const { record, told } = collectingGauges();
     const of = [source([subscription('orders')])];
-    await world.run(of, { gauges: { record }, service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }) });
-    const { OldestMessageAge = -1, AssignmentDuration = -1, ...group } = told.get('shop-dev/workers') ?? {};
-    assert.deepEqual(group, { ActivePollers: 0, CurrentLeases: 0, SumOffsetLag: 7, MaxOffsetLag: 5, StalledQueues: 0, UnownedQueues: 0 });
-    assert.ok(Number(OldestMessageAge) >= 0 && Number(OldestMessageAge) <= Date.now() - before, `${String(OldestMessageAge)} ms`);
+    await world.run(of, {
+      gauges: { record },
+      service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }),
+    });
+    const {
+      OldestMessageAge = -1,
+      AssignmentDuration = -1,
+      ...group
+    } = told.get('shop-dev/workers') ?? {};
+    assert.deepEqual(group, {
+      ActivePollers: 0,
+      CurrentLeases: 0,
+      SumOffsetLag: 7,
+      MaxOffsetLag: 5,
+      StalledQueues: 0,
+      UnownedQueues: 0,
+    });
+    assert.ok(
+      Number(OldestMessageAge) >= 0 && Number(OldestMessageAge) <= Date.now() - before,
+      `${String(OldestMessageAge)} ms`,
+    );
     // Two queues were new.
-    assert.ok(Number(AssignmentDuration) >= 0 && Number(AssignmentDuration) <= Date.now() - before, `${String(AssignmentDuration)} ms`);
+    assert.ok(
+      Number(AssignmentDuration) >= 0 && Number(AssignmentDuration) <= Date.now() - before,
+      `${String(AssignmentDuration)} ms`,
+    );
     assert.equal(told.get('shop-dev/workers orders broker-a/0')?.SumOffsetLag, 5);
     assert.equal(told.get('shop-dev/workers orders broker-a/1')?.SumOffsetLag, 2);
     assert.deepEqual(told.get('shop-dev'), { CoordinatorHeartbeat: 1, CoordinatorErrorCount: 0 });
@@ -59,17 +89,45 @@ describe('a run of the coordinator tells', () => {
     // As brokers do it when popped messages are acknowledged.
     await client.commitOffset('workers', queue('orders'), 5n);
     const pulls: string[] = [];
-    broker.control('PULL_MESSAGE', ({ command }) => void pulls.push(command.extFields.consumerGroup ?? ''), { times: Infinity });
+    broker.control(
+      'PULL_MESSAGE',
+      ({ command }) => void pulls.push(command.extFields.consumerGroup ?? ''),
+      { times: Infinity },
+    );
     const { record, told } = collectingGauges();
-    const of = [source([subscription('orders'), subscription('news', { startingPosition: 'LATEST' })], { mode: 'pop' })];
-    await world.run(of, { gauges: { record }, service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }) });
-    const { OldestMessageAge = -1, AssignmentDuration: _ms, ...group } = told.get('shop-dev/workers') ?? {};
-    assert.deepEqual(group, { ActivePollers: 0, CurrentLeases: 0, SumOffsetLag: 3, MaxOffsetLag: 2, StalledQueues: 0, UnownedQueues: 0 });
-    assert.ok(Number(OldestMessageAge) >= 0 && Number(OldestMessageAge) <= Date.now() - popped, `${String(OldestMessageAge)} ms`);
+    const of = [
+      source([subscription('orders'), subscription('news', { startingPosition: 'LATEST' })], {
+        mode: 'pop',
+      }),
+    ];
+    await world.run(of, {
+      gauges: { record },
+      service: service(of, { metrics: ['LagMetrics', 'QueueMetrics'] }),
+    });
+    const {
+      OldestMessageAge = -1,
+      AssignmentDuration: _ms,
+      ...group
+    } = told.get('shop-dev/workers') ?? {};
+    assert.deepEqual(group, {
+      ActivePollers: 0,
+      CurrentLeases: 0,
+      SumOffsetLag: 3,
+      MaxOffsetLag: 2,
+      StalledQueues: 0,
+      UnownedQueues: 0,
+    });
+    assert.ok(
+      Number(OldestMessageAge) >= 0 && Number(OldestMessageAge) <= Date.now() - popped,
+      `${String(OldestMessageAge)} ms`,
+    );
     assert.deepEqual(
-      ['orders broker-a/0', 'orders broker-a/1', '%RETRY%workers_orders broker-a/0', 'news broker-a/0'].map(
-        (name) => told.get(`shop-dev/workers ${name}`)?.SumOffsetLag,
-      ),
+      [
+        'orders broker-a/0',
+        'orders broker-a/1',
+        '%RETRY%workers_orders broker-a/0',
+        'news broker-a/0',
+      ].map((name) => told.get(`shop-dev/workers ${name}`)?.SumOffsetLag),
       [0, 2, 1, 0],
     );
     // A pull in the group's name would move the place that it pops from, on some brokers.
@@ -109,9 +167,17 @@ describe('a puller counts', () => {
   /** Of what the first pull of the queue brings. */
   async function storedBytes(expression: string): Promise<number> {
     const queue = at(0);
-    const request = { consumerGroup: 'reader', queue, offset: 0n, subscription: buildSubscription(TOPIC, expression), maxMessages: 32 };
+    const request = {
+      consumerGroup: 'reader',
+      queue,
+      offset: 0n,
+      subscription: buildSubscription(TOPIC, expression),
+      maxMessages: 32,
+    };
     const result = await world.client.pull({ ...request, suspendMs: 0 });
-    return result.status === 'FOUND' ? result.messages.reduce((bytes, { storeSize }) => bytes + storeSize, 0) : 0;
+    return result.status === 'FOUND'
+      ? result.messages.reduce((bytes, { storeSize }) => bytes + storeSize, 0)
+      : 0;
   }
 
   test('what it polled, invoked, committed, sent back, dead-lettered and gave up', async () => {
@@ -135,9 +201,17 @@ describe('a puller counts', () => {
     });
     while (world.committed() !== 40n) await sleep(10);
     await puller.stop();
-    const { FilteredOutEventCount, InvokedBatchCount = 0, PollerThroughputInBytes, ...rest } = counts;
+    const {
+      FilteredOutEventCount,
+      InvokedBatchCount = 0,
+      PollerThroughputInBytes,
+      ...rest
+    } = counts;
     assert.equal(PollerThroughputInBytes, await storedBytes('paid'));
-    assert.ok(InvokedBatchCount >= 3 && InvokedBatchCount <= 30, `${InvokedBatchCount} batches of at most 10`);
+    assert.ok(
+      InvokedBatchCount >= 3 && InvokedBatchCount <= 30,
+      `${InvokedBatchCount} batches of at most 10`,
+    );
     assert.equal(FilteredOutEventCount, 10);
     assert.deepEqual(rest, {
       PolledEventCount: 30,
@@ -149,7 +223,10 @@ describe('a puller counts', () => {
       CommittedEventCount: 40,
     });
     assert.equal((await world.assignmentOf()).committedOffset, 40n);
-    assert.ok(((await world.assignmentOf()).progressAt ?? 0) > Date.now() - 60_000, 'when the group went on is noted');
+    assert.ok(
+      ((await world.assignmentOf()).progressAt ?? 0) > Date.now() - 60_000,
+      'when the group went on is noted',
+    );
   });
 
   test('a throttled, a failing and a senseless handler', async () => {
@@ -158,7 +235,9 @@ describe('a puller counts', () => {
     await world.produce(1);
     const { counts, meter } = countingMeter();
     let call = 0;
-    const throttled = Object.assign(new Error('Rate exceeded'), { name: 'TooManyRequestsException' });
+    const throttled = Object.assign(new Error('Rate exceeded'), {
+      name: 'TooManyRequestsException',
+    });
     const puller = world.start(
       {
         invoke: async () => {
@@ -184,7 +263,13 @@ describe('a puller counts', () => {
     while (counts.DeadLetteredEventCount === undefined) await sleep(10);
     await puller.stop();
     assert.deepEqual(
-      [counts.ThrottleCount, counts.InvokeErrorCount, counts.InvalidResponseCount, counts.RetriedEventCount, counts.FailedInvokeEventCount],
+      [
+        counts.ThrottleCount,
+        counts.InvokeErrorCount,
+        counts.InvalidResponseCount,
+        counts.RetriedEventCount,
+        counts.FailedInvokeEventCount,
+      ],
       [1, 1, 1, 1, 2],
     );
   });
@@ -204,7 +289,10 @@ describe('a puller tells of the queue that it takes over', () => {
     );
   }
   /** A puller that handles one message of many and is asked to go; what is left over is whoever's comes next. */
-  async function handleOneOf(count: number, settings: Parameters<PullerWorld['start']>[1] = {}): Promise<void> {
+  async function handleOneOf(
+    count: number,
+    settings: Parameters<PullerWorld['start']>[1] = {},
+  ): Promise<void> {
     await world.produce(count);
     const hold = gate();
     const seen = recorder(() => hold.passed);
@@ -222,7 +310,11 @@ describe('a puller tells of the queue that it takes over', () => {
     await world.produce(1);
     const first = countingMeter();
     await world.start(recorder().handler, { options: IDLE, deps: { meter: first.meter } }).report;
-    assert.deepEqual([first.counts.InvokedEventCount, first.measured.WakeLatency], [1, undefined], 'its first holder: nobody was missed');
+    assert.deepEqual(
+      [first.counts.InvokedEventCount, first.measured.WakeLatency],
+      [1, undefined],
+      'its first holder: nobody was missed',
+    );
     const before = Date.now();
     await world.produce(1);
     const woken = countingMeter();
@@ -243,7 +335,10 @@ describe('a puller tells of the queue that it takes over', () => {
     await world.produce(1);
     await until(() => third.bodies.length === 1, 'it came');
     await last.stop();
-    assert.deepEqual([awake.measured.WakeLatency, awake.measured.SuccessionGap], [undefined, undefined]);
+    assert.deepEqual(
+      [awake.measured.WakeLatency, awake.measured.SuccessionGap],
+      [undefined, undefined],
+    );
   });
 
   test('how long messages were nobody’s that its predecessor left over', async () => {
@@ -260,7 +355,10 @@ describe('a puller tells of the queue that it takes over', () => {
     await puller.stop();
     assert.deepEqual(measured.SuccessionGap, [acquiredAt - heldUntil]);
     assert.ok(acquiredAt - heldUntil >= 60);
-    assert.deepEqual([measured.WakeLatency, counts.ExpiredLeases, counts.LeaseConflicts], [undefined, undefined, undefined]);
+    assert.deepEqual(
+      [measured.WakeLatency, counts.ExpiredLeases, counts.LeaseConflicts],
+      [undefined, undefined, undefined],
+    );
   });
 
   test('that its predecessor died, and how long ago its lease ended', async () => {
@@ -275,7 +373,10 @@ describe('a puller tells of the queue that it takes over', () => {
     await until(() => seen.bodies.length === 2, 'the rest came');
     const acquiredAt = (await world.assignmentOf()).lease?.acquiredAt ?? 0;
     await puller.stop();
-    assert.deepEqual([counts.ExpiredLeases, measured.SuccessionGap], [1, [acquiredAt - leaseUntil]]);
+    assert.deepEqual(
+      [counts.ExpiredLeases, measured.SuccessionGap],
+      [1, [acquiredAt - leaseUntil]],
+    );
   });
 
   test('nothing of what waited in a pause', async () => {
@@ -287,13 +388,20 @@ describe('a puller tells of the queue that it takes over', () => {
     await world.store.setPaused(world.group, at(0), undefined);
     const asleep = countingMeter();
     await world.start(recorder().handler, { options: IDLE, deps: { meter: asleep.meter } }).report;
-    assert.deepEqual([asleep.counts.InvokedEventCount, asleep.measured.WakeLatency], [1, undefined]);
+    assert.deepEqual(
+      [asleep.counts.InvokedEventCount, asleep.measured.WakeLatency],
+      [1, undefined],
+    );
     await world.produce(20);
     const hold = gate();
     const seen = recorder(() => hold.passed);
     const drained = world.start(seen.handler, { subscriptions: [{ batchSize: 1 }] });
     await until(() => seen.bodies.length === 1, 'it works');
-    await world.store.setOperatorPause(world.group, at(0), { until: Date.now() + 60_000, since: Date.now(), reason: 'a test' });
+    await world.store.setOperatorPause(world.group, at(0), {
+      until: Date.now() + 60_000,
+      since: Date.now(),
+      reason: 'a test',
+    });
     await until(() => world.logs.some(({ reason }) => reason === 'paused'), 'it obeys');
     hold.open();
     await drained.report;
@@ -313,7 +421,10 @@ describe('a puller tells of the queue that it takes over', () => {
     const puller = world.start(recorder().handler, { deps: { meter: holder.meter } });
     await until(() => holder.counts.PolledEventCount === 0, 'it holds the queue');
     const late = countingMeter();
-    const { queues } = await world.start(recorder().handler, { options: { successionWaitMs: 0 }, deps: { meter: late.meter } }).report;
+    const { queues } = await world.start(recorder().handler, {
+      options: { successionWaitMs: 0 },
+      deps: { meter: late.meter },
+    }).report;
     assert.deepEqual(
       queues.map(({ reason }) => reason),
       ['not-acquired'],
@@ -344,7 +455,10 @@ describe('a puller tells', () => {
     const [percent = -1, ...more] = measured.PollerUtilization ?? [];
     assert.deepEqual(more, []);
     // It waited for at least so long without a message, and was at work for at least so long of all its time.
-    assert.ok(percent >= (workedMs / (Date.now() - startedAt)) * 99 && percent < 100, `${percent} %`);
+    assert.ok(
+      percent >= (workedMs / (Date.now() - startedAt)) * 99 && percent < 100,
+      `${percent} %`,
+    );
   });
 
   test('which messages are delivered again though nobody failed them: an answer that got lost', async () => {
@@ -374,11 +488,19 @@ describe('a puller tells', () => {
     const { counts, meter } = countingMeter();
     const deaf: MessageHandler = {
       invoke: async (payload, { signal }) => {
-        if ((payload.event() as RocketMQEvent).Records[0]?.body !== '0') return { kind: 'answered', answer: null };
-        return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
+        if ((payload.event() as RocketMQEvent).Records[0]?.body !== '0')
+          return { kind: 'answered', answer: null };
+        return new Promise((_resolve, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+        );
       },
     };
-    const handler = { invocation: 'function', functionKey: 'f', functionName: 'f', timeout: 0.1 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'f',
+      functionName: 'f',
+      timeout: 0.1,
+    } as const;
     const report = await world.start(deaf, {
       remainingMs: 9_000,
       subscriptions: [{ handler, batchSize: 1, parallelizationFactor: 2 }],

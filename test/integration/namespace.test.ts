@@ -28,7 +28,9 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
   let dynamodb: Awaited<ReturnType<typeof connect>>;
 
   before(async () => {
-    rocketmq = await startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') });
+    rocketmq = await startRealRocketMQ({
+      messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '),
+    });
     bare = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
     client = createRocketMQClient({ nameServers: [rocketmq.nameServer], namespace: NAMESPACE });
     database = await startDynalite();
@@ -47,21 +49,52 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
     // Another topic of the same plain name, which is nobody's here.
     await bare.createTopic(TOPIC, { readQueueNums: 1, writeQueueNums: 1 });
     await bare.send({ topic: TOPIC, body: Buffer.from('outside') });
-    await client.send({ topic: TOPIC, body: Buffer.from('from here'), tags: 'tag', keys: ['here'] });
+    await client.send({
+      topic: TOPIC,
+      body: Buffer.from('from here'),
+      tags: 'tag',
+      keys: ['here'],
+    });
 
-    const names = [TOPIC, retryTopic(GROUP), dlqTopic(GROUP), `${NAMESPACE}%${TOPIC}`, `%RETRY%${NAMESPACE}%${GROUP}`, 'MQ_INST_2%orders'];
-    const system = ['TBW102', 'RMQ_SYS_TRACE_TOPIC', 'SCHEDULE_TOPIC_XXXX', 'rmq_sys_wheel', 'CID_RMQ_SYS_TRANS', 'SELF_TEST_TOPIC'];
+    const names = [
+      TOPIC,
+      retryTopic(GROUP),
+      dlqTopic(GROUP),
+      `${NAMESPACE}%${TOPIC}`,
+      `%RETRY%${NAMESPACE}%${GROUP}`,
+      'MQ_INST_2%orders',
+    ];
+    const system = [
+      'TBW102',
+      'RMQ_SYS_TRACE_TOPIC',
+      'SCHEDULE_TOPIC_XXXX',
+      'rmq_sys_wheel',
+      'CID_RMQ_SYS_TRANS',
+      'SELF_TEST_TOPIC',
+    ];
     const java = jsonLines<{ name: string; with: string; without: string }>(
       await runJava('JavaNamespace', [rocketmq.nameServer, NAMESPACE, TOPIC, ...names, ...system]),
     );
     assert.equal(java.length, names.length + system.length);
     for (const { name, with: wire, without } of java)
-      assert.deepEqual([withNamespace(NAMESPACE, name), withoutNamespace(NAMESPACE, name)], [wire, without], name);
+      assert.deepEqual(
+        [withNamespace(NAMESPACE, name), withoutNamespace(NAMESPACE, name)],
+        [wire, without],
+        name,
+      );
 
     const records: RocketMQRecord[] = [];
-    const config = source([subscription(TOPIC, { maximumRetryAttempts: 1, filter: { type: 'TAG', expression: 'tag' } })], {
-      consumerGroup: GROUP,
-    });
+    const config = source(
+      [
+        subscription(TOPIC, {
+          maximumRetryAttempts: 1,
+          filter: { type: 'TAG', expression: 'tag' },
+        }),
+      ],
+      {
+        consumerGroup: GROUP,
+      },
+    );
     const service = startInProcess({
       client,
       dynamodb,
@@ -69,10 +102,16 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
       source: config,
       handler: ({ Records }) => {
         records.push(...Records);
-        return { batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+        return {
+          batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })),
+        };
       },
     });
-    await until(async () => (await listDeadLetters(client, { consumerGroup: GROUP }))[0]?.count === 2n, 'both are dead-lettered', 60_000);
+    await until(
+      async () => (await listDeadLetters(client, { consumerGroup: GROUP }))[0]?.count === 2n,
+      'both are dead-lettered',
+      60_000,
+    );
     await service.end();
 
     const seen = records.map(({ body, rocketmq }) => [
@@ -84,10 +123,14 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
     ]);
     assert.deepEqual(
       seen.sort(),
-      ['from here', 'from java'].flatMap((body) => [0, 1].map((times) => [body, TOPIC, GROUP, times, NAMESPACE])),
+      ['from here', 'from java'].flatMap((body) =>
+        [0, 1].map((times) => [body, TOPIC, GROUP, times, NAMESPACE]),
+      ),
     );
     assert.deepEqual(
-      records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 1).map(({ rocketmq }) => rocketmq.properties.RETRY_TOPIC),
+      records
+        .filter(({ rocketmq }) => rocketmq.reconsumeTimes === 1)
+        .map(({ rocketmq }) => rocketmq.properties.RETRY_TOPIC),
       [TOPIC, TOPIC],
     );
 
@@ -99,15 +142,24 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
     );
     assert.equal((await client.topics()).filter((topic) => topic === TOPIC).length, 1);
     assert.equal(
-      await bare.queryOffset(`${NAMESPACE}%${GROUP}`, { topic: `${NAMESPACE}%${TOPIC}`, brokerName: 'broker-a', queueId: 0 }),
+      await bare.queryOffset(`${NAMESPACE}%${GROUP}`, {
+        topic: `${NAMESPACE}%${TOPIC}`,
+        brokerName: 'broker-a',
+        queueId: 0,
+      }),
       2n,
     );
 
     const redriven = new Set<string>();
-    await redriveDeadLetters(client, GROUP, { onProgress: ({ topic }) => void redriven.add(topic) });
+    await redriveDeadLetters(client, GROUP, {
+      onProgress: ({ topic }) => void redriven.add(topic),
+    });
     assert.deepEqual([...redriven], [TOPIC]);
     await redriveDeadLetters(client, GROUP, { to: 'group', offset: 0n });
-    const [again, toGroup] = await Promise.all([read(TOPIC, 4, NAMESPACE), read(`%RETRY%${NAMESPACE}%${GROUP}`, 4)]);
+    const [again, toGroup] = await Promise.all([
+      read(TOPIC, 4, NAMESPACE),
+      read(`%RETRY%${NAMESPACE}%${GROUP}`, 4),
+    ]);
     assert.deepEqual(
       again.map(({ topic, properties }) => [topic, properties.get('INSTANCE_ID')]),
       again.map(() => [TOPIC, NAMESPACE]),
@@ -120,10 +172,14 @@ describe('a namespace on a real broker', { skip: missingStack('rocketmq') }, () 
   });
 
   async function read(topic: string, count: number, namespace?: string): Promise<Message[]> {
-    const cluster = { nameServers: [rocketmq.nameServer], ...(namespace === undefined ? {} : { namespace }) };
+    const cluster = {
+      nameServers: [rocketmq.nameServer],
+      ...(namespace === undefined ? {} : { namespace }),
+    };
     await using consumer = new PullConsumer({ consumerGroup: 'reader', ...cluster });
     const messages: Message[] = [];
-    for await (const message of consumer.messages(topic)) if (messages.push(message) === count) break;
+    for await (const message of consumer.messages(topic))
+      if (messages.push(message) === count) break;
     return messages;
   }
 });

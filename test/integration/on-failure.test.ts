@@ -4,7 +4,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { FailureRecord } from '../../src/model/failure.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import { countingMeter } from '../support/counting-meter.ts';
-import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import {
+  at,
+  createPullerWorld,
+  GROUP,
+  type PullerWorld,
+  RETRY,
+  recorder,
+} from '../support/puller-world.ts';
 
 const ARN = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
 
@@ -13,7 +20,9 @@ describe('onFailure', () => {
   afterEach(() => world.stop());
 
   const allFail = () =>
-    recorder(({ Records }) => ({ batchItemFailures: Records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle })) }));
+    recorder(({ Records }) => ({
+      batchItemFailures: Records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle })),
+    }));
   const dlq = () => world.broker.messages(dlqTopic(GROUP));
   const destination = (fails = false) => {
     const records: FailureRecord[] = [];
@@ -40,7 +49,9 @@ describe('onFailure', () => {
     while (records.length < 3 || world.committed(RETRY) !== 3n) await sleep(10);
     await puller.stop();
     assert.deepEqual(dlq(), []);
-    const [first] = records.toSorted((a, b) => (a.payload.Records[0].body < b.payload.Records[0].body ? -1 : 1));
+    const [first] = records.toSorted((a, b) =>
+      a.payload.Records[0].body < b.payload.Records[0].body ? -1 : 1,
+    );
     assert.deepEqual(first?.requestContext, {
       requestId: 'request-1',
       functionArn: 'handler',
@@ -49,7 +60,14 @@ describe('onFailure', () => {
     });
     assert.equal(first?.RocketMQBatchInfo.topic, 'orders');
     assert.deepEqual(first?.payload.Records[0].rocketmq.keys, ['order-0']);
-    assert.deepEqual([counts.OnFailureDestinationDeliveredEventCount, counts.DeadLetteredEventCount, counts.RetriedEventCount], [3, 3, 3]);
+    assert.deepEqual(
+      [
+        counts.OnFailureDestinationDeliveredEventCount,
+        counts.DeadLetteredEventCount,
+        counts.RetriedEventCount,
+      ],
+      [3, 3, 3],
+    );
   });
 
   test('a handler’s own verdict, and age', async () => {
@@ -58,9 +76,15 @@ describe('onFailure', () => {
     await world.produce(2);
     const { records, destinations } = destination();
     const rejects = recorder(({ Records }) => ({
-      batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId, action: 'dlq' })),
+      batchItemFailures: Records.map(({ messageId }) => ({
+        itemIdentifier: messageId,
+        action: 'dlq',
+      })),
     }));
-    const options = { deps: { destinations }, subscriptions: [{ onFailure: { type: 'sqs', arn: ARN } as const }] };
+    const options = {
+      deps: { destinations },
+      subscriptions: [{ onFailure: { type: 'sqs', arn: ARN } as const }],
+    };
     const puller = world.start(rejects.handler, options);
     while (world.committed() !== 2n) await sleep(10);
     await puller.stop();
@@ -78,7 +102,9 @@ describe('onFailure', () => {
       await world.produce(3, 0, () => ({ properties: { __SHARDINGKEY: 'a' } }));
       const { records, destinations } = destination();
       const fails = recorder(({ Records }) => ({
-        batchItemFailures: Records.filter(({ body }) => body === '1').map(({ messageId }) => ({ itemIdentifier: messageId })),
+        batchItemFailures: Records.filter(({ body }) => body === '1').map(({ messageId }) => ({
+          itemIdentifier: messageId,
+        })),
       }));
       const puller = world.start(fails.handler, {
         deps: { destinations },
@@ -95,7 +121,10 @@ describe('onFailure', () => {
       await puller.stop();
       assert.deepEqual(fails.bodies, ['0', '1', '1', '2']);
       assert.deepEqual(
-        records.map(({ payload, requestContext }) => [payload.Records[0].body, requestContext.condition]),
+        records.map(({ payload, requestContext }) => [
+          payload.Records[0].body,
+          requestContext.condition,
+        ]),
         [['1', 'RetryAttemptsExhausted']],
       );
       assert.deepEqual(dlq(), []);
@@ -105,9 +134,15 @@ describe('onFailure', () => {
     world = await createPullerWorld();
     await world.prepare(1);
     world.broker.createTopic('dead-orders', { queues: 1 });
-    await world.produce(1, 0, () => ({ tags: 'paid', keys: ['order-0'], properties: { tenant: 'acme' } }));
+    await world.produce(1, 0, () => ({
+      tags: 'paid',
+      keys: ['order-0'],
+      properties: { tenant: 'acme' },
+    }));
     const puller = world.start(allFail().handler, {
-      subscriptions: [{ maximumRetryAttempts: 0, onFailure: { type: 'topic', topic: 'dead-orders' } }],
+      subscriptions: [
+        { maximumRetryAttempts: 0, onFailure: { type: 'topic', topic: 'dead-orders' } },
+      ],
     });
     while (world.committed() !== 1n) await sleep(10);
     await puller.stop();
@@ -115,9 +150,15 @@ describe('onFailure', () => {
     const [sent] = world.broker.messages('orders');
     assert.equal(String(dead?.body), String(sent?.body));
 
-    const properties = ['TAGS', 'KEYS', 'tenant', 'DLQ_ORIGIN_TOPIC'].map((name) => dead?.properties.get(name));
+    const properties = ['TAGS', 'KEYS', 'tenant', 'DLQ_ORIGIN_TOPIC'].map((name) =>
+      dead?.properties.get(name),
+    );
     assert.deepEqual(properties, ['paid', 'order-0', 'acme', 'orders']);
-    assert.equal(dead?.properties.get('UNIQ_KEY'), sent?.properties.get('UNIQ_KEY'), 'the id stays');
+    assert.equal(
+      dead?.properties.get('UNIQ_KEY'),
+      sent?.properties.get('UNIQ_KEY'),
+      'the id stays',
+    );
     assert.deepEqual(dlq(), []);
   });
 

@@ -49,11 +49,18 @@ describe('dead letters by an operator', () => {
   after(() => world?.stop());
   let before7 = 0n;
   beforeEach(() => {
-    before7 = world.broker.maxOffset({ topic: 'orders', queueId: 0 }) + world.broker.maxOffset({ topic: 'orders', queueId: 1 });
+    before7 =
+      world.broker.maxOffset({ topic: 'orders', queueId: 0 }) +
+      world.broker.maxOffset({ topic: 'orders', queueId: 1 });
   });
   const arrived = () =>
-    Number(world.broker.maxOffset({ topic: 'orders', queueId: 0 }) + world.broker.maxOffset({ topic: 'orders', queueId: 1 }) - before7);
-  const bodies = ({ letters }: { letters: readonly object[] }) => letters.map((letter) => ('body' in letter ? letter.body : letter));
+    Number(
+      world.broker.maxOffset({ topic: 'orders', queueId: 0 }) +
+        world.broker.maxOffset({ topic: 'orders', queueId: 1 }) -
+        before7,
+    );
+  const bodies = ({ letters }: { letters: readonly object[] }) =>
+    letters.map((letter) => ('body' in letter ? letter.body : letter));
 
   test('are listed with what waits', async () => {
     const { groups } = await world.operate('dlqList');
@@ -68,21 +75,33 @@ describe('dead letters by an operator', () => {
     assert.deepEqual([bodies(some), some.cursor?.endsWith('=2')], [['{"n":0}', '{"n":1}'], true]);
     assert.equal(some.left, LETTERS - 2, 'what is behind it');
     assert.equal((await world.operate('dlqPeek', { key: 'key-1', limit: 1 })).left, LETTERS - 2);
-    assert.deepEqual(bodies(await world.operate('dlqPeek', { limit: 100, cursor: some.cursor })).length, LETTERS - 2);
-    assert.deepEqual(bodies(await world.operate('dlqPeek', { tag: 'open', limit: 2 })), ['{"n":0}', '{"n":1}']);
+    assert.deepEqual(
+      bodies(await world.operate('dlqPeek', { limit: 100, cursor: some.cursor })).length,
+      LETTERS - 2,
+    );
+    assert.deepEqual(bodies(await world.operate('dlqPeek', { tag: 'open', limit: 2 })), [
+      '{"n":0}',
+      '{"n":1}',
+    ]);
     assert.equal(bodies(await world.operate('dlqPeek', { key: 'key-1' })).length, 2);
     assert.equal(bodies(await world.operate('dlqPeek', { since: between })).length, 4);
     assert.equal(bodies(await world.operate('dlqPeek', { until: between })).length, 3);
     const [first] = some.letters;
     assert.ok(first !== undefined && 'messageId' in first);
     assert.equal(first.originTopic, 'orders');
-    assert.deepEqual(bodies(await world.operate('dlqPeek', { id: [first.messageId] })), ['{"n":0}']);
+    assert.deepEqual(bodies(await world.operate('dlqPeek', { id: [first.messageId] })), [
+      '{"n":0}',
+    ]);
   });
 
   test('a redrive on trial sends nothing; one by tag notes nothing; one of all goes on where it ended', async () => {
     const trial = await world.operate('dlqRedrive', { 'dry-run': true });
     assert.deepEqual(
-      [trial.done, arrived(), trial.letters.every((letter) => 'to' in letter && letter.to === 'orders')],
+      [
+        trial.done,
+        arrived(),
+        trial.letters.every((letter) => 'to' in letter && letter.to === 'orders'),
+      ],
       [LETTERS, 0, true],
     );
     assert.equal((await world.operate('dlqRedrive', { tag: 'paid' })).done, 3);
@@ -98,7 +117,10 @@ describe('dead letters by an operator', () => {
 
   test('a redrive keeps to its rate, and ends with its time', async () => {
     const started = performance.now();
-    assert.equal((await world.operate('dlqRedrive', { all: true, limit: 4, rate: 20, to: 'group' })).done, 4);
+    assert.equal(
+      (await world.operate('dlqRedrive', { all: true, limit: 4, rate: 20, to: 'group' })).done,
+      4,
+    );
     assert.ok(performance.now() - started >= 140, 'four at twenty a second take 150 ms');
     const cut = await world.operate('dlqRedrive', { all: true }, { remainingMs: () => 9_000 });
     assert.deepEqual([cut.done, typeof cut.cursor], [0, 'string']);
@@ -107,7 +129,11 @@ describe('dead letters by an operator', () => {
   test('a long redrive shows on a terminal how far it is, with every step', async () => {
     const shown: string[] = [];
     const operator: Operator = {
-      request: (command, args) => runOperator({ ...world.deps, remainingMs: () => 10_100 }, { version: OPERATOR_VERSION, command, args }),
+      request: (command, args) =>
+        runOperator(
+          { ...world.deps, remainingMs: () => 10_100 },
+          { version: OPERATOR_VERSION, command, args },
+        ),
       close: async () => {},
     };
     const code = await runCommand(
@@ -117,30 +143,46 @@ describe('dead letters by an operator', () => {
       {
         out: { write: () => {} },
         err: { write: (text: string) => shown.push(text), isTTY: true },
-        ...{ ask: undefined, signal: new AbortController().signal, now: Date.now, sleep: async () => {} },
+        ...{
+          ask: undefined,
+          signal: new AbortController().signal,
+          now: Date.now,
+          sleep: async () => {},
+        },
       },
     );
     assert.equal(code, 0);
-    const bars = shown.flatMap((text) => /\[(#*)\.*\] (\d+) of (\d+).*: looked through, (\d+) sent/.exec(text) ?? []);
+    const bars = shown.flatMap(
+      (text) => /\[(#*)\.*\] (\d+) of (\d+).*: looked through, (\d+) sent/.exec(text) ?? [],
+    );
     const steps = bars.length / 5;
     assert.ok(steps >= 2, `${shown.length} lines: ${shown.join('')}`);
     for (let step = 0; step < steps; step++) {
       const [, filled = '', at, of, sent] = bars.slice(step * 5);
-      assert.deepEqual([of, sent, filled.length], [String(LETTERS), at, Math.floor((24 * Number(at)) / LETTERS)]);
+      assert.deepEqual(
+        [of, sent, filled.length],
+        [String(LETTERS), at, Math.floor((24 * Number(at)) / LETTERS)],
+      );
     }
     assert.equal(bars.at(-1), String(LETTERS));
     assert.equal(shown.at(-1), '\r\x1b[K');
   });
 
   test('a drop notes how far the letters are done, and leaves no gap', async () => {
-    assert.deepEqual([(await world.operate('dlqDrop', { 'dry-run': true })).done, arrived()], [4, 0]);
+    assert.deepEqual(
+      [(await world.operate('dlqDrop', { 'dry-run': true })).done, arrived()],
+      [4, 0],
+    );
     assert.equal((await world.operate('dlqDrop', { limit: 1 })).done, 1);
     assert.equal((await world.operate('dlqList')).groups[0]?.waiting, '3');
     assert.equal((await world.operate('dlqDrop', { until: between })).done, 0);
     assert.equal((await world.operate('dlqDrop')).done, 3);
     assert.equal((await world.operate('dlqList')).groups[0]?.waiting, '0');
     assert.deepEqual(
-      [(await world.operate('dlqPeek')).letters.length, (await world.operate('dlqPeek', { all: true })).letters.length],
+      [
+        (await world.operate('dlqPeek')).letters.length,
+        (await world.operate('dlqPeek', { all: true })).letters.length,
+      ],
       [0, LETTERS],
     );
     await assert.rejects(

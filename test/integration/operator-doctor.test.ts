@@ -36,13 +36,23 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
     const sources = [
       {
         ...world.config,
-        subscriptions: [{ ...subscription, topic: 'no-such', handler: { ...subscription.handler, invocation: 'function' as const } }],
+        subscriptions: [
+          {
+            ...subscription,
+            topic: 'no-such',
+            handler: { ...subscription.handler, invocation: 'function' as const },
+          },
+        ],
       },
     ];
     const clusters = {
       default: {
         ...service.clusters.default,
-        nameServers: [...service.clusters.default!.nameServers, 'no-such-host.invalid:9876', '127.0.0.1:1'],
+        nameServers: [
+          ...service.clusters.default!.nameServers,
+          'no-such-host.invalid:9876',
+          '127.0.0.1:1',
+        ],
       },
     };
     const found = await results({
@@ -64,20 +74,35 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
   });
 
   test('clocks that differ are a warning, a broker that is too old a failure', async () => {
-    assert.equal((await results({ clock: { ...world.deps.clock, now: () => Date.now() - 3_600_000 } })).get('clock')?.result, 'warning');
+    assert.equal(
+      (await results({ clock: { ...world.deps.clock, now: () => Date.now() - 3_600_000 } })).get(
+        'clock',
+      )?.result,
+      'warning',
+    );
     const old = new Proxy(world.client, {
       get: (target, name) =>
-        name === 'brokerInfo' ? async () => new Map([['brokerVersionDesc', 'V4_8_0']]) : Reflect.get(target, name).bind(target),
+        name === 'brokerInfo'
+          ? async () => new Map([['brokerVersionDesc', 'V4_8_0']])
+          : Reflect.get(target, name).bind(target),
     });
     assert.equal((await results({ clients: () => old })).get('version')?.result, 'failed');
   });
 
   test('members, what they subscribe to, and where that is something else', async () => {
     assert.deepEqual(
-      (await world.operate('connections')).groups.map(({ members, conflicts }) => [members, conflicts]),
+      (await world.operate('connections')).groups.map(({ members, conflicts }) => [
+        members,
+        conflicts,
+      ]),
       [[[], []]],
     );
-    const member = await startSharedMember(world.broker.nameServers, world.group.consumerGroup, 'java@1', [['orders', 'paid']]);
+    const member = await startSharedMember(
+      world.broker.nameServers,
+      world.group.consumerGroup,
+      'java@1',
+      [['orders', 'paid']],
+    );
     try {
       const { groups } = await world.operate('connections');
       assert.deepEqual(
@@ -87,7 +112,10 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
       assert.deepEqual(groups[0]?.conflicts, ['orders: here TAG *, there TAG paid']);
       assert.equal((await results()).get('members')?.result, 'failed');
       const { groups: status } = await world.operate('status');
-      assert.deepEqual([status[0]?.foreignMembers, status[0]?.problems[0]?.reason], [['java@1'], 'FOREIGN_MEMBERS']);
+      assert.deepEqual(
+        [status[0]?.foreignMembers, status[0]?.problems[0]?.reason],
+        [['java@1'], 'FOREIGN_MEMBERS'],
+      );
       await assert.rejects(
         world.operate('reset', { to: 'first' }),
         (error) => error instanceof OperatorError && /java@1/.test(error.message),
@@ -100,8 +128,15 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
   test('one message goes to its handler function, and nothing moves', async () => {
     const [subscription] = world.config.subscriptions;
     assert.ok(subscription);
-    const handler = { ...subscription.handler, invocation: 'function' as const, functionName: 'orders-fn' };
-    const service = { ...world.deps.service, sources: [{ ...world.config, subscriptions: [{ ...subscription, handler }] }] };
+    const handler = {
+      ...subscription.handler,
+      invocation: 'function' as const,
+      functionName: 'orders-fn',
+    };
+    const service = {
+      ...world.deps.service,
+      sources: [{ ...world.config, subscriptions: [{ ...subscription, handler }] }],
+    };
     const events: RocketMQEvent[] = [];
     const answering = (answer: unknown) => () => ({
       invoke: async (payload: { json(): string }) => {
@@ -110,11 +145,30 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
       },
     });
     const queue = 'orders/broker-a/0';
-    const done = await world.operate('invoke', { queue, offset: '1' }, { service, handlers: answering(undefined) });
-    assert.deepEqual([done.result, done.functionName, events[0]?.Records[0]?.body], ['CR_SUCCESS', 'orders-fn', '{"n":1}']);
+    const done = await world.operate(
+      'invoke',
+      { queue, offset: '1' },
+      { service, handlers: answering(undefined) },
+    );
+    assert.deepEqual(
+      [done.result, done.functionName, events[0]?.Records[0]?.body],
+      ['CR_SUCCESS', 'orders-fn', '{"n":1}'],
+    );
     const failing = { batchItemFailures: [{ itemIdentifier: events[0]?.Records[0]?.messageId }] };
-    assert.equal((await world.operate('invoke', { queue, offset: '1' }, { service, handlers: answering(failing) })).result, 'CR_LATER');
-    assert.equal(world.broker.offset(world.group.consumerGroup, { topic: 'orders', queueId: 0 }), undefined);
+    assert.equal(
+      (
+        await world.operate(
+          'invoke',
+          { queue, offset: '1' },
+          { service, handlers: answering(failing) },
+        )
+      ).result,
+      'CR_LATER',
+    );
+    assert.equal(
+      world.broker.offset(world.group.consumerGroup, { topic: 'orders', queueId: 0 }),
+      undefined,
+    );
     await assert.rejects(
       world.operate('invoke', { queue, offset: '1' }),
       (error) => error instanceof OperatorError && /invocation: inline/.test(error.message),
@@ -141,9 +195,15 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
     const { messages } = await world.operate('get', { id: sent[0]?.messageId });
     const [message] = messages;
     assert.ok(message !== undefined && 'body' in message);
-    assert.deepEqual([message.body, message.tags, message.keys, message.properties.tenant], ['hello', 'paid', 'a b', 'acme']);
+    assert.deepEqual(
+      [message.body, message.tags, message.keys, message.properties.tenant],
+      ['hello', 'paid', 'a b', 'acme'],
+    );
     assert.equal(message.properties.__SHARDINGKEY, 'order-17');
-    await until(async () => (await world.operate('status')).groups[0]?.lag === '4', 'the broker tells both');
+    await until(
+      async () => (await world.operate('status')).groups[0]?.lag === '4',
+      'the broker tells both',
+    );
     await world.operate('pause', { for: 60 });
     const texts = changesOf(before, await world.operate('status')).map(({ text }) => text);
     assert.equal(texts.filter((text) => text === '2 arrived').length, 1);
@@ -154,7 +214,11 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
   test('a bill is arithmetic with the prices that it names', async () => {
     const idle = await world.operate('cost', { 'coordinator-memory': 256 });
     assert.deepEqual([idle.basis.heldQueues, idle.basis.pullers], [0, 0]);
-    assert.ok(Math.abs(idle.dollars - idle.lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0)) < 1e-9);
+    assert.ok(
+      Math.abs(
+        idle.dollars - idle.lines.reduce((sum, { quantity, price }) => sum + quantity * price, 0),
+      ) < 1e-9,
+    );
     // 43,800 runs of 55 s with a quarter of a GB, and their requests, reads and schedule.
     const coordinator = idle.lines.find(({ what }) => what.startsWith('coordinator'));
     assert.equal(coordinator?.quantity, 730 * 60 * 55 * 0.25);
@@ -174,7 +238,10 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
     }
     const busy = await world.operate('cost');
     assert.deepEqual([busy.basis.heldQueues, busy.basis.pullers], [2, 2]);
-    assert.equal(busy.lines.find(({ what }) => what.startsWith('pullers'))?.quantity, 2 * 730 * 3600 * 0.5);
+    assert.equal(
+      busy.lines.find(({ what }) => what.startsWith('pullers'))?.quantity,
+      2 * 730 * 3600 * 0.5,
+    );
     assert.ok(busy.dollars > idle.dollars);
   });
 });

@@ -7,7 +7,9 @@ import { createOperatorWorld, type OperatorWorld } from '../support/operator-wor
 import { until } from '../support/until.ts';
 
 const refusal = (code: string, text: RegExp) => (error: unknown) =>
-  error instanceof OperatorError && error.code === `ROCKETMQ_OPERATOR_${code}` && text.test(error.message);
+  error instanceof OperatorError &&
+  error.code === `ROCKETMQ_OPERATOR_${code}` &&
+  text.test(error.message);
 
 describe('requests of operators', () => {
   let world: OperatorWorld;
@@ -19,15 +21,35 @@ describe('requests of operators', () => {
   test('that are none, of another version, or unknown are answered with what to do', async () => {
     for (const [request, code, text] of [
       [undefined, 'USAGE', /"rocketmqOperator"/],
-      [{ version: 2, command: 'status' }, 'USAGE', /version 2, and this function knows version 1: deploy/],
+      [
+        { version: 2, command: 'status' },
+        'USAGE',
+        /version 2, and this function knows version 1: deploy/,
+      ],
       [{ version: 1, command: 'stats' }, 'USAGE', /no command "stats"; did you mean status\?/],
       [{ version: 1, command: 'toString' }, 'USAGE', /no command/],
       [{ version: 1, command: 'status', args: [] }, 'USAGE', /args/],
-      [{ version: 1, command: 'status', args: { gruop: 'g' } }, 'USAGE', /--gruop is not an option of this command; did you mean group\?/],
-      [{ version: 1, command: 'status', args: { group: 'nobody' } }, 'NOT_FOUND', /no consumer group "nobody"/],
-      [{ version: 1, command: 'status', args: { cluster: 'defualt' } }, 'NOT_FOUND', /did you mean default\?/],
+      [
+        { version: 1, command: 'status', args: { gruop: 'g' } },
+        'USAGE',
+        /--gruop is not an option of this command; did you mean group\?/,
+      ],
+      [
+        { version: 1, command: 'status', args: { group: 'nobody' } },
+        'NOT_FOUND',
+        /no consumer group "nobody"/,
+      ],
+      [
+        { version: 1, command: 'status', args: { cluster: 'defualt' } },
+        'NOT_FOUND',
+        /did you mean default\?/,
+      ],
       [{ version: 1, command: 'pause', args: { queue: 'orders' } }, 'USAGE', /TOPIC\/BROKER\/ID/],
-      [{ version: 1, command: 'pause', args: { topic: 'order' } }, 'NOT_FOUND', /did you mean orders\?/],
+      [
+        { version: 1, command: 'pause', args: { topic: 'order' } },
+        'NOT_FOUND',
+        /did you mean orders\?/,
+      ],
       [{ version: 1, command: 'pause', args: { for: 0 } }, 'USAGE', /--for is 0/],
     ] as const) {
       const answer = await runOperator(world.deps, request);
@@ -59,9 +81,15 @@ describe('status, pause and resume', () => {
     assert.deepEqual([lag, mode, deadLetters], ['2', 'pull', { stored: '0', waiting: '0' }]);
     assert.ok((oldestAgeMs ?? -1) >= 0);
     const [first, second] = queues;
-    assert.deepEqual([first?.state, first?.brokerOffset, first?.consumerOffset, first?.lag], ['unassigned', '3', '1', '2']);
+    assert.deepEqual(
+      [first?.state, first?.brokerOffset, first?.consumerOffset, first?.lag],
+      ['unassigned', '3', '1', '2'],
+    );
     assert.ok((first?.oldestStoredAt ?? 0) >= (first?.lastDoneStoredAt ?? Number.NaN));
-    assert.deepEqual([second?.brokerOffset, second?.consumerOffset, second?.lag, second?.oldestAgeMs], ['0', undefined, '0', undefined]);
+    assert.deepEqual(
+      [second?.brokerOffset, second?.consumerOffset, second?.lag, second?.oldestAgeMs],
+      ['0', undefined, '0', undefined],
+    );
   });
 
   test('a running group: held, then paused by an operator, drained, not started again, resumed', async () => {
@@ -70,18 +98,33 @@ describe('status, pause and resume', () => {
       handled += Records.length;
     });
     try {
-      await until(async () => (await only()).lag === '0' && handled >= 2, 'the group has caught up', 20_000);
       await until(
-        async () => (await only()).queues.every(({ topic, holder }) => topic !== 'orders' || holder !== undefined),
+        async () => (await only()).lag === '0' && handled >= 2,
+        'the group has caught up',
+        20_000,
+      );
+      await until(
+        async () =>
+          (await only()).queues.every(
+            ({ topic, holder }) => topic !== 'orders' || holder !== undefined,
+          ),
         'all are held',
         20_000,
       );
-      assert.ok((await only()).queues.filter(({ topic }) => topic === 'orders').every(({ state }) => state === 'consuming'));
+      assert.ok(
+        (await only()).queues
+          .filter(({ topic }) => topic === 'orders')
+          .every(({ state }) => state === 'consuming'),
+      );
 
       const { groups } = await world.operate('pause', { reason: 'the warehouse moves', for: 600 });
-      assert.deepEqual([groups[0]?.scope, groups[0]?.reason, (groups[0]?.draining ?? 0) >= 2], ['*', 'the warehouse moves', true]);
+      assert.deepEqual(
+        [groups[0]?.scope, groups[0]?.reason, (groups[0]?.draining ?? 0) >= 2],
+        ['*', 'the warehouse moves', true],
+      );
       await until(
-        async () => (await world.store.list(world.group)).every(({ lease }) => !isLive(lease, Date.now())),
+        async () =>
+          (await world.store.list(world.group)).every(({ lease }) => !isLive(lease, Date.now())),
         'holders drain',
         20_000,
       );
@@ -91,7 +134,9 @@ describe('status, pause and resume', () => {
       assert.ok(
         paused.queues.every(
           ({ state, reason, pauseReason }) =>
-            state === 'paused' && reason === 'PAUSED_BY_OPERATOR' && pauseReason === 'the warehouse moves',
+            state === 'paused' &&
+            reason === 'PAUSED_BY_OPERATOR' &&
+            pauseReason === 'the warehouse moves',
         ),
       );
       assert.equal(paused.lag, '4');
@@ -107,7 +152,8 @@ describe('status, pause and resume', () => {
       await until(
         async () =>
           (await world.store.list(world.group)).some(
-            ({ queue, operatorPause }) => queue.queueId === late.queueId && operatorPause !== undefined,
+            ({ queue, operatorPause }) =>
+              queue.queueId === late.queueId && operatorPause !== undefined,
           ),
         'the new queue is paused too',
         30_000,
@@ -119,7 +165,9 @@ describe('status, pause and resume', () => {
       assert.ok((await only()).queues.every(({ state }) => state === 'paused'));
       await world.operate('resume');
       await until(() => handled === before + 4, 'what waited is delivered', 40_000);
-      assert.ok((await world.store.standingPauses(world.group)).every(({ until: end }) => end === 0));
+      assert.ok(
+        (await world.store.standingPauses(world.group)).every(({ until: end }) => end === 0),
+      );
     } finally {
       await service.end();
     }
@@ -130,12 +178,17 @@ describe('status, pause and resume', () => {
     await world.operate('pause', { queue, for: 60, reason: 'one' });
     await world.operate('pause', { topic: 'orders', for: 120, reason: 'all' });
     const states = async () =>
-      (await only()).queues.filter(({ topic }) => topic === 'orders').map(({ reason, pauseReason }) => [reason, pauseReason]);
+      (await only()).queues
+        .filter(({ topic }) => topic === 'orders')
+        .map(({ reason, pauseReason }) => [reason, pauseReason]);
     assert.deepEqual(
       await states(),
       [0, 1, 2].map(() => ['PAUSED_BY_OPERATOR', 'all']),
     );
-    await assert.rejects(world.operate('resume', { queue }), refusal('REFUSED', /topic "orders" is paused \(all\)/));
+    await assert.rejects(
+      world.operate('resume', { queue }),
+      refusal('REFUSED', /topic "orders" is paused \(all\)/),
+    );
     await world.store.setPaused(world.group, world.queue(1), Date.now() + 60_000);
     await world.operate('resume', { topic: 'orders' });
     assert.deepEqual(await states(), [
@@ -156,7 +209,13 @@ describe('status, pause and resume', () => {
     const service = {
       ...world.deps.service,
       sources: [
-        { ...world.config, subscriptions: [...world.config.subscriptions, { ...world.config.subscriptions[0]!, topic: 'no-such' }] },
+        {
+          ...world.config,
+          subscriptions: [
+            ...world.config.subscriptions,
+            { ...world.config.subscriptions[0]!, topic: 'no-such' },
+          ],
+        },
       ],
     };
     const { groups } = await world.operate('status', {}, { service });
@@ -170,6 +229,9 @@ describe('status, pause and resume', () => {
   test('without a table only the brokers are told, and a pause is refused', async () => {
     const { groups } = await world.operate('status', {}, { store: undefined });
     assert.ok(groups[0]?.queues.every(({ state }) => state === 'unassigned'));
-    await assert.rejects(world.operate('pause', {}, { store: undefined }), refusal('REFUSED', /--table/));
+    await assert.rejects(
+      world.operate('pause', {}, { store: undefined }),
+      refusal('REFUSED', /--table/),
+    );
   });
 });

@@ -32,24 +32,34 @@ const BY_KEY: Partial<SubscriptionConfig> = {
   maximumRetryAttempts: -1,
   parallelizationFactor: 4,
 };
-const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => String(from + index));
+const numbers = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, index) => String(from + index));
 const reasons = ({ queues }: PullerReport) => queues.map(({ reason }) => reason);
-const failing = (receiptHandle: string) => ({ batchItemFailures: [{ itemIdentifier: receiptHandle }] });
+const failing = (receiptHandle: string) => ({
+  batchItemFailures: [{ itemIdentifier: receiptHandle }],
+});
 /** Each body once, where it came first: repeats are allowed, overtaking is not. */
 const firsts = (bodies: readonly string[]) => [...new Set(bodies)];
-const keyed = (keys: number) => (index: number) => ({ properties: { __SHARDINGKEY: `k${index % keys}` } });
+const keyed = (keys: number) => (index: number) => ({
+  properties: { __SHARDINGKEY: `k${index % keys}` },
+});
 const ownerOf = (slot: number) => `shop-dev@${GROUP}@${slot}`;
 
 describe('an ordered puller', () => {
   let world: PullerWorld;
   afterEach(() => world.stop());
   const dlq = () => world.broker.messages(dlqTopic(GROUP)).map(({ body }) => body.toString());
-  const start = (answer: Answering, subscription: Partial<SubscriptionConfig>, settings: PullerSettings = {}) =>
-    world.start(answer, { subscriptions: [subscription], ...settings });
+  const start = (
+    answer: Answering,
+    subscription: Partial<SubscriptionConfig>,
+    settings: PullerSettings = {},
+  ) => world.start(answer, { subscriptions: [subscription], ...settings });
   /** How a lane's messages came, by key. */
   const perKey = (records: readonly { body: string; rocketmq: { shardingKey?: string } }[]) =>
     Map.groupBy(records, ({ rocketmq }) => rocketmq.shardingKey ?? '');
-  const assertNoOvertaking = (records: readonly { body: string; rocketmq: { shardingKey?: string } }[]) => {
+  const assertNoOvertaking = (
+    records: readonly { body: string; rocketmq: { shardingKey?: string } }[],
+  ) => {
     for (const [key, own] of perKey(records)) {
       const order = firsts(own.map(({ body }) => body)).map(Number);
       assert.deepEqual(
@@ -73,10 +83,15 @@ describe('an ordered puller', () => {
         inFlight--;
       });
       start(seen.handler, { ...BY_QUEUE, batchSize: 7 }, { queues });
-      await until(() => world.committed(at(0)) === 200n && world.committed(at(1)) === 200n, 'all is committed');
+      await until(
+        () => world.committed(at(0)) === 200n && world.committed(at(1)) === 200n,
+        'all is committed',
+      );
       for (const queueId of [0, 1])
         assert.deepEqual(
-          seen.records.filter(({ rocketmq }) => rocketmq.queueId === queueId).map(({ body }) => body),
+          seen.records
+            .filter(({ rocketmq }) => rocketmq.queueId === queueId)
+            .map(({ body }) => body),
           numbers(200),
         );
       assert.ok(most <= 2, `${most} batches at once for two queues`);
@@ -87,18 +102,25 @@ describe('an ordered puller', () => {
       await world.prepare();
       await world.produce(10);
       const seen = recorder(({ Records }) => {
-        const failed = Records.find(({ body, rocketmq }) => body === '4' && rocketmq.reconsumeTimes < 2);
+        const failed = Records.find(
+          ({ body, rocketmq }) => body === '4' && rocketmq.reconsumeTimes < 2,
+        );
         // The handler claims that what is behind it is done.
         return failed === undefined ? undefined : failing(failed.receiptHandle);
       });
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
       start(seen.handler, { ...BY_QUEUE, batchSize: 10 });
       await until(() => world.committed() === 10n, 'all is committed');
       assert.deepEqual(seen.bodies, [...numbers(10), ...numbers(6, 4), ...numbers(6, 4)]);
       assert.deepEqual(
         seen.records
           .filter(({ body }) => body === '4')
-          .map(({ rocketmq, attributes }) => [rocketmq.reconsumeTimes, attributes.ApproximateReceiveCount]),
+          .map(({ rocketmq, attributes }) => [
+            rocketmq.reconsumeTimes,
+            attributes.ApproximateReceiveCount,
+          ]),
         [
           [0, '1'],
           [1, '2'],
@@ -106,7 +128,9 @@ describe('an ordered puller', () => {
         ],
       );
       assert.deepEqual(
-        seen.records.filter(({ body }) => body === '5').map(({ rocketmq }) => rocketmq.reconsumeTimes),
+        seen.records
+          .filter(({ body }) => body === '5')
+          .map(({ rocketmq }) => rocketmq.reconsumeTimes),
         [0, 0, 0],
       );
       assert.equal(sendBacks.calls, 0);
@@ -119,7 +143,9 @@ describe('an ordered puller', () => {
       const times: number[] = [];
       const seen = recorder(({ Records }) => {
         times.push(Date.now());
-        return times.length === 1 ? { ...failing(Records[0]?.receiptHandle ?? ''), suspendCurrentQueueTimeMillis: 700 } : undefined;
+        return times.length === 1
+          ? { ...failing(Records[0]?.receiptHandle ?? ''), suspendCurrentQueueTimeMillis: 700 }
+          : undefined;
       });
       start(seen.handler, BY_QUEUE);
       await until(() => world.committed() === 2n, 'all is committed');
@@ -176,11 +202,20 @@ describe('an ordered puller', () => {
       await world.produce(6);
       const seen = recorder(({ Records }) => {
         const said = Records.find(({ body }) => body === '1' || body === '3');
-        return said && { batchItemFailures: [{ itemIdentifier: said.receiptHandle, action: said.body === '1' ? 'dlq' : 'drop' }] };
+        return (
+          said && {
+            batchItemFailures: [
+              { itemIdentifier: said.receiptHandle, action: said.body === '1' ? 'dlq' : 'drop' },
+            ],
+          }
+        );
       });
       start(seen.handler, { ...BY_QUEUE, batchSize: 6 });
       await until(() => world.committed() === 6n, 'all is committed');
-      assert.deepEqual([seen.bodies, dlq()], [[...numbers(6), ...numbers(4, 2), ...numbers(2, 4)], ['1']]);
+      assert.deepEqual(
+        [seen.bodies, dlq()],
+        [[...numbers(6), ...numbers(4, 2), ...numbers(2, 4)], ['1']],
+      );
       assert.equal(world.logs.filter(({ code }) => code === 'ROCKETMQ_DROPPED').length, 1);
     });
 
@@ -189,9 +224,15 @@ describe('an ordered puller', () => {
       await world.prepare();
       await world.produce(5);
       const levels: (string | undefined)[] = [];
-      world.broker.control('CONSUMER_SEND_MSG_BACK', ({ command }) => void levels.push(command.extFields.delayLevel), { times: Infinity });
+      world.broker.control(
+        'CONSUMER_SEND_MSG_BACK',
+        ({ command }) => void levels.push(command.extFields.delayLevel),
+        { times: Infinity },
+      );
       const sends = world.broker.control('SEND_MESSAGE_V2', () => undefined, { times: Infinity });
-      const seen = recorder(({ Records }) => (Records[0]?.body === '2' ? failing(Records[0].receiptHandle) : undefined));
+      const seen = recorder(({ Records }) =>
+        Records[0]?.body === '2' ? failing(Records[0].receiptHandle) : undefined,
+      );
       start(seen.handler, { ...BY_QUEUE, batchSize: 1, maximumRetryAttempts: 2 });
       await until(() => world.committed() === 5n, 'all is committed');
       assert.deepEqual(seen.bodies, ['0', '1', '2', '2', '2', '3', '4']);
@@ -203,9 +244,14 @@ describe('an ordered puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       for (const body of numbers(9))
-        await world.client.send({ topic: RETRY.topic, body: Buffer.from(body), properties: { RETRY_TOPIC: TOPIC } }, { queue: RETRY });
+        await world.client.send(
+          { topic: RETRY.topic, body: Buffer.from(body), properties: { RETRY_TOPIC: TOPIC } },
+          { queue: RETRY },
+        );
       const seen = recorder(({ Records }) => {
-        const failed = Records.find(({ body, rocketmq }) => body === '4' && rocketmq.reconsumeTimes < 2);
+        const failed = Records.find(
+          ({ body, rocketmq }) => body === '4' && rocketmq.reconsumeTimes < 2,
+        );
         return failed === undefined ? undefined : failing(failed.receiptHandle);
       });
       const puller = start(seen.handler, { ...BY_QUEUE, batchSize: 3 }, { queues: [RETRY] });
@@ -225,9 +271,14 @@ describe('an ordered puller', () => {
         world.broker.control('CONSUMER_SEND_MSG_BACK', () => ({ code: 1, remark: 'no' }), no),
         world.broker.control('SEND_MESSAGE_V2', () => ({ code: 14, remark: 'disk full' }), no),
       ];
-      const seen = recorder(({ Records }) => (Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined));
+      const seen = recorder(({ Records }) =>
+        Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined,
+      );
       start(seen.handler, { ...BY_QUEUE, batchSize: 1, maximumRetryAttempts: 0 });
-      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'), 'both ways failed');
+      await until(
+        () => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'),
+        'both ways failed',
+      );
       for (const control of controls) control.remove();
       await until(() => world.committed() === 3n, 'all is committed', 10_000);
       assert.deepEqual([seen.bodies, dlq()], [['0', '1', '1', '2'], ['1']]);
@@ -264,19 +315,31 @@ describe('an ordered puller', () => {
       await world.produce(100, 0, keyed(5));
       const hold = { bad: true };
       const seen = recorder(({ Records }) => ({
-        batchItemFailures: Records.filter(({ rocketmq, body }) => hold.bad && rocketmq.shardingKey === 'k2' && Number(body) >= 12).map(
-          ({ receiptHandle }) => ({ itemIdentifier: receiptHandle }),
-        ),
+        batchItemFailures: Records.filter(
+          ({ rocketmq, body }) => hold.bad && rocketmq.shardingKey === 'k2' && Number(body) >= 12,
+        ).map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle })),
       }));
       start(seen.handler, { ...BY_KEY, batchSize: 4 });
-      const others = () => new Set(seen.records.filter(({ rocketmq }) => rocketmq.shardingKey !== 'k2').map(({ body }) => body));
-      await until(() => others().size === 80 && seen.bodies.filter((body) => body === '12').length > 3, 'the others go on');
+      const others = () =>
+        new Set(
+          seen.records
+            .filter(({ rocketmq }) => rocketmq.shardingKey !== 'k2')
+            .map(({ body }) => body),
+        );
+      await until(
+        () => others().size === 80 && seen.bodies.filter((body) => body === '12').length > 3,
+        'the others go on',
+      );
       await until(() => world.committed() === 12n, 'the commit waits');
-      assert.ok(!seen.bodies.includes('22') || seen.bodies.indexOf('22') > seen.bodies.indexOf('12'));
+      assert.ok(
+        !seen.bodies.includes('22') || seen.bodies.indexOf('22') > seen.bodies.indexOf('12'),
+      );
       hold.bad = false;
       await until(() => world.committed() === 100n, 'all is committed');
       assertNoOvertaking(seen.records);
-      const replay = seen.records.filter(({ rocketmq }) => rocketmq.shardingKey === 'k2').map(({ body }) => body);
+      const replay = seen.records
+        .filter(({ rocketmq }) => rocketmq.shardingKey === 'k2')
+        .map(({ body }) => body);
       assert.deepEqual(
         replay.slice(replay.lastIndexOf('12')),
         numbers(18, 0).map((index) => String(12 + Number(index) * 5)),
@@ -288,7 +351,9 @@ describe('an ordered puller', () => {
       await world.prepare();
       await world.produce(20, 0, (index) => (index === 3 ? {} : keyed(2)(index)));
       const seen = recorder(({ Records }) => {
-        const failed = Records.find(({ body, rocketmq }) => body === '3' && rocketmq.reconsumeTimes < 3);
+        const failed = Records.find(
+          ({ body, rocketmq }) => body === '3' && rocketmq.reconsumeTimes < 3,
+        );
         return failed === undefined ? undefined : failing(failed.receiptHandle);
       });
       start(seen.handler, { ...BY_KEY, batchSize: 1 });
@@ -312,21 +377,31 @@ describe('an ordered puller', () => {
           first = false;
           return failing(failed.receiptHandle);
         });
-        start(seen.handler, { ...BY_KEY, order: { by: 'key', key: orderKey, suspendCurrentQueueTimeMillis: 200 }, batchSize: 2 });
+        start(seen.handler, {
+          ...BY_KEY,
+          order: { by: 'key', key: orderKey, suspendCurrentQueueTimeMillis: 200 },
+          batchSize: 2,
+        });
         await until(() => world.committed() === 60n, 'all is committed');
-        const own = seen.records.filter(({ body }) => Number(body) % 3 === 0).map(({ body }) => body);
+        const own = seen.records
+          .filter(({ body }) => Number(body) % 3 === 0)
+          .map(({ body }) => body);
         assert.deepEqual(
           firsts(own),
           numbers(20).map((index) => String(Number(index) * 3)),
         );
         assert.ok(seen.bodies.lastIndexOf('9') > seen.bodies.indexOf('40'), 'the others went on');
-        assert.ok(own.indexOf('12') > own.lastIndexOf('9') || own.lastIndexOf('12') > own.lastIndexOf('9'));
+        assert.ok(
+          own.indexOf('12') > own.lastIndexOf('9') || own.lastIndexOf('12') > own.lastIndexOf('9'),
+        );
       });
 
     test('a key that stays parked lets the others go on up to the bounds of the flow control, and no further', async () => {
       world = await createPullerWorld();
       await world.prepare();
-      await world.produce(4_000, 0, (index) => ({ properties: { __SHARDINGKEY: index === 0 ? 'bad' : `k${index % 50}` } }));
+      await world.produce(4_000, 0, (index) => ({
+        properties: { __SHARDINGKEY: index === 0 ? 'bad' : `k${index % 50}` },
+      }));
       const hold = { bad: true };
       const seen = recorder(({ Records }) => {
         const failed = Records.find(({ body }) => hold.bad && body === '0');
@@ -354,7 +429,8 @@ describe('an ordered puller', () => {
   });
 
   describe('locks its queue at the broker', () => {
-    const locksOf = () => world.broker.control('LOCK_BATCH_MQ', () => undefined, { times: Infinity });
+    const locksOf = () =>
+      world.broker.control('LOCK_BATCH_MQ', () => undefined, { times: Infinity });
 
     test('before anything is pulled; queues of one broker in one request', async () => {
       world = await createPullerWorld();
@@ -366,13 +442,18 @@ describe('an ordered puller', () => {
           name,
           ({ command }) =>
             void asked.push(
-              name === 'PULL_MESSAGE' ? 'pull' : `${(JSON.parse(String(command.body)) as { mqSet: unknown[] }).mqSet.length} locks`,
+              name === 'PULL_MESSAGE'
+                ? 'pull'
+                : `${(JSON.parse(String(command.body)) as { mqSet: unknown[] }).mqSet.length} locks`,
             ),
           { times: Infinity },
         );
       watch('LOCK_BATCH_MQ');
       watch('PULL_MESSAGE');
-      const puller = start(recorder().handler, BY_QUEUE, { queues, options: { idleTimeoutMs: 2_000 } });
+      const puller = start(recorder().handler, BY_QUEUE, {
+        queues,
+        options: { idleTimeoutMs: 2_000 },
+      });
       await until(() => world.committed() === 3n, 'it works');
       assert.ok(asked[0]?.endsWith('locks'));
       assert.ok(asked.filter((what) => what.endsWith('locks')).length <= 4, asked.join());
@@ -390,7 +471,10 @@ describe('an ordered puller', () => {
       await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
       const seen = recorder();
       start(seen.handler, BY_QUEUE, { options: { idleTimeoutMs: 1_000 } });
-      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'), 'it says so');
+      await until(
+        () => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'),
+        'it says so',
+      );
       await sleep(1_300);
       assert.deepEqual([seen.bodies, world.broker.heldPulls()], [[], 0]);
       await world.client.commitOffset(GROUP, at(0), 6n);
@@ -429,7 +513,9 @@ describe('an ordered puller', () => {
       const seen = recorder();
       start(seen.handler, BY_QUEUE, { deps: { clock: fastClock(20) }, remainingMs: 600_000 });
       await until(() => world.committed() === 1n, 'it works');
-      const deaf = world.broker.control('LOCK_BATCH_MQ', () => ({ code: 2, remark: 'busy' }), { times: Infinity });
+      const deaf = world.broker.control('LOCK_BATCH_MQ', () => ({ code: 2, remark: 'busy' }), {
+        times: Infinity,
+      });
       await until(() => deaf.calls > 2, 'renewals fail');
       await sleep(600);
       await world.produce(1, 0, () => ({ body: Buffer.from('late') }));
@@ -446,12 +532,26 @@ describe('an ordered puller', () => {
       await world.produce(20);
       const hold = gate();
       const seen = recorder(({ Records }) => (Records[0]?.body === '5' ? hold.passed : undefined));
-      start(seen.handler, { ...BY_QUEUE, batchSize: 5 }, { deps: { clock: fastClock(20) }, remainingMs: 600_000 });
-      await until(() => seen.records.length === 10 && world.committed() === 5n, 'the second batch is out');
+      start(
+        seen.handler,
+        { ...BY_QUEUE, batchSize: 5 },
+        { deps: { clock: fastClock(20) }, remainingMs: 600_000 },
+      );
+      await until(
+        () => seen.records.length === 10 && world.committed() === 5n,
+        'the second batch is out',
+      );
       const own = ownerOf(0);
-      for (let taken: unknown[] = []; taken.length === 0; await sleep(20)) taken = await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
-      const keeping = setInterval(() => void world.client.lockQueues(GROUP, 'java@1', [at(0)]), 100);
-      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'), 'it waits');
+      for (let taken: unknown[] = []; taken.length === 0; await sleep(20))
+        taken = await world.client.lockQueues(GROUP, 'java@1', [at(0)]);
+      const keeping = setInterval(
+        () => void world.client.lockQueues(GROUP, 'java@1', [at(0)]),
+        100,
+      );
+      await until(
+        () => world.logs.some(({ code }) => code === 'ROCKETMQ_LOCKED_ELSEWHERE'),
+        'it waits',
+      );
       await world.client.commitOffset(GROUP, at(0), 15n);
       hold.open();
       await sleep(300);
@@ -468,12 +568,19 @@ describe('an ordered puller', () => {
       test(`unlocks ${how}`, async () => {
         world = await createPullerWorld();
         await world.prepare();
-        const unlocks = world.broker.control('UNLOCK_BATCH_MQ', () => undefined, { times: Infinity });
-        const puller = start(recorder().handler, BY_QUEUE, { options: { idleTimeoutMs: free ? 300 : 30_000 } });
+        const unlocks = world.broker.control('UNLOCK_BATCH_MQ', () => undefined, {
+          times: Infinity,
+        });
+        const puller = start(recorder().handler, BY_QUEUE, {
+          options: { idleTimeoutMs: free ? 300 : 30_000 },
+        });
         await until(() => world.broker.heldPulls() === 1, 'it works');
         assert.deepEqual(reasons(free ? await puller.report : await puller.stop()), [reason]);
         assert.equal(unlocks.calls, free ? 1 : 0);
-        assert.equal((await world.client.lockQueues(GROUP, 'java@1', [at(0)])).length, free ? 1 : 0);
+        assert.equal(
+          (await world.client.lockQueues(GROUP, 'java@1', [at(0)])).length,
+          free ? 1 : 0,
+        );
       });
 
     test('a queue that moves is unlocked before it is released: the next slot has it at once, in order', async () => {
@@ -508,7 +615,9 @@ describe('an ordered puller', () => {
         const store = {
           ...world.store,
           renew: (request: Parameters<typeof world.store.renew>[0]) =>
-            silent.has(request.holder) ? Promise.reject(new Error('dead')) : world.store.renew(request),
+            silent.has(request.holder)
+              ? Promise.reject(new Error('dead'))
+              : world.store.renew(request),
         };
         const first = start(seen.handler, subscription);
         await until(() => seen.finished.size > 20, 'the first works');
@@ -517,10 +626,14 @@ describe('an ordered puller', () => {
         await until(() => seen.finished.size > 60, 'the second works');
         // The third is killed with a batch at its handler.
         let calls = 0;
-        const third = start((event) => (++calls > 5 ? hung.passed : seen.handler(event)), subscription, {
-          holder: 'third',
-          deps: { store },
-        });
+        const third = start(
+          (event) => (++calls > 5 ? hung.passed : seen.handler(event)),
+          subscription,
+          {
+            holder: 'third',
+            deps: { store },
+          },
+        );
         assert.deepEqual(reasons(await second.report), ['succession']);
         await until(() => calls > 5, 'the third hangs');
         silent.add('third');
@@ -544,9 +657,13 @@ describe('an ordered puller', () => {
       const store = {
         ...world.store,
         renew: (request: Parameters<typeof world.store.renew>[0]) =>
-          silent.has(request.holder) ? Promise.reject(new Error('dead')) : world.store.renew(request),
+          silent.has(request.holder)
+            ? Promise.reject(new Error('dead'))
+            : world.store.renew(request),
       };
-      const seen = recorder(({ Records }) => (Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined));
+      const seen = recorder(({ Records }) =>
+        Records[0]?.body === '1' ? failing(Records[0].receiptHandle) : undefined,
+      );
       const settings = { batchSize: 1, maximumRetryAttempts: 4 };
       const slow: OrderConfig = { by: 'queue', suspendCurrentQueueTimeMillis: 2_000 };
       const failedOnce = { ...BY_QUEUE, ...settings, order: slow };
@@ -555,18 +672,22 @@ describe('an ordered puller', () => {
         const puller = start(seen.handler, failedOnce, { holder, deps: { store } });
         await until(() => tries() === index + 1, `the try of the ${holder}`);
         if (holder !== 'killed') await puller.stop();
-        for (let saved = 0; saved !== index + 1; await sleep(10)) saved = (await world.assignmentOf()).attempts?.get(1n) ?? 0;
+        for (let saved = 0; saved !== index + 1; await sleep(10))
+          saved = (await world.assignmentOf()).attempts?.get(1n) ?? 0;
       }
       silent.add('killed');
       await world.expire('killed');
       start(seen.handler, { ...BY_QUEUE, ...settings });
       await until(() => world.committed() === 3n, 'all is committed');
       assert.deepEqual(
-        seen.records.filter(({ body }) => body === '1').map(({ rocketmq }) => rocketmq.reconsumeTimes),
+        seen.records
+          .filter(({ body }) => body === '1')
+          .map(({ rocketmq }) => rocketmq.reconsumeTimes),
         [0, 1, 2, 3, 4],
       );
       assert.deepEqual([seen.bodies.at(-1), dlq()], ['2', ['1']]);
-      for (let attempts: unknown = 1; attempts !== undefined; await sleep(10)) attempts = (await world.assignmentOf()).attempts;
+      for (let attempts: unknown = 1; attempts !== undefined; await sleep(10))
+        attempts = (await world.assignmentOf()).attempts;
     });
 
     test('a message that kills its pullers goes to the DLQ, in its turn; nothing overtakes it', async () => {
@@ -594,7 +715,10 @@ describe('an ordered puller', () => {
       const seen = recorder();
       start(seen.handler, BY_QUEUE, { queues });
       await until(() => world.committed() === 3n, 'all is committed');
-      assert.deepEqual([seen.bodies, dlq(), world.broker.messages(RETRY.topic).length], [['1', '2'], ['0'], 0]);
+      assert.deepEqual(
+        [seen.bodies, dlq(), world.broker.messages(RETRY.topic).length],
+        [['1', '2'], ['0'], 0],
+      );
       assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_KILLS_PULLER'));
       silent.clear();
     });
@@ -604,7 +728,12 @@ describe('an ordered puller', () => {
       await world.prepare();
       await world.produce(2);
       await world.die('dead');
-      const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+      const handler = {
+        invocation: 'function',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 1,
+      } as const;
       const seen = recorder();
       const impatient = start(seen.handler, { ...BY_QUEUE, handler });
       await until(() => world.broker.heldPulls() === 1, 'the messages are here');
@@ -621,10 +750,17 @@ describe('an ordered puller', () => {
     world = await createPullerWorld();
     await world.prepare();
     await world.produce(2);
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 1,
+    } as const;
     const deaf: MessageHandler = {
       invoke: (_payload, { signal }) =>
-        new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true })),
+        new Promise((_resolve, reject) =>
+          signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
+        ),
     };
     const subscriptions = [{ ...BY_QUEUE, handler }];
     const { queues } = await world.start(deaf, { remainingMs: 10_000, subscriptions }).report;
@@ -635,7 +771,11 @@ describe('an ordered puller', () => {
     assert.equal((await world.assignmentOf()).lease, undefined);
     const seen = recorder();
     const startedAt = Date.now();
-    const puller = start(seen.handler, { ...BY_QUEUE, handler }, { options: { renewIntervalMs: 20 } });
+    const puller = start(
+      seen.handler,
+      { ...BY_QUEUE, handler },
+      { options: { renewIntervalMs: 20 } },
+    );
     await until(() => world.committed() === 2n, 'all is committed');
     assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
     await puller.stop();
@@ -651,12 +791,18 @@ describe('an ordered puller', () => {
     const flaky: MessageHandler = {
       invoke: async (payload) => {
         calls.push(Date.now());
-        if (calls.length === 1) return { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true };
+        if (calls.length === 1)
+          return { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true };
         seen.push(...(payload.event() as RocketMQEvent).Records.map(({ body }) => body));
         return { kind: 'answered', answer: undefined };
       },
     };
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 1 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 1,
+    } as const;
     const puller = world.start(flaky, { subscriptions: [{ ...BY_QUEUE, handler }] });
     await until(() => world.committed() === 2n, 'all is committed');
     await puller.stop();
@@ -677,7 +823,12 @@ describe('an ordered puller', () => {
       );
       start(seen.handler, BY_QUEUE);
       await until(() => world.committed() === 1n || world.committed() === 2n, 'it ends');
-      assert.equal(world.logs.filter(({ level, code }) => level === 'error' && code === 'ROCKETMQ_ORDER_BLOCKED').length, 1);
+      assert.equal(
+        world.logs.filter(
+          ({ level, code }) => level === 'error' && code === 'ROCKETMQ_ORDER_BLOCKED',
+        ).length,
+        1,
+      );
     });
   });
 });

@@ -5,7 +5,13 @@ import type { RocketMQKafkaEvent } from '../../src/model/event-formats.ts';
 import type { PopHandle } from '../../src/model/pop.ts';
 import type { HandlerOutcome } from '../../src/ports/invoke.ts';
 import type { PopResult } from '../../src/ports/rocketmq.ts';
-import { createPullerWorld, GROUP, gate, type PullerWorld, TOPIC } from '../support/puller-world.ts';
+import {
+  createPullerWorld,
+  GROUP,
+  gate,
+  type PullerWorld,
+  TOPIC,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 const UNIT = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
@@ -27,10 +33,24 @@ async function lend(world: PullerWorld, count: number, queues = 1) {
       await sleep(10);
       if (popped) return NOTHING;
       popped = true;
-      const subscription = { topic: TOPIC, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
+      const subscription = {
+        topic: TOPIC,
+        subString: '*',
+        expressionType: 'TAG',
+        tagsSet: [],
+        codeSet: [],
+        subVersion: 0,
+      } as const;
       const lent = async (queueId: number) => {
         const queue = { ...UNIT, queueId };
-        const pulled = await world.client.pull({ consumerGroup: GROUP, queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
+        const pulled = await world.client.pull({
+          consumerGroup: GROUP,
+          queue,
+          offset: 0n,
+          subscription,
+          maxMessages: 32,
+          suspendMs: 0,
+        });
         assert.equal(pulled.status, 'FOUND');
         const own = {
           ckQueueOffset: 0n,
@@ -47,7 +67,12 @@ async function lend(world: PullerWorld, count: number, queues = 1) {
       };
       const each = await Promise.all(Array.from({ length: queues }, (_, queueId) => lent(queueId)));
       // From one queue, then from the next, as brokers go round.
-      return { ...NOTHING, messages: Array.from({ length: count }, (_, at) => each.map((messages) => messages[at]!)).flat() };
+      return {
+        ...NOTHING,
+        messages: Array.from({ length: count }, (_, at) =>
+          each.map((messages) => messages[at]!),
+        ).flat(),
+      };
     },
     async ack() {
       calls.acked++;
@@ -76,19 +101,32 @@ describe('a puller that popped', () => {
     const { client, calls } = await lend(world, 3, 2);
     const seen: [string, number][] = [];
     const answer = (event: unknown): object => {
-      const [[queue, records] = assert.fail('no queue')] = Object.entries((event as RocketMQKafkaEvent).records);
+      const [[queue, records] = assert.fail('no queue')] = Object.entries(
+        (event as RocketMQKafkaEvent).records,
+      );
       for (const { topic, rocketmq, offset } of records) {
         seen.push([queue, offset]);
         assert.equal(queue, `${topic}-${rocketmq.brokerName}-${rocketmq.queueId}`);
       }
       const failed = seen.length === 6 ? records.slice(-1) : [];
-      return { batchItemFailures: failed.map(({ offset }) => ({ itemIdentifier: { 'topic-partition': queue, offset } })) };
+      return {
+        batchItemFailures: failed.map(({ offset }) => ({
+          itemIdentifier: { 'topic-partition': queue, offset },
+        })),
+      };
     };
-    const puller = world.start(answer, { queues: [UNIT], subscriptions: [{ eventFormat: 'kafka' }], deps: { client } });
+    const puller = world.start(answer, {
+      queues: [UNIT],
+      subscriptions: [{ eventFormat: 'kafka' }],
+      deps: { client },
+    });
     await until(() => calls.acked + calls.changed === 6, 'all have their end');
     await puller.stop();
     assert.deepEqual([calls.acked, calls.changed], [5, 1]);
-    const offsets = [0, 1, 2].flatMap((offset) => [`orders-broker-a-0 ${offset}`, `orders-broker-a-1 ${offset}`]);
+    const offsets = [0, 1, 2].flatMap((offset) => [
+      `orders-broker-a-0 ${offset}`,
+      `orders-broker-a-1 ${offset}`,
+    ]);
     assert.deepEqual(seen.map((each) => each.join(' ')).sort(), offsets.sort());
   });
 
@@ -97,7 +135,12 @@ describe('a puller that popped', () => {
     const { client, calls } = await lend(world, 1);
     calls.refuseChanges = true;
     const hold = gate();
-    const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 30 } as const;
+    const handler = {
+      invocation: 'inline',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 30,
+    } as const;
     // What is lent for 60 s is at its half from the beginning.
     const puller = world.start(() => hold.passed, {
       queues: [UNIT],
@@ -120,7 +163,9 @@ describe('a puller that popped', () => {
     let [throttled, invoked] = [true, 0];
     const invoke = async (): Promise<HandlerOutcome> => {
       invoked++;
-      return throttled ? { kind: 'unavailable', error: new Error('throttled') } : { kind: 'answered', answer: null };
+      return throttled
+        ? { kind: 'unavailable', error: new Error('throttled') }
+        : { kind: 'answered', answer: null };
     };
     const puller = world.start({ invoke }, { queues: [UNIT], deps: { client } });
     await until(() => invoked === 1, 'it was called');
@@ -146,7 +191,12 @@ describe('a puller that popped', () => {
       remainingMs = 9_000;
       return { kind: 'answered', answer: null };
     };
-    const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 3 } as const;
+    const handler = {
+      invocation: 'function',
+      functionKey: 'h',
+      functionName: 'h',
+      timeout: 3,
+    } as const;
     const puller = world.start(
       { invoke },
       {

@@ -21,7 +21,10 @@ import { until } from '../support/until.ts';
 const REVIVAL_MS = 60_000;
 
 if (since('5.0'))
-  describe('a group in mode pop, on a real broker', { skip: missingStack('rocketmq'), concurrency: true }, () => {
+  describe('a group in mode pop, on a real broker', {
+    skip: missingStack('rocketmq'),
+    concurrency: true,
+  }, () => {
     let world: RealWorld;
     let { rocketmq, client, dynamodb } = {} as RealWorld;
     before(async () => {
@@ -55,11 +58,31 @@ if (since('5.0'))
       for (let n = 0; n < count; n++) await client.send({ topic, body: Buffer.from(String(n)) });
     };
     const deadLetters = async (consumerGroup: string): Promise<string[]> => {
-      const queue: MessageQueue = { topic: `%DLQ%${consumerGroup}`, brokerName: 'broker-a', queueId: 0 };
-      const plain = { topic: queue.topic, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
-      const request = { consumerGroup: 'reader', queue, offset: 0n, subscription: plain, maxMessages: 32, suspendMs: 0 };
+      const queue: MessageQueue = {
+        topic: `%DLQ%${consumerGroup}`,
+        brokerName: 'broker-a',
+        queueId: 0,
+      };
+      const plain = {
+        topic: queue.topic,
+        subString: '*',
+        expressionType: 'TAG',
+        tagsSet: [],
+        codeSet: [],
+        subVersion: 0,
+      } as const;
+      const request = {
+        consumerGroup: 'reader',
+        queue,
+        offset: 0n,
+        subscription: plain,
+        maxMessages: 32,
+        suspendMs: 0,
+      };
       const result = await client.pull(request).catch(() => undefined);
-      return result?.status === 'FOUND' ? result.messages.map(({ body }) => String(body)).sort() : [];
+      return result?.status === 'FOUND'
+        ? result.messages.map(({ body }) => String(body)).sort()
+        : [];
     };
 
     test('a body that cannot be put makes its message wait here, uncounted, while the others are handled', async (t) => {
@@ -71,11 +94,13 @@ if (since('5.0'))
       const bodies: BodyStore = {
         put: async ({ bucket, key }, body) => {
           puts.push(String(body));
-          if (puts.length < 3) throw new BodyNotStoredError(bucket, key, 'NoSuchBucket', 'Create it');
+          if (puts.length < 3)
+            throw new BodyNotStoredError(bucket, key, 'NoSuchBucket', 'Create it');
         },
       };
       const handler = ({ Records }: RocketMQEvent) => {
-        for (const { body, rocketmq } of Records) seen.push([rocketmq.s3Pointer?.bucket ?? body, rocketmq.reconsumeTimes]);
+        for (const { body, rocketmq } of Records)
+          seen.push([rocketmq.s3Pointer?.bucket ?? body, rocketmq.reconsumeTimes]);
       };
       const s3PointerThreshold = { bytes: 5, bucket: 'arn:aws:s3:::large', prefix: 'bodies' };
       const { end } = deploy(t, topic, handler, { s3PointerThreshold }, { bodies });
@@ -109,17 +134,28 @@ if (since('5.0'))
             ids.set(body, (ids.get(body) ?? new Set()).add(messageId));
             assert.equal(told, topic);
           }
-          const failed = Records.filter(({ body, rocketmq: { reconsumeTimes } }) => body === '7' || (body === '3' && reconsumeTimes === 0));
-          return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+          const failed = Records.filter(
+            ({ body, rocketmq: { reconsumeTimes } }) =>
+              body === '7' || (body === '3' && reconsumeTimes === 0),
+          );
+          return {
+            batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })),
+          };
         },
         { batchSize: 8, parallelizationFactor: 2 },
       );
       await until(() => times.size === 40, 'all came', 20_000);
       assert.deepEqual(
-        (await assignments()).filter(({ queue }) => queue.topic === topic).map(({ queue }) => queue.queueId),
+        (await assignments())
+          .filter(({ queue }) => queue.topic === topic)
+          .map(({ queue }) => queue.queueId),
         [-1],
       );
-      await until(() => times.get('3')?.length === 2 && times.get('7')?.length === 2, 'the failed ones came again', REVIVAL_MS);
+      await until(
+        () => times.get('3')?.length === 2 && times.get('7')?.length === 2,
+        'the failed ones came again',
+        REVIVAL_MS,
+      );
       assert.deepEqual(
         [times.get('3'), times.get('7')],
         [
@@ -127,11 +163,16 @@ if (since('5.0'))
           [0, 1],
         ],
       );
-      for (const giveUpAt = Date.now() + 10_000; (await deadLetters(consumerGroup)).length === 0 && Date.now() < giveUpAt; )
+      for (
+        const giveUpAt = Date.now() + 10_000;
+        (await deadLetters(consumerGroup)).length === 0 && Date.now() < giveUpAt;
+      )
         await sleep(100);
       assert.deepEqual(await deadLetters(consumerGroup), ['7']);
       const reports = await end();
-      assert.ok([...times].every(([body, seen]) => seen.length === (body === '3' || body === '7' ? 2 : 1)));
+      assert.ok(
+        [...times].every(([body, seen]) => seen.length === (body === '3' || body === '7' ? 2 : 1)),
+      );
       assert.ok(
         [...ids.values()].every((set) => set.size === 1),
         'message ids are stable over redeliveries',
@@ -146,30 +187,62 @@ if (since('5.0'))
 
     test('in a namespace, by an SQL92 filter: names are plain to the handler, redeliveries and dead letters stay in the namespace', async (t) => {
       const [topic, consumerGroup] = ['pop-named', 'pop-named-workers'];
-      const inside = createRocketMQClient({ nameServers: [rocketmq.nameServer], namespace: 'MQ_INST_1' });
+      const inside = createRocketMQClient({
+        nameServers: [rocketmq.nameServer],
+        namespace: 'MQ_INST_1',
+      });
       t.after(() => inside.close());
       await inside.createTopic(topic, { readQueueNums: 2, writeQueueNums: 2 });
-      for (let n = 0; n < 8; n++) await inside.send({ topic, body: Buffer.from(String(n)), properties: { amount: String(n) } });
+      for (let n = 0; n < 8; n++)
+        await inside.send({
+          topic,
+          body: Buffer.from(String(n)),
+          properties: { amount: String(n) },
+        });
       const seen: string[] = [];
       const service = startInProcess({
         client: inside,
         dynamodb,
         nameServer: rocketmq.nameServer,
-        source: source([subscription(topic, { maximumRetryAttempts: 1, filter: { type: 'SQL92', expression: 'amount > 3' } })], {
-          consumerGroup,
-          mode: 'pop',
-        }),
+        source: source(
+          [
+            subscription(topic, {
+              maximumRetryAttempts: 1,
+              filter: { type: 'SQL92', expression: 'amount > 3' },
+            }),
+          ],
+          {
+            consumerGroup,
+            mode: 'pop',
+          },
+        ),
         handler: ({ Records }) => {
-          seen.push(...Records.map(({ body, rocketmq: { topic: told, reconsumeTimes } }) => `${told} ${body} ${reconsumeTimes}`));
-          return { batchItemFailures: Records.filter(({ body }) => body === '5').map(({ messageId }) => ({ itemIdentifier: messageId })) };
+          seen.push(
+            ...Records.map(
+              ({ body, rocketmq: { topic: told, reconsumeTimes } }) =>
+                `${told} ${body} ${reconsumeTimes}`,
+            ),
+          );
+          return {
+            batchItemFailures: Records.filter(({ body }) => body === '5').map(({ messageId }) => ({
+              itemIdentifier: messageId,
+            })),
+          };
         },
         options: { idleTimeoutMs: 3_000, popInvisibleMs: 12_000 },
       });
       t.after(() => service.end());
       await until(() => seen.includes(`${topic} 5 1`), 'the failed one came again', REVIVAL_MS);
-      const dead = async () => (await listDeadLetters(inside, { consumerGroup })).map(({ count }) => count);
+      const dead = async () =>
+        (await listDeadLetters(inside, { consumerGroup })).map(({ count }) => count);
       await until(async () => (await dead())[0] === 1n, 'it is dead', REVIVAL_MS);
-      assert.deepEqual(seen.toSorted(), [`${topic} 4 0`, `${topic} 5 0`, `${topic} 5 1`, `${topic} 6 0`, `${topic} 7 0`]);
+      assert.deepEqual(seen.toSorted(), [
+        `${topic} 4 0`,
+        `${topic} 5 0`,
+        `${topic} 5 1`,
+        `${topic} 6 0`,
+        `${topic} 7 0`,
+      ]);
       const wire = (await client.topics()).filter((name) => name.includes(consumerGroup)).sort();
       assert.ok(wire.length > 0 && wire.every((name) => name.includes('MQ_INST_1%')), wire.join());
     });
@@ -199,7 +272,13 @@ if (since('5.0'))
       await produce(topic, 5);
       const seen: string[] = [];
       const { counts, measured, meter } = countingMeter();
-      const service = deploy(t, topic, ({ Records }) => void seen.push(...Records.map(({ body }) => body)), {}, { meter });
+      const service = deploy(
+        t,
+        topic,
+        ({ Records }) => void seen.push(...Records.map(({ body }) => body)),
+        {},
+        { meter },
+      );
       await until(() => seen.length === 5, 'the first came', 20_000);
       await until(() => service.pullers.length === 1, 'one puller');
       const first = await service.pullers[0];
@@ -215,20 +294,35 @@ if (since('5.0'))
       assert.deepEqual(seen.toSorted(), ['0', '1', '2', '3', '4', 'late']);
       const [latency = -1, ...more] = measured.WakeLatency ?? [];
       assert.ok(latency >= 0 && latency <= Date.now() - sentAt, `${latency} ms`);
-      assert.deepEqual([more, measured.SuccessionGap, counts.DuplicateEventCount], [[], undefined, undefined]);
-      assert.ok((counts.PollerThroughputInBytes ?? 0) > 6 * 91, 'a stored record has 91 bytes and its contents');
+      assert.deepEqual(
+        [more, measured.SuccessionGap, counts.DuplicateEventCount],
+        [[], undefined, undefined],
+      );
+      assert.ok(
+        (counts.PollerThroughputInBytes ?? 0) > 6 * 91,
+        'a stored record has 91 bytes and its contents',
+      );
     });
   });
 else
-  describe(`mode pop on RocketMQ ${TESTED_VERSION}, which has no POP`, { skip: missingStack('rocketmq') }, () => {
+  describe(`mode pop on RocketMQ ${TESTED_VERSION}, which has no POP`, {
+    skip: missingStack('rocketmq'),
+  }, () => {
     test('is refused with an error that says so', async () => {
       const rocketmq = await startRealRocketMQ();
       const client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
       try {
         await client.createTopic('orders');
         await assert.rejects(
-          () => client.hasMessages({ consumerGroup: 'workers', topic: 'orders', brokerName: 'broker-a', pollMs: 0 }),
-          (error: unknown) => error instanceof UnsupportedRequestError && /needs RocketMQ 5\.0/.test(error.message),
+          () =>
+            client.hasMessages({
+              consumerGroup: 'workers',
+              topic: 'orders',
+              brokerName: 'broker-a',
+              pollMs: 0,
+            }),
+          (error: unknown) =>
+            error instanceof UnsupportedRequestError && /needs RocketMQ 5\.0/.test(error.message),
         );
       } finally {
         await client.close();

@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
-import { type Message, PermissionError, PullConsumer, RequestTimeoutError, TopicNotFoundError } from '../../src/consumer/index.ts';
+import {
+  type Message,
+  PermissionError,
+  PullConsumer,
+  RequestTimeoutError,
+  TopicNotFoundError,
+} from '../../src/consumer/index.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { silentLogger } from '../support/coordinator-world.ts';
@@ -35,13 +41,20 @@ describe('PullConsumer when things go wrong', () => {
   const produce = async (count: number): Promise<void> => {
     for (let n = 0; n < count; n += 50)
       await client.sendBatch(
-        Array.from({ length: Math.min(50, count - n) }, (_, i) => ({ topic: TOPIC, body: Buffer.from(String(n + i)) })),
+        Array.from({ length: Math.min(50, count - n) }, (_, i) => ({
+          topic: TOPIC,
+          body: Buffer.from(String(n + i)),
+        })),
         { queue },
       );
   };
   const numbers = (count: number): number[] => Array.from({ length: count }, (_, n) => n);
 
-  async function take(messages: AsyncIterable<Message>, count: number, each: (n: number) => unknown = () => {}): Promise<number[]> {
+  async function take(
+    messages: AsyncIterable<Message>,
+    count: number,
+    each: (n: number) => unknown = () => {},
+  ): Promise<number[]> {
     const seen: number[] = [];
     for await (const { body } of messages) {
       seen.push(Number(String(body)));
@@ -68,8 +81,15 @@ describe('PullConsumer when things go wrong', () => {
     let calls = 0;
     const failing = () => (++calls % 7 === 3 ? ('disconnect' as const) : undefined);
     using _pull = mq.control('PULL_MESSAGE', failing, ALWAYS);
-    using _commit = mq.control('UPDATE_CONSUMER_OFFSET', () => (++calls % 3 === 0 ? { code: 2, remark: 'busy' } : undefined), ALWAYS);
-    const seen = await take(consumer.messages(TOPIC, { flowLimits: { maxMessages: 30 }, commitIntervalMs: 1 }), 120);
+    using _commit = mq.control(
+      'UPDATE_CONSUMER_OFFSET',
+      () => (++calls % 3 === 0 ? { code: 2, remark: 'busy' } : undefined),
+      ALWAYS,
+    );
+    const seen = await take(
+      consumer.messages(TOPIC, { flowLimits: { maxMessages: 30 }, commitIntervalMs: 1 }),
+      120,
+    );
     assert.deepEqual(seen, numbers(120));
     assert.ok((mq.offset(GROUP, queue) ?? 0n) <= 119n);
     assert.ok(warnings.length > 0);
@@ -100,12 +120,20 @@ describe('PullConsumer when things go wrong', () => {
     await produce(1_000);
     let passed = 0;
     const ahead: number[] = [];
-    using _ = mq.control('PULL_MESSAGE', ({ command }) => void ahead.push(Number(command.extFields.queueOffset) - passed), ALWAYS);
-    const seen = await take(consumer.messages(TOPIC, { flowLimits: { maxMessages: 100 } }), 1_000, async (n) => {
-      passed = n - 1;
-      // Slower than the pulls.
-      await new Promise((resolve) => setTimeout(resolve, 1));
-    });
+    using _ = mq.control(
+      'PULL_MESSAGE',
+      ({ command }) => void ahead.push(Number(command.extFields.queueOffset) - passed),
+      ALWAYS,
+    );
+    const seen = await take(
+      consumer.messages(TOPIC, { flowLimits: { maxMessages: 100 } }),
+      1_000,
+      async (n) => {
+        passed = n - 1;
+        // Slower than the pulls.
+        await new Promise((resolve) => setTimeout(resolve, 1));
+      },
+    );
     assert.equal(seen.length, 1_000);
     // A pull begins while at most 100 are cached, and brings 32 at most.
     assert.ok(Math.max(...ahead) <= 132, `${Math.max(...ahead)} ahead`);
@@ -117,7 +145,10 @@ describe('PullConsumer when things go wrong', () => {
     const seen = await take(consumer.messages(TOPIC, { routeIntervalMs: 50 }), 2, async (n) => {
       if (n !== 1) return;
       mq.createTopic(TOPIC, { queues: 2 });
-      await client.send({ topic: TOPIC, body: Buffer.from('7') }, { queue: { ...queue, queueId: 1 } });
+      await client.send(
+        { topic: TOPIC, body: Buffer.from('7') },
+        { queue: { ...queue, queueId: 1 } },
+      );
     });
     assert.deepEqual(seen, [0, 7]);
   });

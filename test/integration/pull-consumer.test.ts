@@ -27,15 +27,31 @@ interface Target {
 }
 
 async function embedded(): Promise<Target> {
-  const mq = await startEmbeddedRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '), longPollTickMs: 100 });
+  const mq = await startEmbeddedRocketMQ({
+    messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '),
+    longPollTickMs: 100,
+  });
   const [broker] = mq.brokers;
-  return { nameServer: mq.nameServers[0] ?? '', broker: broker?.name ?? '', address: broker?.address ?? '', stop: () => mq.stop() };
+  return {
+    nameServer: mq.nameServers[0] ?? '',
+    broker: broker?.name ?? '',
+    address: broker?.address ?? '',
+    stop: () => mq.stop(),
+  };
 }
 
 async function real(): Promise<Target> {
   const messageDelayLevel = Array.from({ length: 18 }, () => '1s').join(' ');
-  const mq = await startRealRocketMQ({ messageDelayLevel, brokerConf: { enablePropertyFilter: 'true' } });
-  return { nameServer: mq.nameServer, broker: 'broker-a', address: mq.brokers[0]?.address ?? '', stop: () => mq.stop() };
+  const mq = await startRealRocketMQ({
+    messageDelayLevel,
+    brokerConf: { enablePropertyFilter: 'true' },
+  });
+  return {
+    nameServer: mq.nameServer,
+    broker: 'broker-a',
+    address: mq.brokers[0]?.address ?? '',
+    stop: () => mq.stop(),
+  };
 }
 
 for (const [name, start, skip] of [
@@ -64,10 +80,17 @@ for (const [name, start, skip] of [
     }
 
     /** A topic with so many messages in each of its queues; bodies `queue/number`, tags even and odd. */
-    async function topicWith(count: number, queues = 1): Promise<{ topic: string; queues: MessageQueue[] }> {
+    async function topicWith(
+      count: number,
+      queues = 1,
+    ): Promise<{ topic: string; queues: MessageQueue[] }> {
       const topic = `t-${randomUUID()}`;
       await client.createTopic(topic, { readQueueNums: queues, writeQueueNums: queues });
-      const all = Array.from({ length: queues }, (_, queueId) => ({ topic, brokerName: target.broker, queueId }));
+      const all = Array.from({ length: queues }, (_, queueId) => ({
+        topic,
+        brokerName: target.broker,
+        queueId,
+      }));
       for (const queue of all) if (count > 0) await produce(queue, count);
       return { topic, queues: all };
     }
@@ -84,9 +107,25 @@ for (const [name, start, skip] of [
       }
       // An acknowledged send may be missing from an offset's or a pull's answer for some milliseconds.
       await until(async () => (await client.maxOffset(queue)) === end, 'the queue has its new end');
-      const request = { consumerGroup: 'reader', queue, offset: end - 1n, maxMessages: 1, suspendMs: 0 };
-      const subscription = { topic: queue.topic, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
-      await until(async () => (await client.pull({ ...request, subscription })).status === 'FOUND', 'the messages can be pulled');
+      const request = {
+        consumerGroup: 'reader',
+        queue,
+        offset: end - 1n,
+        maxMessages: 1,
+        suspendMs: 0,
+      };
+      const subscription = {
+        topic: queue.topic,
+        subString: '*',
+        expressionType: 'TAG',
+        tagsSet: [],
+        codeSet: [],
+        subVersion: 0,
+      } as const;
+      await until(
+        async () => (await client.pull({ ...request, subscription })).status === 'FOUND',
+        'the messages can be pulled',
+      );
     }
 
     const text = ({ body }: Message): string => String(body);
@@ -107,7 +146,10 @@ for (const [name, start, skip] of [
       assert.deepEqual(await consumer.fetchQueues(topic), queues);
       await assert.rejects(consumer.fetchQueues(`t-${randomUUID()}`), TopicNotFoundError);
       const queue = queues[2] as MessageQueue;
-      assert.deepEqual([await consumer.minOffset(queue), await consumer.maxOffset(queue)], [0n, 3n]);
+      assert.deepEqual(
+        [await consumer.minOffset(queue), await consumer.maxOffset(queue)],
+        [0n, 3n],
+      );
     });
 
     test('pulls where it is told, and changes no position', async () => {
@@ -135,7 +177,10 @@ for (const [name, start, skip] of [
       assert.deepEqual(odd.messages.map(text), ['0/1', '0/3']);
       await assert.rejects(consumer.pull(queue, { filter: { sql: 'this is no sql' } }));
       if (name === 'real') {
-        await assert.rejects(consumer.pull(queue, { filter: { sql: 'this is no sql' } }), InvalidFilterError);
+        await assert.rejects(
+          consumer.pull(queue, { filter: { sql: 'this is no sql' } }),
+          InvalidFilterError,
+        );
         const even = await consumer.pull(queue, { filter: { sql: "TAGS = 'even'" } });
         assert(even.status === 'FOUND');
         assert.deepEqual(even.messages.map(text), ['0/0', '0/2']);
@@ -161,17 +206,28 @@ for (const [name, start, skip] of [
       const { queues } = await topicWith(5);
       const queue = queues[0] as MessageQueue;
       const consumer = consume();
-      assert.equal(await consumer.committed(queue), since('5.0') || name === 'embedded' ? undefined : 0n);
+      assert.equal(
+        await consumer.committed(queue),
+        since('5.0') || name === 'embedded' ? undefined : 0n,
+      );
       await consumer.pull(queue);
       await consumer.commit(queue, 3n);
       assert.equal(await consumer.committed(queue), 3n);
       const next = await consumer.pull(queue);
       assert(next.status === 'FOUND');
-      assert.deepEqual(next.messages.map(text), ['0/3', '0/4'], 'without a loop, the position follows');
+      assert.deepEqual(
+        next.messages.map(text),
+        ['0/3', '0/4'],
+        'without a loop, the position follows',
+      );
       await consumer.commit(queue, 1n);
       assert.equal(await consumer.committed(queue), 1n);
       await consumer.commit();
-      assert.equal(await consumer.committed(queue), 1n, 'a queue that no loop has read is left alone');
+      assert.equal(
+        await consumer.committed(queue),
+        1n,
+        'a queue that no loop has read is left alone',
+      );
     });
 
     test('finds offsets by time', async () => {
@@ -181,8 +237,14 @@ for (const [name, start, skip] of [
       const found = await consumer.pull(queue);
       assert(found.status === 'FOUND');
       const [first] = found.messages;
-      assert.equal(await consumer.offsetByTimestamp(queue, new Date((first?.storeTimestamp ?? 0) - 1000)), 0n);
-      assert.equal(await consumer.offsetByTimestamp(queue, Date.now() + 60_000), since('5.0') || name === 'embedded' ? 2n : 1n);
+      assert.equal(
+        await consumer.offsetByTimestamp(queue, new Date((first?.storeTimestamp ?? 0) - 1000)),
+        0n,
+      );
+      assert.equal(
+        await consumer.offsetByTimestamp(queue, Date.now() + 60_000),
+        since('5.0') || name === 'embedded' ? 2n : 1n,
+      );
     });
 
     test('seeks within the queue', async () => {
@@ -226,7 +288,11 @@ for (const [name, start, skip] of [
         if (++count === 4) break;
       }
       assert.deepEqual(await take(consumer.messages(queue), 1), ['0/3'], 'in the same consumer');
-      assert.deepEqual(await take(consume(group).messages(queue), 2), ['0/3', '0/4'], 'in another one of the group');
+      assert.deepEqual(
+        await take(consume(group).messages(queue), 2),
+        ['0/3', '0/4'],
+        'in another one of the group',
+      );
     });
 
     test('nothing is committed that nobody asked for; with commitIntervalMs it is, at the end, too', async () => {
@@ -247,10 +313,17 @@ for (const [name, start, skip] of [
       const stop = new AbortController();
       const loop = (async () => {
         const bodies: string[] = [];
-        for await (const message of consumer.messages(queue, { signal: stop.signal, commitIntervalMs: 50 })) bodies.push(text(message));
+        for await (const message of consumer.messages(queue, {
+          signal: stop.signal,
+          commitIntervalMs: 50,
+        }))
+          bodies.push(text(message));
         return bodies;
       })();
-      await until(async () => (await client.queryOffset(consumer.consumerGroup, queue)) === 3n, 'the loop has committed');
+      await until(
+        async () => (await client.queryOffset(consumer.consumerGroup, queue)) === 3n,
+        'the loop has committed',
+      );
       stop.abort();
       assert.deepEqual(await loop, ['0/0', '0/1', '0/2']);
     });
@@ -258,7 +331,10 @@ for (const [name, start, skip] of [
     test('a topic: every queue in its order, all in turn, filtered; 2,000 messages within tight limits', async () => {
       const { topic } = await topicWith(500, 4);
       const consumer = consume();
-      const bodies = await take(consumer.messages(topic, { flowLimits: { maxMessages: 40 }, filter: 'odd || other' }), 1000);
+      const bodies = await take(
+        consumer.messages(topic, { flowLimits: { maxMessages: 40 }, filter: 'odd || other' }),
+        1000,
+      );
       for (let queueId = 0; queueId < 4; queueId++) {
         const ofQueue = bodies.filter((body) => body.startsWith(`${queueId}/`));
         assert.deepEqual(
@@ -267,7 +343,10 @@ for (const [name, start, skip] of [
         );
       }
       const firstOfLast = bodies.findIndex((body) => body.startsWith('3/'));
-      assert.ok(firstOfLast < 500, `the last queue had its first turn after ${firstOfLast} messages`);
+      assert.ok(
+        firstOfLast < 500,
+        `the last queue had its first turn after ${firstOfLast} messages`,
+      );
     });
 
     test('the signal ends the loop after the message in hand, also while it waits', async () => {
@@ -282,7 +361,11 @@ for (const [name, start, skip] of [
       assert.deepEqual(bodies, ['0/0', '0/1']);
       await consumer.commit();
       const [queue] = await consumer.fetchQueues(topic);
-      assert.equal(await consumer.committed(queue as MessageQueue), 2n, 'the one in hand was passed');
+      assert.equal(
+        await consumer.committed(queue as MessageQueue),
+        2n,
+        'the one in hand was passed',
+      );
       const waiting = new AbortController();
       const all = (async () => {
         const rest: string[] = [];
@@ -294,7 +377,8 @@ for (const [name, start, skip] of [
       })();
       assert.deepEqual(await all, ['0/2']);
       const none: string[] = [];
-      for await (const message of consumer.messages(topic, { signal: AbortSignal.abort() })) none.push(text(message));
+      for await (const message of consumer.messages(topic, { signal: AbortSignal.abort() }))
+        none.push(text(message));
       assert.deepEqual(none, []);
     });
 
@@ -309,9 +393,14 @@ for (const [name, start, skip] of [
       assert.deepEqual(bodies, ['0/0', '0/1']);
       const other = consume(consumer.consumerGroup);
       const [queue] = await other.fetchQueues(topic);
-      assert.equal(await other.committed(queue as MessageQueue), 1n, 'what it had in hand was not passed');
+      assert.equal(
+        await other.committed(queue as MessageQueue),
+        1n,
+        'what it had in hand was not passed',
+      );
       await assert.rejects(async () => {
-        for await (const _ of consumer.messages(topic)) assert.fail('a message of a closed consumer');
+        for await (const _ of consumer.messages(topic))
+          assert.fail('a message of a closed consumer');
       }, RocketMQError);
     });
 
@@ -319,9 +408,12 @@ for (const [name, start, skip] of [
       const { topic } = await topicWith(2);
       const consumer = consume();
       const seen: [string, string, number][] = [];
-      for await (const message of consumer.messages([topic, retryTopic(consumer.consumerGroup)], { routeIntervalMs: 200 })) {
+      for await (const message of consumer.messages([topic, retryTopic(consumer.consumerGroup)], {
+        routeIntervalMs: 200,
+      })) {
         seen.push([text(message), consumer.topicOf(message), message.reconsumeTimes]);
-        if (text(message) === '0/1') await consumer.sendBack(message, { delayLevel: 1, maxReconsumeTimes: 1 });
+        if (text(message) === '0/1')
+          await consumer.sendBack(message, { delayLevel: 1, maxReconsumeTimes: 1 });
         if (message.reconsumeTimes === 1) break;
       }
       assert.deepEqual(seen, [
@@ -352,7 +444,11 @@ for (const [name, start, skip] of [
       // The position is decided when the loop asks for its first message; a message that is not yet there cannot be skipped for one that is.
       let count = 2;
       const stop = setInterval(
-        () => void client.send({ topic, body: Buffer.from(`new ${count++}`) }, { queue: queues[0] as MessageQueue }),
+        () =>
+          void client.send(
+            { topic, body: Buffer.from(`new ${count++}`) },
+            { queue: queues[0] as MessageQueue },
+          ),
         100,
       );
       const [body] = await loop.finally(() => clearInterval(stop));
@@ -372,7 +468,15 @@ for (const [name, start, skip] of [
         bodies.push(text(message));
         if (bodies.length === 10) {
           await consumer.commit();
-          const output = await mqadmin(target.nameServer, ['resetOffsetByTime', '-g', consumer.consumerGroup, '-t', topic, '-s', '1']);
+          const output = await mqadmin(target.nameServer, [
+            'resetOffsetByTime',
+            '-g',
+            consumer.consumerGroup,
+            '-t',
+            topic,
+            '-s',
+            '1',
+          ]);
           assert.match(output, /rollback|reset/i);
           reset = true;
         } else if (reset) {
@@ -409,7 +513,20 @@ for (const [name, start, skip] of [
       const { topic, queues } = await topicWith(1);
       const raw = await connectRaw(target.address);
       // It says it is compressed in a way that nobody has defined.
-      const fields = { a: 'p', b: topic, c: 'TBW102', d: 4, e: 0, f: 0x701, g: Date.now(), h: 0, i: '', j: 0, k: false, m: false };
+      const fields = {
+        a: 'p',
+        b: topic,
+        c: 'TBW102',
+        d: 4,
+        e: 0,
+        f: 0x701,
+        g: Date.now(),
+        h: 0,
+        i: '',
+        j: 0,
+        k: false,
+        m: false,
+      };
       await raw.call(310, fields, { body: 'not what it says' });
       raw.close();
       await produce(queues[0] as MessageQueue, 1, 1);
@@ -420,7 +537,9 @@ for (const [name, start, skip] of [
       }, UndecodableRecordError);
       assert.deepEqual(before, ['0/0']);
       const offsets: bigint[] = [];
-      const lenient = consume().messages(topic, { onUndecodable: ({ queueOffset }) => void offsets.push(queueOffset) });
+      const lenient = consume().messages(topic, {
+        onUndecodable: ({ queueOffset }) => void offsets.push(queueOffset),
+      });
       assert.deepEqual([await take(lenient, 2), offsets], [['0/0', '0/1'], [1n]]);
     });
 
@@ -436,7 +555,10 @@ for (const [name, start, skip] of [
       const { signal } = stop;
       const consumerGroup = `auditor-${randomUUID()}`;
       {
-        await using consumer = new PullConsumer({ consumerGroup, nameServers: [target.nameServer] });
+        await using consumer = new PullConsumer({
+          consumerGroup,
+          nameServers: [target.nameServer],
+        });
         for await (const message of consumer.messages(topic, { signal, commitIntervalMs: 5_000 })) {
           try {
             await audit(message.body);
@@ -449,6 +571,9 @@ for (const [name, start, skip] of [
       const other = consume(consumerGroup);
       const [queue] = await other.fetchQueues(topic);
       assert.equal(await other.committed(queue as MessageQueue), 5n);
-      assert.deepEqual(await take(other.messages(retryTopic(consumerGroup), { routeIntervalMs: 200 }), 1), ['0/2']);
+      assert.deepEqual(
+        await take(other.messages(retryTopic(consumerGroup), { routeIntervalMs: 200 }), 1),
+        ['0/2'],
+      );
     });
   });

@@ -7,17 +7,29 @@ import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { HandlerOutcome, MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
-import { at, createPullerWorld, GROUP, gate, type PullerWorld, RETRY, recorder, TOPIC } from '../support/puller-world.ts';
+import {
+  at,
+  createPullerWorld,
+  GROUP,
+  gate,
+  type PullerWorld,
+  RETRY,
+  recorder,
+  TOPIC,
+} from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
-const numbers = (count: number, from = 0) => Array.from({ length: count }, (_, index) => String(from + index));
+const numbers = (count: number, from = 0) =>
+  Array.from({ length: count }, (_, index) => String(from + index));
 const sorted = (texts: readonly string[]) => texts.toSorted((a, b) => Number(a) - Number(b));
 const failing = (records: readonly RocketMQRecord[]) => ({
   batchItemFailures: records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle })),
 });
 const reasons = ({ queues }: PullerReport) => queues.map(({ reason }) => reason);
 /** A handler behind the Invoke API, as the puller sees it. */
-const answering = (invoke: (call: number) => HandlerOutcome | Promise<HandlerOutcome>): MessageHandler & { readonly calls: number } => {
+const answering = (
+  invoke: (call: number) => HandlerOutcome | Promise<HandlerOutcome>,
+): MessageHandler & { readonly calls: number } => {
   let calls = 0;
   return {
     get calls() {
@@ -27,7 +39,8 @@ const answering = (invoke: (call: number) => HandlerOutcome | Promise<HandlerOut
   };
 };
 const untilAsync = async (holds: () => Promise<boolean>) => {
-  for (const end = Date.now() + 5_000; !(await holds()); await sleep(10)) assert.ok(Date.now() < end, 'not within 5 s');
+  for (const end = Date.now() + 5_000; !(await holds()); await sleep(10))
+    assert.ok(Date.now() < end, 'not within 5 s');
 };
 const dlq = (world: PullerWorld) => world.broker.messages(dlqTopic(GROUP));
 
@@ -47,14 +60,24 @@ describe('a puller', () => {
         await sleep(2);
         inFlight--;
       });
-      const puller = world.start(seen.handler, { queues, subscriptions: [{ batchSize: 7, parallelizationFactor: 3 }] });
-      await until(() => world.committed(at(0)) === 300n && world.committed(at(1)) === 200n, 'all is committed');
+      const puller = world.start(seen.handler, {
+        queues,
+        subscriptions: [{ batchSize: 7, parallelizationFactor: 3 }],
+      });
+      await until(
+        () => world.committed(at(0)) === 300n && world.committed(at(1)) === 200n,
+        'all is committed',
+      );
       const report = await puller.stop();
       assert.deepEqual(sorted(seen.bodies), sorted([...numbers(300), ...numbers(200)]));
       assert.ok(seen.events.every(({ Records }) => Records.length <= 7));
       assert.ok(most > 3 && most <= 6, `${most} batches at once for two queues`);
       assert.deepEqual(
-        report.queues.map(({ handled, reason, committedOffset }) => [handled, reason, committedOffset]),
+        report.queues.map(({ handled, reason, committedOffset }) => [
+          handled,
+          reason,
+          committedOffset,
+        ]),
         [
           [300, 'signal', '300'],
           [200, 'signal', '200'],
@@ -68,15 +91,28 @@ describe('a puller', () => {
     test('a record that says where it comes from, and a batch that says what it is', async () => {
       world = await createPullerWorld();
       await world.prepare();
-      await world.produce(2, 0, () => ({ tags: 'paid', keys: ['k1'], properties: { tenant: 'acme' } }));
+      await world.produce(2, 0, () => ({
+        tags: 'paid',
+        keys: ['k1'],
+        properties: { tenant: 'acme' },
+      }));
       const seen = recorder();
       world.start(seen.handler, { deps: { region: 'eu-west-1', accountId: '123456789012' } });
       await until(() => seen.records.length === 2, 'both came');
       const [first] = seen.records as [RocketMQRecord];
-      assert.equal(first.eventSourceARN, `arn:aws:sqs:eu-west-1:123456789012:rocketmq/default/${TOPIC}/${GROUP}`);
-      assert.deepEqual([first.rocketmq.tags, first.rocketmq.keys, first.messageAttributes.tenant?.stringValue], ['paid', ['k1'], 'acme']);
+      assert.equal(
+        first.eventSourceARN,
+        `arn:aws:sqs:eu-west-1:123456789012:rocketmq/default/${TOPIC}/${GROUP}`,
+      );
+      assert.deepEqual(
+        [first.rocketmq.tags, first.rocketmq.keys, first.messageAttributes.tenant?.stringValue],
+        ['paid', ['k1'], 'acme'],
+      );
       const batch = seen.events[0]?.rocketmqBatch;
-      assert.deepEqual([batch?.attempt, batch?.minOffset, batch?.maxOffset, batch?.lag], [1, '0', '1', 0]);
+      assert.deepEqual(
+        [batch?.attempt, batch?.minOffset, batch?.maxOffset, batch?.lag],
+        [1, '0', '1', 0],
+      );
       assert.ok((batch?.deadline ?? 0) > Date.now());
     });
 
@@ -108,7 +144,9 @@ describe('a puller', () => {
       await world.prepare();
       await world.produce(50, 0, (index) => ({ tags: index % 10 === 0 ? 'paid' : 'open' }));
       const seen = recorder();
-      world.start(seen.handler, { subscriptions: [{ filter: { type: 'TAG', expression: 'paid || refunded' } }] });
+      world.start(seen.handler, {
+        subscriptions: [{ filter: { type: 'TAG', expression: 'paid || refunded' } }],
+      });
       await until(() => world.committed() === 50n, 'the gaps are committed too');
       assert.deepEqual(sorted(seen.bodies), ['0', '10', '20', '30', '40']);
     });
@@ -120,13 +158,24 @@ describe('a puller', () => {
       const queues = await world.prepare();
       await world.produce(40);
       const seen = recorder(({ Records }) =>
-        failing(Records.filter(({ body, rocketmq }) => Number(body) % 8 === 0 && rocketmq.reconsumeTimes < 2)),
+        failing(
+          Records.filter(
+            ({ body, rocketmq }) => Number(body) % 8 === 0 && rocketmq.reconsumeTimes < 2,
+          ),
+        ),
       );
       world.start(seen.handler, { queues });
-      await until(() => world.committed() === 40n && world.committed(RETRY) === 10n, 'all is committed');
+      await until(
+        () => world.committed() === 40n && world.committed(RETRY) === 10n,
+        'all is committed',
+      );
       const zeros = seen.records.filter(({ body }) => body === '0');
       assert.deepEqual(
-        zeros.map(({ rocketmq, attributes }) => [rocketmq.topic, rocketmq.reconsumeTimes, attributes.ApproximateReceiveCount]),
+        zeros.map(({ rocketmq, attributes }) => [
+          rocketmq.topic,
+          rocketmq.reconsumeTimes,
+          attributes.ApproximateReceiveCount,
+        ]),
         [
           [TOPIC, 0, '1'],
           [TOPIC, 1, '2'],
@@ -146,7 +195,10 @@ describe('a puller', () => {
       const seen = recorder(({ Records }) => failing(Records.filter(({ body }) => body === '7')));
       world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 2 }] });
       await until(() => dlq(world).length === 1, 'it is in the DLQ');
-      await until(() => world.committed() === 20n && world.committed(RETRY) === 2n, 'all is committed');
+      await until(
+        () => world.committed() === 20n && world.committed(RETRY) === 2n,
+        'all is committed',
+      );
       assert.equal(seen.bodies.filter((body) => body === '7').length, 3);
       assert.equal(dlq(world)[0]?.body.toString(), '7');
       assert.equal(seen.records.length, 22);
@@ -156,7 +208,9 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(3);
-      world.start(() => Promise.reject(new Error('no')), { subscriptions: [{ maximumRetryAttempts: 0 }] });
+      world.start(() => Promise.reject(new Error('no')), {
+        subscriptions: [{ maximumRetryAttempts: 0 }],
+      });
       await until(() => dlq(world).length === 3, 'all are in the DLQ');
     });
 
@@ -165,10 +219,17 @@ describe('a puller', () => {
       await world.prepare();
       await world.produce(2);
       const levels: (string | undefined)[] = [];
-      world.broker.control('CONSUMER_SEND_MSG_BACK', ({ command }) => void levels.push(command.extFields.delayLevel), { times: Infinity });
+      world.broker.control(
+        'CONSUMER_SEND_MSG_BACK',
+        ({ command }) => void levels.push(command.extFields.delayLevel),
+        { times: Infinity },
+      );
       const answers = [7, undefined];
       world.start(({ Records }) => ({
-        batchItemFailures: Records.map(({ messageId }, index) => ({ itemIdentifier: messageId, delayLevel: answers[index] })),
+        batchItemFailures: Records.map(({ messageId }, index) => ({
+          itemIdentifier: messageId,
+          delayLevel: answers[index],
+        })),
       }));
       await until(() => world.committed() === 2n, 'both are sent back');
       assert.deepEqual(levels.sort(), ['0', '7']);
@@ -183,11 +244,18 @@ describe('a puller', () => {
         world = await createPullerWorld();
         const queues = await world.prepare();
         await world.produce(5);
-        const seen = recorder(({ Records }) => (Records[0]?.rocketmq.reconsumeTimes === 0 ? answer() : undefined));
+        const seen = recorder(({ Records }) =>
+          Records[0]?.rocketmq.reconsumeTimes === 0 ? answer() : undefined,
+        );
         world.start(seen.handler, { queues });
-        await until(() => world.committed() === 5n && world.committed(RETRY) === 5n, 'all came again');
+        await until(
+          () => world.committed() === 5n && world.committed(RETRY) === 5n,
+          'all came again',
+        );
         assert.equal(
-          world.logs.filter(({ level, message }) => level === 'warn' && message.includes('batch is sent back')).length > 0,
+          world.logs.filter(
+            ({ level, message }) => level === 'warn' && message.includes('batch is sent back'),
+          ).length > 0,
           true,
         );
       });
@@ -196,9 +264,19 @@ describe('a puller', () => {
       world = await createPullerWorld();
       const queues = await world.prepare();
       await world.produce(2);
-      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 0.1 } as const;
-      const seen = recorder(({ Records }) => (Records[0]?.rocketmq.reconsumeTimes === 0 ? new Promise(() => {}) : undefined));
-      world.start(seen.handler, { queues, subscriptions: [{ handler, bisectBatchOnFunctionError: false }] });
+      const handler = {
+        invocation: 'inline',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 0.1,
+      } as const;
+      const seen = recorder(({ Records }) =>
+        Records[0]?.rocketmq.reconsumeTimes === 0 ? new Promise(() => {}) : undefined,
+      );
+      world.start(seen.handler, {
+        queues,
+        subscriptions: [{ handler, bisectBatchOnFunctionError: false }],
+      });
       await until(() => world.committed(RETRY) === 2n, 'they were delivered again');
       assert.equal(seen.records.length, 4);
     });
@@ -207,13 +285,16 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(3);
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
       const seen = recorder();
       const payloads: string[] = [];
       const throttled: MessageHandler = {
         invoke: async (payload) => {
           payloads.push(payload.json());
-          if (payloads.length < 4) return { kind: 'unavailable', error: new Error('Rate exceeded') };
+          if (payloads.length < 4)
+            return { kind: 'unavailable', error: new Error('Rate exceeded') };
           seen.handler(JSON.parse(payload.json()), {} as never);
           return { kind: 'answered', answer: null };
         },
@@ -235,7 +316,10 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(1);
-      const throttled = answering(() => ({ kind: 'unavailable', error: new Error('Rate exceeded') }));
+      const throttled = answering(() => ({
+        kind: 'unavailable',
+        error: new Error('Rate exceeded'),
+      }));
       world.start(throttled, { subscriptions: [{ batchSize: 1 }] });
       await until(() => throttled.calls > 0, 'it was called');
       for (let index = 0; index < 50; index++) {
@@ -249,14 +333,23 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(3);
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
-      const missing = answering(() => ({ kind: 'misconfigured', error: new Error('no such function') }));
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
+      const missing = answering(() => ({
+        kind: 'misconfigured',
+        error: new Error('no such function'),
+      }));
       const report = await world.start(missing).report;
       assert.deepEqual(reasons(report), ['handler-misconfigured']);
       assert.equal(world.committed(), 0n);
       assert.deepEqual([sendBacks.calls, missing.calls], [0, 1]);
       assert.equal((await world.assignmentOf()).lease, undefined);
-      assert.ok(world.logs.some(({ level, code }) => level === 'error' && code === 'ROCKETMQ_HANDLER_MISCONFIGURED'));
+      assert.ok(
+        world.logs.some(
+          ({ level, code }) => level === 'error' && code === 'ROCKETMQ_HANDLER_MISCONFIGURED',
+        ),
+      );
     });
   });
 
@@ -265,7 +358,11 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(1);
-      const busy = world.broker.control('CONSUMER_SEND_MSG_BACK', () => ({ code: 2, remark: '[PCBUSY_CLEAN_QUEUE]' }), { times: 2 });
+      const busy = world.broker.control(
+        'CONSUMER_SEND_MSG_BACK',
+        () => ({ code: 2, remark: '[PCBUSY_CLEAN_QUEUE]' }),
+        { times: 2 },
+      );
       world.start(({ Records }) => failing(Records));
       await until(() => world.committed() === 1n, 'it is sent back');
       assert.equal(busy.calls, 2);
@@ -276,8 +373,13 @@ describe('a puller', () => {
       world = await createPullerWorld();
       const queues = await world.prepare();
       await world.produce(1);
-      world.broker.control('CONSUMER_SEND_MSG_BACK', () => ({ code: 1, remark: 'look message by offset failed' }));
-      const seen = recorder(({ Records }) => failing(Records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 0)));
+      world.broker.control('CONSUMER_SEND_MSG_BACK', () => ({
+        code: 1,
+        remark: 'look message by offset failed',
+      }));
+      const seen = recorder(({ Records }) =>
+        failing(Records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 0)),
+      );
       world.start(seen.handler, { queues });
       await until(() => world.committed(RETRY) === 1n, 'it was delivered again');
       assert.deepEqual(
@@ -299,14 +401,19 @@ describe('a puller', () => {
         world.broker.control('SEND_MESSAGE_V2', () => ({ code: 14, remark: 'disk full' }), no),
       ];
       const seen = recorder(({ Records }) =>
-        failing(Records.filter(({ body, rocketmq }) => body === '1' && rocketmq.reconsumeTimes === 0)),
+        failing(
+          Records.filter(({ body, rocketmq }) => body === '1' && rocketmq.reconsumeTimes === 0),
+        ),
       );
       const times: number[] = [];
       world.start((event, context) => {
         times.push(Date.now());
         return seen.handler(event, context);
       });
-      await until(() => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'), 'both ways failed');
+      await until(
+        () => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'),
+        'both ways failed',
+      );
       for (const control of controls) control.remove();
       await until(() => world.committed() === 1n, 'the commit moves up to it');
       await sleep(4_300);
@@ -340,7 +447,9 @@ describe('a puller', () => {
         dlq(world).map(({ body }) => body.toString()),
         ['not what it says'],
       );
-      assert.ok(world.logs.some(({ level, code }) => level === 'error' && code === 'ROCKETMQ_UNDECODABLE'));
+      assert.ok(
+        world.logs.some(({ level, code }) => level === 'error' && code === 'ROCKETMQ_UNDECODABLE'),
+      );
     });
 
     test('a message whose event no Lambda takes goes to the DLQ, the next go on; batches keep below the limit', async () => {
@@ -348,8 +457,12 @@ describe('a puller', () => {
       await world.prepare();
       const large = Buffer.from('\n'.repeat(1_500_000));
       await world.produce(3);
-      await world.client.send({ topic: TOPIC, body: Buffer.from('\n'.repeat(3_300_000)) }, { queue: at(0) });
-      for (let index = 0; index < 3; index++) await world.client.send({ topic: TOPIC, body: large }, { queue: at(0) });
+      await world.client.send(
+        { topic: TOPIC, body: Buffer.from('\n'.repeat(3_300_000)) },
+        { queue: at(0) },
+      );
+      for (let index = 0; index < 3; index++)
+        await world.client.send({ topic: TOPIC, body: large }, { queue: at(0) });
       const sizes: [number, number][] = [];
       const byLambda: MessageHandler = {
         invoke: async (payload) => {
@@ -358,7 +471,12 @@ describe('a puller', () => {
           return { kind: 'answered', answer: null };
         },
       };
-      const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 5 } as const;
+      const handler = {
+        invocation: 'function',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 5,
+      } as const;
       world.start(byLambda, { subscriptions: [{ handler }] });
       await until(() => world.committed() === 7n, 'all is committed');
       assert.equal(
@@ -380,7 +498,10 @@ describe('a puller', () => {
       const first = world.start(({ Records }) => failing(Records));
       await until(() => world.committed() === 1n, 'it is sent back');
       await first.stop();
-      world.start(recorder().handler, { queues: queues.slice(-1), subscriptions: [{ topic: 'other' }] });
+      world.start(recorder().handler, {
+        queues: queues.slice(-1),
+        subscriptions: [{ topic: 'other' }],
+      });
       await until(() => world.committed(RETRY) === 1n, 'it is passed');
       assert.equal(dlq(world).length, 1);
       assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_NO_HANDLER'));
@@ -389,7 +510,9 @@ describe('a puller', () => {
     test('no permission ends the queue with the broker’s reason', async () => {
       world = await createPullerWorld();
       await world.prepare();
-      world.broker.control('PULL_MESSAGE', () => ({ code: 16, remark: 'no permission' }), { times: Infinity });
+      world.broker.control('PULL_MESSAGE', () => ({ code: 16, remark: 'no permission' }), {
+        times: Infinity,
+      });
       assert.deepEqual(reasons(await world.start(recorder().handler).report), ['refused']);
       assert.equal((await world.assignmentOf()).lease, undefined);
     });
@@ -402,9 +525,13 @@ describe('a puller', () => {
       await world.client.commitOffset(GROUP, at(0), 0n);
       await world.produce(2);
       const commits: string[] = [];
-      world.broker.control('UPDATE_CONSUMER_OFFSET', ({ command }) => void commits.push(command.extFields.commitOffset ?? ''), {
-        times: Infinity,
-      });
+      world.broker.control(
+        'UPDATE_CONSUMER_OFFSET',
+        ({ command }) => void commits.push(command.extFields.commitOffset ?? ''),
+        {
+          times: Infinity,
+        },
+      );
       world.start(recorder().handler);
       await until(() => world.committed() === 2n, 'all is committed');
       assert.deepEqual([commits[0], commits.at(-1)], ['0', '2']);
@@ -466,9 +593,15 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       const { handler } = recorder();
-      assert.deepEqual(reasons(await world.start(handler, { notAfter: Date.now() - 1 }).report), ['too-late']);
-      assert.deepEqual(reasons(await world.start(handler, { remainingMs: 15_000 }).report), ['too-little-time']);
-      assert.deepEqual(reasons(await world.start(handler, { consumerGroup: 'strangers' }).report), ['unknown-source']);
+      assert.deepEqual(reasons(await world.start(handler, { notAfter: Date.now() - 1 }).report), [
+        'too-late',
+      ]);
+      assert.deepEqual(reasons(await world.start(handler, { remainingMs: 15_000 }).report), [
+        'too-little-time',
+      ]);
+      assert.deepEqual(reasons(await world.start(handler, { consumerGroup: 'strangers' }).report), [
+        'unknown-source',
+      ]);
       assert.equal((await world.assignmentOf()).fence, 0);
     });
 
@@ -478,9 +611,20 @@ describe('a puller', () => {
       const { handler } = recorder();
       assert.deepEqual(reasons(await world.start(handler, { slot: 1 }).report), ['not-acquired']);
       const now = Date.now();
-      const held = { ...world.group, queue: at(0), slot: 0, holder: 'someone', now, leaseUntil: now + 60_000, endsAt: now + 60_000 };
+      const held = {
+        ...world.group,
+        queue: at(0),
+        slot: 0,
+        holder: 'someone',
+        now,
+        leaseUntil: now + 60_000,
+        endsAt: now + 60_000,
+      };
       assert.equal((await world.store.acquire(held)).applied, true);
-      assert.deepEqual(reasons(await world.start(handler, { options: { successionWaitMs: 400 } }).report), ['not-acquired']);
+      assert.deepEqual(
+        reasons(await world.start(handler, { options: { successionWaitMs: 400 } }).report),
+        ['not-acquired'],
+      );
       assert.equal((await world.assignmentOf()).lease?.holder, 'someone');
     });
 
@@ -553,16 +697,25 @@ describe('a puller', () => {
         await hold.passed;
         return failing(Records);
       });
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
       world.start(seen.handler, { subscriptions: [{ batchSize: 10 }] });
       await until(() => seen.bodies.includes('99'), 'the last batch is with the handler');
-      await until(() => String(world.committed()) === seen.events.at(-1)?.rocketmqBatch.minOffset, 'all before it is committed');
+      await until(
+        () => String(world.committed()) === seen.events.at(-1)?.rocketmqBatch.minOffset,
+        'all before it is committed',
+      );
       await world.reset(0, 20);
-      await until(() => world.logs.some(({ message }) => message.includes('reset by an operator')), 'the pull told it');
+      await until(
+        () => world.logs.some(({ message }) => message.includes('reset by an operator')),
+        'the pull told it',
+      );
       assert.equal(world.committed(), 20n);
       hold.open();
       await until(() => world.committed() === 100n, 'all is committed again');
-      const times = (body: number) => seen.bodies.filter((seenBody) => seenBody === String(body)).length;
+      const times = (body: number) =>
+        seen.bodies.filter((seenBody) => seenBody === String(body)).length;
       assert.deepEqual([19, 20, 50, 99].map(times), [1, 2, 2, 2]);
       assert.equal(sendBacks.calls, 0);
     });
@@ -573,18 +726,29 @@ describe('a puller', () => {
       await world.produce(10);
       const hold = gate();
       const seen = recorder(({ rocketmqBatch, Records }) =>
-        Records.some(({ body }) => body === '9') && seen.events.length < 3 && rocketmqBatch.attempt === 1 ? hold.passed : undefined,
+        Records.some(({ body }) => body === '9') &&
+        seen.events.length < 3 &&
+        rocketmqBatch.attempt === 1
+          ? hold.passed
+          : undefined,
       );
-      world.start(seen.handler, { subscriptions: [{ batchSize: 5 }], options: { maxSuspendMs: 15_000 } });
+      world.start(seen.handler, {
+        subscriptions: [{ batchSize: 5 }],
+        options: { maxSuspendMs: 15_000 },
+      });
       await until(
-        () => world.committed() === 5n && seen.records.length === 10 && world.broker.heldPulls() === 1,
+        () =>
+          world.committed() === 5n && seen.records.length === 10 && world.broker.heldPulls() === 1,
         'the second batch is out',
       );
       await world.reset(0, 2);
       // The stored offset tells it before the commit does, unless it is the one that was known: make it so.
       await world.reset(0, 5);
       hold.open();
-      await until(() => seen.bodies.filter((body) => body === '5').length === 2, 'the messages from there came again');
+      await until(
+        () => seen.bodies.filter((body) => body === '5').length === 2,
+        'the messages from there came again',
+      );
       await until(() => world.committed() === 10n, 'all is committed');
       assert.equal(seen.bodies.filter((body) => body === '4').length, 1);
       assert.ok(world.logs.some(({ message }) => message.includes('pulling to learn where to')));
@@ -597,12 +761,18 @@ describe('a puller', () => {
       const holds = [gate(), gate()];
       const seen = recorder(() => holds[seen.events.length - 1]?.passed);
       const flowLimits = { maxMessages: 10, maxBytes: 1_000_000, maxSpan: 1_000 };
-      world.start(seen.handler, { subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }], options: { flowLimits } });
+      world.start(seen.handler, {
+        subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }],
+        options: { flowLimits },
+      });
       await until(() => seen.events.length === 1, 'a batch is out');
       // To the offset that was known: only the dropped commit tells it.
       await world.reset(0, 0);
       holds[0]?.open();
-      await until(() => world.logs.some(({ message }) => message.includes('pulling to learn where to')), 'the commit was dropped');
+      await until(
+        () => world.logs.some(({ message }) => message.includes('pulling to learn where to')),
+        'the commit was dropped',
+      );
       holds[1]?.open();
       await until(() => world.committed() === 40n, 'all is committed');
       assert.equal(seen.bodies.filter((body) => body === '0').length, 2);
@@ -614,13 +784,27 @@ describe('a puller', () => {
       await world.produce(10);
       const hold = gate();
       const seen = recorder(() => (seen.events.length === 1 ? hold.passed : undefined));
-      const subscription = { topic: TOPIC, subString: '*', expressionType: 'TAG', tagsSet: [], codeSet: [], subVersion: 0 } as const;
+      const subscription = {
+        topic: TOPIC,
+        subString: '*',
+        expressionType: 'TAG',
+        tagsSet: [],
+        codeSet: [],
+        subVersion: 0,
+      } as const;
       let told = false;
       const commitOffset = async (...args: Parameters<typeof world.client.commitOffset>) => {
         const answer = await world.client.commitOffset(...args);
         if (answer.resetPending && !told) {
           told = true;
-          await world.client.pull({ consumerGroup: GROUP, queue: at(0), offset: 0n, subscription, maxMessages: 1, suspendMs: 0 });
+          await world.client.pull({
+            consumerGroup: GROUP,
+            queue: at(0),
+            offset: 0n,
+            subscription,
+            maxMessages: 1,
+            suspendMs: 0,
+          });
         }
         return answer;
       };
@@ -630,7 +814,10 @@ describe('a puller', () => {
           return typeof value === 'function' ? value.bind(target) : value;
         },
       });
-      world.start(seen.handler, { subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }], deps: { client } });
+      world.start(seen.handler, {
+        subscriptions: [{ batchSize: 5, parallelizationFactor: 1 }],
+        deps: { client },
+      });
       await until(() => seen.events.length === 1, 'a batch is out');
       await world.reset(0, 0);
       hold.open();
@@ -648,7 +835,8 @@ describe('a puller', () => {
       await world.client.commitOffset(GROUP, at(0), 4n);
       await world.produce(1, 0, () => ({ body: Buffer.from('10') }));
       await until(() => world.committed() === 11n, 'all is committed again');
-      const times = (body: number) => seen.bodies.filter((seenBody) => seenBody === String(body)).length;
+      const times = (body: number) =>
+        seen.bodies.filter((seenBody) => seenBody === String(body)).length;
       assert.deepEqual([3, 4, 9].map(times), [1, 2, 2]);
     });
 
@@ -658,7 +846,10 @@ describe('a puller', () => {
       await world.produce(10);
       const seen = recorder();
       world.start(seen.handler, { options: { maxSuspendMs: 15_000 } });
-      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
+      await until(
+        () => world.committed() === 10n && world.broker.heldPulls() === 1,
+        'all is committed',
+      );
       await world.reset(0, 6);
       await until(() => seen.records.length === 14, 'what was reset came again', 3_000);
       await until(() => world.committed() === 10n, 'all is committed again');
@@ -671,9 +862,17 @@ describe('a puller', () => {
       await world.produce(10);
       const seen = recorder();
       world.start(seen.handler);
-      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
-      const forgotten = world.broker.control('QUERY_CONSUMER_OFFSET', () => ({ code: 22, remark: 'not found' }));
-      const commits = world.broker.control('UPDATE_CONSUMER_OFFSET', () => undefined, { times: Infinity });
+      await until(
+        () => world.committed() === 10n && world.broker.heldPulls() === 1,
+        'all is committed',
+      );
+      const forgotten = world.broker.control('QUERY_CONSUMER_OFFSET', () => ({
+        code: 22,
+        remark: 'not found',
+      }));
+      const commits = world.broker.control('UPDATE_CONSUMER_OFFSET', () => undefined, {
+        times: Infinity,
+      });
       await until(() => forgotten.calls === 1 && commits.calls === 1, 'it is stored again');
       assert.equal(world.committed(), 10n);
       assert.equal(seen.records.length, 10);
@@ -685,11 +884,19 @@ describe('a puller', () => {
       await world.produce(10);
       const seen = recorder();
       world.start(seen.handler);
-      await until(() => world.committed() === 10n && world.broker.heldPulls() === 1, 'all is committed');
+      await until(
+        () => world.committed() === 10n && world.broker.heldPulls() === 1,
+        'all is committed',
+      );
       const broken = world.broker.control('PULL_MESSAGE', () => 'disconnect', { times: 2 });
       await until(() => broken.calls === 2, 'the connection broke');
-      await until(() => world.logs.some(({ message }) => message === 'a pull failed'), 'it was noticed');
-      const queries = world.broker.control('QUERY_CONSUMER_OFFSET', () => undefined, { times: Infinity });
+      await until(
+        () => world.logs.some(({ message }) => message === 'a pull failed'),
+        'it was noticed',
+      );
+      const queries = world.broker.control('QUERY_CONSUMER_OFFSET', () => undefined, {
+        times: Infinity,
+      });
       await until(() => queries.calls >= 3, 'the offset was seen as it was');
       await world.client.commitOffset(GROUP, at(0), 4n);
       await until(() => seen.records.length === 16, 'all from there came again');
@@ -742,8 +949,13 @@ describe('a puller', () => {
         return failing(Records.filter(({ body }) => Number(body) > 10));
       });
       const puller = world.start(first.handler, { holder: 'first' });
-      await until(() => world.committed() === 10n && first.records.length === 20, 'the second batch is out');
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      await until(
+        () => world.committed() === 10n && first.records.length === 20,
+        'the second batch is out',
+      );
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
       await world.expire('first');
       const now = Date.now();
       const taken = await world.store.acquire({
@@ -762,7 +974,9 @@ describe('a puller', () => {
       assert.deepEqual(reasons(report), ['lease-lost']);
       assert.deepEqual([world.committed(), sendBacks.calls], [10n, 0]);
       assert.equal((await world.assignmentOf()).lease?.holder, 'second');
-      assert.ok(world.logs.some(({ level, reason }) => level === 'warn' && reason === 'lease-lost'));
+      assert.ok(
+        world.logs.some(({ level, reason }) => level === 'warn' && reason === 'lease-lost'),
+      );
     });
 
     test('a queue that moves is drained, committed and released before the new slot’s puller begins; nobody gets a message twice', async () => {
@@ -777,7 +991,9 @@ describe('a puller', () => {
           moments.push({ who, kind: 'end', bodies });
         });
       const [old, next] = [by('old'), by('next')];
-      const puller = world.start(old.handler, { subscriptions: [{ batchSize: 5, parallelizationFactor: 2 }] });
+      const puller = world.start(old.handler, {
+        subscriptions: [{ batchSize: 5, parallelizationFactor: 2 }],
+      });
       await world.produce(500);
       await until(() => old.records.length > 50, 'the old one works');
       assert.equal(await world.store.move(world.group, at(0), 1, 1), true);
@@ -786,7 +1002,10 @@ describe('a puller', () => {
       await until(() => world.committed() === 500n, 'all is committed');
       assert.deepEqual(sorted([...old.bodies, ...next.bodies]), numbers(500));
       const firstOfNext = moments.findIndex(({ who }) => who === 'next');
-      assert.ok(firstOfNext > 0 && moments.slice(firstOfNext).every(({ who }) => who === 'next'), 'the old one ended before');
+      assert.ok(
+        firstOfNext > 0 && moments.slice(firstOfNext).every(({ who }) => who === 'next'),
+        'the old one ended before',
+      );
     });
 
     test('a successor waits, takes over at once, and nobody gets a message twice', async () => {
@@ -803,7 +1022,10 @@ describe('a puller', () => {
       await world.produce(5, 0, (index) => ({ body: Buffer.from(String(index + 10)) }));
       await until(() => world.committed() === 15n, 'all is committed');
       assert.deepEqual(reasons(report), ['succession']);
-      assert.ok(Date.now() - endedAt < 1_500, `${Date.now() - endedAt} ms from the old one’s end to the new one’s last commit`);
+      assert.ok(
+        Date.now() - endedAt < 1_500,
+        `${Date.now() - endedAt} ms from the old one’s end to the new one’s last commit`,
+      );
       assert.deepEqual([sorted(old.bodies), sorted(next.bodies)], [numbers(10), numbers(5, 10)]);
     });
 
@@ -826,7 +1048,9 @@ describe('a puller', () => {
       await world.prepare();
       await world.produce(5);
       const startedAt = Date.now();
-      const report = await world.start(recorder().handler, { options: { idleTimeoutMs: 500, commitIntervalMs: 60_000 } }).report;
+      const report = await world.start(recorder().handler, {
+        options: { idleTimeoutMs: 500, commitIntervalMs: 60_000 },
+      }).report;
       assert.deepEqual(reasons(report), ['idle']);
       assert.ok(Date.now() - startedAt >= 500);
       const { lease, committedOffset } = await world.assignmentOf();
@@ -837,10 +1061,16 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       const startedAt = Date.now();
-      const report = await world.start(recorder().handler, { source: { idleTimeout: 1 }, options: { idleTimeoutMs: undefined } }).report;
+      const report = await world.start(recorder().handler, {
+        source: { idleTimeout: 1 },
+        options: { idleTimeoutMs: undefined },
+      }).report;
       assert.deepEqual(reasons(report), ['idle']);
       assert.ok(Date.now() - startedAt >= 1_000);
-      const puller = world.start(recorder().handler, { source: { idleTimeout: 'never' }, options: { idleTimeoutMs: undefined } });
+      const puller = world.start(recorder().handler, {
+        source: { idleTimeout: 'never' },
+        options: { idleTimeoutMs: undefined },
+      });
       assert.equal(await Promise.race([puller.report, sleep(2_000, 'stays')]), 'stays');
       assert.deepEqual(reasons(await puller.stop()), ['signal']);
     });
@@ -859,9 +1089,17 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(2_000);
-      const handler = { invocation: 'inline', functionKey: 'h', functionName: 'h', timeout: 0.5 } as const;
+      const handler = {
+        invocation: 'inline',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 0.5,
+      } as const;
       const seen = recorder(() => sleep(50));
-      const puller = world.start(seen.handler, { remainingMs: 9_500, subscriptions: [{ handler, batchSize: 5 }] });
+      const puller = world.start(seen.handler, {
+        remainingMs: 9_500,
+        subscriptions: [{ handler, batchSize: 5 }],
+      });
       const report = await puller.report;
       assert.deepEqual(reasons(report), ['deadline']);
       assert.equal(world.committed(), BigInt(seen.records.length));
@@ -873,16 +1111,27 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(20);
-      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, { times: Infinity });
+      const sendBacks = world.broker.control('CONSUMER_SEND_MSG_BACK', () => undefined, {
+        times: Infinity,
+      });
       const deaf: MessageHandler = {
         invoke: async (payload, { signal }) => {
-          if ((payload.event() as RocketMQEvent).Records[0]?.body === '0') return { kind: 'answered', answer: null };
-          return new Promise((_resolve, reject) => signal?.addEventListener('abort', () => reject(signal.reason as Error)));
+          if ((payload.event() as RocketMQEvent).Records[0]?.body === '0')
+            return { kind: 'answered', answer: null };
+          return new Promise((_resolve, reject) =>
+            signal?.addEventListener('abort', () => reject(signal.reason as Error)),
+          );
         },
       };
       const startedAt = Date.now();
-      const handler = { invocation: 'function', functionKey: 'h', functionName: 'h', timeout: 0.1 } as const;
-      const report = await world.start(deaf, { remainingMs: 9_000, subscriptions: [{ handler }] }).report;
+      const handler = {
+        invocation: 'function',
+        functionKey: 'h',
+        functionName: 'h',
+        timeout: 0.1,
+      } as const;
+      const report = await world.start(deaf, { remainingMs: 9_000, subscriptions: [{ handler }] })
+        .report;
       assert.deepEqual(reasons(report), ['deadline']);
       assert.ok(Date.now() - startedAt < 4_000, 'before the lease’s last seconds');
       assert.equal(world.committed(), 10n);
@@ -922,7 +1171,10 @@ describe('a puller', () => {
         const seen = recorder(() => hold.passed);
         const clock = { ...systemClock, now: () => Date.now() + skew };
         const puller = world.start(seen.handler, { deps: { store, clock }, holder: 'first' });
-        await until(() => (busy ? seen.records.length === 1 : world.broker.heldPulls() === 1), 'it works');
+        await until(
+          () => (busy ? seen.records.length === 1 : world.broker.heldPulls() === 1),
+          'it works',
+        );
         skew = LEASE_DURATION_MS - SAFETY_MARGIN_MS;
         assert.deepEqual(reasons(await puller.report), ['lease-lost']);
         hold.open();
@@ -995,7 +1247,10 @@ describe('a puller', () => {
       await until(() => seen.events.length === 1, 'a batch is out');
       await world.reset(0, 0);
       await until(
-        () => world.logs.some(({ message }) => message.includes('reset') || message.includes('changed by somebody')),
+        () =>
+          world.logs.some(
+            ({ message }) => message.includes('reset') || message.includes('changed by somebody'),
+          ),
         'it is followed',
       );
       hold.open();
@@ -1011,8 +1266,14 @@ describe('a puller', () => {
       await world.client.commitOffset(GROUP, at(0), 0n);
       await world.die('dead-1', { offset: 0n, suspect: 0n, count: 2, isolateUntil: 1n });
       const seen = recorder();
-      world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 16, maximumRetryAttemptsByTag: { once: 0 } }] });
-      await until(() => world.committed() === 2n && dlq(world).length === 1, 'its first failure is the last');
+      world.start(seen.handler, {
+        queues,
+        subscriptions: [{ maximumRetryAttempts: 16, maximumRetryAttemptsByTag: { once: 0 } }],
+      });
+      await until(
+        () => world.committed() === 2n && dlq(world).length === 1,
+        'its first failure is the last',
+      );
       assert.deepEqual(seen.bodies, ['1']);
     });
 
@@ -1059,12 +1320,18 @@ describe('a puller', () => {
       }
       const seen = recorder();
       world.start(seen.handler, { queues });
-      await until(() => world.committed() === 3n && world.committed(RETRY) === 1n, 'all is committed');
-      assert.deepEqual(seen.records.map(({ body, rocketmq }) => [body, rocketmq.reconsumeTimes]).sort(), [
-        ['0', 1],
-        ['1', 0],
-        ['2', 0],
-      ]);
+      await until(
+        () => world.committed() === 3n && world.committed(RETRY) === 1n,
+        'all is committed',
+      );
+      assert.deepEqual(
+        seen.records.map(({ body, rocketmq }) => [body, rocketmq.reconsumeTimes]).sort(),
+        [
+          ['0', 1],
+          ['1', 0],
+          ['2', 0],
+        ],
+      );
       assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_KILLS_PULLER'));
       silent.clear();
       for (const puller of hung) assert.deepEqual(reasons(await puller.report), ['lease-lost']);

@@ -26,18 +26,30 @@ const ROTATED: Credentials = { ...WORKER, secretKey: 'second-secret-key' };
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:rocketmq-AbCdEf';
 const queue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 };
 
-describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`, { skip: missingStack('rocketmq') }, () => {
+describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`, {
+  skip: missingStack('rocketmq'),
+}, () => {
   let rocketmq: SecuredRocketMQ;
   let admin: RocketMQClient;
   let store: SecretStore;
   const clients: RocketMQClient[] = [];
   const clientOf = (credentials?: Credentials): RocketMQClient => {
-    const made = createRocketMQClient({ nameServers: [rocketmq.nameServer], ...(credentials === undefined ? {} : { credentials }) });
+    const made = createRocketMQClient({
+      nameServers: [rocketmq.nameServer],
+      ...(credentials === undefined ? {} : { credentials }),
+    });
     clients.push(made);
     return made;
   };
   const pull = (client: RocketMQClient, consumerGroup = GROUP) =>
-    client.pull({ consumerGroup, queue, offset: 0n, subscription: buildSubscription(TOPIC, '*'), maxMessages: 32, suspendMs: 0 });
+    client.pull({
+      consumerGroup,
+      queue,
+      offset: 0n,
+      subscription: buildSubscription(TOPIC, '*'),
+      maxMessages: 32,
+      suspendMs: 0,
+    });
   /** A change of rights takes a moment. */
   const letIn = (client: RocketMQClient): Promise<void> =>
     until(
@@ -51,10 +63,13 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
     );
 
   before(async () => {
-    rocketmq = await startSecuredRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') });
+    rocketmq = await startSecuredRocketMQ({
+      messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '),
+    });
     store = await startSecretStore();
     admin = clientOf(ADMIN);
-    for (const topic of [TOPIC, 'others']) await admin.createTopic(topic, { readQueueNums: 2, writeQueueNums: 2 });
+    for (const topic of [TOPIC, 'others'])
+      await admin.createTopic(topic, { readQueueNums: 2, writeQueueNums: 2 });
     for (const group of [GROUP, 'strangers']) await admin.createGroup(group);
     await rocketmq.allow(WORKER, { topics: [TOPIC], groups: [GROUP] });
     await letIn(clientOf(WORKER));
@@ -72,7 +87,11 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
   ] as const)
     test(`${what}: a PermissionError that says what to check`, async () => {
       const stranger = clientOf(credentials);
-      for (const call of [() => pull(stranger), () => stranger.commitOffset(GROUP, queue, 0n), () => stranger.maxOffset(queue)])
+      for (const call of [
+        () => pull(stranger),
+        () => stranger.commitOffset(GROUP, queue, 0n),
+        () => stranger.maxOffset(queue),
+      ])
         await assert.rejects(call, (error: unknown) => {
           assert.ok(error instanceof PermissionError, String(error));
           assert.equal(error.code, 'ROCKETMQ_PERMISSION');
@@ -83,7 +102,10 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
     });
 
   test('a security token is part of the signature', async () => {
-    assert.equal((await pull(clientOf({ ...WORKER, securityToken: 'a-token' }))).status, 'NO_NEW_MSG');
+    assert.equal(
+      (await pull(clientOf({ ...WORKER, securityToken: 'a-token' }))).status,
+      'NO_NEW_MSG',
+    );
   });
 
   test('a right that is missing is named', async () => {
@@ -97,8 +119,14 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
       maxMessages: 1,
       suspendMs: 0,
     };
-    await assert.rejects(worker.pull(request), (error) => error instanceof PermissionError && /others/.test(error.message));
-    await assert.rejects(pull(worker, 'strangers'), (error) => error instanceof PermissionError && /strangers/.test(error.message));
+    await assert.rejects(
+      worker.pull(request),
+      (error) => error instanceof PermissionError && /others/.test(error.message),
+    );
+    await assert.rejects(
+      pull(worker, 'strangers'),
+      (error) => error instanceof PermissionError && /strangers/.test(error.message),
+    );
   });
 
   test('Sub and Get of topic and group are enough for the whole path; a rotation is followed at once, and no log knows a key', async () => {
@@ -106,11 +134,22 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
     const dynamodb = await connect(database.endpoint);
     const lines: string[] = [];
     const note = (...args: unknown[]): void => void lines.push(inspect(args, { depth: 8 }));
-    const logger: Logger = { debug: note, info: note, warn: note, error: note, child: () => logger };
-    const cluster: ClusterConfig = { nameServers: [rocketmq.nameServer], secrets: { credentials: { secretArn: SECRET } } };
+    const logger: Logger = {
+      debug: note,
+      info: note,
+      warn: note,
+      error: note,
+      child: () => logger,
+    };
+    const cluster: ClusterConfig = {
+      nameServers: [rocketmq.nameServer],
+      secrets: { credentials: { secretArn: SECRET } },
+    };
     const secrets = createSecrets({ clusters: { default: cluster } }, systemClock);
     store.values.set(SECRET, JSON.stringify(WORKER));
-    await secrets.middleware.before({ event: {} } as Parameters<typeof secrets.middleware.before>[0]);
+    await secrets.middleware.before({ event: {} } as Parameters<
+      typeof secrets.middleware.before
+    >[0]);
     const client = createRocketMQClient(secrets.complete('default', cluster, logger), {
       renewCredentials: () => secrets.renew('default', logger),
     });
@@ -126,7 +165,9 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
       handler: ({ Records }) => {
         for (const { body } of Records) seen.set(body, (seen.get(body) ?? 0) + 1);
         return {
-          batchItemFailures: Records.filter(({ body }) => body.startsWith('bad')).map(({ messageId }) => ({ itemIdentifier: messageId })),
+          batchItemFailures: Records.filter(({ body }) => body.startsWith('bad')).map(
+            ({ messageId }) => ({ itemIdentifier: messageId }),
+          ),
         };
       },
     });
@@ -134,15 +175,24 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
       for (const body of bodies) await admin.send({ topic: TOPIC, body: Buffer.from(body) });
     };
     const deadLetters = async (): Promise<bigint> => {
-      const queues = (await admin.topicRoute(dlqTopic(GROUP), { fresh: true })).brokers.map(({ brokerName }) => ({
-        topic: dlqTopic(GROUP),
-        brokerName,
-        queueId: 0,
-      }));
-      return (await Promise.all(queues.map((each) => admin.maxOffset(each)))).reduce((sum, each) => sum + each, 0n);
+      const queues = (await admin.topicRoute(dlqTopic(GROUP), { fresh: true })).brokers.map(
+        ({ brokerName }) => ({
+          topic: dlqTopic(GROUP),
+          brokerName,
+          queueId: 0,
+        }),
+      );
+      return (await Promise.all(queues.map((each) => admin.maxOffset(each)))).reduce(
+        (sum, each) => sum + each,
+        0n,
+      );
     };
     const dead = async (count: bigint): Promise<void> =>
-      until(async () => (await deadLetters().catch(() => 0n)) === count, `${count} dead letters`, 60_000);
+      until(
+        async () => (await deadLetters().catch(() => 0n)) === count,
+        `${count} dead letters`,
+        60_000,
+      );
     try {
       await produce('one', 'two', 'bad-1');
       await until(() => seen.size === 3, 'all came', 60_000);
@@ -159,13 +209,19 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
       await until(
         async () => {
           const queues = readableQueues(await admin.topicRoute(TOPIC));
-          const lags = queues.map(async (each) => (await admin.maxOffset(each)) - ((await admin.queryOffset(GROUP, each)) ?? -1n));
+          const lags = queues.map(
+            async (each) =>
+              (await admin.maxOffset(each)) - ((await admin.queryOffset(GROUP, each)) ?? -1n),
+          );
           return (await Promise.all(lags)).every((lag) => lag === 0n);
         },
         'all is committed',
         60_000,
       );
-      assert.deepEqual([seen.get('one'), seen.get('two'), seen.get('three'), seen.get('bad-2')], [1, 1, 1, 2]);
+      assert.deepEqual(
+        [seen.get('one'), seen.get('two'), seen.get('three'), seen.get('bad-2')],
+        [1, 1, 1, 2],
+      );
       assert.ok(
         lines.some((line) => line.includes('credentials were refused and fetched again')),
         'the old key was refused',

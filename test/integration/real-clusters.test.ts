@@ -11,7 +11,11 @@ import { source, subscription } from '../support/coordinator-world.ts';
 import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
-import { type RealRocketMQ, type RealRocketMQOptions, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import {
+  type RealRocketMQ,
+  type RealRocketMQOptions,
+  startRealRocketMQ,
+} from '../support/real-rocketmq.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
@@ -20,7 +24,10 @@ const GROUP = 'workers';
 const COUNT = 200;
 
 /** A cluster, a topic with four queues a broker, and a service whose deliveries are noted. */
-function useCluster(options: RealRocketMQOptions, addressMap?: (rocketmq: RealRocketMQ) => Record<string, string>) {
+function useCluster(
+  options: RealRocketMQOptions,
+  addressMap?: (rocketmq: RealRocketMQ) => Record<string, string>,
+) {
   const open: { rocketmq?: RealRocketMQ; client?: RocketMQClient; stop?: () => Promise<void> } = {};
   const seen = new Map<number, number>();
   let service: InProcessService | undefined;
@@ -35,9 +42,13 @@ function useCluster(options: RealRocketMQOptions, addressMap?: (rocketmq: RealRo
       return open.client;
     },
     seen,
-    deploy(settings: Partial<SubscriptionConfig> = {}, answer: (event: RocketMQEvent) => unknown = () => undefined): void {
+    deploy(
+      settings: Partial<SubscriptionConfig> = {},
+      answer: (event: RocketMQEvent) => unknown = () => undefined,
+    ): void {
       const handler = (event: RocketMQEvent) => {
-        for (const { body } of event.Records) seen.set(Number(body), (seen.get(Number(body)) ?? 0) + 1);
+        for (const { body } of event.Records)
+          seen.set(Number(body), (seen.get(Number(body)) ?? 0) + 1);
         return answer(event);
       };
       const { client, rocketmq } = world;
@@ -51,19 +62,28 @@ function useCluster(options: RealRocketMQOptions, addressMap?: (rocketmq: RealRo
       });
     },
     async produce(from: number, count: number): Promise<void> {
-      for (let n = from; n < from + count; n++) await world.client.send({ topic: TOPIC, body: Buffer.from(String(n)) });
+      for (let n = from; n < from + count; n++)
+        await world.client.send({ topic: TOPIC, body: Buffer.from(String(n)) });
     },
     async lags(): Promise<bigint[]> {
-      const retry = world.client.topicRoute(retryTopic(GROUP), { fresh: true }).catch((error: unknown) => {
-        // Nothing was sent back.
-        if (error instanceof TopicNotFoundError) return [];
-        throw error;
-      });
-      const routes = (await Promise.all([world.client.topicRoute(TOPIC, { fresh: true }), retry])).flat();
+      const retry = world.client
+        .topicRoute(retryTopic(GROUP), { fresh: true })
+        .catch((error: unknown) => {
+          // Nothing was sent back.
+          if (error instanceof TopicNotFoundError) return [];
+          throw error;
+        });
+      const routes = (
+        await Promise.all([world.client.topicRoute(TOPIC, { fresh: true }), retry])
+      ).flat();
       return Promise.all(
         routes
           .flatMap(readableQueues)
-          .map(async (queue) => (await world.client.maxOffset(queue)) - ((await world.client.queryOffset(GROUP, queue)) ?? -1n)),
+          .map(
+            async (queue) =>
+              (await world.client.maxOffset(queue)) -
+              ((await world.client.queryOffset(GROUP, queue)) ?? -1n),
+          ),
       );
     },
     /** Every queue, the retry topic's too, is committed to its end. */
@@ -78,9 +98,15 @@ function useCluster(options: RealRocketMQOptions, addressMap?: (rocketmq: RealRo
     },
   };
   before(async () => {
-    open.rocketmq = await startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '), ...options });
+    open.rocketmq = await startRealRocketMQ({
+      messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '),
+      ...options,
+    });
     const map = addressMap?.(open.rocketmq);
-    open.client = createRocketMQClient({ nameServers: [open.rocketmq.nameServer], ...(map === undefined ? {} : { addressMap: map }) });
+    open.client = createRocketMQClient({
+      nameServers: [open.rocketmq.nameServer],
+      ...(map === undefined ? {} : { addressMap: map }),
+    });
     await open.client.createTopic(TOPIC, { readQueueNums: 4, writeQueueNums: 4 });
     await open.client.createGroup(GROUP);
     const database = await startDynalite();
@@ -126,7 +152,10 @@ describe('two masters', { skip: missing }, () => {
       'what failed was redelivered',
     );
     const route = await world.client.topicRoute(retryTopic(GROUP), { fresh: true });
-    assert.deepEqual(route.queues.map(({ brokerName }) => brokerName).sort(), ['broker-a', 'broker-b']);
+    assert.deepEqual(route.queues.map(({ brokerName }) => brokerName).sort(), [
+      'broker-a',
+      'broker-b',
+    ]);
   });
 });
 
@@ -134,7 +163,9 @@ describe('brokers behind NAT', { skip: missing }, () => {
   /** Nothing listens there. */
   const announcedHost = '127.0.0.99';
   const world = useCluster({ announcedHost }, ({ brokers }) =>
-    Object.fromEntries(brokers.map(({ address }) => [address.replace('127.0.0.1', announcedHost), address])),
+    Object.fromEntries(
+      brokers.map(({ address }) => [address.replace('127.0.0.1', announcedHost), address]),
+    ),
   );
 
   test('are reached through addressMap; without it the error names the announced address and the option', async () => {
@@ -143,7 +174,10 @@ describe('brokers behind NAT', { skip: missing }, () => {
     await until(() => world.seen.size === 20, 'all came', 30_000);
     const lost = createRocketMQClient({ nameServers: [world.rocketmq.nameServer] });
     const queue: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: 0 };
-    await assert.rejects(lost.maxOffset(queue), /announces itself as 127\.0\.0\.99:\d+: .*addressMap/);
+    await assert.rejects(
+      lost.maxOffset(queue),
+      /announces itself as 127\.0\.0\.99:\d+: .*addressMap/,
+    );
     await lost.close();
   });
 });
@@ -167,7 +201,9 @@ describe('a master with a slave', { skip: missing }, () => {
     await world.produce(0, COUNT);
     // A slave learns of topics when it starts, later only about once a minute: one that a loaded machine kept from it needs the next round.
     await rocketmq.restartBroker('broker-a/1', 'SIGTERM');
-    const ends = await Promise.all([0, 1, 2, 3].map((queueId) => client.maxOffset({ ...queue, queueId })));
+    const ends = await Promise.all(
+      [0, 1, 2, 3].map((queueId) => client.maxOffset({ ...queue, queueId })),
+    );
     for (const [queueId, end] of ends.entries())
       for (const giveUpAt = Date.now() + 150_000; ; ) {
         const copied = await client
@@ -175,7 +211,10 @@ describe('a master with a slave', { skip: missing }, () => {
           .then(({ maxOffset }) => maxOffset)
           .catch(() => -1n);
         if (copied === end) break;
-        assert.ok(Date.now() < giveUpAt, `the slave has ${copied} of ${end} messages of queue ${queueId}`);
+        assert.ok(
+          Date.now() < giveUpAt,
+          `the slave has ${copied} of ${end} messages of queue ${queueId}`,
+        );
         await new Promise((resolve) => setTimeout(resolve, 200));
       }
     world.deploy({ batchSize: 1 }, async ({ Records: [record] }) => {
@@ -185,16 +224,31 @@ describe('a master with a slave', { skip: missing }, () => {
     });
     await until(() => world.seen.size >= 20, 'some came from the master', 30_000);
     await rocketmq.stopBroker('broker-a', 'SIGKILL');
-    await until(() => world.seen.size === COUNT, 'the rest came from the slave, and from memory', 60_000);
+    await until(
+      () => world.seen.size === COUNT,
+      'the rest came from the slave, and from memory',
+      60_000,
+    );
     assert.equal((await pull(0n)).status, 'FOUND', 'the slave answers');
     await rocketmq.startBroker('broker-a');
-    await until(() => (world.seen.get(COUNT - 1) ?? 0) >= 2, 'what failed meanwhile is redelivered', 90_000);
+    await until(
+      () => (world.seen.get(COUNT - 1) ?? 0) >= 2,
+      'what failed meanwhile is redelivered',
+      90_000,
+    );
     await world.allCommitted(90_000);
     assert.equal(world.seen.size, COUNT);
   });
 
   async function request(queueId: number, offset: bigint) {
     const none = buildSubscription(TOPIC, '*');
-    return { consumerGroup: GROUP, queue: { ...queue, queueId }, offset, subscription: none, maxMessages: 1, suspendMs: 0 };
+    return {
+      consumerGroup: GROUP,
+      queue: { ...queue, queueId },
+      offset,
+      subscription: none,
+      maxMessages: 1,
+      suspendMs: 0,
+    };
   }
 });

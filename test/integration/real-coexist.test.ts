@@ -32,7 +32,9 @@ interface Delivery {
   readonly at: number;
 }
 
-describe('a group that is shared with Java consumers, on a real broker', { skip: missingStack('rocketmq') }, () => {
+describe('a group that is shared with Java consumers, on a real broker', {
+  skip: missingStack('rocketmq'),
+}, () => {
   let rocketmq: RealRocketMQ;
   let database: Awaited<ReturnType<typeof startDynalite>>;
   let dynamodb: DynamoDBClient;
@@ -95,17 +97,23 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
 
   const startMember = async (filter = '*'): Promise<Child> => {
     let started = false;
-    const child = await startJava('GroupMember', [rocketmq.nameServer, TOPIC, GROUP, '2', filter], (line) => {
-      if (line.includes('started')) started = true;
-      else deliveries.push({ who: 'java', ...(JSON.parse(line) as Omit<Delivery, 'who'>) });
-    });
+    const child = await startJava(
+      'GroupMember',
+      [rocketmq.nameServer, TOPIC, GROUP, '2', filter],
+      (line) => {
+        if (line.includes('started')) started = true;
+        else deliveries.push({ who: 'java', ...(JSON.parse(line) as Omit<Delivery, 'who'>) });
+      },
+    );
     await until(() => started, 'the Java member starts', PATIENCE_MS);
     return child;
   };
   /** Who delivered what of each queue since then. */
   const ownersSince = (since: number) =>
     Array.from({ length: QUEUES }, (_, queueId) => [
-      ...new Set(deliveries.filter((d) => d.at > since && d.queueId === queueId).map(({ who }) => who)),
+      ...new Set(
+        deliveries.filter((d) => d.at > since && d.queueId === queueId).map(({ who }) => who),
+      ),
     ]);
   const ownedBy = async (expected: readonly Delivery['who'][], what: string): Promise<void> => {
     await until(
@@ -128,10 +136,17 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
     const status = await mqadmin(rocketmq.nameServer, ['consumerStatus', '-g', GROUP]);
     assert.match(status, /shop-dev@workers@0/);
     assert.match(status, /Same subscription in the same group of consumer/);
-    const info = await mqadmin(rocketmq.nameServer, ['consumerStatus', '-g', GROUP, '-i', 'shop-dev@workers@0']);
+    const info = await mqadmin(rocketmq.nameServer, [
+      'consumerStatus',
+      '-g',
+      GROUP,
+      '-i',
+      'shop-dev@workers@0',
+    ]);
     assert.match(info, /PROP_CONSUME_TYPE\s*: CONSUME_PASSIVELY/);
     assert.match(info, /Topic: orders/);
-    for (const queueId of [2, 3]) assert.match(info, new RegExp(`orders\\s+broker-a\\s+${queueId}\\s+\\d+`));
+    for (const queueId of [2, 3])
+      assert.match(info, new RegExp(`orders\\s+broker-a\\s+${queueId}\\s+\\d+`));
     const connections = await mqadmin(rocketmq.nameServer, ['consumerConnection', '-g', GROUP]);
     assert.match(connections, /shop-dev@workers@0/);
 
@@ -142,7 +157,11 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
     sending = false;
     await traffic;
     const seen = () => new Set(deliveries.map(({ body }) => body));
-    await until(() => [...sent].every((body) => seen().has(body)), 'every message was delivered', PATIENCE_MS);
+    await until(
+      () => [...sent].every((body) => seen().has(body)),
+      'every message was delivered',
+      PATIENCE_MS,
+    );
 
     const gaps = Array.from({ length: QUEUES }, (_, queueId) => {
       const times = deliveries
@@ -152,13 +171,18 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
       return Math.max(...times.slice(1).map((at, index) => at - (times[index] as number)));
     });
     assert.ok(Math.max(...gaps) < OWNERLESS_MS, `gaps ${gaps.join(', ')} ms`);
-    const twice = [...Map.groupBy(deliveries, ({ body }) => body).values()].filter((same) => same.length > 1);
+    const twice = [...Map.groupBy(deliveries, ({ body }) => body).values()].filter(
+      (same) => same.length > 1,
+    );
     // A move takes from the member's first heartbeat, or its farewell, until both have acted on it.
     const moves = [
       [joinedAt, joinedAt + halfAfter],
       [leftAt - AROUND_A_MOVE_MS, leftAt + aloneAfter],
     ] as const;
-    const strays = twice.filter(([first]) => !moves.some(([from, to]) => first !== undefined && first.at >= from && first.at <= to));
+    const strays = twice.filter(
+      ([first]) =>
+        !moves.some(([from, to]) => first !== undefined && first.at >= from && first.at <= to),
+    );
     t.diagnostic(
       `${sent.size} messages, ${twice.length} twice; longest gaps ${gaps.join(', ')} ms; shared after ${halfAfter} ms, alone after ${aloneAfter} ms`,
     );
@@ -195,7 +219,17 @@ describe('a group that is shared with Java consumers, on a real broker', { skip:
 
   test('an operator resets the offsets by telling the members (220)', async () => {
     const before = deliveries.length;
-    await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', GROUP, '-t', TOPIC, '-s', '0', '-f', 'true']);
+    await mqadmin(rocketmq.nameServer, [
+      'resetOffsetByTime',
+      '-g',
+      GROUP,
+      '-t',
+      TOPIC,
+      '-s',
+      '0',
+      '-f',
+      'true',
+    ]);
     await until(() => deliveries.length - before >= sent.size, 'everything again', PATIENCE_MS);
   });
 });

@@ -10,7 +10,14 @@ import { BAD_SQL, BAD_SQL_OF_5, CUT_SQL, GOOD_SQL, GOOD_SQL_OF_5 } from '../supp
 import { missingStack, since } from '../support/stack.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
-const pull = { consumerGroup: 'workers', queue, offset: 0n, subscription: buildSubscription('orders', '*'), maxMessages: 32, suspendMs: 0 };
+const pull = {
+  consumerGroup: 'workers',
+  queue,
+  offset: 0n,
+  subscription: buildSubscription('orders', '*'),
+  maxMessages: 32,
+  suspendMs: 0,
+};
 
 describe('filters on a real broker that compiles SQL92', { skip: missingStack('rocketmq') }, () => {
   let rocketmq: RealRocketMQ;
@@ -29,12 +36,18 @@ describe('filters on a real broker that compiles SQL92', { skip: missingStack('r
   });
 
   test('one that compiles passes the check and filters', async () => {
-    const subscription = buildSubscription('orders', "TAGS = 'tag-1' AND seq > 20", 'SQL92', Date.now());
+    const subscription = buildSubscription(
+      'orders',
+      "TAGS = 'tag-1' AND seq > 20",
+      'SQL92',
+      Date.now(),
+    );
     await client.checkSubscription('workers', subscription, 'broker-a');
     const seen: string[] = [];
     for (let offset = 0n; offset < 40n; ) {
       const result = await client.pull({ ...pull, offset, subscription });
-      if (result.status === 'FOUND') seen.push(...result.messages.map(({ properties }) => properties.get('seq') as string));
+      if (result.status === 'FOUND')
+        seen.push(...result.messages.map(({ properties }) => properties.get('seq') as string));
       assert.ok(result.nextBeginOffset > offset);
       offset = result.nextBeginOffset;
     }
@@ -45,30 +58,40 @@ describe('filters on a real broker that compiles SQL92', { skip: missingStack('r
     const subscription = buildSubscription('orders', 'seq >', 'SQL92', Date.now());
     await assert.rejects(
       () => client.checkSubscription('workers', subscription, 'broker-a'),
-      (error: unknown) => error instanceof InvalidFilterError && error.code === 'ROCKETMQ_INVALID_FILTER',
+      (error: unknown) =>
+        error instanceof InvalidFilterError && error.code === 'ROCKETMQ_INVALID_FILTER',
     );
   });
 
   test('what we say of a filter when it is packaged is what the broker says', async () => {
     const compiles = (sql: string): Promise<boolean> =>
-      client.checkSubscription('workers', { ...buildSubscription('orders', 'x', 'SQL92', Date.now()), subString: sql }, 'broker-a').then(
-        () => true,
-        (error: unknown) => {
-          if (error instanceof InvalidFilterError) return false;
-          throw error;
-        },
-      );
-    for (const sql of [...GOOD_SQL, ...(since('5.0') ? GOOD_SQL_OF_5 : [])]) assert.ok(await compiles(sql), `${sql} compiles`);
+      client
+        .checkSubscription(
+          'workers',
+          { ...buildSubscription('orders', 'x', 'SQL92', Date.now()), subString: sql },
+          'broker-a',
+        )
+        .then(
+          () => true,
+          (error: unknown) => {
+            if (error instanceof InvalidFilterError) return false;
+            throw error;
+          },
+        );
+    for (const sql of [...GOOD_SQL, ...(since('5.0') ? GOOD_SQL_OF_5 : [])])
+      assert.ok(await compiles(sql), `${sql} compiles`);
     for (const [sql] of [...BAD_SQL, ...(since('5.0') ? BAD_SQL_OF_5 : [])])
       if (sql !== '') assert.ok(!(await compiles(sql)), `${sql} does not compile`);
-    for (const [sql] of CUT_SQL) assert.ok(await compiles(sql), `${sql} compiles, with something left out`);
+    for (const [sql] of CUT_SQL)
+      assert.ok(await compiles(sql), `${sql} compiles, with something left out`);
   });
 
   test('a broker that went away is a ConnectionError that names it', async () => {
     await rocketmq.stopBroker('broker-a', 'SIGKILL');
     await assert.rejects(
       () => client.maxOffset(queue),
-      (error: unknown) => error instanceof ConnectionError && /broker-a|127\.0\.0\.1/.test(error.message),
+      (error: unknown) =>
+        error instanceof ConnectionError && /broker-a|127\.0\.0\.1/.test(error.message),
     );
   });
 });

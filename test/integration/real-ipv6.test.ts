@@ -32,9 +32,20 @@ describe('a real broker that announces an IPv6 address', { skip: missingStack('r
     await client.send({ topic: 'orders', body: Buffer.from('over IPv6') });
     const pulled = async (topic: string) => {
       const queue = { topic, brokerName: 'broker-a', queueId: 0 };
-      await until(async () => (await client.maxOffset(queue).catch(() => 0n)) === 1n, `one message in ${topic}`, 30_000);
+      await until(
+        async () => (await client.maxOffset(queue).catch(() => 0n)) === 1n,
+        `one message in ${topic}`,
+        30_000,
+      );
       const subscription = buildSubscription(topic, '*');
-      const result = await client.pull({ consumerGroup: 'workers', queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 2000 });
+      const result = await client.pull({
+        consumerGroup: 'workers',
+        queue,
+        offset: 0n,
+        subscription,
+        maxMessages: 32,
+        suspendMs: 2000,
+      });
       assert.equal(result.status, 'FOUND');
       const [message] = result.status === 'FOUND' ? result.messages : [];
       assert.ok(message !== undefined);

@@ -29,10 +29,17 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
   after(() => world?.stop());
 
   test('come again unchanged under the same id, and end in the DLQ unchanged: compressed, batched, transactional, delayed, timed, inner batch', async () => {
-    for (const kind of KINDS) if (kind !== 'inner') await client.createTopic(PREFIX + kind, { readQueueNums: 1, writeQueueNums: 1 });
+    for (const kind of KINDS)
+      if (kind !== 'inner')
+        await client.createTopic(PREFIX + kind, { readQueueNums: 1, writeQueueNums: 1 });
     const inner = ['-t', `${PREFIX}inner`, '-r', '1', '-w', '1', '-a', '+queue.type=BatchCQ'];
-    assert.match(await mqadmin(rocketmq.nameServer, ['updateTopic', '-c', 'TestCluster', ...inner]), /success/);
-    const sent = jsonLines<{ kind: string; ids: string[] }>(await runJava('ProduceKinds', [rocketmq.nameServer, PREFIX, ...KINDS]));
+    assert.match(
+      await mqadmin(rocketmq.nameServer, ['updateTopic', '-c', 'TestCluster', ...inner]),
+      /success/,
+    );
+    const sent = jsonLines<{ kind: string; ids: string[] }>(
+      await runJava('ProduceKinds', [rocketmq.nameServer, PREFIX, ...KINDS]),
+    );
 
     const records: RocketMQRecord[] = [];
     const service = startInProcess({
@@ -45,10 +52,15 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
       ),
       handler: ({ Records }) => {
         records.push(...Records);
-        return { batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })) };
+        return {
+          batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId })),
+        };
       },
     });
-    await using consumer = new PullConsumer({ consumerGroup: 'undertaker', nameServers: [rocketmq.nameServer] });
+    await using consumer = new PullConsumer({
+      consumerGroup: 'undertaker',
+      nameServers: [rocketmq.nameServer],
+    });
     await until(
       async () => {
         const [queue] = await consumer.fetchQueues(dlqTopic(GROUP)).catch(() => []);
@@ -59,7 +71,8 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
     );
     await service.end();
     const dead: Message[] = [];
-    for await (const message of consumer.messages(dlqTopic(GROUP))) if (dead.push(message) === MESSAGES) break;
+    for await (const message of consumer.messages(dlqTopic(GROUP)))
+      if (dead.push(message) === MESSAGES) break;
 
     // Brokers before 5.5 give all messages of a batch the id of the batch: there a body tells which one it is.
     const byId = Map.groupBy(records, ({ messageId, body }) => `${messageId} ${body}`);

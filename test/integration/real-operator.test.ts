@@ -3,7 +3,11 @@ import { after, before, describe, test } from 'node:test';
 import { networkProbe } from '../../src/client/network-probe.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
-import { OPERATIONS, type OperationAnswer, type OperationName } from '../../src/operator/run-operator.ts';
+import {
+  OPERATIONS,
+  type OperationAnswer,
+  type OperationName,
+} from '../../src/operator/run-operator.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
@@ -28,13 +32,21 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
     await client.createTopic(`%RETRY%${GROUP}`, { readQueueNums: 1, writeQueueNums: 1 });
     for (let n = 0; n < 9; n++) {
       const queue = { topic: TOPIC, brokerName: 'broker-a', queueId: n % 3 };
-      await client.send({ topic: TOPIC, body: Buffer.from(`{"n":${n}}`), keys: [`key-${n}`], tags: 'paid' }, { queue });
+      await client.send(
+        { topic: TOPIC, body: Buffer.from(`{"n":${n}}`), keys: [`key-${n}`], tags: 'paid' },
+        { queue },
+      );
     }
     for (const [queueId, offset] of [1n, 2n, 3n].entries())
       await client.commitOffset(GROUP, { topic: TOPIC, brokerName: 'broker-a', queueId }, offset);
     const config = source([subscription(TOPIC)], { consumerGroup: GROUP });
     deps = {
-      service: { service: 'shop', stage: 'dev', clusters: { default: { nameServers: [rocketmq.nameServer] } }, sources: [config] },
+      service: {
+        service: 'shop',
+        stage: 'dev',
+        clusters: { default: { nameServers: [rocketmq.nameServer] } },
+        sources: [config],
+      },
       clients: () => client,
       store: createAssignmentStore(dynamodb, TABLE, { newToken: () => String(Math.random()) }),
       clock: systemClock,
@@ -46,8 +58,10 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
     };
   });
   after(() => world?.stop());
-  const operate = async <Name extends OperationName>(name: Name, args: Readonly<Record<string, unknown>> = {}) =>
-    (await OPERATIONS[name](deps, new Arguments(args))) as OperationAnswer<Name>;
+  const operate = async <Name extends OperationName>(
+    name: Name,
+    args: Readonly<Record<string, unknown>> = {},
+  ) => (await OPERATIONS[name](deps, new Arguments(args))) as OperationAnswer<Name>;
 
   /** Queue id → the row of `mqadmin consumerProgress`: broker offset, consumer offset, diff. */
   const progress = async (): Promise<Map<number, readonly string[]>> => {
@@ -67,10 +81,12 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
   };
   const status = async () =>
     new Map(
-      (await operate('status', { topic: TOPIC })).groups[0]?.queues.map(({ queueId, brokerOffset, consumerOffset, lag }) => [
-        queueId,
-        [brokerOffset, consumerOffset, lag],
-      ]),
+      (await operate('status', { topic: TOPIC })).groups[0]?.queues.map(
+        ({ queueId, brokerOffset, consumerOffset, lag }) => [
+          queueId,
+          [brokerOffset, consumerOffset, lag],
+        ],
+      ),
     );
 
   test('status: every figure is the one of consumerProgress', async () => {
@@ -85,9 +101,17 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
     assert.deepEqual(await progress(), await status());
     // LastTime: when the last message that is done was stored, to the second, in the machine's zone.
     const output = await mqadmin(world.rocketmq.nameServer, ['consumerProgress', '-g', GROUP]);
-    for (const { queueId, lastDoneStoredAt = 0 } of (await operate('status', { topic: TOPIC })).groups[0]?.queues ?? []) {
-      const row = output.split('\n').find((line) => new RegExp(`^${TOPIC} +broker-a +${queueId} `).test(line)) ?? '';
-      assert.equal(Date.parse(row.trim().slice(-19).replace(' ', 'T')), Math.floor(lastDoneStoredAt / 1000) * 1000, row);
+    for (const { queueId, lastDoneStoredAt = 0 } of (await operate('status', { topic: TOPIC }))
+      .groups[0]?.queues ?? []) {
+      const row =
+        output
+          .split('\n')
+          .find((line) => new RegExp(`^${TOPIC} +broker-a +${queueId} `).test(line)) ?? '';
+      assert.equal(
+        Date.parse(row.trim().slice(-19).replace(' ', 'T')),
+        Math.floor(lastDoneStoredAt / 1000) * 1000,
+        row,
+      );
     }
   });
 
@@ -114,7 +138,17 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
     const [message] = messages;
     assert.ok(message !== undefined && 'body' in message);
     assert.equal(message.body, '{"n":4}');
-    const byOffset = await mqadmin(world.rocketmq.nameServer, ['queryMsgByOffset', '-t', TOPIC, '-b', 'broker-a', '-i', '1', '-o', '1']);
+    const byOffset = await mqadmin(world.rocketmq.nameServer, [
+      'queryMsgByOffset',
+      '-t',
+      TOPIC,
+      '-b',
+      'broker-a',
+      '-i',
+      '1',
+      '-o',
+      '1',
+    ]);
     assert.ok(byOffset.includes(message.offsetMessageId), byOffset);
     assert.match(byOffset, /Keys: +\[?key-4/);
     assert.match(byOffset, /Queue Offset: +1/);
@@ -128,19 +162,34 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
     const queue = `${TOPIC}/broker-a/1`;
     const { parked, stored } = await operate('skip', { queue, offset: '2', park: true });
     assert.deepEqual([parked, stored], [true, '3']);
-    await until(async () => (await operate('dlqList')).groups[0]?.stored === '1', 'it can be read', 10_000);
+    await until(
+      async () => (await operate('dlqList')).groups[0]?.stored === '1',
+      'it can be read',
+      10_000,
+    );
     assert.deepEqual(
-      (await operate('dlqPeek')).letters.map((letter) => ('body' in letter ? [letter.body, letter.originTopic] : letter)),
+      (await operate('dlqPeek')).letters.map((letter) =>
+        'body' in letter ? [letter.body, letter.originTopic] : letter,
+      ),
       [['{"n":7}', TOPIC]],
     );
-    assert.match(await mqadmin(world.rocketmq.nameServer, ['topicStatus', '-t', `%DLQ%${GROUP}`]), /broker-a +0 +0 +1/);
+    assert.match(
+      await mqadmin(world.rocketmq.nameServer, ['topicStatus', '-t', `%DLQ%${GROUP}`]),
+      /broker-a +0 +0 +1/,
+    );
   });
 
   test('doctor: brokers tell version and clock, and nothing is wrong', async () => {
     const { findings } = await operate('doctor');
     for (const { check, result, detail } of findings)
-      assert.ok(result === 'ok' || result === 'not needed' || (check === 'table' && result === 'warning'), `${check}: ${result} ${detail}`);
-    assert.match(findings.find(({ check }) => check === 'version')?.detail ?? '', /broker-a V\d_\d+_\d+/);
+      assert.ok(
+        result === 'ok' || result === 'not needed' || (check === 'table' && result === 'warning'),
+        `${check}: ${result} ${detail}`,
+      );
+    assert.match(
+      findings.find(({ check }) => check === 'version')?.detail ?? '',
+      /broker-a V\d_\d+_\d+/,
+    );
     assert.match(findings.find(({ check }) => check === 'clock')?.detail ?? '', /broker-a -?\d+ s/);
   });
 });

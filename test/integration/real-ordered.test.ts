@@ -22,14 +22,18 @@ import { until } from '../support/until.ts';
 
 const brokerName = 'broker-a';
 const JAVA_MS = 60_000;
-const BY_QUEUE: Partial<SubscriptionConfig> = { order: { by: 'queue', suspendCurrentQueueTimeMillis: 50 }, maximumRetryAttempts: -1 };
+const BY_QUEUE: Partial<SubscriptionConfig> = {
+  order: { by: 'queue', suspendCurrentQueueTimeMillis: 50 },
+  maximumRetryAttempts: -1,
+};
 const BY_KEY: Partial<SubscriptionConfig> = {
   order: { by: 'key', key: 'SHARDING_KEY', suspendCurrentQueueTimeMillis: 50 },
   maximumRetryAttempts: -1,
   parallelizationFactor: 4,
 };
 const OFTEN: Partial<PullerOptions> = { commitIntervalMs: 200, renewIntervalMs: 500 };
-const numbers = (from: number, to: number) => Array.from({ length: to - from }, (_, index) => String(from + index));
+const numbers = (from: number, to: number) =>
+  Array.from({ length: to - from }, (_, index) => String(from + index));
 
 describe('ordered consumption on a real broker', { skip: missingStack('rocketmq') }, () => {
   let world: RealWorld;
@@ -48,7 +52,11 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
     bodies: readonly string[],
     properties: (body: string) => Record<string, string> = () => ({}),
   ) => {
-    for (const body of bodies) await client.send({ topic: queue.topic, body: Buffer.from(body), properties: properties(body) }, { queue });
+    for (const body of bodies)
+      await client.send(
+        { topic: queue.topic, body: Buffer.from(body), properties: properties(body) },
+        { queue },
+      );
   };
   /** All that is in the only queue of a topic; nothing when there is no such topic. */
   const bodiesIn = async (topic: string): Promise<string[]> => {
@@ -124,7 +132,8 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
       const { body } = JSON.parse(line) as { body?: string };
       if (body !== undefined) java.push(body);
     };
-    const member = () => startJava('OrderlyMember', [rocketmq.nameServer, topic, group, '5'], onLine);
+    const member = () =>
+      startJava('OrderlyMember', [rocketmq.nameServer, topic, group, '5'], onLine);
     const first = await member();
     await until(() => java.length === 20, 'Java consumed', JAVA_MS);
     const ours: string[] = [];
@@ -166,11 +175,18 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
     await assign(queue, group);
     await sendAll(queue, numbers(0, 6));
     const seen: [string, number][] = [];
-    const puller = startPuller(queue, group, { ...BY_QUEUE, batchSize: 3, maximumRetryAttempts: 2 }, ({ Records }) => {
-      seen.push(...Records.map(({ body, rocketmq: own }): [string, number] => [body, own.reconsumeTimes]));
-      const bad = Records.find(({ body }) => body === '1');
-      return bad && { batchItemFailures: [{ itemIdentifier: bad.receiptHandle }] };
-    });
+    const puller = startPuller(
+      queue,
+      group,
+      { ...BY_QUEUE, batchSize: 3, maximumRetryAttempts: 2 },
+      ({ Records }) => {
+        seen.push(
+          ...Records.map(({ body, rocketmq: own }): [string, number] => [body, own.reconsumeTimes]),
+        );
+        const bad = Records.find(({ body }) => body === '1');
+        return bad && { batchItemFailures: [{ itemIdentifier: bad.receiptHandle }] };
+      },
+    );
     await until(() => seen.some(([body]) => body === '5'), 'the queue goes on', 30_000);
     const report = await puller.stop();
     assert.deepEqual([report.queues[0]?.committedOffset, report.queues[0]?.sentBack], ['6', 1]);
@@ -179,7 +195,10 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
       [0, 1, 2],
     );
     assert.equal(await client.queryOffset(group, queue), 6n);
-    assert.deepEqual([await bodiesIn(dlqTopic(group)), await bodiesIn(retryTopic(group))], [['1'], []]);
+    assert.deepEqual(
+      [await bodiesIn(dlqTopic(group)), await bodiesIn(retryTopic(group))],
+      [['1'], []],
+    );
   });
 
   for (const [what, own, queues, keysPerQueue] of [
@@ -194,11 +213,20 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
       const step = queues * keysPerQueue;
       const count = step * 25;
       for (const body of numbers(0, count))
-        await sendAll({ topic, brokerName, queueId: Number(body) % queues }, [body], () => ({ __SHARDINGKEY: `k${Number(body) % step}` }));
+        await sendAll({ topic, brokerName, queueId: Number(body) % queues }, [body], () => ({
+          __SHARDINGKEY: `k${Number(body) % step}`,
+        }));
       const strict = strictHandler({ step, laneOf: ({ body }) => Number(body) % step }, 5);
       const config = source([subscription(topic, own)], { consumerGroup });
       const deploy = () =>
-        startInProcess({ client, dynamodb, nameServer: rocketmq.nameServer, source: config, handler: strict.handler, options: OFTEN });
+        startInProcess({
+          client,
+          dynamodb,
+          nameServer: rocketmq.nameServer,
+          source: config,
+          handler: strict.handler,
+          options: OFTEN,
+        });
       const before = deploy();
       await until(() => strict.finished.size > count / 4, 'the first deployment works', 60_000);
       // The second one waits as successor of each queue: its pullers take over in mid-failure.
@@ -209,11 +237,16 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
       await next.end();
       assert.deepEqual(strict.overtaken, []);
       for (let queueId = 0; queueId < queues; queueId++)
-        assert.equal(await client.queryOffset(consumerGroup, { topic, brokerName, queueId }), BigInt(count / queues));
+        assert.equal(
+          await client.queryOffset(consumerGroup, { topic, brokerName, queueId }),
+          BigInt(count / queues),
+        );
       assert.deepEqual(await bodiesIn(dlqTopic(consumerGroup)), []);
     });
 
-  test('a broker that is killed in the middle, and with it all locks: nothing is overtaken or lost', { timeout: 180_000 }, async () => {
+  test('a broker that is killed in the middle, and with it all locks: nothing is overtaken or lost', {
+    timeout: 180_000,
+  }, async () => {
     const [topic, consumerGroup, count] = ['ordered-kill', 'ordered-kill-workers', 80];
     const queue = { topic, brokerName, queueId: 0 };
     await topicWith(topic, 1);
@@ -221,7 +254,13 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
     await assign(queue, consumerGroup);
     await sendAll(queue, numbers(0, count));
     const strict = strictHandler({ step: 1, laneOf: () => 0 }, 20);
-    const puller = startPuller(queue, consumerGroup, { ...BY_QUEUE, batchSize: 3 }, strict.handler, { idleTimeoutMs: 100_000 });
+    const puller = startPuller(
+      queue,
+      consumerGroup,
+      { ...BY_QUEUE, batchSize: 3 },
+      strict.handler,
+      { idleTimeoutMs: 100_000 },
+    );
     await until(() => strict.finished.size > 20, 'it works', 30_000);
     await rocketmq.restartBroker(brokerName, 'SIGKILL');
     await sendAll(queue, numbers(count, count + 20));

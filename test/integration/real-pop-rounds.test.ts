@@ -30,7 +30,10 @@ for (const [buffer, enablePopBufferMerge] of [
   ['with', 'true'],
   ['without', 'false'],
 ] as const)
-  describe(`popped messages go round, ${buffer} the broker’s buffer of acknowledgements`, { skip, concurrency: true }, () => {
+  describe(`popped messages go round, ${buffer} the broker’s buffer of acknowledgements`, {
+    skip,
+    concurrency: true,
+  }, () => {
     let world: RealWorld;
     let { rocketmq, client, dynamodb } = {} as RealWorld;
     before(async () => {
@@ -41,14 +44,31 @@ for (const [buffer, enablePopBufferMerge] of [
 
     const popOne = async (consumerGroup: string, topic: string): Promise<PoppedMessage> => {
       for (const giveUpAt = Date.now() + REVIVAL_MS; ; ) {
-        const request = { consumerGroup, topic, brokerName, subscription: buildSubscription(topic, '*'), maxMessages: 1 };
-        const { messages, undecodable } = await client.pop({ ...request, invisibleMs: 3_000, pollMs: 1_000, start: 'min' });
+        const request = {
+          consumerGroup,
+          topic,
+          brokerName,
+          subscription: buildSubscription(topic, '*'),
+          maxMessages: 1,
+        };
+        const { messages, undecodable } = await client.pop({
+          ...request,
+          invisibleMs: 3_000,
+          pollMs: 1_000,
+          start: 'min',
+        });
         assert.deepEqual(undecodable, []);
         if (messages[0] !== undefined) return messages[0];
         assert.ok(Date.now() < giveUpAt, 'nothing came');
       }
     };
-    const consume = (t: TestContext, topic: string, consumerGroup: string, failures = 0, wait: () => unknown = () => undefined) => {
+    const consume = (
+      t: TestContext,
+      topic: string,
+      consumerGroup: string,
+      failures = 0,
+      wait: () => unknown = () => undefined,
+    ) => {
       const records: RocketMQRecord[] = [];
       const sizes = new Set<number>();
       const service = startInProcess({
@@ -61,7 +81,10 @@ for (const [buffer, enablePopBufferMerge] of [
           sizes.add(Records.length);
           await wait();
           const failed = Records.filter(({ rocketmq: told }) => told.reconsumeTimes < failures);
-          return { batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })), delaySeconds: 1 };
+          return {
+            batchItemFailures: failed.map(({ messageId }) => ({ itemIdentifier: messageId })),
+            delaySeconds: 1,
+          };
         },
       });
       t.after(() => service.end());
@@ -84,12 +107,16 @@ for (const [buffer, enablePopBufferMerge] of [
     test('what Java compressed is opened at both deliveries', async () => {
       const prefix = `packed-${buffer}-`;
       await client.createTopic(`${prefix}zlib`, { readQueueNums: 1, writeQueueNums: 1 });
-      const [sent] = jsonLines<{ ids: string[] }>(await runJava('ProduceKinds', [rocketmq.nameServer, prefix, 'zlib']));
+      const [sent] = jsonLines<{ ids: string[] }>(
+        await runJava('ProduceKinds', [rocketmq.nameServer, prefix, 'zlib']),
+      );
       const group = `${prefix}workers`;
       const first = await popOne(group, `${prefix}zlib`);
       const second = await popOne(group, `${prefix}zlib`);
       assert.match(String(first.message.body), /^zlib /);
-      assert.ok(first.message.body.length > 1_000 && second.message.body.equals(first.message.body));
+      assert.ok(
+        first.message.body.length > 1_000 && second.message.body.equals(first.message.body),
+      );
       assert.deepEqual([first.message.msgId, second.message.msgId], [sent?.ids[0], sent?.ids[0]]);
       await client.ack(group, `${prefix}zlib`, second.handle);
     });
@@ -101,7 +128,11 @@ for (const [buffer, enablePopBufferMerge] of [
       await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
       for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
       const { records, sizes, end } = consume(t, topic, group, 2);
-      await until(() => records.filter(({ rocketmq: told }) => told.reconsumeTimes === 2).length === MESSAGES, 'all three times', 120_000);
+      await until(
+        () => records.filter(({ rocketmq: told }) => told.reconsumeTimes === 2).length === MESSAGES,
+        'all three times',
+        120_000,
+      );
       await end();
       for (const [body, deliveries] of Map.groupBy(records, (record) => record.body)) {
         assert.deepEqual(
@@ -142,14 +173,32 @@ for (const [buffer, enablePopBufferMerge] of [
       assert.equal(first.SumOffsetLag, 5);
       const age = Number(first.OldestMessageAge);
       assert.ok(age > 0 && age <= Date.now() - before, `${age} ms`);
-      const request = { consumerGroup, topic, brokerName, subscription: buildSubscription(topic, '*') };
-      const { messages } = await client.pop({ ...request, maxMessages: 2, invisibleMs: 90_000, pollMs: 1_000, start: 'min' });
+      const request = {
+        consumerGroup,
+        topic,
+        brokerName,
+        subscription: buildSubscription(topic, '*'),
+      };
+      const { messages } = await client.pop({
+        ...request,
+        maxMessages: 2,
+        invisibleMs: 90_000,
+        pollMs: 1_000,
+        start: 'min',
+      });
       assert.equal(messages.length, 2);
       // What is in hand is still waiting only to a broker that keeps account of it in its buffer.
       assert.equal((await measured()).SumOffsetLag, buffer === 'with' ? 5 : 3);
       for (const { handle } of messages) await client.ack(consumerGroup, topic, handle);
-      await until(async () => (await measured()).SumOffsetLag === 3, 'the acknowledged ones are done', REVIVAL_MS);
-      assert.match(await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', consumerGroup, '-t', topic]), /Diff Total: 3\b/);
+      await until(
+        async () => (await measured()).SumOffsetLag === 3,
+        'the acknowledged ones are done',
+        REVIVAL_MS,
+      );
+      assert.match(
+        await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', consumerGroup, '-t', topic]),
+        /Diff Total: 3\b/,
+      );
     });
 
     test('an operator resets the group back: everything from there comes once more', async (t) => {
@@ -160,10 +209,25 @@ for (const [buffer, enablePopBufferMerge] of [
       await until(() => records.length === MESSAGES, 'all came', 30_000);
       // Brokers note the offsets of a buffer's acknowledgements some seconds later.
       const queue = { topic, brokerName, queueId: 0 };
-      await until(async () => (await client.queryOffset(group, queue)) === BigInt(MESSAGES), 'the broker has the offset', REVIVAL_MS);
-      await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', group, '-t', topic, '-s', '0', '-f', 'true']);
+      await until(
+        async () => (await client.queryOffset(group, queue)) === BigInt(MESSAGES),
+        'the broker has the offset',
+        REVIVAL_MS,
+      );
+      await mqadmin(rocketmq.nameServer, [
+        'resetOffsetByTime',
+        '-g',
+        group,
+        '-t',
+        topic,
+        '-s',
+        '0',
+        '-f',
+        'true',
+      ]);
       await until(() => records.length === 2 * MESSAGES, 'all came again', REVIVAL_MS);
-      for (const deliveries of Map.groupBy(records, ({ body }) => body).values()) assert.equal(deliveries.length, 2);
+      for (const deliveries of Map.groupBy(records, ({ body }) => body).values())
+        assert.equal(deliveries.length, 2);
     });
 
     test('a reset back while messages are in hand: they may be finished, and everything from there comes once more', async (t) => {
@@ -171,13 +235,29 @@ for (const [buffer, enablePopBufferMerge] of [
       await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
       for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
       const held = Promise.withResolvers<void>();
-      const { records } = consume(t, topic, group, 0, () => (records.length > MESSAGES / 2 ? held.promise : undefined));
+      const { records } = consume(t, topic, group, 0, () =>
+        records.length > MESSAGES / 2 ? held.promise : undefined,
+      );
       await until(() => records.length > MESSAGES / 2, 'some are done, one is in hand', 30_000);
-      await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', group, '-t', topic, '-s', '0', '-f', 'true']);
+      await mqadmin(rocketmq.nameServer, [
+        'resetOffsetByTime',
+        '-g',
+        group,
+        '-t',
+        topic,
+        '-s',
+        '0',
+        '-f',
+        'true',
+      ]);
       held.resolve();
       const times = (n: number) => records.filter(({ body }) => body === String(n)).length;
       const all = Array.from({ length: MESSAGES }, (_, n) => n);
-      await until(() => all.every((n) => times(n) >= (n <= MESSAGES / 2 ? 2 : 1)), 'all came again', REVIVAL_MS);
+      await until(
+        () => all.every((n) => times(n) >= (n <= MESSAGES / 2 ? 2 : 1)),
+        'all came again',
+        REVIVAL_MS,
+      );
     });
 
     test('a reset forth while the group is stopped: what lies before does not come any more', async (t) => {
@@ -188,16 +268,34 @@ for (const [buffer, enablePopBufferMerge] of [
       const before = consume(t, topic, group);
       await until(() => before.records.length === 1, 'the first came', 30_000);
       await before.end();
-      await until(async () => (await client.queryOffset(group, queue)) === 1n, 'the broker has the offset', REVIVAL_MS);
+      await until(
+        async () => (await client.queryOffset(group, queue)) === 1n,
+        'the broker has the offset',
+        REVIVAL_MS,
+      );
       for (let n = 0; n < MESSAGES; n++) await client.send({ topic, body: Buffer.from(String(n)) });
       await sleep(500);
       const now = Date.now();
       await sleep(20);
       await client.send({ topic, body: Buffer.from('last') });
-      await mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', group, '-t', topic, '-s', String(now), '-f', 'true']);
+      await mqadmin(rocketmq.nameServer, [
+        'resetOffsetByTime',
+        '-g',
+        group,
+        '-t',
+        topic,
+        '-s',
+        String(now),
+        '-f',
+        'true',
+      ]);
       const { records } = consume(t, topic, group);
       await until(() => records.length > 0, 'the last came', 60_000);
-      await until(async () => (await client.queryOffset(group, queue)) === BigInt(MESSAGES) + 2n, 'to the end', REVIVAL_MS);
+      await until(
+        async () => (await client.queryOffset(group, queue)) === BigInt(MESSAGES) + 2n,
+        'to the end',
+        REVIVAL_MS,
+      );
       assert.deepEqual(
         records.map(({ body }) => body),
         ['last'],
@@ -214,15 +312,30 @@ for (const [buffer, enablePopBufferMerge] of [
       await sleep(2_000);
       const others: string[] = [];
       for (let more = true; more; ) {
-        const request = { consumerGroup: group, topic, brokerName, subscription: buildSubscription(topic, '*'), maxMessages: 32 };
-        const { messages } = await client.pop({ ...request, invisibleMs: 60_000, pollMs: 0, start: 'min' });
+        const request = {
+          consumerGroup: group,
+          topic,
+          brokerName,
+          subscription: buildSubscription(topic, '*'),
+          maxMessages: 32,
+        };
+        const { messages } = await client.pop({
+          ...request,
+          invisibleMs: 60_000,
+          pollMs: 0,
+          start: 'min',
+        });
         others.push(...messages.map(({ message }) => String(message.body)));
         for (const { handle } of messages) await client.ack(group, topic, handle);
         more = messages.length > 0;
       }
       assert.ok(others.length >= 90, `${others.length} of 100 were left`);
       held.resolve();
-      await until(() => new Set([...others, ...records.map(({ body }) => body)]).size === 100, 'all came', 30_000);
+      await until(
+        () => new Set([...others, ...records.map(({ body }) => body)]).size === 100,
+        'all came',
+        30_000,
+      );
     });
   });
 
@@ -239,7 +352,10 @@ describe('a broker that goes down while a group pops', { skip }, () => {
       client,
       dynamodb,
       nameServer: rocketmq.nameServer,
-      source: source([subscription(topic, { batchSize: 1 })], { consumerGroup: 'restart-workers', mode: 'pop' }),
+      source: source([subscription(topic, { batchSize: 1 })], {
+        consumerGroup: 'restart-workers',
+        mode: 'pop',
+      }),
       handler: async ({ Records }) => {
         await sleep(50);
         for (const { body } of Records) seen.add(body);

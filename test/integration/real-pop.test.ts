@@ -14,7 +14,10 @@ const INVISIBLE_MS = 3_000;
 const REVIVAL_MS = 40_000;
 
 if (since('5.0'))
-  describe('popping from a real broker', { skip: missingStack('rocketmq'), concurrency: true }, () => {
+  describe('popping from a real broker', {
+    skip: missingStack('rocketmq'),
+    concurrency: true,
+  }, () => {
     let rocketmq: RealRocketMQ;
     let client: RocketMQClient;
 
@@ -27,12 +30,26 @@ if (since('5.0'))
       await rocketmq?.stop();
     });
 
-    const topicOf = async (topic: string, bodies: readonly string[], tags?: string): Promise<string> => {
+    const topicOf = async (
+      topic: string,
+      bodies: readonly string[],
+      tags?: string,
+    ): Promise<string> => {
       await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
-      for (const body of bodies) await client.send({ topic, body: Buffer.from(body), ...(tags === undefined ? {} : { tags }) });
+      for (const body of bodies)
+        await client.send({
+          topic,
+          body: Buffer.from(body),
+          ...(tags === undefined ? {} : { tags }),
+        });
       return topic;
     };
-    const pop = (consumerGroup: string, topic: string, pollMs: number, settings: { invisibleMs?: number; filter?: string } = {}) =>
+    const pop = (
+      consumerGroup: string,
+      topic: string,
+      pollMs: number,
+      settings: { invisibleMs?: number; filter?: string } = {},
+    ) =>
       client.pop({
         consumerGroup,
         topic,
@@ -58,13 +75,19 @@ if (since('5.0'))
       }
       return popped;
     };
-    const bodies = (popped: readonly PoppedMessage[]): string[] => popped.map(({ message }) => String(message.body)).sort();
+    const bodies = (popped: readonly PoppedMessage[]): string[] =>
+      popped.map(({ message }) => String(message.body)).sort();
 
     test('messages of all queues come, each once while it is invisible; acknowledged ones never again', async () => {
       const topic = await topicOf('pop-ack', ['0', '1', '2', '3', '4', '5', '6', '7']);
       const popped = await popAll('pop-ack-workers', topic, 8, { invisibleMs: INVISIBLE_MS });
       assert.deepEqual(bodies(popped), ['0', '1', '2', '3', '4', '5', '6', '7']);
-      assert.ok(popped.every(({ message, handle }) => message.reconsumeTimes === 0 && handle.retryMark === 0 && message.topic === topic));
+      assert.ok(
+        popped.every(
+          ({ message, handle }) =>
+            message.reconsumeTimes === 0 && handle.retryMark === 0 && message.topic === topic,
+        ),
+      );
       await Promise.all(popped.map(({ handle }) => client.ack('pop-ack-workers', topic, handle)));
       for (const giveUpAt = Date.now() + INVISIBLE_MS + 8_000; Date.now() < giveUpAt; )
         assert.deepEqual((await pop('pop-ack-workers', topic, 1_000)).messages, []);
@@ -76,7 +99,10 @@ if (since('5.0'))
       assert.ok(first);
       const [second] = await popAll('pop-expire-workers', topic, 1, { withinMs: REVIVAL_MS });
       assert.ok(second);
-      assert.deepEqual([second.message.reconsumeTimes, second.message.topic, second.handle.retryMark], [1, topic, 1]);
+      assert.deepEqual(
+        [second.message.reconsumeTimes, second.message.topic, second.handle.retryMark],
+        [1, topic, 1],
+      );
       assert.equal(second.message.msgId, first.message.msgId);
       await client.ack('pop-expire-workers', topic, second.handle);
       for (const giveUpAt = Date.now() + INVISIBLE_MS + 8_000; Date.now() < giveUpAt; )
@@ -90,13 +116,26 @@ if (since('5.0'))
       const givenBack = popped.find(({ message }) => String(message.body) === 'given back');
       assert.ok(kept && givenBack);
       let handle = kept.handle;
-      const soon = await client.changeInvisibleTime('pop-change-workers', topic, givenBack.handle, 1_000);
+      const soon = await client.changeInvisibleTime(
+        'pop-change-workers',
+        topic,
+        givenBack.handle,
+        1_000,
+      );
       assert.ok(soon.popTime >= givenBack.handle.popTime);
       assert.equal(soon.invisibleTime, 1_000n);
       // Kept ahead for longer than its first time, and than the broker needs to bring the other one back.
       const again: PoppedMessage[] = [];
-      for (const giveUpAt = Date.now() + REVIVAL_MS; again.length === 0 && Date.now() < giveUpAt; ) {
-        handle = await client.changeInvisibleTime('pop-change-workers', topic, handle, INVISIBLE_MS);
+      for (
+        const giveUpAt = Date.now() + REVIVAL_MS;
+        again.length === 0 && Date.now() < giveUpAt;
+      ) {
+        handle = await client.changeInvisibleTime(
+          'pop-change-workers',
+          topic,
+          handle,
+          INVISIBLE_MS,
+        );
         again.push(...(await pop('pop-change-workers', topic, 1_000)).messages);
       }
       assert.deepEqual(bodies(again), ['given back']);
@@ -110,7 +149,9 @@ if (since('5.0'))
     test('tags filter, also at the second look; a poll ends at its time and is woken by a message', async () => {
       const topic = await topicOf('pop-tags', ['no'], 'BB');
       await client.send({ topic, body: Buffer.from('yes'), tags: 'Aa' });
-      assert.deepEqual(bodies(await popAll('pop-tags-workers', topic, 1, { filter: 'Aa' })), ['yes']);
+      assert.deepEqual(bodies(await popAll('pop-tags-workers', topic, 1, { filter: 'Aa' })), [
+        'yes',
+      ]);
       const collided = await client.pop({
         consumerGroup: 'pop-tags-others',
         topic,
@@ -122,7 +163,10 @@ if (since('5.0'))
         start: 'min',
       });
       // "Aa" and "BB" have one hash: the broker gives both.
-      assert.deepEqual([collided.messages.length + collided.filteredOut.length > 0, collided.undecodable], [true, []]);
+      assert.deepEqual(
+        [collided.messages.length + collided.filteredOut.length > 0, collided.undecodable],
+        [true, []],
+      );
       const empty = await topicOf('pop-woken', []);
       const before = Date.now();
       assert.deepEqual((await pop('pop-woken-workers', empty, 1_000)).messages, []);
@@ -135,7 +179,8 @@ if (since('5.0'))
 
     test('a notification tells that there is something to pop, without popping it', async () => {
       const topic = await topicOf('pop-notify', []);
-      const ask = (pollMs: number) => client.hasMessages({ consumerGroup: 'pop-notify-workers', topic, brokerName, pollMs });
+      const ask = (pollMs: number) =>
+        client.hasMessages({ consumerGroup: 'pop-notify-workers', topic, brokerName, pollMs });
       await pop('pop-notify-workers', topic, 0);
       assert.equal(await ask(0), false);
       const held = ask(20_000);
@@ -160,8 +205,16 @@ else
       try {
         await client.createTopic('orders');
         await assert.rejects(
-          () => client.pop({ consumerGroup: 'workers', topic: 'orders', brokerName, subscription, ...lent }),
-          (error: unknown) => error instanceof UnsupportedRequestError && error.code === 'ROCKETMQ_UNSUPPORTED',
+          () =>
+            client.pop({
+              consumerGroup: 'workers',
+              topic: 'orders',
+              brokerName,
+              subscription,
+              ...lent,
+            }),
+          (error: unknown) =>
+            error instanceof UnsupportedRequestError && error.code === 'ROCKETMQ_UNSUPPORTED',
         );
       } finally {
         await client.close();

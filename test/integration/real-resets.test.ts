@@ -19,10 +19,16 @@ const AFTER_MS = 20;
 const SEEN_MS = 8_000;
 /** A coordinator's pass, the broker's tick, a puller's idle time: what a reset may have to wait for. */
 const NOTICED_MS = 60_000;
-const BUSY: Partial<PullerOptions> = { commitIntervalMs: 200, renewIntervalMs: 1_000, idleTimeoutMs: 120_000 };
+const BUSY: Partial<PullerOptions> = {
+  commitIntervalMs: 200,
+  renewIntervalMs: 1_000,
+  idleTimeoutMs: 120_000,
+};
 const SOON_IDLE: Partial<PullerOptions> = { ...BUSY, idleTimeoutMs: 1_500 };
 
-describe('offsets that an operator resets with mqadmin, or that lie outside the queue', { skip: missingStack('rocketmq') }, () => {
+describe('offsets that an operator resets with mqadmin, or that lie outside the queue', {
+  skip: missingStack('rocketmq'),
+}, () => {
   let world: RealWorld;
   let { rocketmq, client, dynamodb } = {} as RealWorld;
   before(async () => {
@@ -53,7 +59,14 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
       times: (body: number) => bodies.filter((seen) => seen === String(body)).length,
       async produce(from: number, to: number, bytes = 0): Promise<void> {
         for (let index = from; index < to; index++)
-          await client.send({ topic: name, body: Buffer.from(String(index)), properties: { padding: 'x'.repeat(bytes) } }, { queue });
+          await client.send(
+            {
+              topic: name,
+              body: Buffer.from(String(index)),
+              properties: { padding: 'x'.repeat(bytes) },
+            },
+            { queue },
+          );
       },
       deploy: (options: Partial<PullerOptions>, own: Partial<SubscriptionConfig> = {}) =>
         startInProcess({
@@ -65,11 +78,25 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
           options,
         }),
       committed: async (offset: bigint) => {
-        for (const end = Date.now() + 15_000; (await client.queryOffset(consumerGroup, queue)) !== offset; await sleep(50))
+        for (
+          const end = Date.now() + 15_000;
+          (await client.queryOffset(consumerGroup, queue)) !== offset;
+          await sleep(50)
+        )
           assert.ok(Date.now() < end, `${offset} is not committed`);
       },
       reset: (time: number) =>
-        mqadmin(rocketmq.nameServer, ['resetOffsetByTime', '-g', consumerGroup, '-t', name, '-s', String(time), '-f', 'true']),
+        mqadmin(rocketmq.nameServer, [
+          'resetOffsetByTime',
+          '-g',
+          consumerGroup,
+          '-t',
+          name,
+          '-s',
+          String(time),
+          '-f',
+          'true',
+        ]),
     };
   };
 
@@ -90,13 +117,19 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
       if (options === SOON_IDLE) await until(() => service.pullers.length > 0, 'a puller came');
       if (options === SOON_IDLE) await Promise.all(service.pullers);
       await group.reset(middle);
-      await until(() => group.bodies.length >= 30, 'the second half came again', options === BUSY ? SEEN_MS : NOTICED_MS);
+      await until(
+        () => group.bodies.length >= 30,
+        'the second half came again',
+        options === BUSY ? SEEN_MS : NOTICED_MS,
+      );
       await group.committed(20n);
       assert.deepEqual([0, 9, 10, 19].map(group.times), [1, 1, 2, 2]);
       await service.end();
     });
 
-  test('a reset while the service is stopped is where it begins, back and forth', { timeout: 180_000 }, async () => {
+  test('a reset while the service is stopped is where it begins, back and forth', {
+    timeout: 180_000,
+  }, async () => {
     const group = await setUp('reset-stopped');
     await group.produce(0, 10);
     const first = group.deploy(BUSY);
@@ -121,7 +154,9 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
     assert.deepEqual([9, 10, 14, 15, 19].map(group.times), [2, 0, 0, 1, 1]);
   });
 
-  test('an offset beyond the end: the broker says where to go on, nothing that comes is missed', { timeout: 120_000 }, async () => {
+  test('an offset beyond the end: the broker says where to go on, nothing that comes is missed', {
+    timeout: 120_000,
+  }, async () => {
     const group = await setUp('beyond-end');
     await group.produce(0, 5);
     await client.commitOffset(group.consumerGroup, group.queue, 1_000n);
@@ -129,12 +164,18 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
     for (let offset: bigint | undefined = 1_000n; offset === 1_000n; await sleep(100))
       offset = await client.queryOffset(group.consumerGroup, group.queue);
     await group.produce(5, 10);
-    await until(() => [5, 6, 7, 8, 9].every((body) => group.times(body) >= 1), 'what came later is delivered', NOTICED_MS);
+    await until(
+      () => [5, 6, 7, 8, 9].every((body) => group.times(body) >= 1),
+      'what came later is delivered',
+      NOTICED_MS,
+    );
     await group.committed(10n);
     await service.end();
   });
 
-  test('data that was deleted below the offset: the first message that is left comes next', { timeout: 180_000 }, async () => {
+  test('data that was deleted below the offset: the first message that is left comes next', {
+    timeout: 180_000,
+  }, async () => {
     const group = await setUp('deleted');
     await group.produce(0, 3);
     const before = group.deploy(BUSY);
@@ -143,9 +184,17 @@ describe('offsets that an operator resets with mqadmin, or that lie outside the 
     await group.committed(3n);
     // Some MiB, so that the files with the first messages are not the last one.
     await group.produce(3, 203, 20_000);
-    for (const end = Date.now() + 60_000; (await client.minOffset(group.queue)) <= 3n; await sleep(500)) {
+    for (
+      const end = Date.now() + 60_000;
+      (await client.minOffset(group.queue)) <= 3n;
+      await sleep(500)
+    ) {
       assert.ok(Date.now() < end, 'nothing was deleted');
-      await mqadmin(rocketmq.nameServer, ['deleteExpiredCommitLog', '-b', rocketmq.brokers[0]?.address ?? '']);
+      await mqadmin(rocketmq.nameServer, [
+        'deleteExpiredCommitLog',
+        '-b',
+        rocketmq.brokers[0]?.address ?? '',
+      ]);
     }
     const first = Number(await client.minOffset(group.queue));
     const service = group.deploy(BUSY);

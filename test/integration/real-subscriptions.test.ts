@@ -28,22 +28,45 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
   after(() => world?.stop());
 
   const createTopics = async (...topics: string[]): Promise<void> => {
-    for (const topic of topics) await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
+    for (const topic of topics)
+      await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
   };
   /** Behind the last message of each queue; a broker's own maxOffset may lag behind an acknowledged send. */
   const ends = new Map<string, bigint>();
-  const send = async (topic: string, queueId: number, message: { body: Buffer; tags?: string; keys?: string[] }): Promise<void> => {
-    const { queueOffset } = await client.send({ topic, ...message }, { queue: { topic, brokerName, queueId } });
+  const send = async (
+    topic: string,
+    queueId: number,
+    message: { body: Buffer; tags?: string; keys?: string[] },
+  ): Promise<void> => {
+    const { queueOffset } = await client.send(
+      { topic, ...message },
+      { queue: { topic, brokerName, queueId } },
+    );
     ends.set(`${topic}/${queueId}`, queueOffset + 1n);
   };
   /** So many messages with this tag, or without one, one after the other into all queues; their bodies. */
-  const produce = async (topic: string, tags: string | undefined, count: number, from = 0): Promise<string[]> => {
-    const bodies = Array.from({ length: count }, (_, index) => `${topic} ${tags ?? 'untagged'} ${from + index}`);
+  const produce = async (
+    topic: string,
+    tags: string | undefined,
+    count: number,
+    from = 0,
+  ): Promise<string[]> => {
+    const bodies = Array.from(
+      { length: count },
+      (_, index) => `${topic} ${tags ?? 'untagged'} ${from + index}`,
+    );
     for (const [index, body] of bodies.entries())
-      await send(topic, index % QUEUES, { body: Buffer.from(body), ...(tags === undefined ? {} : { tags }) });
+      await send(topic, index % QUEUES, {
+        body: Buffer.from(body),
+        ...(tags === undefined ? {} : { tags }),
+      });
     return bodies;
   };
-  const consume = (t: TestContext, subscriptions: SubscriptionConfig[], own: Partial<SourceConfig> & { consumerGroup: string }) => {
+  const consume = (
+    t: TestContext,
+    subscriptions: SubscriptionConfig[],
+    own: Partial<SourceConfig> & { consumerGroup: string },
+  ) => {
     const records: RocketMQRecord[] = [];
     const service = startInProcess({
       client,
@@ -60,9 +83,15 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
   const passed = (consumerGroup: string, ...topics: string[]) =>
     until(
       async () => {
-        const queues = topics.flatMap((topic) => Array.from({ length: QUEUES }, (_, queueId) => ({ topic, brokerName, queueId })));
-        const offsets = await Promise.all(queues.map((queue) => client.queryOffset(consumerGroup, queue)));
-        return queues.every((queue, index) => offsets[index] === ends.get(`${queue.topic}/${queue.queueId}`));
+        const queues = topics.flatMap((topic) =>
+          Array.from({ length: QUEUES }, (_, queueId) => ({ topic, brokerName, queueId })),
+        );
+        const offsets = await Promise.all(
+          queues.map((queue) => client.queryOffset(consumerGroup, queue)),
+        );
+        return queues.every(
+          (queue, index) => offsets[index] === ends.get(`${queue.topic}/${queue.queueId}`),
+        );
       },
       `${consumerGroup} has passed everything`,
       PATIENCE_MS,
@@ -71,11 +100,18 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
 
   test('one group takes several topics, each with a filter of its own; every record says its topic', async (t) => {
     await createTopics('all-of-it', 'only-a');
-    const all = [...(await produce('all-of-it', undefined, 10)), ...(await produce('all-of-it', 'b', 10))];
+    const all = [
+      ...(await produce('all-of-it', undefined, 10)),
+      ...(await produce('all-of-it', 'b', 10)),
+    ];
     await produce('only-a', 'b', 10);
     const some = await produce('only-a', 'a', 10);
     const own = { consumerGroup: 'several-topics' };
-    const { records, bodies } = consume(t, [subscription('all-of-it'), subscription('only-a', filter('a'))], own);
+    const { records, bodies } = consume(
+      t,
+      [subscription('all-of-it'), subscription('only-a', filter('a'))],
+      own,
+    );
     await passed(own.consumerGroup, 'all-of-it', 'only-a');
     assert.deepEqual(bodies(), [...all, ...some].sort());
     for (const { body, rocketmq: told } of records) assert.equal(told.topic, body.split(' ')[0]);
@@ -83,7 +119,11 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
 
   test('groups with different tags on one topic each get theirs: one, several, none, all, and messages without a tag', async (t) => {
     await createTopics('tagged');
-    const [a, b, c] = [await produce('tagged', 'a', 8), await produce('tagged', 'b', 8), await produce('tagged', 'c', 8)];
+    const [a, b, c] = [
+      await produce('tagged', 'a', 8),
+      await produce('tagged', 'b', 8),
+      await produce('tagged', 'c', 8),
+    ];
     const untagged = await produce('tagged', undefined, 8);
     const expected = [
       ['a', a],
@@ -94,7 +134,12 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
     ] as const;
     const groups = expected.map(([expression, bodies], index) => {
       const consumerGroup = `tags-${index}`;
-      return { consumerGroup, bodies, expression, seen: consume(t, [subscription('tagged', filter(expression))], { consumerGroup }) };
+      return {
+        consumerGroup,
+        bodies,
+        expression,
+        seen: consume(t, [subscription('tagged', filter(expression))], { consumerGroup }),
+      };
     });
     for (const { consumerGroup, bodies, expression, seen } of groups) {
       await passed(consumerGroup, 'tagged');
@@ -111,7 +156,9 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
     const two = consume(t, subscriptions, { ...own, pullers: 2 });
     await passed(own.consumerGroup, 'shared-tags');
     assert.deepEqual(two.bodies(), before.toSorted());
-    const slots = (await two.assignments()).filter(({ queue }) => queue.topic === 'shared-tags').map(({ slot }) => slot);
+    const slots = (await two.assignments())
+      .filter(({ queue }) => queue.topic === 'shared-tags')
+      .map(({ slot }) => slot);
     assert.deepEqual(slots, [0, 0, 1, 1]);
     await two.end();
     const one = consume(t, subscriptions, { ...own, pullers: 1 });
@@ -133,20 +180,32 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
           await send(topic, queueId, { body: Buffer.from(String(n)), tags, keys: ['same'] });
       }
       const own = { consumerGroup: `${topic}-workers` };
-      const ordered = { order: by, maximumRetryAttempts: -1, parallelizationFactor: 2, batchSize: 4, ...filter('a || c') };
+      const ordered = {
+        order: by,
+        maximumRetryAttempts: -1,
+        parallelizationFactor: 2,
+        batchSize: 4,
+        ...filter('a || c'),
+      };
       const { records } = consume(t, [subscription(topic, ordered)], own);
       await passed(own.consumerGroup, topic);
       const wanted = Array.from({ length: 60 }, (_, n) => n).filter((n) => n % 3 !== 1);
       for (let queueId = 0; queueId < QUEUES; queueId++)
         assert.deepEqual(
-          records.filter(({ rocketmq: told }) => told.queueId === queueId).map(({ body }) => Number(body)),
+          records
+            .filter(({ rocketmq: told }) => told.queueId === queueId)
+            .map(({ body }) => Number(body)),
           wanted,
         );
     });
 
   test('broadcasting with tags: every deployment gets what matches, one that comes later with LATEST only what comes after it', async (t) => {
     await createTopics('news');
-    const start = async (service: string, expression: string, startingPosition: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON') => {
+    const start = async (
+      service: string,
+      expression: string,
+      startingPosition: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON',
+    ) => {
       await ensureTable(dynamodb, `${service}-table`);
       const bodies: string[] = [];
       const deployment = deploy({
@@ -167,15 +226,24 @@ describe('subscriptions on a real broker', { skip: missingStack('rocketmq') }, (
     };
     const [a, b] = [await produce('news', 'a', 16), await produce('news', 'b', 16)];
     const [first, second] = await Promise.all([start('first', 'a'), start('second', 'a || b')]);
-    await until(() => first.bodies.length >= 16 && second.bodies.length >= 32, 'what was there', PATIENCE_MS);
+    await until(
+      () => first.bodies.length >= 16 && second.bodies.length >= 32,
+      'what was there',
+      PATIENCE_MS,
+    );
     const late = await start('late', 'a', 'LATEST');
     await until(
-      async () => (await late.assignments()).filter(({ lease }) => lease !== undefined).length >= QUEUES,
+      async () =>
+        (await late.assignments()).filter(({ lease }) => lease !== undefined).length >= QUEUES,
       'it works',
       PATIENCE_MS,
     );
     const later = await produce('news', 'a', 16, 16);
-    await until(() => first.bodies.length >= 32 && second.bodies.length >= 48 && late.bodies.length >= 16, 'the rest', PATIENCE_MS);
+    await until(
+      () => first.bodies.length >= 32 && second.bodies.length >= 48 && late.bodies.length >= 16,
+      'the rest',
+      PATIENCE_MS,
+    );
     await Promise.all([first.end(), second.end(), late.end()]);
     assert.deepEqual(first.bodies.toSorted(), [...a, ...later].sort());
     assert.deepEqual(second.bodies.toSorted(), [...a, ...b, ...later].sort());

@@ -23,11 +23,17 @@ describe('a real cluster that speaks TLS only, with an authority of its own, and
   before(async () => {
     folder = await mkdtemp(path.join(tmpdir(), 'rocketmq-tls-'));
     const authority = await makeCertificate(folder, 'authority');
-    const server = await makeCertificate(folder, 'server', { authority, names: 'DNS:mq.example.com,DNS:localhost,IP:127.0.0.1' });
+    const server = await makeCertificate(folder, 'server', {
+      authority,
+      names: 'DNS:mq.example.com,DNS:localhost,IP:127.0.0.1',
+    });
     const client = await makeCertificate(folder, 'client', { authority, names: 'DNS:client' });
     const other = await makeCertificate(folder, 'other');
     const read = (file: string): Promise<string> => readFile(file, 'utf8');
-    const clientPair = { clientCertificate: await read(client.cert), clientKey: await read(client.key) };
+    const clientPair = {
+      clientCertificate: await read(client.cert),
+      clientKey: await read(client.key),
+    };
     own = { enabled: true, caCertificate: await read(authority.cert), ...clientPair };
     stranger = { ...own, caCertificate: await read(other.cert) };
     // The broker is a client of the name server, too.
@@ -57,7 +63,10 @@ describe('a real cluster that speaks TLS only, with an authority of its own, and
     host = '127.0.0.1',
   ) {
     const nameServer = rocketmq.nameServer.replace('127.0.0.1', host);
-    const client = createRocketMQClient({ nameServers: [nameServer], ...(tls === undefined ? {} : { tls }) });
+    const client = createRocketMQClient({
+      nameServers: [nameServer],
+      ...(tls === undefined ? {} : { tls }),
+    });
     try {
       return await work(client);
     } finally {
@@ -77,7 +86,14 @@ describe('a real cluster that speaks TLS only, with an authority of its own, and
           await client.send({ topic, body: Buffer.alloc(100_000, 'x') });
           await until(async () => (await client.maxOffset(queue)) === 1n, 'it is there');
           const subscription = buildSubscription(topic, '*');
-          const request = { consumerGroup: 'workers', queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 2000 };
+          const request = {
+            consumerGroup: 'workers',
+            queue,
+            offset: 0n,
+            subscription,
+            maxMessages: 32,
+            suspendMs: 2000,
+          };
           assert.equal((await client.pull(request)).status, 'FOUND');
           await client.commitOffset('workers', queue, 1n);
           assert.equal(await client.queryOffset('workers', queue), 1n);
@@ -87,14 +103,25 @@ describe('a real cluster that speaks TLS only, with an authority of its own, and
   });
 
   test('the name in the certificate is checked when one is given', async () => {
-    assert.deepEqual(await connected({ ...own, serverName: 'mq.example.com' }, (client) => client.brokerNames()), ['broker-a']);
+    assert.deepEqual(
+      await connected({ ...own, serverName: 'mq.example.com' }, (client) => client.brokerNames()),
+      ['broker-a'],
+    );
   });
 
   const refused: [name: string, tls: () => TlsOptions | undefined, message: RegExp][] = [
-    ['another name than the certificate has', () => ({ ...own, serverName: 'other.example.com' }), /other\.example\.com.*tls\.serverName/s],
+    [
+      'another name than the certificate has',
+      () => ({ ...own, serverName: 'other.example.com' }),
+      /other\.example\.com.*tls\.serverName/s,
+    ],
     ['an authority that did not sign it', () => stranger, /certificate.*tls\.caCertificate/s],
     ['no authority of its own', () => ({ enabled: true }), /certificate.*tls\.caCertificate/s],
-    ['no client certificate', () => ({ enabled: true, caCertificate: own.caCertificate! }), /tls\.clientCertificate/],
+    [
+      'no client certificate',
+      () => ({ enabled: true, caCertificate: own.caCertificate! }),
+      /tls\.clientCertificate/,
+    ],
     ['no TLS', () => undefined, /may be no RocketMQ remoting port, or want TLS/],
   ];
   for (const [name, tls, message] of refused)

@@ -16,8 +16,11 @@ describe('topologies that change', () => {
   let world: World;
   afterEach(() => world.stop());
   const living = async () =>
-    (await world.items()).filter(({ retiredAt }) => retiredAt === undefined).map(({ queue, slot }) => `${queueKey(queue)} ${slot}`);
-  const invoked = () => [...new Set(world.invocations.flatMap(({ queues }) => queues.map(queueKey)))].sort();
+    (await world.items())
+      .filter(({ retiredAt }) => retiredAt === undefined)
+      .map(({ queue, slot }) => `${queueKey(queue)} ${slot}`);
+  const invoked = () =>
+    [...new Set(world.invocations.flatMap(({ queues }) => queues.map(queueKey)))].sort();
 
   test('queues that are taken away are retired after two passes, and the rest is spread anew', async () => {
     world = await createWorld();
@@ -42,7 +45,12 @@ describe('topologies that change', () => {
     world.broker.createTopic('orders', { queues: 2 });
     await world.send('orders', 0, 3, 'broker-b');
     await world.pass(latest);
-    assert.deepEqual(await living(), ['orders/broker-a/0 0', 'orders/broker-a/1 0', 'orders/broker-b/0 1', 'orders/broker-b/1 1']);
+    assert.deepEqual(await living(), [
+      'orders/broker-a/0 0',
+      'orders/broker-a/1 0',
+      'orders/broker-b/0 1',
+      'orders/broker-b/1 1',
+    ]);
     assert.deepEqual(
       (await world.items()).map(({ startOffset }) => startOffset),
       [0n, 0n, 0n, 0n],
@@ -66,7 +74,12 @@ describe('topologies that change', () => {
     assert.deepEqual(await living(), ['new/broker-a/0 0', 'new/broker-a/1 1']);
     world.broker.createTopic('old', { queues: 2 });
     await world.pass(both);
-    assert.deepEqual(await living(), ['new/broker-a/0 0', 'new/broker-a/1 1', 'old/broker-a/0 0', 'old/broker-a/1 1']);
+    assert.deepEqual(await living(), [
+      'new/broker-a/0 0',
+      'new/broker-a/1 1',
+      'old/broker-a/0 0',
+      'old/broker-a/1 1',
+    ]);
   });
 
   // As MQClientInstance.topicRouteData2TopicSubscribeInfo does it: the order configuration is for producers only.
@@ -78,11 +91,22 @@ describe('topologies that change', () => {
       'GET_ROUTEINFO_BY_TOPIC',
       ({ command }) =>
         command.extFields.topic === 'orders'
-          ? { code: ResponseCode.SUCCESS, ...getRoute.encodeAnswer({ brokers, queues, orderTopicConf: 'broker-a:2', mappedBrokers: [] }) }
+          ? {
+              code: ResponseCode.SUCCESS,
+              ...getRoute.encodeAnswer({
+                brokers,
+                queues,
+                orderTopicConf: 'broker-a:2',
+                mappedBrokers: [],
+              }),
+            }
           : undefined,
       { times: Infinity },
     );
-    assert.equal((await world.client.topicRoute('orders', { fresh: true })).orderTopicConf, 'broker-a:2');
+    assert.equal(
+      (await world.client.topicRoute('orders', { fresh: true })).orderTopicConf,
+      'broker-a:2',
+    );
     assert.deepEqual((await world.pass(source([subscription('orders')]))).problems, []);
     assert.equal((await living()).length, 4);
   });
@@ -96,11 +120,23 @@ describe('topologies that change', () => {
       'GET_ROUTEINFO_BY_TOPIC',
       ({ command }) => {
         if (command.extFields.topic !== 'logical') return undefined;
-        const body = JSON.parse(String(getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] }).body)) as object;
+        const body = JSON.parse(
+          String(getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] }).body),
+        ) as object;
         const topicQueueMappingByBroker = {
-          'broker-a': { topic: 'logical', totalQueues: 2, bname: 'broker-a', epoch: 1, dirty: false, currIdMap: { 0: 0, 1: 1 } },
+          'broker-a': {
+            topic: 'logical',
+            totalQueues: 2,
+            bname: 'broker-a',
+            epoch: 1,
+            dirty: false,
+            currIdMap: { 0: 0, 1: 1 },
+          },
         };
-        return { code: ResponseCode.SUCCESS, body: Buffer.from(JSON.stringify({ ...body, topicQueueMappingByBroker })) };
+        return {
+          code: ResponseCode.SUCCESS,
+          body: Buffer.from(JSON.stringify({ ...body, topicQueueMappingByBroker })),
+        };
       },
       { times: Infinity },
     );
@@ -109,7 +145,10 @@ describe('topologies that change', () => {
       report.problems.map(({ code, topic }) => [code, topic]),
       [['ROCKETMQ_STATIC_TOPIC', 'logical']],
     );
-    assert.match(report.problems[0]?.message ?? '', /"logical" is a static topic.*use an ordinary topic/);
+    assert.match(
+      report.problems[0]?.message ?? '',
+      /"logical" is a static topic.*use an ordinary topic/,
+    );
     assert.deepEqual(await living(), ['orders/broker-a/0 0']);
     assert.deepEqual(invoked(), ['orders/broker-a/0']);
   });
@@ -117,7 +156,10 @@ describe('topologies that change', () => {
   test('a name server that goes away in the middle of a run is replaced by the next; all gone changes nothing', async () => {
     world = await createWorld();
     world.broker.createTopic('orders', { queues: 3 });
-    const doors = await Promise.all([openDoor(world.broker.nameServers[0] ?? ''), openDoor(world.broker.nameServers[0] ?? '')]);
+    const doors = await Promise.all([
+      openDoor(world.broker.nameServers[0] ?? ''),
+      openDoor(world.broker.nameServers[0] ?? ''),
+    ]);
     const client = createRocketMQClient({ nameServers: doors.map(({ address }) => address) });
     const orders = source([subscription('orders')]);
     assert.deepEqual((await world.pass(orders, { clients: () => client })).problems, []);
@@ -127,7 +169,10 @@ describe('topologies that change', () => {
     assert.equal((await living()).length, 4);
     await doors[1]?.close();
     const report = await world.pass(orders, { clients: () => client, ...LONG_RUN });
-    assert.deepEqual(new Set(report.problems.map(({ code }) => code)), new Set(['ROCKETMQ_CONNECTION']));
+    assert.deepEqual(
+      new Set(report.problems.map(({ code }) => code)),
+      new Set(['ROCKETMQ_CONNECTION']),
+    );
     assert.equal((await living()).length, 4);
     assert.equal(
       (await world.items()).some(({ absentSince }) => absentSince !== undefined),

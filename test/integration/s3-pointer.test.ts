@@ -5,7 +5,12 @@ import path from 'node:path';
 import { after, afterEach, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { pathToFileURL } from 'node:url';
-import { CreateBucketCommand, GetObjectCommand, ListObjectsV2Command, S3Client } from '@aws-sdk/client-s3';
+import {
+  CreateBucketCommand,
+  GetObjectCommand,
+  ListObjectsV2Command,
+  S3Client,
+} from '@aws-sdk/client-s3';
 import type { Context } from 'aws-lambda';
 import { bundle } from '../../infra/bundle.ts';
 import { pullerEntry } from '../../infra/entries.ts';
@@ -19,12 +24,26 @@ import { source, subscription } from '../support/coordinator-world.ts';
 import { countingMeter } from '../support/counting-meter.ts';
 import { TABLE } from '../support/databases.ts';
 import { type Moto, startMoto } from '../support/moto.ts';
-import { at, createPullerWorld, GROUP, type PullerWorld, RETRY, recorder } from '../support/puller-world.ts';
+import {
+  at,
+  createPullerWorld,
+  GROUP,
+  type PullerWorld,
+  RETRY,
+  recorder,
+} from '../support/puller-world.ts';
 import { missingPythonTools } from '../support/stack.ts';
 
 const bucketArn = (name: string) => `arn:aws:s3:::${name}`;
-const threshold = (bucket: string, bytes = 100) => ({ s3PointerThreshold: { bytes, bucket: bucketArn(bucket), prefix: 'bodies' } });
-const INLINE = { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 10 } as const;
+const threshold = (bucket: string, bytes = 100) => ({
+  s3PointerThreshold: { bytes, bucket: bucketArn(bucket), prefix: 'bodies' },
+});
+const INLINE = {
+  invocation: 'inline',
+  functionKey: 'handler',
+  functionName: 'handler',
+  timeout: 10,
+} as const;
 const LARGE = JSON.stringify({ orderId: 17, note: 'ß'.repeat(100) });
 
 /** Bodies go to the S3 of moto and are read back from there. */
@@ -44,22 +63,44 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
   afterEach(() => world.stop());
 
   const createBucket = (Bucket: string) =>
-    s3.send(new CreateBucketCommand({ Bucket, CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' } }));
+    s3.send(
+      new CreateBucketCommand({
+        Bucket,
+        CreateBucketConfiguration: { LocationConstraint: 'eu-west-1' },
+      }),
+    );
   const fetchBody = async ({ bucket, key }: S3Pointer) => {
     const { Body } = await s3.send(new GetObjectCommand({ Bucket: bucket, Key: key }));
     return (await Body?.transformToByteArray()) ?? assert.fail('no body');
   };
-  const keys = async (Bucket: string) => ((await s3.send(new ListObjectsV2Command({ Bucket }))).Contents ?? []).map(({ Key = '' }) => Key);
-  const started = async (bodies: readonly (string | Buffer)[], shardingKeys: readonly string[] = []) => {
+  const keys = async (Bucket: string) =>
+    ((await s3.send(new ListObjectsV2Command({ Bucket }))).Contents ?? []).map(
+      ({ Key = '' }) => Key,
+    );
+  const started = async (
+    bodies: readonly (string | Buffer)[],
+    shardingKeys: readonly string[] = [],
+  ) => {
     world = await createPullerWorld();
     await world.prepare(1);
     await world.produce(bodies.length, 0, (n) => ({
       body: Buffer.from(bodies[n] ?? ''),
-      properties: { tenant: 'acme', ...(shardingKeys[n] === undefined ? {} : { __SHARDINGKEY: shardingKeys[n] }) },
+      properties: {
+        tenant: 'acme',
+        ...(shardingKeys[n] === undefined ? {} : { __SHARDINGKEY: shardingKeys[n] }),
+      },
     }));
   };
-  const run = (handler: Parameters<PullerWorld['start']>[0], own: Partial<SubscriptionConfig>, meter = countingMeter().meter) =>
-    world.start(handler, { queues: [at(0), RETRY], deps: { bodies: createS3Bodies(), meter }, subscriptions: [own] });
+  const run = (
+    handler: Parameters<PullerWorld['start']>[0],
+    own: Partial<SubscriptionConfig>,
+    meter = countingMeter().meter,
+  ) =>
+    world.start(handler, {
+      queues: [at(0), RETRY],
+      deps: { bodies: createS3Bodies(), meter },
+      subscriptions: [own],
+    });
   const seen = async (records: readonly RocketMQRecord[], count: number) => {
     while (records.length < count) await sleep(10);
   };
@@ -76,23 +117,38 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     const [large, small, bytes] = records;
     const pointer = large?.rocketmq.s3Pointer ?? assert.fail('no pointer');
     assert.equal(pointer.bucket, 'formats');
-    assert.match(pointer.key, new RegExp(`^bodies/default/${GROUP}/orders/${large?.messageId}-[0-9a-f]{32}$`));
+    assert.match(
+      pointer.key,
+      new RegExp(`^bodies/default/${GROUP}/orders/${large?.messageId}-[0-9a-f]{32}$`),
+    );
     assert.equal(
       large?.body,
       `["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"formats","s3Key":"${pointer.key}"}]`,
       'as Jackson writes it',
     );
-    const size = { dataType: 'Number', stringValue: String(Buffer.byteLength(LARGE)), stringListValues: [], binaryListValues: [] };
+    const size = {
+      dataType: 'Number',
+      stringValue: String(Buffer.byteLength(LARGE)),
+      stringListValues: [],
+      binaryListValues: [],
+    };
     assert.deepEqual(large?.messageAttributes.ExtendedPayloadSize, size);
     assert.equal(large?.messageAttributes.tenant?.stringValue, 'acme');
-    assert.deepEqual([large?.rocketmq.bodyEncoding, large?.rocketmq.bodySize], ['utf8', Buffer.byteLength(LARGE)]);
+    assert.deepEqual(
+      [large?.rocketmq.bodyEncoding, large?.rocketmq.bodySize],
+      ['utf8', Buffer.byteLength(LARGE)],
+    );
     assert.equal(Buffer.from(await fetchBody(pointer)).toString(), LARGE);
     assert.deepEqual(
       [small?.body, small?.rocketmq.s3Pointer, small?.messageAttributes.ExtendedPayloadSize],
       ['small', undefined, undefined],
     );
     assert.equal(bytes?.rocketmq.bodyEncoding, 'base64');
-    assert.deepEqual(Buffer.from(await fetchBody(bytes?.rocketmq.s3Pointer ?? assert.fail('no pointer'))), binary, 'its bytes, not base64');
+    assert.deepEqual(
+      Buffer.from(await fetchBody(bytes?.rocketmq.s3Pointer ?? assert.fail('no pointer'))),
+      binary,
+      'its bytes, not base64',
+    );
     assert.equal((await keys('formats')).length, 2);
   });
 
@@ -100,9 +156,11 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     await createBucket('redeliveries');
     await started([LARGE]);
     const once = recorder(({ Records }) => ({
-      batchItemFailures: Records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 0).map(({ messageId }) => ({
-        itemIdentifier: messageId,
-      })),
+      batchItemFailures: Records.filter(({ rocketmq }) => rocketmq.reconsumeTimes === 0).map(
+        ({ messageId }) => ({
+          itemIdentifier: messageId,
+        }),
+      ),
     }));
     const puller = run(once.handler, threshold('redeliveries'));
     await seen(once.records, 2);
@@ -123,7 +181,12 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     const puller = run(handler, { handler: byLambda, ...threshold('escapes', 6_000_000) });
     await seen(records, 1);
     await puller.stop();
-    assert.equal(Buffer.from(await fetchBody(records[0]?.rocketmq.s3Pointer ?? assert.fail('no pointer'))).toString(), controls);
+    assert.equal(
+      Buffer.from(
+        await fetchBody(records[0]?.rocketmq.s3Pointer ?? assert.fail('no pointer')),
+      ).toString(),
+      controls,
+    );
     await world.stop();
     await started([controls]);
     const without = run(handler, { handler: byLambda });
@@ -142,13 +205,22 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     await seen(records, 1);
     assert.equal(records[0]?.body, 'small 2');
     while (counts.InvokeErrorCount === undefined) await sleep(10);
-    assert.ok(world.logs.some(({ code, level }) => code === 'ROCKETMQ_BODY_NOT_STORED' && level === 'error'));
+    assert.ok(
+      world.logs.some(
+        ({ code, level }) => code === 'ROCKETMQ_BODY_NOT_STORED' && level === 'error',
+      ),
+    );
     assert.equal(world.committed(), 0n, 'the offset waits for it');
     await createBucket('not-there-yet');
     await seen(records, 3);
     await puller.stop();
     const [, large, behind] = records;
-    assert.equal(Buffer.from(await fetchBody(large?.rocketmq.s3Pointer ?? assert.fail('no pointer'))).toString(), LARGE);
+    assert.equal(
+      Buffer.from(
+        await fetchBody(large?.rocketmq.s3Pointer ?? assert.fail('no pointer')),
+      ).toString(),
+      LARGE,
+    );
     assert.deepEqual([behind?.body, large?.attributes.ApproximateReceiveCount], ['small 1', '1']);
     assert.equal(world.committed(), 3n);
     assert.deepEqual([counts.RetriedEventCount, counts.FailedInvokeEventCount], [undefined, 0]);
@@ -164,14 +236,21 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     const bodies: typeof store = {
       put: ({ bucket, key }, body, options) => {
         puts.push(key);
-        return store.put({ bucket: body.length === Buffer.byteLength(LARGE) ? bucket : 'nowhere', key }, body, options);
+        return store.put(
+          { bucket: body.length === Buffer.byteLength(LARGE) ? bucket : 'nowhere', key },
+          body,
+          options,
+        );
       },
     };
     const { records, handler } = recorder();
     const puller = world.start(handler, { deps: { bodies }, subscriptions: [threshold('half')] });
     await seen(records, 2);
     await puller.stop();
-    assert.deepEqual([records[0]?.rocketmq.bodySize, records[1]?.body], [Buffer.byteLength(LARGE), 'small']);
+    assert.deepEqual(
+      [records[0]?.rocketmq.bodySize, records[1]?.body],
+      [Buffer.byteLength(LARGE), 'small'],
+    );
     const key = records[0]?.rocketmq.s3Pointer?.key ?? '';
     assert.equal(puts.filter((put) => put === key).length, 1);
     assert.equal(world.committed(), 2n);
@@ -184,14 +263,23 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
     try {
       const file = path.join(folder, 'orders.mjs');
       await writeFile(file, 'export const handler = (event) => globalThis.ordersHandler(event);\n');
-      const sources = [source([subscription('orders', { ...threshold('bundled'), handler: { ...INLINE, timeout: 1 } })])];
+      const sources = [
+        source([
+          subscription('orders', { ...threshold('bundled'), handler: { ...INLINE, timeout: 1 } }),
+        ]),
+      ];
       const clusters = { default: { nameServers: world.broker.nameServers } };
       const user = { functionKey: 'handler', file, exportName: 'handler' };
       const entry = pullerEntry({ service: 'shop', stage: 'dev', clusters, sources }, [user]);
       await bundle({ functionKey: 'puller', entry, resolveDir: folder, outDir: folder });
       const orders: unknown[] = [];
-      const handleOrder = createHandler({ fetchBody }, ({ data }) => void orders.push((data as { orderId: number }).orderId));
-      Object.assign(globalThis, { ordersHandler: (event: RocketMQEvent) => handleOrder(event, {} as Context) });
+      const handleOrder = createHandler(
+        { fetchBody },
+        ({ data }) => void orders.push((data as { orderId: number }).orderId),
+      );
+      Object.assign(globalThis, {
+        ordersHandler: (event: RocketMQEvent) => handleOrder(event, {} as Context),
+      });
       Object.assign(process.env, {
         ROCKETMQ_TABLE: TABLE,
         AWS_ENDPOINT_URL_DYNAMODB: world.databaseEndpoint,
@@ -202,8 +290,17 @@ describe('s3PointerThreshold', { skip: missingPythonTools() }, () => {
         handler: (request: PullerRequest, context: Partial<Context>) => Promise<unknown>;
       };
       const endsAt = Date.now() + 14_000;
-      const request = { cluster: 'default', consumerGroup: GROUP, slot: 0, queues: [at(0)], notAfter: endsAt };
-      await handler(request, { awsRequestId: 'puller-1', getRemainingTimeInMillis: () => endsAt - Date.now() });
+      const request = {
+        cluster: 'default',
+        consumerGroup: GROUP,
+        slot: 0,
+        queues: [at(0)],
+        notAfter: endsAt,
+      };
+      await handler(request, {
+        awsRequestId: 'puller-1',
+        getRemainingTimeInMillis: () => endsAt - Date.now(),
+      });
       assert.equal(world.committed(), 2n);
       assert.deepEqual(orders, [17, 18]);
       assert.equal((await keys('bundled')).length, 1);

@@ -25,7 +25,10 @@ describe('when pullers are started', () => {
     new Proxy(world.client, {
       get(target, name) {
         if (name !== 'maxOffset') return Reflect.get(target, name).bind(target);
-        return () => Promise.reject(new PermissionError('GET_MAX_OFFSET', 'broker-a', 16, 'NO_PERMISSION', 'no right'));
+        return () =>
+          Promise.reject(
+            new PermissionError('GET_MAX_OFFSET', 'broker-a', 16, 'NO_PERMISSION', 'no right'),
+          );
       },
     });
 
@@ -67,7 +70,13 @@ describe('when pullers are started', () => {
     };
     const sources = [source([subscription('orders')])];
     const clusters = { default: { nameServers: world.broker.nameServers } };
-    const service: ServiceConfig = { service: 'shop', stage: 'dev', clusters, sources, coordinatorMode: 'schedule' };
+    const service: ServiceConfig = {
+      service: 'shop',
+      stage: 'dev',
+      clusters,
+      sources,
+      coordinatorMode: 'schedule',
+    };
     const report = await world.pass(sources[0]!, { service, store, remainingMs: () => 60_000 });
     assert.deepEqual([report.passes, report.problems.length], [2, 1]);
     assert.deepEqual(invoked(), ['orders/broker-a/0']);
@@ -77,7 +86,13 @@ describe('when pullers are started', () => {
     await idle();
     const sources = [source([subscription('orders')])];
     const clusters = { default: { nameServers: world.broker.nameServers } };
-    const service: ServiceConfig = { service: 'shop', stage: 'dev', clusters, sources, coordinatorMode: 'schedule' };
+    const service: ServiceConfig = {
+      service: 'shop',
+      stage: 'dev',
+      clusters,
+      sources,
+      coordinatorMode: 'schedule',
+    };
     const pass = () => world.pass(sources[0]!, { service, clients: () => withoutGet() });
     await pass();
     assert.deepEqual(invoked(), []);
@@ -96,7 +111,9 @@ describe('when pullers are started', () => {
 
   test('scaling: messages that are few wait until the first is old, also when the watch saw them', async () => {
     await idle(10);
-    const sparse = source([subscription('orders')], { scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 35 } });
+    const sparse = source([subscription('orders')], {
+      scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 35 },
+    });
     const running = world.pass(sparse, { remainingMs: () => 60_000 });
     await until(() => world.broker.heldPulls() === 1, 'the queue is watched');
     const sentAt = world.clock.now();
@@ -118,8 +135,14 @@ describe('when pullers are started', () => {
         return world.store.list(key);
       },
     };
-    const sparse = source([subscription('orders')], { scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 10 } });
-    const running = world.pass(sparse, { remainingMs: () => 30_000, store, clients: () => withoutGet() });
+    const sparse = source([subscription('orders')], {
+      scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 10 },
+    });
+    const running = world.pass(sparse, {
+      remainingMs: () => 30_000,
+      store,
+      clients: () => withoutGet(),
+    });
     await until(() => world.broker.heldPulls() === 1, 'the queue is watched');
     await world.send('orders', 0);
     await running;
@@ -129,7 +152,9 @@ describe('when pullers are started', () => {
 
   test('scaling: more messages than the threshold do not wait', async () => {
     await idle(4);
-    const sparse = source([subscription('orders')], { scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 3_600 } });
+    const sparse = source([subscription('orders')], {
+      scaling: { activationLagThreshold: 2, maxMessageAgeSeconds: 3_600 },
+    });
     await world.send('orders', 0, 2);
     await world.pass(sparse);
     assert.deepEqual(invoked(), []);

@@ -33,7 +33,9 @@ async function runFunction(): Promise<{ code: unknown; output: string }> {
   const service: ServiceConfig = {
     service: 'shop',
     stage: 'dev',
-    clusters: { default: { nameServers: mq.nameServers, secrets: { credentials: { secretArn: SECRET } } } },
+    clusters: {
+      default: { nameServers: mq.nameServers, secrets: { credentials: { secretArn: SECRET } } },
+    },
     sources: [source([subscription('orders')])],
   };
   const script = `
@@ -53,7 +55,8 @@ async function runFunction(): Promise<{ code: unknown; output: string }> {
     },
   });
   const printed: Buffer[] = [];
-  for (const stream of [child.process.stdout, child.process.stderr]) stream?.on('data', (chunk: Buffer) => printed.push(chunk));
+  for (const stream of [child.process.stdout, child.process.stderr])
+    stream?.on('data', (chunk: Buffer) => printed.push(chunk));
   const [code] = await Promise.all([child.exited, once(child.process, 'close')]);
   return { code, output: Buffer.concat(printed).toString() };
 }
@@ -80,5 +83,8 @@ test('a secret that cannot be read is told in the log, by its name', async () =>
   store.values.set(SECRET, { error: 'AccessDeniedException' });
   const { output } = await runFunction();
   assert.match(output, /ROCKETMQ_SECRET/);
-  assert.match(output, /the credentials of cluster \\?"default\\?" cannot be read from arn:aws:secretsmanager:/);
+  assert.match(
+    output,
+    /the credentials of cluster \\?"default\\?" cannot be read from arn:aws:secretsmanager:/,
+  );
 });

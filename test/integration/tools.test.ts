@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { BatchProcessor, EventType, processPartialResponse, SqsFifoPartialProcessorAsync } from '@aws-lambda-powertools/batch';
+import {
+  BatchProcessor,
+  EventType,
+  processPartialResponse,
+  SqsFifoPartialProcessorAsync,
+} from '@aws-lambda-powertools/batch';
 import { IdempotencyConfig, makeIdempotent } from '@aws-lambda-powertools/idempotency';
 import { DynamoDBPersistenceLayer } from '@aws-lambda-powertools/idempotency/dynamodb';
 import { parse } from '@aws-lambda-powertools/parser';
@@ -15,7 +20,11 @@ import type { Context, SQSEvent, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
 import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 import { readAnswer } from '../../src/delivery/read-answer.ts';
-import { RocketMQAttributesSchema, RocketMQEventSchema, RocketMQRecordSchema } from '../../src/helpers/schemas.ts';
+import {
+  RocketMQAttributesSchema,
+  RocketMQEventSchema,
+  RocketMQRecordSchema,
+} from '../../src/helpers/schemas.ts';
 import type { RocketMQEvent } from '../../src/index.ts';
 import { createRocketMQEvent } from '../../src/testing/index.ts';
 import eventBatchHandler from '../vendor/middy/event-batch-handler/index.js';
@@ -27,7 +36,13 @@ import eventBatchResponse from '../vendor/middy/event-batch-response/index.js';
 describe('tools for SQS handlers work unchanged', () => {
   const context = { functionName: 'settle', getRemainingTimeInMillis: () => 30_000 } as Context;
   const batch = (...bodies: unknown[]) =>
-    createRocketMQEvent(bodies.map((body, n) => ({ body, shardingKey: `key-${n % 2}`, properties: { tenant: 'acme' } })));
+    createRocketMQEvent(
+      bodies.map((body, n) => ({
+        body,
+        shardingKey: `key-${n % 2}`,
+        properties: { tenant: 'acme' },
+      })),
+    );
   const failed = (answer: unknown, { Records }: RocketMQEvent) => {
     const verdict = readAnswer(answer, Records);
     return verdict.kind === 'read' ? [...verdict.failures.keys()] : verdict.reason;
@@ -38,23 +53,38 @@ describe('tools for SQS handlers work unchanged', () => {
 
   test('Powertools BatchProcessor', async () => {
     const event = batch('a', 'bad', 'c');
-    const answer = await processPartialResponse(event as SQSEvent, settle, new BatchProcessor(EventType.SQS), { context });
+    const answer = await processPartialResponse(
+      event as SQSEvent,
+      settle,
+      new BatchProcessor(EventType.SQS),
+      { context },
+    );
     assert.deepEqual(failed(answer, event), [1]);
   });
 
   test('Powertools BatchProcessor: a batch that failed whole is an error of the function', async () => {
     const event = batch('bad', 'bad');
-    await assert.rejects(processPartialResponse(event as SQSEvent, settle, new BatchProcessor(EventType.SQS), { context }), {
-      name: 'FullBatchFailureError',
-    });
+    await assert.rejects(
+      processPartialResponse(event as SQSEvent, settle, new BatchProcessor(EventType.SQS), {
+        context,
+      }),
+      {
+        name: 'FullBatchFailureError',
+      },
+    );
   });
 
   test('Powertools SqsFifoPartialProcessorAsync: the sharding key is the message group', async () => {
     const event = batch('a', 'bad', 'c', 'd');
-    const answer = await processPartialResponse(event as SQSEvent, settle, new SqsFifoPartialProcessorAsync(), {
-      context,
-      skipGroupOnError: true,
-    });
+    const answer = await processPartialResponse(
+      event as SQSEvent,
+      settle,
+      new SqsFifoPartialProcessorAsync(),
+      {
+        context,
+        skipGroupOnError: true,
+      },
+    );
     assert.deepEqual(failed(answer, event), [1, 3]);
   });
 
@@ -64,7 +94,10 @@ describe('tools for SQS handlers work unchanged', () => {
   });
 
   describe('Powertools parser with the schemas of serverless-rocketmq/schemas', () => {
-    const event = () => createRocketMQEvent([{ body: { orderId: 17 }, keys: ['k'], tags: 'paid', properties: { tenant: 'acme' } }]);
+    const event = () =>
+      createRocketMQEvent([
+        { body: { orderId: 17 }, keys: ['k'], tags: 'paid', properties: { tenant: 'acme' } },
+      ]);
 
     test('keeps the rocketmq block, which SqsSchema leaves out', async () => {
       assert.ok(!('rocketmq' in (SqsSchema.parse(event()).Records[0] ?? {})));
@@ -82,17 +115,31 @@ describe('tools for SQS handlers work unchanged', () => {
     });
 
     test('takes the schema of a body, and keeps what a later version adds', () => {
-      const order = RocketMQRecordSchema.extend({ body: JSONStringified(z.object({ orderId: z.int() })) });
+      const order = RocketMQRecordSchema.extend({
+        body: JSONStringified(z.object({ orderId: z.int() })),
+      });
       const schema = RocketMQEventSchema.extend({ Records: z.array(order) });
       const given = event();
       Object.assign(given.Records[0]?.rocketmq ?? {}, { later: true });
       const [record] = parse(given, undefined, schema).Records;
-      assert.deepEqual([record?.body.orderId, record?.rocketmq.keys, Object.hasOwn(record?.rocketmq ?? {}, 'later')], [17, ['k'], true]);
-      assert.throws(() => parse(createRocketMQEvent([{ body: { orderId: 'one' } }]), undefined, schema), { name: 'ParseError' });
+      assert.deepEqual(
+        [
+          record?.body.orderId,
+          record?.rocketmq.keys,
+          Object.hasOwn(record?.rocketmq ?? {}, 'later'),
+        ],
+        [17, ['k'], true],
+      );
+      assert.throws(
+        () => parse(createRocketMQEvent([{ body: { orderId: 'one' } }]), undefined, schema),
+        { name: 'ParseError' },
+      );
     });
 
     test('Powertools’ own record with our block', () => {
-      const record = SqsRecordSchema.extend({ rocketmq: RocketMQAttributesSchema }).parse(event().Records[0]);
+      const record = SqsRecordSchema.extend({ rocketmq: RocketMQAttributesSchema }).parse(
+        event().Records[0],
+      );
       assert.deepEqual(record.rocketmq.keys, ['k']);
     });
 
@@ -108,7 +155,10 @@ describe('tools for SQS handlers work unchanged', () => {
     const handler = middy<SQSEvent, unknown>()
       .use(sqsPartialBatchFailure({ logger: () => {} }))
       .handler(({ Records }) => Promise.allSettled(Records.map(settle)));
-    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [1]);
+    assert.deepEqual(
+      failed(await handler(structuredClone(event) as SQSEvent, context), event),
+      [1],
+    );
   });
 
   test('middy event-normalizer parses JSON bodies', async () => {
@@ -133,10 +183,15 @@ describe('tools for SQS handlers work unchanged', () => {
           await settle(record);
         }),
       );
-    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [1]);
+    assert.deepEqual(
+      failed(await handler(structuredClone(event) as SQSEvent, context), event),
+      [1],
+    );
     assert.deepEqual(seen, ['a', 'bad', 'c']);
     const good = batch('a', 'c');
-    assert.deepEqual(await handler(structuredClone(good) as SQSEvent, context), { batchItemFailures: [] });
+    assert.deepEqual(await handler(structuredClone(good) as SQSEvent, context), {
+      batchItemFailures: [],
+    });
   });
 
   test('middy event-batch-response: a handler that throws fails its whole batch', async () => {
@@ -146,7 +201,10 @@ describe('tools for SQS handlers work unchanged', () => {
       .handler(async () => {
         throw new Error('database away');
       });
-    assert.deepEqual(failed(await handler(structuredClone(event) as SQSEvent, context), event), [0, 1]);
+    assert.deepEqual(
+      failed(await handler(structuredClone(event) as SQSEvent, context), event),
+      [0, 1],
+    );
   });
 
   test('middy event-batch-parser parses bodies', async () => {
@@ -196,18 +254,32 @@ describe('tools for SQS handlers work unchanged', () => {
           return record.body;
         },
         {
-          persistenceStore: new DynamoDBPersistenceLayer({ tableName: 'idempotency', awsSdkV3Client: client }),
+          persistenceStore: new DynamoDBPersistenceLayer({
+            tableName: 'idempotency',
+            awsSdkV3Client: client,
+          }),
           config,
           dataIndexArgument: 0,
         },
       );
       const deliver = (reconsumeTimes: number, queueOffset: number) =>
-        createRocketMQEvent([{ body: 'order 17', messageId: 'AC1A2B3C00002A9F0000000000001267', reconsumeTimes }], { queueOffset });
+        createRocketMQEvent(
+          [{ body: 'order 17', messageId: 'AC1A2B3C00002A9F0000000000001267', reconsumeTimes }],
+          { queueOffset },
+        );
       const processor = () => new BatchProcessor(EventType.SQS);
       for (const event of [deliver(0, 4711), deliver(1, 5)])
-        assert.deepEqual(await processPartialResponse(event as SQSEvent, (record: SQSRecord) => once(record), processor(), { context }), {
-          batchItemFailures: [],
-        });
+        assert.deepEqual(
+          await processPartialResponse(
+            event as SQSEvent,
+            (record: SQSRecord) => once(record),
+            processor(),
+            { context },
+          ),
+          {
+            batchItemFailures: [],
+          },
+        );
       assert.deepEqual(worked, ['order 17'], 'another place in another queue, the same message');
     });
   });

@@ -8,7 +8,15 @@ import type { TraceAnswer } from '../../src/operator/trace.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { mqadmin } from '../support/java.ts';
-import { type Answering, at, createPullerWorld, GROUP, type PullerWorld, recorder, TOPIC } from '../support/puller-world.ts';
+import {
+  type Answering,
+  at,
+  createPullerWorld,
+  GROUP,
+  type PullerWorld,
+  recorder,
+  TOPIC,
+} from '../support/puller-world.ts';
 import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
@@ -25,7 +33,11 @@ describe('message trace', () => {
   });
   afterEach(() => world.stop());
 
-  const start = (handler: Answering, topic = TRACES, settings: Parameters<PullerWorld['start']>[1] = {}) =>
+  const start = (
+    handler: Answering,
+    topic = TRACES,
+    settings: Parameters<PullerWorld['start']>[1] = {},
+  ) =>
     world.start(handler, {
       ...settings,
       deps: {
@@ -47,14 +59,25 @@ describe('message trace', () => {
 
   test('a record before and after each message, with its own result, before the puller returns', async () => {
     world.broker.createTopic(TRACES, { queues: 1 });
-    await world.client.send({ topic: TOPIC, body: Buffer.from('good'), keys: ['a', 'b'], properties: REGION }, { queue: at(0) });
-    await world.client.send({ topic: TOPIC, body: Buffer.from('bad'), properties: REGION }, { queue: at(0) });
+    await world.client.send(
+      { topic: TOPIC, body: Buffer.from('good'), keys: ['a', 'b'], properties: REGION },
+      { queue: at(0) },
+    );
+    await world.client.send(
+      { topic: TOPIC, body: Buffer.from('bad'), properties: REGION },
+      { queue: at(0) },
+    );
     // Brokers say themselves of single messages whether they are traced; batches keep what their sender says.
-    await world.client.sendBatch([{ topic: TOPIC, body: Buffer.from('silent'), properties: { ...REGION, TRACE_ON: 'false' } }], {
-      queue: at(0),
-    });
+    await world.client.sendBatch(
+      [{ topic: TOPIC, body: Buffer.from('silent'), properties: { ...REGION, TRACE_ON: 'false' } }],
+      {
+        queue: at(0),
+      },
+    );
     const seen = recorder(({ Records }: RocketMQEvent) => ({
-      batchItemFailures: Records.filter(({ body }) => body === 'bad').map(({ messageId }) => ({ itemIdentifier: messageId })),
+      batchItemFailures: Records.filter(({ body }) => body === 'bad').map(({ messageId }) => ({
+        itemIdentifier: messageId,
+      })),
     }));
     const puller = start(seen.handler);
     await until(() => seen.records.length === 3, 'all three were delivered');
@@ -62,7 +85,10 @@ describe('message trace', () => {
     const ids = Object.fromEntries(seen.records.map(({ body, messageId }) => [body, messageId]));
     const before = lines().filter(([type]) => type === 'SubBefore');
     const ended = lines().filter(([type]) => type === 'SubAfter');
-    assert.equal(seen.records.find(({ body }) => body === 'silent')?.rocketmq.properties.TRACE_ON, 'false');
+    assert.equal(
+      seen.records.find(({ body }) => body === 'silent')?.rocketmq.properties.TRACE_ON,
+      'false',
+    );
     assert.deepEqual([before.length, ended.length], [2, 2], 'one of them is not to be traced');
     assert.deepEqual(
       before.map(([, , region, group, , id, times, keys]) => [region, group, id, times, keys]),
@@ -88,7 +114,10 @@ describe('message trace', () => {
 
   test('a handler that fails is an exception', async () => {
     world.broker.createTopic(TRACES, { queues: 1 });
-    await world.client.send({ topic: TOPIC, body: Buffer.from('1'), properties: REGION }, { queue: at(0) });
+    await world.client.send(
+      { topic: TOPIC, body: Buffer.from('1'), properties: REGION },
+      { queue: at(0) },
+    );
     let calls = 0;
     const puller = start(() => {
       calls++;
@@ -98,7 +127,9 @@ describe('message trace', () => {
     await until(() => world.committed() === 1n, 'it was sent back');
     await puller.stop();
     assert.deepEqual(
-      lines().map(([type, , , , success, , code]) => (type === 'SubAfter' ? [success, code] : type)),
+      lines().map(([type, , , , success, , code]) =>
+        type === 'SubAfter' ? [success, code] : type,
+      ),
       ['SubBefore', ['false', '2']],
     );
   });
@@ -117,9 +148,13 @@ describe('message trace', () => {
   test('a trace topic that never answers holds nothing up for long', async () => {
     world.broker.createTopic(TRACES, { queues: 1 });
     await world.produce(50, 0, () => ({ properties: REGION }));
-    using _ = world.broker.control('SEND_MESSAGE_V2', ({ command }) => (command.extFields.b === TRACES ? 'drop' : undefined), {
-      times: Number.POSITIVE_INFINITY,
-    });
+    using _ = world.broker.control(
+      'SEND_MESSAGE_V2',
+      ({ command }) => (command.extFields.b === TRACES ? 'drop' : undefined),
+      {
+        times: Number.POSITIVE_INFINITY,
+      },
+    );
     const seen = recorder();
     const puller = start(seen.handler);
     await until(() => seen.records.length === 50, 'all were delivered');
@@ -131,7 +166,10 @@ describe('message trace', () => {
 
   test('two thousand messages go into trace messages of at most 128,000 bytes, with keys that brokers take', async () => {
     world.broker.createTopic(TRACES, { queues: 1 });
-    await world.produce(2_000, 0, (index) => ({ properties: { ...REGION, own: String(index) }, keys: [`order-${index}`] }));
+    await world.produce(2_000, 0, (index) => ({
+      properties: { ...REGION, own: String(index) },
+      keys: [`order-${index}`],
+    }));
     const seen = recorder();
     const puller = start(seen.handler);
     await until(() => seen.records.length === 2_000, 'all were delivered', 20_000);
@@ -153,13 +191,20 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
 
   test('mqadmin queryMsgTraceById shows a failure and the redelivery that succeeded', async () => {
     await client.createTopic(TOPIC, { readQueueNums: 1, writeQueueNums: 1 });
-    const { msgId } = await client.send({ topic: TOPIC, body: Buffer.from('1'), keys: ['order-17'] });
+    const { msgId } = await client.send({
+      topic: TOPIC,
+      body: Buffer.from('1'),
+      keys: ['order-17'],
+    });
     let done = false;
     const service = startInProcess({
       client,
       dynamodb,
       nameServer: rocketmq.nameServer,
-      source: source([subscription(TOPIC)], { consumerGroup: GROUP, trace: { topic: 'RMQ_SYS_TRACE_TOPIC' } }),
+      source: source([subscription(TOPIC)], {
+        consumerGroup: GROUP,
+        trace: { topic: 'RMQ_SYS_TRACE_TOPIC' },
+      }),
       handler: ({ Records: [record] }) => {
         done = record?.rocketmq.reconsumeTimes === 1;
         if (!done) throw new Error('not yet');
@@ -190,7 +235,11 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
     const lines: string[] = [];
     const operator = await localOperator(
       {
-        ...{ service: 'shop', stage: 'dev', clusters: { default: { nameServers: [rocketmq.nameServer] } } },
+        ...{
+          service: 'shop',
+          stage: 'dev',
+          clusters: { default: { nameServers: [rocketmq.nameServer] } },
+        },
         sources: [source([subscription(TOPIC)], { consumerGroup: GROUP })],
       },
       {},
@@ -200,7 +249,12 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
     const code = await runCommand(traceCommand, { id: msgId, json: true }, async () => operator, {
       out: { write: (text: string) => lines.push(text) },
       err: { write: () => assert.fail('nothing is to be said') },
-      ...{ ask: undefined, signal: new AbortController().signal, now: Date.now, sleep: async () => {} },
+      ...{
+        ask: undefined,
+        signal: new AbortController().signal,
+        now: Date.now,
+        sleep: async () => {},
+      },
     });
     assert.equal(code, 0, lines.join(''));
     const { entries } = JSON.parse(lines.join('')) as TraceAnswer;
@@ -208,7 +262,9 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
       entries.map((entry) => [
         entry.kind,
         entry.group,
-        entry.kind === 'delivered' ? entry.reconsumeTimes : entry.kind === 'handled' && entry.result,
+        entry.kind === 'delivered'
+          ? entry.reconsumeTimes
+          : entry.kind === 'handled' && entry.result,
       ]),
       [
         ['delivered', GROUP, 0],
@@ -218,6 +274,9 @@ describe('message trace on a real broker', { skip: missingStack('rocketmq') }, (
       ],
     );
     const calls = entries.flatMap((entry) => ('requestId' in entry ? entry.requestId : []));
-    assert.deepEqual([calls[0] === calls[1], calls[2] === calls[3], calls[0] === calls[2]], [true, true, false]);
+    assert.deepEqual(
+      [calls[0] === calls[1], calls[2] === calls[3], calls[0] === calls[2]],
+      [true, true, false],
+    );
   });
 });

@@ -119,7 +119,8 @@ const EXPECTED = [
   'audit 5',
 ].sort();
 
-const yml = (framework: string, runtime: string) => SERVERLESS_YML.replace('FRAMEWORK', framework).replace('RUNTIME', runtime);
+const yml = (framework: string, runtime: string) =>
+  SERVERLESS_YML.replace('FRAMEWORK', framework).replace('RUNTIME', runtime);
 
 describe('the package', () => {
   let directory: string;
@@ -128,8 +129,17 @@ describe('the package', () => {
   before(async () => {
     directory = await mkdtemp(path.join(os.tmpdir(), 'packed-'));
     tarball = await pack(directory);
-    const tools = ['serverless@npm:osls@^4.3.1', 'serverless-offline@^14.8.2', 'dynalite@^4.0.0', 'typescript@~6.0.3', '@types/node@^24'];
-    shop = await makeStranger([tarball, ...tools], { ...FILES, 'serverless.yml': yml('4', 'nodejs24.x') });
+    const tools = [
+      'serverless@npm:osls@^4.3.1',
+      'serverless-offline@^14.8.2',
+      'dynalite@^4.0.0',
+      'typescript@~6.0.3',
+      '@types/node@^24',
+    ];
+    shop = await makeStranger([tarball, ...tools], {
+      ...FILES,
+      'serverless.yml': yml('4', 'nodejs24.x'),
+    });
   });
   after(async () => {
     await shop?.remove();
@@ -147,14 +157,28 @@ describe('the package', () => {
             ),
         )
         .sort(),
-      ['CHANGELOG.md', 'LICENSE', 'README.md', 'infra/plugin.cjs', 'infra/plugin.d.cts', 'package.json'].map((file) => `package/${file}`),
+      [
+        'CHANGELOG.md',
+        'LICENSE',
+        'README.md',
+        'infra/plugin.cjs',
+        'infra/plugin.d.cts',
+        'package.json',
+      ].map((file) => `package/${file}`),
     );
-    for (const wanted of ['dist/handlers/puller.js', 'dist/infra/plugin.js', 'dist/src/console/page/index.html'])
+    for (const wanted of [
+      'dist/handlers/puller.js',
+      'dist/infra/plugin.js',
+      'dist/src/console/page/index.html',
+    ])
       assert.ok(files.includes(`package/${wanted}`), wanted);
   });
 
   test('publint finds nothing', async () => {
-    const { messages, pkg } = await publint({ pkgDir: path.join(shop.directory, 'node_modules/serverless-rocketmq'), strict: true });
+    const { messages, pkg } = await publint({
+      pkgDir: path.join(shop.directory, 'node_modules/serverless-rocketmq'),
+      strict: true,
+    });
     assert.deepEqual(
       messages.map((message) => formatMessage(message, pkg, { color: false })),
       [],
@@ -162,11 +186,14 @@ describe('the package', () => {
   });
 
   test('are-the-types-wrong finds nothing', async () => {
-    const analysis = await checkPackage(createPackageFromTarballData(new Uint8Array(await readFile(tarball))));
+    const analysis = await checkPackage(
+      createPackageFromTarballData(new Uint8Array(await readFile(tarball))),
+    );
     assert.ok(analysis.types !== false, 'the package has types');
     // ES modules only: a CommonJS project of Node 22 requires them all the same, and the resolution without exports is of Node 10.
     const known = (problem: { kind: string; resolutionKind?: string }) =>
-      problem.resolutionKind === 'node10' || (problem.kind === 'CJSResolvesToESM' && problem.resolutionKind === 'node16-cjs');
+      problem.resolutionKind === 'node10' ||
+      (problem.kind === 'CJSResolvesToESM' && problem.resolutionKind === 'node16-cjs');
     assert.deepEqual(
       analysis.problems.filter((problem) => !known(problem)),
       [],
@@ -184,7 +211,9 @@ describe('the package', () => {
   });
 
   test('serverless package: functions with the package’s code, table, schedule and roles', async () => {
-    const result = await shop.bin('serverless/bin/serverless.js', ['package'], { REPORT: 'https://example.com' });
+    const result = await shop.bin('serverless/bin/serverless.js', ['package'], {
+      REPORT: 'https://example.com',
+    });
     assert.equal(result.code, 0, result.output);
     const { Resources } = await readTemplate(shop.directory);
     for (const name of [
@@ -195,7 +224,8 @@ describe('the package', () => {
     ])
       assert.equal(Resources[name]?.Type, 'AWS::Lambda::Function', name);
     const types = new Set(Object.values(Resources).map(({ Type }) => Type));
-    for (const type of ['AWS::DynamoDB::Table', 'AWS::Scheduler::Schedule', 'AWS::IAM::Role']) assert.ok(types.has(type), type);
+    for (const type of ['AWS::DynamoDB::Table', 'AWS::Scheduler::Schedule', 'AWS::IAM::Role'])
+      assert.ok(types.has(type), type);
   });
 
   test('serverless offline start on embedded parts, without any address', async () => {
@@ -220,14 +250,17 @@ describe('the package', () => {
     assert.match(service.output(), /drained, every lease is released/);
   });
 
-  test('serverless offline start against a real broker and DynamoDB Local', { skip: missingStack('rocketmq', 'dynamodb') }, async () => {
+  test('serverless offline start against a real broker and DynamoDB Local', {
+    skip: missingStack('rocketmq', 'dynamodb'),
+  }, async () => {
     const [rocketmq, dynamodb] = await Promise.all([
       startRealRocketMQ({ messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' ') }),
       startDynamoDBLocal(),
     ]);
     try {
       const client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
-      for (const topic of ['orders', 'refunds']) await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
+      for (const topic of ['orders', 'refunds'])
+        await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
       await client.close();
       const sent = await shop.bin('../send.js', [rocketmq.nameServer]);
       assert.equal(sent.code, 0, sent.output);
@@ -251,7 +284,10 @@ describe('the package', () => {
       // moto tells no outputs of stacks that were made by a change set.
       const ownYml = path.join(shop.directory, 'serverless.yml');
       const before = await readFile(ownYml, 'utf8');
-      await writeFile(ownYml, before.replace('region: eu-west-1', 'region: eu-west-1, deploymentMethod: direct'));
+      await writeFile(
+        ownYml,
+        before.replace('region: eu-west-1', 'region: eu-west-1, deploymentMethod: direct'),
+      );
       const env = { ...moto.env, REPORT: 'https://example.com' };
       const result = await shop.bin('serverless/bin/serverless.js', ['deploy'], env);
       await writeFile(ownYml, before);
@@ -264,13 +300,17 @@ describe('the package', () => {
   });
 
   test('runs on Node 22 as well', async () => {
-    const older = await makeStranger([tarball, 'node@22', 'serverless@npm:osls@^4.3.1', 'serverless-offline@^14.8.2'], {
-      ...FILES,
-      'serverless.yml': yml('4', 'nodejs22.x'),
-    });
+    const older = await makeStranger(
+      [tarball, 'node@22', 'serverless@npm:osls@^4.3.1', 'serverless-offline@^14.8.2'],
+      {
+        ...FILES,
+        'serverless.yml': yml('4', 'nodejs22.x'),
+      },
+    );
     try {
       const node22 = path.join(older.directory, 'node_modules/node/bin/node');
-      const on22 = (args: readonly string[]) => run(args, older.directory, { REPORT: 'https://example.com' }, node22);
+      const on22 = (args: readonly string[]) =>
+        run(args, older.directory, { REPORT: 'https://example.com' }, node22);
       assert.match((await on22(['--version'])).output, /^v22\./);
       for (const args of [
         [path.join(older.directory, 'unit.js')],
@@ -298,7 +338,9 @@ describe('the package', () => {
       assert.equal(result.code, 0, result.output);
       const { Resources } = await readTemplate(old.directory);
       assert.equal(Resources.RocketmqPullerLambdaFunction?.Properties.Runtime, 'nodejs22.x');
-      const schedule = Object.values(Resources).find(({ Type }) => Type === 'AWS::Scheduler::Schedule');
+      const schedule = Object.values(Resources).find(
+        ({ Type }) => Type === 'AWS::Scheduler::Schedule',
+      );
       assert.ok(schedule?.Properties.Target.RoleArn, 'the schedule has a role');
       const aws = await startSignedAws();
       const env = {
@@ -307,7 +349,10 @@ describe('the package', () => {
         AWS_SECRET_ACCESS_KEY: 's',
         REPORT: 'https://example.com',
       };
-      const config = await old.bin('serverless/bin/serverless.js', ['rocketmq', 'config'], { ...env, SLS_TELEMETRY_DISABLED: '1' });
+      const config = await old.bin('serverless/bin/serverless.js', ['rocketmq', 'config'], {
+        ...env,
+        SLS_TELEMETRY_DISABLED: '1',
+      });
       await aws.stop();
       assert.equal(config.code, 0, config.output);
       assert.deepEqual(aws.asked, ['lambda eu-west-1 KEY-env']);

@@ -18,7 +18,10 @@ export interface RunningService {
 }
 
 /** `serverless offline start` in a stranger's project; its handlers report by HTTP. */
-export async function startService({ directory }: Stranger, env: Record<string, string> = {}): Promise<RunningService> {
+export async function startService(
+  { directory }: Stranger,
+  env: Record<string, string> = {},
+): Promise<RunningService> {
   const reports: string[] = [];
   const server = createServer((request, response) => {
     let body = '';
@@ -33,13 +36,34 @@ export async function startService({ directory }: Stranger, env: Record<string, 
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const REPORT = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const [lambdaPort, httpPort] = [await freePort(), await freePort()];
-  const clean = Object.fromEntries(Object.entries(process.env).filter(([name]) => !/^(AWS_|ROCKETMQ_|NODE_OPTIONS|NODE_TEST)/.test(name)));
-  const ports = ['--lambdaPort', String(lambdaPort), '--httpPort', String(httpPort), '--host', '127.0.0.1', '--noSponsor'];
-  const child = spawn(process.execPath, [path.join(directory, 'node_modules/serverless/bin/serverless.js'), 'offline', 'start', ...ports], {
-    cwd: directory,
-    env: { ...clean, NO_COLOR: '1', REPORT, ...env },
-    stdio: ['ignore', 'pipe', 'pipe'],
-  });
+  const clean = Object.fromEntries(
+    Object.entries(process.env).filter(
+      ([name]) => !/^(AWS_|ROCKETMQ_|NODE_OPTIONS|NODE_TEST)/.test(name),
+    ),
+  );
+  const ports = [
+    '--lambdaPort',
+    String(lambdaPort),
+    '--httpPort',
+    String(httpPort),
+    '--host',
+    '127.0.0.1',
+    '--noSponsor',
+  ];
+  const child = spawn(
+    process.execPath,
+    [
+      path.join(directory, 'node_modules/serverless/bin/serverless.js'),
+      'offline',
+      'start',
+      ...ports,
+    ],
+    {
+      cwd: directory,
+      env: { ...clean, NO_COLOR: '1', REPORT, ...env },
+      stdio: ['ignore', 'pipe', 'pipe'],
+    },
+  );
   let output = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (chunk: Buffer) => {
@@ -60,10 +84,16 @@ export async function startService({ directory }: Stranger, env: Record<string, 
       return wanted.exec(output);
     },
     async reported(expected) {
-      await wait(() => new Set(reports).size >= expected.length, `reports so far: ${reports.join(', ')}`);
+      await wait(
+        () => new Set(reports).size >= expected.length,
+        `reports so far: ${reports.join(', ')}`,
+      );
       const extra = reports.filter((report) => !expected.includes(report));
       const missing = expected.filter((report) => !reports.includes(report));
-      if (extra.length + missing.length > 0) throw new Error(`missing ${missing.join(', ')}; not expected ${extra.join(', ')}\n${output}`);
+      if (extra.length + missing.length > 0)
+        throw new Error(
+          `missing ${missing.join(', ')}; not expected ${extra.join(', ')}\n${output}`,
+        );
     },
     output: () => output,
     async stop() {

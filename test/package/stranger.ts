@@ -18,18 +18,28 @@ export async function pack(directory: string): Promise<string> {
   return path.join(directory, output.trim().split('\n').at(-1) ?? '');
 }
 
-export async function makeStranger(packages: readonly string[], files: Readonly<Record<string, string>>): Promise<Stranger> {
+export async function makeStranger(
+  packages: readonly string[],
+  files: Readonly<Record<string, string>>,
+): Promise<Stranger> {
   const directory = await mkdtemp(path.join(os.tmpdir(), 'stranger-'));
-  await writeFile(path.join(directory, 'package.json'), JSON.stringify({ name: 'shop', version: '1.0.0', private: true, type: 'module' }));
+  await writeFile(
+    path.join(directory, 'package.json'),
+    JSON.stringify({ name: 'shop', version: '1.0.0', private: true, type: 'module' }),
+  );
   for (const [name, content] of Object.entries(files)) {
     await mkdir(path.dirname(path.join(directory, name)), { recursive: true });
     await writeFile(path.join(directory, name), content);
   }
-  const { code, output } = await npm(['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages], directory);
+  const { code, output } = await npm(
+    ['install', '--prefer-offline', '--no-audit', '--no-fund', ...packages],
+    directory,
+  );
   if (code !== 0) throw new Error(`npm install failed:\n${output}`);
   return {
     directory,
-    bin: (script, args, env = {}) => run([path.join(directory, 'node_modules', script), ...args], directory, env),
+    bin: (script, args, env = {}) =>
+      run([path.join(directory, 'node_modules', script), ...args], directory, env),
     remove: () => rm(directory, { recursive: true, force: true }),
   };
 }

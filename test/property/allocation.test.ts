@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { type Allocation, allocate, allocateToSlots } from '../../src/decide/allocation/allocate.ts';
+import {
+  type Allocation,
+  allocate,
+  allocateToSlots,
+} from '../../src/decide/allocation/allocate.ts';
 import { compareQueues, type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
 import type { AllocationStrategy } from '../../src/model/source.ts';
 
@@ -10,17 +14,29 @@ const ROOMS = ['east', 'west', 'north'];
 const queues = fc.uniqueArray(
   fc.record({
     topic: fc.constant('orders'),
-    brokerName: fc.tuple(fc.constantFrom(...ROOMS), fc.constantFrom('a', 'b', '中', '🚀')).map(([room, name]) => `${room}@${name}`),
+    brokerName: fc
+      .tuple(fc.constantFrom(...ROOMS), fc.constantFrom('a', 'b', '中', '🚀'))
+      .map(([room, name]) => `${room}@${name}`),
     queueId: fc.nat(40),
   }),
   { minLength: 1, maxLength: 40, selector: queueKey },
 );
-const clientIds = fc.uniqueArray(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }), { minLength: 1, maxLength: 15 });
+const clientIds = fc.uniqueArray(fc.string({ unit: 'grapheme', minLength: 1, maxLength: 6 }), {
+  minLength: 1,
+  maxLength: 15,
+});
 
 /** Those that leave no queue out. */
 const covering: fc.Arbitrary<AllocationStrategy> = fc.oneof(
-  fc.constantFrom({ name: 'AVG' } as const, { name: 'AVG_BY_CIRCLE' } as const, { name: 'CONSISTENT_HASH' } as const),
-  fc.record({ name: fc.constant('CONSISTENT_HASH' as const), virtualNodes: fc.integer({ min: 1, max: 30 }) }),
+  fc.constantFrom(
+    { name: 'AVG' } as const,
+    { name: 'AVG_BY_CIRCLE' } as const,
+    { name: 'CONSISTENT_HASH' } as const,
+  ),
+  fc.record({
+    name: fc.constant('CONSISTENT_HASH' as const),
+    virtualNodes: fc.integer({ min: 1, max: 30 }),
+  }),
   fc.record({
     name: fc.constant('MACHINE_ROOM_NEARBY' as const),
     inner: fc.constantFrom('AVG' as const, 'AVG_BY_CIRCLE' as const, 'CONSISTENT_HASH' as const),
@@ -29,21 +45,33 @@ const covering: fc.Arbitrary<AllocationStrategy> = fc.oneof(
 );
 
 function sizes(slots: ReadonlyMap<string, number>, clients: number): number[] {
-  return Array.from({ length: clients }, (_, slot) => [...slots.values()].filter((owner) => owner === slot).length);
+  return Array.from(
+    { length: clients },
+    (_, slot) => [...slots.values()].filter((owner) => owner === slot).length,
+  );
 }
 
 /** The queues of every client, for strategies that Java configures the same way. */
-function sharesOf(strategy: Allocation, all: readonly MessageQueue[], clients: readonly string[]): MessageQueue[][] {
+function sharesOf(
+  strategy: Allocation,
+  all: readonly MessageQueue[],
+  clients: readonly string[],
+): MessageQueue[][] {
   return clients.map((clientId) => allocate(strategy, clientId, all, clients));
 }
 
 describe('allocation', () => {
   it('gives every queue to exactly one client', () => {
     fc.assert(
-      fc.property(queues, clientIds, fc.constantFrom('AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'), (all, clients, name) => {
-        const given = sharesOf({ name: name as 'AVG' }, all, clients).flat();
-        assert.deepEqual(given.sort(compareQueues), [...all].sort(compareQueues));
-      }),
+      fc.property(
+        queues,
+        clientIds,
+        fc.constantFrom('AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH'),
+        (all, clients, name) => {
+          const given = sharesOf({ name: name as 'AVG' }, all, clients).flat();
+          assert.deepEqual(given.sort(compareQueues), [...all].sort(compareQueues));
+        },
+      ),
     );
   });
 
@@ -58,16 +86,23 @@ describe('allocation', () => {
   });
 
   it('does not depend on the order of queues', () => {
-    const shuffled = queues.chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })));
+    const shuffled = queues.chain((all) =>
+      fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })),
+    );
     fc.assert(
       fc.property(shuffled, clientIds, covering, ([all, others], clients, strategy) => {
-        assert.deepEqual(allocateToSlots(strategy, others, clients), allocateToSlots(strategy, all, clients));
+        assert.deepEqual(
+          allocateToSlots(strategy, others, clients),
+          allocateToSlots(strategy, all, clients),
+        );
       }),
     );
   });
 
   it('does not depend on the order of clients', () => {
-    const shuffled = clientIds.chain((all) => fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })));
+    const shuffled = clientIds.chain((all) =>
+      fc.tuple(fc.constant(all), fc.shuffledSubarray(all, { minLength: all.length })),
+    );
     const strategy = fc.constantFrom('AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH');
     fc.assert(
       fc.property(queues, shuffled, strategy, (all, [clients, others], name) => {
@@ -90,10 +125,15 @@ describe('allocation', () => {
 
   it('is even to one queue when it averages', () => {
     fc.assert(
-      fc.property(queues, clientIds, fc.constantFrom('AVG' as const, 'AVG_BY_CIRCLE' as const), (all, clients, name) => {
-        const counts = sizes(allocateToSlots({ name }, all, clients), clients.length);
-        assert(Math.max(...counts) - Math.min(...counts) <= 1);
-      }),
+      fc.property(
+        queues,
+        clientIds,
+        fc.constantFrom('AVG' as const, 'AVG_BY_CIRCLE' as const),
+        (all, clients, name) => {
+          const counts = sizes(allocateToSlots({ name }, all, clients), clients.length);
+          assert(Math.max(...counts) - Math.min(...counts) <= 1);
+        },
+      ),
     );
   });
 
@@ -103,7 +143,8 @@ describe('allocation', () => {
         const before = allocateToSlots({ name: 'CONSISTENT_HASH' }, all, clients);
         const newcomer = 'newcomer of seven';
         const after = allocateToSlots({ name: 'CONSISTENT_HASH' }, all, [...clients, newcomer]);
-        for (const [key, slot] of after) assert(slot === clients.length || slot === before.get(key));
+        for (const [key, slot] of after)
+          assert(slot === clients.length || slot === before.get(key));
       }),
     );
   });
@@ -114,7 +155,11 @@ describe('allocation', () => {
       fc.property(queues, clientIds, slotRooms, (all, clients, roomsOfSlots) => {
         const roomOf = (slot: number): string => roomsOfSlots[slot % roomsOfSlots.length] as string;
         const inhabited = new Set(clients.map((_, slot) => roomOf(slot)));
-        const slots = allocateToSlots({ name: 'MACHINE_ROOM_NEARBY', inner: 'AVG', slotRooms: roomsOfSlots }, all, clients);
+        const slots = allocateToSlots(
+          { name: 'MACHINE_ROOM_NEARBY', inner: 'AVG', slotRooms: roomsOfSlots },
+          all,
+          clients,
+        );
         for (const one of all) {
           const room = one.brokerName.split('@')[0] as string;
           if (inhabited.has(room)) assert.equal(roomOf(slots.get(queueKey(one)) as number), room);
@@ -127,7 +172,9 @@ describe('allocation', () => {
     fc.assert(
       fc.property(queues, clientIds, fc.subarray(ROOMS), (all, clients, rooms) => {
         const given = sharesOf({ name: 'MACHINE_ROOM', rooms }, all, clients);
-        const kept = all.filter(({ brokerName }) => rooms.includes(brokerName.split('@')[0] as string));
+        const kept = all.filter(({ brokerName }) =>
+          rooms.includes(brokerName.split('@')[0] as string),
+        );
         assert.deepEqual(given.flat().sort(compareQueues), kept.sort(compareQueues));
         const counts = given.map(({ length }) => length);
         assert(Math.max(...counts) - Math.min(...counts) <= 1);

@@ -49,7 +49,8 @@ function slowly(
   let next = offset;
   while (next < max && next - offset < Math.max(800, maxMessages)) {
     const { size, tag: own } = puts[next] as Put;
-    const enough = offsets.length === maxMessages || offsets.length === 32 || bytes + size > 262_144;
+    const enough =
+      offsets.length === maxMessages || offsets.length === 32 || bytes + size > 262_144;
     if (offsets.length > 0 && enough) break;
     if (own === tag) {
       offsets.push(next);
@@ -81,7 +82,11 @@ describe('the embedded message store', () => {
         const expected = slowly(puts, min, offset, maxMessages, tag);
         const got = store.get(TOPIC, 0, BigInt(offset), maxMessages, (code) => code === tag);
         assert.deepEqual(
-          { status: got.status, next: Number(got.nextBeginOffset), offsets: got.messages.map((message) => message.queueOffset) },
+          {
+            status: got.status,
+            next: Number(got.nextBeginOffset),
+            offsets: got.messages.map((message) => message.queueOffset),
+          },
           expected,
         );
         assert.deepEqual([got.minOffset, got.maxOffset], [BigInt(min), BigInt(puts.length)]);
@@ -91,21 +96,25 @@ describe('the embedded message store', () => {
 
   it('following nextBeginOffset passes every matching message exactly once', () => {
     fc.assert(
-      fc.property(fc.array(put, { maxLength: 80 }), fc.integer({ min: 1, max: 40 }), (puts, maxMessages) => {
-        const { store } = storeOf(puts, 0);
-        const seen: number[] = [];
-        for (let offset = 0n; ; ) {
-          const result = store.get(TOPIC, 0, offset, maxMessages, (code) => code === 1);
-          seen.push(...result.messages.map((message) => message.queueOffset));
-          if (result.status !== 'FOUND' && result.status !== 'NO_MATCHED_MESSAGE') break;
-          assert(result.nextBeginOffset > offset);
-          offset = result.nextBeginOffset;
-        }
-        assert.deepEqual(
-          seen,
-          puts.flatMap(({ tag }, index) => (tag === 1 ? [index] : [])),
-        );
-      }),
+      fc.property(
+        fc.array(put, { maxLength: 80 }),
+        fc.integer({ min: 1, max: 40 }),
+        (puts, maxMessages) => {
+          const { store } = storeOf(puts, 0);
+          const seen: number[] = [];
+          for (let offset = 0n; ; ) {
+            const result = store.get(TOPIC, 0, offset, maxMessages, (code) => code === 1);
+            seen.push(...result.messages.map((message) => message.queueOffset));
+            if (result.status !== 'FOUND' && result.status !== 'NO_MATCHED_MESSAGE') break;
+            assert(result.nextBeginOffset > offset);
+            offset = result.nextBeginOffset;
+          }
+          assert.deepEqual(
+            seen,
+            puts.flatMap(({ tag }, index) => (tag === 1 ? [index] : [])),
+          );
+        },
+      ),
     );
   });
 

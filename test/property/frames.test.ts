@@ -25,11 +25,16 @@ const command: fc.Arbitrary<RemotingCommand> = fc.record(
   { noNullPrototype: true },
 );
 const FRAMES = frameVectors().map(({ frame }) => Buffer.from(frame, 'base64'));
-const isOurs = (error: unknown): boolean => error instanceof ProtocolError || error instanceof LimitExceededError;
+const isOurs = (error: unknown): boolean =>
+  error instanceof ProtocolError || error instanceof LimitExceededError;
 
 /** What JSON.parse rounds. From 1e21 on numbers are written with an exponent, and are no integers any more. */
 function exact(_key: string, item: unknown): unknown {
-  const isRounded = typeof item === 'number' && Number.isInteger(item) && !Number.isSafeInteger(item) && Math.abs(item) < 1e21;
+  const isRounded =
+    typeof item === 'number' &&
+    Number.isInteger(item) &&
+    !Number.isSafeInteger(item) &&
+    Math.abs(item) < 1e21;
   return isRounded ? BigInt(JSON.stringify(item)) : item;
 }
 
@@ -49,27 +54,37 @@ describe('frames', () => {
 
   it('come out of any chunking as they went in', () => {
     fc.assert(
-      fc.property(fc.array(command, { maxLength: 6 }), fc.array(fc.nat(), { maxLength: 30 }), (sent, places) => {
-        const stream = Buffer.concat(sent.map((one, n) => encodeFrame(one, n % 2 === 0 ? 'JSON' : 'ROCKETMQ')));
-        const decoder = new FrameDecoder();
-        assert.deepEqual(pushAll(decoder, cut(stream, places)), sent);
-        assert.equal(decoder.buffered, 0);
-      }),
+      fc.property(
+        fc.array(command, { maxLength: 6 }),
+        fc.array(fc.nat(), { maxLength: 30 }),
+        (sent, places) => {
+          const stream = Buffer.concat(
+            sent.map((one, n) => encodeFrame(one, n % 2 === 0 ? 'JSON' : 'ROCKETMQ')),
+          );
+          const decoder = new FrameDecoder();
+          assert.deepEqual(pushAll(decoder, cut(stream, places)), sent);
+          assert.equal(decoder.buffered, 0);
+        },
+      ),
       { numRuns: 300 },
     );
   });
 
   it('of random bytes give our errors or commands, within the limits', () => {
     fc.assert(
-      fc.property(fc.uint8Array({ maxLength: 400 }), fc.array(fc.nat(), { maxLength: 5 }), (bytes, places) => {
-        const decoder = new FrameDecoder({ maxFrameBytes: 1000 });
-        try {
-          pushAll(decoder, cut(Buffer.from(bytes), places));
-          assert.ok(decoder.buffered <= bytes.length);
-        } catch (error) {
-          assert.ok(isOurs(error), String(error));
-        }
-      }),
+      fc.property(
+        fc.uint8Array({ maxLength: 400 }),
+        fc.array(fc.nat(), { maxLength: 5 }),
+        (bytes, places) => {
+          const decoder = new FrameDecoder({ maxFrameBytes: 1000 });
+          try {
+            pushAll(decoder, cut(Buffer.from(bytes), places));
+            assert.ok(decoder.buffered <= bytes.length);
+          } catch (error) {
+            assert.ok(isOurs(error), String(error));
+          }
+        },
+      ),
       { numRuns: 2000 },
     );
   });
@@ -80,7 +95,9 @@ describe('frames', () => {
         try {
           const commands = pushAll(new FrameDecoder(), cut(bytes, places));
           for (const { code, extFields, body } of commands)
-            assert.ok(Number.isInteger(code) && typeof extFields === 'object' && Buffer.isBuffer(body));
+            assert.ok(
+              Number.isInteger(code) && typeof extFields === 'object' && Buffer.isBuffer(body),
+            );
         } catch (error) {
           assert.ok(isOurs(error), String(error));
         }
@@ -125,7 +142,9 @@ describe('fastjson', () => {
 
   it('of random text gives our errors or values', () => {
     const dialect = fc
-      .array(fc.constantFrom(...'{ } [ ] : , " \' \\ 0 1 2 9 - . e E t f n u'.split(' '), ' '), { maxLength: 60 })
+      .array(fc.constantFrom(...'{ } [ ] : , " \' \\ 0 1 2 9 - . e E t f n u'.split(' '), ' '), {
+        maxLength: 60,
+      })
       .map((chars) => chars.join(''));
     fc.assert(
       fc.property(fc.oneof(dialect, fc.string()), (source) => {

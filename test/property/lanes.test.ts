@@ -28,8 +28,20 @@ const verdict = fc.oneof(
   { weight: 1, arbitrary: fc.constantFrom('drop' as const, 'dlq' as const) },
 );
 const step: fc.Arbitrary<Step> = fc.oneof(
-  { weight: 3, arbitrary: fc.record({ kind: fc.constant('pull' as const), lanes: fc.array(fc.nat(4), { maxLength: 10 }) }) },
-  { weight: 6, arbitrary: fc.record({ kind: fc.constant('begin' as const), size: fc.integer({ min: 1, max: 6 }) }) },
+  {
+    weight: 3,
+    arbitrary: fc.record({
+      kind: fc.constant('pull' as const),
+      lanes: fc.array(fc.nat(4), { maxLength: 10 }),
+    }),
+  },
+  {
+    weight: 6,
+    arbitrary: fc.record({
+      kind: fc.constant('begin' as const),
+      size: fc.integer({ min: 1, max: 6 }),
+    }),
+  },
   {
     weight: 6,
     arbitrary: fc.record({
@@ -38,7 +50,14 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       verdicts: fc.array(verdict, { minLength: 6, maxLength: 6 }),
     }),
   },
-  { weight: 1, arbitrary: fc.record({ kind: fc.constant('leave' as const), which: fc.nat(), afterMs: fc.nat(50) }) },
+  {
+    weight: 1,
+    arbitrary: fc.record({
+      kind: fc.constant('leave' as const),
+      which: fc.nat(),
+      afterMs: fc.nat(50),
+    }),
+  },
   { weight: 3, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(60) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('succession' as const) }) },
 );
@@ -120,7 +139,8 @@ class World {
       maxFailures: MAX_FAILURES,
       verdict: verdicts[position] as Call['verdicts'][number],
     }));
-    for (const { offset, localRetries } of batch) assert.equal(localRetries, this.failures.get(offset) ?? 0, 'no failure is forgotten');
+    for (const { offset, localRetries } of batch)
+      assert.equal(localRetries, this.failures.get(offset) ?? 0, 'no failure is forgotten');
     for (const [position, end] of endsInOrder(results).entries()) {
       const entry = batch[position] as QueueEntry;
       switch (end) {
@@ -172,7 +192,8 @@ class World {
         break;
       case 'leave': {
         const [batch] = this.inFlight.splice(current.which % Math.max(1, this.inFlight.length), 1);
-        for (const entry of batch ?? []) this.queue.giveBack(entry, this.now + current.afterMs, false);
+        for (const entry of batch ?? [])
+          this.queue.giveBack(entry, this.now + current.afterMs, false);
         break;
       }
       case 'wait':
@@ -191,7 +212,8 @@ class World {
       this.pull([]);
       this.now += SUSPEND_MS;
       this.begin(4);
-      if (round % 3 > 0) this.end(round, { verdicts: Array.from({ length: 6 }, () => 'done' as const) });
+      if (round % 3 > 0)
+        this.end(round, { verdicts: Array.from({ length: 6 }, () => 'done' as const) });
     }
     assert.equal(this.queue.committable, BigInt(this.stored.length));
   }

@@ -21,11 +21,17 @@ const turn: fc.Arbitrary<Turn> = fc.record({
   ),
 });
 const story = fc.record({
-  skews: fc.array(fc.integer({ min: -MAX_SKEW_MS, max: MAX_SKEW_MS }), { minLength: 6, maxLength: 6 }),
+  skews: fc.array(fc.integer({ min: -MAX_SKEW_MS, max: MAX_SKEW_MS }), {
+    minLength: 6,
+    maxLength: 6,
+  }),
   /** Time passes, then up to three actors take their turns at once. */
   rounds: fc.array(
     fc.record({
-      wait: fc.oneof({ weight: 4, arbitrary: fc.nat(6_000) }, { weight: 1, arbitrary: fc.nat(40_000) }),
+      wait: fc.oneof(
+        { weight: 4, arbitrary: fc.nat(6_000) },
+        { weight: 1, arbitrary: fc.nat(40_000) },
+      ),
       turns: fc.uniqueArray(turn, { minLength: 1, maxLength: 3, selector: ({ actor }) => actor }),
     }),
     { minLength: 20, maxLength: 80 },
@@ -47,7 +53,14 @@ for (const { name, missing, start } of databases) {
 
     test('never two who act, never a commit by a loser, fences rise', async (t) => {
       t.diagnostic(`LEASE_SEED=${seed} LEASE_RUNS=${numRuns}`);
-      const seen = { acquisitions: 0, takeOvers: 0, successions: 0, commits: 0, lost: 0, giveUps: 0 };
+      const seen = {
+        acquisitions: 0,
+        takeOvers: 0,
+        successions: 0,
+        commits: 0,
+        lost: 0,
+        giveUps: 0,
+      };
       await fc.assert(
         fc.asyncProperty(story, async ({ skews, rounds }) => {
           const world = await createLeaseWorld(client, TABLE, randomUUID(), skews);
@@ -56,13 +69,15 @@ for (const { name, missing, start } of databases) {
             await world.take(turns);
           }
           await world.endsWell();
-          for (const key of Object.keys(seen) as (keyof typeof seen)[]) seen[key] += world.seen[key];
+          for (const key of Object.keys(seen) as (keyof typeof seen)[])
+            seen[key] += world.seen[key];
         }),
         { seed, numRuns, endOnFailure: true },
       );
       t.diagnostic(JSON.stringify(seen));
       // A model in which nothing happens proves nothing.
-      for (const [what, count] of Object.entries(seen)) assert.ok(count > numRuns / 10, `only ${count} ${what}`);
+      for (const [what, count] of Object.entries(seen))
+        assert.ok(count > numRuns / 10, `only ${count} ${what}`);
     });
   });
 }

@@ -34,23 +34,30 @@ describe('turns in the process queue', () => {
 
   it('but cannot keep a fresh one waiting for ever, however often everything else fails', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 1, max: 100 }), fc.integer({ min: 1, max: 40 }), (failing, fresh) => {
-        const queue = filled(failing + fresh);
-        const failed = Array.from({ length: failing }, () => take(queue, 0) as QueueEntry);
-        for (const entry of failed) queue.giveBack(entry, 0, true);
-        let done = 0;
-        for (let turns = 0; done < fresh; turns++) {
-          assert.ok(turns < 33 * (fresh + 1), `${fresh - done} never had their turn`);
-          const entry = take(queue, 0) as QueueEntry;
-          if (entry.offset < BigInt(failing)) queue.giveBack(entry, 0, true);
-          else if (queue.settle(entry)) done++;
-        }
-      }),
+      fc.property(
+        fc.integer({ min: 1, max: 100 }),
+        fc.integer({ min: 1, max: 40 }),
+        (failing, fresh) => {
+          const queue = filled(failing + fresh);
+          const failed = Array.from({ length: failing }, () => take(queue, 0) as QueueEntry);
+          for (const entry of failed) queue.giveBack(entry, 0, true);
+          let done = 0;
+          for (let turns = 0; done < fresh; turns++) {
+            assert.ok(turns < 33 * (fresh + 1), `${fresh - done} never had their turn`);
+            const entry = take(queue, 0) as QueueEntry;
+            if (entry.offset < BigInt(failing)) queue.giveBack(entry, 0, true);
+            else if (queue.settle(entry)) done++;
+          }
+        },
+      ),
     );
   });
 
   it('counts what could be taken now, with its bytes', () => {
-    const step = fc.record({ what: fc.constantFrom('take', 'settle', 'back', 'later'), index: fc.nat(20) });
+    const step = fc.record({
+      what: fc.constantFrom('take', 'settle', 'back', 'later'),
+      index: fc.nat(20),
+    });
     fc.assert(
       fc.property(fc.array(step, { maxLength: 60 }), (steps) => {
         const queue = filled(20);
@@ -66,7 +73,9 @@ describe('turns in the process queue', () => {
           if (what === 'settle') queue.settle(entry);
           else queue.giveBack(entry, what === 'back' ? 0 : 11, true);
         }
-        const ready = [...queue.unfinished()].filter(({ state, notBefore }) => state === 'ready' && notBefore <= 10);
+        const ready = [...queue.unfinished()].filter(
+          ({ state, notBefore }) => state === 'ready' && notBefore <= 10,
+        );
         const bytes = ready.reduce((sum, entry) => sum + entry.bytes, 0);
         assert.deepEqual(queue.waiting(10), { count: ready.length, bytes });
         assert.ok(ready.every(({ since }) => since === 7));

@@ -23,7 +23,8 @@ class NaiveQueue {
   }
 
   put(offsets: readonly bigint[], next: bigint): void {
-    for (const offset of offsets) this.rows.push({ offset, state: 'ready', fresh: true, notBefore: 0, localRetries: 0 });
+    for (const offset of offsets)
+      this.rows.push({ offset, state: 'ready', fresh: true, notBefore: 0, localRetries: 0 });
     this.next = next;
   }
 
@@ -45,20 +46,40 @@ type Step =
   | { readonly kind: 'pull'; readonly gaps: readonly number[]; readonly filtered: number }
   | { readonly kind: 'take'; readonly count: number }
   | { readonly kind: 'settle'; readonly which: number }
-  | { readonly kind: 'give back'; readonly which: number; readonly afterMs: number; readonly failed: boolean }
+  | {
+      readonly kind: 'give back';
+      readonly which: number;
+      readonly afterMs: number;
+      readonly failed: boolean;
+    }
   | { readonly kind: 'wait'; readonly ms: number }
   | { readonly kind: 'reset'; readonly to: number };
 
 const step: fc.Arbitrary<Step> = fc.oneof(
   {
     weight: 4,
-    arbitrary: fc.record({ kind: fc.constant('pull' as const), gaps: fc.array(fc.nat(5), { maxLength: 8 }), filtered: fc.nat(5) }),
+    arbitrary: fc.record({
+      kind: fc.constant('pull' as const),
+      gaps: fc.array(fc.nat(5), { maxLength: 8 }),
+      filtered: fc.nat(5),
+    }),
   },
-  { weight: 4, arbitrary: fc.record({ kind: fc.constant('take' as const), count: fc.integer({ min: 1, max: 10 }) }) },
+  {
+    weight: 4,
+    arbitrary: fc.record({
+      kind: fc.constant('take' as const),
+      count: fc.integer({ min: 1, max: 10 }),
+    }),
+  },
   { weight: 8, arbitrary: fc.record({ kind: fc.constant('settle' as const), which: fc.nat() }) },
   {
     weight: 3,
-    arbitrary: fc.record({ kind: fc.constant('give back' as const), which: fc.nat(), afterMs: fc.nat(50), failed: fc.boolean() }),
+    arbitrary: fc.record({
+      kind: fc.constant('give back' as const),
+      which: fc.nat(),
+      afterMs: fc.nat(50),
+      failed: fc.boolean(),
+    }),
   },
   { weight: 2, arbitrary: fc.record({ kind: fc.constant('wait' as const), ms: fc.nat(50) }) },
   { weight: 1, arbitrary: fc.record({ kind: fc.constant('reset' as const), to: fc.nat(500) }) },
@@ -71,7 +92,8 @@ function compare(steps: readonly Step[]): void {
   let now = 0;
   let taken: { readonly entry: QueueEntry; readonly row: Row }[] = [];
   let committed = 0n;
-  const pick = (which: number) => taken.splice(which % taken.length, 1)[0] as (typeof taken)[number];
+  const pick = (which: number) =>
+    taken.splice(which % taken.length, 1)[0] as (typeof taken)[number];
 
   for (const current of steps) {
     switch (current.kind) {
@@ -136,7 +158,8 @@ function compare(steps: readonly Step[]): void {
     assert.equal(real.taken, taken.length);
     assert.equal(real.bytes, unfinished.length * messageAt(0).body.length);
     assert.equal(real.nextOffset, naive.next);
-    for (const { offset } of unfinished) assert.ok(real.committable <= offset, 'never above an unfinished message');
+    for (const { offset } of unfinished)
+      assert.ok(real.committable <= offset, 'never above an unfinished message');
     assert.ok(real.committable >= committed, 'never back, except by a reset');
     committed = real.committable;
   }
@@ -154,7 +177,10 @@ describe('ProcessQueue', () => {
         sizes.flatMap((size): Step[] => [
           { kind: 'pull', gaps: Array.from({ length: size + 16 }, () => 0), filtered: 0 },
           { kind: 'take', count: 40 },
-          ...Array.from({ length: 30 }, (_, index): Step => ({ kind: 'settle', which: index * 7 + size })),
+          ...Array.from(
+            { length: 30 },
+            (_, index): Step => ({ kind: 'settle', which: index * 7 + size }),
+          ),
         ]),
       );
     fc.assert(fc.property(long, compare), { numRuns: 3 });

@@ -10,7 +10,11 @@ import { encodeRecord, type RecordFields } from '../../src/records/encode-record
 import { formatAddress } from '../../src/records/host.ts';
 import { offsetMsgId, parseOffsetMsgId } from '../../src/records/message-id.ts';
 import { formatProperties, parseProperties } from '../../src/records/properties.ts';
-import { type CompressionType, compressionFlag, SystemFlag } from '../../src/records/system-flag.ts';
+import {
+  type CompressionType,
+  compressionFlag,
+  SystemFlag,
+} from '../../src/records/system-flag.ts';
 import { cut, damaged } from '../support/damage.ts';
 import { encodeLz4Frame } from '../support/lz4.ts';
 import { record } from '../support/records.ts';
@@ -22,7 +26,12 @@ const int64 = fc.bigInt({ min: -(2n ** 63n), max: 2n ** 63n - 1n });
 const timestamp = fc.integer({ min: 0, max: 2 ** 53 - 1 });
 const host = fc.record(
   {
-    address: fc.oneof(fc.uint8Array({ minLength: 4, maxLength: 4 }), fc.uint8Array({ minLength: 16, maxLength: 16 })).map(formatAddress),
+    address: fc
+      .oneof(
+        fc.uint8Array({ minLength: 4, maxLength: 4 }),
+        fc.uint8Array({ minLength: 16, maxLength: 16 }),
+      )
+      .map(formatAddress),
     port: fc.integer({ min: 0, max: 65535 }),
   },
   { noNullPrototype: true },
@@ -30,10 +39,15 @@ const host = fc.record(
 const propertyText = fc
   .string({ unit: 'binary', minLength: 1, maxLength: 12 })
   .map((text) => text.toWellFormed().replaceAll('\u0001', '.').replaceAll('\u0002', '.'));
-const properties = fc.dictionary(propertyText, propertyText, { maxKeys: 8 }).map((fields) => new Map(Object.entries(fields)));
+const properties = fc
+  .dictionary(propertyText, propertyText, { maxKeys: 8 })
+  .map((fields) => new Map(Object.entries(fields)));
 /** Bytes with repeats, so that there is something to compress. */
 const bytes = fc
-  .array(fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 40 })), { maxLength: 12 })
+  .array(
+    fc.tuple(fc.uint8Array({ minLength: 1, maxLength: 20 }), fc.integer({ min: 1, max: 40 })),
+    { maxLength: 12 },
+  )
   .map((runs) => Buffer.concat(runs.map(([run, times]) => Buffer.alloc(run.length * times, run))));
 const compression = fc.constantFrom<CompressionType | undefined>(undefined, 'ZLIB', 'LZ4', 'ZSTD');
 const fields: fc.Arbitrary<RecordFields> = fc.record({
@@ -60,7 +74,8 @@ function compress(type: CompressionType | undefined, body: Buffer): Buffer {
 }
 
 function stored(one: RecordFields, type: CompressionType | undefined): Buffer {
-  const sysFlag = one.sysFlag | (type === undefined ? 0 : SystemFlag.COMPRESSED | compressionFlag(type));
+  const sysFlag =
+    one.sysFlag | (type === undefined ? 0 : SystemFlag.COMPRESSED | compressionFlag(type));
   return encodeRecord({ ...one, sysFlag, body: compress(type, one.body) });
 }
 
@@ -68,14 +83,18 @@ describe('records', () => {
   it('come back as they were written', () => {
     fc.assert(
       fc.property(fc.array(fc.tuple(fields, compression), { maxLength: 5 }), (sent) => {
-        const { messages, undecodable } = decodeRecords(Buffer.concat(sent.map(([one, type]) => stored(one, type))), CONTEXT);
+        const { messages, undecodable } = decodeRecords(
+          Buffer.concat(sent.map(([one, type]) => stored(one, type))),
+          CONTEXT,
+        );
         assert.deepEqual(undecodable, []);
         assert.equal(messages.length, sent.length);
         for (const [n, [one]] of sent.entries()) {
           const message = messages[n];
           assert.ok(message);
           const { sysFlag: _, properties: sentProperties, ...same } = one;
-          for (const [name, value] of Object.entries(same)) assert.deepEqual(message[name as keyof typeof same], value, name);
+          for (const [name, value] of Object.entries(same))
+            assert.deepEqual(message[name as keyof typeof same], value, name);
           assert.deepEqual(message.properties, sentProperties);
           assert.equal(message.offsetMsgId, offsetMsgId(one.storeHost, one.commitLogOffset));
         }
@@ -85,18 +104,34 @@ describe('records', () => {
   });
 
   it('of Java, damaged, give our errors, messages or undecodable records', () => {
-    const batch = Buffer.concat([1, 2, 3].map((n) => encodeBatchItem({ flag: n, body: Buffer.alloc(n), properties: { k: 'v' } })));
-    const innerBatch = record({ body: batch, sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH });
+    const batch = Buffer.concat(
+      [1, 2, 3].map((n) =>
+        encodeBatchItem({ flag: n, body: Buffer.alloc(n), properties: { k: 'v' } }),
+      ),
+    );
+    const innerBatch = record({
+      body: batch,
+      sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH,
+    });
     const vectors = messageVectors().map((vector) => Buffer.from(vector.stored, 'base64'));
-    const pairs = vectors.map((vector, n) => Buffer.concat([vector, vectors[(n + 1) % vectors.length] as Buffer]));
+    const pairs = vectors.map((vector, n) =>
+      Buffer.concat([vector, vectors[(n + 1) % vectors.length] as Buffer]),
+    );
     fc.assert(
       fc.property(damaged([...vectors, ...pairs, innerBatch]), fc.boolean(), (body, checkCrc) => {
         const maxDecompressedBytes = 100_000;
         try {
-          const { messages, undecodable } = decodeRecords(body, { ...CONTEXT, checkCrc, maxDecompressedBytes });
+          const { messages, undecodable } = decodeRecords(body, {
+            ...CONTEXT,
+            checkCrc,
+            maxDecompressedBytes,
+          });
           for (const message of messages) {
             assert.ok(message.body.length <= Math.max(maxDecompressedBytes, body.length));
-            assert.equal(typeof message.msgId + typeof message.offsetMsgId + typeof message.bornHost.address, 'stringstringstring');
+            assert.equal(
+              typeof message.msgId + typeof message.offsetMsgId + typeof message.bornHost.address,
+              'stringstringstring',
+            );
           }
           for (const { error, queueOffset } of undecodable) {
             assert.ok(error instanceof ProtocolError || error instanceof LimitExceededError);
@@ -148,7 +183,10 @@ describe('LZ4 frames', () => {
         try {
           assert.ok(decodeLz4Frame(frame, 5000).length <= 5000);
         } catch (error) {
-          assert.ok(error instanceof ProtocolError || error instanceof LimitExceededError, String(error));
+          assert.ok(
+            error instanceof ProtocolError || error instanceof LimitExceededError,
+            String(error),
+          );
         }
       }),
       { numRuns: 3000 },
@@ -161,21 +199,27 @@ describe('properties and ids', () => {
     fc.assert(
       fc.property(properties, host, int64, (sent, storeHost, commitLogOffset) => {
         assert.deepEqual(parseProperties(formatProperties(sent)), sent);
-        assert.deepEqual(parseOffsetMsgId(offsetMsgId(storeHost, commitLogOffset)), { storeHost, commitLogOffset });
+        assert.deepEqual(parseOffsetMsgId(offsetMsgId(storeHost, commitLogOffset)), {
+          storeHost,
+          commitLogOffset,
+        });
       }),
       { numRuns: 300 },
     );
   });
 
   it('of any text are read as a map', () => {
-    const separated = fc.array(fc.constantFrom('a', 'bc', '\u0001', '\u0002'), { maxLength: 40 }).map((parts) => parts.join(''));
+    const separated = fc
+      .array(fc.constantFrom('a', 'bc', '\u0001', '\u0002'), { maxLength: 40 })
+      .map((parts) => parts.join(''));
     fc.assert(
       fc.property(separated, (text) => {
         // The rule in the plainest words.
         const naive = new Map<string, string>();
         for (const segment of text.split('\u0002')) {
           const at = segment.indexOf('\u0001');
-          if (segment.length >= 3 && at > 0 && at < segment.length - 1) naive.set(segment.slice(0, at), segment.slice(at + 1));
+          if (segment.length >= 3 && at > 0 && at < segment.length - 1)
+            naive.set(segment.slice(0, at), segment.slice(at + 1));
         }
         assert.deepEqual(parseProperties(text), naive);
       }),

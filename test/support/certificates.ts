@@ -19,7 +19,16 @@ export async function makeCertificate(
 ): Promise<Certificate> {
   const file = (suffix: string): string => path.join(folder, `${name}.${suffix}`);
   const made = { key: file('key'), cert: file('pem') };
-  const fresh = ['req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, '-keyout', made.key];
+  const fresh = [
+    'req',
+    '-newkey',
+    'rsa:2048',
+    '-nodes',
+    '-subj',
+    `/CN=${name}`,
+    '-keyout',
+    made.key,
+  ];
   if (by === undefined) {
     await run('openssl', [...fresh, '-x509', '-days', '2', '-out', made.cert]);
     return made;
@@ -27,6 +36,18 @@ export async function makeCertificate(
   await writeFile(file('ext'), `subjectAltName=${by.names}`);
   await run('openssl', [...fresh, '-out', file('csr')]);
   const signer = ['-CA', by.authority.cert, '-CAkey', by.authority.key, '-CAcreateserial'];
-  await run('openssl', ['x509', '-req', '-in', file('csr'), ...signer, '-days', '2', '-extfile', file('ext'), '-out', made.cert]);
+  await run('openssl', [
+    'x509',
+    '-req',
+    '-in',
+    file('csr'),
+    ...signer,
+    '-days',
+    '2',
+    '-extfile',
+    file('ext'),
+    '-out',
+    made.cert,
+  ]);
   return made;
 }

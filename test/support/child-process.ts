@@ -12,7 +12,11 @@ export interface Child {
 const KEPT_CHARACTERS = 4_000;
 const PATIENCE_MS = 20_000;
 
-export function startChild(command: string, args: readonly string[], options: SpawnOptions = {}): Child {
+export function startChild(
+  command: string,
+  args: readonly string[],
+  options: SpawnOptions = {},
+): Child {
   const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] });
   let output = '';
   for (const stream of [child.stdout, child.stderr])

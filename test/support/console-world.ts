@@ -7,9 +7,15 @@ import { createPullerWorld, GROUP, recorder } from './puller-world.ts';
 export async function createConsoleWorld() {
   const world = await createPullerWorld();
   await world.prepare(2);
-  await world.produce(3, 0, (n) => ({ keys: [`order-${n}`], body: Buffer.from(`{"orderId":${n},"note":"<b>bold</b>"}`) }));
+  await world.produce(3, 0, (n) => ({
+    keys: [`order-${n}`],
+    body: Buffer.from(`{"orderId":${n},"note":"<b>bold</b>"}`),
+  }));
   const rejects = recorder(({ Records }) => ({
-    batchItemFailures: Records.map(({ messageId }) => ({ itemIdentifier: messageId, action: 'dlq' })),
+    batchItemFailures: Records.map(({ messageId }) => ({
+      itemIdentifier: messageId,
+      action: 'dlq',
+    })),
   }));
   const puller = world.start(rejects.handler);
   while (world.committed() !== 3n) await systemClock.sleep(10);

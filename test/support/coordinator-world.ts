@@ -3,7 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import type { CoordinatorDeps } from '../../src/coordinator/coordinator-deps.ts';
-import { type CoordinatorReport, type GroupReport, runCoordinator } from '../../src/coordinator/run-coordinator.ts';
+import {
+  type CoordinatorReport,
+  type GroupReport,
+  runCoordinator,
+} from '../../src/coordinator/run-coordinator.ts';
 import { compareQueues } from '../../src/model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { Clock } from '../../src/ports/clock.ts';
@@ -11,7 +15,11 @@ import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
-import { type EmbeddedRocketMQ, type EmbeddedRocketMQOptions, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
+import {
+  type EmbeddedRocketMQ,
+  type EmbeddedRocketMQOptions,
+  startEmbeddedRocketMQ,
+} from '../../src/testing/index.ts';
 import { connect, TABLE } from './databases.ts';
 import { startDynalite } from './dynalite.ts';
 
@@ -27,9 +35,18 @@ export function fastClock(speed: number): Clock {
 }
 
 const quiet = () => {};
-export const silentLogger: Logger = { debug: quiet, info: quiet, warn: quiet, error: quiet, child: () => silentLogger };
+export const silentLogger: Logger = {
+  debug: quiet,
+  info: quiet,
+  warn: quiet,
+  error: quiet,
+  child: () => silentLogger,
+};
 
-export function subscription(topic: string, settings: Partial<SubscriptionConfig> = {}): SubscriptionConfig {
+export function subscription(
+  topic: string,
+  settings: Partial<SubscriptionConfig> = {},
+): SubscriptionConfig {
   return {
     topic,
     filter: { type: 'TAG', expression: '*' },
@@ -43,13 +60,27 @@ export function subscription(topic: string, settings: Partial<SubscriptionConfig
   };
 }
 
-export function source(subscriptions: readonly SubscriptionConfig[], settings: Partial<SourceConfig> = {}): SourceConfig {
-  return { cluster: 'default', consumerGroup: 'workers', strategy: { name: 'AVG' }, pullers: 'queue', subscriptions, ...settings };
+export function source(
+  subscriptions: readonly SubscriptionConfig[],
+  settings: Partial<SourceConfig> = {},
+): SourceConfig {
+  return {
+    cluster: 'default',
+    consumerGroup: 'workers',
+    strategy: { name: 'AVG' },
+    pullers: 'queue',
+    subscriptions,
+    ...settings,
+  };
 }
 
 /** Embedded RocketMQ, dynalite, a client, and a coordinator whose invocations are only recorded. */
 export async function createWorld(options: EmbeddedRocketMQOptions = {}, speed = 20) {
-  const broker: EmbeddedRocketMQ = await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 200, ...options });
+  const broker: EmbeddedRocketMQ = await startEmbeddedRocketMQ({
+    autoCreateTopic: false,
+    longPollTickMs: 200,
+    ...options,
+  });
   const database = await startDynalite();
   const dynamodb: DynamoDBClient = await connect(database.endpoint);
   const client = createRocketMQClient({ nameServers: broker.nameServers });
@@ -58,10 +89,18 @@ export async function createWorld(options: EmbeddedRocketMQOptions = {}, speed =
   const invocations: (PullerRequest & { readonly at: number })[] = [];
   const group = { cluster: 'default', consumerGroup: 'workers' };
 
-  const run = async (sources: readonly SourceConfig[], deps: Partial<CoordinatorDeps> = {}): Promise<CoordinatorReport> => {
+  const run = async (
+    sources: readonly SourceConfig[],
+    deps: Partial<CoordinatorDeps> = {},
+  ): Promise<CoordinatorReport> => {
     let asked = 0;
     return runCoordinator({
-      service: { service: 'shop', stage: 'dev', clusters: { default: { nameServers: broker.nameServers } }, sources },
+      service: {
+        service: 'shop',
+        stage: 'dev',
+        clusters: { default: { nameServers: broker.nameServers } },
+        sources,
+      },
       clients: () => client,
       store,
       invoker: {
@@ -96,7 +135,10 @@ export async function createWorld(options: EmbeddedRocketMQOptions = {}, speed =
     },
     async send(topic: string, queueId: number, count = 1, brokerName = 'broker-a'): Promise<void> {
       for (let i = 0; i < count; i++)
-        await client.send({ topic, body: Buffer.from(`${topic}-${i}`) }, { queue: { topic, brokerName, queueId } });
+        await client.send(
+          { topic, body: Buffer.from(`${topic}-${i}`) },
+          { queue: { topic, brokerName, queueId } },
+        );
     },
     async stop(): Promise<void> {
       await client.close();

@@ -20,7 +20,11 @@ export const databases: readonly {
 export const TABLE = 'assignments';
 
 export async function connect(endpoint: string): Promise<DynamoDBClient> {
-  const client = new DynamoDBClient({ endpoint, region: 'eu-west-1', credentials: { accessKeyId: 'local', secretAccessKey: 'local' } });
+  const client = new DynamoDBClient({
+    endpoint,
+    region: 'eu-west-1',
+    credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+  });
   await ensureTable(client, TABLE);
   return client;
 }
@@ -44,15 +48,23 @@ export async function startLossyProxy(target: string): Promise<LossyProxy> {
       if (interruption !== undefined && --interruption.left === 0) await interruption.meanwhile();
       const meanwhile = lose;
       lose = undefined;
-      const headers = Object.fromEntries(Object.entries(request.headers).filter(([name]) => !['host', 'connection'].includes(name)));
-      const answer = await fetch(target, { method: 'POST', headers: headers as Record<string, string>, body });
+      const headers = Object.fromEntries(
+        Object.entries(request.headers).filter(([name]) => !['host', 'connection'].includes(name)),
+      );
+      const answer = await fetch(target, {
+        method: 'POST',
+        headers: headers as Record<string, string>,
+        body,
+      });
       const answered = Buffer.from(await answer.arrayBuffer());
       if (meanwhile !== undefined) {
         await meanwhile();
         request.socket.destroy();
         return;
       }
-      response.writeHead(answer.status, { 'content-type': answer.headers.get('content-type') ?? 'application/x-amz-json-1.0' });
+      response.writeHead(answer.status, {
+        'content-type': answer.headers.get('content-type') ?? 'application/x-amz-json-1.0',
+      });
       response.end(answered);
     })();
   });

@@ -4,8 +4,13 @@ export function documentedCommands(page: string): string[] {
     ['', 'sh', 'bash', 'console'].includes(language),
   );
   const lines = blocks.flatMap(([, , body = '']) => body.split('\n'));
-  const inText = [...page.replaceAll(/^```.*?^```$/gms, '').matchAll(/`([^`\n]+)`/g)].map(([, text = '']) => text);
-  const commands = [...lines.flatMap((line) => line.split(/\s{2,}|\s#\s/)[0]?.split(' && ') ?? []), ...inText].map((text) => text.trim());
+  const inText = [...page.replaceAll(/^```.*?^```$/gms, '').matchAll(/`([^`\n]+)`/g)].map(
+    ([, text = '']) => text,
+  );
+  const commands = [
+    ...lines.flatMap((line) => line.split(/\s{2,}|\s#\s/)[0]?.split(' && ') ?? []),
+    ...inText,
+  ].map((text) => text.trim());
   return [...new Set(commands.filter((command) => PROGRAM.test(command)))];
 }
 
@@ -18,5 +23,7 @@ export function advised(page: string): string[][] {
   return table
     .split('\n')
     .flatMap((line) => [...line.slice(line.indexOf('|', 1)).matchAll(/`([^`]+)`/g)])
-    .map(([, command = '']) => [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ''));
+    .map(([, command = '']) =>
+      [...command.matchAll(/"([^"]*)"|(\S+)/g)].map(([, quoted, word]) => quoted ?? word ?? ''),
+    );
 }

@@ -8,7 +8,10 @@ import { requirePart } from './stack.ts';
 const READY_MS = 30_000;
 
 /** AWS's own DynamoDB emulation, in memory. */
-export async function startDynamoDBLocal(): Promise<{ readonly endpoint: string; stop(): Promise<void> }> {
+export async function startDynamoDBLocal(): Promise<{
+  readonly endpoint: string;
+  stop(): Promise<void>;
+}> {
   const lib = path.join(requirePart(dynamodbLocalPart()).folder, 'lib');
   const port = await freePort();
   const child = startChild('java', [

@@ -19,7 +19,12 @@ export interface Peer {
   write(bytes: Buffer): void;
   answer(command: RemotingCommand, reply?: Reply): void;
   /** A request of the server's own. */
-  request(command: { code: number; opaque: number; oneway?: boolean; extFields?: Readonly<Record<string, string>> }): void;
+  request(command: {
+    code: number;
+    opaque: number;
+    oneway?: boolean;
+    extFields?: Readonly<Record<string, string>>;
+  }): void;
 }
 
 export interface FrameServer {
@@ -37,8 +42,20 @@ export interface FrameServer {
 }
 
 /** The bytes of an answer. */
-export function answerFrame(to: RemotingCommand, { code = 0, remark, extFields = {}, body = Buffer.alloc(0) }: Reply = {}): Buffer {
-  return encodeFrame({ code, language: 'JAVA', version: 513, opaque: to.opaque, flag: RESPONSE_FLAG, remark, extFields, body });
+export function answerFrame(
+  to: RemotingCommand,
+  { code = 0, remark, extFields = {}, body = Buffer.alloc(0) }: Reply = {},
+): Buffer {
+  return encodeFrame({
+    code,
+    language: 'JAVA',
+    version: 513,
+    opaque: to.opaque,
+    flag: RESPONSE_FLAG,
+    remark,
+    extFields,
+    body,
+  });
 }
 
 /** A real server cuts a connection whose bytes are no frames. */
@@ -71,7 +88,16 @@ export async function startFrameServer(
       request: ({ code, opaque, oneway = false, extFields = {} }) => {
         const flag = oneway ? ONEWAY_FLAG : 0;
         socket.write(
-          encodeFrame({ code, opaque, flag, extFields, language: 'JAVA', version: 513, remark: undefined, body: Buffer.alloc(0) }),
+          encodeFrame({
+            code,
+            opaque,
+            flag,
+            extFields,
+            language: 'JAVA',
+            version: 513,
+            remark: undefined,
+            body: Buffer.alloc(0),
+          }),
         );
       },
     };
@@ -89,10 +115,13 @@ export async function startFrameServer(
   }
 
   const { host = '127.0.0.1' } = options;
-  const server: Server = options.tls === undefined ? createServer(onSocket) : createTlsServer(options.tls, onSocket);
+  const server: Server =
+    options.tls === undefined ? createServer(onSocket) : createTlsServer(options.tls, onSocket);
   // A refused handshake is the client's to report.
   server.on('tlsClientError', () => {});
-  await new Promise<void>((resolve, reject) => server.once('error', reject).listen(options.port ?? 0, host, resolve));
+  await new Promise<void>((resolve, reject) =>
+    server.once('error', reject).listen(options.port ?? 0, host, resolve),
+  );
   const { port } = server.address() as AddressInfo;
   return {
     address: host.includes(':') ? `[${host}]:${port}` : `${host}:${port}`,

@@ -43,26 +43,52 @@ export function startInProcess(settings: {
   readonly bodies?: BodyStore;
 }): InProcessService {
   const { client, source, nameServer, logger = silentLogger } = settings;
-  const service = { service: 'shop', stage: 'dev', clusters: { default: { nameServers: [nameServer] } }, sources: [source] };
+  const service = {
+    service: 'shop',
+    stage: 'dev',
+    clusters: { default: { nameServers: [nameServer] } },
+    sources: [source],
+  };
   const store = createAssignmentStore(settings.dynamodb, TABLE, { newToken: randomUUID });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);
   const stop = new AbortController();
   const endsAt = Date.now() + INVOCATION_MS;
   const requests: PullerRequest[] = [];
   const pullers: Promise<PullerReport>[] = [];
-  const common = { service, store, clock: systemClock, logger, signal: stop.signal, remainingMs: () => endsAt - Date.now() };
+  const common = {
+    service,
+    store,
+    clock: systemClock,
+    logger,
+    signal: stop.signal,
+    remainingMs: () => endsAt - Date.now(),
+  };
   const invoker = {
     invoke: async (request: PullerRequest) => {
       requests.push(request);
       const { options = {}, bodies, meter } = settings;
-      const own = { client, handlers: () => handler, random: Math.random, holder: randomUUID(), options };
-      pullers.push(runLimited(request, { ...common, ...own, ...(bodies && { bodies }), ...(meter && { meter }) }));
+      const own = {
+        client,
+        handlers: () => handler,
+        random: Math.random,
+        holder: randomUUID(),
+        options,
+      };
+      pullers.push(
+        runLimited(request, {
+          ...common,
+          ...own,
+          ...(bodies && { bodies }),
+          ...(meter && { meter }),
+        }),
+      );
     },
   };
   const coordinating = coordinate();
   // The schedule starts one run after the other.
   async function coordinate(): Promise<void> {
-    while (!stop.signal.aborted) await runCoordinator({ ...common, clients: () => client, invoker });
+    while (!stop.signal.aborted)
+      await runCoordinator({ ...common, clients: () => client, invoker });
   }
   return {
     requests,

@@ -17,26 +17,45 @@ const ENVIRONMENT = { ...process.env, LC_ALL: 'C.UTF-8' };
 const SOURCES = fileURLToPath(new URL('./java/', import.meta.url));
 
 /** Runs one of the programs in test/support/java and gives back what it printed on stdout. */
-export async function runJava(program: string, args: readonly string[], heap = '256m'): Promise<string> {
+export async function runJava(
+  program: string,
+  args: readonly string[],
+  heap = '256m',
+): Promise<string> {
   const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
-  return runMain(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]);
+  return runMain(folder, program, args, heap, [
+    await compile(path.join(SOURCES, `${program}.java`), folder),
+  ]);
 }
 
 /** Runs one command of RocketMQ's own admin tool. */
 export function mqadmin(nameServer: string, args: readonly string[]): Promise<string> {
   const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
-  return runMain(folder, 'org.apache.rocketmq.tools.command.MQAdminStartup', [...args, '-n', nameServer], '128m');
+  return runMain(
+    folder,
+    'org.apache.rocketmq.tools.command.MQAdminStartup',
+    [...args, '-n', nameServer],
+    '128m',
+  );
 }
 
 /** Starts one of the programs and lets it run: its lines come as they are printed, SIGTERM lets it shut down. */
-export async function startJava(program: string, args: readonly string[], onLine: (line: string) => void, heap = '256m'): Promise<Child> {
+export async function startJava(
+  program: string,
+  args: readonly string[],
+  onLine: (line: string) => void,
+  heap = '256m',
+): Promise<Child> {
   const { folder } = requirePart(rocketmqPart(TESTED_VERSION));
   const child = startChild(
     'java',
-    await javaArguments(folder, program, args, heap, [await compile(path.join(SOURCES, `${program}.java`), folder)]),
+    await javaArguments(folder, program, args, heap, [
+      await compile(path.join(SOURCES, `${program}.java`), folder),
+    ]),
     { env: ENVIRONMENT },
   );
-  if (child.process.stdout !== null) createInterface({ input: child.process.stdout }).on('line', onLine);
+  if (child.process.stdout !== null)
+    createInterface({ input: child.process.stdout }).on('line', onLine);
   return child;
 }
 
@@ -77,21 +96,34 @@ async function compile(source: string, folder: string): Promise<string> {
   if (existsSync(classes)) return classes;
   await mkdir(path.dirname(classes), { recursive: true });
   const unfinished = await mkdtemp(`${classes}-`);
-  await run('javac', ['-proc:none', '-cp', path.join(folder, 'lib', '*'), '-d', unfinished, source]);
+  await run('javac', [
+    '-proc:none',
+    '-cp',
+    path.join(folder, 'lib', '*'),
+    '-d',
+    unfinished,
+    source,
+  ]);
   // Another process may have been faster.
   await rename(unfinished, classes).catch(() => rm(unfinished, { recursive: true }));
   return classes;
 }
 
 async function run(command: string, args: readonly string[], cwd?: string): Promise<string> {
-  const child = startChild(command, args, { env: ENVIRONMENT, ...(cwd === undefined ? {} : { cwd }) });
+  const child = startChild(command, args, {
+    env: ENVIRONMENT,
+    ...(cwd === undefined ? {} : { cwd }),
+  });
   const timer = setTimeout(() => child.process.kill('SIGKILL'), LONGEST_RUN_MS);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));
   // At its exit, the last of its output may not have been read.
-  const [code] = await Promise.all([child.exited, once(child.process, 'close')]).finally(() => clearTimeout(timer));
+  const [code] = await Promise.all([child.exited, once(child.process, 'close')]).finally(() =>
+    clearTimeout(timer),
+  );
   const output = Buffer.concat(chunks).toString('utf8');
-  if (code !== 0) throw new Error(`${command} ${args.slice(-4).join(' ')} ended with ${code}: ${child.output()}`);
+  if (code !== 0)
+    throw new Error(`${command} ${args.slice(-4).join(' ')} ended with ${code}: ${child.output()}`);
   return output;
 }
 

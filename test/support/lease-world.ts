@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { AsyncLocalStorage } from 'node:async_hooks';
 import { randomUUID } from 'node:crypto';
 import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { leaseUntil, mayAct, RENEW_INTERVAL_MS, renewalDue, SAFETY_MARGIN_MS } from '../../src/decide/lease/lease.ts';
+import {
+  leaseUntil,
+  mayAct,
+  RENEW_INTERVAL_MS,
+  renewalDue,
+  SAFETY_MARGIN_MS,
+} from '../../src/decide/lease/lease.ts';
 import type { Lease } from '../../src/model/assignment.ts';
 import type { LeaseAnswer } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -49,7 +55,12 @@ const PULLERS = 4;
  * One queue, four pullers, two coordinators and a broker that takes any commit. Time is virtual; the table and its races are real.
  * The broker is where the rules are checked: it knows every acquisition, and so who may not commit any more.
  */
-export async function createLeaseWorld(client: DynamoDBClient, table: string, name: string, skews: readonly number[]) {
+export async function createLeaseWorld(
+  client: DynamoDBClient,
+  table: string,
+  name: string,
+  skews: readonly number[],
+) {
   const group = { ...GROUP, consumerGroup: name };
   const faults = faultsOf(client);
   const store = createAssignmentStore(client, table, { newToken: randomUUID });
@@ -63,22 +74,40 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
   const newHolder = () => `puller-${++incarnations}`;
   const pullers = Array.from(
     { length: PULLERS },
-    (_, i): Puller => ({ holder: newHolder(), skew: skews[i] ?? 0, lease: undefined, renewedAt: 0, committed: 0n }),
+    (_, i): Puller => ({
+      holder: newHolder(),
+      skew: skews[i] ?? 0,
+      lease: undefined,
+      renewedAt: 0,
+      committed: 0n,
+    }),
   );
   assert.equal(await store.create(group, QUEUE, 0, 0n), true);
 
   const local = (puller: Puller) => time + puller.skew;
 
   function land(commit: CommitUnderWay): void {
-    assert.equal(commit.fence, highestFence, `${commit.holder} committed with fence ${commit.fence} after fence ${highestFence} was given`);
-    assert.ok(commit.offset > offset, `the committed offset went back from ${offset} to ${commit.offset}`);
+    assert.equal(
+      commit.fence,
+      highestFence,
+      `${commit.holder} committed with fence ${commit.fence} after fence ${highestFence} was given`,
+    );
+    assert.ok(
+      commit.offset > offset,
+      `the committed offset went back from ${offset} to ${commit.offset}`,
+    );
     offset = commit.offset;
     seen.commits++;
   }
 
   function checkActing(): void {
-    const acting = pullers.filter((puller) => puller.lease !== undefined && mayAct(puller.lease, local(puller)));
-    assert.ok(acting.length <= 1, `${acting.map(({ holder }) => holder).join(' and ')} may act at once`);
+    const acting = pullers.filter(
+      (puller) => puller.lease !== undefined && mayAct(puller.lease, local(puller)),
+    );
+    assert.ok(
+      acting.length <= 1,
+      `${acting.map(({ holder }) => holder).join(' and ')} may act at once`,
+    );
   }
 
   const hasUnderWay = (puller: Puller) => underWay.some(({ by }) => by === puller);
@@ -98,7 +127,9 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     const now = local(puller);
     const endsAt = now + INVOCATION_MS;
     const request = { ...group, queue: QUEUE, slot, holder: puller.holder, now };
-    const answer = await asked(() => store.acquire({ ...request, leaseUntil: leaseUntil(now, endsAt), endsAt }));
+    const answer = await asked(() =>
+      store.acquire({ ...request, leaseUntil: leaseUntil(now, endsAt), endsAt }),
+    );
     if (answer === undefined) {
       // It may hold without knowing: its name is given up, as a puller that failed does.
       lastRelease = 'unsure';
@@ -107,8 +138,13 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
       const { lease, crash } = answer.assignment;
       assert.ok(lease !== undefined && lease.holder === puller.holder && lease.slot === slot);
       assert.ok(lease.fence > highestFence, `fence ${lease.fence} was given after ${highestFence}`);
-      if (lastRelease === 'sure') assert.equal(crash, undefined, 'a crash was counted after a release');
-      if (lastRelease === 'none') assert.ok(crash !== undefined && crash.count > 0, 'a holder vanished, and nobody counted it');
+      if (lastRelease === 'sure')
+        assert.equal(crash, undefined, 'a crash was counted after a release');
+      if (lastRelease === 'none')
+        assert.ok(
+          crash !== undefined && crash.count > 0,
+          'a holder vanished, and nobody counted it',
+        );
       if (crash !== undefined) seen.takeOvers++;
       highestFence = lease.fence;
       lastRelease = 'none';
@@ -124,7 +160,13 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     const now = local(puller);
     const until = leaseUntil(now, lease.endsAt);
     const answer = await asked(() =>
-      store.renew({ ...group, queue: QUEUE, ...fenced(lease), leaseUntil: until, committedOffset: puller.committed }),
+      store.renew({
+        ...group,
+        queue: QUEUE,
+        ...fenced(lease),
+        leaseUntil: until,
+        committedOffset: puller.committed,
+      }),
     );
     // Without an answer the old end counts: the new one may or may not stand.
     if (answer === undefined) return;
@@ -133,14 +175,24 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     puller.renewedAt = now;
     const { slot, successor, pausedUntil = 0, retiredAt } = answer.assignment;
     const drain =
-      slot !== lease.slot || retiredAt !== undefined || pausedUntil >= now || (successor !== undefined && successor.until >= now);
+      slot !== lease.slot ||
+      retiredAt !== undefined ||
+      pausedUntil >= now ||
+      (successor !== undefined && successor.until >= now);
     if (drain && !hasUnderWay(puller)) await release(puller, puller.lease);
   }
 
   async function release(puller: Puller, lease: Lease): Promise<void> {
     puller.lease = undefined;
     lastRelease = 'unsure';
-    const answer = await asked(() => store.release({ ...group, queue: QUEUE, ...fenced(lease), committedOffset: puller.committed }));
+    const answer = await asked(() =>
+      store.release({
+        ...group,
+        queue: QUEUE,
+        ...fenced(lease),
+        committedOffset: puller.committed,
+      }),
+    );
     if (answer?.applied && highestFence === lease.fence) lastRelease = 'sure';
   }
 
@@ -158,13 +210,20 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     if (action < 5) return crash(puller);
     if (now >= lease.endsAt) return crash(puller);
     if (action < 15 && !hasUnderWay(puller)) return release(puller, lease);
-    if (renewalDue(puller.renewedAt, now, RENEW_INTERVAL_MS) || action < 30) return renew(puller, lease);
+    if (renewalDue(puller.renewedAt, now, RENEW_INTERVAL_MS) || action < 30)
+      return renew(puller, lease);
     if (!mayAct(lease, now)) return;
     puller.committed += 1n;
     // One connection: commits do not overtake each other.
     const before = underWay.filter(({ by }) => by === puller).map(({ landsAt }) => landsAt);
     const landsAt = Math.max(time + Math.min(latency, MAX_COMMIT_MS), ...before);
-    underWay.push({ by: puller, holder: lease.holder, fence: lease.fence, offset: puller.committed, landsAt });
+    underWay.push({
+      by: puller,
+      holder: lease.holder,
+      fence: lease.fence,
+      offset: puller.committed,
+      landsAt,
+    });
   }
 
   /** Everything it knew is gone; what it had sent may still arrive. */
@@ -180,7 +239,8 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     if (retiredAt !== undefined) await store.revive(group, QUEUE, action % SLOTS, 0n, generation);
     else if (action < 40) await store.move(group, QUEUE, (item.slot + 1) % SLOTS, generation);
     else if (action < 55) await store.setPaused(group, QUEUE, now + 20_000);
-    else if (action < 65) await store.setAbsent(group, QUEUE, absentSince === undefined ? now : undefined, generation);
+    else if (action < 65)
+      await store.setAbsent(group, QUEUE, absentSince === undefined ? now : undefined, generation);
     else if (action < 75) await store.setRetired(group, QUEUE, now, generation);
   }
 
@@ -190,7 +250,9 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
     pass(ms: number): void {
       const until = time + ms;
       for (;;) {
-        const next = underWay.filter(({ landsAt }) => landsAt <= until).sort((a, b) => a.landsAt - b.landsAt)[0];
+        const next = underWay
+          .filter(({ landsAt }) => landsAt <= until)
+          .sort((a, b) => a.landsAt - b.landsAt)[0];
         if (next === undefined) break;
         underWay.splice(underWay.indexOf(next), 1);
         time = Math.max(time, next.landsAt);
@@ -221,8 +283,15 @@ export async function createLeaseWorld(client: DynamoDBClient, table: string, na
       time += INVOCATION_MS + SAFETY_MARGIN_MS;
       const [item] = await store.list(group);
       assert.ok(item !== undefined);
-      if (item.retiredAt !== undefined) assert.equal(await store.revive(group, QUEUE, item.slot, 0n, item.generation), true);
-      const last: Puller = { holder: 'last', skew: 0, lease: undefined, renewedAt: 0, committed: 0n };
+      if (item.retiredAt !== undefined)
+        assert.equal(await store.revive(group, QUEUE, item.slot, 0n, item.generation), true);
+      const last: Puller = {
+        holder: 'last',
+        skew: 0,
+        lease: undefined,
+        renewedAt: 0,
+        committed: 0n,
+      };
       await acquire(last, item.slot);
       assert.ok(last.lease !== undefined, 'nobody can take the queue any more');
     },
@@ -239,7 +308,9 @@ const installed = new WeakMap<DynamoDBClient, AsyncLocalStorage<{ fault: Fault }
  * Makes writes that are carried out and not answered: `repeat` looks like a broken connection, which the SDK repeats by itself; `give-up` is an
  * error that it does not repeat, as after its last attempt.
  */
-function faultsOf(client: DynamoDBClient): { run<T>(fault: Fault, work: () => Promise<T>): Promise<T> } {
+function faultsOf(client: DynamoDBClient): {
+  run<T>(fault: Fault, work: () => Promise<T>): Promise<T>;
+} {
   const known = installed.get(client);
   const current = known ?? new AsyncLocalStorage<{ fault: Fault }>();
   if (known === undefined) {
@@ -248,7 +319,12 @@ function faultsOf(client: DynamoDBClient): { run<T>(fault: Fault, work: () => Pr
       (next, context) => async (args) => {
         const answer = await next(args);
         const turn = current.getStore();
-        if (turn === undefined || turn.fault === 'none' || !String(context.commandName).startsWith('UpdateItem')) return answer;
+        if (
+          turn === undefined ||
+          turn.fault === 'none' ||
+          !String(context.commandName).startsWith('UpdateItem')
+        )
+          return answer;
         const name = turn.fault === 'repeat' ? 'TimeoutError' : 'LostForGood';
         turn.fault = 'none';
         throw Object.assign(new Error('the answer was lost'), { name });

@@ -21,11 +21,20 @@ export function encodeLz4Frame(input: Buffer, options: Lz4Options = {}): Buffer 
     contentChecksum = false,
     stored = false,
   } = options;
-  const flags = 0x40 | (linked ? 0 : 0x20) | (blockChecksum ? 0x10 : 0) | (contentSize ? 0x08 : 0) | (contentChecksum ? 0x04 : 0);
+  const flags =
+    0x40 |
+    (linked ? 0 : 0x20) |
+    (blockChecksum ? 0x10 : 0) |
+    (contentSize ? 0x08 : 0) |
+    (contentChecksum ? 0x04 : 0);
   const size = Buffer.alloc(contentSize ? 8 : 0);
   if (contentSize) size.writeBigUInt64LE(BigInt(input.length));
   const descriptor = Buffer.concat([Buffer.from([flags, 0x40]), size]);
-  const parts: Buffer[] = [Buffer.from('04224d18', 'hex'), descriptor, Buffer.from([(xxh32(descriptor) >>> 8) & 0xff])];
+  const parts: Buffer[] = [
+    Buffer.from('04224d18', 'hex'),
+    descriptor,
+    Buffer.from([(xxh32(descriptor) >>> 8) & 0xff]),
+  ];
   for (let at = 0; at < input.length; at += blockBytes) {
     const end = Math.min(at + blockBytes, input.length);
     const data = stored ? input.subarray(at, end) : encodeLz4Block(input, at, end, linked ? 0 : at);
@@ -61,7 +70,12 @@ function encodeLz4Block(input: Buffer, start: number, end: number, floor: number
   return Buffer.concat(parts);
 }
 
-function longestMatch(input: Buffer, at: number, end: number, from: number): { distance: number; length: number } {
+function longestMatch(
+  input: Buffer,
+  at: number,
+  end: number,
+  from: number,
+): { distance: number; length: number } {
   let best = { distance: 0, length: 0 };
   for (let candidate = at - 1; candidate >= from; candidate--) {
     let length = 0;
@@ -75,7 +89,11 @@ function sequence(literals: Buffer, distance = 0, matchLength = 4): Buffer {
   const match = matchLength - 4;
   const token = (Math.min(literals.length, 15) << 4) | Math.min(match, 15);
   const tail = distance === 0 ? [] : [distance & 0xff, distance >> 8, ...lengthBytes(match)];
-  return Buffer.concat([Buffer.from([token, ...lengthBytes(literals.length)]), literals, Buffer.from(tail)]);
+  return Buffer.concat([
+    Buffer.from([token, ...lengthBytes(literals.length)]),
+    literals,
+    Buffer.from(tail),
+  ]);
 }
 
 function lengthBytes(length: number): number[] {

@@ -16,7 +16,9 @@ export interface Moto {
 export async function startMoto(region: string): Promise<Moto> {
   const port = await freePort();
   const endpoint = `http://127.0.0.1:${port}`;
-  const child = spawn(pythonTool('moto_server'), ['-H', '127.0.0.1', '-p', String(port)], { stdio: 'ignore' });
+  const child = spawn(pythonTool('moto_server'), ['-H', '127.0.0.1', '-p', String(port)], {
+    stdio: 'ignore',
+  });
   const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
   const stop = async (): Promise<void> => {
     child.kill('SIGTERM');
@@ -35,6 +37,11 @@ export async function startMoto(region: string): Promise<Moto> {
   }
   const credentials = { AWS_ACCESS_KEY_ID: 'test', AWS_SECRET_ACCESS_KEY: 'test' };
   // The framework looks every five seconds otherwise.
-  const env = { AWS_ENDPOINT_URL: endpoint, AWS_REGION: region, SLS_AWS_MONITORING_FREQUENCY: '200', ...credentials };
+  const env = {
+    AWS_ENDPOINT_URL: endpoint,
+    AWS_REGION: region,
+    SLS_AWS_MONITORING_FREQUENCY: '200',
+    ...credentials,
+  };
   return { endpoint, env, stop };
 }

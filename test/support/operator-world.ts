@@ -3,7 +3,11 @@ import { networkProbe } from '../../src/client/network-probe.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
-import { OPERATIONS, type OperationAnswer, type OperationName } from '../../src/operator/run-operator.ts';
+import {
+  OPERATIONS,
+  type OperationAnswer,
+  type OperationName,
+} from '../../src/operator/run-operator.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import type { EmbeddedRocketMQOptions } from '../../src/testing/index.ts';
 import { createWorld, silentLogger, source, subscription } from './coordinator-world.ts';
@@ -12,14 +16,22 @@ import { startInProcess } from './in-process-service.ts';
 export const QUEUES = 2;
 
 /** Embedded RocketMQ and dynalite with a group on `orders`, whose coordinator and pullers run in this process when asked to; and its operator. */
-export async function createOperatorWorld(options: EmbeddedRocketMQOptions = {}, settings: Partial<SourceConfig> = {}) {
+export async function createOperatorWorld(
+  options: EmbeddedRocketMQOptions = {},
+  settings: Partial<SourceConfig> = {},
+) {
   const world = await createWorld(options);
   const { broker, client, store } = world;
   broker.createTopic('orders', { queues: QUEUES });
   const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
   await client.createGroup(group.consumerGroup);
   const config = source([subscription('orders')], { ...group, ...settings });
-  const service = { service: 'shop', stage: 'dev', clusters: { default: { nameServers: broker.nameServers } }, sources: [config] };
+  const service = {
+    service: 'shop',
+    stage: 'dev',
+    clusters: { default: { nameServers: broker.nameServers } },
+    sources: [config],
+  };
   const deps: OperatorDeps = {
     service,
     clients: () => client,
@@ -43,11 +55,17 @@ export async function createOperatorWorld(options: EmbeddedRocketMQOptions = {},
       name: Name,
       args: Readonly<Record<string, unknown>> = {},
       more: Partial<OperatorDeps> = {},
-    ): Promise<OperationAnswer<Name>> => (await OPERATIONS[name]({ ...deps, ...more }, new Arguments(args))) as OperationAnswer<Name>,
+    ): Promise<OperationAnswer<Name>> =>
+      (await OPERATIONS[name]({ ...deps, ...more }, new Arguments(args))) as OperationAnswer<Name>,
     produce: async (count: number, queueId = 0, tags?: string) => {
       for (let n = 0; n < count; n++)
         await client.send(
-          { topic: 'orders', body: Buffer.from(`{"n":${n}}`), keys: [`key-${n}`], ...(tags === undefined ? {} : { tags }) },
+          {
+            topic: 'orders',
+            body: Buffer.from(`{"n":${n}}`),
+            keys: [`key-${n}`],
+            ...(tags === undefined ? {} : { tags }),
+          },
           { queue: queue(queueId) },
         );
     },

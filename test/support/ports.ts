@@ -12,9 +12,14 @@ export async function freePort(): Promise<number> {
 }
 
 /** Ports for a name server and brokers. Beside each broker's the VIP port two below and the HA port one above are free as well. */
-export async function freeRocketMQPorts(brokers: number): Promise<{ readonly nameServer: number; readonly brokers: readonly number[] }> {
+export async function freeRocketMQPorts(
+  brokers: number,
+): Promise<{ readonly nameServer: number; readonly brokers: readonly number[] }> {
   const distances = Array.from({ length: brokers }, (_, index) => 4 * (index + 1));
-  const [nameServer = 0] = await portsNextToEachOther([0, ...distances.flatMap((distance) => [distance - 2, distance, distance + 1])]);
+  const [nameServer = 0] = await portsNextToEachOther([
+    0,
+    ...distances.flatMap((distance) => [distance - 2, distance, distance + 1]),
+  ]);
   return { nameServer, brokers: distances.map((distance) => nameServer + distance) };
 }
 
@@ -22,8 +27,12 @@ export async function freeRocketMQPorts(brokers: number): Promise<{ readonly nam
 async function portsNextToEachOther(distances: readonly number[]): Promise<number[]> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const first = LOWEST + Math.floor(Math.random() * (HIGHEST - LOWEST));
-    const listening = await Promise.allSettled(distances.map((distance) => listen(first + distance)));
-    const servers = listening.flatMap((result) => (result.status === 'fulfilled' ? [result.value] : []));
+    const listening = await Promise.allSettled(
+      distances.map((distance) => listen(first + distance)),
+    );
+    const servers = listening.flatMap((result) =>
+      result.status === 'fulfilled' ? [result.value] : [],
+    );
     const ports = servers.map((server) => (server.address() as AddressInfo).port);
     await Promise.all(servers.map(close));
     if (ports.length === distances.length) return ports;
@@ -33,7 +42,9 @@ async function portsNextToEachOther(distances: readonly number[]): Promise<numbe
 
 function listen(port: number): Promise<Server> {
   const server = createServer();
-  return new Promise((resolve, reject) => server.once('error', reject).listen(port, '127.0.0.1', () => resolve(server)));
+  return new Promise((resolve, reject) =>
+    server.once('error', reject).listen(port, '127.0.0.1', () => resolve(server)),
+  );
 }
 
 function close(server: Server): Promise<unknown> {

@@ -26,7 +26,11 @@ export const TOPIC = 'orders';
 export const GROUP = 'workers';
 export const RETRY: MessageQueue = { topic: retryTopic(GROUP), brokerName: 'broker-a', queueId: 0 };
 /** Queue `queueId` of the topic. */
-export const at = (queueId: number): MessageQueue => ({ topic: TOPIC, brokerName: 'broker-a', queueId });
+export const at = (queueId: number): MessageQueue => ({
+  topic: TOPIC,
+  brokerName: 'broker-a',
+  queueId,
+});
 
 /** What a handler of these tests is: the event in, the answer out. */
 export type Answering = (event: RocketMQEvent, context: Context) => unknown;
@@ -63,7 +67,12 @@ export interface RunningPuller {
 /** Everything that a puller works with, for real and nearby: embedded RocketMQ, dynalite, the client, the store. Delay levels are all "at once". */
 export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions = {}) {
   const messageDelayLevel = Array.from({ length: 18 }, () => '0s').join(' ');
-  const broker = await startEmbeddedRocketMQ({ autoCreateTopic: false, longPollTickMs: 100, messageDelayLevel, ...brokerOptions });
+  const broker = await startEmbeddedRocketMQ({
+    autoCreateTopic: false,
+    longPollTickMs: 100,
+    messageDelayLevel,
+    ...brokerOptions,
+  });
   const database = await startDynalite();
   const dynamodb = await connect(database.endpoint);
   const client = createRocketMQClient({ nameServers: broker.nameServers });
@@ -72,17 +81,42 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
   const logs: LogLine[] = [];
   const running: RunningPuller[] = [];
 
-  function start(handler: Answering | MessageHandler, settings: PullerSettings = {}): RunningPuller {
-    const { queues = [at(0)], slot = 0, holder = `puller-${randomUUID()}`, remainingMs = 60_000 } = settings;
+  function start(
+    handler: Answering | MessageHandler,
+    settings: PullerSettings = {},
+  ): RunningPuller {
+    const {
+      queues = [at(0)],
+      slot = 0,
+      holder = `puller-${randomUUID()}`,
+      remainingMs = 60_000,
+    } = settings;
     const endsAt = Date.now() + remainingMs;
-    const subscriptions = (settings.subscriptions ?? [{}]).map((own) => subscription(own.topic ?? TOPIC, own));
-    const config: SourceConfig = source(subscriptions, { consumerGroup: GROUP, ...settings.source });
-    const messageHandler = typeof handler === 'function' ? createInlineHandler(handler, () => ({}) as Context) : handler;
+    const subscriptions = (settings.subscriptions ?? [{}]).map((own) =>
+      subscription(own.topic ?? TOPIC, own),
+    );
+    const config: SourceConfig = source(subscriptions, {
+      consumerGroup: GROUP,
+      ...settings.source,
+    });
+    const messageHandler =
+      typeof handler === 'function' ? createInlineHandler(handler, () => ({}) as Context) : handler;
     const drain = new AbortController();
     const report = runLimited(
-      { cluster: 'default', consumerGroup: settings.consumerGroup ?? GROUP, slot, queues, notAfter: settings.notAfter ?? endsAt },
       {
-        service: { service: 'shop', stage: 'dev', clusters: { default: { nameServers: broker.nameServers } }, sources: [config] },
+        cluster: 'default',
+        consumerGroup: settings.consumerGroup ?? GROUP,
+        slot,
+        queues,
+        notAfter: settings.notAfter ?? endsAt,
+      },
+      {
+        service: {
+          service: 'shop',
+          stage: 'dev',
+          clusters: { default: { nameServers: broker.nameServers } },
+          sources: [config],
+        },
         client,
         store,
         handlers: () => messageHandler,
@@ -127,10 +161,15 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
       broker.createGroup(GROUP);
       broker.createTopic(RETRY.topic, { queues: 1 });
       const all = [...Array.from({ length: queues }, (_, queueId) => at(queueId)), RETRY];
-      for (const queue of all) await store.create(group, queue, 0, queue === RETRY ? 0n : startOffset);
+      for (const queue of all)
+        await store.create(group, queue, 0, queue === RETRY ? 0n : startOffset);
       return all;
     },
-    async produce(count: number, queueId = 0, message: (index: number) => Partial<OutgoingMessage> = () => ({})): Promise<void> {
+    async produce(
+      count: number,
+      queueId = 0,
+      message: (index: number) => Partial<OutgoingMessage> = () => ({}),
+    ): Promise<void> {
       for (let done = 0; done < count; done += 100) {
         const batch = Array.from({ length: Math.min(100, count - done) }, (_, index) => ({
           topic: TOPIC,
@@ -143,7 +182,20 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     /** A message that says it is compressed in a way that nobody has defined. */
     async produceUndecodable(queueId = 0): Promise<void> {
       await raw(async (connection) => {
-        const fields = { a: 'p', b: TOPIC, c: 'TBW102', d: 4, e: queueId, f: 0x701, g: Date.now(), h: 0, i: '', j: 0, k: false, m: false };
+        const fields = {
+          a: 'p',
+          b: TOPIC,
+          c: 'TBW102',
+          d: 4,
+          e: queueId,
+          f: 0x701,
+          g: Date.now(),
+          h: 0,
+          i: '',
+          j: 0,
+          k: false,
+          m: false,
+        };
         await connection.call(310, fields, { body: 'not what it says' });
       });
     },
@@ -154,7 +206,9 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     },
     committed: (queue: MessageQueue = at(0)) => broker.offset(GROUP, queue),
     async assignmentOf(queue: MessageQueue = at(0)): Promise<Assignment> {
-      const found = (await store.list(group)).find((item) => item.queue.topic === queue.topic && item.queue.queueId === queue.queueId);
+      const found = (await store.list(group)).find(
+        (item) => item.queue.topic === queue.topic && item.queue.queueId === queue.queueId,
+      );
       if (found === undefined) throw new Error('no such assignment');
       return found;
     },
@@ -162,9 +216,16 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     async die(holder: string, crash?: CrashRecord): Promise<void> {
       const now = Date.now();
       const key = { ...group, queue: at(0), holder };
-      const answer = await store.acquire({ ...key, slot: 0, now, leaseUntil: now - 1, endsAt: now });
+      const answer = await store.acquire({
+        ...key,
+        slot: 0,
+        now,
+        leaseUntil: now - 1,
+        endsAt: now,
+      });
       if (!answer.applied) throw new Error(`not acquired: ${answer.reason}`);
-      if (crash !== undefined) await store.renew({ ...key, fence: answer.assignment.fence, leaseUntil: now - 1, crash });
+      if (crash !== undefined)
+        await store.renew({ ...key, fence: answer.assignment.fence, leaseUntil: now - 1, crash });
       await sleep(2);
     },
     /** The lease of a holder that is dead is over at once, instead of after its time. */
@@ -190,7 +251,9 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     },
   };
 
-  async function raw(use: (connection: Awaited<ReturnType<typeof connectRaw>>) => Promise<unknown>): Promise<void> {
+  async function raw(
+    use: (connection: Awaited<ReturnType<typeof connectRaw>>) => Promise<unknown>,
+  ): Promise<void> {
     const connection = await connectRaw(broker.brokers[0]?.address ?? '');
     await use(connection).finally(() => connection.close());
   }

@@ -63,7 +63,11 @@ function* framesOf(state: { rest: Buffer }): Generator<RawFrame> {
     if (state.rest[4] !== 0) return;
     const headerEnd = 8 + state.rest.readUIntBE(5, 3);
     const header = JSON.parse(state.rest.toString('utf8', 8, headerEnd)) as Omit<RawFrame, 'body'>;
-    yield { ...header, extFields: header.extFields ?? {}, body: state.rest.subarray(headerEnd, end) };
+    yield {
+      ...header,
+      extFields: header.extFields ?? {},
+      body: state.rest.subarray(headerEnd, end),
+    };
     state.rest = state.rest.subarray(end);
   }
 }
@@ -76,7 +80,10 @@ export async function connectRaw(address: string): Promise<RawConnection> {
 
   const pushes: RawFrame[] = [];
   const answered = new Set<number>();
-  const waiting = new Map<number, { resolve: (frame: RawFrame) => void; reject: (error: Error) => void }>();
+  const waiting = new Map<
+    number,
+    { resolve: (frame: RawFrame) => void; reject: (error: Error) => void }
+  >();
   const state = { rest: Buffer.alloc(0) };
   let closed = false;
   let opaque = 0;
@@ -94,14 +101,24 @@ export async function connectRaw(address: string): Promise<RawConnection> {
   socket.on('error', () => {});
   socket.on('close', () => {
     closed = true;
-    for (const { reject } of waiting.values()) reject(new Error(`${address} closed the connection`));
+    for (const { reject } of waiting.values())
+      reject(new Error(`${address} closed the connection`));
   });
 
   function send(code: number, ext: Ext, settings: CallSettings, flag: number): number {
     const extFields = Object.fromEntries(
-      Object.entries(ext).flatMap(([key, value]) => (value === undefined ? [] : [[key, String(value)]])),
+      Object.entries(ext).flatMap(([key, value]) =>
+        value === undefined ? [] : [[key, String(value)]],
+      ),
     );
-    const header = { code, language: 'OTHER', version: settings.version ?? 475, opaque: ++opaque, flag, extFields };
+    const header = {
+      code,
+      language: 'OTHER',
+      version: settings.version ?? 475,
+      opaque: ++opaque,
+      flag,
+      extFields,
+    };
     socket.write(frame({ ...header, serializeTypeCurrentRPC: 'JSON' }, bytesOf(settings.body)));
     return opaque;
   }
@@ -110,7 +127,10 @@ export async function connectRaw(address: string): Promise<RawConnection> {
     async call(code, ext = {}, settings = {}) {
       const id = send(code, ext, settings, 0);
       const { promise, resolve, reject } = Promise.withResolvers<RawFrame>();
-      const timer = setTimeout(() => reject(new Error(`request ${code} was not answered`)), settings.timeoutMs ?? 10_000);
+      const timer = setTimeout(
+        () => reject(new Error(`request ${code} was not answered`)),
+        settings.timeoutMs ?? 10_000,
+      );
       waiting.set(id, { resolve, reject });
       return promise.finally(() => {
         clearTimeout(timer);

@@ -62,27 +62,57 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
   const lib = path.join(requirePart(rocketmqPart(TESTED_VERSION)).folder, 'lib');
   const home = await mkdtemp(path.join(tmpdir(), 'rocketmq-'));
   await mkdir(path.join(home, 'conf'), { recursive: true });
-  for (const name of ['logback_namesrv.xml', 'logback_broker.xml']) await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);
+  for (const name of ['logback_namesrv.xml', 'logback_broker.xml'])
+    await writeFile(path.join(home, 'conf', name), SILENT_LOGBACK);
   const writeBelowHome = async (name: string, content: string): Promise<void> => {
     await mkdir(path.dirname(path.join(home, name)), { recursive: true });
     await writeFile(path.join(home, name), content);
   };
-  for (const [name, content] of Object.entries(options.files ?? {})) await writeBelowHome(name, content);
+  for (const [name, content] of Object.entries(options.files ?? {}))
+    await writeBelowHome(name, content);
   if (options.tls !== undefined) await writeBelowHome('tls.properties', options.tls.properties);
   const tls =
-    options.tls === undefined ? [] : ['-Dtls.server.mode=enforcing', '-Dtls.enable=true', `-Dtls.config.file=${home}/tls.properties`];
+    options.tls === undefined
+      ? []
+      : [
+          '-Dtls.server.mode=enforcing',
+          '-Dtls.enable=true',
+          `-Dtls.config.file=${home}/tls.properties`,
+        ];
   const java = (heap: readonly string[], main: string, conf: string): Child =>
-    startChild('java', [...heap, '-XX:+UseSerialGC', ...tls, ...JDK_17, `-Duser.home=${home}`, '-cp', `${lib}/*`, main, '-c', conf], {
-      cwd: home,
-      env: { ...process.env, ROCKETMQ_HOME: home },
-    });
+    startChild(
+      'java',
+      [
+        ...heap,
+        '-XX:+UseSerialGC',
+        ...tls,
+        ...JDK_17,
+        `-Duser.home=${home}`,
+        '-cp',
+        `${lib}/*`,
+        main,
+        '-c',
+        conf,
+      ],
+      {
+        cwd: home,
+        env: { ...process.env, ROCKETMQ_HOME: home },
+      },
+    );
 
-  const brokerNames = [...(options.brokers ?? ['broker-a']), ...(options.slaves ?? []).map((master) => `${master}/1`)];
+  const brokerNames = [
+    ...(options.brokers ?? ['broker-a']),
+    ...(options.slaves ?? []).map((master) => `${master}/1`),
+  ];
   const ports = await freeRocketMQPorts(brokerNames.length);
   const nameServer = `127.0.0.1:${ports.nameServer}`;
   const namesrvConf = path.join(home, 'namesrv.conf');
   await writeFile(namesrvConf, `listenPort=${ports.nameServer}\nbindAddress=127.0.0.1\n`);
-  const namesrv = java(['-Xms128m', '-Xmx128m'], 'org.apache.rocketmq.namesrv.NamesrvStartup', namesrvConf);
+  const namesrv = java(
+    ['-Xms128m', '-Xmx128m'],
+    'org.apache.rocketmq.namesrv.NamesrvStartup',
+    namesrvConf,
+  );
 
   const running = new Map<string, Child>();
   const brokers: (RealBroker & { readonly conf: string })[] = [];
@@ -95,7 +125,9 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       brokerName: master,
       brokerId: id,
       ...(id === '0' ? {} : { brokerRole: 'SLAVE' }),
-      ...(options.slaves === undefined ? {} : { slaveReadEnable: 'true', haListenPort: String(port + 1) }),
+      ...(options.slaves === undefined
+        ? {}
+        : { slaveReadEnable: 'true', haListenPort: String(port + 1) }),
       listenPort: String(port),
       bindAddress: '127.0.0.1',
       brokerIP1: options.announcedHost ?? '127.0.0.1',
@@ -108,7 +140,9 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       mappedFileSizeTimerLog: '10485760',
       timerWheelEnable: 'true',
       diskMaxUsedSpaceRatio: '95',
-      ...(options.messageDelayLevel === undefined ? {} : { messageDelayLevel: options.messageDelayLevel }),
+      ...(options.messageDelayLevel === undefined
+        ? {}
+        : { messageDelayLevel: options.messageDelayLevel }),
       ...options.brokerConf,
     };
     await writeFile(
@@ -123,7 +157,10 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
   const reachable = (): ClusterConfig => ({
     nameServers: [nameServer],
     addressMap: Object.fromEntries(
-      brokers.map(({ address }) => [address.replace('127.0.0.1', options.announcedHost ?? '127.0.0.1'), address]),
+      brokers.map(({ address }) => [
+        address.replace('127.0.0.1', options.announcedHost ?? '127.0.0.1'),
+        address,
+      ]),
     ),
   });
 
@@ -136,7 +173,11 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
       broker.conf,
     );
     running.set(name, child);
-    await awaitRegistered({ ...reachable(), ...(options.tls === undefined ? {} : { tls: options.tls.client }) }, name, [namesrv, child]);
+    await awaitRegistered(
+      { ...reachable(), ...(options.tls === undefined ? {} : { tls: options.tls.client }) },
+      name,
+      [namesrv, child],
+    );
   };
   const stopBroker = async (name: string, signal?: NodeJS.Signals): Promise<void> => {
     await running.get(name)?.stop(signal);
@@ -170,7 +211,11 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
 }
 
 /** Ready: the name server knows the broker and the broker answers. */
-async function awaitRegistered(cluster: ClusterConfig, brokerName: string, children: readonly Child[]): Promise<void> {
+async function awaitRegistered(
+  cluster: ClusterConfig,
+  brokerName: string,
+  children: readonly Child[],
+): Promise<void> {
   const client = createRocketMQClient(cluster);
   const giveUpAt = Date.now() + READY_MS;
   let ended = false;
@@ -202,7 +247,9 @@ async function isReady(client: RocketMQClient, name: string): Promise<boolean> {
   if (id !== '0') {
     // The topic that all brokers have tells of slaves, too.
     const route = await client.topicRoute(BROKERS_TOPIC, { fresh: true });
-    return route.brokers.some((broker) => broker.brokerName === brokerName && broker.brokerAddrs.has(Number(id)));
+    return route.brokers.some(
+      (broker) => broker.brokerName === brokerName && broker.brokerAddrs.has(Number(id)),
+    );
   }
   if (!(await client.brokerNames()).includes(brokerName)) return false;
   await client.consumerIds('READY_PROBE', brokerName);

@@ -29,7 +29,9 @@ export function decodeOne(body: Buffer): Message {
   const { messages, undecodable } = decodeRecords(body, { brokerName: 'broker-a' });
   const [message] = messages;
   if (messages.length !== 1 || undecodable.length > 0 || message === undefined)
-    throw new Error(`${messages.length} messages and ${undecodable.length} undecodable records`, { cause: undecodable[0]?.error });
+    throw new Error(`${messages.length} messages and ${undecodable.length} undecodable records`, {
+      cause: undecodable[0]?.error,
+    });
   return message;
 }
 

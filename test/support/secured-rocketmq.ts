@@ -25,7 +25,10 @@ const ACL_2 = {
   authenticationProvider: `${AUTH}.authentication.provider.DefaultAuthenticationProvider`,
   authenticationMetadataProvider: `${AUTH}.authentication.provider.LocalAuthenticationMetadataProvider`,
   initAuthenticationUser: JSON.stringify({ username: ADMIN.accessKey, password: ADMIN.secretKey }),
-  innerClientAuthenticationCredentials: JSON.stringify({ accessKey: 'inner', secretKey: 'inner-secret' }),
+  innerClientAuthenticationCredentials: JSON.stringify({
+    accessKey: 'inner',
+    secretKey: 'inner-secret',
+  }),
   authorizationEnabled: 'true',
   authorizationProvider: `${AUTH}.authorization.provider.DefaultAuthorizationProvider`,
   authorizationMetadataProvider: `${AUTH}.authorization.provider.LocalAuthorizationMetadataProvider`,
@@ -34,12 +37,17 @@ const CREATE_USER = 3001;
 const UPDATE_USER = 3002;
 const CREATE_ACL = 3006;
 
-export async function startSecuredRocketMQ(options: RealRocketMQOptions = {}): Promise<SecuredRocketMQ> {
+export async function startSecuredRocketMQ(
+  options: RealRocketMQOptions = {},
+): Promise<SecuredRocketMQ> {
   return since('5.0') ? withAcl2(options) : withAcl1(options);
 }
 
 async function withAcl2(options: RealRocketMQOptions): Promise<SecuredRocketMQ> {
-  const rocketmq = await startRealRocketMQ({ ...options, brokerConf: { ...ACL_2, ...options.brokerConf } });
+  const rocketmq = await startRealRocketMQ({
+    ...options,
+    brokerConf: { ...ACL_2, ...options.brokerConf },
+  });
   const known = new Set<string>();
   const call = async (code: number, ext: Record<string, string>, body: object): Promise<void> => {
     const raw = await connectRaw(rocketmq.brokers[0]?.address ?? '');
@@ -51,14 +59,30 @@ async function withAcl2(options: RealRocketMQOptions): Promise<SecuredRocketMQ> 
   return {
     ...rocketmq,
     async allow({ accessKey, secretKey }, { topics, groups }) {
-      const user = { username: accessKey, password: secretKey, userType: 'Normal', userStatus: 'enable' };
+      const user = {
+        username: accessKey,
+        password: secretKey,
+        userType: 'Normal',
+        userStatus: 'enable',
+      };
       await call(known.has(accessKey) ? UPDATE_USER : CREATE_USER, { username: accessKey }, user);
       if (known.has(accessKey)) return;
       known.add(accessKey);
       const subject = `User:${accessKey}`;
-      const resources = [...topics.map((topic) => `Topic:${topic}`), ...groups.map((group) => `Group:${group}`)];
-      const entries = resources.map((resource) => ({ resource, actions: ['Sub', 'Get'], decision: 'Allow' }));
-      await call(CREATE_ACL, { subject }, { subject, policies: [{ policyType: 'Custom', entries }] });
+      const resources = [
+        ...topics.map((topic) => `Topic:${topic}`),
+        ...groups.map((group) => `Group:${group}`),
+      ];
+      const entries = resources.map((resource) => ({
+        resource,
+        actions: ['Sub', 'Get'],
+        decision: 'Allow',
+      }));
+      await call(
+        CREATE_ACL,
+        { subject },
+        { subject, policies: [{ policyType: 'Custom', entries }] },
+      );
     },
   };
 }
@@ -71,7 +95,8 @@ async function withAcl1(options: RealRocketMQOptions): Promise<SecuredRocketMQ> 
       'accounts:',
       `- { accessKey: ${ADMIN.accessKey}, secretKey: ${ADMIN.secretKey}, admin: true, defaultTopicPerm: PUB|SUB, defaultGroupPerm: PUB|SUB }`,
       ...[...users.values()].map(({ user, rights }) => {
-        const list = (names: readonly string[]): string => `[${names.map((name) => `${name}=SUB`).join(', ')}]`;
+        const list = (names: readonly string[]): string =>
+          `[${names.map((name) => `${name}=SUB`).join(', ')}]`;
         return `- { accessKey: ${user.accessKey}, secretKey: ${user.secretKey}, admin: false, defaultTopicPerm: DENY, defaultGroupPerm: DENY, topicPerms: ${list(rights.topics)}, groupPerms: ${list(rights.groups)} }`;
       }),
       '',

@@ -34,8 +34,15 @@ export interface DeploymentSettings {
  */
 export function deploy(settings: DeploymentSettings) {
   const { source, logger, nameServers, invocationMs = 280_000 } = settings;
-  const service = { service: settings.service ?? 'shop', stage: 'dev', clusters: { default: { nameServers } }, sources: [source] };
-  const store = createAssignmentStore(settings.dynamodb, settings.tableName ?? TABLE, { newToken: randomUUID });
+  const service = {
+    service: settings.service ?? 'shop',
+    stage: 'dev',
+    clusters: { default: { nameServers } },
+    sources: [source],
+  };
+  const store = createAssignmentStore(settings.dynamodb, settings.tableName ?? TABLE, {
+    newToken: randomUUID,
+  });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);
   const stop = new AbortController();
   const schedule = new AbortController();
@@ -65,7 +72,11 @@ export function deploy(settings: DeploymentSettings) {
         remainingMs: () => endsAt - Date.now(),
         options: settings.options ?? {},
       };
-      invocations.push((request.queues.some(isSeat) ? runMember : runPuller)(request, deps).finally(() => hangUp(client)));
+      invocations.push(
+        (request.queues.some(isSeat) ? runMember : runPuller)(request, deps).finally(() =>
+          hangUp(client),
+        ),
+      );
     },
   };
   const coordinating = (async () => {

@@ -12,14 +12,20 @@ export async function startSharedMember(
   for (const brokerName of await client.brokerNames())
     await client.heartbeat(
       {
-        ...{ clientId, consumerGroup, messageModel: 'CLUSTERING', consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET' },
+        ...{
+          clientId,
+          consumerGroup,
+          messageModel: 'CLUSTERING',
+          consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
+        },
         subscriptions: subscriptions.map(([topic, filter]) => buildSubscription(topic, filter)),
       },
       brokerName,
     );
   return {
     async stop() {
-      for (const brokerName of await client.brokerNames()) await client.unregister({ clientId, consumerGroup }, brokerName);
+      for (const brokerName of await client.brokerNames())
+        await client.unregister({ clientId, consumerGroup }, brokerName);
       await client.close();
     },
   };

@@ -11,9 +11,15 @@ export interface ShellResult {
 }
 
 /** A command line as the documents have it, in a shell, in the repo's folder or another. A process group of its own, as in a terminal. */
-export function startShell(command: string, more: Readonly<Record<string, string>> = {}, cwd: string = ROOT): Child {
+export function startShell(
+  command: string,
+  more: Readonly<Record<string, string>> = {},
+  cwd: string = ROOT,
+): Child {
   // What a test runner or a session on AWS left in the environment is not what a newcomer's shell has.
-  const clean = Object.entries(process.env).filter(([name]) => !/^(AWS_|ROCKETMQ_(?!STACK_CACHE)|NODE_TEST|NODE_OPTIONS$)/.test(name));
+  const clean = Object.entries(process.env).filter(
+    ([name]) => !/^(AWS_|ROCKETMQ_(?!STACK_CACHE)|NODE_TEST|NODE_OPTIONS$)/.test(name),
+  );
   const env = { ...Object.fromEntries(clean), NO_COLOR: '1', ...more };
   const child = startChild('sh', ['-c', command], { cwd, env, detached: true });
   const onExit = (): void => signalGroup(child, 'SIGKILL');
@@ -23,7 +29,11 @@ export function startShell(command: string, more: Readonly<Record<string, string
 }
 
 /** The same, to its end. */
-export async function shell(command: string, env?: Readonly<Record<string, string>>, cwd?: string): Promise<ShellResult> {
+export async function shell(
+  command: string,
+  env?: Readonly<Record<string, string>>,
+  cwd?: string,
+): Promise<ShellResult> {
   const child = startShell(command, env, cwd);
   const chunks: Buffer[] = [];
   child.process.stdout?.on('data', (chunk: Buffer) => chunks.push(chunk));

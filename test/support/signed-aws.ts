@@ -5,10 +5,18 @@ import type { AddressInfo } from 'node:net';
 export async function startSignedAws() {
   const asked: string[] = [];
   const server = createServer((request, response) => {
-    const [, key, region, service] = /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)/.exec(request.headers.authorization ?? '') ?? [];
+    const [, key, region, service] =
+      /Credential=([^/]+)\/\d+\/([^/]+)\/([^/]+)/.exec(request.headers.authorization ?? '') ?? [];
     asked.push(`${service} ${region} ${key}`);
-    const answer = service === 'lambda' ? { ok: true, answer: { service: 'shop', sources: [] } } : { Items: [], Count: 0, ScannedCount: 0 };
-    request.resume().once('end', () => response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer)));
+    const answer =
+      service === 'lambda'
+        ? { ok: true, answer: { service: 'shop', sources: [] } }
+        : { Items: [], Count: 0, ScannedCount: 0 };
+    request
+      .resume()
+      .once('end', () =>
+        response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer)),
+      );
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {

@@ -1,6 +1,12 @@
 import { existsSync } from 'node:fs';
 import path from 'node:path';
-import { dynamodbLocalPart, ROCKETMQ_VERSION, rocketmqPart, type StackPart, stampFile } from '../../cli/stack/cache.ts';
+import {
+  dynamodbLocalPart,
+  ROCKETMQ_VERSION,
+  rocketmqPart,
+  type StackPart,
+  stampFile,
+} from '../../cli/stack/cache.ts';
 import { hasPythonTools } from '../../cli/stack/python-tools.ts';
 
 /** The broker version under test: another one than usual in `npm run test:matrix`. */
@@ -21,7 +27,9 @@ export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): st
   const missing = parts
     .map((part) => (part === 'rocketmq' ? rocketmqPart(TESTED_VERSION) : dynamodbLocalPart()))
     .filter((part) => !isThere(part));
-  const commands = ['java', ...(parts.includes('rocketmq') ? ['javac'] : [])].filter((command) => !isOnPath(command));
+  const commands = ['java', ...(parts.includes('rocketmq') ? ['javac'] : [])].filter(
+    (command) => !isOnPath(command),
+  );
   const names = [...missing.map(({ name }) => name), ...commands];
   if (names.length === 0) return false;
   const reason = `${names.join(' and ')} missing: ${commands.length > 0 ? 'install a JDK 17 and Maven, then ' : ''}npm run stack:install`;
@@ -32,7 +40,8 @@ export function missingStack(...parts: readonly ('rocketmq' | 'dynamodb')[]): st
 /** Like `missingStack`, for suites that deploy to moto and lint templates. */
 export function missingPythonTools(): string | false {
   if (hasPythonTools()) return false;
-  const reason = 'moto and cfn-lint missing: install Python 3 with venv, then npm run stack:install';
+  const reason =
+    'moto and cfn-lint missing: install Python 3 with venv, then npm run stack:install';
   if (process.env.CI === 'true') throw new Error(`${reason} (in CI nothing is skipped)`);
   return reason;
 }
@@ -50,7 +59,8 @@ export function missingBrowser(): string | false {
 
 /** The part itself; throws when it was not fetched. */
 export function requirePart(part: StackPart): StackPart {
-  if (!isThere(part)) throw new Error(`${part.name} is not in ${part.folder}: npm run stack:install fetches it`);
+  if (!isThere(part))
+    throw new Error(`${part.name} is not in ${part.folder}: npm run stack:install fetches it`);
   return part;
 }
 
@@ -59,5 +69,7 @@ function isThere(part: StackPart): boolean {
 }
 
 function isOnPath(command: string): boolean {
-  return (process.env.PATH ?? '').split(path.delimiter).some((folder) => existsSync(path.join(folder, command)));
+  return (process.env.PATH ?? '')
+    .split(path.delimiter)
+    .some((folder) => existsSync(path.join(folder, command)));
 }

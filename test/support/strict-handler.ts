@@ -22,7 +22,9 @@ export function strictHandler({ step, laneOf }: Numbering, delayMs: number) {
     finished,
     overtaken,
     deliveries,
-    async handler({ Records }: RocketMQEvent): Promise<{ batchItemFailures: { itemIdentifier: string }[] }> {
+    async handler({
+      Records,
+    }: RocketMQEvent): Promise<{ batchItemFailures: { itemIdentifier: string }[] }> {
       const stopped = new Set<number>();
       const batchItemFailures: { itemIdentifier: string }[] = [];
       await sleep(delayMs);

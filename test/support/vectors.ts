@@ -3,7 +3,9 @@ import { fileURLToPath } from 'node:url';
 
 /** One file of test/vectors, parsed. Its shape is written in its `about`. */
 export function readVectors<T>(name: string): T {
-  return JSON.parse(readFileSync(fileURLToPath(new URL(`../vectors/${name}.json`, import.meta.url)), 'utf8')) as T;
+  return JSON.parse(
+    readFileSync(fileURLToPath(new URL(`../vectors/${name}.json`, import.meta.url)), 'utf8'),
+  ) as T;
 }
 
 export interface FrameVector {

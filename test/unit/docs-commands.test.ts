@@ -7,7 +7,12 @@ import { advised, documentedCommands } from '../support/documented-commands.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string): string => readFileSync(path.join(ROOT, file), 'utf8');
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'ARCHITECTURE.md',
+  ...globSync('docs/**/*.md', { cwd: ROOT }),
+];
 /** `command` | `file`: "title" | `words` … */
 const ROW = /^\| `(.+?)` \| `([\w./-]+)`(?:: "(.+)")? \| (`.+`) \|$/gm;
 
@@ -26,17 +31,23 @@ function rowsOf(page: string): Row[] {
 }
 
 /** What is wrong with a row, for people; nothing: a test has these words, and what they name is the command's own. */
-function problemsOf({ command, file, title, words }: Row, scripts: Readonly<Record<string, string>>): string[] {
+function problemsOf(
+  { command, file, title, words }: Row,
+  scripts: Readonly<Record<string, string>>,
+): string[] {
   if (!existsSync(path.join(ROOT, file))) return [`${command}: there is no ${file}`];
   const source = read(file);
   const lines = file.endsWith('.ts') ? source : source.replaceAll(/^\s*#.*$/gm, '');
   const [, , script] = /^npm (run )?([\w:]+)/.exec(command) ?? [];
   const program = script === undefined ? undefined : scripts[script]?.split(' ').at(-1);
   return [
-    ...(file.endsWith('.ts') && (title === undefined || !['test', 'it'].some((call) => source.includes(`${call}('${title}'`)))
+    ...(file.endsWith('.ts') &&
+    (title === undefined || !['test', 'it'].some((call) => source.includes(`${call}('${title}'`)))
       ? [`${command}: ${file} has no test "${title}"`]
       : []),
-    ...words.filter((word) => !lines.includes(word)).map((word) => `${command}: ${file} does not have the words ${word}`),
+    ...words
+      .filter((word) => !lines.includes(word))
+      .map((word) => `${command}: ${file} does not have the words ${word}`),
     ...(script === undefined ||
     program === undefined ||
     BY_OTHERS.has(command) ||
@@ -51,13 +62,19 @@ const BY_OTHERS = new Set(['npm run build', 'npm run check:imports']);
 
 describe('test/COMMANDS.md', () => {
   const rows = rowsOf(read('test/COMMANDS.md'));
-  const documented = new Map(PAGES.flatMap((page) => documentedCommands(read(page)).map((command) => [command, page] as const)));
+  const documented = new Map(
+    PAGES.flatMap((page) =>
+      documentedCommands(read(page)).map((command) => [command, page] as const),
+    ),
+  );
 
   test('knows every command of the documents, each once', () => {
     assert.ok(documented.size > 30, `${documented.size} commands were read`);
     const known = rows.map(({ command }) => command);
     assert.deepEqual(
-      [...documented].filter(([command]) => !known.includes(command)).map(([command, page]) => `${page}: ${command}`),
+      [...documented]
+        .filter(([command]) => !known.includes(command))
+        .map(([command, page]) => `${page}: ${command}`),
       [],
       'add a row with the test that runs it',
     );
@@ -97,7 +114,8 @@ describe('commands are found', () => {
   });
 
   test('and advice for people in a hurry, in words', () => {
-    const page = '## In a hurry\n\n| | |\n| --- | --- |\n| Stop | `pause --reason "it rains"`; `resume` |\n\n## Next\n| `no` |\n';
+    const page =
+      '## In a hurry\n\n| | |\n| --- | --- |\n| Stop | `pause --reason "it rains"`; `resume` |\n\n## Next\n| `no` |\n';
     assert.deepEqual(advised(page), [['pause', '--reason', 'it rains'], ['resume']]);
   });
 
@@ -110,7 +128,9 @@ describe('commands are found', () => {
     };
     const scripts = { docs: 'node cli/docs.ts' };
     assert.deepEqual(problemsOf(row, scripts), []);
-    assert.deepEqual(problemsOf({ ...row, file: 'test/no.ts' }, scripts), ['npm run docs: there is no test/no.ts']);
+    assert.deepEqual(problemsOf({ ...row, file: 'test/no.ts' }, scripts), [
+      'npm run docs: there is no test/no.ts',
+    ]);
     assert.equal(problemsOf({ ...row, title: 'no such' }, scripts).length, 1);
     assert.equal(problemsOf({ ...row, words: ['npm run cods'] }, scripts).length, 2);
     assert.equal(problemsOf({ ...row, words: ['README.md'] }, scripts).length, 1);

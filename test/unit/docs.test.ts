@@ -9,7 +9,12 @@ import { shell } from '../support/shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 const read = (file: string) => readFileSync(path.join(ROOT, file), 'utf8');
-const PAGES = ['README.md', 'CONTRIBUTING.md', 'ARCHITECTURE.md', ...globSync('docs/**/*.md', { cwd: ROOT })];
+const PAGES = [
+  'README.md',
+  'CONTRIBUTING.md',
+  'ARCHITECTURE.md',
+  ...globSync('docs/**/*.md', { cwd: ROOT }),
+];
 
 describe('the documents', () => {
   test('npm run docs would change nothing: the pages that it writes are as the code is', async () => {
@@ -19,7 +24,8 @@ describe('the documents', () => {
     const { code, output } = await shell('npm run docs');
     const written = pages.map(read);
     // A test mends no page, or it would pass the next time.
-    for (const [index, page] of pages.entries()) writeFileSync(path.join(ROOT, page), before[index] ?? '');
+    for (const [index, page] of pages.entries())
+      writeFileSync(path.join(ROOT, page), before[index] ?? '');
     assert.equal(code, 0, output);
     assert.deepEqual(before, written);
   });
@@ -28,7 +34,8 @@ describe('the documents', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const known = new Set([...Object.keys(scripts), 'ci', 'i', 'install']);
     for (const page of PAGES)
-      for (const [, name = ''] of read(page).matchAll(/npm run ([\w:]+)/g)) assert.ok(known.has(name), `${page}: npm run ${name}`);
+      for (const [, name = ''] of read(page).matchAll(/npm run ([\w:]+)/g))
+        assert.ok(known.has(name), `${page}: npm run ${name}`);
   });
 
   test('link to files and headings that exist', () => {
@@ -38,7 +45,8 @@ describe('the documents', () => {
         const [file = '', heading] = target.split('#');
         const to = file === '' ? page : path.join(path.dirname(page), file);
         assert.ok(existsSync(path.join(ROOT, to)), `${page}: ${target}`);
-        if (heading !== undefined) assert.ok(headings(read(to)).includes(heading), `${page}: ${target}`);
+        if (heading !== undefined)
+          assert.ok(headings(read(to)).includes(heading), `${page}: ${target}`);
       }
   });
 
@@ -49,7 +57,9 @@ describe('the documents', () => {
 
   test('README knows every option of events and of custom.rocketmq', () => {
     const page = read('README.md');
-    for (const name of [eventOptions, serviceOptions, groupOptions, clusterOptions].flatMap(({ shape }) => Object.keys(shape)))
+    for (const name of [eventOptions, serviceOptions, groupOptions, clusterOptions].flatMap(
+      ({ shape }) => Object.keys(shape),
+    ))
       assert.ok(page.includes(`\`${name}`) || page.includes(`.${name}`), name);
   });
 });

@@ -34,19 +34,25 @@ describe('test/PARITY.md', () => {
     const missing = named.flatMap(({ file, titles }) => {
       if (!existsSync(TESTS + file)) return [file];
       const source = readFileSync(TESTS + file, 'utf8');
-      return titles.filter((title) => !hasString(source, title)).map((title) => `${file}: ${title}`);
+      return titles
+        .filter((title) => !hasString(source, title))
+        .map((title) => `${file}: ${title}`);
     });
     assert.deepEqual(missing, []);
   });
 
   test('is read as it is written', () => {
-    const page = '| a | `x/y.test.ts`: "one"; "says "none" twice"; `z.ts`: "it’s, `so`". And "so" in `w.ts` |\n| b | `v.ts`: "last" |';
+    const page =
+      '| a | `x/y.test.ts`: "one"; "says "none" twice"; `z.ts`: "it’s, `so`". And "so" in `w.ts` |\n| b | `v.ts`: "last" |';
     assert.deepEqual(references(page), [
       { file: 'x/y.test.ts', titles: ['one', 'says "none" twice'] },
       { file: 'z.ts', titles: ['it’s, `so`'] },
       { file: 'w.ts', titles: [] },
       { file: 'v.ts', titles: ['last'] },
     ]);
-    assert.deepEqual([hasString("test('one', f)", 'one'), hasString("test('one more', f)", 'one')], [true, false]);
+    assert.deepEqual(
+      [hasString("test('one', f)", 'one'), hasString("test('one more', f)", 'one')],
+      [true, false],
+    );
   });
 });

@@ -19,20 +19,34 @@ interface Violation {
 
 interface Report {
   readonly summary: {
-    readonly violations: readonly { readonly rule: { readonly name: string }; readonly from: string; readonly to: string }[];
+    readonly violations: readonly {
+      readonly rule: { readonly name: string };
+      readonly from: string;
+      readonly to: string;
+    }[];
   };
 }
 
 /** Checks a tree of files (path → text) by the rules of this repo, as `npm run check:imports` does. */
-async function violationsOf(folder: string, files: Readonly<Record<string, string>>): Promise<Violation[]> {
-  for (const [name, text] of Object.entries({ 'tsconfig.json': '{}', 'package.json': '{"type":"module"}', ...files })) {
+async function violationsOf(
+  folder: string,
+  files: Readonly<Record<string, string>>,
+): Promise<Violation[]> {
+  for (const [name, text] of Object.entries({
+    'tsconfig.json': '{}',
+    'package.json': '{"type":"module"}',
+    ...files,
+  })) {
     await mkdir(path.dirname(path.join(folder, name)), { recursive: true });
     await writeFile(path.join(folder, name), text);
   }
   const command = path.join(ROOT, 'node_modules/dependency-cruiser/bin/dependency-cruiser.mjs');
   const tops = [...new Set(Object.keys(files).map((name) => name.split('/')[0] as string))];
   const args = [command, '--config', RULES, '--output-type', 'json', ...tops];
-  const { stdout } = await promisify(execFile)(process.execPath, args, { cwd: folder, maxBuffer: 64 * 1024 * 1024 });
+  const { stdout } = await promisify(execFile)(process.execPath, args, {
+    cwd: folder,
+    maxBuffer: 64 * 1024 * 1024,
+  });
   const { summary } = JSON.parse(stdout) as Report;
   return summary.violations.map(({ rule, from, to }) => ({ rule: rule.name, from, to }));
 }
@@ -72,14 +86,19 @@ describe('rooms', () => {
     for (const place of places) {
       const imports = places
         .filter((other) => other !== place)
-        .map((other, at) => `export type { Noun as Noun${at} } from '${relative(uses(place), nouns(other))}';\n`);
+        .map(
+          (other, at) =>
+            `export type { Noun as Noun${at} } from '${relative(uses(place), nouns(other))}';\n`,
+        );
       files[uses(place)] = `${files[uses(place)] ?? ''}${imports.join('')}`;
     }
     const reported = (await violationsOf(path.join(folder, 'rooms'), files))
       .filter(({ rule }) => rule.endsWith('-imports'))
       .map(({ from, to }) => `${from} → ${to}`);
     const expected = places.flatMap((place) =>
-      places.filter((other) => other !== place && !ROOMS[place]?.includes(short(other))).map((other) => `${uses(place)} → ${nouns(other)}`),
+      places
+        .filter((other) => other !== place && !ROOMS[place]?.includes(short(other)))
+        .map((other) => `${uses(place)} → ${nouns(other)}`),
     );
     assert(expected.length > 100);
     assert.deepEqual(reported.sort(), expected.sort());
@@ -93,9 +112,12 @@ describe('rooms', () => {
       'src/index.ts': "export const door = 'open';\n",
       'src/decide/a.ts': "import type { B } from './b.ts';\nexport interface A { b: B }\n",
       'src/decide/b.ts': "import type { A } from './a.ts';\nexport interface B { a: A }\n",
-      'src/decide/hash.ts': "import { createHash } from 'node:crypto';\nexport const hash = createHash('md5');\n",
-      'src/decide/file.ts': "import { readFileSync } from 'node:fs';\nexport const text = readFileSync('x');\n",
-      'src/remoting/socket.ts': "import { connect } from 'node:net';\nexport const socket = connect(1);\n",
+      'src/decide/hash.ts':
+        "import { createHash } from 'node:crypto';\nexport const hash = createHash('md5');\n",
+      'src/decide/file.ts':
+        "import { readFileSync } from 'node:fs';\nexport const text = readFileSync('x');\n",
+      'src/remoting/socket.ts':
+        "import { connect } from 'node:net';\nexport const socket = connect(1);\n",
       'src/remoting/byte-reader.ts': 'export const at = 0;\n',
       'src/puller/log.ts': "import pino from 'pino';\nexport const log = pino();\n",
       'src/puller/bytes.ts': "export { at } from '../remoting/byte-reader.ts';\n",

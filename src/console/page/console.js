@@ -6,7 +6,10 @@ const HISTORY = 600;
 const EVENTS = 200;
 const FIGURES = [
   ['lag', (group) => group.lag],
-  ['queues held', (group) => `${group.queues.filter(({ holder }) => holder).length} of ${group.queues.length}`],
+  [
+    'queues held',
+    (group) => `${group.queues.filter(({ holder }) => holder).length} of ${group.queues.length}`,
+  ],
   ['polled', (group) => group.counts.PolledEventCount ?? 0],
   ['batches', (group) => group.counts.InvokedBatchCount ?? 0],
   ['failed in handlers', (group) => group.counts.FailedInvokeEventCount ?? 0],
@@ -14,9 +17,16 @@ const FIGURES = [
   ['dead-lettered', (group) => group.deadLetters.stored],
 ];
 
-const state = { history: [], sections: new Map(), shown: undefined, groups: new Map(), pausing: undefined };
+const state = {
+  history: [],
+  sections: new Map(),
+  shown: undefined,
+  groups: new Map(),
+  pausing: undefined,
+};
 const byId = (id) => document.getElementById(id);
-const nameOf = ({ cluster, consumerGroup }) => (cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`);
+const nameOf = ({ cluster, consumerGroup }) =>
+  cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;
 const timeOf = (at) => new Date(at).toLocaleTimeString([], { hour12: false });
 
 function element(name, text, attributes = {}) {
@@ -61,7 +71,9 @@ function renderGroup(group) {
   const { pause } = group;
   setText(
     section.querySelector('.pause'),
-    pause ? `Resume ${nameOf(group)}, paused until ${timeOf(pause.until)}` : `Pause ${nameOf(group)}`,
+    pause
+      ? `Resume ${nameOf(group)}, paused until ${timeOf(pause.until)}`
+      : `Pause ${nameOf(group)}`,
   );
   const problem = section.querySelector('.problem');
   problem.hidden = !group.problem;
@@ -73,7 +85,10 @@ function renderGroup(group) {
   const { stored, waiting } = group.deadLetters;
   const button = section.querySelector('.show-letters');
   button.disabled = stored === '0';
-  setText(button, stored === '0' ? 'No dead letters' : `Dead letters: ${stored} stored, ${waiting} not redriven`);
+  setText(
+    button,
+    stored === '0' ? 'No dead letters' : `Dead letters: ${stored} stored, ${waiting} not redriven`,
+  );
 }
 
 function renderRows(body, queues) {
@@ -99,7 +114,8 @@ function renderRows(body, queues) {
 function newRow(body) {
   const row = body.insertRow();
   row.append(element('th', '', { scope: 'row' }));
-  for (const kind of ['', 'number', '', 'number', '']) row.append(element('td', undefined, kind ? { class: kind } : {}));
+  for (const kind of ['', 'number', '', 'number', ''])
+    row.append(element('td', undefined, kind ? { class: kind } : {}));
   row.cells[5].append(element('progress'), element('span'));
   return row;
 }
@@ -109,7 +125,10 @@ function renderLag(section, name) {
   const most = Math.max(1, ...points);
   const width = 600 / Math.max(1, HISTORY - 1);
   const first = HISTORY - points.length;
-  const line = points.map((lag, index) => `${((first + index) * width).toFixed(1)},${(78 - (lag / most) * 76).toFixed(1)}`);
+  const line = points.map(
+    (lag, index) =>
+      `${((first + index) * width).toFixed(1)},${(78 - (lag / most) * 76).toFixed(1)}`,
+  );
   section.querySelector('polyline').setAttribute('points', line.join(' '));
   const text = `Lag over the last ${Math.ceil(points.length / 60)} min: now ${points.at(-1) ?? 0}, at most ${most === 1 && !points.includes(1) ? 0 : most}`;
   section.querySelector('.lag').setAttribute('aria-label', text);
@@ -144,9 +163,12 @@ async function showLetters(group) {
 async function readLetters(before) {
   const { cluster, consumerGroup } = state.shown;
   try {
-    const { letters, more } = await call(`/api/dead-letters?${new URLSearchParams({ cluster, consumerGroup })}`);
+    const { letters, more } = await call(
+      `/api/dead-letters?${new URLSearchParams({ cluster, consumerGroup })}`,
+    );
     byId('letters-list').replaceChildren(...letters.map(letterItem));
-    byId('letters-status').textContent = `${before}${letters.length} shown${more ? ', there are more' : ''}`;
+    byId('letters-status').textContent =
+      `${before}${letters.length} shown${more ? ', there are more' : ''}`;
   } catch (error) {
     byId('letters-status').textContent = error.message;
   }
@@ -168,9 +190,18 @@ function letterItem(letter) {
     keys && `keys ${keys}`,
   ];
   const details = element('details');
-  details.append(element('summary', 'Properties'), element('pre', JSON.stringify(letter.properties, undefined, 2)));
-  const redrive = element('button', 'Redrive this one', { type: 'button', 'aria-label': `Redrive ${messageId}` });
-  redrive.addEventListener('click', () => void redriveLetters({ brokerName: letter.brokerName, offset: letter.offset }));
+  details.append(
+    element('summary', 'Properties'),
+    element('pre', JSON.stringify(letter.properties, undefined, 2)),
+  );
+  const redrive = element('button', 'Redrive this one', {
+    type: 'button',
+    'aria-label': `Redrive ${messageId}`,
+  });
+  redrive.addEventListener(
+    'click',
+    () => void redriveLetters({ brokerName: letter.brokerName, offset: letter.offset }),
+  );
   item.append(
     element('strong', messageId),
     element('p', `${where}; ${facts.filter(Boolean).join(', ')}`),
@@ -186,8 +217,14 @@ async function redriveLetters(one) {
   byId('letters-status').textContent = 'redriving …';
   try {
     const body = JSON.stringify({ cluster, consumerGroup, ...one });
-    const { redriven, skipped } = await call('/api/redrive', { method: 'POST', headers: post, body });
-    const passed = skipped.map(({ offset, reason }) => `; offset ${offset} was not sent: ${reason}`).join('');
+    const { redriven, skipped } = await call('/api/redrive', {
+      method: 'POST',
+      headers: post,
+      body,
+    });
+    const passed = skipped
+      .map(({ offset, reason }) => `; offset ${offset} was not sent: ${reason}`)
+      .join('');
     await readLetters(`${redriven} sent back to where they came from${passed}. `);
   } catch (error) {
     byId('letters-status').textContent = error.message;
@@ -213,7 +250,11 @@ async function pauseOrResume() {
   const seconds = Number(byId('pause-seconds').value);
   byId('pause-yes').disabled = true;
   try {
-    const body = JSON.stringify({ cluster, consumerGroup, ...(path === '/api/pause' ? { seconds } : {}) });
+    const body = JSON.stringify({
+      cluster,
+      consumerGroup,
+      ...(path === '/api/pause' ? { seconds } : {}),
+    });
     await call(path, { method: 'POST', headers: post, body });
     byId('pause').close();
   } catch (error) {
@@ -233,7 +274,9 @@ events.addEventListener('open', () => {
   byId('events').replaceChildren();
   setText(byId('connection'), 'live');
 });
-events.addEventListener('error', () => setText(byId('connection'), 'the service does not answer; trying again …'));
+events.addEventListener('error', () =>
+  setText(byId('connection'), 'the service does not answer; trying again …'),
+);
 events.addEventListener('message', ({ data }) => {
   const { snapshot, changes, history } = JSON.parse(data);
   state.history = [...state.history, ...history].slice(-HISTORY);

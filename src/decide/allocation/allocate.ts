@@ -14,7 +14,11 @@ export type Allocation =
   | { readonly name: 'AVG' | 'AVG_BY_CIRCLE' }
   | { readonly name: 'CONSISTENT_HASH'; readonly virtualNodes?: number | undefined }
   | { readonly name: 'MACHINE_ROOM'; readonly rooms: readonly string[] }
-  | { readonly name: 'MACHINE_ROOM_NEARBY'; readonly inner: Allocation; readonly rooms: MachineRooms }
+  | {
+      readonly name: 'MACHINE_ROOM_NEARBY';
+      readonly inner: Allocation;
+      readonly rooms: MachineRooms;
+    }
   | { readonly name: 'CONFIG'; readonly queuesOf: (clientId: string) => readonly MessageQueue[] };
 
 /**
@@ -67,7 +71,10 @@ export function allocateAmongMembers(
   memberIds: readonly string[],
   slotClientIds: readonly string[],
 ): Map<string, number> {
-  const shares = strategy.name === 'CONSISTENT_HASH' ? memberIds.map((id) => ({ id, share: id })) : asShares(memberIds);
+  const shares =
+    strategy.name === 'CONSISTENT_HASH'
+      ? memberIds.map((id) => ({ id, share: id }))
+      : asShares(memberIds);
   const queuesOf = prepare(
     resolve(strategy, slotClientIds),
     queues,
@@ -77,7 +84,8 @@ export function allocateAmongMembers(
   for (const { id, share } of shares) {
     const slot = slotClientIds.indexOf(id);
     if (slot === -1) continue;
-    for (const queue of queuesOf(share)) if (slots.has(queueKey(queue))) slots.set(queueKey(queue), slot);
+    for (const queue of queuesOf(share))
+      if (slots.has(queueKey(queue))) slots.set(queueKey(queue), slot);
   }
   return slots;
 }
@@ -91,12 +99,20 @@ function asShares(memberIds: readonly string[]): { readonly id: string; readonly
 }
 
 /** Sorts, and does once what is the same for every client: a ring of a thousand slots is made of ten thousand hashes. */
-function prepare(strategy: Allocation, queues: readonly MessageQueue[], clientIds: readonly string[]): Allocator {
+function prepare(
+  strategy: Allocation,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+): Allocator {
   // Array.prototype.sort compares UTF-16 units, as Java's String order does.
   return prepareSorted(strategy, [...queues].sort(compareQueues), [...clientIds].sort());
 }
 
-function prepareSorted(strategy: Allocation, queues: readonly MessageQueue[], clientIds: readonly string[]): Allocator {
+function prepareSorted(
+  strategy: Allocation,
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+): Allocator {
   switch (strategy.name) {
     case 'AVG':
       return averagely(queues, clientIds);
@@ -107,7 +123,9 @@ function prepareSorted(strategy: Allocation, queues: readonly MessageQueue[], cl
     case 'MACHINE_ROOM':
       return byMachineRoom(queues, clientIds, strategy.rooms);
     case 'MACHINE_ROOM_NEARBY':
-      return machineRoomNearby(queues, clientIds, strategy.rooms, (ofRoom, ids) => prepareSorted(strategy.inner, ofRoom, ids));
+      return machineRoomNearby(queues, clientIds, strategy.rooms, (ofRoom, ids) =>
+        prepareSorted(strategy.inner, ofRoom, ids),
+      );
     case 'CONFIG':
       return byConfig(strategy.queuesOf);
   }
@@ -118,15 +136,24 @@ function resolve(strategy: AllocationStrategy, slotClientIds: readonly string[])
   switch (strategy.name) {
     case 'MACHINE_ROOM_NEARBY': {
       const { inner, slotRooms } = strategy;
-      const roomOf = new Map(slotClientIds.map((clientId, slot) => [clientId, slotRooms[slot % slotRooms.length] ?? '']));
+      const roomOf = new Map(
+        slotClientIds.map((clientId, slot) => [clientId, slotRooms[slot % slotRooms.length] ?? '']),
+      );
       return {
         name: 'MACHINE_ROOM_NEARBY',
         inner: { name: inner },
-        rooms: { brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string, clientRoom: (clientId) => roomOf.get(clientId) ?? '' },
+        rooms: {
+          brokerRoom: ({ brokerName }) => brokerName.split('@')[0] as string,
+          clientRoom: (clientId) => roomOf.get(clientId) ?? '',
+        },
       };
     }
     case 'CONFIG':
-      return { name: 'CONFIG', queuesOf: (clientId) => strategy.queues.filter(({ slot }) => slotClientIds[slot] === clientId) };
+      return {
+        name: 'CONFIG',
+        queuesOf: (clientId) =>
+          strategy.queues.filter(({ slot }) => slotClientIds[slot] === clientId),
+      };
     default:
       return strategy;
   }

@@ -2,7 +2,10 @@ import type { MessageQueue } from '../../model/message-queue.ts';
 import type { Allocator } from './allocator.ts';
 
 /** A run of neighbouring queues per client; the first Q mod C clients get one more. Mirrors AllocateMessageQueueAveragely. */
-export function averagely(queues: readonly MessageQueue[], clientIds: readonly string[]): Allocator {
+export function averagely(
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+): Allocator {
   const mod = queues.length % clientIds.length;
   const each = Math.floor(queues.length / clientIds.length);
   return (clientId) => {

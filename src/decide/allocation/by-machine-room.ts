@@ -5,7 +5,11 @@ import type { Allocator } from './allocator.ts';
  * Queues of brokers named `room@name` whose room is in the set, in runs; what does not divide evenly goes one by one from the first client on.
  * Queues of all other brokers belong to nobody. Mirrors AllocateMessageQueueByMachineRoom.
  */
-export function byMachineRoom(queues: readonly MessageQueue[], clientIds: readonly string[], rooms: readonly string[]): Allocator {
+export function byMachineRoom(
+  queues: readonly MessageQueue[],
+  clientIds: readonly string[],
+  rooms: readonly string[],
+): Allocator {
   const kept = queues.filter(({ brokerName }) => {
     const parts = splitAsJava(brokerName);
     return parts.length === 2 && rooms.includes(parts[0] as string);
@@ -15,7 +19,10 @@ export function byMachineRoom(queues: readonly MessageQueue[], clientIds: readon
   return (clientId) => {
     const index = clientIds.indexOf(clientId);
     if (index === -1) return [];
-    return [...kept.slice(index * each, (index + 1) * each), ...kept.slice(even + index, even + index + 1)];
+    return [
+      ...kept.slice(index * each, (index + 1) * each),
+      ...kept.slice(even + index, even + index + 1),
+    ];
   };
 }
 

@@ -25,11 +25,16 @@ function buildRing(clientIds: readonly string[], virtualNodes: number): Node[] {
   const nodes = new Map<number, string>();
   const seen = new Set<string>();
   for (const clientId of clientIds) {
-    const existing = seen.has(clientId) ? [...nodes.values()].filter((id) => id === clientId).length : 0;
-    for (let replica = existing; replica < existing + virtualNodes; replica++) nodes.set(hash(`${clientId}-${replica}`), clientId);
+    const existing = seen.has(clientId)
+      ? [...nodes.values()].filter((id) => id === clientId).length
+      : 0;
+    for (let replica = existing; replica < existing + virtualNodes; replica++)
+      nodes.set(hash(`${clientId}-${replica}`), clientId);
     seen.add(clientId);
   }
-  return [...nodes].map(([value, clientId]) => ({ hash: value, clientId })).sort((a, b) => a.hash - b.hash);
+  return [...nodes]
+    .map(([value, clientId]) => ({ hash: value, clientId }))
+    .sort((a, b) => a.hash - b.hash);
 }
 
 /** First node at or after the key's hash, else the first of all. */

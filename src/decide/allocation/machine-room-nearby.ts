@@ -16,9 +16,13 @@ export function machineRoomNearby(
 ): Allocator {
   const clientsIn = Map.groupBy(clientIds, (clientId) => rooms.clientRoom(clientId));
   const queuesIn = Map.groupBy(queues, (queue) => rooms.brokerRoom(queue));
-  const ofRoom = new Map([...clientsIn].map(([room, ids]) => [room, inner(queuesIn.get(room) ?? [], ids)]));
+  const ofRoom = new Map(
+    [...clientsIn].map(([room, ids]) => [room, inner(queuesIn.get(room) ?? [], ids)]),
+  );
   // Java walks the rooms in the order of a TreeMap.
-  const deserted = [...queuesIn].filter(([room]) => !clientsIn.has(room)).sort(([a], [b]) => (a < b ? -1 : 1));
+  const deserted = [...queuesIn]
+    .filter(([room]) => !clientsIn.has(room))
+    .sort(([a], [b]) => (a < b ? -1 : 1));
   const shared = deserted.map(([, ofDeserted]) => inner(ofDeserted, clientIds));
   return (clientId) => {
     if (!clientIds.includes(clientId)) return [];

@@ -18,11 +18,21 @@ export function oursSince(
   now: number,
 ): Map<string, number> {
   const ours = [...owners].filter(([, owner]) => owner === slot);
-  return new Map(ours.map(([key]) => [key, before.get(key) ?? (storedSlot(key) === slot ? now - SETTLE_MS : now)]));
+  return new Map(
+    ours.map(([key]) => [
+      key,
+      before.get(key) ?? (storedSlot(key) === slot ? now - SETTLE_MS : now),
+    ]),
+  );
 }
 
 /** The slot that the queue's item is to have now: what was just won stays where it is until it is settled. */
-export function slotToStore(owner: number, stored: number | undefined, since: number | undefined, now: number): number {
+export function slotToStore(
+  owner: number,
+  stored: number | undefined,
+  since: number | undefined,
+  now: number,
+): number {
   if (since === undefined || now - since >= SETTLE_MS) return owner;
   return stored ?? FOREIGN_SLOT;
 }

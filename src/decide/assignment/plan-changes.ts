@@ -43,17 +43,24 @@ export function planChanges(
     const assignment = items.get(queueKey(queue));
     if (assignment === undefined) return [{ kind: 'create', queue, slot }];
     if (assignment.retiredAt !== undefined) return [{ kind: 'revive', assignment, slot }];
-    const found: PlanChange[] = assignment.absentSince === undefined ? [] : [{ kind: 'find', assignment }];
+    const found: PlanChange[] =
+      assignment.absentSince === undefined ? [] : [{ kind: 'find', assignment }];
     if (assignment.slot !== slot) return [...found, { kind: 'move', assignment, slot }];
     return found.length > 0 ? found : [{ kind: 'keep', assignment }];
   });
   const absent = stored
     .filter(({ queue }) => !wantedKeys.has(queueKey(queue)))
-    .map((assignment): PlanChange => ({ kind: absentKind(assignment, undecided, now), assignment }));
+    .map(
+      (assignment): PlanChange => ({ kind: absentKind(assignment, undecided, now), assignment }),
+    );
   return [...present, ...absent].sort((a, b) => compareQueues(queueOf(a), queueOf(b)));
 }
 
-function absentKind({ queue, retiredAt, absentSince }: Assignment, undecided: ReadonlySet<string>, now: number) {
+function absentKind(
+  { queue, retiredAt, absentSince }: Assignment,
+  undecided: ReadonlySet<string>,
+  now: number,
+) {
   if (retiredAt !== undefined || undecided.has(queue.topic)) return 'keep';
   if (absentSince === undefined) return 'miss';
   return now - absentSince >= ABSENT_BEFORE_RETIRE_MS ? 'retire' : 'keep';

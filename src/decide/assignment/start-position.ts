@@ -1,7 +1,10 @@
 import type { SubscriptionConfig } from '../../model/source.ts';
 
 /** Where a queue begins that has no item yet, as a question to its broker. */
-export type StartPosition = { readonly at: 'min' } | { readonly at: 'max' } | { readonly at: 'timestamp'; readonly timestamp: number };
+export type StartPosition =
+  | { readonly at: 'min' }
+  | { readonly at: 'max' }
+  | { readonly at: 'timestamp'; readonly timestamp: number };
 
 /**
  * startingPosition speaks of the first meeting of group and topic only. A queue or broker that appears later begins at its first message,
@@ -9,7 +12,9 @@ export type StartPosition = { readonly at: 'min' } | { readonly at: 'max' } | { 
  * Java decides per queue and client start (RebalancePushImpl.computePullFromWhereWithException) and skips messages of late queues.
  */
 export function startPosition(
-  subscription: Pick<SubscriptionConfig, 'startingPosition' | 'startingPositionTimestamp'> | undefined,
+  subscription:
+    | Pick<SubscriptionConfig, 'startingPosition' | 'startingPositionTimestamp'>
+    | undefined,
   met: boolean,
 ): StartPosition {
   if (subscription === undefined || met) return { at: 'min' };

@@ -18,7 +18,10 @@ export function withLingering(
   const present = new Set([...queues.values()].flat().map(queueKey));
   for (const assignment of stored) {
     const { queue } = assignment;
-    if (!present.has(queueKey(queue)) && (unknown.has(queue.topic) ? assignment.retiredAt === undefined : lingers(assignment, now)))
+    if (
+      !present.has(queueKey(queue)) &&
+      (unknown.has(queue.topic) ? assignment.retiredAt === undefined : lingers(assignment, now))
+    )
       queues.get(queue.topic)?.push(queue);
   }
   for (const topic of queues.values()) topic.sort(compareQueues);
@@ -26,5 +29,8 @@ export function withLingering(
 }
 
 function lingers({ retiredAt, absentSince }: Assignment, now: number): boolean {
-  return retiredAt === undefined && (absentSince === undefined || now - absentSince < ABSENT_BEFORE_RETIRE_MS);
+  return (
+    retiredAt === undefined &&
+    (absentSince === undefined || now - absentSince < ABSENT_BEFORE_RETIRE_MS)
+  );
 }

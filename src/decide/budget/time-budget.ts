@@ -16,7 +16,11 @@ export function suspendTime(workMs: number, maxSuspendMs: number = MAX_SUSPEND_M
 }
 
 /** May a handler be called that may take its whole timeout? The reserve stays whole: a holder may not act in its lease's last seconds. */
-export function fitsHandler(remainingMs: number, handlerTimeoutMs: number, reserveMs: number): boolean {
+export function fitsHandler(
+  remainingMs: number,
+  handlerTimeoutMs: number,
+  reserveMs: number,
+): boolean {
   return handlerTimeoutMs + reserveMs <= remainingMs;
 }
 

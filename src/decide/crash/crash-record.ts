@@ -11,23 +11,41 @@ export const DEATHS_BEFORE_SEND_BACK = 3;
  * what comes again from before the deaths is not to be delivered one by one.
  * @param span how far beyond the committed offset messages may have been in flight
  */
-export function refreshCrash(record: CrashRecord | undefined, committed: bigint, span: number): CrashRecord | undefined {
+export function refreshCrash(
+  record: CrashRecord | undefined,
+  committed: bigint,
+  span: number,
+): CrashRecord | undefined {
   if (record === undefined) return undefined;
   const { offset, suspect, isolateUntil } = record;
   // Isolation reaches no further than a span beyond what was committed then, and without it the record is no further than that itself.
-  const movedBack = isolateUntil > committed + BigInt(span) || (isolateUntil === offset && committed < offset);
-  if (committed > (suspect ?? offset) || movedBack) return { offset: committed, count: 1, isolateUntil: committed };
+  const movedBack =
+    isolateUntil > committed + BigInt(span) || (isolateUntil === offset && committed < offset);
+  if (committed > (suspect ?? offset) || movedBack)
+    return { offset: committed, count: 1, isolateUntil: committed };
   if (suspect !== undefined || isolateUntil > committed) return record;
-  return record.count >= DEATHS_BEFORE_ISOLATION ? { ...record, count: 0, isolateUntil: committed + BigInt(span) } : record;
+  return record.count >= DEATHS_BEFORE_ISOLATION
+    ? { ...record, count: 0, isolateUntil: committed + BigInt(span) }
+    : record;
 }
 
 /** How to deliver the message at an offset. */
-export function isolation(record: CrashRecord | undefined, offset: bigint): 'batch' | 'alone' | 'send-back' {
+export function isolation(
+  record: CrashRecord | undefined,
+  offset: bigint,
+): 'batch' | 'alone' | 'send-back' {
   if (record === undefined || offset >= record.isolateUntil) return 'batch';
-  return record.suspect === offset && record.count >= DEATHS_BEFORE_SEND_BACK ? 'send-back' : 'alone';
+  return record.suspect === offset && record.count >= DEATHS_BEFORE_SEND_BACK
+    ? 'send-back'
+    : 'alone';
 }
 
 /** The record to announce before a message is delivered alone. Deaths are counted per message. */
 export function suspect(record: CrashRecord, offset: bigint): CrashRecord {
-  return { offset, suspect: offset, count: record.suspect === offset ? record.count : 0, isolateUntil: record.isolateUntil };
+  return {
+    offset,
+    suspect: offset,
+    count: record.suspect === offset ? record.count : 0,
+    isolateUntil: record.isolateUntil,
+  };
 }

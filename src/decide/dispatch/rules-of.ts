@@ -12,7 +12,10 @@ export function rulesOf(source: SourceConfig, lookEveryMs: number | undefined): 
     ...(scaling === undefined
       ? {}
       : {
-          activation: { lagThreshold: BigInt(scaling.activationLagThreshold), maxMessageAgeMs: scaling.maxMessageAgeSeconds * 1000 },
+          activation: {
+            lagThreshold: BigInt(scaling.activationLagThreshold),
+            maxMessageAgeMs: scaling.maxMessageAgeSeconds * 1000,
+          },
         }),
   };
 }

@@ -1,5 +1,10 @@
 import type { Assignment, Lease } from '../../model/assignment.ts';
-import { compareQueues, type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../../model/message-queue.ts';
+import {
+  compareQueues,
+  type MessageQueue,
+  queueKey,
+  RETRY_TOPIC_PREFIX,
+} from '../../model/message-queue.ts';
 import type { SourceConfig } from '../../model/source.ts';
 import { isLive } from '../lease/lease.ts';
 
@@ -61,11 +66,15 @@ export function standing(
   now: number,
   { settings, lookEveryMs = 0 }: DispatchRules = {},
 ): Standing {
-  if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now)) return 'resting';
+  if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now))
+    return 'resting';
   if (!isLive(lease, now)) return 'free';
   if (successor !== undefined && successor.until >= now) return 'held';
-  const outdated = settings !== undefined && lease.settings !== undefined && lease.settings !== settings;
-  return lease.slot !== slot || outdated || endsSoon(lease, now, SUCCESSION_WINDOW_MS + lookEveryMs) ? 'succession' : 'held';
+  const outdated =
+    settings !== undefined && lease.settings !== undefined && lease.settings !== settings;
+  return lease.slot !== slot || outdated || endsSoon(lease, now, SUCCESSION_WINDOW_MS + lookEveryMs)
+    ? 'succession'
+    : 'held';
 }
 
 function endsSoon({ endsAt, acquiredAt }: Lease, now: number, windowMs: number): boolean {
@@ -107,10 +116,21 @@ export function whichToInvoke(
         if (mayInvokeAgain(assignment, fact, invoked.get(key), now)) chosen.push(assignment);
     }
   }
-  return { requests: pullers === 'queue' ? chosen.map(({ slot, queue }) => ({ slot, queues: [queue] })) : bySlot(chosen), idle };
+  return {
+    requests:
+      pullers === 'queue'
+        ? chosen.map(({ slot, queue }) => ({ slot, queues: [queue] }))
+        : bySlot(chosen),
+    idle,
+  };
 }
 
-function need(assignment: Assignment, facts: QueueFacts | undefined, now: number, rules: DispatchRules): 'nothing' | 'watch' | 'puller' {
+function need(
+  assignment: Assignment,
+  facts: QueueFacts | undefined,
+  now: number,
+  rules: DispatchRules,
+): 'nothing' | 'watch' | 'puller' {
   switch (standing(assignment, now, rules)) {
     case 'resting':
     case 'held':
@@ -120,15 +140,29 @@ function need(assignment: Assignment, facts: QueueFacts | undefined, now: number
     case 'free':
       if (facts === undefined) return 'nothing';
       // Also when committed is above max (a topic that was made again): the puller sets that right.
-      if (facts.committed === undefined || (facts.max !== undefined && facts.committed !== facts.max))
+      if (
+        facts.committed === undefined ||
+        (facts.max !== undefined && facts.committed !== facts.max)
+      )
         return isActive(assignment, facts, now, rules.activation) ? 'puller' : 'nothing';
       return rules.always === true ? 'puller' : 'watch';
   }
 }
 
 /** Are these messages worth a puller? How late a redelivery comes has been chosen before. */
-function isActive({ queue }: Assignment, { committed, max, waitingSince }: QueueFacts, now: number, activation?: Activation): boolean {
-  if (activation === undefined || committed === undefined || max === undefined || queue.topic.startsWith(RETRY_TOPIC_PREFIX)) return true;
+function isActive(
+  { queue }: Assignment,
+  { committed, max, waitingSince }: QueueFacts,
+  now: number,
+  activation?: Activation,
+): boolean {
+  if (
+    activation === undefined ||
+    committed === undefined ||
+    max === undefined ||
+    queue.topic.startsWith(RETRY_TOPIC_PREFIX)
+  )
+    return true;
   const lag = max - committed;
   if (lag < 0n || lag > activation.lagThreshold) return true;
   return waitingSince === undefined || now - waitingSince >= activation.maxMessageAgeMs;
@@ -138,7 +172,12 @@ function isActive({ queue }: Assignment, { committed, max, waitingSince }: Queue
  * Not while the last invocation may still arrive. Sooner only when its puller came, worked and went: one that comes and goes without
  * progress (a handler that does not exist, say) must not be invoked in a tight circle.
  */
-function mayInvokeAgain({ fence }: Assignment, facts: QueueFacts | undefined, last: Invoked | undefined, now: number): boolean {
+function mayInvokeAgain(
+  { fence }: Assignment,
+  facts: QueueFacts | undefined,
+  last: Invoked | undefined,
+  now: number,
+): boolean {
   if (last === undefined || now - last.at >= INVOCATION_VALID_MS) return true;
   return facts !== undefined && fence > last.fence && facts.committed !== last.committed;
 }

@@ -23,12 +23,18 @@ export function wholeSlots(
   const slots = [...new Set(requests.map(({ slot }) => slot))];
   const needed = new Set(requests.flatMap(({ queues }) => queues.map(queueKey)));
   const whole = slots.flatMap((slot) => {
-    const ofSlot = assignments.filter((one) => one.slot === slot && standing(one, now, rules) !== 'resting');
+    const ofSlot = assignments.filter(
+      (one) => one.slot === slot && standing(one, now, rules) !== 'resting',
+    );
     const worked = ofSlot.some(({ lease }) => isLive(lease, now) && lease.slot === slot);
     const wants = ofSlot.filter(({ queue }) => needed.has(queueKey(queue)));
     // A queue that nobody ever held is new (the retry topic comes with the first failure): it does not wait.
-    const atOnce = wants.some((one) => one.fence === 0 || standing(one, now, rules) === 'succession');
-    const last = Math.max(...ofSlot.map(({ queue }) => invoked.get(queueKey(queue))?.at ?? Number.NEGATIVE_INFINITY));
+    const atOnce = wants.some(
+      (one) => one.fence === 0 || standing(one, now, rules) === 'succession',
+    );
+    const last = Math.max(
+      ...ofSlot.map(({ queue }) => invoked.get(queueKey(queue))?.at ?? Number.NEGATIVE_INFINITY),
+    );
     if (worked && !atOnce && now - last < JOIN_AFTER_MS) return [];
     return [{ slot, queues: ofSlot.map(({ queue }) => queue) }];
   });

@@ -23,9 +23,11 @@ function matches(pattern: FilterPattern, message: Filterable, parsed: () => unkn
   const { body, tags, keys, properties, $or } = pattern;
   return (
     (tags === undefined || matchesRules(tags, message.tags)) &&
-    (keys === undefined || matchesRules(keys, message.keys.length === 0 ? undefined : message.keys)) &&
+    (keys === undefined ||
+      matchesRules(keys, message.keys.length === 0 ? undefined : message.keys)) &&
     (properties === undefined || matchesFields(properties, message.properties)) &&
-    (body === undefined || (isRules(body) ? matchesRules(body, message.body) : matchesFields(body, parsed()))) &&
+    (body === undefined ||
+      (isRules(body) ? matchesRules(body, message.body) : matchesFields(body, parsed()))) &&
     ($or === undefined || $or.some((one) => matches(one, message, parsed)))
   );
 }
@@ -35,16 +37,20 @@ function matchesFields(pattern: PatternFields, value: unknown): boolean {
   if (Array.isArray(value)) return value.some((element) => matchesFields(pattern, element));
   if (typeof value !== 'object' || value === null) return onlyAsksForAbsence(pattern);
   return Object.entries(pattern).every(([field, wanted]) => {
-    if (field === '$or') return (wanted as readonly PatternFields[]).some((one) => matchesFields(one, value));
+    if (field === '$or')
+      return (wanted as readonly PatternFields[]).some((one) => matchesFields(one, value));
     const own = Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : undefined;
-    return isRules(wanted) ? matchesRules(wanted, own) : matchesFields(wanted as PatternFields, own);
+    return isRules(wanted)
+      ? matchesRules(wanted, own)
+      : matchesFields(wanted as PatternFields, own);
   });
 }
 
 /** `{ exists: false }` holds for a field of an object that is not there itself. A body that is no JSON has no fields, and is no such object. */
 function onlyAsksForAbsence(pattern: PatternFields): boolean {
   return Object.entries(pattern).every(
-    ([, wanted]) => isRules(wanted) && wanted.some((rule) => isObject(rule) && 'exists' in rule && !rule.exists),
+    ([, wanted]) =>
+      isRules(wanted) && wanted.some((rule) => isObject(rule) && 'exists' in rule && !rule.exists),
   );
 }
 

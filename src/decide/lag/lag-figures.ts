@@ -20,7 +20,10 @@ export const STALLED_AFTER_MS = 15 * 60_000;
 /** A message wakes a puller within seconds, where nothing makes it wait: only what waits for longer is nobody's. */
 const UNOWNED_AFTER_MS = 10_000;
 
-export type LagFigures = Pick<Record<MetricName, number>, 'SumOffsetLag' | 'MaxOffsetLag' | 'StalledQueues' | 'UnownedQueues'> & {
+export type LagFigures = Pick<
+  Record<MetricName, number>,
+  'SumOffsetLag' | 'MaxOffsetLag' | 'StalledQueues' | 'UnownedQueues'
+> & {
   /** Milliseconds; 0 when nothing waits. Absent when something does, and nobody could say since when. */
   OldestMessageAge?: number;
 };
@@ -37,14 +40,23 @@ export function mayWaitMs({ lookEveryMs = 0, activation }: DispatchRules): numbe
 export function lagFigures(queues: readonly QueueLag[], now: number, waitMs = 0): LagFigures {
   const lags = queues.map(({ lag }) => Math.max(0, Number(lag)));
   const behind = queues.filter(({ lag }) => lag > 0n);
-  const ages = behind.flatMap(({ waitingSince }) => (waitingSince === undefined ? [] : [Math.max(0, now - waitingSince)]));
+  const ages = behind.flatMap(({ waitingSince }) =>
+    waitingSince === undefined ? [] : [Math.max(0, now - waitingSince)],
+  );
   const awake = behind.filter(({ rests, waitingSince }) => !rests && waitingSince !== undefined);
   return {
     SumOffsetLag: lags.reduce((sum, lag) => sum + lag, 0),
     MaxOffsetLag: Math.max(0, ...lags),
-    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS + waitMs).length,
-    UnownedQueues: awake.filter(({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS + waitMs).length,
-    ...(behind.length === 0 ? { OldestMessageAge: 0 } : ages.length === 0 ? {} : { OldestMessageAge: Math.max(...ages) }),
+    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS + waitMs)
+      .length,
+    UnownedQueues: awake.filter(
+      ({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS + waitMs,
+    ).length,
+    ...(behind.length === 0
+      ? { OldestMessageAge: 0 }
+      : ages.length === 0
+        ? {}
+        : { OldestMessageAge: Math.max(...ages) }),
   };
 }
 

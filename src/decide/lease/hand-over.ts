@@ -20,7 +20,13 @@ export function handOverOf(
   { acquiredAt }: Lease,
   start: bigint,
 ): HandOver | undefined {
-  if (coexist === true || heldUntil === undefined || committedOffset === undefined || start < committedOffset) return undefined;
+  if (
+    coexist === true ||
+    heldUntil === undefined ||
+    committedOffset === undefined ||
+    start < committedOffset
+  )
+    return undefined;
   return { heldUntil, acquiredAt };
 }
 
@@ -36,7 +42,11 @@ export interface Waited {
  * @param storedAt by the broker's clock, epoch ms
  * @param calledAt when its handler is called, epoch ms
  */
-export function waitedFor({ heldUntil, acquiredAt }: HandOver, storedAt: number, calledAt: number): Waited {
+export function waitedFor(
+  { heldUntil, acquiredAt }: HandOver,
+  storedAt: number,
+  calledAt: number,
+): Waited {
   return storedAt < heldUntil
     ? { metric: 'SuccessionGap', ms: Math.max(0, acquiredAt - heldUntil) }
     : { metric: 'WakeLatency', ms: Math.max(0, calledAt - storedAt) };

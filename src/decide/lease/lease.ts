@@ -13,17 +13,29 @@ export const RENEW_INTERVAL_MS = 10_000;
 export const SAFETY_MARGIN_MS = 5_000;
 
 /** May the holder pull, deliver or commit now? `now` is the holder's own clock, the one that `leaseUntil` was made with. */
-export function mayAct(lease: Pick<Lease, 'leaseUntil'>, now: number, margin: number = SAFETY_MARGIN_MS): boolean {
+export function mayAct(
+  lease: Pick<Lease, 'leaseUntil'>,
+  now: number,
+  margin: number = SAFETY_MARGIN_MS,
+): boolean {
   return now < lease.leaseUntil - margin;
 }
 
 /** The end to write at an acquisition or renewal: never after the invocation's own deadline, so that a killed invocation's lease ends by itself. */
-export function leaseUntil(now: number, endsAt: number, duration: number = LEASE_DURATION_MS): number {
+export function leaseUntil(
+  now: number,
+  endsAt: number,
+  duration: number = LEASE_DURATION_MS,
+): number {
   return Math.min(now + duration, endsAt);
 }
 
 /** Is it time to renew? Counted from the last renewal that was applied, not from the lease's end: a lease that is cut by the deadline is still looked at. */
-export function renewalDue(renewedAt: number, now: number, interval: number = RENEW_INTERVAL_MS): boolean {
+export function renewalDue(
+  renewedAt: number,
+  now: number,
+  interval: number = RENEW_INTERVAL_MS,
+): boolean {
   return now - renewedAt >= interval;
 }
 

@@ -23,7 +23,10 @@ export interface OffsetMemory {
  * but a pull whose answer was lost swallows that signal; the stored offset still tells it. A broker that crashed forgets up to 5 s of commits,
  * which looks the same: it is told by the connection that broke meanwhile.
  */
-export function offsetStory(stored: bigint | undefined, { known, sent, connectionBroke }: OffsetMemory): OffsetStory {
+export function offsetStory(
+  stored: bigint | undefined,
+  { known, sent, connectionBroke }: OffsetMemory,
+): OffsetStory {
   if (stored === known) return { kind: 'as-known' };
   if (stored === undefined || (connectionBroke && stored < known)) return { kind: 'lost-commits' };
   return stored === sent ? { kind: 'arrived', offset: stored } : { kind: 'reset', offset: stored };

@@ -15,7 +15,8 @@ export function attemptsToKeep(
   nextOffset: bigint,
 ): Attempts {
   const kept: [bigint, number][] = [];
-  for (const { offset, localRetries } of entries) if (localRetries > 0) kept.push([offset, localRetries]);
+  for (const { offset, localRetries } of entries)
+    if (localRetries > 0) kept.push([offset, localRetries]);
   for (const [offset, count] of loaded) if (offset >= nextOffset) kept.push([offset, count]);
   if (kept.length > MOST_ATTEMPTS) {
     // Those nearest to their limit matter most; the others begin anew, and reach it later.

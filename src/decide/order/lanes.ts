@@ -12,7 +12,10 @@ export interface LaneEntry {
  * (a parked lane: its head failed and is suspended), so that nothing overtakes. Each message that is given must be taken before the next is asked for.
  * @param entries in offset order, from the lowest unfinished one
  */
-export function* takeInOrder<Entry extends LaneEntry>(entries: Iterable<Entry>, now: number): Generator<Entry, undefined> {
+export function* takeInOrder<Entry extends LaneEntry>(
+  entries: Iterable<Entry>,
+  now: number,
+): Generator<Entry, undefined> {
   const blocked = new Set<string>();
   for (const entry of entries) {
     const { lane, state, notBefore } = entry;

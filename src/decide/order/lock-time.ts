@@ -22,10 +22,20 @@ export function unlocked(now: number): LockState {
   return { askAt: now, validUntil: 0, term: 0, elsewhere: false };
 }
 
-export function lockAnswered(state: LockState, sentAt: number, now: number, ours: boolean): LockState {
+export function lockAnswered(
+  state: LockState,
+  sentAt: number,
+  now: number,
+  ours: boolean,
+): LockState {
   if (!ours) return { ...state, askAt: now + LOCK_AGAIN_MS, validUntil: 0, elsewhere: true };
   const term = sentAt < state.validUntil ? state.term : state.term + 1;
-  return { askAt: sentAt + LOCK_RENEW_MS, validUntil: sentAt + LOCK_VALID_MS, term, elsewhere: false };
+  return {
+    askAt: sentAt + LOCK_RENEW_MS,
+    validUntil: sentAt + LOCK_VALID_MS,
+    term,
+    elsewhere: false,
+  };
 }
 
 /** No answer: the lock stands until it ends by itself. */

@@ -3,7 +3,9 @@ export const INVISIBLE_MS = 60_000;
 /** A broker's clock and the way to it: what is left after this belongs to nobody for sure. */
 const SAFETY_MS = 5_000;
 /** popDelayLevel of DefaultMQPushConsumerImpl, in seconds: how long a failed message waits, by how often it failed before. */
-const DELAYS = [10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200] as const;
+const DELAYS = [
+  10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200,
+] as const;
 
 /**
  * Is it time to prolong? With half of the time left, so that one failed try does no harm.

@@ -117,29 +117,60 @@ export class ProcessQueue {
   }
 
   /** Adds what one pull brought, in offset order. Offsets below what is already here are passed over. @param now epoch ms */
-  put(messages: readonly Message[], undecodable: readonly UndecodableRecord[], nextBeginOffset: bigint, now = 0): void {
+  put(
+    messages: readonly Message[],
+    undecodable: readonly UndecodableRecord[],
+    nextBeginOffset: bigint,
+    now = 0,
+  ): void {
     if (undecodable.length === 0)
-      for (const message of messages) this.#add(message.queueOffset, message, undefined, message.body.length, now);
+      for (const message of messages)
+        this.#add(message.queueOffset, message, undefined, message.body.length, now);
     else {
       const records = [
-        ...messages.map((message) => ({ offset: message.queueOffset, message, undecodable: undefined })),
-        ...undecodable.map((record) => ({ offset: record.queueOffset, message: undefined, undecodable: record })),
+        ...messages.map((message) => ({
+          offset: message.queueOffset,
+          message,
+          undecodable: undefined,
+        })),
+        ...undecodable.map((record) => ({
+          offset: record.queueOffset,
+          message: undefined,
+          undecodable: record,
+        })),
       ].sort((a, b) => (a.offset < b.offset ? -1 : a.offset > b.offset ? 1 : 0));
-      for (const record of records) this.#add(record.offset, record.message, record.undecodable, record.message?.body.length ?? 0, now);
+      for (const record of records)
+        this.#add(
+          record.offset,
+          record.message,
+          record.undecodable,
+          record.message?.body.length ?? 0,
+          now,
+        );
     }
     this.advance(nextBeginOffset);
   }
 
   /** Adds one that has no place of its own (POP): it gets the next. @param now epoch ms */
-  append(record: { readonly message: Message } | { readonly undecodable: UndecodableRecord }, now = 0): bigint {
+  append(
+    record: { readonly message: Message } | { readonly undecodable: UndecodableRecord },
+    now = 0,
+  ): bigint {
     const offset = this.#nextOffset;
-    if ('message' in record) this.#add(offset, record.message, undefined, record.message.body.length, now);
+    if ('message' in record)
+      this.#add(offset, record.message, undefined, record.message.body.length, now);
     else this.#add(offset, undefined, record.undecodable, 0, now);
     this.advance(offset + 1n);
     return offset;
   }
 
-  #add(offset: bigint, message: Message | undefined, undecodable: UndecodableRecord | undefined, bytes: number, since: number): void {
+  #add(
+    offset: bigint,
+    message: Message | undefined,
+    undecodable: UndecodableRecord | undefined,
+    bytes: number,
+    since: number,
+  ): void {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
     if (offset < this.#nextOffset || (last !== undefined && offset <= last.offset)) return;

@@ -5,7 +5,11 @@ export interface FlowLimits {
   readonly maxSpan: number;
 }
 
-export const FLOW_LIMITS: FlowLimits = { maxMessages: 1000, maxBytes: 100 * 1024 * 1024, maxSpan: 2000 };
+export const FLOW_LIMITS: FlowLimits = {
+  maxMessages: 1000,
+  maxBytes: 100 * 1024 * 1024,
+  maxSpan: 2000,
+};
 
 /** Of the process's memory, what messages may take that wait or are with handlers; their events are made of them beside. */
 const MESSAGES_SHARE = 0.4;
@@ -16,9 +20,17 @@ const LEAST_BYTES = 8 * 1024 * 1024;
  * Java's limits, and less where as many queues as the invocation works would not fit into its memory with them; more messages where a batch takes
  * more, or it would never be full.
  */
-export function limitsFor(queues: number, memoryBytes: number | undefined, batchSize = 0): FlowLimits {
+export function limitsFor(
+  queues: number,
+  memoryBytes: number | undefined,
+  batchSize = 0,
+): FlowLimits {
   const { maxMessages, maxSpan } = FLOW_LIMITS;
-  const limits = { ...FLOW_LIMITS, maxMessages: Math.max(maxMessages, batchSize), maxSpan: Math.max(maxSpan, 2 * batchSize) };
+  const limits = {
+    ...FLOW_LIMITS,
+    maxMessages: Math.max(maxMessages, batchSize),
+    maxSpan: Math.max(maxSpan, 2 * batchSize),
+  };
   if (memoryBytes === undefined) return limits;
   const share = Math.floor((memoryBytes * MESSAGES_SHARE) / Math.max(1, queues));
   return { ...limits, maxBytes: Math.min(FLOW_LIMITS.maxBytes, Math.max(LEAST_BYTES, share)) };

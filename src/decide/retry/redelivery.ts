@@ -18,14 +18,21 @@ export const LONGEST_DELAY_SECONDS = 3 * 24 * 3600;
 export const HIGHEST_LEVEL = 18;
 
 /** messageDelayLevel of a stock broker, in seconds, level 1 first. */
-const LEVEL_SECONDS: readonly number[] = [1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200];
+const LEVEL_SECONDS: readonly number[] = [
+  1, 5, 10, 30, 60, 120, 180, 240, 300, 360, 420, 480, 540, 600, 1200, 1800, 3600, 7200,
+];
 
 /**
  * What its handler said of a failed message, or, when it said nothing, what the event's options say.
  * @param failures of the message, this one included
  * @param random 0 ≤ r < 1
  */
-export function orDefault(said: Redelivery | 'default', delay: RetryDelay | undefined, failures: number, random: number): Redelivery {
+export function orDefault(
+  said: Redelivery | 'default',
+  delay: RetryDelay | undefined,
+  failures: number,
+  random: number,
+): Redelivery {
   if (said !== 'default') return said;
   if (delay === undefined) return { kind: 'auto' };
   if ('level' in delay) return { kind: 'level', level: delay.level };

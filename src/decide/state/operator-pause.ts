@@ -10,7 +10,13 @@ export function isInScope(queue: MessageQueue, scope: string): boolean {
 }
 
 /** The pause that operators want for a queue now: the one that ends last. */
-export function pauseOf(queue: MessageQueue, standing: readonly StandingPause[], now: number): OperatorPause | undefined {
-  const [longest] = standing.filter(({ scope, until }) => until > now && isInScope(queue, scope)).sort((a, b) => b.until - a.until);
+export function pauseOf(
+  queue: MessageQueue,
+  standing: readonly StandingPause[],
+  now: number,
+): OperatorPause | undefined {
+  const [longest] = standing
+    .filter(({ scope, until }) => until > now && isInScope(queue, scope))
+    .sort((a, b) => b.until - a.until);
   return longest && { until: longest.until, since: longest.since, reason: longest.reason };
 }

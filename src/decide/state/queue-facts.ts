@@ -13,7 +13,12 @@ export interface QueueFacts {
 }
 
 /** @param lag undefined: it could not be asked */
-export function queueFacts(source: SourceConfig, assignment: Assignment, lag: bigint | undefined, now: number): QueueFacts {
+export function queueFacts(
+  source: SourceConfig,
+  assignment: Assignment,
+  lag: bigint | undefined,
+  now: number,
+): QueueFacts {
   const { lease, slot, queue } = assignment;
   return {
     state: queueState(assignment, isEnabled(source, queue.topic), lag, now),

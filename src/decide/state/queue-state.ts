@@ -8,10 +8,22 @@ import { isLive } from '../lease/lease.ts';
  * - idle: nothing is there, and the coordinator watches it;
  * - paused, disabled, retired: it is for nobody now.
  */
-export type QueueState = 'consuming' | 'moving' | 'waiting' | 'idle' | 'paused' | 'disabled' | 'retired';
+export type QueueState =
+  | 'consuming'
+  | 'moving'
+  | 'waiting'
+  | 'idle'
+  | 'paused'
+  | 'disabled'
+  | 'retired';
 
 /** What a queue is doing, in one word. `lag` undefined: it could not be asked. */
-export function queueState(assignment: Assignment, enabled: boolean, lag: bigint | undefined, now: number): QueueState {
+export function queueState(
+  assignment: Assignment,
+  enabled: boolean,
+  lag: bigint | undefined,
+  now: number,
+): QueueState {
   const { retiredAt, pausedUntil, lease, slot, successor } = assignment;
   if (retiredAt !== undefined) return 'retired';
   if (isLive(lease, now)) {

@@ -31,19 +31,32 @@ const BY_CODE: Readonly<Record<string, StateReason>> = {
 };
 
 /** How brokers say that they do not believe who asks (ACL 1.0, ACL 2.0); all else about permissions is about rights. */
-const AUTHENTICATION = /signature|no access ?key|access ?key .*(?:null|empty|blank)|authenticat|user[^.]*(?:not (?:found|exist)|disable)/i;
+const AUTHENTICATION =
+  /signature|no access ?key|access ?key .*(?:null|empty|blank)|authenticat|user[^.]*(?:not (?:found|exist)|disable)/i;
 /** What our own errors add: it names keys whatever is wrong. */
 const ADVICE = '. Check accessKey';
 
 /** What an error means for a queue. `code` is a stable one of errors.ts. */
-export function reasonOfError({ code, message }: { readonly code: string; readonly message: string }): StateReason {
+export function reasonOfError({
+  code,
+  message,
+}: {
+  readonly code: string;
+  readonly message: string;
+}): StateReason {
   if (code === 'ROCKETMQ_PERMISSION')
-    return AUTHENTICATION.test(message.split(ADVICE)[0] ?? '') ? 'EVENT_SOURCE_AUTHN_ERROR' : 'EVENT_SOURCE_AUTHZ_ERROR';
+    return AUTHENTICATION.test(message.split(ADVICE)[0] ?? '')
+      ? 'EVENT_SOURCE_AUTHN_ERROR'
+      : 'EVENT_SOURCE_AUTHZ_ERROR';
   return BY_CODE[code] ?? 'UNKNOWN_ERROR';
 }
 
 /** What the table itself tells; undefined: nothing stands in the way of the queue. Checks that failed are the caller's to add. */
-export function reasonOfAssignment(assignment: Assignment, enabled: boolean, now: number): StateReason | undefined {
+export function reasonOfAssignment(
+  assignment: Assignment,
+  enabled: boolean,
+  now: number,
+): StateReason | undefined {
   const { operatorPause, pausedUntil = 0, crash, slot } = assignment;
   if (operatorPause !== undefined && operatorPause.until > now) return 'PAUSED_BY_OPERATOR';
   if (!enabled) return 'DISABLED';

@@ -10,7 +10,9 @@ import { decodeLz4Frame } from './lz4-frame.ts';
 export function decompress(type: CompressionType, body: Buffer, maxBytes: number): Buffer {
   if (type === 'LZ4') return decodeLz4Frame(body, maxBytes);
   try {
-    return type === 'ZLIB' ? inflateSync(body, { maxOutputLength: maxBytes }) : zstdDecompressSync(body, { maxOutputLength: maxBytes });
+    return type === 'ZLIB'
+      ? inflateSync(body, { maxOutputLength: maxBytes })
+      : zstdDecompressSync(body, { maxOutputLength: maxBytes });
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code === 'ERR_BUFFER_TOO_LARGE')
       throw new LimitExceededError(`a body decompresses to more than ${maxBytes} bytes`);

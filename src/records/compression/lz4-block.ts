@@ -25,9 +25,12 @@ export class Lz4Output {
   reserve(bytes: number): number {
     const at = this.length;
     const needed = at + bytes;
-    if (needed > this.#maxBytes) throw new LimitExceededError(`a body decompresses to more than ${this.#maxBytes} bytes`);
+    if (needed > this.#maxBytes)
+      throw new LimitExceededError(`a body decompresses to more than ${this.#maxBytes} bytes`);
     if (needed > this.buffer.length) {
-      const grown = Buffer.allocUnsafe(Math.min(this.#maxBytes, Math.max(needed, this.buffer.length * 2)));
+      const grown = Buffer.allocUnsafe(
+        Math.min(this.#maxBytes, Math.max(needed, this.buffer.length * 2)),
+      );
       this.buffer.copy(grown, 0, 0, at);
       this.buffer = grown;
     }
@@ -45,7 +48,8 @@ export class Lz4Output {
   repeat(distance: number, length: number): void {
     const at = this.reserve(length);
     const { buffer } = this;
-    if (length > SHORT_COPY && distance >= length) buffer.copyWithin(at, at - distance, at - distance + length);
+    if (length > SHORT_COPY && distance >= length)
+      buffer.copyWithin(at, at - distance, at - distance + length);
     else for (let i = at; i < at + length; i++) buffer[i] = buffer[i - distance] as number;
   }
 
@@ -80,7 +84,8 @@ export function decodeLz4Block(block: Buffer, output: Lz4Output, floor: number):
     const distance = (block[at] as number) | ((block[at + 1] as number) << 8);
     at += 2;
     const length = ((token & LONG) === LONG ? longer() : token & LONG) + MIN_MATCH;
-    if (distance === 0 || distance > output.length - floor) throw new ProtocolError('an LZ4 match points before the beginning');
+    if (distance === 0 || distance > output.length - floor)
+      throw new ProtocolError('an LZ4 match points before the beginning');
     output.repeat(distance, length);
   }
   throw new ProtocolError('an LZ4 block ends in a match');

@@ -36,34 +36,50 @@ export function decodeLz4Frame(input: Buffer, maxBytes: number): Buffer {
   const reader = new ByteReader(input);
   const { flags, maxBlockBytes, contentSize } = readDescriptor(reader);
   if (contentSize !== undefined && contentSize > maxBytes)
-    throw new LimitExceededError(`an LZ4 frame announces ${contentSize} bytes, over the limit of ${maxBytes}`);
+    throw new LimitExceededError(
+      `an LZ4 frame announces ${contentSize} bytes, over the limit of ${maxBytes}`,
+    );
   const output = new Lz4Output(input.length * 4, maxBytes);
-  for (let field = reader.uint32le('LZ4 block size'); field !== 0; field = reader.uint32le('LZ4 block size')) {
+  for (
+    let field = reader.uint32le('LZ4 block size');
+    field !== 0;
+    field = reader.uint32le('LZ4 block size')
+  ) {
     const block = reader.bytes(field & ~STORED_BLOCK, 'LZ4 block');
     if ((flags & BLOCK_CHECKSUM) !== 0 && reader.uint32le('LZ4 block checksum') !== xxh32(block))
       throw new ProtocolError('an LZ4 block has a wrong checksum');
     const start = output.length;
     if ((field & STORED_BLOCK) !== 0) output.append(block, 0, block.length);
     else decodeLz4Block(block, output, (flags & INDEPENDENT) !== 0 ? start : 0);
-    if (output.length - start > maxBlockBytes) throw new ProtocolError('an LZ4 block holds more than its frame allows');
+    if (output.length - start > maxBlockBytes)
+      throw new ProtocolError('an LZ4 block holds more than its frame allows');
   }
   const result = output.finish();
   if ((flags & CONTENT_CHECKSUM) !== 0 && reader.uint32le('LZ4 content checksum') !== xxh32(result))
     throw new ProtocolError('an LZ4 frame has a wrong checksum');
-  if (contentSize !== undefined && contentSize !== result.length) throw new ProtocolError('an LZ4 frame has another size than it says');
-  if (reader.remaining > 0) throw new ProtocolError(`${reader.remaining} bytes stand behind an LZ4 frame`);
+  if (contentSize !== undefined && contentSize !== result.length)
+    throw new ProtocolError('an LZ4 frame has another size than it says');
+  if (reader.remaining > 0)
+    throw new ProtocolError(`${reader.remaining} bytes stand behind an LZ4 frame`);
   return result;
 }
 
 function readDescriptor(reader: ByteReader): Descriptor {
-  if (reader.uint32le('LZ4 magic') !== MAGIC) throw new ProtocolError('a body marked LZ4 is no LZ4 frame');
+  if (reader.uint32le('LZ4 magic') !== MAGIC)
+    throw new ProtocolError('a body marked LZ4 is no LZ4 frame');
   const start = reader.offset;
   const flags = reader.uint8('LZ4 flags');
   const blockCode = (reader.uint8('LZ4 block descriptor') >>> 4) & 0x7;
-  if ((flags & VERSION_BITS) !== VERSION || (flags & RESERVED) !== 0) throw new ProtocolError('an LZ4 frame of an unknown version');
-  if ((flags & DICTIONARY) !== 0) throw new ProtocolError('an LZ4 frame needs a dictionary, which messages do not carry');
-  if (blockCode < SMALLEST_BLOCK_CODE) throw new ProtocolError('an LZ4 frame has an unknown block size');
-  const contentSize = (flags & CONTENT_SIZE) !== 0 ? reader.uint32le('LZ4 size') + reader.uint32le('LZ4 size') * 2 ** 32 : undefined;
+  if ((flags & VERSION_BITS) !== VERSION || (flags & RESERVED) !== 0)
+    throw new ProtocolError('an LZ4 frame of an unknown version');
+  if ((flags & DICTIONARY) !== 0)
+    throw new ProtocolError('an LZ4 frame needs a dictionary, which messages do not carry');
+  if (blockCode < SMALLEST_BLOCK_CODE)
+    throw new ProtocolError('an LZ4 frame has an unknown block size');
+  const contentSize =
+    (flags & CONTENT_SIZE) !== 0
+      ? reader.uint32le('LZ4 size') + reader.uint32le('LZ4 size') * 2 ** 32
+      : undefined;
   const descriptor = reader.buffer.subarray(start, reader.offset);
   if (((xxh32(descriptor) >>> 8) & 0xff) !== reader.uint8('LZ4 header checksum'))
     throw new ProtocolError('an LZ4 frame has a damaged header');

@@ -14,7 +14,8 @@ export function xxh32(data: Buffer): number {
     let v2 = P2 | 0;
     let v3 = 0;
     let v4 = -P1 | 0;
-    const round = (lane: number, word: number): number => Math.imul(rotate((lane + Math.imul(word, P2)) | 0, 13), P1);
+    const round = (lane: number, word: number): number =>
+      Math.imul(rotate((lane + Math.imul(word, P2)) | 0, 13), P1);
     for (; at <= data.length - 16; at += 16) {
       v1 = round(v1, data.readInt32LE(at));
       v2 = round(v2, data.readInt32LE(at + 4));
@@ -24,8 +25,10 @@ export function xxh32(data: Buffer): number {
     hash = (rotate(v1, 1) + rotate(v2, 7) + rotate(v3, 12) + rotate(v4, 18)) | 0;
   } else hash = P5 | 0;
   hash = (hash + data.length) | 0;
-  for (; at <= data.length - 4; at += 4) hash = Math.imul(rotate((hash + Math.imul(data.readInt32LE(at), P3)) | 0, 17), P4);
-  for (; at < data.length; at++) hash = Math.imul(rotate((hash + Math.imul(data[at] as number, P5)) | 0, 11), P1);
+  for (; at <= data.length - 4; at += 4)
+    hash = Math.imul(rotate((hash + Math.imul(data.readInt32LE(at), P3)) | 0, 17), P4);
+  for (; at < data.length; at++)
+    hash = Math.imul(rotate((hash + Math.imul(data[at] as number, P5)) | 0, 11), P1);
   hash = Math.imul(hash ^ (hash >>> 15), P2);
   hash = Math.imul(hash ^ (hash >>> 13), P3);
   return (hash ^ (hash >>> 16)) >>> 0;

@@ -36,7 +36,11 @@ export interface BrokerSettings {
 /** A broker without its socket. */
 export interface Broker {
   readonly state: BrokerState;
-  readonly handle: (command: RemotingCommand, connection: ServerConnection, answer: (answer: Answer) => void) => void;
+  readonly handle: (
+    command: RemotingCommand,
+    connection: ServerConnection,
+    answer: (answer: Answer) => void,
+  ) => void;
   readonly connectionClosed: (connection: ServerConnection) => void;
   /** Begins the work that is done by the clock. */
   start(): void;
@@ -59,8 +63,14 @@ export function createBroker(settings: BrokerSettings): Broker {
     tagsCode: (tags) => (tags === undefined ? 0 : javaHashCode(tags)),
     offsetMsgId: (physicalOffset) => offsetMsgId(storeHost(), BigInt(physicalOffset)),
     encode: ({ queueOffset, physicalOffset, ...message }) =>
-      encodeRecord({ ...message, queueOffset: BigInt(queueOffset), commitLogOffset: BigInt(physicalOffset), storeHost: storeHost() }),
-    onAppend: ({ topic, queueId, queueOffset, tagsCode }) => held.arrived(topic, queueId, queueOffset + 1, tagsCode),
+      encodeRecord({
+        ...message,
+        queueOffset: BigInt(queueOffset),
+        commitLogOffset: BigInt(physicalOffset),
+        storeHost: storeHost(),
+      }),
+    onAppend: ({ topic, queueId, queueOffset, tagsCode }) =>
+      held.arrived(topic, queueId, queueOffset + 1, tagsCode),
   });
   const schedule = createDelaySchedule(store, delayLevels);
   const state: BrokerState = {
@@ -73,7 +83,12 @@ export function createBroker(settings: BrokerSettings): Broker {
     locks: createLockTable(settings.lockMaxLiveMs),
     members: createMemberTable(),
     held,
-    createUniqKey: createUniqKeys({ address: '127.0.0.1', pid: process.pid, random: Math.trunc(Math.random() * 2 ** 31), now }),
+    createUniqKey: createUniqKeys({
+      address: '127.0.0.1',
+      pid: process.pid,
+      random: Math.trunc(Math.random() * 2 ** 31),
+      now,
+    }),
     now,
   };
 
@@ -83,7 +98,8 @@ export function createBroker(settings: BrokerSettings): Broker {
     if (known) return known;
     const channel: Channel = {
       remoteAddress: connection.remoteAddress,
-      notifyConsumerIdsChanged: (group) => connection.push(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, { consumerGroup: group }),
+      notifyConsumerIdsChanged: (group) =>
+        connection.push(RequestCode.NOTIFY_CONSUMER_IDS_CHANGED, { consumerGroup: group }),
       close: () => connection.close(),
     };
     channels.set(connection, channel);
@@ -93,7 +109,8 @@ export function createBroker(settings: BrokerSettings): Broker {
   let timers: NodeJS.Timeout[] = [];
   return {
     state,
-    handle: (command, connection, answer) => dispatch(state, { command, connection, channel: channelOf(connection), answer }),
+    handle: (command, connection, answer) =>
+      dispatch(state, { command, connection, channel: channelOf(connection), answer }),
     connectionClosed(connection) {
       const channel = channels.get(connection);
       if (channel === undefined) return;
@@ -104,7 +121,10 @@ export function createBroker(settings: BrokerSettings): Broker {
       timers = [
         setInterval(() => held.tick(now()), settings.longPollTickMs),
         setInterval(() => schedule.tick(now()), SCHEDULE_TICK_MS),
-        setInterval(() => state.members.expire(now(), settings.channelExpiredMs), Math.min(MEMBER_SCAN_MS, settings.channelExpiredMs)),
+        setInterval(
+          () => state.members.expire(now(), settings.channelExpiredMs),
+          Math.min(MEMBER_SCAN_MS, settings.channelExpiredMs),
+        ),
       ];
       for (const timer of timers) timer.unref();
     },

@@ -14,7 +14,9 @@ export function parseDelayLevels(text: string): number[] {
     .map((level) => {
       const [, count, unit] = /^(\d+)([smhd])$/.exec(level) ?? [];
       if (count === undefined || unit === undefined)
-        throw new TypeError(`messageDelayLevel "${text}": write numbers with s, m, h or d, like "1s 5s 10s"`);
+        throw new TypeError(
+          `messageDelayLevel "${text}": write numbers with s, m, h or d, like "1s 5s 10s"`,
+        );
       return Number(count) * (UNITS[unit] ?? 0);
     });
 }

@@ -51,12 +51,21 @@ function defined<Request>(
   definition: Pick<RequestDefinition<Request, never>, 'code' | 'decode'>,
   handle: (broker: BrokerState, request: Request, incoming: Incoming) => Answer | undefined,
 ): [number, Handler] {
-  return [definition.code, (broker, incoming) => handle(broker, definition.decode(incoming.command), incoming)];
+  return [
+    definition.code,
+    (broker, incoming) => handle(broker, definition.decode(incoming.command), incoming),
+  ];
 }
 
 /** A request that no client of ours sends, read here. */
-function named(code: number, handle: (broker: BrokerState, fields: FieldReader) => Answer): [number, Handler] {
-  return [code, (broker, { command }) => handle(broker, new FieldReader(command, `request ${code}`))];
+function named(
+  code: number,
+  handle: (broker: BrokerState, fields: FieldReader) => Answer,
+): [number, Handler] {
+  return [
+    code,
+    (broker, { command }) => handle(broker, new FieldReader(command, `request ${code}`)),
+  ];
 }
 
 const pullLater: Handler = (broker, { command, connection, answer }) => {
@@ -64,10 +73,16 @@ const pullLater: Handler = (broker, { command, connection, answer }) => {
   return undefined;
 };
 
-const sendFrom = (broker: BrokerState, request: ReturnType<typeof sendMessage.decode>, { command, connection }: Incoming) =>
-  send(broker, request, { host: connection.remoteHost, version: command.version });
+const sendFrom = (
+  broker: BrokerState,
+  request: ReturnType<typeof sendMessage.decode>,
+  { command, connection }: Incoming,
+) => send(broker, request, { host: connection.remoteHost, version: command.version });
 
-const queueOf = (fields: FieldReader) => ({ topic: fields.string('topic'), queueId: fields.int('queueId') });
+const queueOf = (fields: FieldReader) => ({
+  topic: fields.string('topic'),
+  queueId: fields.int('queueId'),
+});
 
 const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [Code.PULL_MESSAGE, pullLater],
@@ -75,13 +90,17 @@ const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   defined(sendMessage, sendFrom),
   defined(sendMessageV1, sendFrom),
   defined(sendBatchMessage, sendFrom),
-  defined(sendMessageBack, (broker, request, { command }) => sendBack(broker, request, command.version)),
+  defined(sendMessageBack, (broker, request, { command }) =>
+    sendBack(broker, request, command.version),
+  ),
   defined(queryConsumerOffset, offsets.queryConsumerOffset),
   defined(updateConsumerOffset, offsets.updateConsumerOffset),
   defined(searchOffset, offsets.searchOffset),
   defined(getMaxOffset, offsets.getMaxOffset),
   defined(getMinOffset, offsets.getMinOffset),
-  named(Code.GET_EARLIEST_MSG_STORETIME, (broker, fields) => offsets.getEarliestMsgStoretime(broker, queueOf(fields))),
+  named(Code.GET_EARLIEST_MSG_STORETIME, (broker, fields) =>
+    offsets.getEarliestMsgStoretime(broker, queueOf(fields)),
+  ),
   named(Code.INVOKE_BROKER_TO_RESET_OFFSET, (broker, fields) =>
     offsets.resetOffset(broker, {
       topic: fields.string('topic'),
@@ -93,19 +112,33 @@ const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   ),
   defined(heartbeat, (broker, request, { command, channel }) => {
     // The real broker says NullPointerException.
-    if (command.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'java.lang.NullPointerException: the heartbeat is empty');
+    if (command.body.length === 0)
+      return refuse(
+        ResponseCode.SYSTEM_ERROR,
+        'java.lang.NullPointerException: the heartbeat is empty',
+      );
     return members.heartbeat(broker, request, channel, command);
   }),
-  defined(unregisterClient, (broker, request, { channel }) => members.unregisterClient(broker, request, channel)),
-  defined(getConsumerList, (broker, { consumerGroup }) => members.consumerList(broker, consumerGroup)),
-  defined(getConsumerConnections, (broker, { consumerGroup }) => members.consumerConnections(broker, consumerGroup)),
-  defined(checkClientConfig, (_broker, { subscription }) => members.checkClientConfig(subscription?.expressionType ?? '')),
+  defined(unregisterClient, (broker, request, { channel }) =>
+    members.unregisterClient(broker, request, channel),
+  ),
+  defined(getConsumerList, (broker, { consumerGroup }) =>
+    members.consumerList(broker, consumerGroup),
+  ),
+  defined(getConsumerConnections, (broker, { consumerGroup }) =>
+    members.consumerConnections(broker, consumerGroup),
+  ),
+  defined(checkClientConfig, (_broker, { subscription }) =>
+    members.checkClientConfig(subscription?.expressionType ?? ''),
+  ),
   defined(lockQueues, locks.lockQueues),
   defined(unlockQueues, locks.unlockQueues),
   defined(getBrokerInfo, admin.getBrokerInfo),
   defined(createTopic, admin.updateAndCreateTopic),
   defined(createGroup, admin.updateAndCreateGroup),
-  named(Code.GET_TOPIC_CONFIG, (broker, fields) => admin.getTopicConfig(broker, fields.string('topic'))),
+  named(Code.GET_TOPIC_CONFIG, (broker, fields) =>
+    admin.getTopicConfig(broker, fields.string('topic')),
+  ),
   named(Code.GET_CONSUME_STATS, (broker, fields) =>
     admin.getConsumeStats(broker, fields.string('consumerGroup'), fields.optionalString('topic')),
   ),
@@ -116,7 +149,12 @@ export function dispatch(broker: BrokerState, incoming: Incoming): void {
   const { command, answer } = incoming;
   const handler = handlers.get(command.code);
   if (handler === undefined) {
-    answer(refuse(ResponseCode.REQUEST_CODE_NOT_SUPPORTED, ` request type ${command.code} not supported`));
+    answer(
+      refuse(
+        ResponseCode.REQUEST_CODE_NOT_SUPPORTED,
+        ` request type ${command.code} not supported`,
+      ),
+    );
     return;
   }
   try {

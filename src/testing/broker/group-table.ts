@@ -19,7 +19,10 @@ export interface GroupTable {
   findOrCreate(group: string): SubscriptionGroup | undefined;
 }
 
-export function subscriptionGroup(groupName: string, settings: Partial<SubscriptionGroup> = {}): SubscriptionGroup {
+export function subscriptionGroup(
+  groupName: string,
+  settings: Partial<SubscriptionGroup> = {},
+): SubscriptionGroup {
   return {
     consumeEnable: true,
     consumeBroadcastEnable: true,
@@ -39,7 +42,12 @@ export function createGroupTable(options: { autoCreateSubscriptionGroup: boolean
     put: (group) => void groups.set(group.groupName, group),
     findOrCreate(name) {
       const known = groups.get(name);
-      if (known !== undefined || !options.autoCreateSubscriptionGroup || groupComplaint(name) !== undefined) return known;
+      if (
+        known !== undefined ||
+        !options.autoCreateSubscriptionGroup ||
+        groupComplaint(name) !== undefined
+      )
+        return known;
       const created = subscriptionGroup(name);
       groups.set(name, created);
       return created;

@@ -41,7 +41,8 @@ export function createHeldPulls(maxOffset: (topic: string, queueId: number) => n
       if (queue) queue.pulls.push(pull);
       else queues.set(key, { topic, queueId, pulls: [pull] });
     },
-    arrived: (topic, queueId, max, tagsCode) => wake(`${topic}@${queueId}`, (pull) => max > pull.offset && pull.matches(tagsCode)),
+    arrived: (topic, queueId, max, tagsCode) =>
+      wake(`${topic}@${queueId}`, (pull) => max > pull.offset && pull.matches(tagsCode)),
     tick(now) {
       for (const [key, { topic, queueId }] of queues) {
         const max = maxOffset(topic, queueId);

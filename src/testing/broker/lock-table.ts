@@ -4,7 +4,12 @@ import { queueKey } from '../../model/message-queue.ts';
 /** Queue locks of orderly groups: (group, queue) → client id, gone when not renewed. Mirrors RebalanceLockManager. */
 export interface LockTable {
   /** Answers the queues that the client holds now; others are simply missing. */
-  lock(group: string, clientId: string, queues: readonly MessageQueue[], now: number): MessageQueue[];
+  lock(
+    group: string,
+    clientId: string,
+    queues: readonly MessageQueue[],
+    now: number,
+  ): MessageQueue[];
   /** Another client's lock is left alone. */
   unlock(group: string, clientId: string, queues: readonly MessageQueue[]): void;
   /** True while any queue of the group is locked: sends to its retry topic then go to the DLQ. */
@@ -28,9 +33,11 @@ export function createLockTable(maxLiveMs: number): LockTable {
     },
     unlock(group, clientId, queues) {
       const locks = groups.get(group);
-      for (const queue of queues) if (locks?.get(queueKey(queue))?.clientId === clientId) locks.delete(queueKey(queue));
+      for (const queue of queues)
+        if (locks?.get(queueKey(queue))?.clientId === clientId) locks.delete(queueKey(queue));
     },
-    anyAlive: (group, now) => [...(groups.get(group)?.values() ?? [])].some((held) => now - held.renewedAt <= maxLiveMs),
+    anyAlive: (group, now) =>
+      [...(groups.get(group)?.values() ?? [])].some((held) => now - held.renewedAt <= maxLiveMs),
     clear: () => groups.clear(),
   };
 }

@@ -29,7 +29,14 @@ export interface GroupMembers extends Omit<Membership, 'subscriptions'> {
 /** Who is online. Membership is per channel: a client id on two connections counts twice. Mirrors ConsumerManager and ConsumerGroupInfo. */
 export interface MemberTable {
   get(group: string): GroupMembers | undefined;
-  register(group: string, channel: Channel, member: Member, membership: Membership, now: number, notify: boolean): void;
+  register(
+    group: string,
+    channel: Channel,
+    member: Member,
+    membership: Membership,
+    now: number,
+    notify: boolean,
+  ): void;
   /** Removes only this channel. */
   unregister(group: string, channel: Channel, notify: boolean): void;
   channelClosed(channel: Channel): void;
@@ -52,7 +59,8 @@ function updateSubscriptions(group: Group, subscriptions: readonly Subscription[
   for (const subscription of subscriptions) {
     const old = group.subscriptions.get(subscription.topic);
     if (old === undefined) changed = true;
-    if (old === undefined || subscription.subVersion > old.subVersion) group.subscriptions.set(subscription.topic, subscription);
+    if (old === undefined || subscription.subVersion > old.subVersion)
+      group.subscriptions.set(subscription.topic, subscription);
   }
   const topics = new Set(subscriptions.map((subscription) => subscription.topic));
   for (const topic of group.subscriptions.keys()) {
@@ -80,13 +88,18 @@ export function createMemberTable(): MemberTable {
   return {
     get: (group) => groups.get(group),
     register(name, channel, member, { subscriptions, ...rest }, now, notify) {
-      const group: Group = groups.get(name) ?? { ...rest, channels: new Map(), subscriptions: new Map() };
+      const group: Group = groups.get(name) ?? {
+        ...rest,
+        channels: new Map(),
+        subscriptions: new Map(),
+      };
       groups.set(name, group);
       Object.assign(group, rest);
       const isNew = !group.channels.has(channel);
       group.channels.set(channel, { ...member, lastHeartbeat: now });
       const changed = updateSubscriptions(group, subscriptions);
-      if ((isNew || changed) && notify && group.messageModel !== 'BROADCASTING') announce(name, group);
+      if ((isNew || changed) && notify && group.messageModel !== 'BROADCASTING')
+        announce(name, group);
     },
     unregister(name, channel, notify) {
       const group = groups.get(name);

@@ -55,12 +55,23 @@ export interface MessageStore {
   minOffset(topic: string, queueId: number): number;
   /** The next offset to be written. */
   maxOffset(topic: string, queueId: number): number;
-  get(topic: string, queueId: number, offset: bigint, maxMessages: number, matches: (tagsCode: number) => boolean): GetResult;
+  get(
+    topic: string,
+    queueId: number,
+    offset: bigint,
+    maxMessages: number,
+    matches: (tagsCode: number) => boolean,
+  ): GetResult;
   at(topic: string, queueId: number, offset: number): StoredMessage | undefined;
   /** Undefined unless a record starts exactly there. */
   atPhysicalOffset(offset: bigint): StoredMessage | undefined;
   /** First offset stored at or after the time; the queue's end when all are older. `upper`: the last one stored at or before. */
-  searchByTime(topic: string, queueId: number, timestamp: bigint, boundary: 'lower' | 'upper'): number;
+  searchByTime(
+    topic: string,
+    queueId: number,
+    timestamp: bigint,
+    boundary: 'lower' | 'upper',
+  ): number;
   /** Every message of the topic, queue by queue. */
   all(topic: string): StoredMessage[];
   /** Forgets what is older, as an expired commit log file would: the queue's minimum rises. */
@@ -92,7 +103,14 @@ export interface MessageStoreOptions {
   readonly onAppend: (message: StoredMessage) => void;
 }
 
-export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId, now, onAppend }: MessageStoreOptions): MessageStore {
+export function createMessageStore({
+  delayLevels,
+  encode,
+  tagsCode,
+  offsetMsgId,
+  now,
+  onAppend,
+}: MessageStoreOptions): MessageStore {
   const queues = new Map<string, Map<number, Queue>>();
   const log = new Map<number, StoredMessage>();
   let logEnd = 0;
@@ -112,12 +130,22 @@ export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId,
     if (message.topic === SCHEDULE_TOPIC || !(asked > 0)) return message;
     const properties = new Map(message.properties);
     properties.set('REAL_TOPIC', message.topic).set('REAL_QID', String(message.queueId));
-    return { ...message, properties, topic: SCHEDULE_TOPIC, queueId: Math.min(asked, delayLevels.length) - 1 };
+    return {
+      ...message,
+      properties,
+      topic: SCHEDULE_TOPIC,
+      queueId: Math.min(asked, delayLevels.length) - 1,
+    };
   }
 
   function append(message: MessageToStore): StoredMessage {
     const queue = queueToWrite(message.topic, message.queueId);
-    const placed = { ...message, queueOffset: end(queue), physicalOffset: logEnd, storeTimestamp: now() };
+    const placed = {
+      ...message,
+      queueOffset: end(queue),
+      physicalOffset: logEnd,
+      storeTimestamp: now(),
+    };
     const stored: StoredMessage = {
       ...placed,
       record: encode(placed),
@@ -131,7 +159,12 @@ export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId,
     return stored;
   }
 
-  function collect(queue: Queue, from: number, maxMessages: number, matches: (tagsCode: number) => boolean) {
+  function collect(
+    queue: Queue,
+    from: number,
+    maxMessages: number,
+    matches: (tagsCode: number) => boolean,
+  ) {
     const messages: StoredMessage[] = [];
     const lastToScan = from + Math.max(MAX_FILTER_BYTES / CONSUME_QUEUE_UNIT, maxMessages);
     let bytes = 0;
@@ -139,7 +172,9 @@ export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId,
     for (; next < end(queue) && next < lastToScan; next++) {
       const entry = queue.entries[next - queue.base];
       if (entry === undefined) break;
-      const full = messages.length >= Math.min(maxMessages, MAX_TRANSFER_COUNT) || bytes + entry.record.length > MAX_TRANSFER_BYTES;
+      const full =
+        messages.length >= Math.min(maxMessages, MAX_TRANSFER_COUNT) ||
+        bytes + entry.record.length > MAX_TRANSFER_BYTES;
       if (messages.length > 0 && full) break;
       if (!matches(entry.tagsCode)) continue;
       messages.push(entry);
@@ -168,7 +203,10 @@ export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId,
       if (offset === max) return nothing('OFFSET_OVERFLOW_ONE', offset);
       if (offset > max) return nothing('OFFSET_OVERFLOW_BADLY', max);
       const { messages, next } = collect(queue, Number(offset), maxMessages, matches);
-      return { ...nothing(messages.length > 0 ? 'FOUND' : 'NO_MATCHED_MESSAGE', BigInt(next)), messages };
+      return {
+        ...nothing(messages.length > 0 ? 'FOUND' : 'NO_MATCHED_MESSAGE', BigInt(next)),
+        messages,
+      };
     },
     at(topic, queueId, offset) {
       const queue = find(topic, queueId);
@@ -178,7 +216,9 @@ export function createMessageStore({ delayLevels, encode, tagsCode, offsetMsgId,
     searchByTime(topic, queueId, timestamp, boundary) {
       const { base, entries } = find(topic, queueId);
       const first = entries.findIndex((entry) =>
-        boundary === 'lower' ? BigInt(entry.storeTimestamp) >= timestamp : BigInt(entry.storeTimestamp) > timestamp,
+        boundary === 'lower'
+          ? BigInt(entry.storeTimestamp) >= timestamp
+          : BigInt(entry.storeTimestamp) > timestamp,
       );
       const lower = base + (first === -1 ? entries.length : first);
       return boundary === 'lower' ? lower : Math.max(base, lower - 1);

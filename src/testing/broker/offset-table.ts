@@ -34,7 +34,8 @@ export function createOffsetTable(): OffsetTable {
   }
 
   return {
-    get: (group, topic, queueId) => resets.get(key(group, topic, queueId)) ?? committed.get(key(group, topic, queueId)),
+    get: (group, topic, queueId) =>
+      resets.get(key(group, topic, queueId)) ?? committed.get(key(group, topic, queueId)),
     commit,
     hasReset: (group, topic, queueId) => resets.has(key(group, topic, queueId)),
     reset(group, topic, queueId, offset) {

@@ -21,12 +21,22 @@ export interface TopicTable {
   put(config: TopicConfig): void;
   all(): IterableIterator<TopicConfig>;
   /** A send to an unknown topic: inherits from the template topic when that allows it (createTopicInSendMessageMethod). */
-  createBySend(topic: string, template: string, queueNums: number, topicSysFlag: number): TopicConfig | undefined;
+  createBySend(
+    topic: string,
+    template: string,
+    queueNums: number,
+    topicSysFlag: number,
+  ): TopicConfig | undefined;
   /** Retry and DLQ topics (createTopicInSendMessageBackMethod). */
   createForGroup(topic: string, queueNums: number): TopicConfig;
 }
 
-export function topicConfig(topicName: string, queueNums: number, perm = PERM_READ | PERM_WRITE, topicSysFlag = 0): TopicConfig {
+export function topicConfig(
+  topicName: string,
+  queueNums: number,
+  perm = PERM_READ | PERM_WRITE,
+  topicSysFlag = 0,
+): TopicConfig {
   return {
     topicName,
     readQueueNums: queueNums,
@@ -39,10 +49,21 @@ export function topicConfig(topicName: string, queueNums: number, perm = PERM_RE
   };
 }
 
-export function createTopicTable(options: { autoCreateTopic: boolean; defaultTopicQueueNums: number; delayLevels: number }): TopicTable {
+export function createTopicTable(options: {
+  autoCreateTopic: boolean;
+  defaultTopicQueueNums: number;
+  delayLevels: number;
+}): TopicTable {
   const topics = new Map<string, TopicConfig>();
   const put = (config: TopicConfig) => void topics.set(config.topicName, config);
-  if (options.autoCreateTopic) put(topicConfig(AUTO_CREATE_TOPIC, options.defaultTopicQueueNums, PERM_INHERIT | PERM_READ | PERM_WRITE));
+  if (options.autoCreateTopic)
+    put(
+      topicConfig(
+        AUTO_CREATE_TOPIC,
+        options.defaultTopicQueueNums,
+        PERM_INHERIT | PERM_READ | PERM_WRITE,
+      ),
+    );
   put(topicConfig(SCHEDULE_TOPIC, options.delayLevels));
 
   return {
@@ -52,7 +73,12 @@ export function createTopicTable(options: { autoCreateTopic: boolean; defaultTop
     createBySend(topic, template, queueNums, topicSysFlag) {
       const from = topics.get(template);
       if (from === undefined || (from.perm & PERM_INHERIT) === 0) return undefined;
-      const created = topicConfig(topic, Math.max(0, Math.min(queueNums, from.writeQueueNums)), from.perm & ~PERM_INHERIT, topicSysFlag);
+      const created = topicConfig(
+        topic,
+        Math.max(0, Math.min(queueNums, from.writeQueueNums)),
+        from.perm & ~PERM_INHERIT,
+        topicSysFlag,
+      );
       put(created);
       return created;
     },

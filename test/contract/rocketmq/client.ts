@@ -33,10 +33,22 @@ export function clientChecks(target: () => ContractTarget): void {
     }
 
     /** Pulls from 0 until there are so many messages. */
-    async function read(queue: MessageQueue, count: number, filter = '*', consumerGroup = unique('reader')): Promise<readonly Message[]> {
+    async function read(
+      queue: MessageQueue,
+      count: number,
+      filter = '*',
+      consumerGroup = unique('reader'),
+    ): Promise<readonly Message[]> {
       for (const until = Date.now() + 10_000; ; await sleep(50)) {
         const subscription = buildSubscription(queue.topic, filter);
-        const result = await client.pull({ consumerGroup, queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
+        const result = await client.pull({
+          consumerGroup,
+          queue,
+          offset: 0n,
+          subscription,
+          maxMessages: 32,
+          suspendMs: 0,
+        });
         if (result.status === 'FOUND' && result.messages.length >= count) return result.messages;
         assert(Date.now() < until, `${queue.topic} has no ${count} messages: ${result.status}`);
       }
@@ -52,8 +64,15 @@ export function clientChecks(target: () => ContractTarget): void {
       }
     }
 
-    async function sent(queue: MessageQueue, body = 'hello', properties: Record<string, string> = {}): Promise<Message> {
-      await client.send({ topic: queue.topic, body: Buffer.from(body), properties, tags: 'A', keys: ['k1', 'k2'] }, { queue });
+    async function sent(
+      queue: MessageQueue,
+      body = 'hello',
+      properties: Record<string, string> = {},
+    ): Promise<Message> {
+      await client.send(
+        { topic: queue.topic, body: Buffer.from(body), properties, tags: 'A', keys: ['k1', 'k2'] },
+        { queue },
+      );
       const message = (await read(queue, 1)).at(-1);
       assert(message);
       return message;
@@ -84,13 +103,23 @@ export function clientChecks(target: () => ContractTarget): void {
       assert.deepEqual([result.status, result.queue, result.queueOffset], ['SEND_OK', queue, 0n]);
       assert.deepEqual([message.msgId, message.offsetMsgId], [result.msgId, result.offsetMsgId]);
       const { properties } = message;
-      assert.deepEqual([properties.get('TAGS'), properties.get('KEYS'), properties.get('own'), message.flag], ['A', 'a b', 'x', 3]);
-      assert.deepEqual([String(message.body), message.reconsumeTimes, message.queueOffset], ['text', 0, 0n]);
+      assert.deepEqual(
+        [properties.get('TAGS'), properties.get('KEYS'), properties.get('own'), message.flag],
+        ['A', 'a b', 'x', 3],
+      );
+      assert.deepEqual(
+        [String(message.body), message.reconsumeTimes, message.queueOffset],
+        ['text', 0, 0n],
+      );
     });
 
     it('sends a batch into one queue', async () => {
       const queue = await newQueue();
-      const messages = ['one', 'two', 'three'].map((body) => ({ topic: queue.topic, body: Buffer.from(body), tags: body }));
+      const messages = ['one', 'two', 'three'].map((body) => ({
+        topic: queue.topic,
+        body: Buffer.from(body),
+        tags: body,
+      }));
       await client.sendBatch(messages, { queue });
       assert.deepEqual(
         (await read(queue, 3)).map((message) => String(message.body)),
@@ -107,15 +136,34 @@ export function clientChecks(target: () => ContractTarget): void {
       await client.send({ topic: queue.topic, body: Buffer.from('x'), tags: 'BB' }, { queue });
       await read(queue, 1);
       const subscription = buildSubscription(queue.topic, 'Aa');
-      const result = await client.pull({ consumerGroup: unique('g'), queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 0 });
-      assert.deepEqual([result.status, result.nextBeginOffset, result.status === 'FOUND' && result.messages], ['FOUND', 1n, []]);
+      const result = await client.pull({
+        consumerGroup: unique('g'),
+        queue,
+        offset: 0n,
+        subscription,
+        maxMessages: 32,
+        suspendMs: 0,
+      });
+      assert.deepEqual(
+        [result.status, result.nextBeginOffset, result.status === 'FOUND' && result.messages],
+        ['FOUND', 1n, []],
+      );
     });
 
     it('tells the four ends of a pull apart', async () => {
       const queue = await newQueue();
       const pull = async (offset: bigint, filter = '*') => {
         const subscription = buildSubscription(queue.topic, filter);
-        return (await client.pull({ consumerGroup: unique('g'), queue, offset, subscription, maxMessages: 32, suspendMs: 0 })).status;
+        return (
+          await client.pull({
+            consumerGroup: unique('g'),
+            queue,
+            offset,
+            subscription,
+            maxMessages: 32,
+            suspendMs: 0,
+          })
+        ).status;
       };
       await sent(queue);
       assert.deepEqual(
@@ -127,7 +175,14 @@ export function clientChecks(target: () => ContractTarget): void {
     it('wakes up from a long poll', async () => {
       const queue = await newQueue();
       const subscription = buildSubscription(queue.topic, '*');
-      const held = client.pull({ consumerGroup: unique('g'), queue, offset: 0n, subscription, maxMessages: 32, suspendMs: 15_000 });
+      const held = client.pull({
+        consumerGroup: unique('g'),
+        queue,
+        offset: 0n,
+        subscription,
+        maxMessages: 32,
+        suspendMs: 15_000,
+      });
       await sleep(200);
       await client.send({ topic: queue.topic, body: Buffer.from('x') }, { queue });
       assert.equal((await held).status, 'FOUND');
@@ -158,13 +213,30 @@ export function clientChecks(target: () => ContractTarget): void {
 
     it('sends back: retry topic first, DLQ at the limit', async () => {
       const [queue, consumerGroup] = [await newQueue(), unique('group')];
-      const settings = { consumerGroup, brokerName: queue.brokerName, originTopic: queue.topic, delayLevel: 1, maxReconsumeTimes: 1 };
+      const settings = {
+        consumerGroup,
+        brokerName: queue.brokerName,
+        originTopic: queue.topic,
+        delayLevel: 1,
+        maxReconsumeTimes: 1,
+      };
       const original = await sent(queue);
-      await client.sendBack({ ...settings, commitLogOffset: original.commitLogOffset, originMsgId: original.offsetMsgId });
+      await client.sendBack({
+        ...settings,
+        commitLogOffset: original.commitLogOffset,
+        originMsgId: original.offsetMsgId,
+      });
       const [again] = await read({ ...queue, topic: retryTopic(consumerGroup), queueId: 0 }, 1);
       assert(again);
-      assert.deepEqual([again.reconsumeTimes, again.msgId, again.properties.get('RETRY_TOPIC')], [1, original.msgId, queue.topic]);
-      await client.sendBack({ ...settings, commitLogOffset: again.commitLogOffset, originMsgId: again.offsetMsgId });
+      assert.deepEqual(
+        [again.reconsumeTimes, again.msgId, again.properties.get('RETRY_TOPIC')],
+        [1, original.msgId, queue.topic],
+      );
+      await client.sendBack({
+        ...settings,
+        commitLogOffset: again.commitLogOffset,
+        originMsgId: again.offsetMsgId,
+      });
       const [dead] = await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1);
       assert.deepEqual([dead?.reconsumeTimes, dead?.msgId], [2, original.msgId]);
     });
@@ -181,7 +253,10 @@ export function clientChecks(target: () => ContractTarget): void {
         delayLevel: -1,
       };
       await client.sendBack({ ...request, commitLogOffset });
-      assert.equal((await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1)).length, 1);
+      assert.equal(
+        (await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1)).length,
+        1,
+      );
       await assert.rejects(
         client.sendBack({ ...request, commitLogOffset: 1n << 50n }),
         (error) => error instanceof BrokerError && error.responseCode === 1,
@@ -198,10 +273,16 @@ export function clientChecks(target: () => ContractTarget): void {
       const [again] = await Promise.any(queues.map((retryQueue) => read(retryQueue, 1)));
       assert(again);
       const { properties } = again;
-      assert.deepEqual([again.reconsumeTimes, again.msgId, String(again.body)], [1, original.msgId, 'body']);
+      assert.deepEqual(
+        [again.reconsumeTimes, again.msgId, String(again.body)],
+        [1, original.msgId, 'body'],
+      );
       assert.deepEqual([properties.get('RETRY_TOPIC'), properties.get('own')], [queue.topic, 'x']);
       await client.sendBackAsNormalMessage(consumerGroup, original, -1, 16);
-      assert.equal((await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1)).length, 1);
+      assert.equal(
+        (await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1)).length,
+        1,
+      );
     });
 
     it('locks and unlocks', async () => {
@@ -216,7 +297,10 @@ export function clientChecks(target: () => ContractTarget): void {
     it('sees nobody in a group that has nobody', async () => {
       const { brokerName } = await newQueue();
       assert.deepEqual(
-        [await client.consumerIds(unique('g'), brokerName), await client.consumerConnections(unique('g'), brokerName)],
+        [
+          await client.consumerIds(unique('g'), brokerName),
+          await client.consumerConnections(unique('g'), brokerName),
+        ],
         [[], []],
       );
     });

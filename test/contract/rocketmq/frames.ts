@@ -8,12 +8,16 @@ import type { ContractTarget } from './lab.ts';
 import { code, useLab } from './lab.ts';
 
 async function closes(connection: RawConnection, withinMs = 3000): Promise<boolean> {
-  for (const until = Date.now() + withinMs; !connection.closed && Date.now() < until; ) await sleep(20);
+  for (const until = Date.now() + withinMs; !connection.closed && Date.now() < until; )
+    await sleep(20);
   return connection.closed;
 }
 
 /** Request 105 for topic "T" with a binary header, opaque 7 (reference vector). */
-const BINARY_REQUEST = Buffer.from('0000002501000021006907019100000007000000000000000' + '00000000c0005746f7069630000000154', 'hex');
+const BINARY_REQUEST = Buffer.from(
+  '0000002501000021006907019100000007000000000000000' + '00000000c0005746f7069630000000154',
+  'hex',
+);
 
 /** Framing, headers and flags. */
 export function frameChecks(target: () => ContractTarget): void {
@@ -46,7 +50,8 @@ export function frameChecks(target: () => ContractTarget): void {
     it('understands a binary header and answers in JSON', async () => {
       const connection = await connectRaw(lab.nameServer);
       connection.write(BINARY_REQUEST);
-      for (const until = Date.now() + 3000; !connection.answered.has(7) && Date.now() < until; ) await sleep(10);
+      for (const until = Date.now() + 3000; !connection.answered.has(7) && Date.now() < until; )
+        await sleep(10);
       assert(connection.answered.has(7));
       connection.close();
     });
@@ -57,13 +62,16 @@ export function frameChecks(target: () => ContractTarget): void {
         connection.write(Buffer.of(byte));
         await sleep(1);
       }
-      for (const until = Date.now() + 3000; !connection.answered.has(7) && Date.now() < until; ) await sleep(10);
+      for (const until = Date.now() + 3000; !connection.answered.has(7) && Date.now() < until; )
+        await sleep(10);
       assert(connection.answered.has(7));
       connection.close();
     });
 
     it('answers many requests that are sent at once on one connection', async () => {
-      const answers = await Promise.all(Array.from({ length: 200 }, (_, queueId) => lab.broker.call(31, { topic: 'any', queueId })));
+      const answers = await Promise.all(
+        Array.from({ length: 200 }, (_, queueId) => lab.broker.call(31, { topic: 'any', queueId })),
+      );
       assert.equal(new Set(answers.map((answer) => answer.opaque)).size, 200);
       assert(answers.every((answer) => answer.code === 0));
     });

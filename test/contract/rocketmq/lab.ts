@@ -65,7 +65,12 @@ export interface Lab {
   connect(): Promise<RawConnection>;
   topic(queues?: number, perm?: number): Promise<string>;
   group(): string;
-  pull(group: string, topic: string, settings?: PullSettings, connection?: RawConnection): Promise<RawFrame>;
+  pull(
+    group: string,
+    topic: string,
+    settings?: PullSettings,
+    connection?: RawConnection,
+  ): Promise<RawFrame>;
   /** Comes back when the message can be pulled, unless it is delayed. */
   send(topic: string, settings?: SendSettings): Promise<RawFrame>;
   heartbeat(group: string, member: Member, connection?: RawConnection): Promise<RawFrame>;
@@ -73,7 +78,12 @@ export interface Lab {
   /** The committed offset as text, or the code that said no. */
   committed(group: string, topic: string, queueId: number): Promise<string>;
   /** Polls a queue from 0 until it has so many messages. */
-  await(topic: string, queueId: number, count: number, withinMs?: number): Promise<ReturnType<typeof recordsIn>>;
+  await(
+    topic: string,
+    queueId: number,
+    count: number,
+    withinMs?: number,
+  ): Promise<ReturnType<typeof recordsIn>>;
 }
 
 export function code(frame: RawFrame): number {
@@ -172,19 +182,37 @@ export function useLab(target: () => ContractTarget): Lab {
             l: settings.maxReconsumeTimes,
             m: false,
           },
-          { body: settings.body ?? 'hello', ...(settings.version !== undefined && { version: settings.version }) },
+          {
+            body: settings.body ?? 'hello',
+            ...(settings.version !== undefined && { version: settings.version }),
+          },
         ),
       );
       const { queueId = 0, queueOffset } = answer.extFields;
-      const isThere = async () => Number((await lab.broker.call(30, { topic, queueId })).extFields.offset) > Number(queueOffset);
+      const isThere = async () =>
+        Number((await lab.broker.call(30, { topic, queueId })).extFields.offset) >
+        Number(queueOffset);
       // The real broker answers before its consume queue knows of the message.
-      while (answer.code === 0 && !topic.startsWith('%') && !settings.properties?.DELAY && !(await isThere())) await sleep(5);
+      while (
+        answer.code === 0 &&
+        !topic.startsWith('%') &&
+        !settings.properties?.DELAY &&
+        !(await isThere())
+      )
+        await sleep(5);
       return answer;
     },
-    heartbeat: (group, member, connection = lab.broker) => connection.call(34, {}, { body: heartbeatBody(group, member) }),
-    commit: (consumerGroup, topic, queueId, commitOffset) => lab.broker.call(15, { consumerGroup, topic, queueId, commitOffset }),
+    heartbeat: (group, member, connection = lab.broker) =>
+      connection.call(34, {}, { body: heartbeatBody(group, member) }),
+    commit: (consumerGroup, topic, queueId, commitOffset) =>
+      lab.broker.call(15, { consumerGroup, topic, queueId, commitOffset }),
     async committed(consumerGroup, topic, queueId) {
-      const answer = await lab.broker.call(14, { consumerGroup, topic, queueId, setZeroIfNotFound: false });
+      const answer = await lab.broker.call(14, {
+        consumerGroup,
+        topic,
+        queueId,
+        setZeroIfNotFound: false,
+      });
       return answer.extFields.offset ?? `code ${answer.code}`;
     },
     async await(topic, queueId, count, withinMs = 8000) {
@@ -192,7 +220,10 @@ export function useLab(target: () => ContractTarget): Lab {
       for (;;) {
         const records = recordsIn((await lab.pull(names('reader'), topic, { queueId })).body);
         if (records.length >= count) return records;
-        if (Date.now() > until) assert.fail(`${topic}/${queueId} has ${records.length} messages, not ${count}, after ${withinMs} ms`);
+        if (Date.now() > until)
+          assert.fail(
+            `${topic}/${queueId} has ${records.length} messages, not ${count}, after ${withinMs} ms`,
+          );
         await sleep(50);
       }
     },
@@ -251,6 +282,7 @@ export function heartbeatBody(groupName: string, member: Member): object {
 
 function javaHash(text: string): number {
   let hash = 0;
-  for (let index = 0; index < text.length; index++) hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0;
+  for (let index = 0; index < text.length; index++)
+    hash = (Math.imul(hash, 31) + text.charCodeAt(index)) | 0;
   return hash;
 }

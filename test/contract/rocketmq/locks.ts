@@ -17,12 +17,26 @@ export function lockChecks(target: () => ContractTarget, lockMaxLiveMs: number):
       onlyThisBroker: false,
     });
     const lock = async (
-      ...[group, clientId, topic, queueIds, connection = lab.broker]: [string, string, string, number[], RawConnection?]
+      ...[group, clientId, topic, queueIds, connection = lab.broker]: [
+        string,
+        string,
+        string,
+        number[],
+        RawConnection?,
+      ]
     ) => {
-      const answer = await connection.call(41, {}, { body: body(group, clientId, topic, queueIds) });
+      const answer = await connection.call(
+        41,
+        {},
+        { body: body(group, clientId, topic, queueIds) },
+      );
       assert.equal(code(answer), 0);
-      const { lockOKMQSet } = JSON.parse(String(answer.body)) as { lockOKMQSet: { topic: string; brokerName: string; queueId: number }[] };
-      assert(lockOKMQSet.every((queue) => queue.topic === topic && queue.brokerName === lab.brokerName));
+      const { lockOKMQSet } = JSON.parse(String(answer.body)) as {
+        lockOKMQSet: { topic: string; brokerName: string; queueId: number }[];
+      };
+      assert(
+        lockOKMQSet.every((queue) => queue.topic === topic && queue.brokerName === lab.brokerName),
+      );
       return lockOKMQSet.map((queue) => queue.queueId).sort((a, b) => a - b);
     };
     const unlock = (group: string, clientId: string, topic: string, queueIds: number[]) =>
@@ -46,7 +60,10 @@ export function lockChecks(target: () => ContractTarget, lockMaxLiveMs: number):
 
     it('groups do not see each other’s locks', async () => {
       const topic = await lab.topic();
-      assert.deepEqual([await lock(lab.group(), 'one', topic, [0]), await lock(lab.group(), 'two', topic, [0])], [[0], [0]]);
+      assert.deepEqual(
+        [await lock(lab.group(), 'one', topic, [0]), await lock(lab.group(), 'two', topic, [0])],
+        [[0], [0]],
+      );
     });
 
     it('42 frees for the next one', async () => {

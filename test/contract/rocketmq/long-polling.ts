@@ -23,7 +23,9 @@ export function longPollChecks(target: () => ContractTarget): void {
     it('is answered at once by a message that is there', async () => {
       const topic = await lab.topic();
       await lab.send(topic);
-      const { answer, ms } = await timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000 }));
+      const { answer, ms } = await timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000 }),
+      );
       assert.equal(code(answer), 0);
       assert(ms < 1000, `${ms} ms`);
     });
@@ -31,7 +33,9 @@ export function longPollChecks(target: () => ContractTarget): void {
     it('is not held without the flag, nor at an illegal offset', async () => {
       const topic = await lab.topic();
       const without = await timed(lab.pull(lab.group(), topic, { suspendMs: 15_000 }));
-      const illegal = await timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, offset: 5 }));
+      const illegal = await timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, offset: 5 }),
+      );
       assert.deepEqual([code(without.answer), code(illegal.answer)], [19, 21]);
       assert(without.ms < 1000 && illegal.ms < 1000);
     });
@@ -49,7 +53,9 @@ export function longPollChecks(target: () => ContractTarget): void {
 
     it('wakes up every pull of the queue, and none of another queue', async () => {
       const topic = await lab.topic();
-      const held = [0, 0, 1].map((queueId) => timed(lab.pull(lab.group(), topic, { queueId, sysFlag: HOLD, suspendMs: 1000 })));
+      const held = [0, 0, 1].map((queueId) =>
+        timed(lab.pull(lab.group(), topic, { queueId, sysFlag: HOLD, suspendMs: 1000 })),
+      );
       await sleep(300);
       await lab.send(topic, { queueId: 0 });
       const [first, second, other] = await Promise.all(held);
@@ -62,7 +68,9 @@ export function longPollChecks(target: () => ContractTarget): void {
 
     it('wakes up for a tag that it wants', async () => {
       const topic = await lab.topic();
-      const held = timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, subscription: 'B' }));
+      const held = timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, subscription: 'B' }),
+      );
       await sleep(300);
       await lab.send(topic, { properties: { TAGS: 'B' } });
       const { answer, ms } = await held;
@@ -72,24 +80,36 @@ export function longPollChecks(target: () => ContractTarget): void {
 
     it('does not wake up for another tag; the next tick answers 20 and passes it', async () => {
       const topic = await lab.topic();
-      const held = timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, subscription: 'B' }));
+      const held = timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 15_000, subscription: 'B' }),
+      );
       await sleep(100);
       await lab.send(topic, { properties: { TAGS: 'A' } });
       const { answer, ms } = await held;
-      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [20, 'NO_MATCHED_MESSAGE', '1']);
+      assert.deepEqual(
+        [code(answer), answer.remark, answer.extFields.nextBeginOffset],
+        [20, 'NO_MATCHED_MESSAGE', '1'],
+      );
       assert(ms < TICK_MS + SLACK_MS, `${ms} ms`);
     });
 
     it('ends at the first tick after its time, with 19', async () => {
       const topic = await lab.topic();
-      const { answer, ms } = await timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 1000 }));
-      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [19, 'NO_MESSAGE_IN_QUEUE', '0']);
+      const { answer, ms } = await timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 1000 }),
+      );
+      assert.deepEqual(
+        [code(answer), answer.remark, answer.extFields.nextBeginOffset],
+        [19, 'NO_MESSAGE_IN_QUEUE', '0'],
+      );
       assert(ms >= 1000 && ms < 1000 + TICK_MS + SLACK_MS, `${ms} ms`);
     });
 
     it('is held over a tick when its time is longer', async () => {
       const topic = await lab.topic();
-      const { answer, ms } = await timed(lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 6000 }));
+      const { answer, ms } = await timed(
+        lab.pull(lab.group(), topic, { sysFlag: HOLD, suspendMs: 6000 }),
+      );
       assert.equal(code(answer), 19);
       assert(ms >= 6000 && ms < 6000 + TICK_MS + SLACK_MS, `${ms} ms`);
     });
@@ -99,16 +119,27 @@ export function longPollChecks(target: () => ContractTarget): void {
       await lab.send(topic);
       const held = timed(lab.pull(group, topic, { offset: 1, sysFlag: HOLD, suspendMs: 1000 }));
       await sleep(300);
-      assert.equal(code(await lab.broker.call(222, { topic, group, timestamp: 0, isForce: true })), 0);
+      assert.equal(
+        code(await lab.broker.call(222, { topic, group, timestamp: 0, isForce: true })),
+        0,
+      );
       const { answer, ms } = await held;
-      assert.deepEqual([code(answer), answer.remark, answer.extFields.nextBeginOffset], [21, 'OFFSET_RESET', '0']);
+      assert.deepEqual(
+        [code(answer), answer.remark, answer.extFields.nextBeginOffset],
+        [21, 'OFFSET_RESET', '0'],
+      );
       assert(ms >= 1000, `${ms} ms`);
     });
 
     it('stores the offset of a COMMIT flag when it is held, not when it wakes', async () => {
       const [group, topic] = [lab.group(), await lab.topic()];
       await lab.send(topic);
-      const held = lab.pull(group, topic, { offset: 1, sysFlag: HOLD | COMMIT, commitOffset: 1, suspendMs: 15_000 });
+      const held = lab.pull(group, topic, {
+        offset: 1,
+        sysFlag: HOLD | COMMIT,
+        commitOffset: 1,
+        suspendMs: 15_000,
+      });
       await sleep(300);
       assert.equal(await lab.committed(group, topic, 0), '1');
       await lab.commit(group, topic, 0, 0);
@@ -129,7 +160,9 @@ export function longPollChecks(target: () => ContractTarget): void {
 
     it('takes nothing from others when its connection closes', async () => {
       const [group, topic, connection] = [lab.group(), await lab.topic(), await lab.connect()];
-      const held = lab.pull(group, topic, { sysFlag: HOLD, suspendMs: 15_000 }, connection).catch(() => 'closed');
+      const held = lab
+        .pull(group, topic, { sysFlag: HOLD, suspendMs: 15_000 }, connection)
+        .catch(() => 'closed');
       await sleep(200);
       connection.close();
       assert.equal(await held, 'closed');

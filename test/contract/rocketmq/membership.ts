@@ -13,11 +13,17 @@ export function membershipChecks(target: () => ContractTarget): void {
     const ids = async (consumerGroup: string) => {
       const answer = await lab.broker.call(38, { consumerGroup });
       if (answer.code !== 0) return `code ${answer.code}: ${answer.remark}`;
-      return (JSON.parse(String(answer.body)) as { consumerIdList: string[] }).consumerIdList.sort();
+      return (
+        JSON.parse(String(answer.body)) as { consumerIdList: string[] }
+      ).consumerIdList.sort();
     };
     const notices = async (connection: RawConnection, group: string, count: number) => {
-      const seen = () => connection.pushes.filter((push) => push.code === 40 && push.extFields.consumerGroup === group);
-      for (const until = Date.now() + 2000; seen().length < count && Date.now() < until; ) await sleep(10);
+      const seen = () =>
+        connection.pushes.filter(
+          (push) => push.code === 40 && push.extFields.consumerGroup === group,
+        );
+      for (const until = Date.now() + 2000; seen().length < count && Date.now() < until; )
+        await sleep(10);
       await sleep(100);
       return seen();
     };
@@ -26,7 +32,10 @@ export function membershipChecks(target: () => ContractTarget): void {
       const [group, topic] = [lab.group(), await lab.topic()];
       const answer = await lab.heartbeat(group, { clientID: 'one', topic });
       assert.equal(code(answer), 0);
-      assert.deepEqual(answer.extFields, { IS_SUPPORT_HEART_BEAT_V2: 'true', IS_SUB_CHANGE: 'true' });
+      assert.deepEqual(answer.extFields, {
+        IS_SUPPORT_HEART_BEAT_V2: 'true',
+        IS_SUB_CHANGE: 'true',
+      });
       assert.deepEqual(await ids(group), ['one']);
       assert.equal(code(await lab.names.call(105, { topic: `%RETRY%${group}` })), 0);
       assert.equal(code(await lab.commit(group, topic, 0, 1)), 0);
@@ -41,7 +50,10 @@ export function membershipChecks(target: () => ContractTarget): void {
     });
 
     it('34 for an illegal group is a success that registers nothing', async () => {
-      assert.equal(code(await lab.heartbeat('a b', { clientID: 'one', topic: await lab.topic() })), 0);
+      assert.equal(
+        code(await lab.heartbeat('a b', { clientID: 'one', topic: await lab.topic() })),
+        0,
+      );
       assert.equal(await ids('a b'), 'code 1: no consumer for this group, a b');
     });
 
@@ -64,7 +76,9 @@ export function membershipChecks(target: () => ContractTarget): void {
       const answer = await lab.broker.call(203, { consumerGroup: group });
       assert.equal(code(answer), 0);
       assert.deepEqual(JSON.parse(String(answer.body)), {
-        connectionSet: [{ clientAddr: lab.broker.localAddress, clientId: 'one', language: 'OTHER', version: 475 }],
+        connectionSet: [
+          { clientAddr: lab.broker.localAddress, clientId: 'one', language: 'OTHER', version: 475 },
+        ],
         consumeFromWhere: 'CONSUME_FROM_LAST_OFFSET',
         consumeType: 'CONSUME_PASSIVELY',
         messageModel: 'CLUSTERING',
@@ -85,14 +99,19 @@ export function membershipChecks(target: () => ContractTarget): void {
     it('203 answers 206 when nobody is online', async () => {
       const group = lab.group();
       const answer = await lab.broker.call(203, { consumerGroup: group });
-      assert.deepEqual([code(answer), answer.remark], [206, `the consumer group[${group}] not online`]);
+      assert.deepEqual(
+        [code(answer), answer.remark],
+        [206, `the consumer group[${group}] not online`],
+      );
     });
 
     it('a later heartbeat replaces the subscriptions', async () => {
       const [group, first, second] = [lab.group(), await lab.topic(), await lab.topic()];
       await lab.heartbeat(group, { clientID: 'one', topic: first });
       await lab.heartbeat(group, { clientID: 'one', topic: second });
-      const body = JSON.parse(String((await lab.broker.call(203, { consumerGroup: group })).body)) as { subscriptionTable: object };
+      const body = JSON.parse(
+        String((await lab.broker.call(203, { consumerGroup: group })).body),
+      ) as { subscriptionTable: object };
       assert.deepEqual(Object.keys(body.subscriptionTable), [second]);
     });
 
@@ -110,7 +129,8 @@ export function membershipChecks(target: () => ContractTarget): void {
       const [group, topic, other] = [lab.group(), await lab.topic(), await lab.connect()];
       await lab.heartbeat(group, { clientID: 'two', topic }, other);
       other.close();
-      for (const until = Date.now() + 3000; Array.isArray(await ids(group)) && Date.now() < until; ) await sleep(20);
+      for (const until = Date.now() + 3000; Array.isArray(await ids(group)) && Date.now() < until; )
+        await sleep(20);
       assert.match(String(await ids(group)), /^code 1/);
     });
 
@@ -142,14 +162,20 @@ export function membershipChecks(target: () => ContractTarget): void {
 
     it('40 does not go to broadcasting groups', async () => {
       const [group, connection] = [lab.group(), await lab.connect()];
-      await lab.heartbeat(group, { clientID: 'one', topic: await lab.topic(), messageModel: 'BROADCASTING' }, connection);
+      await lab.heartbeat(
+        group,
+        { clientID: 'one', topic: await lab.topic(), messageModel: 'BROADCASTING' },
+        connection,
+      );
       assert.equal((await notices(connection, group, 0)).length, 0);
       connection.close();
     });
 
     it('heartbeats of several groups in one', async () => {
       const [one, two, topic] = [lab.group(), lab.group(), await lab.topic()];
-      const parts = [one, two].map((group) => heartbeatBody(group, { clientID: 'x', topic }) as { consumerDataSet: object[] });
+      const parts = [one, two].map(
+        (group) => heartbeatBody(group, { clientID: 'x', topic }) as { consumerDataSet: object[] },
+      );
       const body = { ...parts[0], consumerDataSet: parts.flatMap((part) => part.consumerDataSet) };
       await lab.broker.call(34, {}, { body });
       assert.deepEqual([await ids(one), await ids(two)], [['x'], ['x']]);
@@ -160,11 +186,20 @@ export function membershipChecks(target: () => ContractTarget): void {
         lab.broker.call(
           46,
           {},
-          { body: { clientId: 'c', group: 'g', subscriptionData: { topic: 't', subString: 'a', expressionType, subVersion: 1 } } },
+          {
+            body: {
+              clientId: 'c',
+              group: 'g',
+              subscriptionData: { topic: 't', subString: 'a', expressionType, subVersion: 1 },
+            },
+          },
         );
       assert.equal(code(await check('TAG')), 0);
       const refused = await check('SQL92');
-      assert.deepEqual([code(refused), refused.remark], [1, 'The broker does not support consumer to filter message by SQL92']);
+      assert.deepEqual(
+        [code(refused), refused.remark],
+        [1, 'The broker does not support consumer to filter message by SQL92'],
+      );
     });
   });
 }

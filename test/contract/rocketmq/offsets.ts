@@ -15,12 +15,20 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.broker.call(200, {}, { body: { groupName: group } });
       return { group, topic };
     };
-    const offset = async (request: number, ext: Record<string, string | number>) => (await lab.broker.call(request, ext)).extFields.offset;
+    const offset = async (request: number, ext: Record<string, string | number>) =>
+      (await lab.broker.call(request, ext)).extFields.offset;
 
     it('14 answers 22 when nothing is stored and the queue is empty', async () => {
-      const answer = await lab.broker.call(14, { consumerGroup: lab.group(), topic: await lab.topic(), queueId: 0 });
+      const answer = await lab.broker.call(14, {
+        consumerGroup: lab.group(),
+        topic: await lab.topic(),
+        queueId: 0,
+      });
       assert.equal(code(answer), 22);
-      assert.equal(answer.remark, 'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first');
+      assert.equal(
+        answer.remark,
+        'Not found, V3_0_6_SNAPSHOT maybe this group consumer boot first',
+      );
     });
 
     it('14 answers 0 when nothing is stored and the first message is still in memory', async () => {
@@ -34,7 +42,12 @@ export function offsetChecks(target: () => ContractTarget): void {
     it('14 answers 22 all the same with setZeroIfNotFound=false', async () => {
       const topic = await lab.topic();
       await lab.send(topic);
-      const answer = await lab.broker.call(14, { consumerGroup: lab.group(), topic, queueId: 0, setZeroIfNotFound: false });
+      const answer = await lab.broker.call(14, {
+        consumerGroup: lab.group(),
+        topic,
+        queueId: 0,
+        setZeroIfNotFound: false,
+      });
       assert.equal(code(answer), 22);
       assert.equal(answer.remark, 'Not found, do not set to zero, maybe this group boot first');
     });
@@ -50,7 +63,10 @@ export function offsetChecks(target: () => ContractTarget): void {
       const answer = await lab.commit(group, topic, 1, 7);
       assert.equal(code(answer), 0);
       assert.equal(answer.remark, undefined);
-      assert.deepEqual([await lab.committed(group, topic, 1), await lab.committed(group, topic, 2)], ['7', 'code 22']);
+      assert.deepEqual(
+        [await lab.committed(group, topic, 1), await lab.committed(group, topic, 2)],
+        ['7', 'code 22'],
+      );
     });
 
     it('15 stores 64-bit offsets, and lower ones after higher ones', async () => {
@@ -96,7 +112,10 @@ export function offsetChecks(target: () => ContractTarget): void {
 
     it('30 and 31 answer 0 for an unknown topic', async () => {
       const topic = 'nobody-made-this';
-      assert.deepEqual([await offset(30, { topic, queueId: 0 }), await offset(31, { topic, queueId: 0 })], ['0', '0']);
+      assert.deepEqual(
+        [await offset(30, { topic, queueId: 0 }), await offset(31, { topic, queueId: 0 })],
+        ['0', '0'],
+      );
     });
 
     it('29 finds the first message stored at or after a time', async () => {
@@ -106,7 +125,8 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.send(topic, { body: 'late' });
       const [early, late] = await lab.await(topic, 0, 2);
       assert(early && late);
-      const search = (timestamp: number, more = {}) => offset(29, { topic, queueId: 0, timestamp, ...more });
+      const search = (timestamp: number, more = {}) =>
+        offset(29, { topic, queueId: 0, timestamp, ...more });
       const found = [
         await search(0),
         await search(early.storeTimestamp),
@@ -125,8 +145,16 @@ export function offsetChecks(target: () => ContractTarget): void {
     });
 
     it('29 answers 0 for an empty queue and for an unknown topic', async () => {
-      const empty = await offset(29, { topic: await lab.topic(), queueId: 0, timestamp: Date.now() });
-      const unknown = await offset(29, { topic: 'nobody-made-this', queueId: 0, timestamp: Date.now() });
+      const empty = await offset(29, {
+        topic: await lab.topic(),
+        queueId: 0,
+        timestamp: Date.now(),
+      });
+      const unknown = await offset(29, {
+        topic: 'nobody-made-this',
+        queueId: 0,
+        timestamp: Date.now(),
+      });
       assert.deepEqual([empty, unknown], ['0', '0']);
     });
 
@@ -150,7 +178,8 @@ export function offsetChecks(target: () => ContractTarget): void {
       await lab.commit(group, topic, 0, 1);
       const answer = await lab.broker.call(208, { consumerGroup: group, topic });
       assert.equal(code(answer), 0);
-      const row = (queueId: number) => `{"brokerName":"${lab.brokerName}","queueId":${queueId},"topic":"${topic}"}`;
+      const row = (queueId: number) =>
+        `{"brokerName":"${lab.brokerName}","queueId":${queueId},"topic":"${topic}"}`;
       const body = String(answer.body).replace(/"lastTimestamp":[1-9]\d+/, '"lastTimestamp":TIME');
       const idle = '{"brokerOffset":0,"consumerOffset":0,"lastTimestamp":0,"pullOffset":0}';
       const busy = '{"brokerOffset":2,"consumerOffset":1,"lastTimestamp":TIME,"pullOffset":1}';

@@ -7,7 +7,8 @@ import { COMMIT, code, INLINE, useLab } from './lab.ts';
 import { recordsIn } from './records.ts';
 
 const bodies = (answer: RawFrame) => recordsIn(answer.body).map((record) => record.body);
-const offsets = ({ extFields }: RawFrame) => [extFields.nextBeginOffset, extFields.minOffset, extFields.maxOffset].map(Number);
+const offsets = ({ extFields }: RawFrame) =>
+  [extFields.nextBeginOffset, extFields.minOffset, extFields.maxOffset].map(Number);
 
 /** 11 and 361 without waiting. */
 export function pullChecks(target: () => ContractTarget): void {
@@ -15,7 +16,8 @@ export function pullChecks(target: () => ContractTarget): void {
     const lab = useLab(target);
     const filled = async (count: number, settings: Parameters<typeof lab.send>[1] = {}) => {
       const topic = await lab.topic();
-      for (let index = 0; index < count; index++) await lab.send(topic, { body: `m${index}`, ...settings });
+      for (let index = 0; index < count; index++)
+        await lab.send(topic, { body: `m${index}`, ...settings });
       return topic;
     };
 
@@ -35,7 +37,10 @@ export function pullChecks(target: () => ContractTarget): void {
 
     it('answers 21 with next 0 on an empty queue at any other offset', async () => {
       const answer = await lab.pull(lab.group(), await lab.topic(), { offset: 5 });
-      assert.deepEqual([code(answer), answer.remark, ...offsets(answer)], [21, 'NO_MESSAGE_IN_QUEUE', 0, 0, 0]);
+      assert.deepEqual(
+        [code(answer), answer.remark, ...offsets(answer)],
+        [21, 'NO_MESSAGE_IN_QUEUE', 0, 0, 0],
+      );
     });
 
     it('answers 0 with the messages from the offset on', async () => {
@@ -51,19 +56,28 @@ export function pullChecks(target: () => ContractTarget): void {
 
     it('answers 19 at the end of a queue', async () => {
       const answer = await lab.pull(lab.group(), await filled(2), { offset: 2 });
-      assert.deepEqual([code(answer), answer.remark, ...offsets(answer)], [19, 'OFFSET_OVERFLOW_ONE', 2, 0, 2]);
+      assert.deepEqual(
+        [code(answer), answer.remark, ...offsets(answer)],
+        [19, 'OFFSET_OVERFLOW_ONE', 2, 0, 2],
+      );
     });
 
     it('answers 21 with the end beyond the end', async () => {
       const answer = await lab.pull(lab.group(), await filled(2), { offset: 3 });
-      assert.deepEqual([code(answer), answer.remark, ...offsets(answer)], [21, 'OFFSET_OVERFLOW_BADLY', 2, 0, 2]);
+      assert.deepEqual(
+        [code(answer), answer.remark, ...offsets(answer)],
+        [21, 'OFFSET_OVERFLOW_BADLY', 2, 0, 2],
+      );
       const far = await lab.pull(lab.group(), await filled(2), { offset: 9_007_199_254_740_993n });
       assert.deepEqual([code(far), ...offsets(far)], [21, 2, 0, 2]);
     });
 
     it('answers 21 with the beginning before the beginning', async () => {
       const answer = await lab.pull(lab.group(), await filled(2), { offset: -1 });
-      assert.deepEqual([code(answer), answer.remark, ...offsets(answer)], [21, 'OFFSET_TOO_SMALL', 0, 0, 2]);
+      assert.deepEqual(
+        [code(answer), answer.remark, ...offsets(answer)],
+        [21, 'OFFSET_TOO_SMALL', 0, 0, 2],
+      );
     });
 
     it('gives at most as many as asked', async () => {
@@ -79,18 +93,25 @@ export function pullChecks(target: () => ContractTarget): void {
     });
 
     it('gives at most 256 KiB', async () => {
-      const answer = await lab.pull(lab.group(), await filled(4, { body: Buffer.alloc(100 * 1024, 'x') }));
+      const answer = await lab.pull(
+        lab.group(),
+        await filled(4, { body: Buffer.alloc(100 * 1024, 'x') }),
+      );
       assert.equal(recordsIn(answer.body).length, 2);
     });
 
     it('gives a first message that is larger than that, alone', async () => {
-      const answer = await lab.pull(lab.group(), await filled(2, { body: Buffer.alloc(600 * 1024, 'x') }));
+      const answer = await lab.pull(
+        lab.group(),
+        await filled(2, { body: Buffer.alloc(600 * 1024, 'x') }),
+      );
       assert.equal(recordsIn(answer.body).length, 1);
     });
 
     it('filters by tags and passes what does not match', async () => {
       const topic = await lab.topic();
-      for (const tag of ['A', 'B', 'A', 'C', 'B']) await lab.send(topic, { body: tag, properties: { TAGS: tag } });
+      for (const tag of ['A', 'B', 'A', 'C', 'B'])
+        await lab.send(topic, { body: tag, properties: { TAGS: tag } });
       await lab.send(topic, { body: 'none' });
       const answer = await lab.pull(lab.group(), topic, { subscription: 'A || B' });
       assert.deepEqual(bodies(answer), ['A', 'B', 'A', 'B']);
@@ -100,12 +121,18 @@ export function pullChecks(target: () => ContractTarget): void {
     it('answers 20 with an advanced offset when nothing matches', async () => {
       const topic = await filled(3, { properties: { TAGS: 'A' } });
       const answer = await lab.pull(lab.group(), topic, { subscription: 'B' });
-      assert.deepEqual([code(answer), answer.remark, ...offsets(answer)], [20, 'NO_MATCHED_MESSAGE', 3, 0, 3]);
+      assert.deepEqual(
+        [code(answer), answer.remark, ...offsets(answer)],
+        [20, 'NO_MATCHED_MESSAGE', 3, 0, 3],
+      );
     });
 
     it('compares hashes only: "Aa" gets "BB" too', async () => {
       const topic = await filled(1, { properties: { TAGS: 'BB' } });
-      assert.equal(recordsIn((await lab.pull(lab.group(), topic, { subscription: 'Aa' })).body).length, 1);
+      assert.equal(
+        recordsIn((await lab.pull(lab.group(), topic, { subscription: 'Aa' })).body).length,
+        1,
+      );
     });
 
     it('scans 800 messages for a filter, not more', async () => {
@@ -122,7 +149,10 @@ export function pullChecks(target: () => ContractTarget): void {
         const answer = await lab.pull(lab.group(), await lab.topic(4), { queueId });
         assert.equal(code(answer), 29);
         assert.deepEqual(answer.extFields, {});
-        assert.match(answer.remark ?? '', /^queueId\[-?\d\] is illegal, topic:\[.*\] topicConfig.readQueueNums:\[4\] consumer:\[/);
+        assert.match(
+          answer.remark ?? '',
+          /^queueId\[-?\d\] is illegal, topic:\[.*\] topicConfig.readQueueNums:\[4\] consumer:\[/,
+        );
       });
     }
 
@@ -130,7 +160,10 @@ export function pullChecks(target: () => ContractTarget): void {
       for (const attempt of ['first', 'second']) {
         const answer = await lab.pull(lab.group(), 'nobody-made-this');
         assert.equal(code(answer), 17, attempt);
-        assert.match(answer.remark ?? '', /^topic\[nobody-made-this\] not exist, apply first please! /);
+        assert.match(
+          answer.remark ?? '',
+          /^topic\[nobody-made-this\] not exist, apply first please! /,
+        );
       }
     });
 
@@ -156,9 +189,15 @@ export function pullChecks(target: () => ContractTarget): void {
 
     for (const expressionType of ['SQL92', 'UNHEARD_OF']) {
       it(`answers 1 to ${expressionType}, which a stock broker does not support`, async () => {
-        const answer = await lab.pull(lab.group(), await lab.topic(), { subscription: 'a > 1', expressionType });
+        const answer = await lab.pull(lab.group(), await lab.topic(), {
+          subscription: 'a > 1',
+          expressionType,
+        });
         assert.equal(code(answer), 1);
-        assert.equal(answer.remark, `The broker does not support consumer to filter message by ${expressionType}`);
+        assert.equal(
+          answer.remark,
+          `The broker does not support consumer to filter message by ${expressionType}`,
+        );
       });
     }
 
@@ -172,8 +211,21 @@ export function pullChecks(target: () => ContractTarget): void {
 
     it('361 is the same request', async () => {
       const topic = await filled(1);
-      const ext = { consumerGroup: lab.group(), topic, queueId: 0, queueOffset: 0, maxMsgNums: 32, sysFlag: INLINE | 16 };
-      const answer = await lab.broker.call(361, { ...ext, commitOffset: 0, suspendTimeoutMillis: 0, subscription: '*', subVersion: 0 });
+      const ext = {
+        consumerGroup: lab.group(),
+        topic,
+        queueId: 0,
+        queueOffset: 0,
+        maxMsgNums: 32,
+        sysFlag: INLINE | 16,
+      };
+      const answer = await lab.broker.call(361, {
+        ...ext,
+        commitOffset: 0,
+        suspendTimeoutMillis: 0,
+        subscription: '*',
+        subVersion: 0,
+      });
       assert.deepEqual([code(answer), ...offsets(answer)], [0, 1, 0, 1]);
     });
   });
@@ -209,7 +261,10 @@ export function pullChecks(target: () => ContractTarget): void {
       await lab.heartbeat(group, { clientID: 'one', topic, subVersion: 100 });
       assert.equal(code(await lab.pull(group, topic, { sysFlag: 0, subVersion: 100 })), 19);
       const answer = await lab.pull(group, topic, { sysFlag: 0, subVersion: 101 });
-      assert.deepEqual([code(answer), answer.remark], [25, "the consumer's subscription not latest"]);
+      assert.deepEqual(
+        [code(answer), answer.remark],
+        [25, "the consumer's subscription not latest"],
+      );
     });
 
     it('answers 16 to a broadcasting group that may not broadcast', async () => {

@@ -30,7 +30,9 @@ function hostAt(bytes: Buffer, at: number): string {
 
 function propertiesOf(text: string): Record<string, string> {
   const pairs = text.split('\u0002').map((pair) => pair.split('\u0001'));
-  return Object.fromEntries(pairs.flatMap(([key, value]) => (key && value !== undefined ? [[key, value]] : [])));
+  return Object.fromEntries(
+    pairs.flatMap(([key, value]) => (key && value !== undefined ? [[key, value]] : [])),
+  );
 }
 
 function readRecord(bytes: Buffer): RawRecord {
@@ -40,7 +42,9 @@ function readRecord(bytes: Buffer): RawRecord {
   const body = bytes.subarray(88, 88 + bodyLength);
   assert.equal(bytes.readUInt32BE(8), zlib.crc32(body) & 0x7fffffff, 'body CRC');
   const topicStart = 88 + bodyLength + (magic === MAGIC_V1 ? 1 : 2);
-  const topicEnd = topicStart + (magic === MAGIC_V1 ? bytes.readUInt8(topicStart - 1) : bytes.readUInt16BE(topicStart - 2));
+  const topicEnd =
+    topicStart +
+    (magic === MAGIC_V1 ? bytes.readUInt8(topicStart - 1) : bytes.readUInt16BE(topicStart - 2));
   const propertiesEnd = topicEnd + 2 + bytes.readInt16BE(topicEnd);
   assert.equal(propertiesEnd, bytes.length, 'the record ends with its properties');
   return {
@@ -76,6 +80,9 @@ export function recordsIn(body: Buffer): RawRecord[] {
 /** The one record that a body should hold. */
 export function onlyRecord(records: readonly RawRecord[]): RawRecord {
   const [first] = records;
-  assert(first !== undefined && records.length === 1, `one record expected, ${records.length} came`);
+  assert(
+    first !== undefined && records.length === 1,
+    `one record expected, ${records.length} came`,
+  );
   return first;
 }

@@ -24,9 +24,12 @@ export function resetChecks(target: () => ContractTarget): void {
       const { group, topic } = await consumed();
       const answer = await reset(group, topic, { timestamp: 0 });
       assert.equal(code(answer), 0);
-      const key = (queueId: number) => `{"brokerName":"${lab.brokerName}","queueId":${queueId},"topic":"${topic}"}`;
+      const key = (queueId: number) =>
+        `{"brokerName":"${lab.brokerName}","queueId":${queueId},"topic":"${topic}"}`;
       // In the order of a hash table.
-      const tables = [`${key(0)}:0,${key(1)}:0`, `${key(1)}:0,${key(0)}:0`].map((entries) => `{"offsetTable":{${entries}}}`);
+      const tables = [`${key(0)}:0,${key(1)}:0`, `${key(1)}:0,${key(0)}:0`].map(
+        (entries) => `{"offsetTable":{${entries}}}`,
+      );
       assert.ok(tables.includes(String(answer.body)), String(answer.body));
       assert.equal(await lab.committed(group, topic, 0), '0');
     });
@@ -52,13 +55,20 @@ export function resetChecks(target: () => ContractTarget): void {
       );
       assert.equal(code(await lab.pull(group, topic, { offset: 2 })), 0);
       const taken = await lab.commit(group, topic, 0, 3);
-      assert.deepEqual([code(taken), taken.remark, await lab.committed(group, topic, 0)], [0, undefined, '3']);
+      assert.deepEqual(
+        [code(taken), taken.remark, await lab.committed(group, topic, 0)],
+        [0, undefined, '3'],
+      );
     });
 
     it('a pull with the COMMIT flag writes its own offset over the reset', async () => {
       const { group, topic } = await consumed();
       await reset(group, topic, { queueId: 0, offset: 1 });
-      const pulled = await lab.pull(group, topic, { offset: 5, sysFlag: INLINE | COMMIT, commitOffset: 5 });
+      const pulled = await lab.pull(group, topic, {
+        offset: 5,
+        sysFlag: INLINE | COMMIT,
+        commitOffset: 5,
+      });
       assert.equal(code(pulled), 21);
       assert.equal(await lab.committed(group, topic, 0), '5');
     });
@@ -72,14 +82,26 @@ export function resetChecks(target: () => ContractTarget): void {
     it('refuses offsets outside the queue with 1', async () => {
       const { group, topic } = await consumed();
       const answer = await reset(group, topic, { queueId: 0, offset: 100 });
-      assert.deepEqual([code(answer), answer.remark], [1, 'Target offset 100 not in consume queue range [0-5]']);
+      assert.deepEqual(
+        [code(answer), answer.remark],
+        [1, 'Target offset 100 not in consume queue range [0-5]'],
+      );
     });
 
     it('answers 17 for an unknown topic and 26 for an unknown group', async () => {
       const { group, topic } = await consumed();
-      const [noTopic, noGroup] = [await reset(group, 'nobody-made-this'), await reset('nobody-made-this', topic)];
-      assert.deepEqual([code(noTopic), noTopic.remark], [17, 'Topic nobody-made-this does not exist']);
-      assert.deepEqual([code(noGroup), noGroup.remark], [26, 'Group nobody-made-this does not exist']);
+      const [noTopic, noGroup] = [
+        await reset(group, 'nobody-made-this'),
+        await reset('nobody-made-this', topic),
+      ];
+      assert.deepEqual(
+        [code(noTopic), noTopic.remark],
+        [17, 'Topic nobody-made-this does not exist'],
+      );
+      assert.deepEqual(
+        [code(noGroup), noGroup.remark],
+        [26, 'Group nobody-made-this does not exist'],
+      );
     });
   });
 }

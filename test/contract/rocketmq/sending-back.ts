@@ -18,7 +18,11 @@ export function sendBackChecks(target: () => ContractTarget): void {
       short?: boolean;
       version?: number;
     }
-    const sendBack = (group: string, record: Pick<RawRecord, 'physicalOffset' | 'offsetMsgId' | 'topic'>, settings: Settings = {}) =>
+    const sendBack = (
+      group: string,
+      record: Pick<RawRecord, 'physicalOffset' | 'offsetMsgId' | 'topic'>,
+      settings: Settings = {},
+    ) =>
       lab.broker.call(
         36,
         {
@@ -39,14 +43,22 @@ export function sendBackChecks(target: () => ContractTarget): void {
       assert.equal(code(await lab.send(topic, settings)), 0);
       return onlyRecord(await lab.await(topic, 0, 1));
     };
-    const retried = async (group: string, count = 1) => (await lab.await(`%RETRY%${group}`, 0, count)).at(-1) as RawRecord;
+    const retried = async (group: string, count = 1) =>
+      (await lab.await(`%RETRY%${group}`, 0, count)).at(-1) as RawRecord;
     const dead = async (group: string) => onlyRecord(await lab.await(`%DLQ%${group}`, 0, 1));
     const queues = async (topic: string) =>
-      JSON.parse(String((await lab.broker.call(351, { topic })).body)) as { readQueueNums: number; perm: number };
+      JSON.parse(String((await lab.broker.call(351, { topic })).body)) as {
+        readQueueNums: number;
+        perm: number;
+      };
 
     it('the message returns on the retry topic, one failure more, otherwise unchanged', async () => {
       const group = lab.group();
-      const original = await stored({ body: 'text', flag: 5, properties: { UNIQ_KEY: 'KEY', TAGS: 'A', own: 'x' } });
+      const original = await stored({
+        body: 'text',
+        flag: 5,
+        properties: { UNIQ_KEY: 'KEY', TAGS: 'A', own: 'x' },
+      });
       const asked = Date.now();
       const answer = await sendBack(group, original, { delayLevel: 2 });
       assert.deepEqual([code(answer), answer.remark, answer.extFields], [0, undefined, {}]);
@@ -61,13 +73,24 @@ export function sendBackChecks(target: () => ContractTarget): void {
         REAL_QID: '0',
       });
       const { body, flag, sysFlag, bornTimestamp, bornHost, storeHost } = original;
-      const same = { body: record.body, flag: record.flag, sysFlag: record.sysFlag, bornTimestamp: record.bornTimestamp };
+      const same = {
+        body: record.body,
+        flag: record.flag,
+        sysFlag: record.sysFlag,
+        bornTimestamp: record.bornTimestamp,
+      };
       assert.deepEqual(
         { ...same, bornHost: record.bornHost, storeHost: record.storeHost },
         { body, flag, sysFlag, bornTimestamp, bornHost, storeHost },
       );
-      assert.deepEqual([record.topic, record.queueId, record.reconsumeTimes], [`%RETRY%${group}`, 0, 1]);
-      assert(record.storeTimestamp - asked > 1900 && record.storeTimestamp - asked < 3200, `${record.storeTimestamp - asked} ms`);
+      assert.deepEqual(
+        [record.topic, record.queueId, record.reconsumeTimes],
+        [`%RETRY%${group}`, 0, 1],
+      );
+      assert(
+        record.storeTimestamp - asked > 1900 && record.storeTimestamp - asked < 3200,
+        `${record.storeTimestamp - asked} ms`,
+      );
     });
 
     it('the retry topic appears with the first send-back: one queue, read and write', async () => {
@@ -93,7 +116,10 @@ export function sendBackChecks(target: () => ContractTarget): void {
       await sendBack(group, await retried(group));
       const record = await retried(group, 2);
       assert.equal(record.reconsumeTimes, 2);
-      assert.deepEqual([record.properties.RETRY_TOPIC, record.properties.ORIGIN_MESSAGE_ID], [original.topic, original.offsetMsgId]);
+      assert.deepEqual(
+        [record.properties.RETRY_TOPIC, record.properties.ORIGIN_MESSAGE_ID],
+        [original.topic, original.offsetMsgId],
+      );
     });
 
     it('level 0 means 3 + reconsumeTimes', async () => {
@@ -114,7 +140,10 @@ export function sendBackChecks(target: () => ContractTarget): void {
         DELAY: '0',
         WAIT: 'false',
       });
-      assert.deepEqual([record.topic, record.reconsumeTimes, record.body], [`%DLQ%${group}`, 1, 'hello']);
+      assert.deepEqual(
+        [record.topic, record.reconsumeTimes, record.body],
+        [`%DLQ%${group}`, 1, 'hello'],
+      );
       const { readQueueNums, perm } = await queues(`%DLQ%${group}`);
       assert.deepEqual([readQueueNums, perm], [1, 6]);
     });
@@ -130,7 +159,13 @@ export function sendBackChecks(target: () => ContractTarget): void {
       const group = lab.group();
       await lab.broker.call(200, {}, { body: { groupName: group, retryMaxTimes: 0 } });
       const original = await stored();
-      await lab.broker.call(36, { group, offset: original.physicalOffset, delayLevel: 1, originTopic: original.topic, originMsgId: 'x' });
+      await lab.broker.call(36, {
+        group,
+        offset: original.physicalOffset,
+        delayLevel: 1,
+        originTopic: original.topic,
+        originMsgId: 'x',
+      });
       assert.equal((await dead(group)).body, 'hello');
     });
 
@@ -151,13 +186,19 @@ export function sendBackChecks(target: () => ContractTarget): void {
       await lab.broker.call(200, {}, { body: { groupName: group, retryMaxTimes: 0 } });
       const answer = await sendBack(group, await stored(), { short: true });
       assert.equal(code(answer), 1);
-      assert.equal((await lab.broker.call(30, { topic: `%DLQ%${group}`, queueId: 0 })).extFields.offset, '0');
+      assert.equal(
+        (await lab.broker.call(30, { topic: `%DLQ%${group}`, queueId: 0 })).extFields.offset,
+        '0',
+      );
     });
 
     it('answers 1 when no message starts at the offset', async () => {
       const { topic, offsetMsgId } = await stored();
       const answer = await sendBack(lab.group(), { physicalOffset: 1n << 50n, topic, offsetMsgId });
-      assert.deepEqual([code(answer), answer.remark], [1, `look message by offset failed, ${1n << 50n}`]);
+      assert.deepEqual(
+        [code(answer), answer.remark],
+        [1, `look message by offset failed, ${1n << 50n}`],
+      );
     });
 
     it('answers 26 to an illegal group', async () => {
@@ -194,11 +235,18 @@ export function sendBackChecks(target: () => ContractTarget): void {
 
     it('goes to the retry topic while j ≤ l', async () => {
       const group = lab.group();
-      const answer = await retry(group, { reconsumeTimes: 3, maxReconsumeTimes: 3, properties: { RETRY_TOPIC: 'origin', DELAY: '1' } });
+      const answer = await retry(group, {
+        reconsumeTimes: 3,
+        maxReconsumeTimes: 3,
+        properties: { RETRY_TOPIC: 'origin', DELAY: '1' },
+      });
       assert.equal(code(answer), 0);
       const record = onlyRecord(await lab.await(`%RETRY%${group}`, 0, 1));
       const { reconsumeTimes, properties } = record;
-      assert.deepEqual([reconsumeTimes, properties.RETRY_TOPIC, properties.DELAY], [3, 'origin', '1']);
+      assert.deepEqual(
+        [reconsumeTimes, properties.RETRY_TOPIC, properties.DELAY],
+        [3, 'origin', '1'],
+      );
       assert.deepEqual([properties.REAL_TOPIC, properties.REAL_QID], [`%RETRY%${group}`, '0']);
     });
 
@@ -213,7 +261,12 @@ export function sendBackChecks(target: () => ContractTarget): void {
       const record = onlyRecord(await lab.await(`%DLQ%${group}`, 0, 1));
       assert.equal(record.reconsumeTimes, 4);
       const added = { TRACE_ON: 'true', MSG_REGION: 'DefaultRegion', CLUSTER: 'TestCluster' };
-      assert.deepEqual(record.properties, { UNIQ_KEY: 'KEY', RETRY_TOPIC: 'origin', DELAY: '-1', ...added });
+      assert.deepEqual(record.properties, {
+        UNIQ_KEY: 'KEY',
+        RETRY_TOPIC: 'origin',
+        DELAY: '-1',
+        ...added,
+      });
     });
 
     it('without l the group’s own limit counts', async () => {
@@ -224,7 +277,11 @@ export function sendBackChecks(target: () => ContractTarget): void {
 
     it('goes to the DLQ while the group holds a queue lock', async () => {
       const [group, topic] = [lab.group(), await lab.topic()];
-      const lock = { consumerGroup: group, clientId: 'one', mqSet: [{ topic, brokerName: lab.brokerName, queueId: 0 }] };
+      const lock = {
+        consumerGroup: group,
+        clientId: 'one',
+        mqSet: [{ topic, brokerName: lab.brokerName, queueId: 0 }],
+      };
       await lab.broker.call(41, {}, { body: lock });
       await retry(group, { reconsumeTimes: 1, maxReconsumeTimes: 16, body: 'locked' });
       assert.equal(onlyRecord(await lab.await(`%DLQ%${group}`, 0, 1)).body, 'locked');

@@ -7,10 +7,15 @@ import { onlyRecord } from './records.ts';
 
 const TRACE = { TRACE_ON: 'true', MSG_REGION: 'DefaultRegion' };
 
-function batchBody(items: readonly { body: string; properties: Record<string, string>; flag?: number }[]): Buffer {
+function batchBody(
+  items: readonly { body: string; properties: Record<string, string>; flag?: number }[],
+): Buffer {
   return Buffer.concat(
     items.map((item) => {
-      const [body, properties] = [Buffer.from(item.body), Buffer.from(propertiesText(item.properties))];
+      const [body, properties] = [
+        Buffer.from(item.body),
+        Buffer.from(propertiesText(item.properties)),
+      ];
       const bytes = Buffer.alloc(20 + body.length + 2 + properties.length);
       bytes.writeInt32BE(bytes.length, 0);
       bytes.writeInt32BE(item.flag ?? 0, 12);
@@ -34,16 +39,43 @@ export function sendChecks(target: () => ContractTarget): void {
       const answer = await lab.send(topic, { queueId: 2, properties: { UNIQ_KEY: 'KEY' } });
       const [, record] = await lab.await(topic, 2, 2);
       assert.equal(code(answer), 0);
-      assert.deepEqual(answer.extFields, { ...TRACE, msgId: record?.offsetMsgId, queueId: '2', queueOffset: '1', transactionId: 'KEY' });
+      assert.deepEqual(answer.extFields, {
+        ...TRACE,
+        msgId: record?.offsetMsgId,
+        queueId: '2',
+        queueOffset: '1',
+        transactionId: 'KEY',
+      });
     });
 
     it('310 stores what it got, and adds MSG_REGION, TRACE_ON and CLUSTER', async () => {
       const topic = await lab.topic();
       const before = Date.now();
-      await lab.send(topic, { body: 'text', flag: 7, sysFlag: 0, properties: { UNIQ_KEY: 'KEY', TAGS: 'A', KEYS: 'a b', own: 'x y' } });
+      await lab.send(topic, {
+        body: 'text',
+        flag: 7,
+        sysFlag: 0,
+        properties: { UNIQ_KEY: 'KEY', TAGS: 'A', KEYS: 'a b', own: 'x y' },
+      });
       const record = onlyRecord(await lab.await(topic, 0, 1));
-      const { properties, bornHost, storeHost, storeTimestamp, reconsumeTimes, flag, bornTimestamp, body } = record;
-      assert.deepEqual(properties, { UNIQ_KEY: 'KEY', TAGS: 'A', KEYS: 'a b', own: 'x y', ...TRACE, CLUSTER: 'TestCluster' });
+      const {
+        properties,
+        bornHost,
+        storeHost,
+        storeTimestamp,
+        reconsumeTimes,
+        flag,
+        bornTimestamp,
+        body,
+      } = record;
+      assert.deepEqual(properties, {
+        UNIQ_KEY: 'KEY',
+        TAGS: 'A',
+        KEYS: 'a b',
+        own: 'x y',
+        ...TRACE,
+        CLUSTER: 'TestCluster',
+      });
       assert.deepEqual(
         { bornHost, storeHost, reconsumeTimes, flag, bornTimestamp, body, topic: record.topic },
         {
@@ -93,8 +125,18 @@ export function sendChecks(target: () => ContractTarget): void {
       assert.equal(code(await lab.send(few, { queueNums: 3 })), 0);
       assert.equal(code(await lab.send(many, { queueNums: 30 })), 0);
       const queues = async (topic: string) =>
-        JSON.parse(String((await lab.broker.call(351, { topic })).body)) as { readQueueNums: number; perm: number };
-      assert.deepEqual([(await queues(few)).readQueueNums, (await queues(many)).readQueueNums, (await queues(few)).perm], [3, 8, 6]);
+        JSON.parse(String((await lab.broker.call(351, { topic })).body)) as {
+          readQueueNums: number;
+          perm: number;
+        };
+      assert.deepEqual(
+        [
+          (await queues(few)).readQueueNums,
+          (await queues(many)).readQueueNums,
+          (await queues(few)).perm,
+        ],
+        [3, 8, 6],
+      );
       assert.equal(code(await lab.names.call(105, { topic: few })), 0);
     });
 
@@ -108,7 +150,10 @@ export function sendChecks(target: () => ContractTarget): void {
     it('310 answers 29 to an illegal name and 16 to a topic of the broker’s own', async () => {
       assert.equal(code(await lab.send('a b')), 29);
       const own = await lab.send('SCHEDULE_TOPIC_XXXX');
-      assert.deepEqual([code(own), own.remark], [16, 'Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden.']);
+      assert.deepEqual(
+        [code(own), own.remark],
+        [16, 'Sending message to topic[SCHEDULE_TOPIC_XXXX] is forbidden.'],
+      );
     });
 
     it('310 answers 13 to more than 4 MiB and to more than 32 KiB of properties', async () => {
@@ -138,10 +183,20 @@ export function sendChecks(target: () => ContractTarget): void {
         flag: 0,
       };
       const properties = propertiesText({ TAGS: 'A' });
-      const answer = await lab.broker.call(10, { ...ext, properties, reconsumeTimes: 0, unitMode: false }, { body: 'long' });
-      assert.deepEqual([code(answer), answer.extFields.queueId, answer.extFields.queueOffset], [0, '1', '0']);
+      const answer = await lab.broker.call(
+        10,
+        { ...ext, properties, reconsumeTimes: 0, unitMode: false },
+        { body: 'long' },
+      );
+      assert.deepEqual(
+        [code(answer), answer.extFields.queueId, answer.extFields.queueOffset],
+        [0, '1', '0'],
+      );
       const record = onlyRecord(await lab.await(topic, 1, 1));
-      assert.deepEqual([record.body, record.properties.TAGS, record.bornTimestamp], ['long', 'A', 5]);
+      assert.deepEqual(
+        [record.body, record.properties.TAGS, record.bornTimestamp],
+        ['long', 'A', 5],
+      );
     });
 
     it('320 takes a batch apart into ordinary messages', async () => {
@@ -151,12 +206,30 @@ export function sendChecks(target: () => ContractTarget): void {
         { body: 'one', properties: { TAGS: 'A', UNIQ_KEY: 'K1' }, flag: 3 },
         { body: 'two', properties: { TAGS: 'B', UNIQ_KEY: 'K2' } },
       ]);
-      const ext = { a: 'p', b: topic, c: 'TBW102', d: 4, e: 0, f: 0, g: 5, h: 0, i: '', j: 0, k: false, m: true };
+      const ext = {
+        a: 'p',
+        b: topic,
+        c: 'TBW102',
+        d: 4,
+        e: 0,
+        f: 0,
+        g: 5,
+        h: 0,
+        i: '',
+        j: 0,
+        k: false,
+        m: true,
+      };
       const answer = await lab.broker.call(320, ext, { body });
       const [, one, two] = await lab.await(topic, 0, 3);
       assert(one && two);
       assert.equal(code(answer), 0);
-      assert.deepEqual(answer.extFields, { ...TRACE, queueId: '0', queueOffset: '1', msgId: `${one.offsetMsgId},${two.offsetMsgId}` });
+      assert.deepEqual(answer.extFields, {
+        ...TRACE,
+        queueId: '0',
+        queueOffset: '1',
+        msgId: `${one.offsetMsgId},${two.offsetMsgId}`,
+      });
       assert.deepEqual([one.body, one.flag, two.body, two.flag], ['one', 3, 'two', 0]);
       assert.deepEqual(one.properties, { TAGS: 'A', UNIQ_KEY: 'K1' });
       assert.deepEqual([one.bornTimestamp, one.sysFlag], [5, 0]);
@@ -166,7 +239,20 @@ export function sendChecks(target: () => ContractTarget): void {
 
     it('320 refuses retry topics with 13', async () => {
       const body = batchBody([{ body: 'one', properties: {} }]);
-      const ext = { a: 'p', b: `%RETRY%${lab.group()}`, c: 'TBW102', d: 1, e: 0, f: 0, g: 5, h: 0, i: '', j: 0, k: false, m: true };
+      const ext = {
+        a: 'p',
+        b: `%RETRY%${lab.group()}`,
+        c: 'TBW102',
+        d: 1,
+        e: 0,
+        f: 0,
+        g: 5,
+        h: 0,
+        i: '',
+        j: 0,
+        k: false,
+        m: true,
+      };
       assert.equal(code(await lab.broker.call(320, ext, { body })), 13);
     });
   });
@@ -176,21 +262,43 @@ export function sendChecks(target: () => ContractTarget): void {
 
     it('a message with DELAY arrives when its level’s time has passed', async () => {
       const topic = await lab.topic();
-      const answer = await lab.send(topic, { queueId: 3, body: 'later', properties: { UNIQ_KEY: 'KEY', TAGS: 'A', DELAY: '2' } });
+      const answer = await lab.send(topic, {
+        queueId: 3,
+        body: 'later',
+        properties: { UNIQ_KEY: 'KEY', TAGS: 'A', DELAY: '2' },
+      });
       const sent = Date.now();
-      assert.deepEqual([code(answer), answer.extFields.queueId, answer.extFields.transactionId], [0, '3', 'KEY']);
+      assert.deepEqual(
+        [code(answer), answer.extFields.queueId, answer.extFields.transactionId],
+        [0, '3', 'KEY'],
+      );
       const record = onlyRecord(await lab.await(topic, 3, 1));
-      const expected = { UNIQ_KEY: 'KEY', TAGS: 'A', DELAY: '2', REAL_TOPIC: topic, REAL_QID: '3', ...TRACE, CLUSTER: 'TestCluster' };
+      const expected = {
+        UNIQ_KEY: 'KEY',
+        TAGS: 'A',
+        DELAY: '2',
+        REAL_TOPIC: topic,
+        REAL_QID: '3',
+        ...TRACE,
+        CLUSTER: 'TestCluster',
+      };
       assert.deepEqual(record.properties, expected);
       assert.deepEqual([record.body, record.queueOffset, record.reconsumeTimes], ['later', 0, 0]);
-      assert(record.storeTimestamp - sent > 1900 && record.storeTimestamp - sent < 3200, `${record.storeTimestamp - sent} ms`);
+      assert(
+        record.storeTimestamp - sent > 1900 && record.storeTimestamp - sent < 3200,
+        `${record.storeTimestamp - sent} ms`,
+      );
     });
 
     it('waits in the schedule topic under its level', async () => {
       const topic = await lab.topic();
       const answer = await lab.send(topic, { properties: { DELAY: '17' } });
       const parked = Number(answer.extFields.queueOffset);
-      const pulled = await lab.pull(lab.group(), 'SCHEDULE_TOPIC_XXXX', { queueId: 16, offset: parked, maxMessages: 1 });
+      const pulled = await lab.pull(lab.group(), 'SCHEDULE_TOPIC_XXXX', {
+        queueId: 16,
+        offset: parked,
+        maxMessages: 1,
+      });
       assert.equal(code(pulled), 0);
       assert.equal((await lab.broker.call(30, { topic, queueId: 0 })).extFields.offset, '0');
     });
@@ -198,7 +306,16 @@ export function sendChecks(target: () => ContractTarget): void {
     it('a level above the last one counts as the last one', async () => {
       const answer = await lab.send(await lab.topic(), { properties: { DELAY: '99' } });
       const parked = Number(answer.extFields.queueOffset);
-      assert.equal(code(await lab.pull(lab.group(), 'SCHEDULE_TOPIC_XXXX', { queueId: 17, offset: parked, maxMessages: 1 })), 0);
+      assert.equal(
+        code(
+          await lab.pull(lab.group(), 'SCHEDULE_TOPIC_XXXX', {
+            queueId: 17,
+            offset: parked,
+            maxMessages: 1,
+          }),
+        ),
+        0,
+      );
     });
 
     it('is found by its tag when it has arrived', async () => {

@@ -26,7 +26,11 @@ export async function deployService(
   const entries = {
     coordinator: coordinatorEntry(config),
     puller: pullerEntry(config, []),
-    handler: userEntry({ functionKey: 'handler', file: path.join(HERE, 'handler.ts'), exportName: 'handler' }),
+    handler: userEntry({
+      functionKey: 'handler',
+      file: path.join(HERE, 'handler.ts'),
+      exportName: 'handler',
+    }),
   };
   for (const [functionKey, entry] of Object.entries(entries))
     await bundle({ functionKey, entry, resolveDir: HERE, outDir: path.join(folder, functionKey) });

@@ -1,4 +1,9 @@
-import type { RocketMQBatchItemFailure, RocketMQEvent, RocketMQHandler, RocketMQRecord } from '../../../src/index.ts';
+import type {
+  RocketMQBatchItemFailure,
+  RocketMQEvent,
+  RocketMQHandler,
+  RocketMQRecord,
+} from '../../../src/index.ts';
 import { behaviour } from './workload.ts';
 
 /** One batch as the test's collector gets it: when it began, when it was finished, what was in it. */
@@ -7,7 +12,13 @@ export interface BatchReport {
   readonly at: number;
   readonly batchId: string;
   /** Per record: number, queue it was pulled from, offset there, failed deliveries before. */
-  readonly records: readonly { seq: number; queue: string; offset: string; reconsumeTimes: number; failed: boolean }[];
+  readonly records: readonly {
+    seq: number;
+    queue: string;
+    offset: string;
+    reconsumeTimes: number;
+    failed: boolean;
+  }[];
 }
 
 /** The user's function of the end-to-end test: fails, throws, hangs or dies as the message's number says, and reports what it did. */
@@ -44,7 +55,11 @@ function numberOf(record: RocketMQRecord): number {
   return Number(record.rocketmq.properties.seq);
 }
 
-async function report(event: RocketMQEvent, kind: BatchReport['kind'], failed: ReadonlySet<string>): Promise<void> {
+async function report(
+  event: RocketMQEvent,
+  kind: BatchReport['kind'],
+  failed: ReadonlySet<string>,
+): Promise<void> {
   const body: BatchReport = {
     kind,
     at: Date.now(),
@@ -57,6 +72,9 @@ async function report(event: RocketMQEvent, kind: BatchReport['kind'], failed: R
       failed: failed.has(record.messageId) || failed.has(record.receiptHandle),
     })),
   };
-  const answer = await fetch(process.env.COLLECTOR_URL as string, { method: 'POST', body: JSON.stringify(body) });
+  const answer = await fetch(process.env.COLLECTOR_URL as string, {
+    method: 'POST',
+    body: JSON.stringify(body),
+  });
   if (!answer.ok) throw new Error(`the collector answered ${answer.status}`);
 }

@@ -40,7 +40,8 @@ export class Observer {
 
   #note(report: BatchReport): void {
     this.reports.push(report);
-    if (report.kind === 'finished') for (const { seq, failed } of report.records) if (!failed) this.#finished.add(seq);
+    if (report.kind === 'finished')
+      for (const { seq, failed } of report.records) if (!failed) this.#finished.add(seq);
   }
 
   /** Different messages that a handler finished without failing them. */
@@ -64,10 +65,14 @@ export class Observer {
       .filter(({ kind }) => kind === 'begun')
       .flatMap(({ at, records }) =>
         records.flatMap(({ seq, queue, offset }) => {
-          const passed = (this.#commits.get(queue) ?? []).find((commit) => commit.at < at && commit.offset > BigInt(offset));
+          const passed = (this.#commits.get(queue) ?? []).find(
+            (commit) => commit.at < at && commit.offset > BigInt(offset),
+          );
           return passed === undefined
             ? []
-            : [`message ${seq} at ${queue}/${offset} was delivered ${at - passed.at} ms after ${passed.offset} was committed`];
+            : [
+                `message ${seq} at ${queue}/${offset} was delivered ${at - passed.at} ms after ${passed.offset} was committed`,
+              ];
         }),
       );
   }

@@ -1,5 +1,11 @@
 /** How one message of the workload behaves; a function of its number, so that producer, handler and checks agree without talking. */
-export type Behaviour = 'good' | 'fails once' | 'throws once' | 'times out once' | 'kills its process once' | 'always fails';
+export type Behaviour =
+  | 'good'
+  | 'fails once'
+  | 'throws once'
+  | 'times out once'
+  | 'kills its process once'
+  | 'always fails';
 
 export const TOTAL = 20_000;
 export const MAXIMUM_RETRY_ATTEMPTS = 2;
@@ -15,5 +21,7 @@ export function behaviour(seq: number): Behaviour {
 }
 
 export function alwaysFailing(): number[] {
-  return Array.from({ length: TOTAL }, (_, seq) => seq).filter((seq) => behaviour(seq) === 'always fails');
+  return Array.from({ length: TOTAL }, (_, seq) => seq).filter(
+    (seq) => behaviour(seq) === 'always fails',
+  );
 }

@@ -10,9 +10,14 @@ type Handler = (event: unknown, context: object) => unknown;
 
 let handler: Handler;
 try {
-  const loaded = (await import(pathToFileURL(path.resolve(root, file)).href)) as Record<string, unknown>;
+  const loaded = (await import(pathToFileURL(path.resolve(root, file)).href)) as Record<
+    string,
+    unknown
+  >;
   if (typeof loaded[exported] !== 'function')
-    throw Object.assign(new Error(`${file} exports no function ${exported}`), { name: 'Runtime.HandlerNotFound' });
+    throw Object.assign(new Error(`${file} exports no function ${exported}`), {
+      name: 'Runtime.HandlerNotFound',
+    });
   handler = loaded[exported] as Handler;
 } catch (error) {
   await post('/init/error', describe(error));
@@ -52,7 +57,8 @@ function splitHandler(text: string): [string, string] {
 }
 
 function describe(error: unknown): object {
-  const { name, message, stack } = error instanceof Error ? error : { name: 'Error', message: String(error), stack: '' };
+  const { name, message, stack } =
+    error instanceof Error ? error : { name: 'Error', message: String(error), stack: '' };
   return { errorType: name, errorMessage: message, trace: (stack ?? '').split('\n') };
 }
 

@@ -96,7 +96,12 @@ export class LocalLambda {
   async start(): Promise<void> {
     const server = createServer((request, response) => {
       this.#route(request, response).catch((error: unknown) =>
-        send(response, 500, { Type: 'Service', Message: String(error) }, { 'x-amzn-errortype': 'ServiceException' }),
+        send(
+          response,
+          500,
+          { Type: 'Service', Message: String(error) },
+          { 'x-amzn-errortype': 'ServiceException' },
+        ),
       );
     });
     server.requestTimeout = 0;
@@ -123,7 +128,9 @@ export class LocalLambda {
 
   /** Kills the environment that runs the invocation, as the platform or an out-of-memory would. */
   killInvocation(requestId: string): boolean {
-    const environment = [...this.#environments.values()].find(({ job }) => job?.invocation.requestId === requestId);
+    const environment = [...this.#environments.values()].find(
+      ({ job }) => job?.invocation.requestId === requestId,
+    );
     if (environment === undefined) return false;
     this.#signal(environment, 'SIGCONT');
     environment.process.kill('SIGKILL');
@@ -138,24 +145,41 @@ export class LocalLambda {
   async #route(request: IncomingMessage, response: ServerResponse): Promise<void> {
     const { pathname } = new URL(request.url ?? '/', 'http://localhost');
     const invoke = /^\/2015-03-31\/functions\/([^/]+)\/invocations$/.exec(pathname);
-    if (invoke !== null) return this.#invokeApi(decodeURIComponent(invoke[1] as string), request, response);
+    if (invoke !== null)
+      return this.#invokeApi(decodeURIComponent(invoke[1] as string), request, response);
     const runtime = /^\/runtime\/([^/]+)\/2018-06-01\/runtime\/(.+)$/.exec(pathname);
-    if (runtime !== null) return this.#runtimeApi(this.#environments.get(runtime[1] as string), runtime[2] as string, request, response);
+    if (runtime !== null)
+      return this.#runtimeApi(
+        this.#environments.get(runtime[1] as string),
+        runtime[2] as string,
+        request,
+        response,
+      );
     send(response, 404, { Message: 'no such route' });
   }
 
-  async #invokeApi(reference: string, request: IncomingMessage, response: ServerResponse): Promise<void> {
-    const name = reference.includes(':function:') ? ((reference.split(':function:')[1] ?? '').split(':')[0] as string) : reference;
+  async #invokeApi(
+    reference: string,
+    request: IncomingMessage,
+    response: ServerResponse,
+  ): Promise<void> {
+    const name = reference.includes(':function:')
+      ? ((reference.split(':function:')[1] ?? '').split(':')[0] as string)
+      : reference;
     const payload = await bodyOf(request);
     const asynchronous = request.headers['x-amz-invocation-type'] === 'Event';
     const refuse = (status: number, type: string, Message: string): void =>
       send(response, status, { Type: 'User', Message }, { 'x-amzn-errortype': type });
-    if (!this.#functions.has(name)) return refuse(404, 'ResourceNotFoundException', `Function not found: ${name}`);
+    if (!this.#functions.has(name))
+      return refuse(404, 'ResourceNotFoundException', `Function not found: ${name}`);
     if (payload.length > (asynchronous ? ASYNC_PAYLOAD_BYTES : SYNC_PAYLOAD_BYTES))
       return refuse(413, 'RequestTooLargeException', `${payload.length} byte payload is too large`);
-    if (request.headers['x-amz-invocation-type'] === 'DryRun') return send(response, 204, undefined);
+    if (request.headers['x-amz-invocation-type'] === 'DryRun')
+      return send(response, 204, undefined);
     if (asynchronous) {
-      const work: Promise<void> = this.#runAsynchronously(name, payload).finally(() => this.#pending.delete(work));
+      const work: Promise<void> = this.#runAsynchronously(name, payload).finally(() =>
+        this.#pending.delete(work),
+      );
       this.#pending.add(work);
       return send(response, 202, undefined);
     }
@@ -167,16 +191,26 @@ export class LocalLambda {
         200,
         {
           errorType: 'Function.ResponseSizeTooLarge',
-          errorMessage: 'Response payload size exceeded maximum allowed payload size (6291556 bytes).',
+          errorMessage:
+            'Response payload size exceeded maximum allowed payload size (6291556 bytes).',
         },
         { 'x-amz-function-error': 'Unhandled' },
       );
-    send(response, 200, result.payload, result.failed ? { 'x-amz-function-error': 'Unhandled' } : {});
+    send(
+      response,
+      200,
+      result.payload,
+      result.failed ? { 'x-amz-function-error': 'Unhandled' } : {},
+    );
   }
 
   /** Throttles do not count; errors are tried again as often as the function says, while the event is young enough. */
   async #runAsynchronously(name: string, payload: Buffer): Promise<void> {
-    const { maximumRetryAttempts = 2, maximumEventAge = 21_600, onFailure } = this.#functions.get(name) as LocalFunction;
+    const {
+      maximumRetryAttempts = 2,
+      maximumEventAge = 21_600,
+      onFailure,
+    } = this.#functions.get(name) as LocalFunction;
     const requestId = randomUUID();
     const giveUpAt = Date.now() + maximumEventAge * 1000;
     for (let attempt = 1; !this.#closed; ) {
@@ -188,7 +222,12 @@ export class LocalLambda {
         if (onFailure === undefined) return;
         const record = {
           version: '1.0',
-          requestContext: { requestId, functionArn: arn(name), condition: 'RetriesExhausted', approximateInvokeCount: attempt },
+          requestContext: {
+            requestId,
+            functionArn: arn(name),
+            condition: 'RetriesExhausted',
+            approximateInvokeCount: attempt,
+          },
           requestPayload: JSON.parse(payload.toString() || 'null'),
           responsePayload: JSON.parse(result.payload.toString() || 'null'),
         };
@@ -203,8 +242,14 @@ export class LocalLambda {
 
   #run(name: string, payload: Buffer, requestId: string): Promise<Result> | 'throttled' {
     const { reservedConcurrency } = this.#functions.get(name) as LocalFunction;
-    const own = [...this.#environments.values()].filter((environment) => environment.functionName === name && !environment.dead);
-    if (reservedConcurrency !== undefined && own.filter(({ job }) => job !== undefined).length >= reservedConcurrency) return 'throttled';
+    const own = [...this.#environments.values()].filter(
+      (environment) => environment.functionName === name && !environment.dead,
+    );
+    if (
+      reservedConcurrency !== undefined &&
+      own.filter(({ job }) => job !== undefined).length >= reservedConcurrency
+    )
+      return 'throttled';
     const environment = own.find(({ job }) => job === undefined) ?? this.#createEnvironment(name);
     const invocation: Invocation = {
       requestId,
@@ -250,7 +295,8 @@ export class LocalLambda {
       dead: false,
       reason: undefined,
     };
-    for (const stream of [child.stdout, child.stderr]) createInterface({ input: stream }).on('line', (line) => this.#onLog(name, line));
+    for (const stream of [child.stdout, child.stderr])
+      createInterface({ input: stream }).on('line', (line) => this.#onLog(name, line));
     child.once('exit', (code, signal) => {
       environment.dead = true;
       this.#environments.delete(id);
@@ -302,7 +348,11 @@ export class LocalLambda {
     }
     const body = await bodyOf(request);
     send(response, 202, undefined);
-    if (route === 'init/error') environment.reason = JSON.parse(body.toString()) as { errorType: string; errorMessage: string };
+    if (route === 'init/error')
+      environment.reason = JSON.parse(body.toString()) as {
+        errorType: string;
+        errorMessage: string;
+      };
     else this.#finish(environment, route.endsWith('/error'), body);
   }
 
@@ -312,7 +362,11 @@ export class LocalLambda {
     environment.job = undefined;
     clearTimeout(job.timer);
     job.invocation.endedAt = Date.now();
-    if (failed) job.invocation.error = JSON.parse(payload.toString()) as { errorType: string; errorMessage: string };
+    if (failed)
+      job.invocation.error = JSON.parse(payload.toString()) as {
+        errorType: string;
+        errorMessage: string;
+      };
     job.done({ failed, payload });
   }
 
@@ -331,7 +385,12 @@ function arn(name: string): string {
   return `arn:aws:lambda:eu-west-1:123456789012:function:${name}`;
 }
 
-function send(response: ServerResponse, status: number, body: object | Buffer | undefined, headers: Record<string, string> = {}): void {
+function send(
+  response: ServerResponse,
+  status: number,
+  body: object | Buffer | undefined,
+  headers: Record<string, string> = {},
+): void {
   response.writeHead(status, {
     'content-type': 'application/json',
     'x-amzn-requestid': randomUUID(),

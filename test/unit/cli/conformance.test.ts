@@ -76,8 +76,13 @@ describe('runConformance on damaged vectors', () => {
     few = path.join(root, 'few');
     await mkdir(few);
     for (const name of FILES) {
-      const vectors: Record<string, unknown> = JSON.parse(await readFile(path.join(VECTORS, name), 'utf8'));
-      const cut = Object.entries(vectors).map(([key, value]) => [key, Array.isArray(value) ? value.slice(0, KEPT) : value]);
+      const vectors: Record<string, unknown> = JSON.parse(
+        await readFile(path.join(VECTORS, name), 'utf8'),
+      );
+      const cut = Object.entries(vectors).map(([key, value]) => [
+        key,
+        Array.isArray(value) ? value.slice(0, KEPT) : value,
+      ]);
       await writeFile(path.join(few, name), JSON.stringify(Object.fromEntries(cut)));
     }
   });
@@ -100,7 +105,13 @@ describe('runConformance on damaged vectors', () => {
   });
 
   const CLIENT = '10.13.244.1@39473#669528114487223426';
-  const DAMAGES: readonly (readonly [what: string, file: string, at: Path, value: unknown, expected: RegExp])[] = [
+  const DAMAGES: readonly (readonly [
+    what: string,
+    file: string,
+    at: Path,
+    value: unknown,
+    expected: RegExp,
+  ])[] = [
     [
       'the order of a client’s queues',
       'allocation.json',
@@ -136,8 +147,20 @@ describe('runConformance on damaged vectors', () => {
       'other',
       /^frames\.json case 0 \(JSON code 11\): extFields: expected \{.*"topic":"other".*\}, got \{/,
     ],
-    ['a remark', 'frames.json', ['cases', 0, 'decoded', 'remark'], '', /^frames\.json case 0 .*: remark: expected "", got nothing$/],
-    ['a body', 'frames.json', ['cases', 5, 'decoded', 'body'], null, /^frames\.json case 5 .*: body: expected "", got "ey/],
+    [
+      'a remark',
+      'frames.json',
+      ['cases', 0, 'decoded', 'remark'],
+      '',
+      /^frames\.json case 0 .*: remark: expected "", got nothing$/,
+    ],
+    [
+      'a body',
+      'frames.json',
+      ['cases', 5, 'decoded', 'body'],
+      null,
+      /^frames\.json case 5 .*: body: expected "", got "ey/,
+    ],
     [
       'the kind of a header',
       'frames.json',
@@ -194,7 +217,13 @@ describe('runConformance on damaged vectors', () => {
       'AAAA',
       /^acl\.json case 0: Signature: expected "AAAA", got "bi2z\+Qp2SqDUROfQFHkQpClx2WI="$/,
     ],
-    ['a key', 'acl.json', ['cases', 1, 'secretKey'], 'other', /^acl\.json case 1: Signature: expected "wzt\+/],
+    [
+      'a key',
+      'acl.json',
+      ['cases', 1, 'secretKey'],
+      'other',
+      /^acl\.json case 1: Signature: expected "wzt\+/,
+    ],
     [
       'a code of a tag',
       'subscriptions.json',
@@ -209,7 +238,13 @@ describe('runConformance on damaged vectors', () => {
       'Exception',
       /^subscriptions\.json expression "TagA": refused: expected true, got false$/,
     ],
-    ['a hash', 'subscriptions.json', ['tagHashes', 0, 'hash'], 1, /^subscriptions\.json tag ".*": hash: expected 1, got /],
+    [
+      'a hash',
+      'subscriptions.json',
+      ['tagHashes', 0, 'hash'],
+      1,
+      /^subscriptions\.json tag ".*": hash: expected 1, got /,
+    ],
   ];
 
   for (const [what, file, at, value, expected] of DAMAGES)

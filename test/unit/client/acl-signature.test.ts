@@ -18,8 +18,17 @@ describe('signRequest', () => {
   it('does what Java’s AclClientRPCHook does, for every vector', () => {
     const { cases } = readVectors<{ cases: AclVector[] }>('acl');
     assert(cases.length >= 40);
-    for (const { accessKey, secretKey, securityToken, body, extFieldsAfterHook, signature } of cases) {
-      const before = Object.fromEntries(Object.entries(extFieldsAfterHook).filter(([name]) => !ADDED.includes(name)));
+    for (const {
+      accessKey,
+      secretKey,
+      securityToken,
+      body,
+      extFieldsAfterHook,
+      signature,
+    } of cases) {
+      const before = Object.fromEntries(
+        Object.entries(extFieldsAfterHook).filter(([name]) => !ADDED.includes(name)),
+      );
       const signed = signRequest(before, body === null ? undefined : Buffer.from(body, 'base64'), {
         accessKey,
         secretKey,
@@ -31,16 +40,23 @@ describe('signRequest', () => {
   });
 
   it('orders names as Java does, upper case before "_" before lower case', () => {
-    const signed = signRequest({ topic: 'T', consumerGroup: 'G', Zed: '1', a_b: '2' }, Buffer.from('BODY'), {
-      accessKey: 'ak',
-      secretKey: 'sk',
-    });
+    const signed = signRequest(
+      { topic: 'T', consumerGroup: 'G', Zed: '1', a_b: '2' },
+      Buffer.from('BODY'),
+      {
+        accessKey: 'ak',
+        secretKey: 'sk',
+      },
+    );
     assert.equal(signed.Signature, 'fxQFfxUwS7aH+b//DpYheA6lGaI=');
   });
 
   it('leaves its input alone, and does not sign an old signature', () => {
     const fields = Object.freeze({ topic: 'T', Signature: 'old' });
     const credentials = { accessKey: 'ak', secretKey: 'sk' };
-    assert.deepEqual(signRequest(fields, undefined, credentials), signRequest({ topic: 'T' }, undefined, credentials));
+    assert.deepEqual(
+      signRequest(fields, undefined, credentials),
+      signRequest({ topic: 'T' }, undefined, credentials),
+    );
   });
 });

@@ -11,7 +11,8 @@ import { until } from '../../support/until.ts';
 
 const QUEUE = { topic: 'T', queueId: 0 };
 const REQUEST = { code: 30, extFields: {} };
-const answer = (command: RemotingCommand, peer: Peer): void => peer.answer(command, { extFields: { offset: '7' } });
+const answer = (command: RemotingCommand, peer: Peer): void =>
+  peer.answer(command, { extFields: { offset: '7' } });
 const cleanups: (() => Promise<void> | void)[] = [];
 
 /** Time stands still, except that sleeping passes it. */
@@ -58,7 +59,10 @@ function newPool(clock: Clock = jumpingClock(), random = () => 1): ConnectionPoo
   return pool;
 }
 
-async function newServer(onCommand: (command: RemotingCommand, peer: Peer) => void = answer, port = 0): Promise<FrameServer> {
+async function newServer(
+  onCommand: (command: RemotingCommand, peer: Peer) => void = answer,
+  port = 0,
+): Promise<FrameServer> {
   const server = await startFrameServer(onCommand, { port });
   cleanups.push(() => server.stop());
   return server;
@@ -104,7 +108,8 @@ describe('ConnectionPool', () => {
     await gone.stop();
     const clock = jumpingClock();
     const pool = newPool(clock, () => 0.5);
-    for (let attempt = 0; attempt < 9; attempt++) await assert.rejects(pool.get(gone.address, soon), NotConnectedError);
+    for (let attempt = 0; attempt < 9; attempt++)
+      await assert.rejects(pool.get(gone.address, soon), NotConnectedError);
     assert.deepEqual(clock.slept, [50, 100, 200, 400, 800, 1600, 2500, 2500]);
   });
 
@@ -158,7 +163,10 @@ describe('ConnectionPool', () => {
     const connection = await pool.get(server.address, soon);
     const inFlight = assert.rejects(connection.request(REQUEST, 5000), /was closed here/);
     await assert.rejects(pool.get(gone.address, soon), NotConnectedError);
-    const backingOff = assert.rejects(pool.get(gone.address, soon), /the connections of this client were closed/);
+    const backingOff = assert.rejects(
+      pool.get(gone.address, soon),
+      /the connections of this client were closed/,
+    );
     pool.reset();
     await Promise.all([inFlight, backingOff]);
     assert.notEqual(await pool.get(server.address, soon), connection);
@@ -182,7 +190,10 @@ describe('an exchange', () => {
     await gone.stop();
     const clock = heldClock();
     const exchange = exchangeOver(newPool(clock), undefined, clock);
-    await assert.rejects(exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 1000 }), NotConnectedError);
+    await assert.rejects(
+      exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 1000 }),
+      NotConnectedError,
+    );
     const given = exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 2000 });
     const late = assert.rejects(given, NotConnectedError);
     const server = await newServer(answer, gone.port);
@@ -202,7 +213,10 @@ describe('an exchange', () => {
     const clock = heldClock();
     const exchange = exchangeOver(newPool(clock), undefined, clock);
     for (let attempt = 0; attempt < 2; attempt++)
-      await assert.rejects(exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 50 }), NotConnectedError);
+      await assert.rejects(
+        exchange(gone.address, getMaxOffset, QUEUE, { timeoutMs: 50 }),
+        NotConnectedError,
+      );
     assert.equal(clock.sleepers, 1);
   });
 
@@ -210,14 +224,26 @@ describe('an exchange', () => {
     const server = await newServer(() => {});
     const exchange = exchangeOver(newPool(), undefined, { now: Date.now });
     const begin = Date.now();
-    await assert.rejects(exchange(server.address, getMaxOffset, QUEUE, { timeoutMs: 50 }), /not answered within \d+ ms/);
+    await assert.rejects(
+      exchange(server.address, getMaxOffset, QUEUE, { timeoutMs: 50 }),
+      /not answered within \d+ ms/,
+    );
     assert(Date.now() - begin < 1000);
   });
 
   it('signs last, over all fields and the body', async () => {
     const server = await newServer();
-    const exchange = exchangeOver(newPool(), { accessKey: 'ak', secretKey: 'sk' }, { now: Date.now });
+    const exchange = exchangeOver(
+      newPool(),
+      { accessKey: 'ak', secretKey: 'sk' },
+      { now: Date.now },
+    );
     await exchange(server.address, getMaxOffset, QUEUE, { timeoutMs: 1000 });
-    assert.deepEqual(Object.keys(server.received[0]?.extFields ?? {}).sort(), ['AccessKey', 'Signature', 'queueId', 'topic']);
+    assert.deepEqual(Object.keys(server.received[0]?.extFields ?? {}).sort(), [
+      'AccessKey',
+      'Signature',
+      'queueId',
+      'topic',
+    ]);
   });
 });

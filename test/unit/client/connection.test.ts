@@ -4,15 +4,27 @@ import { once } from 'node:events';
 import { networkInterfaces } from 'node:os';
 import { afterEach, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CLIENT_VERSION, Connection, type ConnectionOptions } from '../../../src/client/connection.ts';
+import {
+  CLIENT_VERSION,
+  Connection,
+  type ConnectionOptions,
+} from '../../../src/client/connection.ts';
 import { openSocket } from '../../../src/client/open-socket.ts';
 import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../../../src/errors.ts';
 import { isResponse, type RemotingCommand } from '../../../src/remoting/command.ts';
-import { answerFrame, type FrameServer, type Peer, startFrameServer } from '../../support/frame-server.ts';
+import {
+  answerFrame,
+  type FrameServer,
+  type Peer,
+  startFrameServer,
+} from '../../support/frame-server.ts';
 import { until } from '../../support/until.ts';
 
 const MAX_OFFSET = { code: 30, extFields: { topic: 'T', queueId: '0' } };
-const opened: { connections: Connection[]; servers: FrameServer[] } = { connections: [], servers: [] };
+const opened: { connections: Connection[]; servers: FrameServer[] } = {
+  connections: [],
+  servers: [],
+};
 
 /** A server and a connection to it; both end with the test. */
 async function connect(
@@ -20,14 +32,19 @@ async function connect(
   options: ConnectionOptions = {},
 ): Promise<{ server: FrameServer; connection: Connection }> {
   const server = await startFrameServer(onCommand);
-  const connection = new Connection(server.address, await openSocket(server.address, undefined, new AbortController().signal), options);
+  const connection = new Connection(
+    server.address,
+    await openSocket(server.address, undefined, new AbortController().signal),
+    options,
+  );
   opened.servers.push(server);
   opened.connections.push(connection);
   return { server, connection };
 }
 
 /** Answers with the number that the request carries. */
-const echo = (command: RemotingCommand, peer: Peer): void => peer.answer(command, { extFields: { n: command.extFields.n ?? '' } });
+const echo = (command: RemotingCommand, peer: Peer): void =>
+  peer.answer(command, { extFields: { n: command.extFields.n ?? '' } });
 const numbered = (n: number) => ({ code: 30, extFields: { n: String(n) } });
 
 afterEach(async () => {
@@ -44,12 +61,16 @@ describe('a late answer', () => {
     });
     await assert.rejects(connection.request(numbered(1), 30), (error) => {
       assert(error instanceof RequestTimeoutError);
-      assert.match(error.message, /GET_MAX_OFFSET to 127\.0\.0\.1:\d+ was not answered within 30 ms/);
+      assert.match(
+        error.message,
+        /GET_MAX_OFFSET to 127\.0\.0\.1:\d+ was not answered within 30 ms/,
+      );
       return true;
     });
     assert.equal(connection.inFlight, 0);
     const next = connection.request(numbered(2), 1000);
-    for (const [command, peer] of held) peer.answer(command, { extFields: { n: 'late' }, body: Buffer.alloc(100_000) });
+    for (const [command, peer] of held)
+      peer.answer(command, { extFields: { n: 'late' }, body: Buffer.alloc(100_000) });
     assert.equal((await next).extFields.n, '2');
     assert.equal((await connection.request(numbered(3), 1000)).extFields.n, '3');
     assert.deepEqual([server.connections, connection.closed], [1, false]);
@@ -80,7 +101,9 @@ describe('many requests in flight', () => {
       waiting.push([command, peer]);
       if (waiting.length === 100) for (const [one, its] of waiting.reverse()) echo(one, its);
     });
-    const answers = await Promise.all(Array.from({ length: 100 }, (_, n) => connection.request(numbered(n), 2000)));
+    const answers = await Promise.all(
+      Array.from({ length: 100 }, (_, n) => connection.request(numbered(n), 2000)),
+    );
     assert.deepEqual(
       answers.map(({ extFields }) => Number(extFields.n)),
       Array.from({ length: 100 }, (_, n) => n),
@@ -97,11 +120,21 @@ describe('many requests in flight', () => {
     const commands: RemotingCommand[] = [];
     const { connection } = await connect((command, peer) => {
       commands.push(command);
-      if (commands.length === 1) for (const byte of answerFrame(command, { extFields: { n: '0' } })) peer.write(Buffer.from([byte]));
-      if (commands.length === 3) peer.write(Buffer.concat(commands.slice(1).map((one) => answerFrame(one, { extFields: one.extFields }))));
+      if (commands.length === 1)
+        for (const byte of answerFrame(command, { extFields: { n: '0' } }))
+          peer.write(Buffer.from([byte]));
+      if (commands.length === 3)
+        peer.write(
+          Buffer.concat(
+            commands.slice(1).map((one) => answerFrame(one, { extFields: one.extFields })),
+          ),
+        );
     });
     assert.equal((await connection.request(numbered(0), 2000)).extFields.n, '0');
-    const both = await Promise.all([connection.request(numbered(1), 2000), connection.request(numbered(2), 2000)]);
+    const both = await Promise.all([
+      connection.request(numbered(1), 2000),
+      connection.request(numbered(2), 2000),
+    ]);
     assert.deepEqual(
       both.map(({ extFields }) => extFields.n),
       ['1', '2'],
@@ -114,7 +147,10 @@ describe('a request', () => {
     const { server, connection } = await connect(echo);
     await connection.request(MAX_OFFSET, 1000);
     const [{ language, version, flag, code, extFields } = {} as RemotingCommand] = server.received;
-    assert.deepEqual([language, version, flag, code, extFields], ['OTHER', 475, 0, 30, MAX_OFFSET.extFields]);
+    assert.deepEqual(
+      [language, version, flag, code, extFields],
+      ['OTHER', 475, 0, 30, MAX_OFFSET.extFields],
+    );
     assert.equal(CLIENT_VERSION, 475);
   });
 
@@ -131,13 +167,19 @@ describe('a request', () => {
 
   it('over the frame limit fails here, because the broker would cut the connection without a word', async () => {
     const { connection } = await connect(echo, { maxFrameBytes: 1000 });
-    await assert.rejects(connection.request({ ...MAX_OFFSET, body: Buffer.alloc(1000) }, 1000), LimitExceededError);
+    await assert.rejects(
+      connection.request({ ...MAX_OFFSET, body: Buffer.alloc(1000) }, 1000),
+      LimitExceededError,
+    );
     assert.equal(connection.inFlight, 0);
     assert.equal((await connection.request(numbered(1), 1000)).extFields.n, '1');
   });
 
   it('whose answer is over the frame limit fails, and the connection ends', async () => {
-    const { connection } = await connect((command, peer) => peer.answer(command, { body: Buffer.alloc(2000) }), { maxFrameBytes: 1000 });
+    const { connection } = await connect(
+      (command, peer) => peer.answer(command, { body: Buffer.alloc(2000) }),
+      { maxFrameBytes: 1000 },
+    );
     await assert.rejects(connection.request(MAX_OFFSET, 1000), /over the limit of 1000/);
     assert.equal(connection.closed, true);
   });
@@ -180,14 +222,18 @@ describe('a request of the server', () => {
       onServerRequest: (command, address) => {
         seen.push([command.code, address]);
         if (command.code === 309) throw new Error('oops');
-        return command.code === 307 ? { code: 0, extFields: { a: 'b' }, body: Buffer.from('{}') } : undefined;
+        return command.code === 307
+          ? { code: 0, extFields: { a: 'b' }, body: Buffer.from('{}') }
+          : undefined;
       },
     });
     const [peer] = server.peers;
     for (const code of [307, 309, 999]) peer?.request({ code, opaque: code });
     await until(() => server.received.filter(isResponse).length === 3, 'three answers');
     assert.deepEqual(
-      server.received.filter(isResponse).map(({ opaque, code, body }) => [opaque, code, String(body)]),
+      server.received
+        .filter(isResponse)
+        .map(({ opaque, code, body }) => [opaque, code, String(body)]),
       [
         [307, 0, '{}'],
         [309, 1, ''],
@@ -210,7 +256,8 @@ describe('the end of a connection', () => {
     const ended = Promise.allSettled(requests);
     await until(() => server.received.length === 2, 'the requests arrived');
     server.peers[0]?.socket.destroy();
-    for (const result of await ended) assert(result.status === 'rejected' && result.reason instanceof ConnectionError);
+    for (const result of await ended)
+      assert(result.status === 'rejected' && result.reason instanceof ConnectionError);
     assert.equal(connection.inFlight, 0);
   });
 
@@ -234,11 +281,18 @@ describe('the end of a connection', () => {
 
   it('before any answer hints at the wrong port and at TLS', async () => {
     const { connection } = await connect((_, peer) => peer.socket.destroy());
-    await assert.rejects(connection.request(MAX_OFFSET, 1000), /closed by the peer before it answered anything.*TLS/);
+    await assert.rejects(
+      connection.request(MAX_OFFSET, 1000),
+      /closed by the peer before it answered anything.*TLS/,
+    );
   });
 
   it('comes at once with a server that talks garbage', async () => {
-    for (const garbage of ['HTTP/1.1 400 Bad Request\r\n\r\n', '\0\0\0\x0a\0\0\0\x06nojson', '\xff\xff\xff\xff']) {
+    for (const garbage of [
+      'HTTP/1.1 400 Bad Request\r\n\r\n',
+      '\0\0\0\x0a\0\0\0\x06nojson',
+      '\xff\xff\xff\xff',
+    ]) {
       const { connection } = await connect((_, peer) => peer.write(Buffer.from(garbage, 'latin1')));
       const others = assert.rejects(connection.request(numbered(2), 2000), ConnectionError);
       await assert.rejects(connection.request(numbered(1), 2000), /sent what cannot be read/);
@@ -262,7 +316,9 @@ describe('the end of a connection', () => {
 
 describe('the process', () => {
   it('is kept alive by a request that waits, and not by an idle connection', async () => {
-    const server = await startFrameServer((command, peer) => void setTimeout(() => echo(command, peer), 300));
+    const server = await startFrameServer(
+      (command, peer) => void setTimeout(() => echo(command, peer), 300),
+    );
     opened.servers.push(server);
     const script = `
       import { Connection } from ${JSON.stringify(import.meta.resolve('../../../src/client/connection.ts'))};
@@ -271,13 +327,18 @@ describe('the process', () => {
       const connection = new Connection(address, await openSocket(address, undefined, new AbortController().signal));
       await connection.request({ code: 30, extFields: { n: 'x' } }, 5000);
       console.log('answered');`;
-    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], { stdio: ['ignore', 'pipe', 'inherit'] });
+    const child = spawn(process.execPath, ['--input-type=module', '--eval', script], {
+      stdio: ['ignore', 'pipe', 'inherit'],
+    });
     let output = '';
     child.stdout.on('data', (chunk: Buffer) => {
       output += String(chunk);
     });
     const killed = sleep(8000, 'still alive', { ref: false }).then(() => child.kill());
-    const [code] = await Promise.race([once(child, 'exit'), killed.then(() => ['it did not end by itself'])]);
+    const [code] = await Promise.race([
+      once(child, 'exit'),
+      killed.then(() => ['it did not end by itself']),
+    ]);
     assert.deepEqual([output.trim(), code], ['answered', 0]);
   });
 });
@@ -286,12 +347,15 @@ describe('opening a socket', () => {
   it('names the address and the cause when it is refused', async () => {
     const server = await startFrameServer(echo);
     await server.stop();
-    await assert.rejects(openSocket(server.address, undefined, new AbortController().signal), (error) => {
-      assert(error instanceof ConnectionError);
-      assert.equal(error.address, server.address);
-      assert.match(error.message, /cannot connect to 127\.0\.0\.1:\d+: connect ECONNREFUSED/);
-      return true;
-    });
+    await assert.rejects(
+      openSocket(server.address, undefined, new AbortController().signal),
+      (error) => {
+        assert(error instanceof ConnectionError);
+        assert.equal(error.address, server.address);
+        assert.match(error.message, /cannot connect to 127\.0\.0\.1:\d+: connect ECONNREFUSED/);
+        return true;
+      },
+    );
   });
 
   it('ends with the signal', async () => {
@@ -299,11 +363,16 @@ describe('opening a socket', () => {
     await assert.rejects(openSocket('127.0.0.1:1', undefined, AbortSignal.abort(reason)), reason);
   });
 
-  const hasIPv6 = Object.values(networkInterfaces()).some((entries) => entries?.some(({ address }) => address === '::1'));
+  const hasIPv6 = Object.values(networkInterfaces()).some((entries) =>
+    entries?.some(({ address }) => address === '::1'),
+  );
   it('reaches IPv6', { skip: hasIPv6 ? false : 'this machine has no ::1' }, async () => {
     const server = await startFrameServer(echo, { host: '::1' });
     opened.servers.push(server);
-    const connection = new Connection(server.address, await openSocket(server.address, undefined, new AbortController().signal));
+    const connection = new Connection(
+      server.address,
+      await openSocket(server.address, undefined, new AbortController().signal),
+    );
     opened.connections.push(connection);
     assert.equal((await connection.request(numbered(6), 1000)).extFields.n, '6');
   });

@@ -11,7 +11,8 @@ describe('parseEndpoint', () => {
     ['[2001:db8::7]:65535', '2001:db8::7', 65535],
     [' host:10911 ', 'host', 10911],
   ] as const)
-    it(`reads ${JSON.stringify(text)}`, () => assert.deepEqual(parseEndpoint(text), { host, port }));
+    it(`reads ${JSON.stringify(text)}`, () =>
+      assert.deepEqual(parseEndpoint(text), { host, port }));
 
   for (const text of [
     '',
@@ -29,7 +30,8 @@ describe('parseEndpoint', () => {
     it(`refuses ${JSON.stringify(text)}`, () => {
       assert.throws(
         () => parseEndpoint(text),
-        (error) => error instanceof ConfigError && error.message.includes(`"${text}" is no address`),
+        (error) =>
+          error instanceof ConfigError && error.message.includes(`"${text}" is no address`),
       );
     });
 });

@@ -35,7 +35,10 @@ describe('a client in a namespace', () => {
       consumerGroup: 'group',
       messageModel: 'CLUSTERING',
       consumeFromWhere: 'CONSUME_FROM_FIRST_OFFSET',
-      subscriptions: [buildSubscription('orders', 'a || b'), buildSubscription('%RETRY%group', '*')],
+      subscriptions: [
+        buildSubscription('orders', 'a || b'),
+        buildSubscription('%RETRY%group', '*'),
+      ],
     };
     await client.heartbeat(member, 'broker-a');
     assert.deepEqual(mq.members('ns%group'), ['me']);
@@ -67,17 +70,36 @@ describe('a client in a namespace', () => {
   });
 
   it('sends, pulls and sends back, with every field of the message', async () => {
-    const sent = await client.send({ topic: 'orders', body: Buffer.from('1'), tags: 'a', properties: { own: 'x' } }, { queue });
+    const sent = await client.send(
+      { topic: 'orders', body: Buffer.from('1'), tags: 'a', properties: { own: 'x' } },
+      { queue },
+    );
     assert.deepEqual(sent.queue, queue);
     const batch = await client.sendBatch([{ topic: 'orders', body: Buffer.from('2') }], { queue });
-    assert.deepEqual([batch.queue, mq.messages('ns%orders').map(({ properties }) => properties.get('INSTANCE_ID'))], [queue, ['ns', 'ns']]);
-    const request = { queue, offset: 0n, maxMessages: 32, suspendMs: 0, subscription: buildSubscription('orders', 'a') };
+    assert.deepEqual(
+      [
+        batch.queue,
+        mq.messages('ns%orders').map(({ properties }) => properties.get('INSTANCE_ID')),
+      ],
+      [queue, ['ns', 'ns']],
+    );
+    const request = {
+      queue,
+      offset: 0n,
+      maxMessages: 32,
+      suspendMs: 0,
+      subscription: buildSubscription('orders', 'a'),
+    };
     const found = await client.pull({ consumerGroup: 'group', ...request });
     assert(found.status === 'FOUND');
     const [message] = found.messages;
     assert(message && found.messages.length === 1);
     const bare = createRocketMQClient({ nameServers: mq.nameServers });
-    const stored = await bare.pull({ consumerGroup: 'ns%group', ...request, queue: { ...queue, topic: 'ns%orders' } });
+    const stored = await bare.pull({
+      consumerGroup: 'ns%group',
+      ...request,
+      queue: { ...queue, topic: 'ns%orders' },
+    });
     await bare.close();
     assert(stored.status === 'FOUND' && stored.messages[0]);
     const names = [
@@ -102,7 +124,8 @@ describe('a client in a namespace', () => {
       'offsetMsgId',
       'msgId',
     ] as const;
-    for (const name of [...names, ...more]) assert.deepEqual(message[name], stored.messages[0][name], name);
+    for (const name of [...names, ...more])
+      assert.deepEqual(message[name], stored.messages[0][name], name);
     assert.equal(message.topic, 'orders');
     await client.sendBackAsNormalMessage('group', message, 1, 16);
     await until(() => mq.messages('%RETRY%ns%group').length === 1, 'it is in the retry topic');

@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, it } from 'node:test';
 import { createRocketMQClient, type RocketMQClient } from '../../../src/client/rocketmq-client.ts';
-import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../../../src/errors.ts';
+import {
+  BrokerError,
+  ConnectionError,
+  ProtocolError,
+  TopicNotFoundError,
+} from '../../../src/errors.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
 import { type FrameServer, type Reply, startFrameServer } from '../../support/frame-server.ts';
 
@@ -37,7 +42,9 @@ function clientOf(
 ): { mq: RocketMQClient; pass(ms: number): void } {
   let now = 1_000_000;
   const clock = { now: () => now, sleep: async () => {} };
-  const nameServers = servers.map((server) => (typeof server === 'string' ? server : server.address));
+  const nameServers = servers.map((server) =>
+    typeof server === 'string' ? server : server.address,
+  );
   const mq = createRocketMQClient({ nameServers }, { clock, random: () => options.random ?? 0 });
   cleanups.push(() => mq.close());
   return {
@@ -54,11 +61,15 @@ async function gone(): Promise<string> {
   return server.address;
 }
 
-const nameOf = async (route: Promise<{ brokers: readonly { brokerName: string }[] }>) => (await route).brokers[0]?.brokerName;
+const nameOf = async (route: Promise<{ brokers: readonly { brokerName: string }[] }>) =>
+  (await route).brokers[0]?.brokerName;
 
 describe('several name servers', () => {
   it('the next one is asked when one cannot be reached, and kept', async () => {
-    const [second, third] = [await nameServer(() => routeVia('second')), await nameServer(() => routeVia('third'))];
+    const [second, third] = [
+      await nameServer(() => routeVia('second')),
+      await nameServer(() => routeVia('third')),
+    ];
     const { mq } = clientOf([await gone(), second, third]);
     for (const topic of ['a', 'b', 'c']) assert.equal(await nameOf(mq.topicRoute(topic)), 'second');
     assert.deepEqual([second.received.length, third.received.length], [3, 0]);
@@ -83,7 +94,10 @@ describe('several name servers', () => {
   });
 
   it('which one comes first is chosen by the random number', async () => {
-    const servers = [await nameServer(() => routeVia('first')), await nameServer(() => routeVia('second'))];
+    const servers = [
+      await nameServer(() => routeVia('first')),
+      await nameServer(() => routeVia('second')),
+    ];
     assert.equal(await nameOf(clientOf(servers, { random: 0.49 }).mq.topicRoute('a')), 'first');
     assert.equal(await nameOf(clientOf(servers, { random: 0.51 }).mq.topicRoute('a')), 'second');
   });
@@ -93,8 +107,12 @@ describe('several name servers', () => {
     const { mq } = clientOf([first, second, silent]);
     await assert.rejects(mq.topicRoute('a', { timeoutMs: 50 }), (error) => {
       assert(error instanceof ConnectionError);
-      for (const address of [first, second, silent.address]) assert(error.message.includes(address), error.message);
-      assert.match(error.message, /no name server answers: .*ECONNREFUSED.*not answered within.*Check nameServers/);
+      for (const address of [first, second, silent.address])
+        assert(error.message.includes(address), error.message);
+      assert.match(
+        error.message,
+        /no name server answers: .*ECONNREFUSED.*not answered within.*Check nameServers/,
+      );
       return true;
     });
   });
@@ -106,7 +124,10 @@ describe('several name servers', () => {
       controller.abort(new Error('over'));
       return 'silent';
     });
-    await assert.rejects(clientOf([first, second]).mq.topicRoute('a', { signal: controller.signal }), /over/);
+    await assert.rejects(
+      clientOf([first, second]).mq.topicRoute('a', { signal: controller.signal }),
+      /over/,
+    );
     assert.equal(second.received.length, 0);
   });
 });
@@ -118,7 +139,10 @@ describe('a topic that a name server does not know', () => {
     const { mq } = clientOf([await nameServer(() => notFound), second]);
     assert.equal(await nameOf(mq.topicRoute('a')), 'second');
     known = false;
-    await assert.rejects(mq.topicRoute('b'), (error) => error instanceof TopicNotFoundError && error.topic === 'b');
+    await assert.rejects(
+      mq.topicRoute('b'),
+      (error) => error instanceof TopicNotFoundError && error.topic === 'b',
+    );
   });
 
   it('is not found when one said so and the others cannot be reached; these are not waited for again', async () => {
@@ -130,9 +154,15 @@ describe('a topic that a name server does not know', () => {
   });
 
   it('is no TopicNotFoundError when nobody said so', async () => {
-    await assert.rejects(clientOf([await gone()]).mq.topicRoute('a'), (error) => error instanceof ConnectionError);
+    await assert.rejects(
+      clientOf([await gone()]).mq.topicRoute('a'),
+      (error) => error instanceof ConnectionError,
+    );
     const busy = await nameServer(() => ({ code: 2, remark: 'busy' }));
-    await assert.rejects(clientOf([busy]).mq.topicRoute('a'), (error) => error instanceof BrokerError && error.responseCode === 2);
+    await assert.rejects(
+      clientOf([busy]).mq.topicRoute('a'),
+      (error) => error instanceof BrokerError && error.responseCode === 2,
+    );
   });
 
   it('is not remembered', async () => {
@@ -177,17 +207,29 @@ describe('a route that cannot be used', () => {
 
   it('of a static topic is refused by name', async () => {
     const body = { brokerDatas: [], queueDatas: [], topicQueueMappingByBroker: { a: {} } };
-    await assert.rejects(clientOf([await nameServer(() => json(body))]).mq.topicRoute('T'), { code: 'ROCKETMQ_STATIC_TOPIC' });
+    await assert.rejects(clientOf([await nameServer(() => json(body))]).mq.topicRoute('T'), {
+      code: 'ROCKETMQ_STATIC_TOPIC',
+    });
   });
 
   it('with a senseless number of queues is a ProtocolError', async () => {
     for (const readQueueNums of [-1, 1e9]) {
-      const queueDatas = [{ brokerName: 'b', readQueueNums, writeQueueNums: 1, perm: 6, topicSysFlag: 0 }];
-      await assert.rejects(clientOf([await nameServer(() => json({ brokerDatas: [], queueDatas }))]).mq.topicRoute('T'), ProtocolError);
+      const queueDatas = [
+        { brokerName: 'b', readQueueNums, writeQueueNums: 1, perm: 6, topicSysFlag: 0 },
+      ];
+      await assert.rejects(
+        clientOf([await nameServer(() => json({ brokerDatas: [], queueDatas }))]).mq.topicRoute(
+          'T',
+        ),
+        ProtocolError,
+      );
     }
   });
 
   it('that is no JSON is a ProtocolError', async () => {
-    await assert.rejects(clientOf([await nameServer(() => ({ body: Buffer.from('<html>') }))]).mq.topicRoute('T'), ProtocolError);
+    await assert.rejects(
+      clientOf([await nameServer(() => ({ body: Buffer.from('<html>') }))]).mq.topicRoute('T'),
+      ProtocolError,
+    );
   });
 });

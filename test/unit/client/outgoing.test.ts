@@ -1,6 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { normalRetryMessage, outgoingBatch, outgoingMessage, queueOfKey, writableQueues } from '../../../src/client/outgoing.ts';
+import {
+  normalRetryMessage,
+  outgoingBatch,
+  outgoingMessage,
+  queueOfKey,
+  writableQueues,
+} from '../../../src/client/outgoing.ts';
 import type { Message } from '../../../src/model/message.ts';
 import { decodeBatchItems } from '../../../src/records/batch-items.ts';
 import { parseProperties } from '../../../src/records/properties.ts';
@@ -11,36 +17,69 @@ const propertiesOf = (text: string) => Object.fromEntries(parseProperties(text))
 
 describe('outgoingMessage', () => {
   it('carries tags, keys, own properties and a UNIQ_KEY', () => {
-    const outgoing = outgoingMessage({ topic: 'T', body, tags: 'A', keys: ['k1', 'k2'], flag: 3, properties: { own: 'x' } }, uniqKey);
+    const outgoing = outgoingMessage(
+      { topic: 'T', body, tags: 'A', keys: ['k1', 'k2'], flag: 3, properties: { own: 'x' } },
+      uniqKey,
+    );
     const request = outgoing.request(5, 1234);
     assert.equal(outgoing.msgId, 'KEY');
-    assert.deepEqual(propertiesOf(request.properties), { own: 'x', TAGS: 'A', KEYS: 'k1 k2', UNIQ_KEY: 'KEY' });
-    assert.deepEqual([request.topic, request.queueId, request.bornTimestamp, request.flag, request.batch], ['T', 5, 1234, 3, false]);
+    assert.deepEqual(propertiesOf(request.properties), {
+      own: 'x',
+      TAGS: 'A',
+      KEYS: 'k1 k2',
+      UNIQ_KEY: 'KEY',
+    });
+    assert.deepEqual(
+      [request.topic, request.queueId, request.bornTimestamp, request.flag, request.batch],
+      ['T', 5, 1234, 3, false],
+    );
     assert.equal(request.body, body);
   });
 
   it('keeps a UNIQ_KEY that is given, in a map too', () => {
-    assert.equal(outgoingMessage({ topic: 'T', body, properties: new Map([['UNIQ_KEY', 'MINE']]) }, uniqKey).msgId, 'MINE');
+    assert.equal(
+      outgoingMessage({ topic: 'T', body, properties: new Map([['UNIQ_KEY', 'MINE']]) }, uniqKey)
+        .msgId,
+      'MINE',
+    );
   });
 
   for (const [what, message, text] of [
     ['an empty body', { topic: 'T', body: Buffer.alloc(0) }, /has no body/],
-    ['a separator in a value', { topic: 'T', body, properties: { a: 'x\u0002y' } }, /"a" contains U\+0001 or U\+0002/],
+    [
+      'a separator in a value',
+      { topic: 'T', body, properties: { a: 'x\u0002y' } },
+      /"a" contains U\+0001 or U\+0002/,
+    ],
     ['a separator in the tag', { topic: 'T', body, tags: 'x\u0001' }, /"TAGS" contains/],
-    ['properties over 32767 bytes', { topic: 'T', body, properties: { a: 'é'.repeat(16_400) } }, /take more than 32767 bytes/],
+    [
+      'properties over 32767 bytes',
+      { topic: 'T', body, properties: { a: 'é'.repeat(16_400) } },
+      /take more than 32767 bytes/,
+    ],
   ] as const)
     it(`refuses ${what}, alone and in a batch`, () => {
-      for (const attempt of [() => outgoingMessage(message, uniqKey), () => outgoingBatch([message], uniqKey)])
+      for (const attempt of [
+        () => outgoingMessage(message, uniqKey),
+        () => outgoingBatch([message], uniqKey),
+      ])
         assert.throws(attempt, { code: 'ROCKETMQ_MESSAGE_ILLEGAL', message: text });
     });
 });
 
 describe('sharding keys', () => {
-  const queues = Array.from({ length: 8 }, (_, queueId) => ({ topic: 'T', brokerName: 'broker-a', queueId }));
+  const queues = Array.from({ length: 8 }, (_, queueId) => ({
+    topic: 'T',
+    brokerName: 'broker-a',
+    queueId,
+  }));
 
   it('stand in the message, and choose the queue as Java’s SelectMessageQueueByHash', () => {
     const { request } = outgoingMessage({ topic: 'T', body, shardingKey: 'order-17' }, uniqKey);
-    assert.deepEqual(propertiesOf(request(0, 0).properties), { __SHARDINGKEY: 'order-17', UNIQ_KEY: 'KEY' });
+    assert.deepEqual(propertiesOf(request(0, 0).properties), {
+      __SHARDINGKEY: 'order-17',
+      UNIQ_KEY: 'KEY',
+    });
     // "a".hashCode() is 97; that of "polygenelubricants" is Integer.MIN_VALUE, which Math.abs alone would leave negative.
     assert.equal(queueOfKey(queues, 'a')?.queueId, 1);
     assert.equal(queueOfKey(queues, '')?.queueId, 0);
@@ -50,9 +89,14 @@ describe('sharding keys', () => {
   });
 
   it('must be the same in a batch, which goes to one queue', () => {
-    const message = (shardingKey?: string) => ({ topic: 'T', body, ...(shardingKey === undefined ? {} : { shardingKey }) });
+    const message = (shardingKey?: string) => ({
+      topic: 'T',
+      body,
+      ...(shardingKey === undefined ? {} : { shardingKey }),
+    });
     assert.doesNotThrow(() => outgoingBatch([message('a'), message('a')], uniqKey));
-    for (const other of [message('b'), message()]) assert.throws(() => outgoingBatch([message('a'), other], uniqKey), /same shardingKey/);
+    for (const other of [message('b'), message()])
+      assert.throws(() => outgoingBatch([message('a'), other], uniqKey), /same shardingKey/);
   });
 });
 
@@ -67,7 +111,10 @@ describe('outgoingBatch', () => {
     const request = batch.request(1, 0);
     assert.deepEqual([batch.msgId, request.batch, request.topic], ['KEY0,KEY1', true, 'T']);
     assert.deepEqual(
-      decodeBatchItems(request.body).map((item) => [String(item.body), propertiesOf(String(item.propertyBytes))]),
+      decodeBatchItems(request.body).map((item) => [
+        String(item.body),
+        propertiesOf(String(item.propertyBytes)),
+      ]),
       [
         ['one', { TAGS: 'one', UNIQ_KEY: 'KEY0' }],
         ['two', { TAGS: 'two', UNIQ_KEY: 'KEY1' }],
@@ -100,13 +147,36 @@ describe('normalRetryMessage', () => {
     ['RECONSUME_TIME', '9'],
     ['MAX_RECONSUME_TIMES', '9'],
   ]);
-  const message = { topic: 'orders', body, flag: 7, sysFlag: 0x308, reconsumeTimes: 2, msgId: 'ID', properties } as unknown as Message;
+  const message = {
+    topic: 'orders',
+    body,
+    flag: 7,
+    sysFlag: 0x308,
+    reconsumeTimes: 2,
+    msgId: 'ID',
+    properties,
+  } as unknown as Message;
 
   it('goes to the group’s retry topic in the group’s own name, once more failed', () => {
     const request = normalRetryMessage('group', message, 0, 16, 99);
-    const { topic, producerGroup, queueId, reconsumeTimes, maxReconsumeTimes, flag, sysFlag, bornTimestamp } = request;
-    assert.deepEqual([topic, producerGroup, queueId, flag, sysFlag, bornTimestamp], ['%RETRY%group', 'group', -1, 7, 0, 99]);
-    assert.deepEqual([reconsumeTimes, maxReconsumeTimes, request.body, request.defaultTopicQueueNums], [3, 16, body, 1]);
+    const {
+      topic,
+      producerGroup,
+      queueId,
+      reconsumeTimes,
+      maxReconsumeTimes,
+      flag,
+      sysFlag,
+      bornTimestamp,
+    } = request;
+    assert.deepEqual(
+      [topic, producerGroup, queueId, flag, sysFlag, bornTimestamp],
+      ['%RETRY%group', 'group', -1, 7, 0, 99],
+    );
+    assert.deepEqual(
+      [reconsumeTimes, maxReconsumeTimes, request.body, request.defaultTopicQueueNums],
+      [3, 16, body, 1],
+    );
     assert.deepEqual(propertiesOf(request.properties), {
       UNIQ_KEY: 'ID',
       own: 'x',
@@ -125,12 +195,17 @@ describe('normalRetryMessage', () => {
         ['ORIGIN_MESSAGE_ID', 'FIRST'],
       ]),
     };
-    const { RETRY_TOPIC, ORIGIN_MESSAGE_ID } = propertiesOf(normalRetryMessage('group', again, 0, 16, 0).properties);
+    const { RETRY_TOPIC, ORIGIN_MESSAGE_ID } = propertiesOf(
+      normalRetryMessage('group', again, 0, 16, 0).properties,
+    );
     assert.deepEqual([RETRY_TOPIC, ORIGIN_MESSAGE_ID], ['orders', 'FIRST']);
   });
 
   it('takes a level that is given', () => {
-    assert.equal(propertiesOf(normalRetryMessage('group', message, 9, 16, 0).properties).DELAY, '9');
+    assert.equal(
+      propertiesOf(normalRetryMessage('group', message, 9, 16, 0).properties).DELAY,
+      '9',
+    );
   });
 
   it('goes to the DLQ at once with level −1: the count passes its limit, and nothing delays it', () => {
@@ -146,8 +221,18 @@ describe('normalRetryMessage', () => {
 
 describe('writableQueues', () => {
   it('leaves out what may not be written and what has no master', () => {
-    const broker = (brokerName: string, id: number) => ({ cluster: 'C', brokerName, brokerAddrs: new Map([[id, '1.1.1.1:1']]) });
-    const data = (brokerName: string, perm: number) => ({ brokerName, perm, readQueueNums: 4, writeQueueNums: 2, topicSysFlag: 0 });
+    const broker = (brokerName: string, id: number) => ({
+      cluster: 'C',
+      brokerName,
+      brokerAddrs: new Map([[id, '1.1.1.1:1']]),
+    });
+    const data = (brokerName: string, perm: number) => ({
+      brokerName,
+      perm,
+      readQueueNums: 4,
+      writeQueueNums: 2,
+      topicSysFlag: 0,
+    });
     const route = {
       topic: 'T',
       brokers: [broker('a', 0), broker('readonly', 0), broker('slaves', 1)],

@@ -9,23 +9,37 @@ import { startFrameServer } from '../../support/frame-server.ts';
 
 const OLD = { accessKey: 'shop', secretKey: 'old' };
 const NEW = { accessKey: 'shop', secretKey: 'new' };
-const BROKER = { cluster: 'C', brokerName: 'broker-a', brokerAddrs: new Map([[0, '127.0.0.1:10911']]) };
+const BROKER = {
+  cluster: 'C',
+  brokerName: 'broker-a',
+  brokerAddrs: new Map([[0, '127.0.0.1:10911']]),
+};
 const REFUSALS = {
   'ACL 2.0': { code: ResponseCode.NO_PERMISSION, remark: 'check signature failed' },
   'ACL 1.0': {
     code: ResponseCode.SYSTEM_ERROR,
-    remark: 'org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=shop',
+    remark:
+      'org.apache.rocketmq.acl.common.AclException: Check signature failed for accessKey=shop',
   },
 };
 
 /** A server that lets in one signature only: that of `NEW`, as it saw it first after the rotation. */
-async function world(refusal: (typeof REFUSALS)[keyof typeof REFUSALS], renew: () => Promise<Credentials | undefined>) {
+async function world(
+  refusal: (typeof REFUSALS)[keyof typeof REFUSALS],
+  renew: () => Promise<Credentials | undefined>,
+) {
   let refused: string | undefined;
   const server = await startFrameServer((command, peer) => {
     refused ??= command.extFields.Signature;
-    peer.answer(command, command.extFields.Signature === refused ? refusal : getCluster.encodeAnswer([BROKER]));
+    peer.answer(
+      command,
+      command.extFields.Signature === refused ? refusal : getCluster.encodeAnswer([BROKER]),
+    );
   });
-  const client = createRocketMQClient({ nameServers: [server.address], credentials: OLD }, { renewCredentials: renew });
+  const client = createRocketMQClient(
+    { nameServers: [server.address], credentials: OLD },
+    { renewCredentials: renew },
+  );
   const close = async (): Promise<void> => {
     await client.close();
     await server.stop();
@@ -36,7 +50,9 @@ async function world(refusal: (typeof REFUSALS)[keyof typeof REFUSALS], renew: (
 for (const [acl, refusal] of Object.entries(REFUSALS)) {
   test(`${acl}: a refused request is signed with renewed credentials and sent again; what follows needs no renewal`, async () => {
     let renewals = 0;
-    const { server, client, close } = await world(refusal, () => Promise.resolve(++renewals > 0 ? NEW : undefined));
+    const { server, client, close } = await world(refusal, () =>
+      Promise.resolve(++renewals > 0 ? NEW : undefined),
+    );
     assert.deepEqual(await client.brokerNames(), ['broker-a']);
     assert.deepEqual(await client.brokerNames(), ['broker-a']);
     assert.deepEqual([renewals, server.received.length], [1, 3]);

@@ -19,21 +19,35 @@ import { getMinOffset } from '../../../src/requests/get-min-offset.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
 import { pullMessage } from '../../../src/requests/pull-message.ts';
 import { sendMessageBack } from '../../../src/requests/send-back.ts';
-import { type EmbeddedRocketMQ, type RequestName, startEmbeddedRocketMQ } from '../../../src/testing/index.ts';
+import {
+  type EmbeddedRocketMQ,
+  type RequestName,
+  startEmbeddedRocketMQ,
+} from '../../../src/testing/index.ts';
 import { type FrameServer, startFrameServer } from '../../support/frame-server.ts';
 import { record } from '../../support/records.ts';
 import { until } from '../../support/until.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
 const all = buildSubscription('orders', '*');
-const pulling = { consumerGroup: 'group', queue, offset: 0n, subscription: all, maxMessages: 32, suspendMs: 0 };
+const pulling = {
+  consumerGroup: 'group',
+  queue,
+  offset: 0n,
+  subscription: all,
+  maxMessages: 32,
+  suspendMs: 0,
+};
 const ALWAYS = { times: Number.POSITIVE_INFINITY };
 
 describe('createRocketMQClient', () => {
   for (const [what, config] of [
     ['no name server', { nameServers: [] }],
     ['a malformed name server', { nameServers: ['localhost'] }],
-    ['a malformed address in addressMap', { nameServers: ['localhost:9876'], addressMap: { '10.0.0.1:10911': 'nlb' } }],
+    [
+      'a malformed address in addressMap',
+      { nameServers: ['localhost:9876'], addressMap: { '10.0.0.1:10911': 'nlb' } },
+    ],
   ] as const)
     it(`refuses ${what}`, () => assert.throws(() => createRocketMQClient(config), ConfigError));
 });
@@ -53,7 +67,10 @@ describe('the client', () => {
   });
 
   /** The requests of a kind that one call makes. */
-  async function requestsOf(name: RequestName, call: () => Promise<unknown>): Promise<RemotingCommand[]> {
+  async function requestsOf(
+    name: RequestName,
+    call: () => Promise<unknown>,
+  ): Promise<RemotingCommand[]> {
     const seen: RemotingCommand[] = [];
     using _ = mq.control(name, ({ command }) => void seen.push(command), ALWAYS);
     await call();
@@ -62,7 +79,11 @@ describe('the client', () => {
 
   it('has one connection per broker however many requests are in flight', async () => {
     const from = new Set<string>();
-    using _ = mq.control('GET_MAX_OFFSET', ({ remoteAddress }) => void from.add(remoteAddress), ALWAYS);
+    using _ = mq.control(
+      'GET_MAX_OFFSET',
+      ({ remoteAddress }) => void from.add(remoteAddress),
+      ALWAYS,
+    );
     await Promise.all(Array.from({ length: 50 }, () => client.maxOffset(queue)));
     assert.equal(from.size, 1);
   });
@@ -74,11 +95,19 @@ describe('the client', () => {
         [0, 4],
         [20, 6],
       ] as const) {
-        const [command] = await requestsOf('PULL_MESSAGE', () => client.pull({ ...pulling, subscription, suspendMs }));
+        const [command] = await requestsOf('PULL_MESSAGE', () =>
+          client.pull({ ...pulling, subscription, suspendMs }),
+        );
         assert(command);
         const request = pullMessage.decode(command);
-        assert.deepEqual([request.sysFlag, request.commitOffset, request.suspendTimeoutMillis], [sysFlag, 0n, suspendMs]);
-        assert.deepEqual([request.subscription, request.expressionType, request.subVersion], ['a || b', 'TAG', 0]);
+        assert.deepEqual(
+          [request.sysFlag, request.commitOffset, request.suspendTimeoutMillis],
+          [sysFlag, 0n, suspendMs],
+        );
+        assert.deepEqual(
+          [request.subscription, request.expressionType, request.subVersion],
+          ['a || b', 'TAG', 0],
+        );
       }
     });
 
@@ -87,10 +116,21 @@ describe('the client', () => {
         const { expressionType, subVersion } = pullMessage.decode(command);
         return { code: 2, remark: `${expressionType} ${subVersion}` };
       });
-      await assert.rejects(client.pull({ ...pulling, subscription: buildSubscription('orders', 'a > 1', 'SQL92', 42) }), /SQL92 42/);
+      await assert.rejects(
+        client.pull({
+          ...pulling,
+          subscription: buildSubscription('orders', 'a > 1', 'SQL92', 42),
+        }),
+        /SQL92 42/,
+      );
     });
 
-    const offsets = { suggestWhichBrokerId: '1', nextBeginOffset: '9007199254740995', minOffset: '3', maxOffset: '9223372036854775807' };
+    const offsets = {
+      suggestWhichBrokerId: '1',
+      nextBeginOffset: '9007199254740995',
+      minOffset: '3',
+      maxOffset: '9223372036854775807',
+    };
     for (const [code, remark, expected] of [
       [19, undefined, { status: 'NO_NEW_MSG' }],
       [20, undefined, { status: 'NO_MATCHED_MSG' }],
@@ -98,7 +138,11 @@ describe('the client', () => {
       [21, 'OFFSET_RESET', { status: 'OFFSET_MOVED', reset: true }],
     ] as const)
       it(`reads code ${code} ${remark ?? ''}, 64-bit offsets exact`, async () => {
-        mq.control('PULL_MESSAGE', () => ({ code, extFields: offsets, ...(remark === undefined ? {} : { remark }) }));
+        mq.control('PULL_MESSAGE', () => ({
+          code,
+          extFields: offsets,
+          ...(remark === undefined ? {} : { remark }),
+        }));
         assert.deepEqual(await client.pull(pulling), {
           ...expected,
           suggestWhichBrokerId: 1,
@@ -109,13 +153,18 @@ describe('the client', () => {
       });
 
     it('drops messages whose tag only hashes alike, but not in the retry topic', async () => {
-      const stored = Buffer.concat(['Aa', 'BB', ''].map((tag) => record({ properties: tag === '' ? {} : { TAGS: tag } })));
+      const stored = Buffer.concat(
+        ['Aa', 'BB', ''].map((tag) => record({ properties: tag === '' ? {} : { TAGS: tag } })),
+      );
       const subscription = buildSubscription('orders', 'Aa');
       const tags = async (topic: string) => {
         mq.control('PULL_MESSAGE', () => ({ code: 0, extFields: offsets, body: stored }));
         const result = await client.pull({ ...pulling, queue: { ...queue, topic }, subscription });
         assert(result.status === 'FOUND');
-        assert.deepEqual([result.size, result.nextBeginOffset], [stored.length, 9_007_199_254_740_995n]);
+        assert.deepEqual(
+          [result.size, result.nextBeginOffset],
+          [stored.length, 9_007_199_254_740_995n],
+        );
         return result.messages.map(({ properties }) => properties.get('TAGS'));
       };
       assert.deepEqual(await tags('orders'), ['Aa']);
@@ -142,12 +191,18 @@ describe('the client', () => {
       const offset = 9_007_199_254_740_995n;
       assert.deepEqual(await client.commitOffset('group', queue, offset), { resetPending: false });
       assert.equal(await client.queryOffset('group', queue), offset);
-      mq.control('GET_MIN_OFFSET', () => ({ code: 0, extFields: { ...getMinOffset.encodeAnswer(offset).extFields } }));
+      mq.control('GET_MIN_OFFSET', () => ({
+        code: 0,
+        extFields: { ...getMinOffset.encodeAnswer(offset).extFields },
+      }));
       assert.equal(await client.minOffset(queue), offset);
     });
 
     it('tell of a commit that the broker dropped for a reset', async () => {
-      mq.control('UPDATE_CONSUMER_OFFSET', () => ({ code: 0, remark: 'Offset has been previously reset' }));
+      mq.control('UPDATE_CONSUMER_OFFSET', () => ({
+        code: 0,
+        remark: 'Offset has been previously reset',
+      }));
       assert.deepEqual(await client.commitOffset('group', queue, 1n), { resetPending: true });
     });
   });
@@ -181,8 +236,14 @@ describe('the client', () => {
 
     it('with TOPIC_NOT_EXIST is a TopicNotFoundError', async () => {
       using _ = mq.control('GET_MAX_OFFSET', () => ({ code: 17 }), ALWAYS);
-      await assert.rejects(client.maxOffset(queue), (error) => error instanceof TopicNotFoundError && error.topic === 'orders');
-      await assert.rejects(client.maxOffset({ ...queue, topic: 'nobody', brokerName: 'broker-x' }), TopicNotFoundError);
+      await assert.rejects(
+        client.maxOffset(queue),
+        (error) => error instanceof TopicNotFoundError && error.topic === 'orders',
+      );
+      await assert.rejects(
+        client.maxOffset({ ...queue, topic: 'nobody', brokerName: 'broker-x' }),
+        TopicNotFoundError,
+      );
     });
 
     it('because its topic was deleted says so', async () => {
@@ -194,14 +255,20 @@ describe('the client', () => {
     it('keeps its own error when the name servers are down too', async () => {
       mq.control('GET_ROUTEINFO_BY_TOPIC', () => 'disconnect');
       using _ = mq.control('GET_MAX_OFFSET', () => ({ code: 29, remark: 'queueId' }), ALWAYS);
-      await assert.rejects(client.maxOffset(queue), (error) => error instanceof BrokerError && error.responseCode === 29);
+      await assert.rejects(
+        client.maxOffset(queue),
+        (error) => error instanceof BrokerError && error.responseCode === 29,
+      );
     });
 
     it('with SYSTEM_ERROR makes the next one who asks get a fresh route (4.9 says so of a queue that is gone)', async () => {
       await client.topicRoute('orders');
       mq.control('PULL_MESSAGE', () => ({ code: 1, remark: 'queueId[9] is illegal' }));
       await assert.rejects(client.pull(pulling), BrokerError);
-      assert.equal((await requestsOf('GET_ROUTEINFO_BY_TOPIC', () => client.topicRoute('orders'))).length, 1);
+      assert.equal(
+        (await requestsOf('GET_ROUTEINFO_BY_TOPIC', () => client.topicRoute('orders'))).length,
+        1,
+      );
     });
 
     it('by a broken connection is repeated when it reads', async () => {
@@ -210,7 +277,10 @@ describe('the client', () => {
     });
 
     for (const [name, call] of [
-      ['SEND_MESSAGE_V2', () => client.send({ topic: 'orders', body: Buffer.from('x') }, { queue })],
+      [
+        'SEND_MESSAGE_V2',
+        () => client.send({ topic: 'orders', body: Buffer.from('x') }, { queue }),
+      ],
       ['UPDATE_CONSUMER_OFFSET', () => client.commitOffset('group', queue, 1n)],
       ['CONSUMER_SEND_MSG_BACK', () => client.sendBack({ ...sendingBack, commitLogOffset: 0n })],
     ] as const)
@@ -234,7 +304,10 @@ describe('the client', () => {
       await until(() => control.calls === 1, 'the request arrived');
       controller.abort(reason);
       await call;
-      await assert.rejects(client.topicRoute('orders', { signal: controller.signal, fresh: true }), reason);
+      await assert.rejects(
+        client.topicRoute('orders', { signal: controller.signal, fresh: true }),
+        reason,
+      );
     });
   });
 
@@ -249,7 +322,10 @@ describe('the client', () => {
 
   describe('sendBack', () => {
     it('always sends the full form', async () => {
-      mq.control('CONSUMER_SEND_MSG_BACK', ({ command }) => ({ code: 0, remark: JSON.stringify(command.extFields) }));
+      mq.control('CONSUMER_SEND_MSG_BACK', ({ command }) => ({
+        code: 0,
+        remark: JSON.stringify(command.extFields),
+      }));
       const [command] = await requestsOf('CONSUMER_SEND_MSG_BACK', () =>
         client.sendBack({ ...sendingBack, commitLogOffset: 1n << 60n }).catch(() => {}),
       );
@@ -266,7 +342,10 @@ describe('the client', () => {
     });
 
     it('says Java’s largest number for "without end"', async () => {
-      const call = () => client.sendBack({ ...sendingBack, commitLogOffset: 1n << 60n, maxReconsumeTimes: -1 }).catch(() => {});
+      const call = () =>
+        client
+          .sendBack({ ...sendingBack, commitLogOffset: 1n << 60n, maxReconsumeTimes: -1 })
+          .catch(() => {});
       const [command] = await requestsOf('CONSUMER_SEND_MSG_BACK', call);
       assert.equal(command?.extFields.maxReconsumeTimes, '2147483647');
     });
@@ -280,21 +359,31 @@ describe('the client', () => {
         const sent = await client.send({ topic: 'round', body: Buffer.from('x') });
         seen.push(`${sent.queue.brokerName} ${sent.queue.queueId}`);
       }
-      assert.deepEqual(seen.slice(0, 4).sort(), ['broker-a 0', 'broker-a 1', 'broker-b 0', 'broker-b 1']);
+      assert.deepEqual(seen.slice(0, 4).sort(), [
+        'broker-a 0',
+        'broker-a 1',
+        'broker-b 0',
+        'broker-b 1',
+      ]);
       assert.deepEqual(seen.slice(4), seen.slice(0, 4));
     });
 
     it('never makes a topic, not even when the queue is given', async () => {
       const message = { topic: 'misspelt', body: Buffer.from('x') };
       await assert.rejects(client.send(message), TopicNotFoundError);
-      await assert.rejects(client.send(message, { queue: { ...queue, topic: 'misspelt' } }), TopicNotFoundError);
+      await assert.rejects(
+        client.send(message, { queue: { ...queue, topic: 'misspelt' } }),
+        TopicNotFoundError,
+      );
       await assert.rejects(client.sendBatch([message]), TopicNotFoundError);
       await assert.rejects(client.topicRoute('misspelt'), TopicNotFoundError);
     });
 
     it('to a topic that nobody may write says so', async () => {
       mq.createTopic('readonly', { perm: 4 });
-      await assert.rejects(client.send({ topic: 'readonly', body: Buffer.from('x') }), { code: 'ROCKETMQ_NO_WRITABLE_QUEUE' });
+      await assert.rejects(client.send({ topic: 'readonly', body: Buffer.from('x') }), {
+        code: 'ROCKETMQ_NO_WRITABLE_QUEUE',
+      });
     });
 
     for (const [code, status] of [
@@ -306,14 +395,19 @@ describe('the client', () => {
         const extFields = { msgId: 'OFFSETID', queueId: '1', queueOffset: '5' };
         mq.control('SEND_MESSAGE_V2', () => ({ code, extFields }));
         const sent = await client.send({ topic: 'orders', body: Buffer.from('x') }, { queue });
-        assert.deepEqual([sent.status, sent.offsetMsgId, sent.queue.queueId, sent.queueOffset], [status, 'OFFSETID', 1, 5n]);
+        assert.deepEqual(
+          [sent.status, sent.offsetMsgId, sent.queue.queueId, sent.queueOffset],
+          [status, 'OFFSETID', 1, 5n],
+        );
       });
   });
 
   describe('locks', () => {
     it('are taken broker by broker', async () => {
       const other = { ...queue, brokerName: 'broker-b' };
-      await assert.rejects(client.lockQueues('group', 'me', [queue, other]), { code: 'ROCKETMQ_USAGE' });
+      await assert.rejects(client.lockQueues('group', 'me', [queue, other]), {
+        code: 'ROCKETMQ_USAGE',
+      });
       await assert.rejects(client.unlockQueues('group', 'me', []), { code: 'ROCKETMQ_USAGE' });
       assert.deepEqual(await client.lockQueues('group', 'me', [other]), [other]);
     });
@@ -324,9 +418,15 @@ describe('the client', () => {
       assert.deepEqual((await client.brokerNames()).sort(), ['broker-a', 'broker-b']);
       await client.createTopic('made', { readQueueNums: 1, writeQueueNums: 1 });
       await client.createTopic('half', { brokerNames: ['broker-b'] });
-      const brokersOf = async (topic: string) => (await client.topicRoute(topic)).queues.map(({ brokerName }) => brokerName).sort();
-      assert.deepEqual([await brokersOf('made'), await brokersOf('half')], [['broker-a', 'broker-b'], ['broker-b']]);
-      const made = await requestsOf('UPDATE_AND_CREATE_SUBSCRIPTIONGROUP', () => client.createGroup('made', { retryMaxTimes: 3 }));
+      const brokersOf = async (topic: string) =>
+        (await client.topicRoute(topic)).queues.map(({ brokerName }) => brokerName).sort();
+      assert.deepEqual(
+        [await brokersOf('made'), await brokersOf('half')],
+        [['broker-a', 'broker-b'], ['broker-b']],
+      );
+      const made = await requestsOf('UPDATE_AND_CREATE_SUBSCRIPTIONGROUP', () =>
+        client.createGroup('made', { retryMaxTimes: 3 }),
+      );
       assert.deepEqual(
         made.map(({ body }) => JSON.parse(String(body)).retryMaxTimes),
         [3, 3],
@@ -349,7 +449,10 @@ describe('the client', () => {
   });
 
   it('works again after a reset', async () => {
-    const held = assert.rejects(client.pull({ ...pulling, offset: mq.maxOffset(queue), suspendMs: 15_000 }), ConnectionError);
+    const held = assert.rejects(
+      client.pull({ ...pulling, offset: mq.maxOffset(queue), suspendMs: 15_000 }),
+      ConnectionError,
+    );
     await until(() => mq.heldPulls() === 1, 'the pull is held');
     // A pull may be repeated over a new connection; here that one breaks too.
     const network = mq.control('*', () => 'disconnect', ALWAYS);
@@ -362,7 +465,9 @@ describe('the client', () => {
   it('signs every request with its credentials', async () => {
     const credentials = { accessKey: 'ak', secretKey: 'sk', securityToken: 'token' };
     const signing = createRocketMQClient({ nameServers: mq.nameServers, credentials });
-    const commands = await requestsOf('UPDATE_AND_CREATE_SUBSCRIPTIONGROUP', () => signing.createGroup('signed'));
+    const commands = await requestsOf('UPDATE_AND_CREATE_SUBSCRIPTIONGROUP', () =>
+      signing.createGroup('signed'),
+    );
     await signing.close();
     assert.equal(commands.length, 2);
     for (const { extFields, body } of commands) {
@@ -386,8 +491,13 @@ describe('brokers that cannot be reached where they say', () => {
   });
 
   /** A client whose only name server announces these addresses for broker-a; `addresses` is asked at each route request. */
-  async function clientBehind(addresses: () => ReadonlyMap<number, string>, config: Partial<ClusterConfig> = {}): Promise<RocketMQClient> {
-    const queues = [{ brokerName: 'broker-a', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicSysFlag: 0 }];
+  async function clientBehind(
+    addresses: () => ReadonlyMap<number, string>,
+    config: Partial<ClusterConfig> = {},
+  ): Promise<RocketMQClient> {
+    const queues = [
+      { brokerName: 'broker-a', readQueueNums: 4, writeQueueNums: 4, perm: 6, topicSysFlag: 0 },
+    ];
     const nameServer: FrameServer = await startFrameServer((command, peer) => {
       const brokers = [{ cluster: 'C', brokerName: 'broker-a', brokerAddrs: addresses() }];
       peer.answer(command, getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] }));
@@ -408,7 +518,9 @@ describe('brokers that cannot be reached where they say', () => {
   }
 
   it('are reached through addressMap', async () => {
-    const client = await clientBehind(() => new Map([[0, '10.255.255.1:10911']]), { addressMap: { '10.255.255.1:10911': real() } });
+    const client = await clientBehind(() => new Map([[0, '10.255.255.1:10911']]), {
+      addressMap: { '10.255.255.1:10911': real() },
+    });
     assert.equal(await client.maxOffset(queue), 0n);
   });
 
@@ -418,11 +530,19 @@ describe('brokers that cannot be reached where they say', () => {
     await assert.rejects(client.maxOffset(queue), (error) => {
       assert(error instanceof ConnectionError);
       assert.equal(error.address, announced);
-      assert.match(error.message, /ECONNREFUSED.*The broker announces itself as .*translate it with addressMap/);
+      assert.match(
+        error.message,
+        /ECONNREFUSED.*The broker announces itself as .*translate it with addressMap/,
+      );
       return true;
     });
-    const mapped = await clientBehind(() => new Map([[0, '10.255.255.1:10911']]), { addressMap: { '10.255.255.1:10911': announced } });
-    await assert.rejects(mapped.maxOffset(queue), /announces itself as 10\.255\.255\.1:10911, which addressMap translates to 127/);
+    const mapped = await clientBehind(() => new Map([[0, '10.255.255.1:10911']]), {
+      addressMap: { '10.255.255.1:10911': announced },
+    });
+    await assert.rejects(
+      mapped.maxOffset(queue),
+      /announces itself as 10\.255\.255\.1:10911, which addressMap translates to 127/,
+    );
   });
 
   it('are found again at a new address, by writes too: nothing was sent yet', async () => {
@@ -437,7 +557,15 @@ describe('brokers that cannot be reached where they say', () => {
 
   it('are pulled from a slave when it is named, and from the master when the slave is gone', async () => {
     const slave = await startFrameServer((command, peer) => {
-      peer.answer(command, { code: 19, extFields: { suggestWhichBrokerId: '1', nextBeginOffset: '1', minOffset: '1', maxOffset: '1' } });
+      peer.answer(command, {
+        code: 19,
+        extFields: {
+          suggestWhichBrokerId: '1',
+          nextBeginOffset: '1',
+          minOffset: '1',
+          maxOffset: '1',
+        },
+      });
     });
     const client = await clientBehind(
       () =>
@@ -448,20 +576,35 @@ describe('brokers that cannot be reached where they say', () => {
     );
     assert.equal((await client.pull({ ...pulling, brokerId: 1 })).maxOffset, 1n);
     assert.equal((await client.pull({ ...pulling, brokerId: 0 })).maxOffset, 0n);
-    assert.equal((await client.pull({ ...pulling, brokerId: 2 })).maxOffset, 0n, 'an id that the route does not have: the master');
+    assert.equal(
+      (await client.pull({ ...pulling, brokerId: 2 })).maxOffset,
+      0n,
+      'an id that the route does not have: the master',
+    );
     await slave.stop();
     assert.equal((await client.pull({ ...pulling, brokerId: 1 })).maxOffset, 0n);
   });
 
   it('are pulled from a slave when there is no master; all else waits for one', async () => {
     const slave = await startFrameServer((command, peer) => {
-      peer.answer(command, { code: 19, extFields: { suggestWhichBrokerId: '1', nextBeginOffset: '1', minOffset: '1', maxOffset: '1' } });
+      peer.answer(command, {
+        code: 19,
+        extFields: {
+          suggestWhichBrokerId: '1',
+          nextBeginOffset: '1',
+          minOffset: '1',
+          maxOffset: '1',
+        },
+      });
     });
     cleanups.push(() => slave.stop());
     const addresses = new Map([[1, slave.address]]);
     const client = await clientBehind(() => addresses);
     assert.equal((await client.pull(pulling)).maxOffset, 1n);
-    await assert.rejects(client.commitOffset('group', queue, 1n), /broker-a has no master in the route: it may be down/);
+    await assert.rejects(
+      client.commitOffset('group', queue, 1n),
+      /broker-a has no master in the route: it may be down/,
+    );
     addresses.set(0, real());
     assert.deepEqual(await client.commitOffset('group', queue, 1n), { resetPending: false });
   });

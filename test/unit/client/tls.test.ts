@@ -11,7 +11,12 @@ import { getCluster } from '../../../src/requests/get-cluster.ts';
 import { type FrameServer, startFrameServer } from '../../support/frame-server.ts';
 
 /** Key and certificate, signed by itself or by an authority, for `names`. */
-function makeCertificate(folder: string, name: string, altNames: string, authority?: string): { key: string; cert: string } {
+function makeCertificate(
+  folder: string,
+  name: string,
+  altNames: string,
+  authority?: string,
+): { key: string; cert: string } {
   const file = (suffix: string): string => join(folder, `${name}.${suffix}`);
   const run = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
   const extensions = file('ext');
@@ -39,9 +44,38 @@ function makeCertificate(folder: string, name: string, altNames: string, authori
     );
   } else {
     writeFileSync(extensions, altNames);
-    run('req', '-newkey', 'rsa:2048', '-nodes', '-subj', `/CN=${name}`, '-keyout', file('key'), '-out', file('csr'));
-    const signer = ['-CA', join(folder, `${authority}.pem`), '-CAkey', join(folder, `${authority}.key`), '-CAcreateserial'];
-    run('x509', '-req', '-in', file('csr'), ...signer, '-days', '2', '-extfile', extensions, '-out', file('pem'));
+    run(
+      'req',
+      '-newkey',
+      'rsa:2048',
+      '-nodes',
+      '-subj',
+      `/CN=${name}`,
+      '-keyout',
+      file('key'),
+      '-out',
+      file('csr'),
+    );
+    const signer = [
+      '-CA',
+      join(folder, `${authority}.pem`),
+      '-CAkey',
+      join(folder, `${authority}.key`),
+      '-CAcreateserial',
+    ];
+    run(
+      'x509',
+      '-req',
+      '-in',
+      file('csr'),
+      ...signer,
+      '-days',
+      '2',
+      '-extfile',
+      extensions,
+      '-out',
+      file('pem'),
+    );
   }
   return { key: readFileSync(file('key'), 'utf8'), cert: readFileSync(file('pem'), 'utf8') };
 }
@@ -55,7 +89,11 @@ function hasOpenssl(): boolean {
   }
 }
 
-const BROKER = { cluster: 'C', brokerName: 'broker-a', brokerAddrs: new Map([[0, '127.0.0.1:10911']]) };
+const BROKER = {
+  cluster: 'C',
+  brokerName: 'broker-a',
+  brokerAddrs: new Map([[0, '127.0.0.1:10911']]),
+};
 const skip = hasOpenssl() || process.env.CI === 'true' ? false : 'the openssl command is missing';
 
 describe('TLS', { skip }, () => {
@@ -68,19 +106,33 @@ describe('TLS', { skip }, () => {
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'rocketmq-tls-'));
     authority = makeCertificate(folder, 'authority', '');
-    const own = makeCertificate(folder, 'mq.example.com', 'subjectAltName=DNS:mq.example.com,IP:127.0.0.1', 'authority');
+    const own = makeCertificate(
+      folder,
+      'mq.example.com',
+      'subjectAltName=DNS:mq.example.com,IP:127.0.0.1',
+      'authority',
+    );
     client = makeCertificate(folder, 'client', 'subjectAltName=DNS:client', 'authority');
-    const answer: Parameters<typeof startFrameServer>[0] = (command, peer) => peer.answer(command, getCluster.encodeAnswer([BROKER]));
+    const answer: Parameters<typeof startFrameServer>[0] = (command, peer) =>
+      peer.answer(command, getCluster.encodeAnswer([BROKER]));
     server = await startFrameServer(answer, { tls: own });
-    demanding = await startFrameServer(answer, { tls: { ...own, ca: authority.cert, requestCert: true, rejectUnauthorized: true } });
+    demanding = await startFrameServer(answer, {
+      tls: { ...own, ca: authority.cert, requestCert: true, rejectUnauthorized: true },
+    });
   });
   after(async () => {
     await Promise.all([server.stop(), demanding.stop()]);
     rmSync(folder, { recursive: true });
   });
 
-  async function names(address: string, tls: Omit<TlsOptions, 'enabled'> | undefined): Promise<string[]> {
-    const mq = createRocketMQClient({ nameServers: [address], ...(tls === undefined ? {} : { tls: { enabled: true, ...tls } }) });
+  async function names(
+    address: string,
+    tls: Omit<TlsOptions, 'enabled'> | undefined,
+  ): Promise<string[]> {
+    const mq = createRocketMQClient({
+      nameServers: [address],
+      ...(tls === undefined ? {} : { tls: { enabled: true, ...tls } }),
+    });
     try {
       return await mq.brokerNames({ timeoutMs: 2000 });
     } finally {
@@ -105,14 +157,27 @@ describe('TLS', { skip }, () => {
   });
 
   it('checks the server name that is given', async () => {
-    assert.deepEqual(await names(server.address, { caCertificate: authority.cert, serverName: 'mq.example.com' }), ['broker-a']);
-    await assert.rejects(names(server.address, { caCertificate: authority.cert, serverName: 'other.example.com' }), /tls\.serverName/);
+    assert.deepEqual(
+      await names(server.address, { caCertificate: authority.cert, serverName: 'mq.example.com' }),
+      ['broker-a'],
+    );
+    await assert.rejects(
+      names(server.address, { caCertificate: authority.cert, serverName: 'other.example.com' }),
+      /tls\.serverName/,
+    );
   });
 
   it('shows its own certificate to a server that asks for one', async () => {
-    const tls = { caCertificate: authority.cert, clientCertificate: client.cert, clientKey: client.key };
+    const tls = {
+      caCertificate: authority.cert,
+      clientCertificate: client.cert,
+      clientKey: client.key,
+    };
     assert.deepEqual(await names(demanding.address, tls), ['broker-a']);
-    await assert.rejects(names(demanding.address, { caCertificate: authority.cert }), ConnectionError);
+    await assert.rejects(
+      names(demanding.address, { caCertificate: authority.cert }),
+      ConnectionError,
+    );
   });
 
   it('towards a plain port, and plain towards a TLS port, end in a ConnectionError', async () => {

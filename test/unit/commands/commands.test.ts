@@ -4,7 +4,12 @@ import path from 'node:path';
 import { describe, test } from 'node:test';
 import { COMMANDS } from '../../../infra/commands/all-commands.ts';
 import type { CommandRun } from '../../../infra/commands/command.ts';
-import { COMMON, parseDuration, parseTime, requestArguments } from '../../../infra/commands/options.ts';
+import {
+  COMMON,
+  parseDuration,
+  parseTime,
+  requestArguments,
+} from '../../../infra/commands/options.ts';
 import { confirm, watched } from '../../../infra/commands/run-command.ts';
 import { rocketmqCommands } from '../../../infra/commands/serverless-commands.ts';
 import { duration, instant, textTable } from '../../../infra/commands/text-table.ts';
@@ -30,18 +35,35 @@ describe('times and durations', () => {
     test(`${JSON.stringify(text)} is none`, () =>
       assert.throws(
         () => parseTime('since', text, NOW),
-        (error) => error instanceof OperatorError && error.message.startsWith(`--since is "${text}"`),
+        (error) =>
+          error instanceof OperatorError && error.message.startsWith(`--since is "${text}"`),
       ));
   test('durations have a unit', () => {
     assert.deepEqual(
       ['30s', '10m', '2h', '1d'].map((text) => parseDuration('for', text)),
       [30_000, 600_000, 7_200_000, 86_400_000],
     );
-    for (const text of ['30', 'm', '-1m', '1w']) assert.throws(() => parseDuration('for', text), OperatorError);
+    for (const text of ['30', 'm', '-1m', '1w'])
+      assert.throws(() => parseDuration('for', text), OperatorError);
   });
   test('a request has what is given, as numbers, and nothing of the command line itself', () => {
-    const values = { json: true, yes: true, table: 't', for: '2m', since: '10m', topic: 'orders', id: [], 'dry-run': false, all: true };
-    assert.deepEqual(requestArguments(values, Object.keys(values), NOW), { for: 120, since: NOW - 600_000, topic: 'orders', all: true });
+    const values = {
+      json: true,
+      yes: true,
+      table: 't',
+      for: '2m',
+      since: '10m',
+      topic: 'orders',
+      id: [],
+      'dry-run': false,
+      all: true,
+    };
+    assert.deepEqual(requestArguments(values, Object.keys(values), NOW), {
+      for: 120,
+      since: NOW - 600_000,
+      topic: 'orders',
+      all: true,
+    });
   });
 });
 
@@ -71,7 +93,10 @@ describe('texts', () => {
 describe('questions and looks', () => {
   const written: string[] = [];
   const abort = new AbortController();
-  const run = (values: CommandRun['values'], ask?: (question: string) => Promise<string>): CommandRun => ({
+  const run = (
+    values: CommandRun['values'],
+    ask?: (question: string) => Promise<string>,
+  ): CommandRun => ({
     operator: { request: () => assert.fail('nothing is asked for'), close: async () => {} },
     terminal: {
       out: { write: (text: string) => written.push(text) },
@@ -87,7 +112,8 @@ describe('questions and looks', () => {
     json: values.json === true,
     args: {},
   });
-  const refusal = (error: unknown) => error instanceof OperatorError && error.code === 'ROCKETMQ_OPERATOR_NOT_CONFIRMED';
+  const refusal = (error: unknown) =>
+    error instanceof OperatorError && error.code === 'ROCKETMQ_OPERATOR_NOT_CONFIRMED';
   test('yes goes on, everything else does not', async () => {
     for (const answer of ['y', 'Yes', ' yes '])
       await confirm(
@@ -127,12 +153,23 @@ describe('docs/operating.md', async () => {
         words.every((word) => new RegExp(`\\b${word}\\b`).test(text)),
         words.join(' '),
       );
-    for (const reason of STATE_REASONS) if (reason !== 'UNKNOWN_ERROR') assert.ok(text.includes(reason), reason);
+    for (const reason of STATE_REASONS)
+      if (reason !== 'UNKNOWN_ERROR') assert.ok(text.includes(reason), reason);
     for (const check of CHECKS) assert.ok(text.includes(check), check);
   });
   test('names no option that there is not', () => {
-    const known = new Set(COMMANDS.flatMap(({ options }) => Object.keys({ ...COMMON, ...options })));
-    const ofNpx = ['service', 'stage', 'region', 'profile', 'aws-profile', 'function', 'service-file'];
+    const known = new Set(
+      COMMANDS.flatMap(({ options }) => Object.keys({ ...COMMON, ...options })),
+    );
+    const ofNpx = [
+      'service',
+      'stage',
+      'region',
+      'profile',
+      'aws-profile',
+      'function',
+      'service-file',
+    ];
     const ofAws = ['function-name', 'cli-binary-format', 'payload'];
     for (const [, name = ''] of text.matchAll(/--([a-z][a-z-]*)/g))
       assert.ok(known.has(name) || [...ofNpx, ...ofAws].includes(name), `--${name}`);
@@ -141,10 +178,30 @@ describe('docs/operating.md', async () => {
 
 test('Serverless gets every command in its place', () => {
   const { rocketmq } = rocketmqCommands();
-  assert.deepEqual(Object.keys(rocketmq.commands?.dlq?.commands ?? {}), ['list', 'peek', 'redrive', 'export', 'drop']);
+  assert.deepEqual(Object.keys(rocketmq.commands?.dlq?.commands ?? {}), [
+    'list',
+    'peek',
+    'redrive',
+    'export',
+    'drop',
+  ]);
   assert.deepEqual(rocketmq.commands?.status?.lifecycleEvents, ['run']);
   // Names that Serverless has for itself may not be taken.
   for (const { options } of COMMANDS)
     for (const name of Object.keys(options))
-      assert.ok(!['stage', 'region', 'config', 'param', 'verbose', 'debug', 'help', 'version', 'app', 'org'].includes(name), name);
+      assert.ok(
+        ![
+          'stage',
+          'region',
+          'config',
+          'param',
+          'verbose',
+          'debug',
+          'help',
+          'version',
+          'app',
+          'org',
+        ].includes(name),
+        name,
+      );
 });

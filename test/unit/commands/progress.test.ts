@@ -4,13 +4,43 @@ import { barText, progressBar } from '../../../infra/commands/progress.ts';
 
 describe('a progress bar', () => {
   for (const [name, progress, elapsedMs, text] of [
-    ['at its begin', { at: 0, of: 2000, text: 'sent' }, 0, '[........................] 0 of 2000: sent'],
-    ['with rate and rest', { at: 500, of: 2000, text: 'sent' }, 2_000, '[######..................] 500 of 2000, 250/s, 6.0 s left: sent'],
-    ['that is slow', { at: 3, of: 4, text: 'set' }, 2_000, '[##################......] 3 of 4, 1.5/s, 0.7 s left: set'],
-    ['at its end', { at: 4, of: 4, text: 'set' }, 2_000, '[########################] 4 of 4, 2.0/s: set'],
-    ['of more than was expected', { at: 9, of: 4, text: 'set' }, 0, '[########################] 9 of 4: set'],
+    [
+      'at its begin',
+      { at: 0, of: 2000, text: 'sent' },
+      0,
+      '[........................] 0 of 2000: sent',
+    ],
+    [
+      'with rate and rest',
+      { at: 500, of: 2000, text: 'sent' },
+      2_000,
+      '[######..................] 500 of 2000, 250/s, 6.0 s left: sent',
+    ],
+    [
+      'that is slow',
+      { at: 3, of: 4, text: 'set' },
+      2_000,
+      '[##################......] 3 of 4, 1.5/s, 0.7 s left: set',
+    ],
+    [
+      'at its end',
+      { at: 4, of: 4, text: 'set' },
+      2_000,
+      '[########################] 4 of 4, 2.0/s: set',
+    ],
+    [
+      'of more than was expected',
+      { at: 9, of: 4, text: 'set' },
+      0,
+      '[########################] 9 of 4: set',
+    ],
     ['of nothing', { at: 0, of: 0, text: 'set' }, 0, '[########################] 0 of 0: set'],
-    ['before its whole is known', { at: 20_000, of: undefined, text: 'looked through' }, 4_000, '20000, 5000/s: looked through'],
+    [
+      'before its whole is known',
+      { at: 20_000, of: undefined, text: 'looked through' },
+      4_000,
+      '20000, 5000/s: looked through',
+    ],
     ['of something to wait for', { text: 'waiting …' }, 9_000, 'waiting …'],
   ] as const)
     test(name, () => assert.equal(barText(progress, elapsedMs), text));
@@ -22,8 +52,17 @@ describe('a progress bar', () => {
       json,
       terminal: {
         out: { write: () => assert.fail('what scripts read is not for bars') },
-        err: { write: (text: string) => texts.push(text), isTTY, ...(columns === undefined ? {} : { columns }) },
-        ...{ ask: undefined, signal: new AbortController().signal, sleep: async () => {}, now: () => now },
+        err: {
+          write: (text: string) => texts.push(text),
+          isTTY,
+          ...(columns === undefined ? {} : { columns }),
+        },
+        ...{
+          ask: undefined,
+          signal: new AbortController().signal,
+          sleep: async () => {},
+          now: () => now,
+        },
       },
     });
     for (const at of [0, 1]) {
@@ -40,7 +79,10 @@ describe('a progress bar', () => {
       '\r\x1b[K[############............] 1 of 2, 1.0/s, 1.0 s left: sent',
       '\r\x1b[K',
     ]);
-    assert.equal(written(true, false, 30)[1], '\r\x1b[K[############............] 1 '.slice(0, 4 + 29));
+    assert.equal(
+      written(true, false, 30)[1],
+      '\r\x1b[K[############............] 1 '.slice(0, 4 + 29),
+    );
   });
 
   test('is nothing in a pipe, and with --json', () => {

@@ -12,7 +12,11 @@ function read(event: object, group: object = {}, timeout = 30): SubscriptionConf
     stage: 'dev',
     custom: { clusters: { default: { nameServers: ['ns:9876'] } }, groups: { workers: group } },
     functions: {
-      orders: { name: 'shop-dev-orders', timeout, events: [{ rocketmq: { consumerGroup: 'workers', topic: 'orders', ...event } }] },
+      orders: {
+        name: 'shop-dev-orders',
+        timeout,
+        events: [{ rocketmq: { consumerGroup: 'workers', topic: 'orders', ...event } }],
+      },
     },
   });
   return config.sources[0]!.subscriptions[0]!;
@@ -31,7 +35,13 @@ describe('options of delivery', () => {
   test('without them nothing is in the way of Java’s defaults', () => {
     const { maximumRetryAttempts, ...others } = read({});
     assert.equal(maximumRetryAttempts, 16);
-    for (const name of ['retryDelay', 'maximumRecordAgeInSeconds', 'bisectBatchOnFunctionError', 'maximumBatchingWindow', 'consumeTimeout'])
+    for (const name of [
+      'retryDelay',
+      'maximumRecordAgeInSeconds',
+      'bisectBatchOnFunctionError',
+      'maximumBatchingWindow',
+      'consumeTimeout',
+    ])
       assert.ok(!(name in others), name);
   });
 
@@ -43,17 +53,35 @@ describe('options of delivery', () => {
       maximumBatchingWindow: 300,
       consumeTimeout: 29,
       maximumConcurrency: 1000,
-      s3PointerThreshold: { bytes: 6_000_000, bucket: 'arn:aws:s3:::large-orders', prefix: 'bodies/v1' },
+      s3PointerThreshold: {
+        bytes: 6_000_000,
+        bucket: 'arn:aws:s3:::large-orders',
+        prefix: 'bodies/v1',
+      },
     };
-    const taken = read({ ...given, maximumRetryAttempts: { default: 3, tags: { paid: -1, refunded: 0 } } });
+    const taken = read({
+      ...given,
+      maximumRetryAttempts: { default: 3, tags: { paid: -1, refunded: 0 } },
+    });
     assert.deepEqual({ ...taken, ...given }, taken);
-    assert.deepEqual([taken.maximumRetryAttempts, taken.maximumRetryAttemptsByTag], [3, { paid: -1, refunded: 0 }]);
+    assert.deepEqual(
+      [taken.maximumRetryAttempts, taken.maximumRetryAttemptsByTag],
+      [3, { paid: -1, refunded: 0 }],
+    );
     assert.equal(read({ maximumRetryAttempts: { tags: { paid: 1 } } }).maximumRetryAttempts, 16);
     assert.deepEqual(read({ retryDelay: 18 }).retryDelay, { level: 18 });
     assert.deepEqual(read({ retryDelay: '5' }).retryDelay, { level: 5 });
     assert.ok(!('retryDelay' in read({ retryDelay: 'auto' })));
-    assert.deepEqual(read({ retryDelay: { base: 5 } }).retryDelay, { base: 5, max: 7_200, jitter: 0.5 });
-    assert.deepEqual(read({ retryDelay: { base: '1', max: 60, jitter: 0 } }).retryDelay, { base: 1, max: 60, jitter: 0 });
+    assert.deepEqual(read({ retryDelay: { base: 5 } }).retryDelay, {
+      base: 5,
+      max: 7_200,
+      jitter: 0.5,
+    });
+    assert.deepEqual(read({ retryDelay: { base: '1', max: 60, jitter: 0 } }).retryDelay, {
+      base: 1,
+      max: 60,
+      jitter: 0,
+    });
     const shapes = { eventFormat: 'kafka', tracing: 'parent', pullBatchSize: 1024 };
     assert.deepEqual({ ...read(shapes), ...shapes }, read(shapes));
     for (const name of ['eventFormat', 'tracing', 'pullBatchSize'])
@@ -69,15 +97,23 @@ describe('options of delivery', () => {
       bucket,
       prefix: 'rocketmq-bodies',
     });
-    assert.equal(read({ s3PointerThreshold: { bytes: 1, bucket, prefix: 'a/b//' } }).s3PointerThreshold?.prefix, 'a/b');
     assert.equal(
-      read({ s3PointerThreshold: { bytes: 1, bucket: 'env:ROCKETMQ_VALUE_0' } }).s3PointerThreshold?.bucket,
+      read({ s3PointerThreshold: { bytes: 1, bucket, prefix: 'a/b//' } }).s3PointerThreshold
+        ?.prefix,
+      'a/b',
+    );
+    assert.equal(
+      read({ s3PointerThreshold: { bytes: 1, bucket: 'env:ROCKETMQ_VALUE_0' } }).s3PointerThreshold
+        ?.bucket,
       'env:ROCKETMQ_VALUE_0',
     );
   });
 
   const wrong: [event: object, message: string, group?: object][] = [
-    [{ s3PointerThreshold: 256_000 }, '.s3PointerThreshold is 256000: give the options bytes, bucket, prefix'],
+    [
+      { s3PointerThreshold: 256_000 },
+      '.s3PointerThreshold is 256000: give the options bytes, bucket, prefix',
+    ],
     [
       { s3PointerThreshold: { bucket: 'arn:aws:s3:::b-1' } },
       '.s3PointerThreshold.bytes is missing: give a whole number from 1 to 6,000,000',
@@ -101,16 +137,25 @@ describe('options of delivery', () => {
     [{ retryDelay: 0 }, '.retryDelay is 0: give a whole number from 1 to 18'],
     [{ retryDelay: 19 }, '.retryDelay is 19: give a whole number from 1 to 18'],
     [{ retryDelay: 'later' }, '.retryDelay is "later": give auto, a delay level'],
-    [{ retryDelay: { seconds: 259_201 } }, '.retryDelay.seconds is 259201: give a whole number from 0 to 259,200'],
+    [
+      { retryDelay: { seconds: 259_201 } },
+      '.retryDelay.seconds is 259201: give a whole number from 0 to 259,200',
+    ],
     [
       { retryDelay: { minutes: 1 } },
       'a delay level from 1 to 18, { seconds: 0 to 259,200 }, or { base, max: 1 to 259,200 seconds, jitter: 0 to 1 }',
     ],
-    [{ retryDelay: { base: 60, max: 5 } }, '.retryDelay is {"base":60,"max":5}: give a base that is not above max'],
+    [
+      { retryDelay: { base: 60, max: 5 } },
+      '.retryDelay is {"base":60,"max":5}: give a base that is not above max',
+    ],
     [{ retryDelay: { base: 5, jitter: 2 } }, '.retryDelay.jitter is 2: give a number from 0 to 1'],
     [{ eventFormat: 'json' }, '.eventFormat is "json": give one of sqs, kafka, cloudevents, raw'],
     [{ tracing: true }, '.tracing is true: give one of off, link, parent'],
-    [{ tracing: 'parent', invocation: 'inline' }, '.tracing is parent, but an inline handler has no invocation of its own'],
+    [
+      { tracing: 'parent', invocation: 'inline' },
+      '.tracing is parent, but an inline handler has no invocation of its own',
+    ],
     [{ pullBatchSize: 0 }, '.pullBatchSize is 0: give a whole number from 1 to 1,024'],
     [{ pullBatchSize: 1025 }, '.pullBatchSize is 1025'],
     [
@@ -118,10 +163,19 @@ describe('options of delivery', () => {
       '.maximumRetryAttempts.tags.paid is -2: give a whole number from -1 to 10,000 (-1: without end)',
     ],
     [{ maximumRetryAttempts: { tag: {} } }, 'or { default, tags: { <tag>: such a number } }'],
-    [{ maximumRecordAgeInSeconds: 59 }, '.maximumRecordAgeInSeconds is 59: give a whole number from 60 to 604,800'],
+    [
+      { maximumRecordAgeInSeconds: 59 },
+      '.maximumRecordAgeInSeconds is 59: give a whole number from 60 to 604,800',
+    ],
     [{ maximumRecordAgeInSeconds: 604_801 }, '.maximumRecordAgeInSeconds is 604801'],
-    [{ bisectBatchOnFunctionError: 'yes' }, '.bisectBatchOnFunctionError is "yes": give true or false'],
-    [{ maximumBatchingWindow: 301 }, '.maximumBatchingWindow is 301: give a whole number from 0 to 300'],
+    [
+      { bisectBatchOnFunctionError: 'yes' },
+      '.bisectBatchOnFunctionError is "yes": give true or false',
+    ],
+    [
+      { maximumBatchingWindow: 301 },
+      '.maximumBatchingWindow is 301: give a whole number from 0 to 300',
+    ],
     [{ maximumBatchingWindow: -1 }, '.maximumBatchingWindow is -1'],
     [{ consumeTimeout: 0 }, '.consumeTimeout is 0: give a whole number from 1 to 900'],
     [{ consumeTimeout: 30 }, '.consumeTimeout is 30, but the handler ends after 30 s'],
@@ -131,7 +185,11 @@ describe('options of delivery', () => {
     [{ order: 'key', consumeTimeout: 3 }, '.consumeTimeout cannot be with order key'],
     [{ maximumConcurrency: 3 }, '.maximumConcurrency is not known in mode pop', { mode: 'pop' }],
     [{ maximumConcurrency: 3 }, '.maximumConcurrency cannot be with coexist', { coexist: true }],
-    [{ maximumConcurrency: 3 }, '.maximumConcurrency is 3, less than the 4 pullers', { pullers: 4 }],
+    [
+      { maximumConcurrency: 3 },
+      '.maximumConcurrency is 3, less than the 4 pullers',
+      { pullers: 4 },
+    ],
   ];
   for (const [event, message, group] of wrong)
     test(`${JSON.stringify({ ...event, ...group })}: ${message}`, () => {
@@ -150,26 +208,51 @@ describe('filterPatterns', () => {
   });
 
   const wrong: readonly (readonly [string, unknown, RegExp])[] = [
-    ['no list', { body: { state: ['paid'] } }, /filterPatterns is .*: give a list of 1 to 10 patterns over body, tags, keys, properties/],
+    [
+      'no list',
+      { body: { state: ['paid'] } },
+      /filterPatterns is .*: give a list of 1 to 10 patterns over body, tags, keys, properties/,
+    ],
     ['an empty list', [], /filterPatterns is \[\]: give a list of 1 to 10 patterns/],
-    ['eleven', Array.from({ length: 11 }, () => ({ tags: ['a'] })), /give a list of 1 to 10 patterns/],
+    [
+      'eleven',
+      Array.from({ length: 11 }, () => ({ tags: ['a'] })),
+      /give a list of 1 to 10 patterns/,
+    ],
     [
       'a part that messages do not have',
       [{ data: { state: ['paid'] } }],
       /filterPatterns\.0\.data is .*: give one of body, tags, keys, properties, \$or$/,
     ],
-    ['a value instead of a list', [{ body: { state: 'paid' } }], /filterPatterns\.0\.body\.state is "paid": give a list of rules: /],
+    [
+      'a value instead of a list',
+      [{ body: { state: 'paid' } }],
+      /filterPatterns\.0\.body\.state is "paid": give a list of rules: /,
+    ],
     [
       'an operator that is none',
       [{ body: { state: [{ perfix: 'a' }] } }],
       /filterPatterns\.0\.body\.state\.0 is \{"perfix":"a"\}: give null, true, false, a text/,
     ],
     ['half a range', [{ body: { amount: [{ numeric: ['>'] }] } }], /body\.amount\.0 is .*numeric/],
-    ['a range of texts', [{ body: { amount: [{ numeric: ['>', '5'] }] } }], /body\.amount\.0 is .*numeric/],
-    ['an empty or', [{ $or: [] }], /filterPatterns\.0\.\$or is \[\]: give a list of patterns of which one must match/],
-    ['two operators in one', [{ tags: [{ prefix: 'a', suffix: 'b' }] }], /filterPatterns\.0\.tags\.0 is /],
+    [
+      'a range of texts',
+      [{ body: { amount: [{ numeric: ['>', '5'] }] } }],
+      /body\.amount\.0 is .*numeric/,
+    ],
+    [
+      'an empty or',
+      [{ $or: [] }],
+      /filterPatterns\.0\.\$or is \[\]: give a list of patterns of which one must match/,
+    ],
+    [
+      'two operators in one',
+      [{ tags: [{ prefix: 'a', suffix: 'b' }] }],
+      /filterPatterns\.0\.tags\.0 is /,
+    ],
   ];
-  for (const [name, filterPatterns, message] of wrong) test(`refused: ${name}`, () => assert.match(problemOf({ filterPatterns }), message));
+  for (const [name, filterPatterns, message] of wrong)
+    test(`refused: ${name}`, () => assert.match(problemOf({ filterPatterns }), message));
 });
 
 describe('onFailure', () => {
@@ -181,16 +264,31 @@ describe('onFailure', () => {
   const arn = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
   test('an ARN, or a topic', () => {
     assert.deepEqual(read({ onFailure: arn }).onFailure, { type: 'sqs', arn });
-    assert.deepEqual(read({ onFailure: 'arn:aws:sns:eu-west-1:123456789012:dead' }).onFailure?.type, 'sns');
-    assert.deepEqual(read({ onFailure: 'arn:aws-cn:s3:::dead.letters' }).onFailure, { type: 's3', arn: 'arn:aws-cn:s3:::dead.letters' });
-    assert.deepEqual(read({ onFailure: 'rocketmq://dead-orders' }).onFailure, { type: 'topic', topic: 'dead-orders' });
+    assert.deepEqual(
+      read({ onFailure: 'arn:aws:sns:eu-west-1:123456789012:dead' }).onFailure?.type,
+      'sns',
+    );
+    assert.deepEqual(read({ onFailure: 'arn:aws-cn:s3:::dead.letters' }).onFailure, {
+      type: 's3',
+      arn: 'arn:aws-cn:s3:::dead.letters',
+    });
+    assert.deepEqual(read({ onFailure: 'rocketmq://dead-orders' }).onFailure, {
+      type: 'topic',
+      topic: 'dead-orders',
+    });
   });
 
   test('a reference of CloudFormation, by the name that the plugin puts in its place', () => {
     const onFailure = { type: 'sqs', arn: 'env:ROCKETMQ_VALUE_0' };
     assert.deepEqual(read({ onFailure }).onFailure, onFailure);
-    assert.match(problemOf({ onFailure: { type: 'sqs', arn: 'dead' } }), /onFailure is .*: give dlq/);
-    assert.match(problemOf({ onFailure: { arn: 'env:ROCKETMQ_VALUE_0' } }), /onFailure is .*: give dlq/);
+    assert.match(
+      problemOf({ onFailure: { type: 'sqs', arn: 'dead' } }),
+      /onFailure is .*: give dlq/,
+    );
+    assert.match(
+      problemOf({ onFailure: { arn: 'env:ROCKETMQ_VALUE_0' } }),
+      /onFailure is .*: give dlq/,
+    );
   });
 
   const wrong: readonly (readonly [unknown, RegExp])[] = [
@@ -204,16 +302,29 @@ describe('onFailure', () => {
     ['arn:aws:sns:eu-west-1:123456789012:dead.fifo', /onFailure is .*: give a standard SNS topic/],
     [7, /onFailure is 7: give dlq/],
   ];
-  for (const [onFailure, message] of wrong) test(`refused: ${String(onFailure)}`, () => assert.match(problemOf({ onFailure }), message));
+  for (const [onFailure, message] of wrong)
+    test(`refused: ${String(onFailure)}`, () => assert.match(problemOf({ onFailure }), message));
   test('refused in a broadcast', () =>
-    assert.match(problemOf({ onFailure: arn }, { messageModel: 'BROADCASTING' }), /onFailure has no use with messageModel BROADCASTING/));
+    assert.match(
+      problemOf({ onFailure: arn }, { messageModel: 'BROADCASTING' }),
+      /onFailure has no use with messageModel BROADCASTING/,
+    ));
 });
 
 test('functionResponseType and longPolling: what differs from the default goes to the puller', () => {
-  const { functionResponseType, longPolling } = read({ functionResponseType: 'None', longPolling: 5 });
+  const { functionResponseType, longPolling } = read({
+    functionResponseType: 'None',
+    longPolling: 5,
+  });
   assert.deepEqual([functionResponseType, longPolling], ['None', 5]);
   const usual = read({ functionResponseType: 'ReportBatchItemFailures', longPolling: 15 });
   assert.equal('functionResponseType' in usual || 'longPolling' in usual, false);
-  assert.match(problemOf({ longPolling: 31 }), /longPolling is 31: give a whole number from 1 to 30/);
-  assert.match(problemOf({ functionResponseType: 'none' }), /functionResponseType is "none": give one of ReportBatchItemFailures, None/);
+  assert.match(
+    problemOf({ longPolling: 31 }),
+    /longPolling is 31: give a whole number from 1 to 30/,
+  );
+  assert.match(
+    problemOf({ functionResponseType: 'none' }),
+    /functionResponseType is "none": give one of ReportBatchItemFailures, None/,
+  );
 });

@@ -8,7 +8,12 @@ const EVENT = { consumerGroup: 'workers', topic: 'orders' };
 const CLUSTERS = { clusters: { default: { nameServers: ['ns:9876'] } } };
 
 /** One thing that is wrong, per code. */
-const WRONG: Readonly<Record<ProblemCode, { readonly events: readonly object[]; readonly custom?: object; readonly timeout?: number }>> = {
+const WRONG: Readonly<
+  Record<
+    ProblemCode,
+    { readonly events: readonly object[]; readonly custom?: object; readonly timeout?: number }
+  >
+> = {
   ROCKETMQ_EVENT_UNKNOWN_OPTION: { events: [{ ...EVENT, batchsize: 5 }] },
   ROCKETMQ_EVENT_MISSING_OPTION: { events: [{ topic: 'orders' }] },
   ROCKETMQ_EVENT_INVALID_VALUE: { events: [{ ...EVENT, batchSize: 0 }] },
@@ -22,7 +27,9 @@ const WRONG: Readonly<Record<ProblemCode, { readonly events: readonly object[]; 
   },
   ROCKETMQ_EVENT_TIMEOUT_ORDER: { events: [EVENT], timeout: 900 },
   ROCKETMQ_EVENT_ORDER_CONFLICT: { events: [{ ...EVENT, orderKey: 'KEYS' }] },
-  ROCKETMQ_EVENT_ORDER_CONCURRENCY: { events: [{ ...EVENT, order: 'queue', parallelizationFactor: 2 }] },
+  ROCKETMQ_EVENT_ORDER_CONCURRENCY: {
+    events: [{ ...EVENT, order: 'queue', parallelizationFactor: 2 }],
+  },
   ROCKETMQ_EVENT_ORDER_MODE: {
     events: [{ ...EVENT, order: 'queue' }],
     custom: { ...CLUSTERS, groups: { workers: { mode: 'pop' } } },
@@ -36,8 +43,14 @@ const WRONG: Readonly<Record<ProblemCode, { readonly events: readonly object[]; 
   ROCKETMQ_EVENT_OPTION_CONFLICT: { events: [{ ...EVENT, onFailure: 'rocketmq://orders' }] },
   ROCKETMQ_CONFIG_UNKNOWN_OPTION: { events: [EVENT], custom: { ...CLUSTERS, pullers: 3 } },
   ROCKETMQ_CONFIG_MISSING_OPTION: { events: [EVENT], custom: {} },
-  ROCKETMQ_CONFIG_INVALID_VALUE: { events: [EVENT], custom: { ...CLUSTERS, puller: { memorySize: 1 } } },
-  ROCKETMQ_CONFIG_GROUP_UNKNOWN: { events: [EVENT], custom: { ...CLUSTERS, groups: { worker: {} } } },
+  ROCKETMQ_CONFIG_INVALID_VALUE: {
+    events: [EVENT],
+    custom: { ...CLUSTERS, puller: { memorySize: 1 } },
+  },
+  ROCKETMQ_CONFIG_GROUP_UNKNOWN: {
+    events: [EVENT],
+    custom: { ...CLUSTERS, groups: { worker: {} } },
+  },
   ROCKETMQ_CONFIG_OPTION_CONFLICT: {
     events: [EVENT],
     custom: { ...CLUSTERS, groups: { workers: { coexist: true, messageModel: 'BROADCASTING' } } },
@@ -47,7 +60,13 @@ const WRONG: Readonly<Record<ProblemCode, { readonly events: readonly object[]; 
 describe('problems have stable codes', () => {
   for (const [code, { events, custom = CLUSTERS, timeout = 30 }] of Object.entries(WRONG))
     test(code, () => {
-      const functions = { settle: { name: 'shop-dev-settle', timeout, events: events.map((rocketmq) => ({ rocketmq })) } };
+      const functions = {
+        settle: {
+          name: 'shop-dev-settle',
+          timeout,
+          events: events.map((rocketmq) => ({ rocketmq })),
+        },
+      };
       assert.throws(
         () => toServiceConfig({ service: 'shop', stage: 'dev', custom, functions }),
         (error) => {

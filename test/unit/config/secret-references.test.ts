@@ -12,7 +12,13 @@ function clusterOf(options: object): ClusterConfig | undefined {
     service: 'shop',
     stage: 'dev',
     custom: { clusters: { default: { nameServers: ['ns1:9876'], ...options } } },
-    functions: { orders: { name: 'shop-dev-orders', timeout: 30, events: [{ rocketmq: { consumerGroup: 'g', topic: 't' } }] } },
+    functions: {
+      orders: {
+        name: 'shop-dev-orders',
+        timeout: 30,
+        events: [{ rocketmq: { consumerGroup: 'g', topic: 't' } }],
+      },
+    },
   });
   return config.clusters.default;
 }
@@ -28,7 +34,10 @@ for (const [written, meant] of [
   [{ ssmParameter: 'rocketmq' }, { ssmParameter: 'rocketmq' }],
 ] as const)
   test(`credentials: ${JSON.stringify(written)} are fetched at run time`, () => {
-    assert.deepEqual(clusterOf({ credentials: written }), { nameServers: ['ns1:9876'], secrets: { credentials: meant } });
+    assert.deepEqual(clusterOf({ credentials: written }), {
+      nameServers: ['ns1:9876'],
+      secrets: { credentials: meant },
+    });
   });
 
 test('credentials in plain words stay what they were', () => {
@@ -45,16 +54,36 @@ test('TLS material that is fetched stands apart from what is known', () => {
 });
 
 for (const [name, options, message] of [
-  ['half an ARN', { credentials: { secretArn: SECRET.slice(0, -7) } }, /default\.credentials\.secretArn is not valid: give the whole ARN/],
-  ['a text that is no ARN', { credentials: 'swordfish' }, /default\.credentials is not valid: give the whole ARN/],
-  ['a parameter path', { credentials: { ssmParameter: '/rocketmq/' } }, /credentials\.ssmParameter is not valid: give the name or ARN/],
-  ['a number', { credentials: 17 }, /credentials is not valid: give accessKey and secretKey, the ARN/],
+  [
+    'half an ARN',
+    { credentials: { secretArn: SECRET.slice(0, -7) } },
+    /default\.credentials\.secretArn is not valid: give the whole ARN/,
+  ],
+  [
+    'a text that is no ARN',
+    { credentials: 'swordfish' },
+    /default\.credentials is not valid: give the whole ARN/,
+  ],
+  [
+    'a parameter path',
+    { credentials: { ssmParameter: '/rocketmq/' } },
+    /credentials\.ssmParameter is not valid: give the name or ARN/,
+  ],
+  [
+    'a number',
+    { credentials: 17 },
+    /credentials is not valid: give accessKey and secretKey, the ARN/,
+  ],
   [
     'a misspelt option',
     { credentials: { secretArn: SECRET, kmsKey: KEY } },
     /credentials\.kmsKey is not an option; did you mean kmsKeyArn\?/,
   ],
-  ['two stores', { tls: { secretArn: SECRET, ssmParameter: '/tls' } }, /tls is not valid: give secretArn or ssmParameter, not both/],
+  [
+    'two stores',
+    { tls: { secretArn: SECRET, ssmParameter: '/tls' } },
+    /tls is not valid: give secretArn or ssmParameter, not both/,
+  ],
 ] as const)
   test(`${name} is refused, and not repeated`, () => {
     assert.throws(

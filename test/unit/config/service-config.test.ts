@@ -29,8 +29,15 @@ function problemsOf(functions: Record<string, FunctionInput>, custom: unknown = 
 describe('defaults', () => {
   test('when pullers come and go is the group’s, how it is watched the service’s', () => {
     const groups = { 'order-worker': { idleTimeout: 'never' } };
-    const { config } = read(orders(EVENT), { ...CLUSTERS, groups, coordinator: { mode: 'schedule' } });
-    assert.deepEqual([config.sources[0]?.idleTimeout, config.coordinatorMode], ['never', 'schedule']);
+    const { config } = read(orders(EVENT), {
+      ...CLUSTERS,
+      groups,
+      coordinator: { mode: 'schedule' },
+    });
+    assert.deepEqual(
+      [config.sources[0]?.idleTimeout, config.coordinatorMode],
+      ['never', 'schedule'],
+    );
     const scaled = read(orders(EVENT), {
       ...CLUSTERS,
       groups: { 'order-worker': { idleTimeout: '60', scaling: { activationLagThreshold: '9' } } },
@@ -39,13 +46,19 @@ describe('defaults', () => {
       [scaled.config.sources[0]?.idleTimeout, scaled.config.sources[0]?.scaling],
       [60, { activationLagThreshold: 9, maxMessageAgeSeconds: 30 }],
     );
-    const none = read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { scaling: {} } }, coordinator: { mode: 'watch' } });
+    const none = read(orders(EVENT), {
+      ...CLUSTERS,
+      groups: { 'order-worker': { scaling: {} } },
+      coordinator: { mode: 'watch' },
+    });
     assert.ok(!('scaling' in none.config.sources[0]!) && !('coordinatorMode' in none.config));
   });
 
   test('topics are a subscription each, with a filter of their own or the event’s', () => {
     const filters = (event: object) =>
-      read(orders({ consumerGroup: 'order-worker', ...event })).config.sources[0]!.subscriptions.map(({ topic, filter, batchSize }) => [
+      read(
+        orders({ consumerGroup: 'order-worker', ...event }),
+      ).config.sources[0]!.subscriptions.map(({ topic, filter, batchSize }) => [
         topic,
         filter,
         batchSize,
@@ -55,11 +68,16 @@ describe('defaults', () => {
       ['orders', tag('paid'), 7],
       ['refunds', tag('paid'), 7],
     ]);
-    assert.deepEqual(filters({ topics: { orders: 'paid || late', refunds: { sql: 'amount > 10' }, returns: '*' } }), [
-      ['orders', tag('paid || late'), 100],
-      ['refunds', { type: 'SQL92', expression: 'amount > 10' }, 100],
-      ['returns', tag('*'), 100],
-    ]);
+    assert.deepEqual(
+      filters({
+        topics: { orders: 'paid || late', refunds: { sql: 'amount > 10' }, returns: '*' },
+      }),
+      [
+        ['orders', tag('paid || late'), 100],
+        ['refunds', { type: 'SQL92', expression: 'amount > 10' }, 100],
+        ['returns', tag('*'), 100],
+      ],
+    );
   });
 
   test('consumerGroup, topic and name servers are enough', () => {
@@ -78,7 +96,12 @@ describe('defaults', () => {
             {
               topic: 'orders',
               filter: { type: 'TAG', expression: '*' },
-              handler: { invocation: 'function', functionKey: 'orders', functionName: 'shop-dev-orders', timeout: 30 },
+              handler: {
+                invocation: 'function',
+                functionKey: 'orders',
+                functionName: 'shop-dev-orders',
+                timeout: 30,
+              },
               batchSize: 100,
               parallelizationFactor: 1,
               startingPosition: 'TRIM_HORIZON',
@@ -94,16 +117,23 @@ describe('defaults', () => {
   });
 
   test('the configuration survives JSON, in which it travels', () => {
-    const { config } = read(orders({ ...EVENT, startingPosition: 'AT_TIMESTAMP', startingPositionTimestamp: '2025-11-23T04:00:00Z' }), {
-      clusters: {
-        default: {
-          nameServers: ['ns1:9876'],
-          tls: {},
-          credentials: { accessKey: 'a', secretKey: 's' },
-          addressMap: { '10.0.0.1:10911': 'nlb:31911' },
+    const { config } = read(
+      orders({
+        ...EVENT,
+        startingPosition: 'AT_TIMESTAMP',
+        startingPositionTimestamp: '2025-11-23T04:00:00Z',
+      }),
+      {
+        clusters: {
+          default: {
+            nameServers: ['ns1:9876'],
+            tls: {},
+            credentials: { accessKey: 'a', secretKey: 's' },
+            addressMap: { '10.0.0.1:10911': 'nlb:31911' },
+          },
         },
       },
-    });
+    );
     assert.deepEqual(JSON.parse(JSON.stringify(config)), config);
   });
 
@@ -119,25 +149,41 @@ describe('defaults', () => {
 describe('values that people write', () => {
   test('texts from variables count as numbers and booleans', () => {
     const [subscription] = read(
-      orders({ ...EVENT, batchSize: '32', parallelizationFactor: '4', maximumRetryAttempts: '-1', enabled: 'false' }),
+      orders({
+        ...EVENT,
+        batchSize: '32',
+        parallelizationFactor: '4',
+        maximumRetryAttempts: '-1',
+        enabled: 'false',
+      }),
     ).config.sources[0]!.subscriptions;
     assert.deepEqual(
-      [subscription!.batchSize, subscription!.parallelizationFactor, subscription!.maximumRetryAttempts, subscription!.enabled],
+      [
+        subscription!.batchSize,
+        subscription!.parallelizationFactor,
+        subscription!.maximumRetryAttempts,
+        subscription!.enabled,
+      ],
       [32, 4, -1, false],
     );
   });
 
   test('name servers as RocketMQ writes them', () => {
     assert.deepEqual(
-      read(orders(EVENT), { clusters: { default: { nameServers: 'a:9876; [2001:db8::1]:9876;' } } }).config.clusters.default!.nameServers,
+      read(orders(EVENT), { clusters: { default: { nameServers: 'a:9876; [2001:db8::1]:9876;' } } })
+        .config.clusters.default!.nameServers,
       ['a:9876', '[2001:db8::1]:9876'],
     );
   });
 
   test('the message trace of a group', () => {
     const traceOf = (trace: unknown) =>
-      read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { trace } } }).config.sources[0]!.trace;
-    assert.deepEqual([traceOf(true), traceOf('true')], [{ topic: 'RMQ_SYS_TRACE_TOPIC' }, { topic: 'RMQ_SYS_TRACE_TOPIC' }]);
+      read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': { trace } } }).config.sources[0]!
+        .trace;
+    assert.deepEqual(
+      [traceOf(true), traceOf('true')],
+      [{ topic: 'RMQ_SYS_TRACE_TOPIC' }, { topic: 'RMQ_SYS_TRACE_TOPIC' }],
+    );
     assert.deepEqual(traceOf({ topic: 'traces' }), { topic: 'traces' });
     assert.equal(traceOf(false), undefined);
     for (const wrong of ['traces', { topics: 'traces' }, 7])
@@ -148,10 +194,18 @@ describe('values that people write', () => {
   });
 
   test('a namespace of a cluster', () => {
-    const withNamespace = (namespace: unknown) => ({ clusters: { default: { nameServers: ['ns1:9876'], namespace } } });
-    assert.equal(read(orders(EVENT), withNamespace('MQ_INST_1')).config.clusters.default!.namespace, 'MQ_INST_1');
+    const withNamespace = (namespace: unknown) => ({
+      clusters: { default: { nameServers: ['ns1:9876'], namespace } },
+    });
+    assert.equal(
+      read(orders(EVENT), withNamespace('MQ_INST_1')).config.clusters.default!.namespace,
+      'MQ_INST_1',
+    );
     for (const wrong of ['a%b', '', 'ä', 7])
-      assert.match(problemsOf(orders(EVENT), withNamespace(wrong)), /namespace is .*: give a namespace of 1 to 100 characters out of/);
+      assert.match(
+        problemsOf(orders(EVENT), withNamespace(wrong)),
+        /namespace is .*: give a namespace of 1 to 100 characters out of/,
+      );
     const [group, topic] = ['g'.repeat(111), 't'.repeat(118)];
     assert.equal(
       problemsOf(orders({ consumerGroup: group, topic }), withNamespace('MQ_INST_1')),
@@ -164,14 +218,22 @@ describe('values that people write', () => {
   });
 
   test('a SQL filter and a tag filter', () => {
-    assert.deepEqual(read(orders({ ...EVENT, filter: { sql: 'amount > 10' } })).config.sources[0]!.subscriptions[0]!.filter, {
-      type: 'SQL92',
-      expression: 'amount > 10',
-    });
-    assert.deepEqual(read(orders({ ...EVENT, filter: 'paid || refunded' })).config.sources[0]!.subscriptions[0]!.filter, {
-      type: 'TAG',
-      expression: 'paid || refunded',
-    });
+    assert.deepEqual(
+      read(orders({ ...EVENT, filter: { sql: 'amount > 10' } })).config.sources[0]!
+        .subscriptions[0]!.filter,
+      {
+        type: 'SQL92',
+        expression: 'amount > 10',
+      },
+    );
+    assert.deepEqual(
+      read(orders({ ...EVENT, filter: 'paid || refunded' })).config.sources[0]!.subscriptions[0]!
+        .filter,
+      {
+        type: 'TAG',
+        expression: 'paid || refunded',
+      },
+    );
   });
 
   for (const [given, millis] of [
@@ -182,38 +244,67 @@ describe('values that people write', () => {
     [0, 0],
   ] as const)
     test(`startingPositionTimestamp ${String(given)} (${typeof given})`, () => {
-      const { config } = read(orders({ ...EVENT, startingPosition: 'AT_TIMESTAMP', startingPositionTimestamp: given }));
+      const { config } = read(
+        orders({ ...EVENT, startingPosition: 'AT_TIMESTAMP', startingPositionTimestamp: given }),
+      );
       assert.equal(config.sources[0]!.subscriptions[0]!.startingPositionTimestamp, millis);
     });
 
   test('settings of a group: a strategy by name or with settings, and a number of slots', () => {
-    const group = (settings: object) => read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': settings } }).config.sources[0]!;
+    const group = (settings: object) =>
+      read(orders(EVENT), { ...CLUSTERS, groups: { 'order-worker': settings } }).config.sources[0]!;
     // A member of a shared group does not come and go with queues: one, unless a number is given.
     assert.deepEqual(group({ coexist: true }), { ...group({}), coexist: true, pullers: 1 });
-    assert.deepEqual(group({ coexist: 'true', pullers: 3 }), { ...group({}), coexist: true, pullers: 3 });
-    assert.deepEqual(group({ messageModel: 'BROADCASTING' }), { ...group({}), messageModel: 'BROADCASTING' });
-    assert.deepEqual(group({ strategy: 'AVG_BY_CIRCLE', pullers: '4' }), { ...group({}), strategy: { name: 'AVG_BY_CIRCLE' }, pullers: 4 });
-    assert.deepEqual(group({ strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a', 'b'] } }).strategy, {
-      name: 'MACHINE_ROOM_NEARBY',
-      inner: 'AVG',
-      slotRooms: ['a', 'b'],
+    assert.deepEqual(group({ coexist: 'true', pullers: 3 }), {
+      ...group({}),
+      coexist: true,
+      pullers: 3,
     });
+    assert.deepEqual(group({ messageModel: 'BROADCASTING' }), {
+      ...group({}),
+      messageModel: 'BROADCASTING',
+    });
+    assert.deepEqual(group({ strategy: 'AVG_BY_CIRCLE', pullers: '4' }), {
+      ...group({}),
+      strategy: { name: 'AVG_BY_CIRCLE' },
+      pullers: 4,
+    });
+    assert.deepEqual(
+      group({ strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a', 'b'] } }).strategy,
+      {
+        name: 'MACHINE_ROOM_NEARBY',
+        inner: 'AVG',
+        slotRooms: ['a', 'b'],
+      },
+    );
   });
 });
 
 describe('groups', () => {
   test('topics of a group are one source, whatever functions take them; another cluster or group is another source', () => {
-    const clusters = { clusters: { default: { nameServers: ['a:1'] }, eu: { nameServers: ['b:1'] }, unused: { nameServers: ['c:1'] } } };
+    const clusters = {
+      clusters: {
+        default: { nameServers: ['a:1'] },
+        eu: { nameServers: ['b:1'] },
+        unused: { nameServers: ['c:1'] },
+      },
+    };
     const functions = {
       one: {
         name: 's-one',
         timeout: 5,
-        events: [{ rocketmq: { ...EVENT, topic: 'a' } }, { rocketmq: { ...EVENT, topic: 'b', consumerGroup: 'other' } }],
+        events: [
+          { rocketmq: { ...EVENT, topic: 'a' } },
+          { rocketmq: { ...EVENT, topic: 'b', consumerGroup: 'other' } },
+        ],
       },
       two: {
         name: 's-two',
         timeout: 6,
-        events: [{ rocketmq: { ...EVENT, topic: 'b' } }, { rocketmq: { ...EVENT, topic: 'a', cluster: 'eu' } }],
+        events: [
+          { rocketmq: { ...EVENT, topic: 'b' } },
+          { rocketmq: { ...EVENT, topic: 'a', cluster: 'eu' } },
+        ],
       },
     };
     const { config } = read(functions, clusters);
@@ -235,9 +326,21 @@ describe('groups', () => {
 
 describe('what is wrong is named with its path, its value and what is allowed', () => {
   const wrong: [name: string, event: unknown, message: string][] = [
-    ['a misspelt option', { ...EVENT, batchsize: 5 }, `${AT}.batchsize is not an option; did you mean batchSize?`],
-    ['a number out of range', { ...EVENT, batchSize: 10_001 }, `${AT}.batchSize is 10001: give a whole number from 1 to 10,000`],
-    ['a fraction', { ...EVENT, batchSize: 1.5 }, `${AT}.batchSize is 1.5: give a whole number from 1 to 10,000`],
+    [
+      'a misspelt option',
+      { ...EVENT, batchsize: 5 },
+      `${AT}.batchsize is not an option; did you mean batchSize?`,
+    ],
+    [
+      'a number out of range',
+      { ...EVENT, batchSize: 10_001 },
+      `${AT}.batchSize is 10001: give a whole number from 1 to 10,000`,
+    ],
+    [
+      'a fraction',
+      { ...EVENT, batchSize: 1.5 },
+      `${AT}.batchSize is 1.5: give a whole number from 1 to 10,000`,
+    ],
     [
       'a wrong type',
       { ...EVENT, parallelizationFactor: 'many' },
@@ -253,7 +356,11 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       { ...EVENT, startingPosition: 'EARLIEST' },
       `${AT}.startingPosition is "EARLIEST": give one of TRIM_HORIZON, LATEST, AT_TIMESTAMP`,
     ],
-    ['invocation', { ...EVENT, invocation: 'async' }, `${AT}.invocation is "async": give one of function, inline`],
+    [
+      'invocation',
+      { ...EVENT, invocation: 'async' },
+      `${AT}.invocation is "async": give one of function, inline`,
+    ],
     [
       'no group',
       { topic: 'orders' },
@@ -306,13 +413,30 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       `${AT}.cluster is "defualt", which custom.rocketmq.clusters does not have: did you mean default?`,
     ],
   ];
-  for (const [name, event, message] of wrong) test(name, () => assert.equal(problemsOf(orders(event)), message));
+  for (const [name, event, message] of wrong)
+    test(name, () => assert.equal(problemsOf(orders(event)), message));
 
   const wrongTopics: [string, Record<string, FunctionInput>, RegExp][] = [
-    ['no topic', orders({ consumerGroup: 'order-worker' }), /rocketmq\.topic is missing: give a topic to consume, or topics$/],
-    ['two ways to name topics', orders({ ...EVENT, topics: ['refunds'] }), /rocketmq\.topic cannot be beside topics: give one of them$/],
-    ['an empty list', orders({ consumerGroup: 'order-worker', topics: [] }), /topics is \[\]: give a list of 1 to 32 topics, or a map/],
-    ['an empty map', orders({ consumerGroup: 'order-worker', topics: {} }), /topics is \{\}: give a list of 1 to 32 topics, or a map/],
+    [
+      'no topic',
+      orders({ consumerGroup: 'order-worker' }),
+      /rocketmq\.topic is missing: give a topic to consume, or topics$/,
+    ],
+    [
+      'two ways to name topics',
+      orders({ ...EVENT, topics: ['refunds'] }),
+      /rocketmq\.topic cannot be beside topics: give one of them$/,
+    ],
+    [
+      'an empty list',
+      orders({ consumerGroup: 'order-worker', topics: [] }),
+      /topics is \[\]: give a list of 1 to 32 topics, or a map/,
+    ],
+    [
+      'an empty map',
+      orders({ consumerGroup: 'order-worker', topics: {} }),
+      /topics is \{\}: give a list of 1 to 32 topics, or a map/,
+    ],
     [
       'a topic of the list that is none',
       orders({ consumerGroup: 'order-worker', topics: ['orders', 'a topic'] }),
@@ -327,12 +451,17 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       'a topic of the list that another handler takes',
       {
         ...orders(EVENT),
-        refunds: { name: 'r', timeout: 3, events: [{ rocketmq: { consumerGroup: 'order-worker', topics: ['refunds', 'orders'] } }] },
+        refunds: {
+          name: 'r',
+          timeout: 3,
+          events: [{ rocketmq: { consumerGroup: 'order-worker', topics: ['refunds', 'orders'] } }],
+        },
       },
       /functions\.refunds\.events\.0\.rocketmq: group "order-worker" takes topic "orders" in functions\.orders/,
     ],
   ];
-  for (const [name, functions, message] of wrongTopics) test(`topics: ${name}`, () => assert.match(problemsOf(functions), message));
+  for (const [name, functions, message] of wrongTopics)
+    test(`topics: ${name}`, () => assert.match(problemsOf(functions), message));
 
   test('an option that resembles none lists all', () => {
     assert.match(
@@ -342,12 +471,21 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   });
 
   test('no options at all', () => {
-    assert.match(problemsOf(orders('orders')), /rocketmq is "orders": give the options cluster, consumerGroup,/);
-    assert.match(problemsOf(orders(null)), /rocketmq is missing: give the options cluster, consumerGroup,/);
+    assert.match(
+      problemsOf(orders('orders')),
+      /rocketmq is "orders": give the options cluster, consumerGroup,/,
+    );
+    assert.match(
+      problemsOf(orders(null)),
+      /rocketmq is missing: give the options cluster, consumerGroup,/,
+    );
   });
 
   test('two handlers for a topic of a group', () => {
-    const functions = { ...orders(EVENT), copy: { name: 's-copy', timeout: 5, events: [{ rocketmq: EVENT }] } };
+    const functions = {
+      ...orders(EVENT),
+      copy: { name: 's-copy', timeout: 5, events: [{ rocketmq: EVENT }] },
+    };
     assert.equal(
       problemsOf(functions),
       `functions.copy.events.0.rocketmq: group "order-worker" takes topic "orders" in ${AT} already; one handler takes a topic of a group, so use another consumerGroup here`,
@@ -362,7 +500,10 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   });
 
   test('all problems are told at once', () => {
-    const message = problemsOf(orders({ ...EVENT, batchsize: 1, batchSize: 0, cluster: 'eu' }), { ...CLUSTERS, pullers: 3 });
+    const message = problemsOf(orders({ ...EVENT, batchsize: 1, batchSize: 0, cluster: 'eu' }), {
+      ...CLUSTERS,
+      pullers: 3,
+    });
     assert.match(message, /^the rocketmq configuration has 3 problems:\n {2}- /);
     for (const part of [
       'custom.rocketmq.pullers is not an option; did you mean puller?',
@@ -373,7 +514,11 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   });
 
   const service: [name: string, custom: unknown, message: string | RegExp][] = [
-    ['no clusters', {}, 'custom.rocketmq.clusters is missing: give a cluster: { default: { nameServers: ["ns1.internal:9876"] } }'],
+    [
+      'no clusters',
+      {},
+      'custom.rocketmq.clusters is missing: give a cluster: { default: { nameServers: ["ns1.internal:9876"] } }',
+    ],
     [
       'no name servers',
       { clusters: { default: {} } },
@@ -384,8 +529,16 @@ describe('what is wrong is named with its path, its value and what is allowed', 
       { clusters: { default: { nameServers: ['ns1'] } } },
       /clusters\.default\.nameServers\.0 is "ns1": give host:port/,
     ],
-    ['a port that is none', { clusters: { default: { nameServers: ['ns1:99999'] } } }, /nameServers\.0 is "ns1:99999": give host:port/],
-    ['a URL', { clusters: { default: { nameServers: ['http://ns1:9876'] } } }, /nameServers\.0 is "http:\/\/ns1:9876": give host:port/],
+    [
+      'a port that is none',
+      { clusters: { default: { nameServers: ['ns1:99999'] } } },
+      /nameServers\.0 is "ns1:99999": give host:port/,
+    ],
+    [
+      'a URL',
+      { clusters: { default: { nameServers: ['http://ns1:9876'] } } },
+      /nameServers\.0 is "http:\/\/ns1:9876": give host:port/,
+    ],
     [
       'settings of an unknown group',
       { ...CLUSTERS, groups: { 'order-workers': {} } },
@@ -398,12 +551,24 @@ describe('what is wrong is named with its path, its value and what is allowed', 
     ],
     [
       'a shared group by machine rooms that others do not tell',
-      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a'] } } } },
+      {
+        ...CLUSTERS,
+        groups: {
+          'order-worker': {
+            coexist: true,
+            strategy: { name: 'MACHINE_ROOM_NEARBY', slotRooms: ['a'] },
+          },
+        },
+      },
       /groups\.order-worker\.coexist cannot be with strategy MACHINE_ROOM_NEARBY/,
     ],
     [
       'a shared group that is looked after once a minute',
-      { ...CLUSTERS, coordinator: { mode: 'schedule' }, groups: { 'order-worker': { coexist: true } } },
+      {
+        ...CLUSTERS,
+        coordinator: { mode: 'schedule' },
+        groups: { 'order-worker': { coexist: true } },
+      },
       /groups\.order-worker\.coexist needs a coordinator that looks after its members all the time/,
     ],
     [
@@ -418,17 +583,28 @@ describe('what is wrong is named with its path, its value and what is allowed', 
     ],
     [
       'scaling by a lag that brokers do not tell',
-      { ...CLUSTERS, groups: { 'order-worker': { mode: 'pop', scaling: { activationLagThreshold: 5 } } } },
+      {
+        ...CLUSTERS,
+        groups: { 'order-worker': { mode: 'pop', scaling: { activationLagThreshold: 5 } } },
+      },
       /groups\.order-worker\.scaling is not known in mode pop/,
     ],
     [
       'scaling of members',
-      { ...CLUSTERS, groups: { 'order-worker': { coexist: true, scaling: { activationLagThreshold: 5 } } } },
+      {
+        ...CLUSTERS,
+        groups: { 'order-worker': { coexist: true, scaling: { activationLagThreshold: 5 } } },
+      },
       /groups\.order-worker\.scaling has no use with coexist/,
     ],
     [
       'scaling of pullers that are always there',
-      { ...CLUSTERS, groups: { 'order-worker': { idleTimeout: 'never', scaling: { activationLagThreshold: 5 } } } },
+      {
+        ...CLUSTERS,
+        groups: {
+          'order-worker': { idleTimeout: 'never', scaling: { activationLagThreshold: 5 } },
+        },
+      },
       /groups\.order-worker\.scaling has no use with idleTimeout never/,
     ],
     [
@@ -472,7 +648,13 @@ describe('what is wrong is named with its path, its value and what is allowed', 
   test('secrets are never repeated', () => {
     const key = '-----BEGIN PRIVATE KEY-----';
     const message = problemsOf(orders(EVENT), {
-      clusters: { default: { nameServers: ['a:1'], credentials: { accessKey: 'known', secretKey: 123_456 }, tls: { clientKey: key } } },
+      clusters: {
+        default: {
+          nameServers: ['a:1'],
+          credentials: { accessKey: 'known', secretKey: 123_456 },
+          tls: { clientKey: key },
+        },
+      },
     });
     assert.match(message, /credentials\.secretKey is not valid: give a secret key/);
     assert.match(message, /tls is not valid: give clientCertificate and clientKey together/);

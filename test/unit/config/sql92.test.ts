@@ -2,12 +2,20 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { problemOfSql } from '../../../src/config/sql92.ts';
-import { BAD_SQL, BAD_SQL_OF_5, CUT_SQL, GOOD_SQL, GOOD_SQL_OF_5 } from '../../support/sql-filters.ts';
+import {
+  BAD_SQL,
+  BAD_SQL_OF_5,
+  CUT_SQL,
+  GOOD_SQL,
+  GOOD_SQL_OF_5,
+} from '../../support/sql-filters.ts';
 
 describe('SQL92 of filters', () => {
-  for (const sql of [...GOOD_SQL, ...GOOD_SQL_OF_5]) test(`${sql}: good`, () => assert.equal(problemOfSql(sql), undefined));
+  for (const sql of [...GOOD_SQL, ...GOOD_SQL_OF_5])
+    test(`${sql}: good`, () => assert.equal(problemOfSql(sql), undefined));
   for (const [sql, problem] of [...BAD_SQL, ...BAD_SQL_OF_5, ...CUT_SQL])
-    test(`${sql || '(nothing)'}: ${problem.source}`, () => assert.match(problemOfSql(sql) ?? '(good)', problem));
+    test(`${sql || '(nothing)'}: ${problem.source}`, () =>
+      assert.match(problemOfSql(sql) ?? '(good)', problem));
 
   test('whatever is written has an answer', () => {
     const pieces = fc.constantFrom(

@@ -7,30 +7,42 @@ import { bisection, firstPart } from '../../../src/decide/batch/bisect.ts';
 describe('bisecting', () => {
   it('always makes two parts that are not empty; halves when a single message is in reach, else one goes alone', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 10_000 }), fc.integer({ min: 1, max: 30 }), (count, callsLeft) => {
-        const first = firstPart(count, callsLeft);
-        assert.ok(first >= 1 && first < count);
-        assert.equal(first, 2 ** callsLeft >= count ? Math.ceil(count / 2) : 1);
-      }),
+      fc.property(
+        fc.integer({ min: 2, max: 10_000 }),
+        fc.integer({ min: 1, max: 30 }),
+        (count, callsLeft) => {
+          const first = firstPart(count, callsLeft);
+          assert.ok(first >= 1 && first < count);
+          assert.equal(first, 2 ** callsLeft >= count ? Math.ceil(count / 2) : 1);
+        },
+      ),
     );
   });
 
   it('every invocation that has time for two calls settles a message, however long its handler takes', () => {
     fc.assert(
-      fc.property(fc.integer({ min: 2, max: 10_000 }), fc.integer({ min: 2, max: 20 }), (batchSize, calls) => {
-        let [count, left] = [batchSize, calls];
-        // The worst case: every call takes its whole timeout and fails.
-        for (left--; count > 1; left--) {
-          if (bisection(left, calls) !== 'split') assert.fail(`${count} messages are left when the time is over`);
-          count = firstPart(count, left);
-        }
-        assert.ok(left >= 0);
-      }),
+      fc.property(
+        fc.integer({ min: 2, max: 10_000 }),
+        fc.integer({ min: 2, max: 20 }),
+        (batchSize, calls) => {
+          let [count, left] = [batchSize, calls];
+          // The worst case: every call takes its whole timeout and fails.
+          for (left--; count > 1; left--) {
+            if (bisection(left, calls) !== 'split')
+              assert.fail(`${count} messages are left when the time is over`);
+            count = firstPart(count, left);
+          }
+          assert.ok(left >= 0);
+        },
+      ),
     );
   });
 
   it('fails the batch when no invocation has time for more than one call, and leaves it when only this one has none', () => {
-    assert.deepEqual([bisection(0, 1), bisection(0, 2), bisection(1, 1)], ['fail', 'leave', 'split']);
+    assert.deepEqual(
+      [bisection(0, 1), bisection(0, 2), bisection(1, 1)],
+      ['fail', 'leave', 'split'],
+    );
   });
 });
 

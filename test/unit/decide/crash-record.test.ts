@@ -30,14 +30,20 @@ describe('crash records', () => {
 
   it('progress since the last death begins the story anew', () => {
     assert.deepEqual(refreshCrash(at(10n, 7), 11n, SPAN), at(11n, 1));
-    assert.deepEqual(refreshCrash(at(10n, 2, { suspect: 10n, isolateUntil: 500n }), 11n, SPAN), at(11n, 1));
+    assert.deepEqual(
+      refreshCrash(at(10n, 2, { suspect: 10n, isolateUntil: 500n }), 11n, SPAN),
+      at(11n, 1),
+    );
     assert.equal(refreshCrash(undefined, 11n, SPAN), undefined);
   });
 
   it('an offset that was moved back begins it anew, too: what comes before the deaths is not to be delivered one by one', () => {
     assert.deepEqual(refreshCrash(at(1_000_000n, 1), 10n, SPAN), at(10n, 1));
     assert.deepEqual(refreshCrash(at(11n, 1), 10n, SPAN), at(10n, 1));
-    assert.deepEqual(refreshCrash(at(1_000_000n, 3, { suspect: 1_000_000n, isolateUntil: 1_002_000n }), 10n, SPAN), at(10n, 1));
+    assert.deepEqual(
+      refreshCrash(at(1_000_000n, 3, { suspect: 1_000_000n, isolateUntil: 1_002_000n }), 10n, SPAN),
+      at(10n, 1),
+    );
     const isolated = at(10n, 0, { isolateUntil: 2_010n });
     assert.deepEqual(refreshCrash(isolated, 10n, SPAN), isolated);
     const ahead = at(15n, 1, { suspect: 15n, isolateUntil: 2_010n });
@@ -60,7 +66,10 @@ describe('crash records', () => {
   it('every message that kills whoever takes it is sent back after a bounded number of deaths', () => {
     let record: CrashRecord | undefined;
     for (let deaths = 0; ; deaths++) {
-      assert.ok(deaths <= DEATHS_BEFORE_ISOLATION + DEATHS_BEFORE_SEND_BACK, 'it would go on killing');
+      assert.ok(
+        deaths <= DEATHS_BEFORE_ISOLATION + DEATHS_BEFORE_SEND_BACK,
+        'it would go on killing',
+      );
       record = refreshCrash(record, 10n, SPAN);
       const how = isolation(record, 10n);
       if (how === 'send-back') return;

@@ -4,7 +4,14 @@ import { handOverOf, waitedFor } from '../../../src/decide/lease/hand-over.ts';
 import type { Assignment, Lease } from '../../../src/model/assignment.ts';
 
 const HELD_UNTIL = 50_000;
-const lease: Lease = { holder: 'second', slot: 0, fence: 2, acquiredAt: 60_000, leaseUntil: 90_000, endsAt: 900_000 };
+const lease: Lease = {
+  holder: 'second',
+  slot: 0,
+  fence: 2,
+  acquiredAt: 60_000,
+  leaseUntil: 90_000,
+  endsAt: 900_000,
+};
 const item: Assignment = {
   cluster: 'default',
   consumerGroup: 'workers',
@@ -32,7 +39,11 @@ describe('a queue that goes from one holder to the next', () => {
     assert.equal(handOverOf({}, unknown, lease, 100n), undefined);
     assert.equal(handOverOf({}, young, lease, 100n), undefined);
     assert.equal(handOverOf({}, item, lease, 99n), undefined);
-    assert.equal(handOverOf({ coexist: true }, item, lease, 100n), undefined, 'other members may have worked it');
+    assert.equal(
+      handOverOf({ coexist: true }, item, lease, 100n),
+      undefined,
+      'other members may have worked it',
+    );
   });
 
   test('slept, when its first message was stored after the end: the message waited until its handler was called', () => {
@@ -41,11 +52,17 @@ describe('a queue that goes from one holder to the next', () => {
   });
 
   test('had a gap, when messages were left over: from the one lease to the other, whenever the handler was called', () => {
-    assert.deepEqual(waitedFor(known, HELD_UNTIL - 1, 75_000), { metric: 'SuccessionGap', ms: 10_000 });
+    assert.deepEqual(waitedFor(known, HELD_UNTIL - 1, 75_000), {
+      metric: 'SuccessionGap',
+      ms: 10_000,
+    });
   });
 
   test('tells no negative times when clocks differ', () => {
     assert.deepEqual(waitedFor(known, 62_000, 61_500), { metric: 'WakeLatency', ms: 0 });
-    assert.deepEqual(waitedFor({ ...known, acquiredAt: HELD_UNTIL - 200 }, 10_000, 61_500), { metric: 'SuccessionGap', ms: 0 });
+    assert.deepEqual(waitedFor({ ...known, acquiredAt: HELD_UNTIL - 200 }, 10_000, 61_500), {
+      metric: 'SuccessionGap',
+      ms: 0,
+    });
   });
 });

@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { lagFigures, mayWaitMs, type QueueLag, STALLED_AFTER_MS } from '../../../src/decide/lag/lag-figures.ts';
+import {
+  lagFigures,
+  mayWaitMs,
+  type QueueLag,
+  STALLED_AFTER_MS,
+} from '../../../src/decide/lag/lag-figures.ts';
 
 const NOW = 100_000_000;
 const queue = (lag: number, settings: Partial<QueueLag> = {}): QueueLag => ({
@@ -25,13 +30,22 @@ describe('the lag of a group', () => {
   });
 
   test('of no queues, and of queues without lag, is 0; an offset above the queue’s end is no lag', () => {
-    const nothing = { SumOffsetLag: 0, MaxOffsetLag: 0, OldestMessageAge: 0, StalledQueues: 0, UnownedQueues: 0 };
+    const nothing = {
+      SumOffsetLag: 0,
+      MaxOffsetLag: 0,
+      OldestMessageAge: 0,
+      StalledQueues: 0,
+      UnownedQueues: 0,
+    };
     assert.deepEqual(lagFigures([], NOW), nothing);
     assert.deepEqual(lagFigures([queue(0), queue(-3)], NOW), nothing);
   });
 
   test('has no age when nobody could tell it, rather than a comforting 0', () => {
-    assert.equal('OldestMessageAge' in lagFigures([queue(4, { waitingSince: undefined })], NOW), false);
+    assert.equal(
+      'OldestMessageAge' in lagFigures([queue(4, { waitingSince: undefined })], NOW),
+      false,
+    );
   });
 
   test('a clock behind the broker’s makes no negative age', () => {
@@ -40,7 +54,8 @@ describe('the lag of a group', () => {
 
   test('a queue stalls when something waits and nothing moved for long, be it held or not', () => {
     const old = NOW - STALLED_AFTER_MS;
-    const stalled = (settings: Partial<QueueLag>, lag = 1) => lagFigures([queue(lag, settings)], NOW).StalledQueues;
+    const stalled = (settings: Partial<QueueLag>, lag = 1) =>
+      lagFigures([queue(lag, settings)], NOW).StalledQueues;
     assert.equal(stalled({ waitingSince: old }), 1);
     assert.equal(stalled({ waitingSince: old, progressAt: old - 5 }), 1);
     assert.equal(stalled({ waitingSince: old, progressAt: old + 5 }), 0, 'it moved since');
@@ -50,7 +65,8 @@ describe('the lag of a group', () => {
   });
 
   test('a queue is nobody’s when a message waits for longer than a puller needs to come', () => {
-    const unowned = (settings: Partial<QueueLag>) => lagFigures([queue(1, { owned: false, ...settings })], NOW).UnownedQueues;
+    const unowned = (settings: Partial<QueueLag>) =>
+      lagFigures([queue(1, { owned: false, ...settings })], NOW).UnownedQueues;
     assert.equal(unowned({ waitingSince: NOW - 10_000 }), 1);
     assert.equal(unowned({ waitingSince: NOW - 9_999 }), 0);
     assert.equal(unowned({ waitingSince: NOW - 60_000, owned: true }), 0);
@@ -59,9 +75,13 @@ describe('the lag of a group', () => {
 
   test('what may wait by its deployment’s rules is nobody’s, or stalled, so much later', () => {
     assert.equal(mayWaitMs({}), 0);
-    const waitMs = mayWaitMs({ lookEveryMs: 60_000, activation: { lagThreshold: 5n, maxMessageAgeMs: 300_000 } });
+    const waitMs = mayWaitMs({
+      lookEveryMs: 60_000,
+      activation: { lagThreshold: 5n, maxMessageAgeMs: 300_000 },
+    });
     assert.equal(waitMs, 360_000);
-    const figures = (since: number) => lagFigures([queue(1, { owned: false, waitingSince: NOW - since })], NOW, waitMs);
+    const figures = (since: number) =>
+      lagFigures([queue(1, { owned: false, waitingSince: NOW - since })], NOW, waitMs);
     assert.equal(figures(369_999).UnownedQueues, 0);
     assert.equal(figures(370_000).UnownedQueues, 1);
     assert.equal(figures(STALLED_AFTER_MS + 359_999).StalledQueues, 0);

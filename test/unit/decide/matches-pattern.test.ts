@@ -20,7 +20,8 @@ const message = (settings: Partial<Filterable> = {}): Filterable => ({
   properties: { tenant: 'acme', retries: '3' },
   ...settings,
 });
-const matches = (pattern: FilterPattern, settings: Partial<Filterable> = {}) => matchesAny([pattern], message(settings));
+const matches = (pattern: FilterPattern, settings: Partial<Filterable> = {}) =>
+  matchesAny([pattern], message(settings));
 
 /** The rows of Lambda's table of comparison operators, and what follows from them. */
 const ROWS: readonly (readonly [string, FilterPattern, boolean])[] = [
@@ -41,7 +42,11 @@ const ROWS: readonly (readonly [string, FilterPattern, boolean])[] = [
   ['or over the parts of a message', { $or: [{ tags: ['open'] }, { keys: ['order-17'] }] }, true],
   ['not', { body: { state: [{ 'anything-but': ['open', 'new'] }] } }, true],
   ['not, and it is', { body: { state: [{ 'anything-but': 'paid' }] } }, false],
-  ['not, for a field that is not there', { body: { missing: [{ 'anything-but': 'paid' }] } }, false],
+  [
+    'not, for a field that is not there',
+    { body: { missing: [{ 'anything-but': 'paid' }] } },
+    false,
+  ],
   ['not with a prefix', { body: { state: [{ 'anything-but': { prefix: 'pa' } }] } }, false],
   ['not with a suffix', { body: { state: [{ 'anything-but': { suffix: 'x' } }] } }, true],
   ['numeric, equals', { body: { amount: [{ numeric: ['=', 250] }] } }, true],
@@ -52,7 +57,11 @@ const ROWS: readonly (readonly [string, FilterPattern, boolean])[] = [
   ['exists', { body: { state: [{ exists: true }] } }, true],
   ['exists, not there', { body: { missing: [{ exists: true }] } }, false],
   ['does not exist', { body: { missing: [{ exists: false }] } }, true],
-  ['does not exist, below a part that is not there', { body: { missing: { part: [{ exists: false }] } } }, true],
+  [
+    'does not exist, below a part that is not there',
+    { body: { missing: { part: [{ exists: false }] } } },
+    true,
+  ],
   ['exists with null', { body: { note: [{ exists: true }] } }, true],
   ['begins with', { body: { state: [{ prefix: 'pa' }] } }, true],
   ['ends with', { body: { state: [{ suffix: 'id' }] } }, true],
@@ -68,7 +77,8 @@ const ROWS: readonly (readonly [string, FilterPattern, boolean])[] = [
 ];
 
 describe('filterPatterns', () => {
-  for (const [name, pattern, expected] of ROWS) test(name, () => assert.equal(matches(pattern), expected));
+  for (const [name, pattern, expected] of ROWS)
+    test(name, () => assert.equal(matches(pattern), expected));
 
   test('a message matches when one of them does', () => {
     assert.equal(matchesAny([{ tags: ['open'] }, { body: { amount: [250] } }], message()), true);
@@ -100,7 +110,10 @@ describe('filterPatterns', () => {
     };
     matchesAny([{ tags: ['open'] }], watched);
     assert.equal(reads, 0);
-    matchesAny([{ body: { state: ['x'] } }, { body: { amount: [1] } }, { body: { vip: [true] } }], watched);
+    matchesAny(
+      [{ body: { state: ['x'] } }, { body: { amount: [1] } }, { body: { vip: [true] } }],
+      watched,
+    );
     assert.equal(reads, 1);
   });
 });

@@ -11,24 +11,46 @@ const pause = (scope: string, until: number) => ({ scope, until, since: NOW - 1,
 describe("an operator's pause", () => {
   test('of the group, of the topic or of the queue counts; the one that ends last is told', () => {
     assert.equal(
-      pauseOf(queue, [pause('*', NOW + 1), pause('orders', NOW + 3), pause('orders/broker-a/2', NOW + 2)], NOW)?.reason,
+      pauseOf(
+        queue,
+        [pause('*', NOW + 1), pause('orders', NOW + 3), pause('orders/broker-a/2', NOW + 2)],
+        NOW,
+      )?.reason,
       'orders',
     );
     assert.equal(pauseOf(queue, [pause('orders/broker-a/2', NOW + 2)], NOW)?.until, NOW + 2);
   });
   test('of something else, or one that is over, does not', () => {
     const others = ['payments', 'orders/broker-a/1', 'orders/broker-b/2', 'order', ''];
-    assert.equal(pauseOf(queue, [...others.map((scope) => pause(scope, NOW + 9)), pause('*', NOW), pause('orders', 0)], NOW), undefined);
+    assert.equal(
+      pauseOf(
+        queue,
+        [...others.map((scope) => pause(scope, NOW + 9)), pause('*', NOW), pause('orders', 0)],
+        NOW,
+      ),
+      undefined,
+    );
   });
   test('of a topic leaves the retry topic alone', () => {
-    assert.equal(pauseOf({ ...queue, topic: '%RETRY%g' }, [pause('orders', NOW + 9)], NOW), undefined);
+    assert.equal(
+      pauseOf({ ...queue, topic: '%RETRY%g' }, [pause('orders', NOW + 9)], NOW),
+      undefined,
+    );
     assert.ok(pauseOf({ ...queue, topic: '%RETRY%g' }, [pause('*', NOW + 9)], NOW));
   });
 });
 
 describe('the reason of a state', () => {
   const item = (more: Partial<Assignment> = {}): Assignment => ({
-    ...{ cluster: 'default', consumerGroup: 'g', queue, slot: 0, generation: 1, startOffset: 0n, fence: 1 },
+    ...{
+      cluster: 'default',
+      consumerGroup: 'g',
+      queue,
+      slot: 0,
+      generation: 1,
+      startOffset: 0n,
+      fence: 1,
+    },
     ...more,
   });
   const operatorPause = { until: NOW + 5, since: NOW, reason: 'why' };
@@ -42,7 +64,8 @@ describe('the reason of a state', () => {
     ['CRASHING', item({ crash: { offset: 1n, count: 2, isolateUntil: 1n } }), true],
     [undefined, item({ crash: { offset: 1n, count: 1, isolateUntil: 1n } }), true],
   ] as const)
-    test(`from the table: ${reason ?? 'none'}`, () => assert.equal(reasonOfAssignment(assignment, enabled, NOW), reason));
+    test(`from the table: ${reason ?? 'none'}`, () =>
+      assert.equal(reasonOfAssignment(assignment, enabled, NOW), reason));
 
   for (const [code, message, reason] of [
     ['ROCKETMQ_TOPIC_NOT_FOUND', '', 'TOPIC_NOT_FOUND'],
@@ -62,5 +85,6 @@ describe('the reason of a state', () => {
     ['ROCKETMQ_FOREIGN_MEMBERS', '', 'FOREIGN_MEMBERS'],
     ['SOMETHING', '', 'UNKNOWN_ERROR'],
   ] as const)
-    test(`from an error: ${code} is ${reason}`, () => assert.equal(reasonOfError({ code, message }), reason));
+    test(`from an error: ${code} is ${reason}`, () =>
+      assert.equal(reasonOfError({ code, message }), reason));
 });

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { attemptsToKeep, MOST_ATTEMPTS } from '../../../src/decide/order/attempts.ts';
-import { blocksForLong, endsInOrder, type OrderedResult } from '../../../src/decide/order/ends-in-order.ts';
+import {
+  blocksForLong,
+  endsInOrder,
+  type OrderedResult,
+} from '../../../src/decide/order/ends-in-order.ts';
 import {
   LOCK_AGAIN_MS,
   LOCK_RENEW_MS,
@@ -12,7 +16,12 @@ import {
 } from '../../../src/decide/order/lock-time.ts';
 
 describe('the ends of an ordered batch', () => {
-  const result = (lane: string | undefined, verdict: OrderedResult['verdict'], failures = 0, maxFailures = 16): OrderedResult => ({
+  const result = (
+    lane: string | undefined,
+    verdict: OrderedResult['verdict'],
+    failures = 0,
+    maxFailures = 16,
+  ): OrderedResult => ({
     lane,
     verdict,
     failures,
@@ -28,25 +37,45 @@ describe('the ends of an ordered batch', () => {
       result('a', 'done'),
       result('a', 'dlq'),
     ];
-    assert.deepEqual(endsInOrder(batch), ['done', 'done', 'again', 'done', 'untouched', 'untouched']);
-  });
-
-  test('messages without a lane fail for themselves', () => {
-    assert.deepEqual(endsInOrder([result(undefined, 'failed'), result(undefined, 'done'), result(undefined, 'failed')]), [
-      'again',
+    assert.deepEqual(endsInOrder(batch), [
+      'done',
       'done',
       'again',
+      'done',
+      'untouched',
+      'untouched',
     ]);
   });
 
+  test('messages without a lane fail for themselves', () => {
+    assert.deepEqual(
+      endsInOrder([
+        result(undefined, 'failed'),
+        result(undefined, 'done'),
+        result(undefined, 'failed'),
+      ]),
+      ['again', 'done', 'again'],
+    );
+  });
+
   test('at the limit it is the dead-letter queue, for the first one of the lane only', () => {
-    assert.deepEqual(endsInOrder([result('a', 'failed', 1, 2), result('a', 'failed', 9, 2)]), ['again', 'untouched']);
-    assert.deepEqual(endsInOrder([result('a', 'failed', 2, 2), result('a', 'failed', 9, 2)]), ['dlq', 'untouched']);
+    assert.deepEqual(endsInOrder([result('a', 'failed', 1, 2), result('a', 'failed', 9, 2)]), [
+      'again',
+      'untouched',
+    ]);
+    assert.deepEqual(endsInOrder([result('a', 'failed', 2, 2), result('a', 'failed', 9, 2)]), [
+      'dlq',
+      'untouched',
+    ]);
     assert.deepEqual(endsInOrder([result('a', 'failed', 0, 0)]), ['dlq']);
   });
 
   test('the handler may say it at once: drop or dlq, and the rest of the lane comes again', () => {
-    assert.deepEqual(endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')]), ['drop', 'untouched', 'dlq']);
+    assert.deepEqual(endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')]), [
+      'drop',
+      'untouched',
+      'dlq',
+    ]);
   });
 
   test('a message that blocks its lane is worth a word at 16 failures and whenever they have doubled', () => {
@@ -75,7 +104,10 @@ describe('attempts to keep', () => {
   });
 
   test('of too many, those nearest to their limit', () => {
-    const entries = Array.from({ length: MOST_ATTEMPTS + 10 }, (_, index) => ({ offset: BigInt(index), localRetries: index < 10 ? 1 : 2 }));
+    const entries = Array.from({ length: MOST_ATTEMPTS + 10 }, (_, index) => ({
+      offset: BigInt(index),
+      localRetries: index < 10 ? 1 : 2,
+    }));
     const kept = attemptsToKeep(entries, new Map(), 1_000n);
     assert.equal(kept.size, MOST_ATTEMPTS);
     assert.deepEqual([kept.get(9n), kept.get(10n)], [undefined, 2]);
@@ -85,7 +117,12 @@ describe('attempts to keep', () => {
 describe('the time of a broker lock', () => {
   test('is trusted for 30 s from its sending, and asked again after 20 s', () => {
     const locked = lockAnswered(unlocked(0), 100, 900, true);
-    assert.deepEqual(locked, { askAt: 100 + LOCK_RENEW_MS, validUntil: 100 + LOCK_VALID_MS, term: 1, elsewhere: false });
+    assert.deepEqual(locked, {
+      askAt: 100 + LOCK_RENEW_MS,
+      validUntil: 100 + LOCK_VALID_MS,
+      term: 1,
+      elsewhere: false,
+    });
   });
 
   test('an answer that fails to come takes nothing away, and is asked for soon', () => {
@@ -96,7 +133,10 @@ describe('the time of a broker lock', () => {
   test('somebody else’s lock ends ours at once; what we get back is a new term, as it is after it ran out', () => {
     const locked = lockAnswered(unlocked(0), 0, 0, true);
     const gone = lockAnswered(locked, 20_000, 20_010, false);
-    assert.deepEqual([gone.validUntil, gone.elsewhere, gone.askAt], [0, true, 20_010 + LOCK_AGAIN_MS]);
+    assert.deepEqual(
+      [gone.validUntil, gone.elsewhere, gone.askAt],
+      [0, true, 20_010 + LOCK_AGAIN_MS],
+    );
     assert.equal(lockAnswered(gone, 21_010, 21_020, true).term, 2);
     assert.equal(lockAnswered(locked, 29_999, 29_999, true).term, 1);
     assert.equal(lockAnswered(locked, 30_000, 30_000, true).term, 2);

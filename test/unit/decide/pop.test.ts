@@ -1,6 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { INVISIBLE_MS, isOurs, prolongDue, redeliveryDelayMs } from '../../../src/decide/pop/invisible-time.ts';
+import {
+  INVISIBLE_MS,
+  isOurs,
+  prolongDue,
+  redeliveryDelayMs,
+} from '../../../src/decide/pop/invisible-time.ts';
 import { popUnits } from '../../../src/decide/pop/pop-units.ts';
 
 const queues = (brokerName: string, count: number) =>
@@ -16,7 +21,11 @@ describe('places at brokers in POP mode', () => {
   });
 
   it('N of them spread evenly, never fewer than brokers', () => {
-    assert.deepEqual(popUnits(two, 3), [unit('broker-a', -1), unit('broker-a', -2), unit('broker-b', -1)]);
+    assert.deepEqual(popUnits(two, 3), [
+      unit('broker-a', -1),
+      unit('broker-a', -2),
+      unit('broker-b', -1),
+    ]);
     assert.deepEqual(popUnits(two, 1), [unit('broker-a', -1), unit('broker-b', -1)]);
   });
 });
@@ -25,9 +34,11 @@ describe('the time that a popped message is ours', () => {
   it('is prolonged at its half, and is over a while before the broker’s clock says so', () => {
     const visibleAt = 1_000_000;
     assert.deepEqual(
-      [visibleAt - INVISIBLE_MS, visibleAt - INVISIBLE_MS / 2 - 1, visibleAt - INVISIBLE_MS / 2].map((now) =>
-        prolongDue(visibleAt, now, INVISIBLE_MS),
-      ),
+      [
+        visibleAt - INVISIBLE_MS,
+        visibleAt - INVISIBLE_MS / 2 - 1,
+        visibleAt - INVISIBLE_MS / 2,
+      ].map((now) => prolongDue(visibleAt, now, INVISIBLE_MS)),
       [false, false, true],
     );
     assert.deepEqual(

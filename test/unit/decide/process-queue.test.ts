@@ -24,7 +24,14 @@ function filled(...offsets: number[]): { queue: ProcessQueue; entries: QueueEntr
 }
 
 function undecodable(offset: number): UndecodableRecord {
-  return { queueId: 0, queueOffset: BigInt(offset), commitLogOffset: 0n, reconsumeTimes: 0, offsetMsgId: '', error: new Error('damaged') };
+  return {
+    queueId: 0,
+    queueOffset: BigInt(offset),
+    commitLogOffset: 0n,
+    reconsumeTimes: 0,
+    offsetMsgId: '',
+    error: new Error('damaged'),
+  };
 }
 
 describe('ProcessQueue', () => {
@@ -92,8 +99,14 @@ describe('ProcessQueue', () => {
     const before = queue.generation;
     queue.dropAll(40n);
     assert.notEqual(queue.generation, before);
-    assert.deepEqual([queue.expects(first), queue.settle(first), queue.giveBack(second, 0, true)], [false, false, false]);
-    assert.deepEqual([queue.committable, queue.nextOffset, queue.count, queue.bytes, queue.taken], [40n, 40n, 0, 0, 0]);
+    assert.deepEqual(
+      [queue.expects(first), queue.settle(first), queue.giveBack(second, 0, true)],
+      [false, false, false],
+    );
+    assert.deepEqual(
+      [queue.committable, queue.nextOffset, queue.count, queue.bytes, queue.taken],
+      [40n, 40n, 0, 0, 0],
+    );
     queue.put([messageAt(40)], [], 41n);
     assert.equal(queue.peek(0)?.offset, 40n);
   });

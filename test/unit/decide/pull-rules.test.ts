@@ -1,8 +1,20 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { BROKER_TICK_MS, fitsHandler, mustGiveUp, RESERVE_MS, suspendTime, workTime } from '../../../src/decide/budget/time-budget.ts';
-import { LEASE_DURATION_MS, leaseUntil, mayAct, SAFETY_MARGIN_MS } from '../../../src/decide/lease/lease.ts';
+import {
+  BROKER_TICK_MS,
+  fitsHandler,
+  mustGiveUp,
+  RESERVE_MS,
+  suspendTime,
+  workTime,
+} from '../../../src/decide/budget/time-budget.ts';
+import {
+  LEASE_DURATION_MS,
+  leaseUntil,
+  mayAct,
+  SAFETY_MARGIN_MS,
+} from '../../../src/decide/lease/lease.ts';
 import { offsetStory } from '../../../src/decide/offset/offset-story.ts';
 import { FLOW_LIMITS, flowControl } from '../../../src/decide/pull/flow-control.ts';
 import { backoff } from '../../../src/decide/retry/backoff.ts';
@@ -10,11 +22,15 @@ import { backoff } from '../../../src/decide/retry/backoff.ts';
 describe('time budget', () => {
   it('no long poll can outlive the work time, whatever the broker’s tick', () => {
     fc.assert(
-      fc.property(fc.integer({ min: -10_000, max: 900_000 }), fc.nat(30_000), (workMs, longestMs) => {
-        const suspendMs = suspendTime(workMs, longestMs);
-        assert.ok(suspendMs >= 0 && suspendMs <= longestMs);
-        if (suspendMs > 0) assert.ok(suspendMs + BROKER_TICK_MS <= workMs);
-      }),
+      fc.property(
+        fc.integer({ min: -10_000, max: 900_000 }),
+        fc.nat(30_000),
+        (workMs, longestMs) => {
+          const suspendMs = suspendTime(workMs, longestMs);
+          assert.ok(suspendMs >= 0 && suspendMs <= longestMs);
+          if (suspendMs > 0) assert.ok(suspendMs + BROKER_TICK_MS <= workMs);
+        },
+      ),
     );
   });
 
@@ -24,7 +40,10 @@ describe('time budget', () => {
     assert.equal(fitsHandler(endsAt - start, 20_000, RESERVE_MS), true);
     assert.equal(fitsHandler(endsAt - start - 1, 20_000, RESERVE_MS), false);
     const answeredAt = start + 20_000;
-    assert.equal(mayAct({ leaseUntil: leaseUntil(answeredAt, endsAt, LEASE_DURATION_MS) }, answeredAt), true);
+    assert.equal(
+      mayAct({ leaseUntil: leaseUntil(answeredAt, endsAt, LEASE_DURATION_MS) }, answeredAt),
+      true,
+    );
   });
 
   it('a handler that did not answer is given up after its last moment, and before the lease forbids to act', () => {
@@ -35,7 +54,11 @@ describe('time budget', () => {
 });
 
 describe('flow control', () => {
-  const within = { count: FLOW_LIMITS.maxMessages, bytes: FLOW_LIMITS.maxBytes, span: FLOW_LIMITS.maxSpan };
+  const within = {
+    count: FLOW_LIMITS.maxMessages,
+    bytes: FLOW_LIMITS.maxBytes,
+    span: FLOW_LIMITS.maxSpan,
+  };
   it('has Java’s limits', () => {
     assert.deepEqual([within.count, within.bytes, within.span], [1_000, 104_857_600, 2_000]);
     assert.equal(flowControl(within), undefined);
@@ -58,16 +81,41 @@ describe('back-off', () => {
 
 describe('what the stored offset tells', () => {
   const memory = { known: 100n, sent: undefined, connectionBroke: false };
-  const cases: [string, bigint | undefined, Partial<Parameters<typeof offsetStory>[1]>, ReturnType<typeof offsetStory>][] = [
+  const cases: [
+    string,
+    bigint | undefined,
+    Partial<Parameters<typeof offsetStory>[1]>,
+    ReturnType<typeof offsetStory>,
+  ][] = [
     ['as it was confirmed', 100n, {}, { kind: 'as-known' }],
     ['turned back by an operator', 40n, {}, { kind: 'reset', offset: 40n }],
     ['moved on by an operator', 400n, {}, { kind: 'reset', offset: 400n }],
-    ['our own commit, whose answer was lost', 120n, { sent: 120n }, { kind: 'arrived', offset: 120n }],
+    [
+      'our own commit, whose answer was lost',
+      120n,
+      { sent: 120n },
+      { kind: 'arrived', offset: 120n },
+    ],
     ['not our own commit', 119n, { sent: 120n }, { kind: 'reset', offset: 119n }],
-    ['a broker that was restarted without its last commits', 80n, { connectionBroke: true }, { kind: 'lost-commits' }],
+    [
+      'a broker that was restarted without its last commits',
+      80n,
+      { connectionBroke: true },
+      { kind: 'lost-commits' },
+    ],
     ['a broker that lost all', undefined, {}, { kind: 'lost-commits' }],
-    ['moved on while the connection was away', 400n, { connectionBroke: true }, { kind: 'reset', offset: 400n }],
-    ['an adopted offset that arrived, before the known one', 40n, { sent: 40n }, { kind: 'arrived', offset: 40n }],
+    [
+      'moved on while the connection was away',
+      400n,
+      { connectionBroke: true },
+      { kind: 'reset', offset: 400n },
+    ],
+    [
+      'an adopted offset that arrived, before the known one',
+      40n,
+      { sent: 40n },
+      { kind: 'arrived', offset: 40n },
+    ],
   ];
   for (const [name, stored, more, story] of cases)
     it(name, () => {

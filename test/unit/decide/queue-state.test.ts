@@ -4,7 +4,14 @@ import { queueState } from '../../../src/decide/state/queue-state.ts';
 import type { Assignment } from '../../../src/model/assignment.ts';
 
 const NOW = 1_000_000;
-const lease = { holder: 'h', slot: 1, fence: 1, acquiredAt: 0, leaseUntil: NOW + 5_000, endsAt: NOW + 90_000 };
+const lease = {
+  holder: 'h',
+  slot: 1,
+  fence: 1,
+  acquiredAt: 0,
+  leaseUntil: NOW + 5_000,
+  endsAt: NOW + 90_000,
+};
 const item = (settings: Partial<Assignment> = {}): Assignment => ({
   cluster: 'default',
   consumerGroup: 'workers',

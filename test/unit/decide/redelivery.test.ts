@@ -1,8 +1,17 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { exactLevel, LONGEST_DELAY_SECONDS, levelNotShorter, orDefault, wireLevel } from '../../../src/decide/retry/redelivery.ts';
-import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from '../../../src/testing/broker/delay-schedule.ts';
+import {
+  exactLevel,
+  LONGEST_DELAY_SECONDS,
+  levelNotShorter,
+  orDefault,
+  wireLevel,
+} from '../../../src/decide/retry/redelivery.ts';
+import {
+  DEFAULT_DELAY_LEVELS,
+  parseDelayLevels,
+} from '../../../src/testing/broker/delay-schedule.ts';
 
 const SECONDS = parseDelayLevels(DEFAULT_DELAY_LEVELS).map((ms) => ms / 1000);
 
@@ -21,7 +30,8 @@ describe('redelivery', () => {
       fc.property(fc.integer({ min: 0, max: LONGEST_DELAY_SECONDS }), (seconds) => {
         const level = levelNotShorter(seconds);
         const waits = SECONDS[level - 1] ?? 0;
-        if (seconds <= 7200) assert.ok(waits >= seconds && (level === 1 || (SECONDS[level - 2] ?? 0) < seconds));
+        if (seconds <= 7200)
+          assert.ok(waits >= seconds && (level === 1 || (SECONDS[level - 2] ?? 0) < seconds));
         else assert.equal(level, 18);
       }),
     );
@@ -45,7 +55,10 @@ describe('redelivery', () => {
       [1, 2, 3, 4, 5, 1_000].map((failures) => seconds(failures)),
       [5, 10, 20, 40, 60, 60],
     );
-    assert.deepEqual([seconds(5, 0, 0.5), seconds(5, 0.999_999, 0.5), seconds(5, 0.5, 1)], [60, 30, 30]);
+    assert.deepEqual(
+      [seconds(5, 0, 0.5), seconds(5, 0.999_999, 0.5), seconds(5, 0.5, 1)],
+      [60, 30, 30],
+    );
     assert.equal(seconds(5, 0.9, 0), 60, 'without jitter nothing is chance');
   });
 

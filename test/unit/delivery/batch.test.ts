@@ -35,9 +35,13 @@ describe('BatchBuilder', () => {
       while (builder.add(recordOf(body, at)) === 'added') at++;
       assert.ok(at > 1, 'several fit');
       const json = builder.finish(INFO).json();
-      assert.ok(Buffer.byteLength(json) <= LAMBDA_LIMIT, `${JSON.stringify(letter)}: ${Buffer.byteLength(json)} bytes`);
       assert.ok(
-        Buffer.byteLength(json) + Buffer.byteLength(JSON.stringify(recordOf(body, at))) > MAX_EVENT_BYTES,
+        Buffer.byteLength(json) <= LAMBDA_LIMIT,
+        `${JSON.stringify(letter)}: ${Buffer.byteLength(json)} bytes`,
+      );
+      assert.ok(
+        Buffer.byteLength(json) + Buffer.byteLength(JSON.stringify(recordOf(body, at))) >
+          MAX_EVENT_BYTES,
         'no more would have fitted',
       );
       const event = JSON.parse(json) as RocketMQEvent;
@@ -65,7 +69,8 @@ describe('BatchBuilder', () => {
 
   it('a handler in this process is concerned by no payload limit', () => {
     const builder = new BatchBuilder(undefined);
-    for (let at = 0; at < 3; at++) assert.equal(builder.add(recordOf(Buffer.from('\n'.repeat(3_500_000)), at)), 'added');
+    for (let at = 0; at < 3; at++)
+      assert.equal(builder.add(recordOf(Buffer.from('\n'.repeat(3_500_000)), at)), 'added');
     assert.equal((builder.finish(INFO).event() as RocketMQEvent).Records.length, 3);
   });
 });

@@ -18,7 +18,13 @@ const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 
 describe('buildRecord', () => {
   it('is shaped like an SQS record, with RocketMQ’s own fields beside', () => {
-    const properties = { TAGS: 'paid', KEYS: 'order-17 customer-3', UNIQ_KEY: 'AC1A2B3C', __SHARDINGKEY: 'order-17', tenant: 'acme' };
+    const properties = {
+      TAGS: 'paid',
+      KEYS: 'order-17 customer-3',
+      UNIQ_KEY: 'AC1A2B3C',
+      __SHARDINGKEY: 'order-17',
+      tenant: 'acme',
+    };
     const record = buildRecord(messageAt(4711, { properties, commitLogOffset: 1_234n }), CONTEXT);
     assert.deepEqual(JSON.parse(JSON.stringify(record)), {
       messageId: 'AC1A2B3C',
@@ -32,7 +38,14 @@ describe('buildRecord', () => {
         SequenceNumber: '4711',
         MessageGroupId: 'order-17',
       },
-      messageAttributes: { tenant: { dataType: 'String', stringValue: 'acme', stringListValues: [], binaryListValues: [] } },
+      messageAttributes: {
+        tenant: {
+          dataType: 'String',
+          stringValue: 'acme',
+          stringListValues: [],
+          binaryListValues: [],
+        },
+      },
       md5OfBody: md5('{"orderId":17}'),
       eventSource: 'aws:sqs',
       eventSourceARN: 'arn:aws:sqs:eu-west-1:123456789012:rocketmq/prod/orders/order-worker',
@@ -66,10 +79,16 @@ describe('buildRecord', () => {
   it('bodies that are no UTF-8 come as base64; the digest is of the text that the handler sees', () => {
     const body = Buffer.from([0xff, 0xfe, 0x00, 0x80]);
     const record = buildRecord(messageAt(1, { body }), CONTEXT);
-    assert.deepEqual([record.body, record.rocketmq.bodyEncoding, record.rocketmq.bodySize], ['//4AgA==', 'base64', 4]);
+    assert.deepEqual(
+      [record.body, record.rocketmq.bodyEncoding, record.rocketmq.bodySize],
+      ['//4AgA==', 'base64', 4],
+    );
     assert.equal(record.md5OfBody, md5('//4AgA=='));
     const text = buildRecord(messageAt(1, { body: Buffer.from('grüße 🚀') }), CONTEXT);
-    assert.deepEqual([text.body, text.rocketmq.bodyEncoding, text.rocketmq.bodySize], ['grüße 🚀', 'utf8', 12]);
+    assert.deepEqual(
+      [text.body, text.rocketmq.bodyEncoding, text.rocketmq.bodySize],
+      ['grüße 🚀', 'utf8', 12],
+    );
     assert.equal(buildRecord(messageAt(1, { body: Buffer.alloc(0) }), CONTEXT).body, '');
   });
 
@@ -77,38 +96,63 @@ describe('buildRecord', () => {
     const message = messageAt(1, { properties: {} });
     const record = buildRecord(message, CONTEXT);
     assert.deepEqual(
-      ['tags' in record.rocketmq, 'shardingKey' in record.rocketmq, 'MessageGroupId' in record.attributes, record.rocketmq.keys],
+      [
+        'tags' in record.rocketmq,
+        'shardingKey' in record.rocketmq,
+        'MessageGroupId' in record.attributes,
+        record.rocketmq.keys,
+      ],
       [false, false, false, []],
     );
     assert.equal(record.messageId, message.offsetMsgId);
   });
 
   it('a redelivery names the user’s topic; the handle says where it was pulled from; local retries count', () => {
-    const message = messageAt(9, { topic: '%RETRY%order-worker', properties: { RETRY_TOPIC: 'orders' }, reconsumeTimes: 4 });
+    const message = messageAt(9, {
+      topic: '%RETRY%order-worker',
+      properties: { RETRY_TOPIC: 'orders' },
+      reconsumeTimes: 4,
+    });
     const record = buildRecord(message, { ...CONTEXT, localRetries: 2 });
     assert.equal(record.rocketmq.topic, 'orders');
     assert.match(record.eventSourceARN, /rocketmq\/prod\/orders\/order-worker$/);
     assert.equal(record.receiptHandle, '%RETRY%order-worker/broker-a/3/9');
-    assert.deepEqual([record.rocketmq.reconsumeTimes, record.attributes.ApproximateReceiveCount], [6, '7']);
+    assert.deepEqual(
+      [record.rocketmq.reconsumeTimes, record.attributes.ApproximateReceiveCount],
+      [6, '7'],
+    );
   });
 
   it('numbers beyond 2^53 stay exact, IPv6 hosts get brackets', () => {
     const queueOffset = 2n ** 62n + 1n;
-    const record = buildRecord(messageAt(0, { queueOffset, bornHost: { address: '2001:db8::1', port: 80 } }), CONTEXT);
+    const record = buildRecord(
+      messageAt(0, { queueOffset, bornHost: { address: '2001:db8::1', port: 80 } }),
+      CONTEXT,
+    );
     assert.equal(record.rocketmq.queueOffset, String(queueOffset));
     assert.equal(record.attributes.SequenceNumber, String(queueOffset));
     assert.equal(record.attributes.SenderId, '[2001:db8:0:0:0:0:0:1]:80');
   });
 
   it('a property may have any name', () => {
-    const record = buildRecord(messageAt(1, { properties: { ['__proto__']: 'x', constructor: 'y' } }), CONTEXT);
+    const record = buildRecord(
+      messageAt(1, { properties: { ['__proto__']: 'x', constructor: 'y' } }),
+      CONTEXT,
+    );
     assert.deepEqual(Object.keys(record.messageAttributes).sort(), ['__proto__', 'constructor']);
     assert.match(JSON.stringify(record), /"__proto__":\{"dataType":"String","stringValue":"x"/);
   });
 
   it('leaves the producer’s trace out when it is told so', () => {
-    const message = messageAt(1, { properties: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' } });
-    assert.match(buildRecord(message, CONTEXT).attributes.AWSTraceHeader ?? '', /^Root=1-0af76519-/);
-    assert.ok(!('AWSTraceHeader' in buildRecord(message, { ...CONTEXT, traced: false }).attributes));
+    const message = messageAt(1, {
+      properties: { traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' },
+    });
+    assert.match(
+      buildRecord(message, CONTEXT).attributes.AWSTraceHeader ?? '',
+      /^Root=1-0af76519-/,
+    );
+    assert.ok(
+      !('AWSTraceHeader' in buildRecord(message, { ...CONTEXT, traced: false }).attributes),
+    );
   });
 });

@@ -25,7 +25,14 @@ const CONTEXT = {
   localRetries: 0,
   now: 1_700_000_000_500,
 };
-const INFO = { batchId: 'b', attempt: 1, minOffset: '4711', maxOffset: '4712', lag: 0, deadline: 1_700_000_030_000 };
+const INFO = {
+  batchId: 'b',
+  attempt: 1,
+  minOffset: '4711',
+  maxOffset: '4712',
+  lag: 0,
+  deadline: 1_700_000_030_000,
+};
 const TRACEPARENT = '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01';
 const BINARY = Buffer.from([0xff, 0x00, 0xfe]);
 const RECORDS = [
@@ -67,8 +74,14 @@ describe('eventFormat', () => {
       [made('raw')[0]?.body, made('raw')[0]?.rocketmq],
       [made('cloudevents')[0]?.data.body, made('cloudevents')[0]?.data.rocketmq],
     ] as const) {
-      assert.equal(body, '["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"large","s3Key":"bodies/1"}]');
-      assert.deepEqual([facts?.s3Pointer, facts?.bodyEncoding, facts?.bodySize], [pointer, 'base64', BINARY.length]);
+      assert.equal(
+        body,
+        '["software.amazon.payloadoffloading.PayloadS3Pointer",{"s3BucketName":"large","s3Key":"bodies/1"}]',
+      );
+      assert.deepEqual(
+        [facts?.s3Pointer, facts?.bodyEncoding, facts?.bodySize],
+        [pointer, 'base64', BINARY.length],
+      );
     }
   });
 
@@ -92,13 +105,19 @@ describe('eventFormat', () => {
     );
     assert.equal(Buffer.from(first?.key ?? '', 'base64').toString(), 'order-17 c-3');
     assert.equal(Buffer.from(first?.value ?? '', 'base64').toString(), '{"orderId":17}');
-    const headers = first?.headers.map((header) => Object.entries(header).map(([name, bytes]) => [name, Buffer.from(bytes).toString()])[0]);
+    const headers = first?.headers.map(
+      (header) =>
+        Object.entries(header).map(([name, bytes]) => [name, Buffer.from(bytes).toString()])[0],
+    );
     assert.deepEqual(headers, [
       ['tenant', 'äcme'],
       ['traceparent', TRACEPARENT],
       ['__proto__', 'x'],
     ]);
-    assert.deepEqual([first?.messageId, first?.rocketmq.brokerName, first?.rocketmq.tags], ['AC1A2B3C', 'broker-a', 'paid']);
+    assert.deepEqual(
+      [first?.messageId, first?.rocketmq.brokerName, first?.rocketmq.tags],
+      ['AC1A2B3C', 'broker-a', 'paid'],
+    );
     assert.deepEqual(Buffer.from(second?.value ?? '', 'base64'), BINARY);
     assert.equal(second?.key, undefined);
     const parsed = KafkaSelfManagedEventSchema.parse(kafka);
@@ -107,10 +126,23 @@ describe('eventFormat', () => {
 
   it('raw is Function Compute’s RawData: properties apart, the body as text', () => {
     const [first, second] = event('raw');
-    assert.deepEqual(first?.systemProperties, { TAGS: 'paid', KEYS: 'order-17 c-3', UNIQ_KEY: 'AC1A2B3C' });
-    assert.deepEqual(first?.userProperties, JSON.parse(`{"tenant":"äcme","traceparent":"${TRACEPARENT}","__proto__":"x"}`));
-    assert.deepEqual([first?.topic, first?.body, first?.rocketmq.bodyEncoding], ['orders', '{"orderId":17}', 'utf8']);
-    assert.deepEqual([second?.body, second?.rocketmq.bodyEncoding], [BINARY.toString('base64'), 'base64']);
+    assert.deepEqual(first?.systemProperties, {
+      TAGS: 'paid',
+      KEYS: 'order-17 c-3',
+      UNIQ_KEY: 'AC1A2B3C',
+    });
+    assert.deepEqual(
+      first?.userProperties,
+      JSON.parse(`{"tenant":"äcme","traceparent":"${TRACEPARENT}","__proto__":"x"}`),
+    );
+    assert.deepEqual(
+      [first?.topic, first?.body, first?.rocketmq.bodyEncoding],
+      ['orders', '{"orderId":17}', 'utf8'],
+    );
+    assert.deepEqual(
+      [second?.body, second?.rocketmq.bodyEncoding],
+      [BINARY.toString('base64'), 'base64'],
+    );
   });
 
   it('cloudevents are events of version 1.0 whose data is raw', () => {
@@ -127,11 +159,17 @@ describe('eventFormat', () => {
       traceparent: TRACEPARENT,
     });
     assert.deepEqual(data, event('raw')[0] as RocketMQRawMessage);
-    for (const name of Object.keys(attributes)) assert.match(name, /^[a-z0-9]+$/, 'CloudEvents allows no other names');
+    for (const name of Object.keys(attributes))
+      assert.match(name, /^[a-z0-9]+$/, 'CloudEvents allows no other names');
   });
 
   it('takes any time of birth, which is the producer’s: cloudevents tell when it was stored, where that is no time of theirs', () => {
-    for (const bornTimestamp of [-1, Number.MIN_SAFE_INTEGER, 253_402_300_800_000, Number.MAX_SAFE_INTEGER])
+    for (const bornTimestamp of [
+      -1,
+      Number.MIN_SAFE_INTEGER,
+      253_402_300_800_000,
+      Number.MAX_SAFE_INTEGER,
+    ])
       for (const format of EVENT_FORMATS) {
         const builder = new BatchBuilder(MAX_EVENT_BYTES, format);
         const record = buildRecord(messageAt(4711, { bornTimestamp }), CONTEXT);
@@ -146,9 +184,16 @@ describe('eventFormat', () => {
     for (const format of EVENT_FORMATS) {
       const builder = new BatchBuilder(MAX_EVENT_BYTES, format);
       let at = 0;
-      while (builder.add(buildRecord(messageAt(at, { body: Buffer.alloc(100_000, 'x') }), CONTEXT)) === 'added') at++;
+      while (
+        builder.add(buildRecord(messageAt(at, { body: Buffer.alloc(100_000, 'x') }), CONTEXT)) ===
+        'added'
+      )
+        at++;
       const bytes = Buffer.byteLength(builder.finish(INFO).json());
-      assert.ok(bytes <= MAX_EVENT_BYTES + 1_024 && bytes > MAX_EVENT_BYTES - 140_000, `${format}: ${bytes} bytes in ${at} records`);
+      assert.ok(
+        bytes <= MAX_EVENT_BYTES + 1_024 && bytes > MAX_EVENT_BYTES - 140_000,
+        `${format}: ${bytes} bytes in ${at} records`,
+      );
     }
   });
 });
@@ -187,6 +232,9 @@ describe('answers to events of format kafka', () => {
 
   it('mean nothing in other formats', () => {
     for (const format of ['sqs', 'raw', 'cloudevents'] as const)
-      assert.equal(read({ 'topic-partition': 'orders-broker-a-3', offset: 4711 }, format).kind, 'invalid');
+      assert.equal(
+        read({ 'topic-partition': 'orders-broker-a-3', offset: 4711 }, format).kind,
+        'invalid',
+      );
   });
 });

@@ -1,15 +1,25 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { Context } from 'aws-lambda';
-import { createInlineHandler, type InlineHandlerFunction } from '../../../src/delivery/inline-handler.ts';
+import {
+  createInlineHandler,
+  type InlineHandlerFunction,
+} from '../../../src/delivery/inline-handler.ts';
 import { RocketMQError } from '../../../src/errors.ts';
 import type { RocketMQEvent } from '../../../src/model/event.ts';
 
 const EVENT = { Records: [], rocketmqBatch: { batchId: 'b' } } as unknown as RocketMQEvent;
 const PAYLOAD = { event: () => EVENT, json: () => JSON.stringify(EVENT) };
 const CONTEXT = { awsRequestId: 'request-1' } as Context;
-const call = (handler: InlineHandlerFunction | undefined, timeoutMs = 1_000, signal?: AbortSignal) =>
-  createInlineHandler(handler, () => CONTEXT).invoke(PAYLOAD, { timeoutMs, ...(signal && { signal }) });
+const call = (
+  handler: InlineHandlerFunction | undefined,
+  timeoutMs = 1_000,
+  signal?: AbortSignal,
+) =>
+  createInlineHandler(handler, () => CONTEXT).invoke(PAYLOAD, {
+    timeoutMs,
+    ...(signal && { signal }),
+  });
 
 describe('inline handlers', () => {
   it('get event and context; what they answer, now or later, is the answer', async () => {
@@ -28,16 +38,31 @@ describe('inline handlers', () => {
     const thrower = () => {
       throw new TypeError('bad order');
     };
-    assert.deepEqual(await call(thrower), { kind: 'failed', errorType: 'TypeError', errorMessage: 'bad order' });
-    assert.deepEqual(await call(async () => thrower()), { kind: 'failed', errorType: 'TypeError', errorMessage: 'bad order' });
-    assert.deepEqual(await call(() => Promise.reject('text')), { kind: 'failed', errorType: 'Error', errorMessage: 'text' });
+    assert.deepEqual(await call(thrower), {
+      kind: 'failed',
+      errorType: 'TypeError',
+      errorMessage: 'bad order',
+    });
+    assert.deepEqual(await call(async () => thrower()), {
+      kind: 'failed',
+      errorType: 'TypeError',
+      errorMessage: 'bad order',
+    });
+    assert.deepEqual(await call(() => Promise.reject('text')), {
+      kind: 'failed',
+      errorType: 'Error',
+      errorMessage: 'text',
+    });
   });
 
   it('a hung handler fails at its timeout; what it says afterwards is nobody’s unhandled rejection', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
     const startedAt = Date.now();
     const outcome = await call(() => promise, 50);
-    assert.deepEqual([outcome.kind, outcome.kind === 'failed' && outcome.errorType], ['failed', 'HandlerTimeout']);
+    assert.deepEqual(
+      [outcome.kind, outcome.kind === 'failed' && outcome.errorType],
+      ['failed', 'HandlerTimeout'],
+    );
     assert.ok(Date.now() - startedAt >= 45);
     reject(new Error('much too late'));
     await new Promise((resolve) => setTimeout(resolve, 10));

@@ -22,7 +22,12 @@ describe('handlers behind the Invoke API', () => {
     request.on('data', (chunk: Buffer) => chunks.push(chunk));
     request.on('end', () => {
       const { 'x-amz-invocation-type': type, 'x-amzn-trace-id': trace } = request.headers;
-      seen.push({ url: request.url, type, body: Buffer.concat(chunks).toString('utf8'), ...(trace === undefined ? {} : { trace }) });
+      seen.push({
+        url: request.url,
+        type,
+        body: Buffer.concat(chunks).toString('utf8'),
+        ...(trace === undefined ? {} : { trace }),
+      });
       answer(request, response);
     });
   });
@@ -41,16 +46,30 @@ describe('handlers behind the Invoke API', () => {
   });
 
   const call = (options: { timeoutMs?: number; signal?: AbortSignal } = {}) =>
-    createLambdaHandler(client, 'shop-dev-orders').invoke(PAYLOAD, { timeoutMs: 1_000, ...options });
+    createLambdaHandler(client, 'shop-dev-orders').invoke(PAYLOAD, {
+      timeoutMs: 1_000,
+      ...options,
+    });
   const answers = (payload: string, functionError?: string): Answerer => {
     return (_request, response) => {
-      response.writeHead(200, functionError === undefined ? {} : { 'x-amz-function-error': functionError });
+      response.writeHead(
+        200,
+        functionError === undefined ? {} : { 'x-amz-function-error': functionError },
+      );
       response.end(payload);
     };
   };
-  const refuses = (status: number, type: string, headers: Record<string, string> = {}): Answerer => {
+  const refuses = (
+    status: number,
+    type: string,
+    headers: Record<string, string> = {},
+  ): Answerer => {
     return (_request, response) => {
-      response.writeHead(status, { 'content-type': 'application/json', 'x-amzn-errortype': type, ...headers });
+      response.writeHead(status, {
+        'content-type': 'application/json',
+        'x-amzn-errortype': type,
+        ...headers,
+      });
       response.end(JSON.stringify({ Type: 'User', Message: `${type} happened` }));
     };
   };
@@ -59,14 +78,22 @@ describe('handlers behind the Invoke API', () => {
     answer = answers('null');
     await call();
     assert.deepEqual(seen, [
-      { url: '/2015-03-31/functions/shop-dev-orders/invocations', type: 'RequestResponse', body: '{"Records":[{"body":"grüße"}]}' },
+      {
+        url: '/2015-03-31/functions/shop-dev-orders/invocations',
+        type: 'RequestResponse',
+        body: '{"Records":[{"body":"grüße"}]}',
+      },
     ]);
   });
 
   it('goes on with the trace of the messages, also inside of an invocation that has its own', async () => {
     answer = answers('null');
-    const traceHeader = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
-    const own = { AWS_LAMBDA_FUNCTION_NAME: 'puller', _X_AMZN_TRACE_ID: 'Root=1-aaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb' };
+    const traceHeader =
+      'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+    const own = {
+      AWS_LAMBDA_FUNCTION_NAME: 'puller',
+      _X_AMZN_TRACE_ID: 'Root=1-aaaaaaaa-bbbbbbbbbbbbbbbbbbbbbbbb',
+    };
     Object.assign(process.env, own);
     try {
       const handler = createLambdaHandler(client, 'shop-dev-orders');
@@ -84,7 +111,10 @@ describe('handlers behind the Invoke API', () => {
   for (const [payload, expected] of [
     ['null', null],
     ['', undefined],
-    ['{"batchItemFailures":[{"itemIdentifier":"A"}]}', { batchItemFailures: [{ itemIdentifier: 'A' }] }],
+    [
+      '{"batchItemFailures":[{"itemIdentifier":"A"}]}',
+      { batchItemFailures: [{ itemIdentifier: 'A' }] },
+    ],
     ['"text"', 'text'],
     ['no json', 'no json'],
   ] as const)
@@ -94,13 +124,30 @@ describe('handlers behind the Invoke API', () => {
     });
 
   it('a function error is the handler’s failure, with type and message from its payload', async () => {
-    answer = answers('{"errorType":"OrderError","errorMessage":"no such order","trace":[]}', 'Unhandled');
-    assert.deepEqual(await call(), { kind: 'failed', errorType: 'OrderError', errorMessage: 'no such order' });
-    answer = answers('{"errorMessage":"RequestId: 1 Error: Task timed out after 3.00 seconds"}', 'Unhandled');
+    answer = answers(
+      '{"errorType":"OrderError","errorMessage":"no such order","trace":[]}',
+      'Unhandled',
+    );
+    assert.deepEqual(await call(), {
+      kind: 'failed',
+      errorType: 'OrderError',
+      errorMessage: 'no such order',
+    });
+    answer = answers(
+      '{"errorMessage":"RequestId: 1 Error: Task timed out after 3.00 seconds"}',
+      'Unhandled',
+    );
     const timedOut = await call();
-    assert.deepEqual([timedOut.kind, timedOut.kind === 'failed' && timedOut.errorType], ['failed', 'Unhandled']);
+    assert.deepEqual(
+      [timedOut.kind, timedOut.kind === 'failed' && timedOut.errorType],
+      ['failed', 'Unhandled'],
+    );
     answer = answers('killed', 'Unhandled');
-    assert.deepEqual(await call(), { kind: 'failed', errorType: 'Unhandled', errorMessage: 'killed' });
+    assert.deepEqual(await call(), {
+      kind: 'failed',
+      errorType: 'Unhandled',
+      errorMessage: 'killed',
+    });
     answer = answers('null', 'Unhandled');
     assert.equal((await call()).kind, 'failed');
   });
@@ -121,7 +168,10 @@ describe('handlers behind the Invoke API', () => {
     it(`${type} is nobody’s failure, and is not repeated by the SDK`, async () => {
       answer = refuses(status, type);
       const outcome = await call();
-      assert.deepEqual([outcome.kind, outcome.kind === 'unavailable' && outcome.error.name, seen.length], ['unavailable', type, 1]);
+      assert.deepEqual(
+        [outcome.kind, outcome.kind === 'unavailable' && outcome.error.name, seen.length],
+        ['unavailable', type, 1],
+      );
       assert.equal(outcome.kind === 'unavailable' && outcome.mayRun, false);
     });
 
@@ -139,7 +189,10 @@ describe('handlers behind the Invoke API', () => {
     it(`${type} needs a person: ${code}`, async () => {
       answer = refuses(status, type);
       const outcome = await call();
-      assert.ok(outcome.kind === 'misconfigured' && outcome.error instanceof RocketMQError, outcome.kind);
+      assert.ok(
+        outcome.kind === 'misconfigured' && outcome.error instanceof RocketMQError,
+        outcome.kind,
+      );
       assert.equal(outcome.error.code, code);
       assert.match(outcome.error.message, new RegExp(`^shop-dev-orders: ${type}: `));
     });
@@ -157,8 +210,13 @@ describe('handlers behind the Invoke API', () => {
 
   it('nobody listening is nobody’s failure', async () => {
     const nowhere = localHandlerClient('http://127.0.0.1:1');
-    const outcome = await createLambdaHandler(nowhere, 'shop-dev-orders').invoke(PAYLOAD, { timeoutMs: 1_000 });
-    assert.deepEqual([outcome.kind, outcome.kind === 'unavailable' && outcome.mayRun, seen.length], ['unavailable', false, 0]);
+    const outcome = await createLambdaHandler(nowhere, 'shop-dev-orders').invoke(PAYLOAD, {
+      timeoutMs: 1_000,
+    });
+    assert.deepEqual(
+      [outcome.kind, outcome.kind === 'unavailable' && outcome.mayRun, seen.length],
+      ['unavailable', false, 0],
+    );
     nowhere.destroy();
   });
 

@@ -17,11 +17,19 @@ const CONTEXT = {
 };
 
 /** The pointer that a message's record gets. */
-function pointerOf(bytes: number, fields: Parameters<typeof messageAt>[1], maxBytes: number | undefined = MAX_EVENT_BYTES) {
+function pointerOf(
+  bytes: number,
+  fields: Parameters<typeof messageAt>[1],
+  maxBytes: number | undefined = MAX_EVENT_BYTES,
+) {
   const message = messageAt(7, fields);
   const builder = new BatchBuilder(maxBytes);
   assert.equal(
-    addRecord(builder, buildRecord(message, CONTEXT), message.body, { bytes, bucket: 'arn:aws:s3:::large', prefix: 'bodies' }),
+    addRecord(builder, buildRecord(message, CONTEXT), message.body, {
+      bytes,
+      bucket: 'arn:aws:s3:::large',
+      prefix: 'bodies',
+    }),
     'added',
   );
   return builder.records[0]?.rocketmq.s3Pointer;
@@ -50,12 +58,25 @@ describe('addRecord', () => {
   });
 
   test('a key is the message’s: the same wherever it is delivered from, another for another body under its id, and never too long', () => {
-    const key = (fields: Parameters<typeof messageAt>[1]) => pointerOf(1, fields)?.key ?? assert.fail('no pointer');
+    const key = (fields: Parameters<typeof messageAt>[1]) =>
+      pointerOf(1, fields)?.key ?? assert.fail('no pointer');
     const one = key({ body: Buffer.from('one') });
     assert.match(one, /^bodies\/default\/workers\/orders\/AC1A2B3C-[0-9a-f]{32}$/);
-    assert.equal(key({ body: Buffer.from('one'), queueId: 9, queueOffset: 99n, reconsumeTimes: 3, commitLogOffset: 5n }), one);
+    assert.equal(
+      key({
+        body: Buffer.from('one'),
+        queueId: 9,
+        queueOffset: 99n,
+        reconsumeTimes: 3,
+        commitLogOffset: 5n,
+      }),
+      one,
+    );
     assert.notEqual(key({ body: Buffer.from('two') }), one);
-    const odd = key({ body: Buffer.from('one'), properties: { UNIQ_KEY: `../ü ${'x'.repeat(2_000)}` } });
+    const odd = key({
+      body: Buffer.from('one'),
+      properties: { UNIQ_KEY: `../ü ${'x'.repeat(2_000)}` },
+    });
     assert.match(odd, /^bodies\/default\/workers\/orders\/\.\.___x{123}-[0-9a-f]{32}$/);
   });
 });

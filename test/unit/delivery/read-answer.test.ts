@@ -18,7 +18,12 @@ function at(queueOffset: string) {
 function failures(answer: unknown): Record<number, string | number> {
   const verdict = readAnswer(answer, RECORDS);
   assert.equal(verdict.kind, 'read');
-  return Object.fromEntries([...(verdict.kind === 'read' ? verdict.failures : [])].map(([position, end]) => [position, short(end)]));
+  return Object.fromEntries(
+    [...(verdict.kind === 'read' ? verdict.failures : [])].map(([position, end]) => [
+      position,
+      short(end),
+    ]),
+  );
 }
 
 function short(end: Redelivery | 'default'): string | number {
@@ -30,7 +35,14 @@ const items = (...batchItemFailures: unknown[]) => ({ batchItemFailures });
 const item = (itemIdentifier: unknown, more: object = {}) => ({ itemIdentifier, ...more });
 
 describe('readAnswer', () => {
-  for (const answer of [undefined, null, {}, items(), { batchItemFailures: null }, { batchItemFailures: undefined }])
+  for (const answer of [
+    undefined,
+    null,
+    {},
+    items(),
+    { batchItemFailures: null },
+    { batchItemFailures: undefined },
+  ])
     it(`${JSON.stringify(answer)}: all done`, () => {
       assert.deepEqual(failures(answer), {});
     });
@@ -38,35 +50,66 @@ describe('readAnswer', () => {
   it('a messageId fails every record that has it, a receiptHandle its own', () => {
     assert.deepEqual(failures(items(item('A'))), { 0: 'default', 2: 'default' });
     assert.deepEqual(failures(items(item('orders/broker-a/0/3'))), { 2: 'default' });
-    assert.deepEqual(failures(items(item('B'), item('orders/broker-a/0/1'))), { 0: 'default', 1: 'default' });
+    assert.deepEqual(failures(items(item('B'), item('orders/broker-a/0/1'))), {
+      0: 'default',
+      1: 'default',
+    });
   });
 
   it('takes a delay level per message; the last word counts', () => {
-    assert.deepEqual(failures(items(item('B', { delayLevel: 18 }), item('A', { delayLevel: 0 }))), { 0: 'auto', 1: 18, 2: 'auto' });
-    assert.deepEqual(failures(items(item('A', { delayLevel: 2 }), item('orders/broker-a/0/3', { delayLevel: 5 }))), { 0: 2, 2: 5 });
+    assert.deepEqual(failures(items(item('B', { delayLevel: 18 }), item('A', { delayLevel: 0 }))), {
+      0: 'auto',
+      1: 18,
+      2: 'auto',
+    });
+    assert.deepEqual(
+      failures(items(item('A', { delayLevel: 2 }), item('orders/broker-a/0/3', { delayLevel: 5 }))),
+      { 0: 2, 2: 5 },
+    );
   });
 
   it('takes seconds and actions', () => {
-    assert.deepEqual(failures(items(item('B', { delaySeconds: 259_200 }), item('A', { action: 'dlq' }))), {
-      0: 'dlq',
-      1: '259200s',
-      2: 'dlq',
-    });
+    assert.deepEqual(
+      failures(items(item('B', { delaySeconds: 259_200 }), item('A', { action: 'dlq' }))),
+      {
+        0: 'dlq',
+        1: '259200s',
+        2: 'dlq',
+      },
+    );
     assert.deepEqual(failures(items(item('B', { action: 'drop' }))), { 1: 'drop' });
     assert.deepEqual(failures(items(item('B', { action: 'retry', delaySeconds: 0 }))), { 1: '0s' });
   });
 
   it('what stands beside the list counts for items that say nothing', () => {
     const all = [item('B'), item('A', { delayLevel: 2 })];
-    assert.deepEqual(failures({ batchItemFailures: all, delaySeconds: 30 }), { 0: 2, 1: '30s', 2: 2 });
-    assert.deepEqual(failures({ batchItemFailures: all, delayLevel: 4, action: 'retry' }), { 0: 2, 1: 4, 2: 2 });
+    assert.deepEqual(failures({ batchItemFailures: all, delaySeconds: 30 }), {
+      0: 2,
+      1: '30s',
+      2: 2,
+    });
+    assert.deepEqual(failures({ batchItemFailures: all, delayLevel: 4, action: 'retry' }), {
+      0: 2,
+      1: 4,
+      2: 2,
+    });
     assert.deepEqual(failures({ batchItemFailures: all, action: 'dlq' }), { 0: 2, 1: 'dlq', 2: 2 });
-    assert.deepEqual(failures({ batchItemFailures: [item('B', { action: 'retry' })], action: 'drop' }), { 1: 'default' });
-    assert.deepEqual(failures({ batchItemFailures: [], delayLevel: 99 }), {}, 'of no use, and no harm');
+    assert.deepEqual(
+      failures({ batchItemFailures: [item('B', { action: 'retry' })], action: 'drop' }),
+      { 1: 'default' },
+    );
+    assert.deepEqual(
+      failures({ batchItemFailures: [], delayLevel: 99 }),
+      {},
+      'of no use, and no harm',
+    );
   });
 
   it('other fields beside the list are the handler’s own business', () => {
-    assert.deepEqual(failures({ batchItemFailures: [item('B', { note: 'later' })], statusCode: 200 }), { 1: 'default' });
+    assert.deepEqual(
+      failures({ batchItemFailures: [item('B', { note: 'later' })], statusCode: 200 }),
+      { 1: 'default' },
+    );
   });
 
   const invalid: [unknown, RegExp][] = [
@@ -95,13 +138,21 @@ describe('readAnswer', () => {
     [items(item('B'), item('C')), /"C" names no record/],
     [items(item('toString')), /names no record/],
     [items(item('__proto__')), /names no record/],
-    ...[-1, 19, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3', null, {}].map((delayLevel): [unknown, RegExp] => [
-      items(item('A', { delayLevel })),
-      /delayLevel of A/,
+    ...[-1, 19, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3', null, {}].map(
+      (delayLevel): [unknown, RegExp] => [items(item('A', { delayLevel })), /delayLevel of A/],
+    ),
+    ...[-1, 259_201, 0.5, '30', null].map((delaySeconds): [unknown, RegExp] => [
+      items(item('A', { delaySeconds })),
+      /delaySeconds of A/,
     ]),
-    ...[-1, 259_201, 0.5, '30', null].map((delaySeconds): [unknown, RegExp] => [items(item('A', { delaySeconds })), /delaySeconds of A/]),
-    ...['ack', '', null, 1, {}].map((action): [unknown, RegExp] => [items(item('A', { action })), /action of A .* retry, dlq, drop/]),
-    [items(item('A', { delayLevel: 1, delaySeconds: 1 })), /A has both delayLevel and delaySeconds/],
+    ...['ack', '', null, 1, {}].map((action): [unknown, RegExp] => [
+      items(item('A', { action })),
+      /action of A .* retry, dlq, drop/,
+    ]),
+    [
+      items(item('A', { delayLevel: 1, delaySeconds: 1 })),
+      /A has both delayLevel and delaySeconds/,
+    ],
     [items(item('A', { delayLevel: 0, action: 'dlq' })), /A has a delay, which action dlq/],
     [items(item('A', { delaySeconds: 5, action: 'drop' })), /A has a delay, which action drop/],
     [{ batchItemFailures: [item('A')], delayLevel: 19 }, /delayLevel of the answer/],
@@ -116,12 +167,24 @@ describe('readAnswer', () => {
     });
 
   it('never throws, and never takes a JSON value for success that names a failure', () => {
-    const saysDone = new Set(['null', '{}', '{"batchItemFailures":null}', '{"batchItemFailures":[]}']);
-    const answers = fc.oneof(fc.jsonValue(), fc.record({ batchItemFailures: fc.jsonValue() }), fc.constantFrom(null, {}));
+    const saysDone = new Set([
+      'null',
+      '{}',
+      '{"batchItemFailures":null}',
+      '{"batchItemFailures":[]}',
+    ]);
+    const answers = fc.oneof(
+      fc.jsonValue(),
+      fc.record({ batchItemFailures: fc.jsonValue() }),
+      fc.constantFrom(null, {}),
+    );
     fc.assert(
       fc.property(answers, (answer) => {
         const verdict = readAnswer(answer, RECORDS);
-        assert.equal(verdict.kind === 'read' && verdict.failures.size === 0, saysDone.has(JSON.stringify(answer)));
+        assert.equal(
+          verdict.kind === 'read' && verdict.failures.size === 0,
+          saysDone.has(JSON.stringify(answer)),
+        );
       }),
       { numRuns: 2_000 },
     );

@@ -15,14 +15,29 @@ describe('the trace header of a record', () => {
   test('is the producer’s own', () => {
     const header = 'Root=1-5759e988-bd862e3fe1be46a994272793;Parent=53995c3f42cd8ad8;Sampled=1';
     assert.equal(of({ AWSTraceHeader: header }), header);
-    assert.equal(of({ 'X-Amzn-Trace-Id': header, traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), header);
+    assert.equal(
+      of({
+        'X-Amzn-Trace-Id': header,
+        traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01',
+      }),
+      header,
+    );
   });
 
   test('is made of W3C’s traceparent', () => {
     const ids = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331';
-    assert.equal(of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }), `${ids};Sampled=1`);
-    assert.equal(of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00' }), `${ids};Sampled=0`);
-    assert.equal(of({ traceparent: '01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03-later' }), `${ids};Sampled=1`);
+    assert.equal(
+      of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01' }),
+      `${ids};Sampled=1`,
+    );
+    assert.equal(
+      of({ traceparent: '00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-00' }),
+      `${ids};Sampled=0`,
+    );
+    assert.equal(
+      of({ traceparent: '01-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-03-later' }),
+      `${ids};Sampled=1`,
+    );
   });
 
   for (const traceparent of [
@@ -37,7 +52,9 @@ describe('the trace header of a record', () => {
 });
 
 describe('the one trace of a batch', () => {
-  const record = (AWSTraceHeader?: string) => ({ attributes: { ...(AWSTraceHeader === undefined ? {} : { AWSTraceHeader }) } as never });
+  const record = (AWSTraceHeader?: string) => ({
+    attributes: { ...(AWSTraceHeader === undefined ? {} : { AWSTraceHeader }) } as never,
+  });
 
   test('is the first record’s when all are of its root', () => {
     const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
@@ -56,7 +73,12 @@ describe('the one trace of a batch', () => {
 
   test('is none where it would not do as a header of HTTP: what a producer writes must not fail its call', () => {
     const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
-    for (const bad of [`${header}\r\nX-Evil: 1`, `${header};Self=é`, `${header};Self=${'x'.repeat(10_000)}`, `${header};\u4e2d`])
+    for (const bad of [
+      `${header}\r\nX-Evil: 1`,
+      `${header};Self=é`,
+      `${header};Self=${'x'.repeat(10_000)}`,
+      `${header};\u4e2d`,
+    ])
       assert.equal(commonTrace([record(bad)]), undefined, bad.slice(0, 100));
   });
 });
@@ -72,7 +94,11 @@ test('tracing: off counts for a message that an operator has delivered, too', as
         return { kind: 'answered', answer: undefined };
       },
     };
-    await deliverDirectly({ clock: systemClock, handlers: () => handler }, source([subscription('orders', { tracing })]), message);
+    await deliverDirectly(
+      { clock: systemClock, handlers: () => handler },
+      source([subscription('orders', { tracing })]),
+      message,
+    );
   }
   assert.deepEqual(told, [undefined, header, header]);
 });

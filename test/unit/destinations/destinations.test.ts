@@ -21,14 +21,21 @@ function answerTo({ method, headers }: IncomingMessage, body: string): string {
     return '<PublishResponse><PublishResult><MessageId>1</MessageId></PublishResult></PublishResponse>';
   // SQS tells the digest of what it got, and the SDK compares it.
   const { MessageBody } = JSON.parse(body) as { MessageBody: string };
-  return JSON.stringify({ MessageId: '1', MD5OfMessageBody: createHash('md5').update(MessageBody).digest('hex') });
+  return JSON.stringify({
+    MessageId: '1',
+    MD5OfMessageBody: createHash('md5').update(MessageBody).digest('hex'),
+  });
 }
 
 const NOW = Date.parse('2026-11-23T10:20:30.456Z');
 
 /** What AWS would see: the requests of the real SDK, on loopback. */
 describe('destinations of onFailure', () => {
-  const requests: { readonly method: string | undefined; readonly url: string | undefined; readonly body: string }[] = [];
+  const requests: {
+    readonly method: string | undefined;
+    readonly url: string | undefined;
+    readonly body: string;
+  }[] = [];
   let server: Server;
   let status = 200;
   let refusal = '';
@@ -41,7 +48,9 @@ describe('destinations of onFailure', () => {
       });
       request.on('end', () => {
         requests.push({ method: request.method, url: request.url, body });
-        response.writeHead(status, { 'content-type': request.headers['content-type'] ?? 'text/xml' });
+        response.writeHead(status, {
+          'content-type': request.headers['content-type'] ?? 'text/xml',
+        });
         response.end(status === 200 ? answerTo(request, body) : refusal);
       });
     });
@@ -71,14 +80,26 @@ describe('destinations of onFailure', () => {
       now: NOW,
     };
     const built = buildRecord(messageAt(7), context);
-    return failureRecord(built, { condition: 'RetryAttemptsExhausted', requestId: 'r', functionArn: 'f', now: NOW });
+    return failureRecord(built, {
+      condition: 'RetryAttemptsExhausted',
+      requestId: 'r',
+      functionArn: 'f',
+      now: NOW,
+    });
   };
 
   test('an SQS queue, by its URL without asking for it', async () => {
     requests.length = 0;
     const sent = record();
-    await createSqsDestination(new SQSClient(settings)).deliver('arn:aws:sqs:eu-west-1:123456789012:dead', sent);
-    const body = JSON.parse(requests[0]?.body ?? '') as { QueueUrl: string; MessageBody: string; MessageGroupId?: string };
+    await createSqsDestination(new SQSClient(settings)).deliver(
+      'arn:aws:sqs:eu-west-1:123456789012:dead',
+      sent,
+    );
+    const body = JSON.parse(requests[0]?.body ?? '') as {
+      QueueUrl: string;
+      MessageBody: string;
+      MessageGroupId?: string;
+    };
     assert.equal(new URL(body.QueueUrl).pathname, '/123456789012/dead');
     assert.deepEqual(JSON.parse(body.MessageBody), JSON.parse(JSON.stringify(sent)));
     assert.equal(body.MessageGroupId, undefined);
@@ -90,7 +111,9 @@ describe('destinations of onFailure', () => {
     const destination = createSqsDestination(new SQSClient(settings));
     await destination.deliver('arn:aws:sqs:eu-west-1:123456789012:dead.fifo', record());
     await destination.deliver('arn:aws:sqs:eu-west-1:123456789012:dead.fifo', record());
-    const [first, second] = requests.map(({ body }) => JSON.parse(body) as { MessageGroupId: string; MessageDeduplicationId: string });
+    const [first, second] = requests.map(
+      ({ body }) => JSON.parse(body) as { MessageGroupId: string; MessageDeduplicationId: string },
+    );
     assert.match(first?.MessageGroupId ?? '', /^orders\/.+\/\d+$/);
     assert.match(first?.MessageDeduplicationId ?? '', /^[\w-]{1,128}$/);
     assert.equal(first?.MessageDeduplicationId, second?.MessageDeduplicationId);
@@ -99,7 +122,10 @@ describe('destinations of onFailure', () => {
   test('an SNS topic', async () => {
     requests.length = 0;
     const sent = record();
-    await createSnsDestination(new SNSClient(settings)).deliver('arn:aws:sns:eu-west-1:123456789012:dead', sent);
+    await createSnsDestination(new SNSClient(settings)).deliver(
+      'arn:aws:sns:eu-west-1:123456789012:dead',
+      sent,
+    );
     const form = new URLSearchParams(requests[0]?.body);
     assert.equal(form.get('TopicArn'), 'arn:aws:sns:eu-west-1:123456789012:dead');
     assert.deepEqual(JSON.parse(form.get('Message') ?? ''), JSON.parse(JSON.stringify(sent)));
@@ -107,19 +133,31 @@ describe('destinations of onFailure', () => {
 
   test('an S3 bucket: one object, its key by group, topic and day', async () => {
     requests.length = 0;
-    await createS3Destination(new S3Client({ ...settings, forcePathStyle: true })).deliver('arn:aws:s3:::dead-letters', record());
+    await createS3Destination(new S3Client({ ...settings, forcePathStyle: true })).deliver(
+      'arn:aws:s3:::dead-letters',
+      record(),
+    );
     assert.equal(requests[0]?.method, 'PUT');
     const path = decodeURIComponent(requests[0]?.url?.split('?')[0] ?? '');
-    assert.match(path, /^\/dead-letters\/rocketmq\/default\/workers\/orders\/2026\/11\/23\/2026-11-23T10\.20\.30\.456Z-.+-\d+-7\.json$/);
+    assert.match(
+      path,
+      /^\/dead-letters\/rocketmq\/default\/workers\/orders\/2026\/11\/23\/2026-11-23T10\.20\.30\.456Z-.+-\d+-7\.json$/,
+    );
   });
 
   test('a body: its bytes, and a refusal says what to do', async () => {
     requests.length = 0;
     const bodies = createS3Bodies(new S3Client(settings));
     const options = { signal: new AbortController().signal };
-    const pointer = { bucket: 'large-orders', key: 'rocketmq-bodies/default/workers/orders/AC1A-0' };
+    const pointer = {
+      bucket: 'large-orders',
+      key: 'rocketmq-bodies/default/workers/orders/AC1A-0',
+    };
     await bodies.put(pointer, Buffer.from('{"orderId":17}'), options);
-    assert.deepEqual([requests[0]?.method, requests[0]?.url?.split('?')[0]], ['PUT', `/${pointer.bucket}/${pointer.key}`]);
+    assert.deepEqual(
+      [requests[0]?.method, requests[0]?.url?.split('?')[0]],
+      ['PUT', `/${pointer.bucket}/${pointer.key}`],
+    );
     assert.equal(requests[0]?.body, '{"orderId":17}');
     for (const [code, advice] of [
       ['AccessDenied', /AccessDenied: .*Allow s3:PutObject/],
@@ -141,8 +179,12 @@ describe('destinations of onFailure', () => {
     const destinations = [
       [createSqsDestination(new SQSClient(settings)), 'arn:aws:sqs:eu-west-1:123456789012:dead'],
       [createSnsDestination(new SNSClient(settings)), 'arn:aws:sns:eu-west-1:123456789012:dead'],
-      [createS3Destination(new S3Client({ ...settings, forcePathStyle: true })), 'arn:aws:s3:::dead'],
+      [
+        createS3Destination(new S3Client({ ...settings, forcePathStyle: true })),
+        'arn:aws:s3:::dead',
+      ],
     ] as const;
-    for (const [destination, arn] of destinations) await assert.rejects(destination.deliver(arn, record()));
+    for (const [destination, arn] of destinations)
+      await assert.rejects(destination.deliver(arn, record()));
   });
 });

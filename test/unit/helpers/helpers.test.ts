@@ -63,7 +63,8 @@ describe('partialBatch', () => {
       await handler(numbered(10), CONTEXT);
       assert.equal(most, expected);
     }
-    for (const concurrency of [0, -1, 1.5]) assert.throws(() => partialBatch(() => {}, { concurrency }), RangeError);
+    for (const concurrency of [0, -1, 1.5])
+      assert.throws(() => partialBatch(() => {}, { concurrency }), RangeError);
   });
 
   test('in order: nothing behind what failed is handled, of its key or of its queue', async () => {
@@ -79,7 +80,10 @@ describe('partialBatch', () => {
         { ...quiet, order, concurrency: 4 },
       );
       const answer = await handler(batch, CONTEXT);
-      return { seen: seen.sort(), failed: (failuresOf(answer, batch) as [number, unknown][]).map(([position]) => position) };
+      return {
+        seen: seen.sort(),
+        failed: (failuresOf(answer, batch) as [number, unknown][]).map(([position]) => position),
+      };
     };
     assert.deepEqual(await run('queue'), { seen: [0, 1, 2], failed: [2, 3, 4, 5] });
     assert.deepEqual(await run('key'), { seen: [0, 1, 2, 3, 5], failed: [2, 4] });
@@ -103,12 +107,20 @@ const order = z.object({ orderId: z.int() });
 
 describe('createHandler', () => {
   test('gives each message its body by the schema; what is not so goes to the DLQ, and the handler does not see it', async () => {
-    const batch = event({ body: { orderId: 1 } }, { body: { orderId: 'one' } }, { body: '{"orderId":' }, { body: { orderId: 4 } });
+    const batch = event(
+      { body: { orderId: 1 } },
+      { body: { orderId: 'one' } },
+      { body: '{"orderId":' },
+      { body: { orderId: 4 } },
+    );
     const seen: number[] = [];
     const told: string[] = [];
-    const handler = createHandler({ body: order, onInvalid: ({ message }) => told.push(message) }, ({ data }) => {
-      seen.push(data.orderId);
-    });
+    const handler = createHandler(
+      { body: order, onInvalid: ({ message }) => told.push(message) },
+      ({ data }) => {
+        seen.push(data.orderId);
+      },
+    );
     assert.deepEqual(failuresOf(await handler(batch, CONTEXT), batch), [
       [1, { kind: 'dlq' }],
       [2, { kind: 'dlq' }],
@@ -123,11 +135,17 @@ describe('createHandler', () => {
     const take = ({ data }: { data: unknown }) => void seen.push(data);
     const bytes = Buffer.from([0xff, 0x00, 0x7f]);
     await createHandler({ body: 'text' }, take)(event({ body: 'plain' }), CONTEXT);
-    await createHandler({ body: 'binary' }, take)(event({ body: bytes }, { body: 'text' }), CONTEXT);
+    await createHandler({ body: 'binary' }, take)(
+      event({ body: bytes }, { body: 'text' }),
+      CONTEXT,
+    );
     await createHandler({}, take)(event({ body: { n: 1 } }), CONTEXT);
     assert.deepEqual(seen, ['plain', bytes, Buffer.from('text'), { n: 1 }]);
     const binary = event({ body: bytes });
-    const answer = await createHandler({ body: 'json', invalid: 'retry', ...quiet }, take)(binary, CONTEXT);
+    const answer = await createHandler({ body: 'json', invalid: 'retry', ...quiet }, take)(
+      binary,
+      CONTEXT,
+    );
     assert.deepEqual(failuresOf(answer, binary), [[0, 'default']]);
   });
 });
@@ -135,23 +153,40 @@ describe('createHandler', () => {
 describe('bodies in S3', () => {
   const s3Pointer = { bucket: 'large-orders', key: 'rocketmq-bodies/1' };
   const LARGE = JSON.stringify({ orderId: 17 });
-  const objects: Record<string, Uint8Array> = { [s3Pointer.key]: Buffer.from(LARGE), bytes: Buffer.from([0xff, 0x00]) };
-  const fetchBody = async ({ key }: S3Pointer) => objects[key] ?? Promise.reject(new Error('NoSuchKey'));
-  const batch = () => event({ body: { orderId: 16 } }, { body: LARGE, s3Pointer }, { body: { orderId: 18 } });
+  const objects: Record<string, Uint8Array> = {
+    [s3Pointer.key]: Buffer.from(LARGE),
+    bytes: Buffer.from([0xff, 0x00]),
+  };
+  const fetchBody = async ({ key }: S3Pointer) =>
+    objects[key] ?? Promise.reject(new Error('NoSuchKey'));
+  const batch = () =>
+    event({ body: { orderId: 16 } }, { body: LARGE, s3Pointer }, { body: { orderId: 18 } });
 
   test('createHandler fetches them before they are parsed, in the batch’s order', async () => {
     const seen: number[] = [];
-    const handler = createHandler({ body: order, fetchBody }, ({ data, body, rocketmq, messageAttributes }) => {
-      seen.push(data.orderId);
-      if (data.orderId !== 17) return;
-      assert.deepEqual([body, rocketmq.s3Pointer, rocketmq.bodySize], [LARGE, undefined, LARGE.length]);
-      assert.equal(messageAttributes.ExtendedPayloadSize, undefined);
-    });
+    const handler = createHandler(
+      { body: order, fetchBody },
+      ({ data, body, rocketmq, messageAttributes }) => {
+        seen.push(data.orderId);
+        if (data.orderId !== 17) return;
+        assert.deepEqual(
+          [body, rocketmq.s3Pointer, rocketmq.bodySize],
+          [LARGE, undefined, LARGE.length],
+        );
+        assert.equal(messageAttributes.ExtendedPayloadSize, undefined);
+      },
+    );
     assert.deepEqual(await handler(batch(), CONTEXT), { batchItemFailures: [] });
     assert.deepEqual(seen, [16, 17, 18]);
     const binary: unknown[] = [];
-    const bytes = event({ body: Buffer.from([0xff, 0x00]), s3Pointer: { bucket: 'b', key: 'bytes' } });
-    await createHandler({ body: 'binary', fetchBody }, ({ data }) => void binary.push(data))(bytes, CONTEXT);
+    const bytes = event({
+      body: Buffer.from([0xff, 0x00]),
+      s3Pointer: { bucket: 'b', key: 'bytes' },
+    });
+    await createHandler({ body: 'binary', fetchBody }, ({ data }) => void binary.push(data))(
+      bytes,
+      CONTEXT,
+    );
     assert.deepEqual(binary, [Buffer.from([0xff, 0x00])]);
   });
 
@@ -160,32 +195,53 @@ describe('bodies in S3', () => {
       createHandler({ body: order, ...options }, () => assert.fail('handled'))(batch(), CONTEXT);
     const cases: [object, RegExp][] = [
       [{}, /s3:\/\/large-orders\/rocketmq-bodies\/1: give fetchBody/],
-      [{ fetchBody: async () => Promise.reject(new Error('away')) }, /fetchBody failed with Error: away/],
-      [{ fetchBody: async () => Buffer.from('x') }, /fetchBody gave 1 bytes, and the message had 14/],
+      [
+        { fetchBody: async () => Promise.reject(new Error('away')) },
+        /fetchBody failed with Error: away/,
+      ],
+      [
+        { fetchBody: async () => Buffer.from('x') },
+        /fetchBody gave 1 bytes, and the message had 14/,
+      ],
     ];
-    for (const [options, message] of cases) await assert.rejects(run(options), { code: 'ROCKETMQ_BODY_NOT_FETCHED', message });
+    for (const [options, message] of cases)
+      await assert.rejects(run(options), { code: 'ROCKETMQ_BODY_NOT_FETCHED', message });
   });
 
   test('partialBatch fetches each before its turn: what cannot be fetched fails alone', async () => {
-    const records = event({ body: LARGE, s3Pointer }, { body: LARGE, s3Pointer: { ...s3Pointer, key: 'gone' } }, { body: 'small' });
+    const records = event(
+      { body: LARGE, s3Pointer },
+      { body: LARGE, s3Pointer: { ...s3Pointer, key: 'gone' } },
+      { body: 'small' },
+    );
     const bodies: string[] = [];
     const handler = partialBatch(({ body }) => void bodies.push(body), { ...quiet, fetchBody });
     assert.deepEqual(failuresOf(await handler(records, CONTEXT), records), [[1, 'default']]);
     assert.deepEqual(bodies, [LARGE, 'small']);
     const pointers: unknown[] = [];
-    await partialBatch(({ rocketmq }) => void pointers.push(rocketmq.s3Pointer?.key))(records, CONTEXT);
-    assert.deepEqual(pointers, [s3Pointer.key, 'gone', undefined], 'without fetchBody the handler has the pointers');
+    await partialBatch(({ rocketmq }) => void pointers.push(rocketmq.s3Pointer?.key))(
+      records,
+      CONTEXT,
+    );
+    assert.deepEqual(
+      pointers,
+      [s3Pointer.key, 'gone', undefined],
+      'without fetchBody the handler has the pointers',
+    );
   });
 });
 
 describe('rocketmqRecords under middy', () => {
   type OrderEvent = RocketMQEventOf<z.output<typeof order>>;
-  const handlerOf = (handle: (event: OrderEvent, context: Context) => Promise<RocketMQBatchResponse | undefined>) => {
+  const handlerOf = (
+    handle: (event: OrderEvent, context: Context) => Promise<RocketMQBatchResponse | undefined>,
+  ) => {
     const handler = middy<OrderEvent, RocketMQBatchResponse | undefined>()
       .use(rocketmqRecords({ body: order, ...quiet }))
       .handler(handle);
     // Lambda gives it the event as it comes.
-    return async (batch: RocketMQEvent, context: Context) => await handler(batch as OrderEvent, context);
+    return async (batch: RocketMQEvent, context: Context) =>
+      await handler(batch as OrderEvent, context);
   };
 
   test('joins its failures with the handler’s', async () => {
@@ -204,7 +260,9 @@ describe('rocketmqRecords under middy', () => {
   test('a handler that answers nothing: only what could not be read failed', async () => {
     const batch = event({ body: { orderId: 1 } }, { body: 'x' });
     const handler = handlerOf(async () => undefined);
-    assert.deepEqual(failuresOf(await handler(structuredClone(batch), CONTEXT), batch), [[1, { kind: 'dlq' }]]);
+    assert.deepEqual(failuresOf(await handler(structuredClone(batch), CONTEXT), batch), [
+      [1, { kind: 'dlq' }],
+    ]);
   });
 
   test('a batch of which nothing can be read does not reach the handler', async () => {
@@ -214,7 +272,9 @@ describe('rocketmqRecords under middy', () => {
       called = true;
       return undefined;
     });
-    assert.deepEqual(failuresOf(await handler(structuredClone(batch), CONTEXT), batch), [[0, { kind: 'dlq' }]]);
+    assert.deepEqual(failuresOf(await handler(structuredClone(batch), CONTEXT), batch), [
+      [0, { kind: 'dlq' }],
+    ]);
     assert.equal(called, false);
   });
 

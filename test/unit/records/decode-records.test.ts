@@ -32,9 +32,15 @@ describe('decodeRecords', () => {
     const message = decodeOne(HELLO);
     assert.equal(message.topic, 'TopicTest');
     assert.equal(message.body.toString(), 'hello');
-    assert.deepEqual([message.queueId, message.queueOffset, message.commitLogOffset, message.reconsumeTimes], [3, 123n, 456789n, 2]);
+    assert.deepEqual(
+      [message.queueId, message.queueOffset, message.commitLogOffset, message.reconsumeTimes],
+      [3, 123n, 456789n, 2],
+    );
     assert.deepEqual(message.bornHost, { address: '1.2.3.4', port: 5678 });
-    assert.deepEqual([message.bornTimestamp, message.storeTimestamp], [1700000000000, 1700000000123]);
+    assert.deepEqual(
+      [message.bornTimestamp, message.storeTimestamp],
+      [1700000000000, 1700000000123],
+    );
     assert.equal(message.offsetMsgId, '7F00000100002A9F000000000006F855');
     assert.equal(message.msgId, message.offsetMsgId);
     assert.deepEqual(Object.fromEntries(message.properties), { k: 'v', TAGS: 'TagA' });
@@ -43,9 +49,13 @@ describe('decodeRecords', () => {
   it('gives back what encodeRecord was given', () => {
     const message = decodeOne(record());
     const { properties, ...fields } = RECORD;
-    for (const [name, value] of Object.entries(fields)) assert.deepEqual(message[name as keyof typeof fields], value, name);
+    for (const [name, value] of Object.entries(fields))
+      assert.deepEqual(message[name as keyof typeof fields], value, name);
     assert.deepEqual(Object.fromEntries(message.properties), properties);
-    assert.deepEqual([message.brokerName, message.msgId, message.storeSize], ['broker-a', 'AC1A2B3C', record().length]);
+    assert.deepEqual(
+      [message.brokerName, message.msgId, message.storeSize],
+      ['broker-a', 'AC1A2B3C', record().length],
+    );
     assert.deepEqual(decodeRecords(Buffer.alloc(0), CONTEXT), { messages: [], undecodable: [] });
   });
 
@@ -81,7 +91,8 @@ describe('decodeRecords', () => {
     ] as const) {
       const message = decodeOne(record({ bornHost, storeHost, commitLogOffset: 255n }));
       assert.deepEqual([message.bornHost, message.storeHost], [bornHost, storeHost]);
-      const host = storeHost === v6 ? '20010DB80000000000000000C10700010000340D' : '0A00000100002A9F';
+      const host =
+        storeHost === v6 ? '20010DB80000000000000000C10700010000340D' : '0A00000100002A9F';
       assert.equal(message.offsetMsgId, `${host}00000000000000FF`);
     }
   });
@@ -101,17 +112,26 @@ describe('decodeRecords', () => {
 
 describe('compressed bodies', () => {
   const plain = Buffer.from('repeat-me-'.repeat(100));
-  const bodies = { ZLIB: deflateSync(plain), LZ4: encodeLz4Frame(plain), ZSTD: zstdCompressSync(plain) } as const;
+  const bodies = {
+    ZLIB: deflateSync(plain),
+    LZ4: encodeLz4Frame(plain),
+    ZSTD: zstdCompressSync(plain),
+  } as const;
 
   for (const type of ['ZLIB', 'LZ4', 'ZSTD'] as const)
     it(`are opened: ${type}, and the compressed bit cleared`, () => {
-      const message = decodeOne(record({ body: bodies[type], sysFlag: SystemFlag.COMPRESSED | compressionFlag(type) }));
+      const message = decodeOne(
+        record({ body: bodies[type], sysFlag: SystemFlag.COMPRESSED | compressionFlag(type) }),
+      );
       assert.deepEqual(message.body, plain);
       assert.equal(message.sysFlag, compressionFlag(type));
     });
 
   it('without a type are zlib, as clients before 4.9.4 wrote them', () => {
-    assert.deepEqual(decodeOne(record({ body: bodies.ZLIB, sysFlag: SystemFlag.COMPRESSED })).body, plain);
+    assert.deepEqual(
+      decodeOne(record({ body: bodies.ZLIB, sysFlag: SystemFlag.COMPRESSED })).body,
+      plain,
+    );
   });
 
   it('are the library’s: 300 times x by 5.3.3', () => {
@@ -120,18 +140,29 @@ describe('compressed bodies', () => {
       ['ZSTD', '28b52ffd00584c00001078780100272ac002010000'],
       ['ZLIB', '785eaba81805c40200b20a8ca1'],
     ] as const) {
-      const message = decodeOne(record({ body: Buffer.from(hex, 'hex'), sysFlag: SystemFlag.COMPRESSED | compressionFlag(type) }));
+      const message = decodeOne(
+        record({
+          body: Buffer.from(hex, 'hex'),
+          sysFlag: SystemFlag.COMPRESSED | compressionFlag(type),
+        }),
+      );
       assert.equal(message.body.toString(), 'x'.repeat(300));
     }
   });
 
   it('that are empty stay empty', () => {
-    assert.equal(decodeOne(record({ body: Buffer.alloc(0), sysFlag: SystemFlag.COMPRESSED })).body.length, 0);
+    assert.equal(
+      decodeOne(record({ body: Buffer.alloc(0), sysFlag: SystemFlag.COMPRESSED })).body.length,
+      0,
+    );
   });
 
   it('of an unknown type are undecodable', () => {
     for (const bits of [0x400, 0x500, 0x700]) {
-      const { undecodable } = decodeRecords(record({ sysFlag: SystemFlag.COMPRESSED | bits }), CONTEXT);
+      const { undecodable } = decodeRecords(
+        record({ sysFlag: SystemFlag.COMPRESSED | bits }),
+        CONTEXT,
+      );
       assert.match(undecodable[0]?.error.message ?? '', /unknown way/);
     }
   });
@@ -141,14 +172,18 @@ describe('compressed bodies', () => {
 
     it(`that expand beyond the limit are undecodable: ${type}`, () => {
       const bytes = record({ body: bodies[type], sysFlag });
-      const limited = (maxDecompressedBytes: number) => decodeRecords(bytes, { ...CONTEXT, maxDecompressedBytes });
+      const limited = (maxDecompressedBytes: number) =>
+        decodeRecords(bytes, { ...CONTEXT, maxDecompressedBytes });
       assert.equal(limited(plain.length).messages.length, 1);
       assert.ok(limited(plain.length - 1).undecodable[0]?.error instanceof LimitExceededError);
     });
 
     it(`that are damaged are undecodable: ${type}`, () => {
       const cut = bodies[type].subarray(0, -3);
-      const { messages, undecodable } = decodeRecords(Buffer.concat([record({ body: cut, sysFlag }), record()]), CONTEXT);
+      const { messages, undecodable } = decodeRecords(
+        Buffer.concat([record({ body: cut, sysFlag }), record()]),
+        CONTEXT,
+      );
       assert.ok(undecodable[0]?.error instanceof ProtocolError);
       assert.equal(messages.length, 1);
     });
@@ -158,8 +193,14 @@ describe('compressed bodies', () => {
 describe('the CRC', () => {
   it('finds a changed body, unless it is not to be checked', () => {
     const bytes = patched(HELLO, (copy) => copy.write('J', BODY_LENGTH_AT + 4));
-    assert.match(decodeRecords(bytes, CONTEXT).undecodable[0]?.error.message ?? '', /does not match its CRC/);
-    assert.equal(decodeRecords(bytes, { ...CONTEXT, checkCrc: false }).messages[0]?.body.toString(), 'Jello');
+    assert.match(
+      decodeRecords(bytes, CONTEXT).undecodable[0]?.error.message ?? '',
+      /does not match its CRC/,
+    );
+    assert.equal(
+      decodeRecords(bytes, { ...CONTEXT, checkCrc: false }).messages[0]?.body.toString(),
+      'Jello',
+    );
   });
 
   it('has 31 bits', () => {
@@ -172,7 +213,10 @@ describe('the CRC', () => {
   });
 
   it('is of the stored body, before it is opened', () => {
-    const bytes = record({ body: deflateSync(Buffer.from('x'.repeat(99))), sysFlag: SystemFlag.COMPRESSED });
+    const bytes = record({
+      body: deflateSync(Buffer.from('x'.repeat(99))),
+      sysFlag: SystemFlag.COMPRESSED,
+    });
     const damaged = patched(bytes, (copy) => copy.writeInt32BE(1, CRC_AT));
     assert.match(decodeRecords(damaged, CONTEXT).undecodable[0]?.error.message ?? '', /CRC/);
   });
@@ -181,7 +225,11 @@ describe('the CRC', () => {
 describe('inner batches', () => {
   const both = SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH;
   const items = ['a', 'b', 'c'].map((text, n) =>
-    encodeBatchItem({ flag: n, body: Buffer.from(text), properties: { TAGS: `T${n}`, UNIQ_KEY: `K${n}` } }),
+    encodeBatchItem({
+      flag: n,
+      body: Buffer.from(text),
+      properties: { TAGS: `T${n}`, UNIQ_KEY: `K${n}` },
+    }),
   );
   const batch = Buffer.concat(items);
 
@@ -197,7 +245,15 @@ describe('inner batches', () => {
         m.msgId,
         m.reconsumeTimes,
       ]),
-      [0, 1, 2].map((n) => [4711n + BigInt(n), RECORD.commitLogOffset, n, 'abc'[n], `T${n}`, `K${n}`, 0]),
+      [0, 1, 2].map((n) => [
+        4711n + BigInt(n),
+        RECORD.commitLogOffset,
+        n,
+        'abc'[n],
+        `T${n}`,
+        `K${n}`,
+        0,
+      ]),
     );
     assert.deepEqual(messages[2]?.storeHost, RECORD.storeHost);
     assert.deepEqual(messages[2]?.bornHost, RECORD.bornHost);
@@ -221,14 +277,23 @@ describe('inner batches', () => {
   });
 
   it('that are cut give one undecodable record and no message', () => {
-    const { messages, undecodable } = decodeRecords(record({ body: batch.subarray(0, -1), sysFlag: both }), CONTEXT);
+    const { messages, undecodable } = decodeRecords(
+      record({ body: batch.subarray(0, -1), sysFlag: both }),
+      CONTEXT,
+    );
     assert.deepEqual([messages.length, undecodable.length], [0, 1]);
   });
 
   it('hold no more messages than a broker can count', () => {
     const tiny = encodeBatchItem({ flag: 0, body: Buffer.alloc(0), properties: {} });
     const of = (n: number) =>
-      decodeRecords(record({ body: deflateSync(Buffer.alloc(n * tiny.length, tiny)), sysFlag: both | SystemFlag.COMPRESSED }), CONTEXT);
+      decodeRecords(
+        record({
+          body: deflateSync(Buffer.alloc(n * tiny.length, tiny)),
+          sysFlag: both | SystemFlag.COMPRESSED,
+        }),
+        CONTEXT,
+      );
     assert.equal(of(32767).messages.length, 32767);
     assert.ok(of(32768).undecodable[0]?.error instanceof LimitExceededError);
   });
@@ -238,8 +303,14 @@ describe('undecodable records', () => {
   const good = record();
 
   it('keep their place, and the records around them are read', () => {
-    const bad = patched(record({ queueOffset: 8n, commitLogOffset: 9n, reconsumeTimes: 4 }), (copy) => copy.writeInt32BE(0, CRC_AT));
-    const { messages, undecodable } = decodeRecords(Buffer.concat([good, bad, good]), { ...CONTEXT, offsetDelta: 10n });
+    const bad = patched(
+      record({ queueOffset: 8n, commitLogOffset: 9n, reconsumeTimes: 4 }),
+      (copy) => copy.writeInt32BE(0, CRC_AT),
+    );
+    const { messages, undecodable } = decodeRecords(Buffer.concat([good, bad, good]), {
+      ...CONTEXT,
+      offsetDelta: 10n,
+    });
     assert.equal(messages.length, 2);
     const [{ error, ...place }] = undecodable as [(typeof undecodable)[0]];
     assert.ok(error instanceof ProtocolError);
@@ -262,8 +333,14 @@ describe('undecodable records', () => {
       (copy) => copy.writeInt16BE(-1, topicLengthAt + 1 + RECORD.topic.length),
     ];
     for (const damage of damages) {
-      const { messages, undecodable } = decodeRecords(Buffer.concat([patched(good, damage), good]), CONTEXT);
-      assert.deepEqual([messages.length, undecodable.length, undecodable[0]?.queueOffset], [1, 1, 4711n]);
+      const { messages, undecodable } = decodeRecords(
+        Buffer.concat([patched(good, damage), good]),
+        CONTEXT,
+      );
+      assert.deepEqual(
+        [messages.length, undecodable.length, undecodable[0]?.queueOffset],
+        [1, 1, 4711n],
+      );
     }
   });
 
@@ -291,9 +368,14 @@ describe('undecodable records', () => {
   });
 
   it('take nothing from the next record', () => {
-    const v6Flag = patched(good, (copy) => copy.writeInt32BE(SystemFlag.BORN_HOST_V6 | SystemFlag.STORE_HOST_V6, SYS_FLAG_AT));
+    const v6Flag = patched(good, (copy) =>
+      copy.writeInt32BE(SystemFlag.BORN_HOST_V6 | SystemFlag.STORE_HOST_V6, SYS_FLAG_AT),
+    );
     const short = patched(v6Flag.subarray(0, 80), (copy) => copy.writeInt32BE(80, 0));
-    assert.equal(decodeRecords(Buffer.concat([short, good]), CONTEXT).undecodable[0]?.offsetMsgId, '');
+    assert.equal(
+      decodeRecords(Buffer.concat([short, good]), CONTEXT).undecodable[0]?.offsetMsgId,
+      '',
+    );
   });
 
   for (const [what, body] of [
@@ -303,26 +385,64 @@ describe('undecodable records', () => {
     ['a size of 0', patched(good, (copy) => copy.writeInt32BE(0, 0))],
     ['a negative size', patched(good, (copy) => copy.writeInt32BE(-1, 0))],
     ['a size beyond the answer', patched(good, (copy) => copy.writeInt32BE(good.length + 1, 0))],
-    ['an unknown magic before something unknown', patched(Buffer.concat([good, Buffer.alloc(50)]), (copy) => copy.writeInt32BE(1, 4))],
+    [
+      'an unknown magic before something unknown',
+      patched(Buffer.concat([good, Buffer.alloc(50)]), (copy) => copy.writeInt32BE(1, 4)),
+    ],
   ] as const)
-    it(`end the reading when nothing leads on: ${what}`, () => assert.throws(() => decodeRecords(body, CONTEXT), ProtocolError));
+    it(`end the reading when nothing leads on: ${what}`, () =>
+      assert.throws(() => decodeRecords(body, CONTEXT), ProtocolError));
 });
 
 describe('encodeRecord', () => {
   it('writes the reference record of Java’s encoder byte for byte', () => {
     const message = decodeOne(HELLO);
-    const { topic, queueId, flag, queueOffset, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost } = message;
-    const place = { topic, queueId, flag, queueOffset, commitLogOffset, sysFlag, bornTimestamp, bornHost, storeTimestamp, storeHost };
+    const {
+      topic,
+      queueId,
+      flag,
+      queueOffset,
+      commitLogOffset,
+      sysFlag,
+      bornTimestamp,
+      bornHost,
+      storeTimestamp,
+      storeHost,
+    } = message;
+    const place = {
+      topic,
+      queueId,
+      flag,
+      queueOffset,
+      commitLogOffset,
+      sysFlag,
+      bornTimestamp,
+      bornHost,
+      storeTimestamp,
+      storeHost,
+    };
     const { reconsumeTimes, preparedTransactionOffset, body, properties } = message;
     assert.equal(
-      encodeRecord({ ...place, reconsumeTimes, preparedTransactionOffset, body, properties }).toString('hex'),
+      encodeRecord({
+        ...place,
+        reconsumeTimes,
+        preparedTransactionOffset,
+        body,
+        properties,
+      }).toString('hex'),
       HELLO.toString('hex'),
     );
   });
 
   it('refuses what the layout cannot hold', () => {
-    assert.throws(() => record({ properties: { k: 'v'.repeat(0x7fff) } }), { name: 'ProtocolError', message: /do not fit/ });
-    assert.throws(() => record({ topic: 't'.repeat(0x8000) }), { name: 'ProtocolError', message: /do not fit/ });
+    assert.throws(() => record({ properties: { k: 'v'.repeat(0x7fff) } }), {
+      name: 'ProtocolError',
+      message: /do not fit/,
+    });
+    assert.throws(() => record({ topic: 't'.repeat(0x8000) }), {
+      name: 'ProtocolError',
+      message: /do not fit/,
+    });
     assert.throws(() => record({ bornHost: { address: 'localhost', port: 1 } }), ProtocolError);
   });
 });

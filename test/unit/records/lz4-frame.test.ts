@@ -6,23 +6,36 @@ import { xxh32 } from '../../../src/records/compression/xxh32.ts';
 import { encodeLz4Frame } from '../../support/lz4.ts';
 
 const MAX = 1 << 20;
-const TEXT = Buffer.from(Array.from({ length: 400 }, (_, n) => `line ${n % 37} of the text; `).join(''));
+const TEXT = Buffer.from(
+  Array.from({ length: 400 }, (_, n) => `line ${n % 37} of the text; `).join(''),
+);
 /** 300 times x by lz4-java. */
 const JAVA = Buffer.from('04224d186070730c0000001f780100ff1450787878787800000000', 'hex');
 
 /** The frame header, its checksum made right again. */
 function withDescriptor(frame: Buffer, flags: number, blockDescriptor: number): Buffer {
   const descriptor = Buffer.from([flags, blockDescriptor]);
-  return Buffer.concat([frame.subarray(0, 4), descriptor, Buffer.from([(xxh32(descriptor) >>> 8) & 0xff]), frame.subarray(7)]);
+  return Buffer.concat([
+    frame.subarray(0, 4),
+    descriptor,
+    Buffer.from([(xxh32(descriptor) >>> 8) & 0xff]),
+    frame.subarray(7),
+  ]);
 }
 
 function blockFrame(block: string): Buffer {
   const bytes = Buffer.from(block, 'hex');
-  return Buffer.concat([JAVA.subarray(0, 7), Buffer.from([bytes.length, 0, 0, 0]), bytes, Buffer.alloc(4)]);
+  return Buffer.concat([
+    JAVA.subarray(0, 7),
+    Buffer.from([bytes.length, 0, 0, 0]),
+    bytes,
+    Buffer.alloc(4),
+  ]);
 }
 
 describe('decodeLz4Frame', () => {
-  it('reads what lz4-java writes', () => assert.equal(decodeLz4Frame(JAVA, MAX).toString(), 'x'.repeat(300)));
+  it('reads what lz4-java writes', () =>
+    assert.equal(decodeLz4Frame(JAVA, MAX).toString(), 'x'.repeat(300)));
 
   for (const options of [
     {},
@@ -32,11 +45,19 @@ describe('decodeLz4Frame', () => {
     { blockChecksum: true, blockBytes: 500 },
     { contentSize: true },
     { contentChecksum: true },
-    { blockBytes: 333, linked: true, blockChecksum: true, contentSize: true, contentChecksum: true },
+    {
+      blockBytes: 333,
+      linked: true,
+      blockChecksum: true,
+      contentSize: true,
+      contentChecksum: true,
+    },
   ])
-    it(`reads a frame with ${JSON.stringify(options)}`, () => assert.deepEqual(decodeLz4Frame(encodeLz4Frame(TEXT, options), MAX), TEXT));
+    it(`reads a frame with ${JSON.stringify(options)}`, () =>
+      assert.deepEqual(decodeLz4Frame(encodeLz4Frame(TEXT, options), MAX), TEXT));
 
-  it('reads an empty frame', () => assert.equal(decodeLz4Frame(encodeLz4Frame(Buffer.alloc(0)), MAX).length, 0));
+  it('reads an empty frame', () =>
+    assert.equal(decodeLz4Frame(encodeLz4Frame(Buffer.alloc(0)), MAX).length, 0));
 
   it('reads long literals and long matches', () => {
     const noise = Buffer.from(Array.from({ length: 1000 }, (_, n) => (n * 7919) >> 3));
@@ -47,12 +68,19 @@ describe('decodeLz4Frame', () => {
   it('stops at the limit, before it has the bytes', () => {
     assert.equal(decodeLz4Frame(JAVA, 300).length, 300);
     assert.throws(() => decodeLz4Frame(JAVA, 299), LimitExceededError);
-    assert.throws(() => decodeLz4Frame(encodeLz4Frame(TEXT, { contentSize: true }), TEXT.length - 1), LimitExceededError);
+    assert.throws(
+      () => decodeLz4Frame(encodeLz4Frame(TEXT, { contentSize: true }), TEXT.length - 1),
+      LimitExceededError,
+    );
   });
 
   it('does not expand a bomb', () => {
     // 60 kB of match length: 15 MB of output if nobody stops it.
-    const bomb = Buffer.concat([Buffer.from('1f780100', 'hex'), Buffer.alloc(60_000, 255), Buffer.from('005078787878780a', 'hex')]);
+    const bomb = Buffer.concat([
+      Buffer.from('1f780100', 'hex'),
+      Buffer.alloc(60_000, 255),
+      Buffer.from('005078787878780a', 'hex'),
+    ]);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(bomb.length);
     const frame = Buffer.concat([JAVA.subarray(0, 7), size, bomb, Buffer.alloc(4)]);
@@ -61,7 +89,12 @@ describe('decodeLz4Frame', () => {
     assert.ok(process.memoryUsage().arrayBuffers - before < 2_000_000);
   });
 
-  const full = encodeLz4Frame(TEXT, { blockBytes: 700, blockChecksum: true, contentSize: true, contentChecksum: true });
+  const full = encodeLz4Frame(TEXT, {
+    blockBytes: 700,
+    blockChecksum: true,
+    contentSize: true,
+    contentChecksum: true,
+  });
   it('finds every single damaged byte of a frame with all checksums', () => {
     for (let at = 0; at < full.length; at++) {
       const damaged = Buffer.from(full);
@@ -105,10 +138,19 @@ describe('decodeLz4Frame', () => {
   });
 
   it('refuses a block that holds more than the frame’s blocks may', () => {
-    const block = Buffer.concat([Buffer.from('1f780100', 'hex'), Buffer.alloc(300, 255), Buffer.from('00507878787878', 'hex')]);
+    const block = Buffer.concat([
+      Buffer.from('1f780100', 'hex'),
+      Buffer.alloc(300, 255),
+      Buffer.from('00507878787878', 'hex'),
+    ]);
     const size = Buffer.alloc(4);
     size.writeUInt32LE(block.length);
-    const frame = Buffer.concat([withDescriptor(JAVA, 0x60, 0x40).subarray(0, 7), size, block, Buffer.alloc(4)]);
+    const frame = Buffer.concat([
+      withDescriptor(JAVA, 0x60, 0x40).subarray(0, 7),
+      size,
+      block,
+      Buffer.alloc(4),
+    ]);
     assert.throws(() => decodeLz4Frame(frame, MAX), /more than its frame allows/);
   });
 });

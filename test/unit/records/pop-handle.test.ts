@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { ProtocolError } from '../../../src/errors.ts';
-import { formatPopHandle, parsePopHandle, parseStartOffsets, poppedTopic } from '../../../src/records/pop-handle.ts';
+import {
+  formatPopHandle,
+  parsePopHandle,
+  parseStartOffsets,
+  poppedTopic,
+} from '../../../src/records/pop-handle.ts';
 
 const handle = {
   ckQueueOffset: 7n,
@@ -22,7 +27,11 @@ test('a handle is what ExtraInfoUtil writes, and is read back', () => {
 
 test('the retry mark names the topic', () => {
   const topicOf = (retryMark: 0 | 1 | 2) => poppedTopic('orders', 'workers', { retryMark });
-  assert.deepEqual(([0, 1, 2] as const).map(topicOf), ['orders', '%RETRY%workers_orders', '%RETRY%workers+orders']);
+  assert.deepEqual(([0, 1, 2] as const).map(topicOf), [
+    'orders',
+    '%RETRY%workers_orders',
+    '%RETRY%workers+orders',
+  ]);
 });
 
 test('start offsets are told by retry mark and queue', () => {
@@ -36,8 +45,15 @@ test('start offsets are told by retry mark and queue', () => {
   assert.deepEqual([...parseStartOffsets('')], []);
 });
 
-for (const bad of ['', '7 1 2 3 0 broker-a 2', '7 1 2 3 9 broker-a 2 4', '7 1 2 x 0 broker-a 2 4', '7 1 2 3 0  2 4'])
+for (const bad of [
+  '',
+  '7 1 2 3 0 broker-a 2',
+  '7 1 2 3 9 broker-a 2 4',
+  '7 1 2 x 0 broker-a 2 4',
+  '7 1 2 3 0  2 4',
+])
   test(`"${bad}" is no handle`, () => assert.throws(() => parsePopHandle(bad), ProtocolError));
 
 for (const bad of ['0 1', '0 1 2 3', '5 1 2', '0 one 2'])
-  test(`"${bad}" is no start offset`, () => assert.throws(() => parseStartOffsets(bad), ProtocolError));
+  test(`"${bad}" is no start offset`, () =>
+    assert.throws(() => parseStartOffsets(bad), ProtocolError));

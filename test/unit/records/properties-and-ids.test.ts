@@ -3,7 +3,12 @@ import { describe, it } from 'node:test';
 import { ProtocolError } from '../../../src/errors.ts';
 import { formatAddress, formatHost, parseAddress } from '../../../src/records/host.ts';
 import { createUniqKeys, offsetMsgId, parseOffsetMsgId } from '../../../src/records/message-id.ts';
-import { formatProperties, hasSeparator, isSystemProperty, parseProperties } from '../../../src/records/properties.ts';
+import {
+  formatProperties,
+  hasSeparator,
+  isSystemProperty,
+  parseProperties,
+} from '../../../src/records/properties.ts';
 
 describe('parseProperties', () => {
   const parse = (text: string): Record<string, string> => Object.fromEntries(parseProperties(text));
@@ -15,17 +20,24 @@ describe('parseProperties', () => {
   });
 
   it('passes over what Java passes over', () => {
-    assert.deepEqual(parse('\u0001v\u0002k\u0001\u0002ab\u0002longer without\u0002x\u0001y\u0002'), { x: 'y' });
+    assert.deepEqual(
+      parse('\u0001v\u0002k\u0001\u0002ab\u0002longer without\u0002x\u0001y\u0002'),
+      { x: 'y' },
+    );
     assert.deepEqual(parse('a\u0001b\u0001c\u0002'), { a: 'b\u0001c' });
     assert.deepEqual(parse('\u0002\u0002k\u0001v'), { k: 'v' });
   });
 
-  it('lets later ones win', () => assert.deepEqual(parse('k\u00011\u0002k\u00012\u0002'), { k: '2' }));
+  it('lets later ones win', () =>
+    assert.deepEqual(parse('k\u00011\u0002k\u00012\u0002'), { k: '2' }));
 
   it('takes linear time for text without separators between names and values', () => {
     const start = process.hrtime.bigint();
     assert.equal(parseProperties('abc\u0002'.repeat(250_000)).size, 0);
-    assert.ok(Number(process.hrtime.bigint() - start) < 1e9, 'a million characters took over a second');
+    assert.ok(
+      Number(process.hrtime.bigint() - start) < 1e9,
+      'a million characters took over a second',
+    );
   });
 });
 
@@ -44,14 +56,10 @@ describe('formatProperties', () => {
 
 describe('isSystemProperty', () => {
   it('knows Java’s names', () => {
-    assert.deepEqual(['TAGS', 'UNIQ_KEY', 'PGROUP', '__SHARDINGKEY', 'tenant', 'tags'].map(isSystemProperty), [
-      true,
-      true,
-      true,
-      true,
-      false,
-      false,
-    ]);
+    assert.deepEqual(
+      ['TAGS', 'UNIQ_KEY', 'PGROUP', '__SHARDINGKEY', 'tenant', 'tags'].map(isSystemProperty),
+      [true, true, true, true, false, false],
+    );
   });
 });
 
@@ -60,18 +68,33 @@ describe('message ids', () => {
     const v4 = { storeHost: { address: '127.0.0.1', port: 10911 }, commitLogOffset: 456789n };
     assert.equal(offsetMsgId(v4.storeHost, v4.commitLogOffset), '7F00000100002A9F000000000006F855');
     assert.deepEqual(parseOffsetMsgId('7F00000100002A9F000000000006F855'), v4);
-    const v6 = { storeHost: { address: '2001:db8:0:0:0:0:c5b7:1', port: 10911 }, commitLogOffset: 0x6d947b94c2cn };
-    assert.equal(offsetMsgId(v6.storeHost, v6.commitLogOffset), '20010DB80000000000000000C5B7000100002A9F000006D947B94C2C');
-    assert.deepEqual(parseOffsetMsgId(offsetMsgId(v6.storeHost, v6.commitLogOffset).toLowerCase()), v6);
+    const v6 = {
+      storeHost: { address: '2001:db8:0:0:0:0:c5b7:1', port: 10911 },
+      commitLogOffset: 0x6d947b94c2cn,
+    };
+    assert.equal(
+      offsetMsgId(v6.storeHost, v6.commitLogOffset),
+      '20010DB80000000000000000C5B7000100002A9F000006D947B94C2C',
+    );
+    assert.deepEqual(
+      parseOffsetMsgId(offsetMsgId(v6.storeHost, v6.commitLogOffset).toLowerCase()),
+      v6,
+    );
   });
 
   it('are refused when they are no ids', () => {
-    for (const id of ['', '7F', 'x'.repeat(32), 'AC1A2B3C'.repeat(5)]) assert.throws(() => parseOffsetMsgId(id), ProtocolError);
+    for (const id of ['', '7F', 'x'.repeat(32), 'AC1A2B3C'.repeat(5)])
+      assert.throws(() => parseOffsetMsgId(id), ProtocolError);
   });
 });
 
 describe('createUniqKeys', () => {
-  const source = { address: '172.26.43.60', pid: 0x1_2345, random: 0xdeadbeef, now: () => Date.UTC(2026, 10, 1) + 0x1234 };
+  const source = {
+    address: '172.26.43.60',
+    pid: 0x1_2345,
+    random: 0xdeadbeef,
+    now: () => Date.UTC(2026, 10, 1) + 0x1234,
+  };
 
   it('makes 32 characters: address, pid, random, time in the month, counter', () => {
     const next = createUniqKeys(source);
@@ -80,7 +103,10 @@ describe('createUniqKeys', () => {
   });
 
   it('makes 56 from an IPv6 address', () => {
-    assert.match(createUniqKeys({ ...source, address: '2001:db8::1' })(), /^20010DB80000000000000000000000012345DEADBEEF000012340000$/);
+    assert.match(
+      createUniqKeys({ ...source, address: '2001:db8::1' })(),
+      /^20010DB80000000000000000000000012345DEADBEEF000012340000$/,
+    );
   });
 
   it('counts for itself and repeats nothing within 65,536 keys', () => {
@@ -91,7 +117,10 @@ describe('createUniqKeys', () => {
   });
 
   it('holds the last day of a long month', () => {
-    assert.equal(createUniqKeys({ ...source, now: () => Date.UTC(2026, 9, 31, 23, 59, 59, 999) })().length, 32);
+    assert.equal(
+      createUniqKeys({ ...source, now: () => Date.UTC(2026, 9, 31, 23, 59, 59, 999) })().length,
+      32,
+    );
   });
 });
 
@@ -107,7 +136,8 @@ describe('hosts', () => {
       ['::ffff:10.0.0.1', '10.0.0.1'],
       ['::ffff:a00:1', '0:0:0:0:0:ffff:a00:1'],
     ];
-    for (const [text, printed] of spellings) assert.equal(formatAddress(parseAddress(text)), printed);
+    for (const [text, printed] of spellings)
+      assert.equal(formatAddress(parseAddress(text)), printed);
     assert.equal(formatHost({ address: '10.0.3.17', port: 1 }), '10.0.3.17:1');
     assert.equal(formatHost({ address: '::1', port: 1 }), '[::1]:1');
   });

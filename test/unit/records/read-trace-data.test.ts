@@ -13,11 +13,23 @@ describe('readTraceData', () => {
   test('what producers say', () =>
     assert.deepEqual(readTraceData(body(JAVA)), [
       {
-        ...{ kind: 'sent', messageId: 'AC11', at: 1_700_000_000_123, group: 'shop', topic: 'orders' },
+        ...{
+          kind: 'sent',
+          messageId: 'AC11',
+          at: 1_700_000_000_123,
+          group: 'shop',
+          topic: 'orders',
+        },
         ...{ storeHost: '10.0.0.1:10911', costMs: 3, success: true },
       },
       {
-        ...{ kind: 'transaction', messageId: 'AC11', at: 1_700_000_000_124, group: 'shop', topic: 'orders' },
+        ...{
+          kind: 'transaction',
+          messageId: 'AC11',
+          at: 1_700_000_000_124,
+          group: 'shop',
+          topic: 'orders',
+        },
         ...{ state: 'COMMIT_MESSAGE', fromCheck: false },
       },
     ]));
@@ -25,11 +37,30 @@ describe('readTraceData', () => {
   test('what consumers say, ours among them', () => {
     const message = { msgId: 'AC11', keys: 'a b', regionId: undefined, reconsumeTimes: 2 };
     const context = { timestamp: 1_700_000_000_123, consumerGroup: 'workers', requestId: 'R1' };
-    const after = subAfter(message, { ...context, timestamp: context.timestamp + 9, costMs: 9, code: TraceCode.TIME_OUT });
+    const after = subAfter(message, {
+      ...context,
+      timestamp: context.timestamp + 9,
+      costMs: 9,
+      code: TraceCode.TIME_OUT,
+    });
     assert.deepEqual(readTraceData(subBefore(message, context).data + after.data), [
-      { kind: 'delivered', messageId: 'AC11', at: context.timestamp, group: 'workers', requestId: 'R1', reconsumeTimes: 2 },
       {
-        ...{ kind: 'handled', messageId: 'AC11', requestId: 'R1', costMs: 9, success: false, result: 'TIME_OUT' },
+        kind: 'delivered',
+        messageId: 'AC11',
+        at: context.timestamp,
+        group: 'workers',
+        requestId: 'R1',
+        reconsumeTimes: 2,
+      },
+      {
+        ...{
+          kind: 'handled',
+          messageId: 'AC11',
+          requestId: 'R1',
+          costMs: 9,
+          success: false,
+          result: 'TIME_OUT',
+        },
         ...{ at: context.timestamp + 9, group: 'workers' },
       },
     ]);
@@ -37,9 +68,11 @@ describe('readTraceData', () => {
 
   test('older and newer clients: fields that are missing, and fields behind the known ones', () => {
     assert.deepEqual(
-      readTraceData(body('Pub|1|r|g|t|m|tags|keys|host|17|3|0|false#Pub|1|r|g|t|m|tags|keys|host|17|3|0|0A00|true|10.0.0.2#')).map(
-        (entry) => entry.kind === 'sent' && entry.success,
-      ),
+      readTraceData(
+        body(
+          'Pub|1|r|g|t|m|tags|keys|host|17|3|0|false#Pub|1|r|g|t|m|tags|keys|host|17|3|0|0A00|true|10.0.0.2#',
+        ),
+      ).map((entry) => entry.kind === 'sent' && entry.success),
       [false, true],
     );
     assert.deepEqual(readTraceData(body('SubAfter|R1|m|5|true|keys#')), [
@@ -47,5 +80,6 @@ describe('readTraceData', () => {
     ]);
   });
 
-  test('what nobody knows is passed over', () => assert.deepEqual(readTraceData(body('Recall|1|2#Pub|1#SubBefore#SubAfter|R1##')), []));
+  test('what nobody knows is passed over', () =>
+    assert.deepEqual(readTraceData(body('Recall|1|2#Pub|1#SubBefore#SubAfter|R1##')), []));
 });

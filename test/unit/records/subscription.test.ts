@@ -1,7 +1,12 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { InvalidFilterError } from '../../../src/errors.ts';
-import { buildSubscription, javaHashCode, matchesTags, userTopic } from '../../../src/records/subscription.ts';
+import {
+  buildSubscription,
+  javaHashCode,
+  matchesTags,
+  userTopic,
+} from '../../../src/records/subscription.ts';
 import { readVectors } from '../../support/vectors.ts';
 
 interface SubscriptionVector {
@@ -12,7 +17,10 @@ interface SubscriptionVector {
   readonly codeSet?: number[];
   readonly expressionType?: string;
 }
-const VECTORS = readVectors<{ subscriptions: SubscriptionVector[]; tagHashes: { tag: string; hash: number }[] }>('subscriptions');
+const VECTORS = readVectors<{
+  subscriptions: SubscriptionVector[];
+  tagHashes: { tag: string; hash: number }[];
+}>('subscriptions');
 
 describe('buildSubscription', () => {
   for (const { expression, error, ...expected } of VECTORS.subscriptions)
@@ -33,7 +41,8 @@ describe('buildSubscription', () => {
     assert.deepEqual(buildSubscription('T', 'b || a||b ').tagsSet, ['b', 'a']);
   });
 
-  it('takes no expression as all', () => assert.equal(buildSubscription('T', undefined).subString, '*'));
+  it('takes no expression as all', () =>
+    assert.equal(buildSubscription('T', undefined).subString, '*'));
 
   it('passes SQL92 on as it is', () => {
     assert.deepEqual(buildSubscription('T', 'a > 1 || b', 'SQL92', 5), {
@@ -47,13 +56,16 @@ describe('buildSubscription', () => {
   });
 
   it('refuses expressions without content', () => {
-    for (const expression of ['||', ' || ', ' ']) assert.throws(() => buildSubscription('T', expression), InvalidFilterError);
-    for (const expression of ['', ' ', null]) assert.throws(() => buildSubscription('T', expression, 'SQL92'), InvalidFilterError);
+    for (const expression of ['||', ' || ', ' '])
+      assert.throws(() => buildSubscription('T', expression), InvalidFilterError);
+    for (const expression of ['', ' ', null])
+      assert.throws(() => buildSubscription('T', expression, 'SQL92'), InvalidFilterError);
   });
 });
 
 describe('javaHashCode', () => {
-  for (const { tag, hash } of VECTORS.tagHashes) it(`of ${JSON.stringify(tag)} is Java’s`, () => assert.equal(javaHashCode(tag), hash));
+  for (const { tag, hash } of VECTORS.tagHashes)
+    it(`of ${JSON.stringify(tag)} is Java’s`, () => assert.equal(javaHashCode(tag), hash));
 });
 
 describe('matchesTags', () => {
@@ -67,7 +79,10 @@ describe('matchesTags', () => {
   });
 
   it('lets everything pass for "*" and for SQL92', () => {
-    for (const subscription of [buildSubscription('T', '*'), buildSubscription('T', 'a = 1', 'SQL92')])
+    for (const subscription of [
+      buildSubscription('T', '*'),
+      buildSubscription('T', 'a = 1', 'SQL92'),
+    ])
       assert.deepEqual(
         ['x', undefined].map((tag) => matchesTags(subscription, tag)),
         [true, true],
@@ -76,7 +91,10 @@ describe('matchesTags', () => {
 });
 
 describe('userTopic', () => {
-  const message = (topic: string, properties: Record<string, string> = {}) => ({ topic, properties: new Map(Object.entries(properties)) });
+  const message = (topic: string, properties: Record<string, string> = {}) => ({
+    topic,
+    properties: new Map(Object.entries(properties)),
+  });
 
   it('is the topic that the message was first sent to', () => {
     assert.equal(userTopic(message('orders'), 'G'), 'orders');

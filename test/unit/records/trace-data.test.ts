@@ -6,18 +6,28 @@ import { jsonLines, runJava } from '../../support/java.ts';
 import { missingStack } from '../../support/stack.ts';
 
 const message = (properties: Record<string, string>): Message =>
-  ({ msgId: 'AC11', reconsumeTimes: 2, properties: new Map(Object.entries(properties)) }) as unknown as Message;
+  ({
+    msgId: 'AC11',
+    reconsumeTimes: 2,
+    properties: new Map(Object.entries(properties)),
+  }) as unknown as Message;
 const context = { timestamp: 1_700_000_000_123, consumerGroup: 'workers', requestId: 'R1' };
 
 describe('trace data', () => {
   it('is what a message says of itself', () => {
-    assert.deepEqual(tracedMessage(message({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'true', KEYS: 'a b' })), {
-      msgId: 'AC11',
-      keys: 'a b',
-      regionId: 'DefaultRegion',
-      reconsumeTimes: 2,
-    });
-    assert.equal(tracedMessage(message({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'false' })), undefined);
+    assert.deepEqual(
+      tracedMessage(message({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'true', KEYS: 'a b' })),
+      {
+        msgId: 'AC11',
+        keys: 'a b',
+        regionId: 'DefaultRegion',
+        reconsumeTimes: 2,
+      },
+    );
+    assert.equal(
+      tracedMessage(message({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'false' })),
+      undefined,
+    );
     assert.equal(tracedMessage(message({ TRACE_ON: 'true' }))?.regionId, undefined);
   });
 
@@ -27,24 +37,41 @@ describe('trace data', () => {
       data: 'SubBefore\u00011700000000123\u0001DefaultRegion\u0001workers\u0001R1\u0001AC11\u00012\u0001null\u0002',
       keys: ['AC11'],
     });
-    assert.deepEqual(subAfter({ ...traced, keys: 'a b' }, { ...context, costMs: 17, code: TraceCode.FAILED }), {
-      data: 'SubAfter\u0001R1\u0001AC11\u000117\u0001false\u0001a b\u00014\u00011700000000123\u0001workers\u0002',
-      keys: ['AC11', 'a', 'b'],
-    });
+    assert.deepEqual(
+      subAfter({ ...traced, keys: 'a b' }, { ...context, costMs: 17, code: TraceCode.FAILED }),
+      {
+        data: 'SubAfter\u0001R1\u0001AC11\u000117\u0001false\u0001a b\u00014\u00011700000000123\u0001workers\u0002',
+        keys: ['AC11', 'a', 'b'],
+      },
+    );
   });
 
-  it('is byte for byte what Java’s encoder writes of what its decoder read', { skip: missingStack('rocketmq') }, async () => {
+  it('is byte for byte what Java’s encoder writes of what its decoder read', {
+    skip: missingStack('rocketmq'),
+  }, async () => {
     const records = [undefined, 'key', 'a b', 'ключ'].flatMap((keys, n) => {
-      const traced = { msgId: `AC1${n}`, keys, regionId: n === 0 ? undefined : 'eu-west-1', reconsumeTimes: n };
+      const traced = {
+        msgId: `AC1${n}`,
+        keys,
+        regionId: n === 0 ? undefined : 'eu-west-1',
+        reconsumeTimes: n,
+      };
       return [
         subBefore(traced, context),
-        ...Object.values(TraceCode).map((code) => subAfter(traced, { ...context, timestamp: context.timestamp + n, costMs: 10 * n, code })),
+        ...Object.values(TraceCode).map((code) =>
+          subAfter(traced, { ...context, timestamp: context.timestamp + n, costMs: 10 * n, code }),
+        ),
       ];
     });
     const data = records.map((record) => record.data).join('');
-    const [java] = jsonLines<{ data: string; keys: string[] }>(await runJava('TraceData', [Buffer.from(data).toString('base64')]));
+    const [java] = jsonLines<{ data: string; keys: string[] }>(
+      await runJava('TraceData', [Buffer.from(data).toString('base64')]),
+    );
     assert.equal(Buffer.from(java?.data ?? '', 'base64').toString(), data);
     // Java's decoder takes the word null for a key.
-    assert.deepEqual(java?.keys.filter((key) => key !== 'null').sort(), [...new Set(records.flatMap(({ keys }) => keys))].sort());
+    assert.deepEqual(
+      java?.keys.filter((key) => key !== 'null').sort(),
+      [...new Set(records.flatMap(({ keys }) => keys))].sort(),
+    );
   });
 });

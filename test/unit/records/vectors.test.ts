@@ -8,7 +8,10 @@ const VECTORS = messageVectors();
 describe('records of Java', () => {
   for (const [index, { stored, compression, decoded }] of VECTORS.entries())
     it(`${index}: ${decoded.topic}, ${compression ?? 'not compressed'}`, () => {
-      const { messages, undecodable } = decodeRecords(Buffer.from(stored, 'base64'), { brokerName: 'b', checkCrc: false });
+      const { messages, undecodable } = decodeRecords(Buffer.from(stored, 'base64'), {
+        brokerName: 'b',
+        checkCrc: false,
+      });
       assert.deepEqual(undecodable, []);
       const [message] = messages;
       assert.ok(message !== undefined && messages.length === 1);
@@ -31,7 +34,9 @@ describe('records of Java', () => {
           storeSize: message.storeSize,
           offsetMsgId: message.offsetMsgId,
           msgId: message.msgId,
-          properties: Object.fromEntries([...message.properties].sort(([a], [b]) => (a < b ? -1 : 1))),
+          properties: Object.fromEntries(
+            [...message.properties].sort(([a], [b]) => (a < b ? -1 : 1)),
+          ),
           body: message.body.toString('base64'),
         },
         { ...decoded, body: decoded.body ?? '' },

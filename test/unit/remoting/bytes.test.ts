@@ -16,7 +16,16 @@ describe('ByteWriter and ByteReader', () => {
     const bytes = writer.int32(0).patchInt32(at, 77).finish();
     const reader = new ByteReader(bytes);
     assert.deepEqual(
-      [reader.uint8(), reader.int16(), reader.uint16(), reader.int32(), reader.int64(), reader.utf8(3), reader.int32(), reader.remaining],
+      [
+        reader.uint8(),
+        reader.int16(),
+        reader.uint16(),
+        reader.int32(),
+        reader.int64(),
+        reader.utf8(3),
+        reader.int32(),
+        reader.remaining,
+      ],
       [200, -2, 65535, -7, -(2n ** 63n), 'äb', 77, 0],
     );
   });

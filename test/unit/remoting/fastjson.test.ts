@@ -1,7 +1,14 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { ProtocolError } from '../../../src/errors.ts';
-import { asArray, asInteger, asObject, asString, parseFastjson, stringifyJson } from '../../../src/remoting/fastjson.ts';
+import {
+  asArray,
+  asInteger,
+  asObject,
+  asString,
+  parseFastjson,
+  stringifyJson,
+} from '../../../src/remoting/fastjson.ts';
 
 describe('parseFastjson', () => {
   it('reads plain JSON, from text and from bytes', () => {
@@ -12,7 +19,10 @@ describe('parseFastjson', () => {
 
   it('reads bare integer keys, as a name server before 4.9.4 and every cluster answer has them', () => {
     const text = '{"brokerAddrs":{0:"127.0.0.1:10911",1:"127.0.0.1:10921",-1:"x"},"cluster":"c"}';
-    assert.deepEqual(parseFastjson(text), { brokerAddrs: { 0: '127.0.0.1:10911', 1: '127.0.0.1:10921', '-1': 'x' }, cluster: 'c' });
+    assert.deepEqual(parseFastjson(text), {
+      brokerAddrs: { 0: '127.0.0.1:10911', 1: '127.0.0.1:10921', '-1': 'x' },
+      cluster: 'c',
+    });
   });
 
   it('reads object keys into a Map', () => {
@@ -34,13 +44,18 @@ describe('parseFastjson', () => {
   });
 
   it('keeps integers exact beyond 2^53, and only those are bigint', () => {
-    assert.deepEqual(parseFastjson('[9007199254740991,9007199254740992,9223372036854775807,-9223372036854775808,1700000000000]'), [
-      9007199254740991,
-      9007199254740992n,
-      9223372036854775807n,
-      -9223372036854775808n,
-      1700000000000,
-    ]);
+    assert.deepEqual(
+      parseFastjson(
+        '[9007199254740991,9007199254740992,9223372036854775807,-9223372036854775808,1700000000000]',
+      ),
+      [
+        9007199254740991,
+        9007199254740992n,
+        9223372036854775807n,
+        -9223372036854775808n,
+        1700000000000,
+      ],
+    );
     assert.equal(parseFastjson(' 9007199254740993'), 9007199254740993n);
     assert.deepEqual(parseFastjson('{"offset": 9007199254740993,"s":"9007199254740993"}'), {
       offset: 9007199254740993n,
@@ -58,8 +73,13 @@ describe('parseFastjson', () => {
   });
 
   it('reads strings in single quotes, and every escape', () => {
-    assert.deepEqual(parseFastjson(`{'a':'it\\'s "x"',"b":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d"}`), { a: 'it\'s "x"', b: '"\\/\b\f\n\r\t中' });
-    assert.deepEqual(parseFastjson('{0:"\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d 文🚀"}'), { 0: '"\\/\b\f\n\r\t中 文🚀' });
+    assert.deepEqual(parseFastjson(`{'a':'it\\'s "x"',"b":"\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d"}`), {
+      a: 'it\'s "x"',
+      b: '"\\/\b\f\n\r\t中',
+    });
+    assert.deepEqual(parseFastjson('{0:"\\"\\\\\\/\\b\\f\\n\\r\\t\\u4e2d 文🚀"}'), {
+      0: '"\\/\b\f\n\r\t中 文🚀',
+    });
   });
 
   it('keeps a field named __proto__ a field', () => {
@@ -71,14 +91,23 @@ describe('parseFastjson', () => {
   });
 
   it('bounds the depth, for JSON and for its dialect', () => {
-    const nested = (depth: number, inner: string): string => '['.repeat(depth) + inner + ']'.repeat(depth);
+    const nested = (depth: number, inner: string): string =>
+      '['.repeat(depth) + inner + ']'.repeat(depth);
     assert.doesNotThrow(() => parseFastjson(nested(60, '1')));
     assert.doesNotThrow(() => parseFastjson(nested(60, '{0:1}')));
-    assert.throws(() => parseFastjson(nested(70, '1')), { name: 'ProtocolError', message: /nesting deeper/ });
-    assert.throws(() => parseFastjson(nested(70, '{0:1}')), { name: 'ProtocolError', message: /nesting deeper/ });
+    assert.throws(() => parseFastjson(nested(70, '1')), {
+      name: 'ProtocolError',
+      message: /nesting deeper/,
+    });
+    assert.throws(() => parseFastjson(nested(70, '{0:1}')), {
+      name: 'ProtocolError',
+      message: /nesting deeper/,
+    });
     assert.throws(() => parseFastjson('['.repeat(1_000_000)), ProtocolError);
     assert.throws(() => parseFastjson('{'.repeat(1_000_000)), ProtocolError);
-    assert.deepEqual(parseFastjson(`["${'['.repeat(100)}\\"${'{'.repeat(100)}"]`), [`${'['.repeat(100)}"${'{'.repeat(100)}`]);
+    assert.deepEqual(parseFastjson(`["${'['.repeat(100)}\\"${'{'.repeat(100)}"]`), [
+      `${'['.repeat(100)}"${'{'.repeat(100)}`,
+    ]);
   });
 
   for (const text of [
@@ -101,10 +130,13 @@ describe('parseFastjson', () => {
     '{[1]:',
     '\u0000',
   ])
-    it(`refuses ${JSON.stringify(text)}`, () => assert.throws(() => parseFastjson(text), ProtocolError));
+    it(`refuses ${JSON.stringify(text)}`, () =>
+      assert.throws(() => parseFastjson(text), ProtocolError));
 
   it('shows the place of the error', () => {
-    assert.throws(() => parseFastjson('{0:"ok",1:what}'), { message: /no value at 10: \{0:"ok",1:what\}/ });
+    assert.throws(() => parseFastjson('{0:"ok",1:what}'), {
+      message: /no value at 10: \{0:"ok",1:what\}/,
+    });
   });
 });
 
@@ -131,6 +163,7 @@ describe('the readers of values', () => {
       assert.throws(() => asObject(value as never, 'the route'), /the route is no JSON object/);
     assert.throws(() => asArray({}, 'the list'), /the list is no JSON array/);
     assert.throws(() => asString(1, 'the name'), /the name is no string/);
-    for (const value of [1.5, '1', 1n, null]) assert.throws(() => asInteger(value, 'the perm'), /the perm is no whole number/);
+    for (const value of [1.5, '1', 1n, null])
+      assert.throws(() => asInteger(value, 'the perm'), /the perm is no whole number/);
   });
 });

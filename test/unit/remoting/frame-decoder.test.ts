@@ -13,7 +13,8 @@ const EXPECTED = FRAMES.map(decodeFrame);
 function inChunks(stream: Buffer, size: number): RemotingCommand[] {
   const decoder = new FrameDecoder();
   const commands: RemotingCommand[] = [];
-  for (let at = 0; at < stream.length; at += size) commands.push(...decoder.push(stream.subarray(at, at + size)));
+  for (let at = 0; at < stream.length; at += size)
+    commands.push(...decoder.push(stream.subarray(at, at + size)));
   assert.equal(decoder.buffered, 0);
   return commands;
 }
@@ -33,13 +34,17 @@ function commandOf(bodyBytes: number): RemotingCommand {
 
 describe('FrameDecoder', () => {
   for (const size of [1, 2, 3, 4, 5, 7, 8, 9, 63, 500, 1460, 4096, STREAM.length])
-    it(`cuts the vectors from chunks of ${size}`, () => assert.deepEqual(inChunks(STREAM, size), EXPECTED));
+    it(`cuts the vectors from chunks of ${size}`, () =>
+      assert.deepEqual(inChunks(STREAM, size), EXPECTED));
 
   it('cuts two frames at every place', () => {
     const two = Buffer.concat(FRAMES.slice(0, 2));
     for (let cut = 0; cut <= two.length; cut++) {
       const decoder = new FrameDecoder();
-      assert.deepEqual([...decoder.push(two.subarray(0, cut)), ...decoder.push(two.subarray(cut))], EXPECTED.slice(0, 2));
+      assert.deepEqual(
+        [...decoder.push(two.subarray(0, cut)), ...decoder.push(two.subarray(cut))],
+        EXPECTED.slice(0, 2),
+      );
     }
   });
 
@@ -60,7 +65,9 @@ describe('FrameDecoder', () => {
   });
 
   it('keeps the bodies of gathered frames apart', () => {
-    const frames = [1, 2, 3].map((n) => encodeFrame({ ...commandOf(50), body: Buffer.alloc(50, String(n)) }));
+    const frames = [1, 2, 3].map((n) =>
+      encodeFrame({ ...commandOf(50), body: Buffer.alloc(50, String(n)) }),
+    );
     const bodies = inChunks(Buffer.concat(frames), 11).map(({ body }) => body.toString());
     assert.deepEqual(bodies, ['1'.repeat(50), '2'.repeat(50), '3'.repeat(50)]);
   });
@@ -89,7 +96,8 @@ describe('FrameDecoder', () => {
   ] as const)
     it(`refuses ${what} and everything after it`, () => {
       const decoder = new FrameDecoder();
-      const isOurs = (error: unknown) => error instanceof ProtocolError || error instanceof LimitExceededError;
+      const isOurs = (error: unknown) =>
+        error instanceof ProtocolError || error instanceof LimitExceededError;
       assert.throws(() => decoder.push(Buffer.from(hex, 'hex')), isOurs);
       assert.throws(() => decoder.push(FRAMES[0] as Buffer), isOurs);
       assert.equal(decoder.buffered, 0);
@@ -98,7 +106,9 @@ describe('FrameDecoder', () => {
   it('gives the good frames before a bad one in the same chunk, then fails for good', () => {
     const decoder = new FrameDecoder();
     assert.deepEqual(
-      decoder.push(Buffer.concat([FRAMES[0] as Buffer, FRAMES[1] as Buffer, Buffer.from('00000003', 'hex')])),
+      decoder.push(
+        Buffer.concat([FRAMES[0] as Buffer, FRAMES[1] as Buffer, Buffer.from('00000003', 'hex')]),
+      ),
       EXPECTED.slice(0, 2),
     );
     assert.ok(decoder.failure instanceof ProtocolError);

@@ -30,19 +30,38 @@ describe('frames of Java', () => {
     it(`${index}: ${vector.serializeType} code ${vector.decoded.code}`, () => {
       const frame = Buffer.from(vector.frame, 'base64');
       const { code, language, version, opaque, flag, remark, extFields, body } = vector.decoded;
-      const expected = { code, language, version, opaque, flag, remark: remark ?? undefined, extFields: extFields ?? {} };
+      const expected = {
+        code,
+        language,
+        version,
+        opaque,
+        flag,
+        remark: remark ?? undefined,
+        extFields: extFields ?? {},
+      };
       const { body: decodedBody, ...decoded } = decodeFrame(frame);
       assert.deepEqual(decoded, expected);
       assert.equal(decodedBody.toString('base64'), body ?? '');
-      assert.deepEqual(decodeFrame(encodeFrame({ ...decoded, body: decodedBody }, 'JSON')), { ...expected, body: decodedBody });
-      assert.deepEqual(decodeFrame(encodeFrame({ ...decoded, body: decodedBody }, 'ROCKETMQ')), { ...expected, body: decodedBody });
+      assert.deepEqual(decodeFrame(encodeFrame({ ...decoded, body: decodedBody }, 'JSON')), {
+        ...expected,
+        body: decodedBody,
+      });
+      assert.deepEqual(decodeFrame(encodeFrame({ ...decoded, body: decodedBody }, 'ROCKETMQ')), {
+        ...expected,
+        body: decodedBody,
+      });
     });
   }
 
   it('are written byte for byte alike in binary', () => {
-    for (const vector of frameVectors().filter(({ serializeType }) => serializeType === 'ROCKETMQ')) {
+    for (const vector of frameVectors().filter(
+      ({ serializeType }) => serializeType === 'ROCKETMQ',
+    )) {
       const frame = Buffer.from(vector.frame, 'base64');
-      assert.equal(encodeFrame(decodeFrame(frame), 'ROCKETMQ').toString('hex'), frame.toString('hex'));
+      assert.equal(
+        encodeFrame(decodeFrame(frame), 'ROCKETMQ').toString('hex'),
+        frame.toString('hex'),
+      );
     }
   });
 });
@@ -55,18 +74,25 @@ describe('encodeFrame', () => {
   });
 
   it('writes the reference request in binary', () => {
-    const hex = '00000025010000210069070191000000070000000000000000' + '0000000c0005746f7069630000000154';
+    const hex =
+      '00000025010000210069070191000000070000000000000000' + '0000000c0005746f7069630000000154';
     assert.equal(encodeFrame(ROUTE_REQUEST, 'ROCKETMQ').toString('hex'), hex);
   });
 
   it('refuses in binary a code that has more than 16 bits, and takes it in JSON', () => {
     const pop = { ...ROUTE_REQUEST, code: 200050 };
-    assert.throws(() => encodeFrame(pop, 'ROCKETMQ'), { name: 'ProtocolError', message: /200050 does not fit/ });
+    assert.throws(() => encodeFrame(pop, 'ROCKETMQ'), {
+      name: 'ProtocolError',
+      message: /200050 does not fit/,
+    });
     assert.equal(decodeFrame(encodeFrame(pop)).code, 200050);
   });
 
   it('refuses a header over 24 bits', () => {
-    assert.throws(() => encodeFrame({ ...ROUTE_REQUEST, remark: 'x'.repeat(2 ** 24) }), ProtocolError);
+    assert.throws(
+      () => encodeFrame({ ...ROUTE_REQUEST, remark: 'x'.repeat(2 ** 24) }),
+      ProtocolError,
+    );
   });
 
   it('keeps a field named __proto__ a field', () => {
@@ -88,7 +114,10 @@ describe('decodeFrame', () => {
   });
 
   it('takes ext values that are no strings, and skips null', () => {
-    const frame = frameOf(0, '{"code":1,"flag":1,"opaque":2,"version":3,"remark":null,"extFields":{"a":1,"b":true,"c":null,"d":"x"}}');
+    const frame = frameOf(
+      0,
+      '{"code":1,"flag":1,"opaque":2,"version":3,"remark":null,"extFields":{"a":1,"b":true,"c":null,"d":"x"}}',
+    );
     assert.deepEqual(decodeFrame(frame).extFields, { a: '1', b: 'true', d: 'x' });
     assert.equal(decodeFrame(frame).remark, undefined);
     assert.equal(decodeFrame(frame).language, 'OTHER');
@@ -105,7 +134,10 @@ describe('decodeFrame', () => {
   const broken: Record<string, Buffer> = {
     'an empty buffer': Buffer.alloc(0),
     'seven bytes': Buffer.from([0, 0, 0, 3, 0, 0, 0]),
-    'a length that is not the frame’s': Buffer.concat([encodeFrame(ROUTE_REQUEST), Buffer.from('x')]),
+    'a length that is not the frame’s': Buffer.concat([
+      encodeFrame(ROUTE_REQUEST),
+      Buffer.from('x'),
+    ]),
     'a header longer than the frame': Buffer.from('00000004000000ff', 'hex'),
     'an unknown header type': frameOf(2, '{}'),
     'a header that is no JSON': frameOf(0, '{"code":'),
@@ -122,7 +154,11 @@ describe('decodeFrame', () => {
       1,
       Buffer.concat([binary.subarray(8, 25), Buffer.from([255, 0, 0, 0]), binary.subarray(29)]),
     ),
-    'a value beyond the fields': frameOf(1, Buffer.concat([binary.subarray(8, 36), Buffer.from([0, 0, 9, 9]), binary.subarray(40)])),
+    'a value beyond the fields': frameOf(
+      1,
+      Buffer.concat([binary.subarray(8, 36), Buffer.from([0, 0, 9, 9]), binary.subarray(40)]),
+    ),
   };
-  for (const [what, frame] of Object.entries(broken)) it(`refuses ${what}`, () => assert.throws(() => decodeFrame(frame), ProtocolError));
+  for (const [what, frame] of Object.entries(broken))
+    it(`refuses ${what}`, () => assert.throws(() => decodeFrame(frame), ProtocolError));
 });

@@ -33,7 +33,10 @@ test('the requests of POP are in Java’s words, and a broker reads back what wa
     exp: '*',
     order: false,
   };
-  assert.deepEqual([popMessage.code, ackMessage.code, changeInvisibleTime.code, notification.code], [200_050, 200_051, 200_053, 200_054]);
+  assert.deepEqual(
+    [popMessage.code, ackMessage.code, changeInvisibleTime.code, notification.code],
+    [200_050, 200_051, 200_053, 200_054],
+  );
   assert.deepEqual(popMessage.encode(pop).extFields, {
     consumerGroup: 'workers',
     topic: 'orders',
@@ -56,9 +59,18 @@ test('the requests of POP are in Java’s words, and a broker reads back what wa
 });
 
 test('their answers come back', () => {
-  const answer = { ...changed, restNum: 4n, startOffsetInfo: '0 2 7', msgOffsetInfo: '0 2 7,9', records: Buffer.from('records') };
+  const answer = {
+    ...changed,
+    restNum: 4n,
+    startOffsetInfo: '0 2 7',
+    msgOffsetInfo: '0 2 7,9',
+    records: Buffer.from('records'),
+  };
   assert.deepEqual(popMessage.decodeAnswer(command(popMessage.encodeAnswer(answer))), answer);
-  assert.deepEqual(changeInvisibleTime.decodeAnswer(command(changeInvisibleTime.encodeAnswer(changed))), changed);
+  assert.deepEqual(
+    changeInvisibleTime.decodeAnswer(command(changeInvisibleTime.encodeAnswer(changed))),
+    changed,
+  );
   for (const told of [
     { hasMsg: true, pollingFull: false },
     { hasMsg: false, pollingFull: true },

@@ -21,7 +21,11 @@ import { pullMessage } from '../../../src/requests/pull-message.ts';
 import { queryConsumerOffset } from '../../../src/requests/query-offset.ts';
 import { searchOffset } from '../../../src/requests/search-offset.ts';
 import { sendMessageBack } from '../../../src/requests/send-back.ts';
-import { sendBatchMessage, sendMessage, sendMessageV1 } from '../../../src/requests/send-message.ts';
+import {
+  sendBatchMessage,
+  sendMessage,
+  sendMessageV1,
+} from '../../../src/requests/send-message.ts';
 import { unregisterClient } from '../../../src/requests/unregister-client.ts';
 import { updateConsumerOffset } from '../../../src/requests/update-offset.ts';
 import { frameVectors } from '../../support/vectors.ts';
@@ -32,7 +36,10 @@ function command({ extFields, body = Buffer.alloc(0) }: Wire, remark?: string): 
 
 /** What stands on the wire: ext fields, and the body as plain JSON when there is one. */
 function onTheWire({ extFields, body }: Wire): { ext: object; body?: unknown } {
-  return { ext: { ...extFields }, ...(body === undefined ? {} : { body: JSON.parse(String(body)) }) };
+  return {
+    ext: { ...extFields },
+    ...(body === undefined ? {} : { body: JSON.parse(String(body)) }),
+  };
 }
 
 /** A request is as Java writes it, and a broker reads back what was meant. */
@@ -78,8 +85,18 @@ const broker = {
 describe('requests about offsets', () => {
   const group = { consumerGroup: 'group', ...place };
   const ext = { consumerGroup: 'group', topic: 'orders', queueId: '2' };
-  speaks(queryConsumerOffset, 14, { ...group, setZeroIfNotFound: false }, { ext: { ...ext, setZeroIfNotFound: 'false' } });
-  speaks(updateConsumerOffset, 15, { ...group, commitOffset: BIG }, { ext: { ...ext, commitOffset: String(BIG) } });
+  speaks(
+    queryConsumerOffset,
+    14,
+    { ...group, setZeroIfNotFound: false },
+    { ext: { ...ext, setZeroIfNotFound: 'false' } },
+  );
+  speaks(
+    updateConsumerOffset,
+    15,
+    { ...group, commitOffset: BIG },
+    { ext: { ...ext, commitOffset: String(BIG) } },
+  );
   speaks(
     searchOffset,
     29,
@@ -94,8 +111,12 @@ describe('requests about offsets', () => {
   }
 
   it('a commit’s answer tells of a pending reset by its remark only', () => {
-    const answer = (remark?: string) => updateConsumerOffset.decodeAnswer(command({ extFields: {} }, remark)).resetPending;
-    assert.deepEqual([answer(), answer('Offset has been previously reset'), answer('some words')], [false, true, false]);
+    const answer = (remark?: string) =>
+      updateConsumerOffset.decodeAnswer(command({ extFields: {} }, remark)).resetPending;
+    assert.deepEqual(
+      [answer(), answer('Offset has been previously reset'), answer('some words')],
+      [false, true, false],
+    );
   });
 });
 
@@ -112,7 +133,9 @@ describe('PULL_MESSAGE', () => {
     subVersion: 0,
     expressionType: 'TAG',
   };
-  const ext = Object.fromEntries(Object.entries(request).map(([name, value]) => [name, String(value)]));
+  const ext = Object.fromEntries(
+    Object.entries(request).map(([name, value]) => [name, String(value)]),
+  );
   speaks(pullMessage, 11, request, { ext });
 
   it('its answer carries offsets and records', () => {
@@ -176,7 +199,9 @@ describe('requests of senders', () => {
 
   it('SEND_MESSAGE spells its fields out', () => {
     const { body: _, ...fields } = request;
-    const extFields = Object.fromEntries(Object.entries(fields).map(([name, value]) => [name, String(value)]));
+    const extFields = Object.fromEntries(
+      Object.entries(fields).map(([name, value]) => [name, String(value)]),
+    );
     assert.equal(sendMessageV1.code, 10);
     assert.deepEqual(sendMessageV1.decode(command({ extFields, body })), request);
   });
@@ -196,13 +221,18 @@ describe('requests of senders', () => {
     unitMode: false,
     maxReconsumeTimes: 16,
   };
-  speaks(sendMessageBack, 36, full, { ext: Object.fromEntries(Object.entries(full).map(([name, value]) => [name, String(value)])) });
+  speaks(sendMessageBack, 36, full, {
+    ext: Object.fromEntries(Object.entries(full).map(([name, value]) => [name, String(value)])),
+  });
 
   it('a broker takes the short form of CONSUMER_SEND_MSG_BACK', () => {
     const { originMsgId, maxReconsumeTimes, ...read } = sendMessageBack.decode(
       command({ extFields: { group: 'G', offset: '1', delayLevel: '0' } }),
     );
-    assert.deepEqual([read.group, read.offset, read.delayLevel, originMsgId, maxReconsumeTimes], ['G', 1n, 0, undefined, undefined]);
+    assert.deepEqual(
+      [read.group, read.offset, read.delayLevel, originMsgId, maxReconsumeTimes],
+      ['G', 1n, 0, undefined, undefined],
+    );
   });
 });
 
@@ -252,7 +282,10 @@ describe('requests of members', () => {
   answers(
     getConsumerConnections,
     { connections: [connection], subscriptions: [subscription], ...kind },
-    { ext: {}, body: { connectionSet: [connection], subscriptionTable: { orders: wire }, ...kind } },
+    {
+      ext: {},
+      body: { connectionSet: [connection], subscriptionTable: { orders: wire }, ...kind },
+    },
   );
   speaks(
     checkClientConfig,
@@ -261,7 +294,10 @@ describe('requests of members', () => {
     { ext: {}, body: { clientId: 'me', group: 'G', subscriptionData: wire } },
   );
   const locking = { consumerGroup: 'G', clientId: 'me', queues: [queue] };
-  const lockBody = { ext: {}, body: { consumerGroup: 'G', clientId: 'me', mqSet: [queue], onlyThisBroker: false } };
+  const lockBody = {
+    ext: {},
+    body: { consumerGroup: 'G', clientId: 'me', mqSet: [queue], onlyThisBroker: false },
+  };
   speaks(lockQueues, 41, locking, lockBody);
   speaks(unlockQueues, 42, locking, lockBody);
   answers(lockQueues, [queue], { ext: {}, body: { lockOKMQSet: [queue] } });
@@ -282,7 +318,9 @@ describe('requests of administrators', () => {
     topicSysFlag: 0,
     order: false,
   };
-  speaks(createTopic, 17, topic, { ext: Object.fromEntries(Object.entries(topic).map(([name, value]) => [name, String(value)])) });
+  speaks(createTopic, 17, topic, {
+    ext: Object.fromEntries(Object.entries(topic).map(([name, value]) => [name, String(value)])),
+  });
   const group = { groupName: 'G', retryMaxTimes: 3, retryQueueNums: 1, consumeEnable: true };
   speaks(createGroup, 200, group, { ext: {}, body: group });
 });
@@ -297,7 +335,9 @@ describe('requests to name servers', () => {
 
   const route = {
     brokers: [broker],
-    queues: [{ brokerName: 'broker-a', readQueueNums: 8, writeQueueNums: 4, perm: 6, topicSysFlag: 0 }],
+    queues: [
+      { brokerName: 'broker-a', readQueueNums: 8, writeQueueNums: 4, perm: 6, topicSysFlag: 0 },
+    ],
     mappedBrokers: [],
   };
   answers(getRoute, route);
@@ -307,16 +347,28 @@ describe('requests to name servers', () => {
   it('routes of old name servers have ids without quotes', () => {
     const body =
       '{"brokerDatas":[{"brokerAddrs":{0:"10.0.0.1:10911",1:"[::1]:10911"},"brokerName":"broker-a","cluster":"C"}],"filterServerTable":{},"queueDatas":[]}';
-    assert.deepEqual(getRoute.decodeAnswer(command({ extFields: {}, body: Buffer.from(body) })).brokers, [broker]);
+    assert.deepEqual(
+      getRoute.decodeAnswer(command({ extFields: {}, body: Buffer.from(body) })).brokers,
+      [broker],
+    );
   });
 
   it('GET_ALL_TOPIC_LIST_FROM_NAMESERVER is code 206 and answers names', () => {
     assert.equal(getTopicList.code, 206);
     assert.deepEqual(getTopicList.encode(), { extFields: {} });
     const body = Buffer.from('{"topicList":["TBW102","%DLQ%workers"]}');
-    assert.deepEqual(getTopicList.decodeAnswer(command({ extFields: {}, body })), ['TBW102', '%DLQ%workers']);
-    assert.deepEqual(getTopicList.encodeAnswer(['TBW102', '%DLQ%workers']), { extFields: {}, body });
-    assert.deepEqual(getTopicList.decodeAnswer(command({ extFields: {}, body: Buffer.from('{}') })), []);
+    assert.deepEqual(getTopicList.decodeAnswer(command({ extFields: {}, body })), [
+      'TBW102',
+      '%DLQ%workers',
+    ]);
+    assert.deepEqual(getTopicList.encodeAnswer(['TBW102', '%DLQ%workers']), {
+      extFields: {},
+      body,
+    });
+    assert.deepEqual(
+      getTopicList.decodeAnswer(command({ extFields: {}, body: Buffer.from('{}') })),
+      [],
+    );
   });
 
   it('GET_BROKER_CLUSTER_INFO answers as the real name server does', () => {
@@ -324,30 +376,47 @@ describe('requests to name servers', () => {
     const body =
       '{"brokerAddrTable":{"broker-a":{"brokerAddrs":{0:"10.0.0.1:10911",1:"[::1]:10911"},"brokerName":"broker-a","cluster":"C"}},"clusterAddrTable":{"C":["broker-a"]}}';
     assert.equal(String(getCluster.encodeAnswer([broker]).body), body);
-    assert.deepEqual(getCluster.decodeAnswer(command({ extFields: {}, body: Buffer.from(body) })), [broker]);
+    assert.deepEqual(getCluster.decodeAnswer(command({ extFields: {}, body: Buffer.from(body) })), [
+      broker,
+    ]);
   });
 });
 
 describe('Java’s own frames', () => {
-  const rewriting = <Request, Answer>({ code, name, encode, decode }: RequestDefinition<Request, Answer>) => ({
+  const rewriting = <Request, Answer>({
+    code,
+    name,
+    encode,
+    decode,
+  }: RequestDefinition<Request, Answer>) => ({
     code,
     name,
     rewrite: (read: RemotingCommand): Wire => encode(decode(read)),
   });
-  const definitions = [rewriting(pullMessage), rewriting(updateConsumerOffset), rewriting(sendMessageBack), rewriting(getRoute)];
+  const definitions = [
+    rewriting(pullMessage),
+    rewriting(updateConsumerOffset),
+    rewriting(sendMessageBack),
+    rewriting(getRoute),
+  ];
   /** Fields that Java sends and we have no use for. */
   const UNUSED = ['maxMsgBytes'];
 
   it('are read, and written again field by field', () => {
     const seen = new Set<number>();
     for (const { frame, decoded } of frameVectors()) {
-      const definition = definitions.find(({ code }) => code === decoded.code && (decoded.flag & 1) === 0);
+      const definition = definitions.find(
+        ({ code }) => code === decoded.code && (decoded.flag & 1) === 0,
+      );
       if (definition === undefined) continue;
       seen.add(definition.code);
       const wire = definition.rewrite(decodeFrame(Buffer.from(frame, 'base64')));
-      const expected = Object.entries(decoded.extFields ?? {}).filter(([name]) => !UNUSED.includes(name));
+      const expected = Object.entries(decoded.extFields ?? {}).filter(
+        ([name]) => !UNUSED.includes(name),
+      );
       // Requests that leave a field out are read with its default.
-      for (const [name, value] of expected) assert.equal(wire.extFields[name], value, `${definition.name} ${name}`);
+      for (const [name, value] of expected)
+        assert.equal(wire.extFields[name], value, `${definition.name} ${name}`);
     }
     assert.equal(seen.size, definitions.length);
   });
@@ -356,8 +425,13 @@ describe('Java’s own frames', () => {
     const answered = frameVectors().filter(({ decoded }) => decoded.flag === 1);
     assert(answered.length > 0);
     for (const { frame, decoded } of answered) {
-      const { nextBeginOffset, maxOffset, records } = pullMessage.decodeAnswer(decodeFrame(Buffer.from(frame, 'base64')));
-      assert.deepEqual([String(nextBeginOffset), String(maxOffset)], [decoded.extFields?.nextBeginOffset, decoded.extFields?.maxOffset]);
+      const { nextBeginOffset, maxOffset, records } = pullMessage.decodeAnswer(
+        decodeFrame(Buffer.from(frame, 'base64')),
+      );
+      assert.deepEqual(
+        [String(nextBeginOffset), String(maxOffset)],
+        [decoded.extFields?.nextBeginOffset, decoded.extFields?.maxOffset],
+      );
       assert.equal(records.toString('base64'), decoded.body ?? '');
     }
   });
@@ -366,26 +440,59 @@ describe('Java’s own frames', () => {
 describe('what cannot be read', () => {
   for (const [what, read] of [
     ['a missing field', () => getMaxOffset.decode(command({ extFields: { topic: 'T' } }))],
-    ['a number that is none', () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: 'x' } }))],
-    ['an empty number', () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: '' } }))],
-    ['a number in Java’s eyes only half', () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: '1e3' } }))],
-    ['a number over 64 bits', () => getMaxOffset.decodeAnswer(command({ extFields: { offset: '9223372036854775808' } }))],
-    ['an offset that is none', () => getMaxOffset.decodeAnswer(command({ extFields: { offset: '0x10' } }))],
+    [
+      'a number that is none',
+      () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: 'x' } })),
+    ],
+    [
+      'an empty number',
+      () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: '' } })),
+    ],
+    [
+      'a number in Java’s eyes only half',
+      () => getMaxOffset.decode(command({ extFields: { topic: 'T', queueId: '1e3' } })),
+    ],
+    [
+      'a number over 64 bits',
+      () => getMaxOffset.decodeAnswer(command({ extFields: { offset: '9223372036854775808' } })),
+    ],
+    [
+      'an offset that is none',
+      () => getMaxOffset.decodeAnswer(command({ extFields: { offset: '0x10' } })),
+    ],
     ['a pull answer without offsets', () => pullMessage.decodeAnswer(command({ extFields: {} }))],
-    ['a route that is a list', () => getRoute.decodeAnswer(command({ extFields: {}, body: Buffer.from('[]') }))],
+    [
+      'a route that is a list',
+      () => getRoute.decodeAnswer(command({ extFields: {}, body: Buffer.from('[]') })),
+    ],
     [
       'a route with a broker id that is none',
       () =>
         getRoute.decodeAnswer(
-          command({ extFields: {}, body: Buffer.from('{"brokerDatas":[{"brokerName":"b","brokerAddrs":{"x":"y:1"}}]}') }),
+          command({
+            extFields: {},
+            body: Buffer.from('{"brokerDatas":[{"brokerName":"b","brokerAddrs":{"x":"y:1"}}]}'),
+          }),
         ),
     ],
     [
       'a lock answer with a queue without id',
-      () => lockQueues.decodeAnswer(command({ extFields: {}, body: Buffer.from('{"lockOKMQSet":[{"topic":"T","brokerName":"b"}]}') })),
+      () =>
+        lockQueues.decodeAnswer(
+          command({
+            extFields: {},
+            body: Buffer.from('{"lockOKMQSet":[{"topic":"T","brokerName":"b"}]}'),
+          }),
+        ),
     ],
-    ['a group without name', () => createGroup.decode(command({ extFields: {}, body: Buffer.from('{}') }))],
-    ['a heartbeat that is no JSON', () => heartbeat.decode(command({ extFields: {}, body: Buffer.from('\0') }))],
+    [
+      'a group without name',
+      () => createGroup.decode(command({ extFields: {}, body: Buffer.from('{}') })),
+    ],
+    [
+      'a heartbeat that is no JSON',
+      () => heartbeat.decode(command({ extFields: {}, body: Buffer.from('\0') })),
+    ],
   ] as const)
     it(`${what} is a ProtocolError`, () => assert.throws(read, ProtocolError));
 });

@@ -85,9 +85,18 @@ describe('metrics in the embedded format', () => {
     meter.flush();
     for (let n = 0; n < 150; n++) meter.observe('SuccessionGap', n);
     meter.flush();
-    const told = lines as { WakeLatency?: number[]; SuccessionGap?: number[]; InvokedBatchCount?: number; _aws: object }[];
+    const told = lines as {
+      WakeLatency?: number[];
+      SuccessionGap?: number[];
+      InvokedBatchCount?: number;
+      _aws: object;
+    }[];
     assert.deepEqual(
-      told.map(({ WakeLatency, InvokedBatchCount, SuccessionGap }) => [WakeLatency, InvokedBatchCount, SuccessionGap?.length]),
+      told.map(({ WakeLatency, InvokedBatchCount, SuccessionGap }) => [
+        WakeLatency,
+        InvokedBatchCount,
+        SuccessionGap?.length,
+      ]),
       [
         [[120, 80], 2, undefined],
         [undefined, undefined, 100],
@@ -118,14 +127,30 @@ describe('metrics in the embedded format', () => {
   test('gauges are told as they are', () => {
     const lines: string[] = [];
     const clock = { now: () => 7, sleep: async () => {} };
-    const gauges = createEmfGauges({ clock, groups: ['LagMetrics'], write: (line) => lines.push(line) });
-    gauges.record({ EventSource: 'a', Topic: 'orders', Queue: 'broker-a/0' }, { SumOffsetLag: 12, OldestMessageAge: 1_500 });
+    const gauges = createEmfGauges({
+      clock,
+      groups: ['LagMetrics'],
+      write: (line) => lines.push(line),
+    });
+    gauges.record(
+      { EventSource: 'a', Topic: 'orders', Queue: 'broker-a/0' },
+      { SumOffsetLag: 12, OldestMessageAge: 1_500 },
+    );
     const { _aws, ...told } = JSON.parse(lines[0] ?? '') as {
       _aws: { CloudWatchMetrics: [{ Dimensions: string[][]; Metrics: object[] }] };
     };
-    assert.deepEqual(told, { EventSource: 'a', Topic: 'orders', Queue: 'broker-a/0', SumOffsetLag: 12, OldestMessageAge: 1_500 });
+    assert.deepEqual(told, {
+      EventSource: 'a',
+      Topic: 'orders',
+      Queue: 'broker-a/0',
+      SumOffsetLag: 12,
+      OldestMessageAge: 1_500,
+    });
     assert.deepEqual(_aws.CloudWatchMetrics[0].Dimensions, [['EventSource', 'Topic', 'Queue']]);
-    assert.deepEqual(_aws.CloudWatchMetrics[0].Metrics[1], { Name: 'OldestMessageAge', Unit: 'Milliseconds' });
+    assert.deepEqual(_aws.CloudWatchMetrics[0].Metrics[1], {
+      Name: 'OldestMessageAge',
+      Unit: 'Milliseconds',
+    });
   });
 
   test('are off in a local run, and where Powertools’ are', () => {
@@ -137,6 +162,10 @@ describe('metrics in the embedded format', () => {
     assert.deepEqual(metricGroups({ ...SERVICE, metrics: ['ErrorCount'] }, {}), ['ErrorCount']);
     assert.deepEqual(metricGroups(SERVICE, { IS_OFFLINE: 'true' }), []);
     assert.deepEqual(metricGroups(SERVICE, { POWERTOOLS_METRICS_DISABLED: 'TRUE' }), []);
-    assert.deepEqual(metricGroups(SERVICE, { POWERTOOLS_METRICS_DISABLED: 'false' }), ['EventCount', 'ErrorCount', 'LagMetrics']);
+    assert.deepEqual(metricGroups(SERVICE, { POWERTOOLS_METRICS_DISABLED: 'false' }), [
+      'EventCount',
+      'ErrorCount',
+      'LagMetrics',
+    ]);
   });
 });

@@ -18,7 +18,9 @@ function lines(env: Record<string, string>): Record<string, unknown>[] {
     env: { PATH: process.env.PATH, ...env },
     encoding: 'utf8',
   });
-  return stdout.split('\n').flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
+  return stdout
+    .split('\n')
+    .flatMap((line) => (line === '' ? [] : [JSON.parse(line) as Record<string, unknown>]));
 }
 
 test('a line is JSON with its fields, and is written before the process can be killed', () => {

@@ -27,7 +27,11 @@ async function lambda(t: TestContext, status: number, errorType?: string) {
   const server = createServer(async (request, response) => {
     const chunks: Buffer[] = [];
     for await (const chunk of request) chunks.push(chunk as Buffer);
-    seen.push({ url: request.url, type: request.headers['x-amz-invocation-type'], body: Buffer.concat(chunks).toString() });
+    seen.push({
+      url: request.url,
+      type: request.headers['x-amz-invocation-type'],
+      body: Buffer.concat(chunks).toString(),
+    });
     response
       .writeHead(status, errorType === undefined ? {} : { 'x-amzn-errortype': errorType })
       .end(errorType === undefined ? '' : '{"Message":"no"}');
@@ -57,9 +61,21 @@ test('a puller is started as an asynchronous invocation with the request as payl
 });
 
 for (const [status, type, advice] of [
-  [404, 'ResourceNotFoundException', /was not started \(ResourceNotFoundException\): the puller function does not exist: deploy/],
-  [403, 'AccessDeniedException', /\(AccessDeniedException\): the coordinator's role may not invoke it/],
-  [429, 'TooManyRequestsException', /\(TooManyRequestsException\): the account or the function is out of concurrency/],
+  [
+    404,
+    'ResourceNotFoundException',
+    /was not started \(ResourceNotFoundException\): the puller function does not exist: deploy/,
+  ],
+  [
+    403,
+    'AccessDeniedException',
+    /\(AccessDeniedException\): the coordinator's role may not invoke it/,
+  ],
+  [
+    429,
+    'TooManyRequestsException',
+    /\(TooManyRequestsException\): the account or the function is out of concurrency/,
+  ],
   [500, 'ServiceException', /\(ServiceException\): no/],
 ] as const)
   test(`${type} is a named error with what to do`, async (t) => {
@@ -79,6 +95,9 @@ test('an endpoint that cannot be reached', async () => {
     credentials: { accessKeyId: 'a', secretAccessKey: 's' },
     maxAttempts: 1,
   });
-  await assert.rejects(createPullerInvoker(client, 'puller').invoke(REQUEST), /puller puller was not started .*Lambda cannot be reached/);
+  await assert.rejects(
+    createPullerInvoker(client, 'puller').invoke(REQUEST),
+    /puller puller was not started .*Lambda cannot be reached/,
+  );
   client.destroy();
 });

@@ -28,19 +28,32 @@ beforeEach(() => {
 function world(clusters: Record<string, ClusterConfig>) {
   const lines: string[] = [];
   const log = (fields: object, message: string): void =>
-    void lines.push(inspect({ ...fields, message }, { depth: 6, breakLength: Number.POSITIVE_INFINITY }).replaceAll('\n', ' '));
+    void lines.push(
+      inspect(
+        { ...fields, message },
+        { depth: 6, breakLength: Number.POSITIVE_INFINITY },
+      ).replaceAll('\n', ' '),
+    );
   const logger = { debug: log, info: log, warn: log, error: log } as unknown as Logger;
   const clock = { now: 0 };
   const secrets = createSecrets({ clusters }, { now: () => clock.now });
   const invoke = middy<{ cluster?: string }, ClusterConfig>()
     .use(secrets.middleware)
-    .handler(({ cluster = 'default' }) => Promise.resolve(secrets.complete(cluster, clusters[cluster]!, logger)));
+    .handler(({ cluster = 'default' }) =>
+      Promise.resolve(secrets.complete(cluster, clusters[cluster]!, logger)),
+    );
   const invocation = (event: { cluster?: string } = {}): Promise<ClusterConfig> =>
-    Promise.resolve(invoke(event, { getRemainingTimeInMillis: () => 60_000 } as Context) as Promise<ClusterConfig>);
+    Promise.resolve(
+      invoke(event, {
+        getRemainingTimeInMillis: () => 60_000,
+      } as Context) as Promise<ClusterConfig>,
+    );
   return { secrets, clock, lines, logger, invocation };
 }
 
-const oneSecret: Record<string, ClusterConfig> = { default: { nameServers: ['a:1'], secrets: { credentials: { secretArn: SECRET } } } };
+const oneSecret: Record<string, ClusterConfig> = {
+  default: { nameServers: ['a:1'], secrets: { credentials: { secretArn: SECRET } } },
+};
 
 test('an invocation has the credentials of Secrets Manager; the next ones do not ask again for five minutes', async () => {
   store.values.set(SECRET, JSON.stringify(FIRST));
@@ -56,13 +69,19 @@ test('an invocation has the credentials of Secrets Manager; the next ones do not
 });
 
 test('SSM parameters: by name and by ARN, credentials and TLS of one cluster', async () => {
-  store.values.set('/rocketmq/credentials', JSON.stringify({ username: 'shop', password: 'first-key' }));
+  store.values.set(
+    '/rocketmq/credentials',
+    JSON.stringify({ username: 'shop', password: 'first-key' }),
+  );
   store.values.set(PARAMETER_ARN, JSON.stringify({ caCertificate: PEM }));
   const { invocation } = world({
     default: {
       nameServers: ['a:1'],
       tls: { enabled: true, serverName: 'mq.example.com' },
-      secrets: { credentials: { ssmParameter: '/rocketmq/credentials' }, tls: { ssmParameter: PARAMETER_ARN } },
+      secrets: {
+        credentials: { ssmParameter: '/rocketmq/credentials' },
+        tls: { ssmParameter: PARAMETER_ARN },
+      },
     },
   });
   const { credentials, tls } = await invocation();
@@ -84,12 +103,20 @@ test('after a refusal the store is asked at once, but not with every refusal; qu
   store.values.set(SECRET, JSON.stringify(FIRST));
   const { invocation, secrets, logger, clock } = world(oneSecret);
   await invocation();
-  assert.deepEqual(await secrets.renew('default', logger), FIRST, 'at once, also right after the first fetch');
+  assert.deepEqual(
+    await secrets.renew('default', logger),
+    FIRST,
+    'at once, also right after the first fetch',
+  );
   store.values.set(SECRET, JSON.stringify(SECOND));
   clock.now = 1_999;
   assert.deepEqual(await secrets.renew('default', logger), FIRST);
   clock.now = 2_000;
-  assert.deepEqual(await Promise.all([1, 2, 3].map(() => secrets.renew('default', logger))), [SECOND, SECOND, SECOND]);
+  assert.deepEqual(await Promise.all([1, 2, 3].map(() => secrets.renew('default', logger))), [
+    SECOND,
+    SECOND,
+    SECOND,
+  ]);
   assert.equal(store.asked.length, 3);
   store.values.set(SECRET, { error: 'InternalServiceError' });
   clock.now = 4_000;
@@ -97,8 +124,15 @@ test('after a refusal the store is asked at once, but not with every refusal; qu
   assert.equal(new Set(store.asked.slice(3)).size, 1);
   const { length } = store.asked;
   await secrets.renew('default', logger);
-  assert.equal(store.asked.length, length, 'a store that fails is not asked with every refusal either');
-  assert.equal(await world({ default: { nameServers: ['a:1'] } }).secrets.renew('default', logger), undefined);
+  assert.equal(
+    store.asked.length,
+    length,
+    'a store that fails is not asked with every refusal either',
+  );
+  assert.equal(
+    await world({ default: { nameServers: ['a:1'] } }).secrets.renew('default', logger),
+    undefined,
+  );
 });
 
 test('a store that fails later leaves the old value in use, and says so', async () => {
@@ -114,7 +148,11 @@ test('a store that fails later leaves the old value in use, and says so', async 
 
 for (const [name, value, message] of [
   ['no such secret', undefined, /ResourceNotFoundException/],
-  ['no right to read it', { error: 'AccessDeniedException' }, /the role may not read it.*AccessDeniedException/],
+  [
+    'no right to read it',
+    { error: 'AccessDeniedException' },
+    /the role may not read it.*AccessDeniedException/,
+  ],
   ['a text that is no JSON', 'swordfish', /must be JSON with accessKey and secretKey/],
   ['JSON without a key', '{"accessKey":"swordfish"}', /must be JSON with accessKey and secretKey/],
 ] as const)
@@ -125,19 +163,29 @@ for (const [name, value, message] of [
       assert.ok(error instanceof RocketMQError);
       assert.equal(error.code, 'ROCKETMQ_SECRET');
       assert.match(error.message, message);
-      assert.match(error.message, /the credentials of cluster "default" cannot be read from arn:aws:secretsmanager:/);
+      assert.match(
+        error.message,
+        /the credentials of cluster "default" cannot be read from arn:aws:secretsmanager:/,
+      );
       assert.doesNotMatch(JSON.stringify([error, error.message, error.cause, lines]), /swordfish/);
       return true;
     });
   });
 
 test('an SSM parameter that is missing is named', async () => {
-  const { invocation } = world({ default: { nameServers: ['a:1'], secrets: { credentials: { ssmParameter: '/missing' } } } });
+  const { invocation } = world({
+    default: { nameServers: ['a:1'], secrets: { credentials: { ssmParameter: '/missing' } } },
+  });
   await assert.rejects(invocation(), /SSM parameter \/missing: InvalidParameter \/missing/);
 });
 
 test('TLS with half a client certificate is refused', async () => {
-  store.values.set(PARAMETER_ARN, JSON.stringify({ caCertificate: PEM, clientKey: '-----BEGIN PRIVATE KEY-----' }));
-  const { invocation } = world({ default: { nameServers: ['a:1'], secrets: { tls: { ssmParameter: PARAMETER_ARN } } } });
+  store.values.set(
+    PARAMETER_ARN,
+    JSON.stringify({ caCertificate: PEM, clientKey: '-----BEGIN PRIVATE KEY-----' }),
+  );
+  const { invocation } = world({
+    default: { nameServers: ['a:1'], secrets: { tls: { ssmParameter: PARAMETER_ARN } } },
+  });
   await assert.rejects(invocation(), /the tls of cluster "default" .* PEM texts/);
 });

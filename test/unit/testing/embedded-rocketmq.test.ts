@@ -2,7 +2,13 @@ import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../../src/client/rocketmq-client.ts';
-import { BrokerError, ConnectionError, GroupNotFoundError, RequestTimeoutError, TopicNotFoundError } from '../../../src/errors.ts';
+import {
+  BrokerError,
+  ConnectionError,
+  GroupNotFoundError,
+  RequestTimeoutError,
+  TopicNotFoundError,
+} from '../../../src/errors.ts';
 import { readableQueues } from '../../../src/model/route.ts';
 import type { RocketMQ } from '../../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
@@ -15,7 +21,10 @@ const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
 const message = (body = 'hello') => ({ topic: 'orders', body: Buffer.from(body) });
 
 /** An embedded RocketMQ with topic "orders" and a client, for the tests of the surrounding describe. */
-function useEmbedded(options: EmbeddedRocketMQOptions = {}): { mq: EmbeddedRocketMQ; client: RocketMQ } {
+function useEmbedded(options: EmbeddedRocketMQOptions = {}): {
+  mq: EmbeddedRocketMQ;
+  client: RocketMQ;
+} {
   const used = {} as { mq: EmbeddedRocketMQ; client: RocketMQ };
   before(async () => {
     used.mq = await startEmbeddedRocketMQ({ longPollTickMs: 50, ...options });
@@ -30,14 +39,24 @@ function useEmbedded(options: EmbeddedRocketMQOptions = {}): { mq: EmbeddedRocke
 }
 
 const pullOf = (client: RocketMQ, group = 'group', offset = 0n, suspendMs = 0) =>
-  client.pull({ consumerGroup: group, queue, offset, subscription: buildSubscription('orders', '*'), maxMessages: 32, suspendMs });
+  client.pull({
+    consumerGroup: group,
+    queue,
+    offset,
+    subscription: buildSubscription('orders', '*'),
+    maxMessages: 32,
+    suspendMs,
+  });
 
 describe('controls of the embedded RocketMQ', () => {
   const used = useEmbedded();
 
   it('fail one request with a code, then let the next pass', async () => {
     const control = used.mq.control('GET_MAX_OFFSET', () => ({ code: 2, remark: '[OVERLOAD]' }));
-    await assert.rejects(used.client.maxOffset(queue), (error) => error instanceof BrokerError && error.responseCode === 2);
+    await assert.rejects(
+      used.client.maxOffset(queue),
+      (error) => error instanceof BrokerError && error.responseCode === 2,
+    );
     assert.equal(await used.client.maxOffset(queue), used.mq.maxOffset(queue));
     assert.equal(control.calls, 1);
   });
@@ -45,14 +64,20 @@ describe('controls of the embedded RocketMQ', () => {
   it('drop: the broker never sees it', async () => {
     const before = used.mq.messages('orders').length;
     using _ = used.mq.control('SEND_MESSAGE_V2', () => 'drop');
-    await assert.rejects(used.client.send(message(), { queue, timeoutMs: 100 }), RequestTimeoutError);
+    await assert.rejects(
+      used.client.send(message(), { queue, timeoutMs: 100 }),
+      RequestTimeoutError,
+    );
     assert.equal(used.mq.messages('orders').length, before);
   });
 
   it('lose-answer: the broker carries it out', async () => {
     const before = used.mq.messages('orders').length;
     used.mq.control('SEND_MESSAGE_V2', () => 'lose-answer');
-    await assert.rejects(used.client.send(message(), { queue, timeoutMs: 100 }), RequestTimeoutError);
+    await assert.rejects(
+      used.client.send(message(), { queue, timeoutMs: 100 }),
+      RequestTimeoutError,
+    );
     assert.equal(used.mq.messages('orders').length, before + 1);
   });
 
@@ -66,7 +91,10 @@ describe('controls of the embedded RocketMQ', () => {
     const gate = Promise.withResolvers<void>();
     used.mq.control('GET_MIN_OFFSET', () => gate.promise);
     const held = used.client.minOffset(queue);
-    const first = await Promise.race([held.then(() => 'held'), used.client.maxOffset(queue).then(() => 'other')]);
+    const first = await Promise.race([
+      held.then(() => 'held'),
+      used.client.maxOffset(queue).then(() => 'other'),
+    ]);
     assert.equal(first, 'other');
     gate.resolve();
     assert.equal(await held, 0n);
@@ -74,7 +102,11 @@ describe('controls of the embedded RocketMQ', () => {
 
   it('observe as often as asked', async () => {
     const seen: string[] = [];
-    using control = used.mq.control('*', ({ name, server }) => void seen.push(`${server}: ${name}`), { times: Number.POSITIVE_INFINITY });
+    using control = used.mq.control(
+      '*',
+      ({ name, server }) => void seen.push(`${server}: ${name}`),
+      { times: Number.POSITIVE_INFINITY },
+    );
     await used.client.topicRoute('orders', { fresh: true });
     await used.client.maxOffset(queue);
     assert.deepEqual(seen, ['name-server: GET_ROUTEINFO_BY_TOPIC', 'broker-a: GET_MAX_OFFSET']);
@@ -83,7 +115,9 @@ describe('controls of the embedded RocketMQ', () => {
 
   it('take requests by code and by server only', async () => {
     using wrong = used.mq.control(30, () => ({ code: 1 }), { server: 'name-server' });
-    using right = used.mq.control(30, () => ({ code: 1, remark: 'by code' }), { server: 'broker-a' });
+    using right = used.mq.control(30, () => ({ code: 1, remark: 'by code' }), {
+      server: 'broker-a',
+    });
     await assert.rejects(used.client.maxOffset(queue), /by code/);
     assert.deepEqual([wrong.calls, right.calls], [0, 1]);
   });
@@ -92,7 +126,10 @@ describe('controls of the embedded RocketMQ', () => {
     used.mq.control('GET_MAX_OFFSET', () => {
       throw new Error('oops');
     });
-    await assert.rejects(used.client.maxOffset(queue), /the control of GET_MAX_OFFSET threw: Error: oops/);
+    await assert.rejects(
+      used.client.maxOffset(queue),
+      /the control of GET_MAX_OFFSET threw: Error: oops/,
+    );
   });
 });
 
@@ -121,13 +158,17 @@ describe('an embedded broker that restarts', () => {
     const pulled = await pullOf(client);
     assert.equal(pulled.status === 'FOUND' && String(pulled.messages[0]?.body), 'kept');
     assert.equal(await client.queryOffset('group', queue), 1n);
-    assert.deepEqual([mq.members('group'), await client.lockQueues('group', 'two', [queue])], [[], [queue]]);
+    assert.deepEqual(
+      [mq.members('group'), await client.lockQueues('group', 'two', [queue])],
+      [[], [queue]],
+    );
   });
 
   it('drops held pulls', async () => {
     const held = pullOf(used.client, 'group', 1n, 15_000);
     const outcome = assert.rejects(held);
-    for (const until = Date.now() + 2000; used.mq.heldPulls() === 0 && Date.now() < until; ) await sleep(5);
+    for (const until = Date.now() + 2000; used.mq.heldPulls() === 0 && Date.now() < until; )
+      await sleep(5);
     assert.equal(used.mq.heldPulls(), 1);
     await used.mq.stopBroker('broker-a');
     assert.equal(used.mq.heldPulls(), 0);
@@ -137,7 +178,10 @@ describe('an embedded broker that restarts', () => {
   });
 
   it('an unknown name is a mistake with the names that there are', async () => {
-    await assert.rejects(async () => used.mq.stopBroker('broker-x'), /no broker broker-x: this cluster has broker-a/);
+    await assert.rejects(
+      async () => used.mq.stopBroker('broker-x'),
+      /no broker broker-x: this cluster has broker-a/,
+    );
   });
 });
 
@@ -149,7 +193,9 @@ describe('several embedded brokers', () => {
     const other = { ...queue, brokerName: 'broker-b' };
     await client.send(message('a'), { queue });
     await client.send(message('b'), { queue: other });
-    const placed = mq.messages('orders').map(({ brokerName, body }) => `${brokerName}: ${String(body)}`);
+    const placed = mq
+      .messages('orders')
+      .map(({ brokerName, body }) => `${brokerName}: ${String(body)}`);
     assert.deepEqual(placed, ['broker-a: a', 'broker-b: b']);
     assert.deepEqual(await client.brokerNames(), ['broker-a', 'broker-b']);
     assert.equal(readableQueues(await client.topicRoute('orders')).length, 4);
@@ -172,13 +218,32 @@ describe('several embedded brokers', () => {
 
 describe('options and inspection of the embedded RocketMQ', () => {
   it('without auto-creation: 26 for groups, 17 for topics, a heartbeat that registers nothing', async () => {
-    await using mq = await startEmbeddedRocketMQ({ autoCreateTopic: false, autoCreateSubscriptionGroup: false });
+    await using mq = await startEmbeddedRocketMQ({
+      autoCreateTopic: false,
+      autoCreateSubscriptionGroup: false,
+    });
     mq.createTopic('orders');
     const client = createRocketMQClient({ nameServers: mq.nameServers });
     const raw = await connectRaw(mq.brokers[0]?.address ?? '');
     await assert.rejects(pullOf(client, 'new-group'), GroupNotFoundError);
-    const heartbeat = await raw.call(34, {}, { body: heartbeatBody('new-group', { clientID: 'one', topic: 'orders' }) });
-    const send = { a: 'p', b: 'new-topic', c: 'TBW102', d: 4, e: 0, f: 0, g: 0, h: 0, i: '', j: 0, k: false };
+    const heartbeat = await raw.call(
+      34,
+      {},
+      { body: heartbeatBody('new-group', { clientID: 'one', topic: 'orders' }) },
+    );
+    const send = {
+      a: 'p',
+      b: 'new-topic',
+      c: 'TBW102',
+      d: 4,
+      e: 0,
+      f: 0,
+      g: 0,
+      h: 0,
+      i: '',
+      j: 0,
+      k: false,
+    };
     const sent = await raw.call(310, send, { body: 'x' });
     assert.deepEqual([heartbeat.code, mq.members('new-group'), sent.code], [0, [], 17]);
     mq.createGroup('new-group');
@@ -201,7 +266,13 @@ describe('options and inspection of the embedded RocketMQ', () => {
       mq.messages('orders').map(({ body }) => String(body)),
       ['c'],
     );
-    const gone = { consumerGroup: 'group', brokerName: 'broker-a', commitLogOffset: 0n, delayLevel: 1, maxReconsumeTimes: 16 };
+    const gone = {
+      consumerGroup: 'group',
+      brokerName: 'broker-a',
+      commitLogOffset: 0n,
+      delayLevel: 1,
+      maxReconsumeTimes: 16,
+    };
     await assert.rejects(
       client.sendBack({ ...gone, originMsgId: sent[0]?.offsetMsgId ?? '', originTopic: 'orders' }),
       /look message by offset failed/,
@@ -219,6 +290,9 @@ describe('options and inspection of the embedded RocketMQ', () => {
   });
 
   it('a delay level that cannot be read is refused at the start', async () => {
-    await assert.rejects(startEmbeddedRocketMQ({ messageDelayLevel: '1s 5 seconds' }), /write numbers with s, m, h or d/);
+    await assert.rejects(
+      startEmbeddedRocketMQ({ messageDelayLevel: '1s 5 seconds' }),
+      /write numbers with s, m, h or d/,
+    );
   });
 });

@@ -13,7 +13,10 @@ export function updateAndCreateTopic(broker: BrokerState, request: CreateTopicRe
   const complaint = topicComplaint(request.topic);
   if (complaint !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, complaint);
   if (isSystemTopic(request.topic))
-    return refuse(ResponseCode.INVALID_PARAMETER, `The topic[${request.topic}] is conflict with system topic.`);
+    return refuse(
+      ResponseCode.INVALID_PARAMETER,
+      `The topic[${request.topic}] is conflict with system topic.`,
+    );
   broker.topics.put({
     topicName: request.topic,
     readQueueNums: request.readQueueNums,
@@ -39,23 +42,34 @@ export function updateAndCreateGroup(broker: BrokerState, config: CreateGroupReq
 export function getBrokerInfo(): Answer {
   const seconds = Math.floor(process.uptime());
   const runtime = `[ ${Math.floor(seconds / 86_400)} days, ${Math.floor(seconds / 3600) % 24} hours, ${Math.floor(seconds / 60) % 60} minutes, ${seconds % 60} seconds ]`;
-  const table = { brokerVersionDesc: 'V5_5_0', bootTimestamp: String(Date.now() - seconds * 1000), runtime };
+  const table = {
+    brokerVersionDesc: 'V5_5_0',
+    bootTimestamp: String(Date.now() - seconds * 1000),
+    runtime,
+  };
   return okBody(JSON.stringify({ table }));
 }
 
 /** GET_TOPIC_CONFIG. */
 export function getTopicConfig(broker: BrokerState, topic: string): Answer {
   const config = broker.topics.get(topic);
-  if (config === undefined) return refuse(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`);
+  if (config === undefined)
+    return refuse(ResponseCode.TOPIC_NOT_EXIST, `No topic in this broker. topic: ${topic}`);
   return okBody(JSON.stringify(config));
 }
 
 /** GET_CONSUME_STATS. Queues without a committed offset count from 0. */
-export function getConsumeStats(broker: BrokerState, group: string, topic: string | undefined): Answer {
+export function getConsumeStats(
+  broker: BrokerState,
+  group: string,
+  topic: string | undefined,
+): Answer {
   const topics = topic ? [topic] : broker.offsets.topicsOf(group);
   const rows = topics.flatMap((name) => {
     const queues = broker.topics.get(name)?.readQueueNums ?? 0;
-    return Array.from({ length: queues }, (_, queueId) => consumeStatsRow(broker, group, name, queueId));
+    return Array.from({ length: queues }, (_, queueId) =>
+      consumeStatsRow(broker, group, name, queueId),
+    );
   });
   return okBody(`{"consumeTps":0.0,"offsetTable":${queueMap(rows)}}`);
 }
@@ -63,7 +77,8 @@ export function getConsumeStats(broker: BrokerState, group: string, topic: strin
 function consumeStatsRow(broker: BrokerState, group: string, topic: string, queueId: number) {
   const consumerOffset = broker.offsets.get(group, topic, queueId) ?? 0n;
   const pulled = broker.offsets.pulled(group, topic, queueId) ?? 0n;
-  const lastTimestamp = broker.store.at(topic, queueId, Number(consumerOffset) - 1)?.storeTimestamp ?? 0;
+  const lastTimestamp =
+    broker.store.at(topic, queueId, Number(consumerOffset) - 1)?.storeTimestamp ?? 0;
   const pullOffset = pulled > consumerOffset ? pulled : consumerOffset;
   const value = `{"brokerOffset":${broker.store.maxOffset(topic, queueId)},"consumerOffset":${consumerOffset},"lastTimestamp":${lastTimestamp},"pullOffset":${pullOffset}}`;
   return { queue: { brokerName: broker.brokerName, queueId, topic }, value };

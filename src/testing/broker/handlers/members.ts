@@ -11,7 +11,12 @@ import type { Channel, Member } from '../member-table.ts';
 import { isTag, noPropertyFilter } from './pull.ts';
 
 /** HEART_BEAT. A group that may not be created is passed over in silence, and the answer is SUCCESS all the same. */
-export function heartbeat(broker: BrokerState, data: HeartbeatData, channel: Channel, sender: Omit<Member, 'clientId'>): Answer {
+export function heartbeat(
+  broker: BrokerState,
+  data: HeartbeatData,
+  channel: Channel,
+  sender: Omit<Member, 'clientId'>,
+): Answer {
   for (const consumer of data.consumers) {
     const group = broker.groups.findOrCreate(consumer.groupName);
     if (group === undefined) continue;
@@ -29,22 +34,31 @@ export function heartbeat(broker: BrokerState, data: HeartbeatData, channel: Cha
 }
 
 /** UNREGISTER_CLIENT: only the channel that it arrives on. */
-export function unregisterClient(broker: BrokerState, request: UnregisterClientRequest, channel: Channel): Answer {
-  if (request.consumerGroup !== undefined) broker.members.unregister(request.consumerGroup, channel, true);
+export function unregisterClient(
+  broker: BrokerState,
+  request: UnregisterClientRequest,
+  channel: Channel,
+): Answer {
+  if (request.consumerGroup !== undefined)
+    broker.members.unregister(request.consumerGroup, channel, true);
   return ok();
 }
 
 /** GET_CONSUMER_LIST_BY_GROUP. */
 export function consumerList(broker: BrokerState, group: string): Answer {
   const members = broker.members.get(group);
-  if (members === undefined) return refuse(ResponseCode.SYSTEM_ERROR, `no consumer for this group, ${group}`);
-  return ok(getConsumerList.encodeAnswer([...members.channels.values()].map((member) => member.clientId)));
+  if (members === undefined)
+    return refuse(ResponseCode.SYSTEM_ERROR, `no consumer for this group, ${group}`);
+  return ok(
+    getConsumerList.encodeAnswer([...members.channels.values()].map((member) => member.clientId)),
+  );
 }
 
 /** GET_CONSUMER_CONNECTION_LIST. */
 export function consumerConnections(broker: BrokerState, group: string): Answer {
   const members = broker.members.get(group);
-  if (members === undefined) return refuse(ResponseCode.CONSUMER_NOT_ONLINE, `the consumer group[${group}] not online`);
+  if (members === undefined)
+    return refuse(ResponseCode.CONSUMER_NOT_ONLINE, `the consumer group[${group}] not online`);
   const connections = [...members.channels].map(([channel, { clientId, language, version }]) => ({
     clientId,
     clientAddr: channel.remoteAddress,
@@ -53,7 +67,15 @@ export function consumerConnections(broker: BrokerState, group: string): Answer 
   }));
   const { consumeType, messageModel, consumeFromWhere } = members;
   const subscriptions = [...members.subscriptions.values()];
-  return ok(getConsumerConnections.encodeAnswer({ connections, subscriptions, consumeType, messageModel, consumeFromWhere }));
+  return ok(
+    getConsumerConnections.encodeAnswer({
+      connections,
+      subscriptions,
+      consumeType,
+      messageModel,
+      consumeFromWhere,
+    }),
+  );
 }
 
 /** CHECK_CLIENT_CONFIG. */

@@ -28,10 +28,18 @@ export interface Sender {
 /** SEND_MESSAGE, SEND_MESSAGE_V2 and SEND_BATCH_MESSAGE. Mirrors SendMessageProcessor. */
 export function send(broker: BrokerState, request: SendMessageRequest, sender: Sender): Answer {
   // The real broker says NullPointerException: an empty body looks like none.
-  if (request.body.length === 0) return refuse(ResponseCode.SYSTEM_ERROR, 'java.lang.NullPointerException: the message body is empty');
+  if (request.body.length === 0)
+    return refuse(
+      ResponseCode.SYSTEM_ERROR,
+      'java.lang.NullPointerException: the message body is empty',
+    );
   const target = chooseTarget(broker, request);
   const answer =
-    'code' in target ? target : request.batch ? storeBatch(broker, request, sender, target) : storeOne(broker, request, sender, target);
+    'code' in target
+      ? target
+      : request.batch
+        ? storeBatch(broker, request, sender, target)
+        : storeOne(broker, request, sender, target);
   return { ...answer, extFields: { ...answer.extFields, ...TRACE } };
 }
 
@@ -44,26 +52,54 @@ interface Target {
 function chooseTarget(broker: BrokerState, request: SendMessageRequest): Answer | Target {
   const complaint = topicComplaint(request.topic);
   if (complaint !== undefined) return refuse(ResponseCode.INVALID_PARAMETER, complaint);
-  if (isSendForbidden(request.topic)) return refuse(ResponseCode.NO_PERMISSION, `Sending message to topic[${request.topic}] is forbidden.`);
+  if (isSendForbidden(request.topic))
+    return refuse(
+      ResponseCode.NO_PERMISSION,
+      `Sending message to topic[${request.topic}] is forbidden.`,
+    );
   const config = broker.topics.get(request.topic) ?? createTopic(broker, request);
-  if (config === undefined) return refuseWithFaq(ResponseCode.TOPIC_NOT_EXIST, `topic[${request.topic}] not exist, apply first please!`);
+  if (config === undefined)
+    return refuseWithFaq(
+      ResponseCode.TOPIC_NOT_EXIST,
+      `topic[${request.topic}] not exist, apply first please!`,
+    );
   if (request.queueId >= Math.max(config.writeQueueNums, config.readQueueNums))
-    return refuse(ResponseCode.INVALID_PARAMETER, `request queueId[${request.queueId}] is illegal, topic ${config.topicName}`);
-  const queueId = request.queueId >= 0 ? request.queueId : Math.floor(Math.random() * config.writeQueueNums);
+    return refuse(
+      ResponseCode.INVALID_PARAMETER,
+      `request queueId[${request.queueId}] is illegal, topic ${config.topicName}`,
+    );
+  const queueId =
+    request.queueId >= 0 ? request.queueId : Math.floor(Math.random() * config.writeQueueNums);
   return { topic: request.topic, queueId };
 }
 
-function createTopic(broker: BrokerState, { topic, defaultTopic, defaultTopicQueueNums }: SendMessageRequest): TopicConfig | undefined {
+function createTopic(
+  broker: BrokerState,
+  { topic, defaultTopic, defaultTopicQueueNums }: SendMessageRequest,
+): TopicConfig | undefined {
   const created = broker.topics.createBySend(topic, defaultTopic, defaultTopicQueueNums, 0);
-  return created ?? (topic.startsWith(RETRY_TOPIC_PREFIX) ? broker.topics.createForGroup(topic, 1) : undefined);
+  return (
+    created ??
+    (topic.startsWith(RETRY_TOPIC_PREFIX) ? broker.topics.createForGroup(topic, 1) : undefined)
+  );
 }
 
-function storeOne(broker: BrokerState, request: SendMessageRequest, sender: Sender, target: Target): Answer {
+function storeOne(
+  broker: BrokerState,
+  request: SendMessageRequest,
+  sender: Sender,
+  target: Target,
+): Answer {
   const properties = parseProperties(request.properties);
-  properties.set('MSG_REGION', TRACE.MSG_REGION).set('TRACE_ON', TRACE.TRACE_ON).set('CLUSTER', broker.cluster);
+  properties
+    .set('MSG_REGION', TRACE.MSG_REGION)
+    .set('TRACE_ON', TRACE.TRACE_ON)
+    .set('CLUSTER', broker.cluster);
   if (!properties.get('UNIQ_KEY')) properties.set('UNIQ_KEY', broker.createUniqKey());
 
-  const retry = request.topic.startsWith(RETRY_TOPIC_PREFIX) ? retryVerdict(broker, request, sender.version) : 'retry';
+  const retry = request.topic.startsWith(RETRY_TOPIC_PREFIX)
+    ? retryVerdict(broker, request, sender.version)
+    : 'retry';
   if (typeof retry === 'object') return retry;
   const message: MessageToStore = {
     ...target,
@@ -95,11 +131,21 @@ const groupOf = (request: SendMessageRequest) => request.topic.slice(RETRY_TOPIC
  * An ordinary send to a retry topic: over the limit, or while the group holds any queue lock here (orderly consumers), it goes to the DLQ.
  * Mirrors handleRetryAndDLQ.
  */
-function retryVerdict(broker: BrokerState, request: SendMessageRequest, version: number): Answer | 'retry' | 'dlq' {
+function retryVerdict(
+  broker: BrokerState,
+  request: SendMessageRequest,
+  version: number,
+): Answer | 'retry' | 'dlq' {
   const name = groupOf(request);
   const group = broker.groups.findOrCreate(name);
-  if (group === undefined) return refuseWithFaq(ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST, `subscription group not exist, ${name} `);
-  const limit = (version >= HONOURS_MAX_RECONSUME_TIMES ? request.maxReconsumeTimes : undefined) ?? group.retryMaxTimes;
+  if (group === undefined)
+    return refuseWithFaq(
+      ResponseCode.SUBSCRIPTION_GROUP_NOT_EXIST,
+      `subscription group not exist, ${name} `,
+    );
+  const limit =
+    (version >= HONOURS_MAX_RECONSUME_TIMES ? request.maxReconsumeTimes : undefined) ??
+    group.retryMaxTimes;
   if (request.reconsumeTimes <= limit && !broker.locks.anyAlive(name, broker.now())) return 'retry';
   broker.topics.createForGroup(dlqTopic(name), 1);
   return 'dlq';
@@ -109,14 +155,22 @@ const TIMERS = ['TIMER_DELAY_SEC', 'TIMER_DELAY_MS', 'TIMER_DELIVER_MS'];
 
 /** There is no timer wheel here: it refuses as a broker with timerWheelEnable=false does, instead of delivering at once. */
 function timerComplaint(properties: ReadonlyMap<string, string>): Answer | undefined {
-  if (Number(properties.get('DELAY') ?? 0) !== 0 || properties.has('TIMER_OUT_MS') || !TIMERS.some((name) => properties.has(name)))
+  if (
+    Number(properties.get('DELAY') ?? 0) !== 0 ||
+    properties.has('TIMER_OUT_MS') ||
+    !TIMERS.some((name) => properties.has(name))
+  )
     return undefined;
-  return refuse(ResponseCode.SYSTEM_ERROR, 'accurate timer message is not enabled, timerWheelEnable is false');
+  return refuse(
+    ResponseCode.SYSTEM_ERROR,
+    'accurate timer message is not enabled, timerWheelEnable is false',
+  );
 }
 
 function sizeComplaint(message: MessageToStore): Answer | undefined {
   const propertiesSize = Buffer.byteLength(formatProperties(message.properties));
-  if (message.body.length <= MAX_MESSAGE_SIZE && propertiesSize <= MAX_PROPERTIES_SIZE) return undefined;
+  if (message.body.length <= MAX_MESSAGE_SIZE && propertiesSize <= MAX_PROPERTIES_SIZE)
+    return undefined;
   return refuse(
     ResponseCode.MESSAGE_ILLEGAL,
     `the message is illegal, maybe msg body or properties length not matched. msg body length limit ${MAX_MESSAGE_SIZE}B, msg properties length limit 32KB.`,
@@ -124,9 +178,17 @@ function sizeComplaint(message: MessageToStore): Answer | undefined {
 }
 
 /** The broker takes a batch apart: consumers see ordinary messages. */
-function storeBatch(broker: BrokerState, request: SendMessageRequest, sender: Sender, target: Target): Answer {
+function storeBatch(
+  broker: BrokerState,
+  request: SendMessageRequest,
+  sender: Sender,
+  target: Target,
+): Answer {
   if (request.topic.startsWith(RETRY_TOPIC_PREFIX))
-    return refuse(ResponseCode.MESSAGE_ILLEGAL, `batch request does not support retry group ${request.topic}`);
+    return refuse(
+      ResponseCode.MESSAGE_ILLEGAL,
+      `batch request does not support retry group ${request.topic}`,
+    );
   const stored = decodeBatchItems(request.body).map((item) =>
     broker.store.put({
       ...target,

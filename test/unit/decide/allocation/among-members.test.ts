@@ -5,15 +5,25 @@ import { allocate, allocateAmongMembers } from '../../../../src/decide/allocatio
 import { FOREIGN_SLOT } from '../../../../src/model/membership.ts';
 import { queueKey } from '../../../../src/model/message-queue.ts';
 
-const queues = Array.from({ length: 8 }, (_, n) => ({ topic: 'orders', brokerName: n < 4 ? 'broker-a' : 'broker-b', queueId: n % 4 }));
+const queues = Array.from({ length: 8 }, (_, n) => ({
+  topic: 'orders',
+  brokerName: n < 4 ? 'broker-a' : 'broker-b',
+  queueId: n % 4,
+}));
 const slots = (members: readonly string[], own: readonly string[]) => [
   ...allocateAmongMembers({ name: 'AVG' }, queues, members, own).values(),
 ];
 
 describe('allocation among the members of a group', () => {
   test('a slot gets what its client id gets, the rest is foreign', () => {
-    assert.deepEqual(slots(['10.0.0.1@java', 'shop@g@0'], ['shop@g@0']), [-1, -1, -1, -1, 0, 0, 0, 0]);
-    assert.deepEqual(slots(['shop@g@1', 'shop@g@0', '10.0.0.1@java'], ['shop@g@0', 'shop@g@1']), [-1, -1, -1, 0, 0, 0, 1, 1]);
+    assert.deepEqual(
+      slots(['10.0.0.1@java', 'shop@g@0'], ['shop@g@0']),
+      [-1, -1, -1, -1, 0, 0, 0, 0],
+    );
+    assert.deepEqual(
+      slots(['shop@g@1', 'shop@g@0', '10.0.0.1@java'], ['shop@g@0', 'shop@g@1']),
+      [-1, -1, -1, 0, 0, 0, 1, 1],
+    );
     assert.deepEqual(slots(['10.0.0.1@java'], ['shop@g@0']), Array(8).fill(FOREIGN_SLOT));
   });
 
@@ -23,21 +33,38 @@ describe('allocation among the members of a group', () => {
   });
 
   test('CONFIG gives the slots what is theirs', () => {
-    const strategy = { name: 'CONFIG', queues: [{ slot: 0, topic: 'orders', brokerName: 'broker-a', queueId: 2 }] } as const;
-    assert.deepEqual([...allocateAmongMembers(strategy, queues, ['java', 'A'], ['A']).values()], [-1, -1, 0, -1, -1, -1, -1, -1]);
+    const strategy = {
+      name: 'CONFIG',
+      queues: [{ slot: 0, topic: 'orders', brokerName: 'broker-a', queueId: 2 }],
+    } as const;
+    assert.deepEqual(
+      [...allocateAmongMembers(strategy, queues, ['java', 'A'], ['A']).values()],
+      [-1, -1, 0, -1, -1, -1, -1, -1],
+    );
   });
 
   test('for every strategy and membership: what Java gives to the others is never ours, everything else of a full strategy is', () => {
     const names = fc.constantFrom('AVG', 'AVG_BY_CIRCLE', 'CONSISTENT_HASH');
     const ids = fc.array(fc.constantFrom('a', 'b', 'c', 'd', 'e'), { minLength: 1, maxLength: 8 });
     fc.assert(
-      fc.property(names, ids, fc.subarray(['a', 'b', 'c'], { minLength: 1 }), (name, members, own) => {
-        // Others stand once: Java's members have ids of their own.
-        const seen = members.filter((id, index) => own.includes(id) || members.indexOf(id) === index);
-        const owner = allocateAmongMembers({ name }, queues, seen, own);
-        const foreign = new Set(seen.filter((id) => !own.includes(id)).flatMap((id) => allocate({ name }, id, queues, seen).map(queueKey)));
-        for (const [key, slot] of owner) assert.equal(slot === FOREIGN_SLOT, foreign.has(key));
-      }),
+      fc.property(
+        names,
+        ids,
+        fc.subarray(['a', 'b', 'c'], { minLength: 1 }),
+        (name, members, own) => {
+          // Others stand once: Java's members have ids of their own.
+          const seen = members.filter(
+            (id, index) => own.includes(id) || members.indexOf(id) === index,
+          );
+          const owner = allocateAmongMembers({ name }, queues, seen, own);
+          const foreign = new Set(
+            seen
+              .filter((id) => !own.includes(id))
+              .flatMap((id) => allocate({ name }, id, queues, seen).map(queueKey)),
+          );
+          for (const [key, slot] of owner) assert.equal(slot === FOREIGN_SLOT, foreign.has(key));
+        },
+      ),
     );
   });
 });
