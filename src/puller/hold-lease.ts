@@ -120,7 +120,11 @@ function applyAssignmentChange(
   { successor, pausedUntil, retiredAt, slot }: Assignment,
 ): StopReason | undefined {
   const now = session.deps.clock.now();
-  const drain = (reason: StopReason, message: string, fields = {}): StopReason => {
+  const drain = (
+    reason: 'retired' | 'moved' | 'paused' | 'succession',
+    message: string,
+    fields = {},
+  ): StopReason => {
     session.end(reason, message, fields);
     return reason;
   };

@@ -15,7 +15,7 @@ interface Borrower {
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
   readonly logger: Logger;
-  readonly lost: AbortController;
+  readonly lost: { readonly signal: AbortSignal };
   mayAct(): boolean;
 }
 

@@ -166,7 +166,7 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
         },
         result.reset ? 'the offset was reset by an operator' : 'the offset is not in the queue',
       );
-      await adoptOffset(session, result.nextBeginOffset);
+      await adoptOffset(session, result.nextBeginOffset, result.reset);
       break;
   }
   session.wakeup.all();
