@@ -27,7 +27,8 @@ public class ReadTopic {
                 for (MessageExt message : result.getMsgFoundList()) {
                     System.out.println("{\"msgId\":\"" + message.getMsgId() + "\",\"keys\":\"" + message.getKeys()
                         + "\",\"seq\":\"" + message.getUserProperty("seq") + "\",\"reconsumeTimes\":" + message.getReconsumeTimes()
-                        + ",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
+                        + ",\"queueId\":" + message.getQueueId() + ",\"queueOffset\":" + message.getQueueOffset()
+                        + ",\"storedAt\":" + message.getStoreTimestamp() + ",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
                 }
             }
         }

@@ -1,0 +1,365 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { dlqTopic, retryTopic } from '../../src/model/message-queue.ts';
+import { readableQueues } from '../../src/model/route.ts';
+import { ensureTable } from '../../src/store/table.ts';
+import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
+import { jsonLines, mqadmin, runJava, startJava } from '../support/java.ts';
+import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
+import { type Fault, type FaultTargets, injectFault } from './inject-fault.ts';
+import { Journal } from './journal.ts';
+import {
+  costsOf,
+  deadLetterErrors,
+  type Evidence,
+  type FaultCost,
+  lostMessages,
+  orderErrors,
+  type Repeat,
+  repeatsOf,
+  type TopicEntry,
+} from './judge.ts';
+import { COORDINATOR, type PackagedService, startPackagedService } from './packaged-service.ts';
+import { durationOf, type PlanOptions, planFaults } from './plan-faults.ts';
+import { type Check, describeRepeat, excess, seconds } from './print-report.ts';
+import { groupOf, KEYS, MAX_RETRIES, type Order, topicOf } from './workload.ts';
+
+export interface FaultRunOptions extends PlanOptions {
+  /** One topic and group each, side by side. */
+  readonly orders: readonly Order[];
+  /** Of all topics together. */
+  readonly messages: number;
+  readonly say: (line: string) => void;
+  /** Every line that a function writes. */
+  readonly onLog?: (functionName: string, line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+export interface FaultRunResult {
+  readonly checks: readonly Check[];
+  readonly costs: readonly FaultCost[];
+  readonly unexplained: readonly Repeat[];
+  readonly startedAt: number;
+  readonly deliveries: number;
+}
+
+const QUEUES = 4;
+const TABLE = 'assignments';
+const BODY_BYTES = 200;
+/** The schedule of a deployed service is a minute; three times as often keeps the run short after a coordinator's death. */
+const SCHEDULE_MS = 20_000;
+/** After the last fault everything has its end within this time. */
+const DRAIN_MS = 300_000;
+/** Redelivery delays of the broker are 1–3 s: quiet for longer, nothing more comes. */
+const QUIET_MS = 5_000;
+const WARM_UP_MS = 90_000;
+const LOCAL = {
+  region: 'eu-west-1',
+  credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
+};
+
+/**
+ * Lets faults happen to a packaged service under load and judges what is left. Everything that it starts it stops, also when it is aborted.
+ * @throws the signal's reason, or what kept it from running
+ */
+export async function runFaults(given: FaultRunOptions): Promise<FaultRunResult> {
+  const startedAt = Date.now();
+  const say = (line: string): void =>
+    given.say(`${seconds(Date.now() - startedAt).padStart(8)}  ${line}`);
+  const options = { ...given, say };
+  const { orders, signal } = options;
+  const stops: (() => Promise<unknown>)[] = [];
+  try {
+    const [rocketmq, dynamodb] = await Promise.all([
+      startRealRocketMQ({
+        messageDelayLevel: '1s 1s 1s 2s 2s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s 3s',
+      }).then((started) => {
+        stops.push(() => started.stop());
+        return started;
+      }),
+      startDynamoDBLocal().then((started) => {
+        stops.push(() => started.stop());
+        return started;
+      }),
+    ]);
+    signal.throwIfAborted();
+    const client = createRocketMQClient({ nameServers: [rocketmq.nameServer] });
+    stops.push(() => client.close());
+    for (const order of orders)
+      await client.createTopic(topicOf(order), { readQueueNums: QUEUES, writeQueueNums: QUEUES });
+    const table = new DynamoDBClient({ ...LOCAL, endpoint: dynamodb.endpoint });
+    await ensureTable(table, TABLE);
+    table.destroy();
+    const journal = new Journal(({ reconsumeTimes }) => reconsumeTimes >= MAX_RETRIES);
+    const journalUrl = await journal.start();
+    stops.push(() => journal.stop());
+    say('packaging the service');
+    const service = await startPackagedService(
+      orders,
+      rocketmq.nameServer,
+      {
+        ROCKETMQ_TABLE: TABLE,
+        AWS_ENDPOINT_URL_DYNAMODB: dynamodb.endpoint,
+        JOURNAL_URL: journalUrl,
+      },
+      options.onLog ?? (() => {}),
+    );
+    stops.push(() => service.stop());
+    signal.throwIfAborted();
+    const targets = { lambda: service.lambda, rocketmq, dynamodb, journal };
+    return await run(options, targets, client, service, startedAt);
+  } finally {
+    // The last one started goes first: handlers report until they are gone.
+    for (const stop of stops.reverse())
+      await stop().catch((error: unknown) => say(`could not stop: ${String(error)}`));
+  }
+}
+
+async function run(
+  options: FaultRunOptions,
+  targets: FaultTargets,
+  client: RocketMQClient,
+  service: PackagedService,
+  startedAt: number,
+): Promise<FaultRunResult> {
+  const { orders, say } = options;
+  const { journal, rocketmq } = targets;
+  const ending = new AbortController();
+  const signal = AbortSignal.any([options.signal, ending.signal]);
+  const plan = planFaults(options);
+  const each = Math.floor(options.messages / orders.length);
+  const perSecond = each / (durationOf(plan) / 1000);
+  const schedule = keepCoordinating(service, signal);
+  const producers = orders.map((order) =>
+    produce(rocketmq.nameServer, journal, order, each, perSecond),
+  );
+  const stopProducers = async (): Promise<void> => {
+    for (const producer of producers) await (await producer.child).stop('SIGKILL');
+  };
+  try {
+    say(`${each} messages for each of ${orders.join(', ')}: ${Math.round(perSecond)} a second`);
+    await reach(
+      () => orders.every((order) => journal.done(order).size >= Math.min(50, each / 4)),
+      WARM_UP_MS,
+      signal,
+      () => `no handler was called within ${WARM_UP_MS / 1000} s`,
+    );
+    const { faults, missed } = await letFaultsHappen(targets, plan, signal, (fault, number) =>
+      say(
+        `fault ${number} of ${plan.length}: ${fault.kind}${fault.queues?.map((queue) => `, ${queue}`).join('') ?? ''}`,
+      ),
+    );
+    say('no more faults: waiting for the last messages');
+    const drainedFrom = Date.now();
+    const drained = await reach(
+      settledFor(QUIET_MS, () => everythingEnded(client, journal, orders, each)),
+      DRAIN_MS,
+      signal,
+      () => '',
+    ).then(
+      () => true,
+      (error: unknown) => {
+        options.signal.throwIfAborted();
+        say(String(error));
+        return false;
+      },
+    );
+    say(`the last message had its end after ${((Date.now() - drainedFrom) / 1000).toFixed(0)} s`);
+    journal.addCallTimes(service.lambda.invocations);
+    const evidence: Evidence[] = [];
+    for (const order of orders) evidence.push(await gather(rocketmq, journal, order, faults));
+    return await judge(evidence, rocketmq, {
+      drained,
+      missed,
+      startedAt,
+      each,
+    });
+  } finally {
+    ending.abort();
+    await stopProducers();
+    await schedule;
+  }
+}
+
+/** Waits until the condition holds. @throws when that takes too long, or at the abort */
+async function reach(
+  holds: () => boolean | Promise<boolean>,
+  withinMs: number,
+  signal: AbortSignal,
+  complaint: () => string,
+): Promise<void> {
+  for (const giveUpAt = Date.now() + withinMs; !(await holds()); ) {
+    signal.throwIfAborted();
+    if (Date.now() > giveUpAt) throw new Error(complaint());
+    await sleep(200, undefined, { signal });
+  }
+}
+
+function produce(
+  nameServer: string,
+  journal: Journal,
+  order: Order,
+  count: number,
+  perSecond: number,
+): { readonly child: ReturnType<typeof startJava> } {
+  return {
+    child: startJava(
+      'ProduceSteadily',
+      [nameServer, topicOf(order), ...[count, perSecond, KEYS, BODY_BYTES].map(String)],
+      (line) => journal.noteStored(order, line),
+    ),
+  };
+}
+
+async function keepCoordinating({ lambda }: PackagedService, signal: AbortSignal): Promise<void> {
+  const client = new LambdaClient({ ...LOCAL, endpoint: lambda.endpoint });
+  while (!signal.aborted) {
+    const run = { FunctionName: COORDINATOR, InvocationType: 'Event', Payload: '{}' } as const;
+    await client.send(new InvokeCommand(run));
+    await sleep(SCHEDULE_MS, undefined, { signal }).catch(() => {});
+  }
+  client.destroy();
+}
+
+async function letFaultsHappen(
+  targets: FaultTargets,
+  plan: ReturnType<typeof planFaults>,
+  signal: AbortSignal,
+  onFault: (fault: Fault, number: number) => void,
+): Promise<{ readonly faults: readonly Fault[]; readonly missed: readonly string[] }> {
+  const faults: Fault[] = [];
+  const missed: string[] = [];
+  const thaws: Promise<void>[] = [];
+  for (const [index, planned] of plan.entries()) {
+    await sleep(planned.afterMs, undefined, { signal });
+    const injected = await injectFault(targets, planned, signal, (fault) => {
+      faults.push(fault);
+      onFault(fault, index + 1);
+    });
+    if (injected === undefined) missed.push(`fault ${index + 1}, ${planned.kind}: no target`);
+    else thaws.push(injected.thawed);
+  }
+  await Promise.all(thaws);
+  return { faults, missed };
+}
+
+function settledFor(ms: number, holds: () => Promise<boolean>): () => Promise<boolean> {
+  let since: number | undefined;
+  return async () => {
+    since = (await holds().catch(() => false)) ? (since ?? Date.now()) : undefined;
+    return since !== undefined && Date.now() - since >= ms;
+  };
+}
+
+/** Every message is stored, done or dead, and every queue is committed to its end. */
+async function everythingEnded(
+  client: RocketMQClient,
+  journal: Journal,
+  orders: readonly Order[],
+  each: number,
+): Promise<boolean> {
+  for (const order of orders) {
+    const ended = journal.done(order).size + journal.dead(order).size;
+    if ((journal.stored.get(order)?.length ?? 0) < each || ended < each) return false;
+    for (const topic of [topicOf(order), retryTopic(groupOf(order))]) {
+      const route = await client.topicRoute(topic).catch(() => undefined);
+      for (const queue of route === undefined ? [] : readableQueues(route))
+        if ((await client.queryOffset(groupOf(order), queue)) !== (await client.maxOffset(queue)))
+          return false;
+    }
+  }
+  return true;
+}
+
+async function gather(
+  { nameServer }: RealRocketMQ,
+  journal: Journal,
+  order: Order,
+  faults: readonly Fault[],
+): Promise<Evidence> {
+  return {
+    order,
+    topic: topicOf(order),
+    deliveries: journal.deliveries.filter((delivery) => delivery.order === order),
+    faults,
+    stored: journal.stored.get(order) ?? [],
+    entries: await readTopic(nameServer, topicOf(order)),
+    // The broker makes it for the first dead message.
+    deadLetters: await readTopic(nameServer, dlqTopic(groupOf(order))).catch(() => []),
+  };
+}
+
+async function readTopic(nameServer: string, topic: string): Promise<TopicEntry[]> {
+  interface Line extends Omit<TopicEntry, 'seq' | 'key'> {
+    readonly seq: string;
+    readonly keys: string;
+  }
+  return jsonLines<Line>(await runJava('ReadTopic', [nameServer, topic])).map(
+    ({ seq, keys, queueId, queueOffset, storedAt }) => ({
+      ...{ seq: Number(seq), key: keys, queueId, queueOffset, storedAt },
+    }),
+  );
+}
+
+async function judge(
+  evidence: readonly Evidence[],
+  { nameServer }: RealRocketMQ,
+  run: {
+    readonly drained: boolean;
+    readonly missed: readonly string[];
+    readonly startedAt: number;
+    readonly each: number;
+  },
+): Promise<FaultRunResult> {
+  const costs = costsOf(evidence);
+  const unexplained = evidence.flatMap(repeatsOf).filter(({ fault }) => fault === undefined);
+  const checks: Check[] = [
+    { name: 'every planned fault happened', errors: run.missed },
+    {
+      name: 'everything had its end and was committed',
+      errors: run.drained ? [] : [`not within ${DRAIN_MS / 1000} s`],
+    },
+  ];
+  for (const each of evidence) {
+    const { order } = each;
+    const progress = await mqadmin(nameServer, ['consumerProgress', '-g', groupOf(order)]);
+    const lag = /Diff Total: (\d+)/.exec(progress)?.[1];
+    const lost = lostMessages(each);
+    checks.push(
+      {
+        name: `${order}: every message is done or in the DLQ`,
+        errors: [
+          ...(each.stored.length === run.each
+            ? []
+            : [`only ${each.stored.length} of ${run.each} were stored`]),
+          ...lost.map((seq) => `message ${seq} is lost`),
+        ],
+      },
+      {
+        name: `${order}: the DLQ has each dead message once and no other`,
+        errors: deadLetterErrors(each),
+      },
+      { name: `${order}: mqadmin sees no lag`, errors: lag === '0' ? [] : [progress] },
+    );
+    if (order !== 'none') checks.push({ name: `${order}: in order`, errors: orderErrors(each) });
+  }
+  checks.push(
+    {
+      name: 'no fault repeated more than its bound',
+      errors: costs
+        .filter((cost) => excess(cost) > 0)
+        .map(
+          ({ fault, repeats, bound }) =>
+            `${fault.kind} at ${seconds(fault.at - run.startedAt)}: ${repeats.length} repeated, bound ${bound}, for example ${repeats.slice(0, 3).map(describeRepeat).join('; ')}`,
+        ),
+    },
+    {
+      name: 'nothing was repeated without a fault',
+      errors: unexplained.map(describeRepeat),
+    },
+  );
+  const deliveries = evidence.reduce((sum, each) => sum + each.deliveries.length, 0);
+  return { checks, costs, unexplained, startedAt: run.startedAt, deliveries };
+}
