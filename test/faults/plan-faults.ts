@@ -40,27 +40,19 @@ export interface PlanOptions {
   readonly faults: number;
   /** Mean pause between two faults. */
   readonly everyMs: number;
-  /** No puller is frozen for longer. Default: 45 s. */
-  readonly maxFreezeMs?: number;
 }
 
 /** The same for the same options. Every kind comes before one comes a second time. */
-export function planFaults({
-  seed,
-  faults,
-  everyMs,
-  maxFreezeMs = 45_000,
-}: PlanOptions): PlannedFault[] {
+export function planFaults({ seed, faults, everyMs }: PlanOptions): PlannedFault[] {
   const random = randomFrom(seed);
   const kinds: FaultKind[] = [];
   while (kinds.length < faults) kinds.push(...shuffled(FAULT_KINDS, random));
   return kinds.slice(0, faults).map((kind) => {
     const [shortest, longest] = DURATIONS[kind] ?? [0, 0];
-    const limit = kind === 'puller frozen' ? Math.min(longest, maxFreezeMs) : longest;
     return {
       kind,
       afterMs: Math.round(everyMs * (0.5 + random())),
-      lastsMs: Math.round(shortest + random() * (limit - shortest)),
+      lastsMs: Math.round(shortest + random() * (longest - shortest)),
       choice: random(),
     };
   });
