@@ -57,13 +57,13 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
 const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const log = values.log === undefined ? undefined : createWriteStream(values.log);
 try {
-  const { checks, costs, startedAt, deliveries } = await runFaults({
+  const { checks, costs, startedAt, summary } = await runFaults({
     ...{ orders, messages, faults, seed, everyMs, say },
     onLog: (name, line) => void log?.write(`${name} ${line}\n`),
     signal: interrupted.signal,
   });
   say(`\n${costTable(costs)}\n\n${pullerTable(costs, startedAt)}\n`);
-  say(`${deliveries} deliveries of ${messages} messages, ${faults} faults, seed ${seed}\n`);
+  say(`${faults} faults, seed ${seed}\n${summary.join('\n')}\n`);
   say(`${checkLines(checks)}\n\n${closingLine(checks)}`);
   process.exitCode = checks.every(({ errors }) => errors.length === 0) ? 0 : 1;
 } catch (error) {

@@ -35,6 +35,7 @@ export interface Repeat {
 /** What a fault cost. */
 export interface FaultCost {
   readonly fault: Fault;
+  /** The first of each message. */
   readonly repeats: readonly Repeat[];
   /** Messages whose handler ran when it happened, in the queues that it concerns. */
   readonly inFlight: number;
@@ -70,6 +71,30 @@ export function deadLetterErrors({ entries, deadLetters }: Evidence): string[] {
     const found = dead.get(seq) ?? 0;
     return found === expected ? [] : [`message ${seq}: ${found} entries instead of ${expected}`];
   });
+}
+
+/** Why the DLQ has entries beyond the first of each stored message. */
+export function extraDeadLettersOf(evidence: Evidence): {
+  /** The last delivery was repeated, and failed again. */
+  readonly failedAgain: number;
+  /** The last delivery was not repeated, but its send to the DLQ. */
+  readonly sentAgain: number;
+} {
+  const dead = countBySeq(evidence.deadLetters);
+  const stored = countBySeq(evidence.entries);
+  const lastFailures = countBySeq(
+    evidence.deliveries.filter(
+      ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
+    ),
+  );
+  let [failedAgain, sentAgain] = [0, 0];
+  for (const [seq, found] of dead) {
+    const expected = stored.get(seq) ?? 0;
+    const failures = Math.max(expected, lastFailures.get(seq) ?? 0);
+    failedAgain += Math.max(0, Math.min(found, failures) - expected);
+    sentAgain += Math.max(0, found - failures);
+  }
+  return { failedAgain, sentAgain };
 }
 
 /** Entries of the DLQ beyond the first of each stored message. */
@@ -142,26 +167,35 @@ export function orderErrors({ order, topic, deliveries, entries }: Evidence): st
   return errors;
 }
 
-/** Deliveries that nothing asked for, each with the fault that explains it best. */
+/**
+ * Deliveries that nothing asked for, each with the fault that explains it best. A failed message that came back twice fails and comes back twice
+ * again: what follows from a repeat has the fault of its first one.
+ */
 export function repeatsOf({ deliveries, entries, faults }: Evidence): Repeat[] {
   const copies = countBySeq(entries);
   const times = new Map<string, number>();
+  const lastOf = new Map<string, Delivery>();
   const failed = new Set<string>();
-  const last = new Map<number, Delivery>();
+  const repeated = new Map<string, Repeat>();
   const repeats: Repeat[] = [];
   for (const delivery of deliveries) {
-    const { seq, reconsumeTimes, verdict } = delivery;
+    const { seq, reconsumeTimes, queue, offset, verdict } = delivery;
     const attempt = `${seq} ${reconsumeTimes}`;
+    const earlier = `${seq} ${reconsumeTimes - 1}`;
+    const place = `${queue}/${offset}`;
     const seen = times.get(attempt) ?? 0;
-    const askedFor = reconsumeTimes === 0 || failed.has(`${seq} ${reconsumeTimes - 1}`);
-    const before = last.get(seq);
-    if (before !== undefined && (!askedFor || seen >= (copies.get(seq) ?? 1)))
-      repeats.push({ delivery, before, fault: causeOf(delivery, before, faults) });
-    times.set(attempt, seen + 1);
-    last.set(seq, delivery);
-    if (verdict === 'failed') failed.add(attempt);
+    const askedFor = reconsumeTimes === 0 || failed.has(earlier);
+    const before = lastOf.get(place) ?? lastOf.get(earlier) ?? lastOf.get(attempt);
+    if (before !== undefined && (!askedFor || seen >= (copies.get(seq) ?? 1))) {
+      const fault = repeated.get(earlier)?.fault ?? causeOf(delivery, before, faults);
+      const repeat = { delivery, before, fault };
+      repeats.push(repeat);
+      repeated.set(attempt, repeated.get(attempt) ?? repeat);
+    }
     // Those behind a failure in its order are delivered again without being asked for.
-    if (verdict === 'skipped') times.set(attempt, seen);
+    if (verdict !== 'skipped') times.set(attempt, seen + 1);
+    if (verdict === 'failed') failed.add(attempt);
+    for (const key of [attempt, place]) lastOf.set(key, delivery);
   }
   return repeats;
 }
@@ -207,9 +241,11 @@ function addCosts(one: FaultCost, other: FaultCost): FaultCost {
 
 function costsOfOrder(evidence: Evidence): FaultCost[] {
   const { deliveries, faults } = evidence;
-  const repeats = repeatsOf(evidence);
-  const extra = extraDeadLetters(evidence).map(({ storedAt }) =>
-    faults.findLast(({ at }) => at <= storedAt),
+  const repeats = firstOfEach(repeatsOf(evidence));
+  const extra = extraDeadLetters(evidence).map(
+    ({ seq, storedAt }) =>
+      repeats.find(({ delivery }) => delivery.seq === seq)?.fault ??
+      faults.findLast(({ at }) => at <= storedAt),
   );
   const verdicts = firstVerdicts(deliveries);
   return faults.map((fault) => {
@@ -320,7 +356,14 @@ function callsOf(deliveries: readonly Delivery[]): Delivery[][] {
   return [...Map.groupBy(deliveries, ({ requestId }) => requestId).values()];
 }
 
-function countBySeq(entries: readonly TopicEntry[]): Map<number, number> {
+function firstOfEach(repeats: readonly Repeat[]): Repeat[] {
+  const firsts = new Map<number, Repeat>();
+  for (const repeat of repeats)
+    if (!firsts.has(repeat.delivery.seq)) firsts.set(repeat.delivery.seq, repeat);
+  return [...firsts.values()];
+}
+
+function countBySeq(entries: readonly { readonly seq: number }[]): Map<number, number> {
   const counts = new Map<number, number>();
   for (const { seq } of entries) counts.set(seq, (counts.get(seq) ?? 0) + 1);
   return counts;

@@ -14,10 +14,10 @@ import {
   costsOf,
   deadLetterErrors,
   type Evidence,
+  extraDeadLettersOf,
   type FaultCost,
   lostMessages,
   orderErrors,
-  type Repeat,
   repeatsOf,
   type TopicEntry,
 } from './judge.ts';
@@ -40,9 +40,9 @@ export interface FaultRunOptions extends PlanOptions {
 export interface FaultRunResult {
   readonly checks: readonly Check[];
   readonly costs: readonly FaultCost[];
-  readonly unexplained: readonly Repeat[];
   readonly startedAt: number;
-  readonly deliveries: number;
+  /** A line for each order. */
+  readonly summary: readonly string[];
 }
 
 const QUEUES = 4;
@@ -360,6 +360,16 @@ async function judge(
       errors: unexplained.map(describeRepeat),
     },
   );
-  const deliveries = evidence.reduce((sum, each) => sum + each.deliveries.length, 0);
-  return { checks, costs, unexplained, startedAt: run.startedAt, deliveries };
+  return { checks, costs, startedAt: run.startedAt, summary: evidence.map(summaryOf) };
+}
+
+function summaryOf(evidence: Evidence): string {
+  const { order, deliveries, deadLetters, stored, entries } = evidence;
+  const { failedAgain, sentAgain } = extraDeadLettersOf(evidence);
+  const repeated = repeatsOf(evidence).length;
+  return (
+    `${order}: ${stored.length} messages (${entries.length - stored.length} of them stored twice by their producer), ` +
+    `${deliveries.length} deliveries (${repeated} of them repeated), ${deadLetters.length} entries in the DLQ ` +
+    `(${failedAgain} because the last delivery was repeated, ${sentAgain} because the send to the DLQ was)`
+  );
 }

@@ -7,6 +7,7 @@ import {
   costsOf,
   deadLetterErrors,
   type Evidence,
+  extraDeadLettersOf,
   lostMessages,
   orderErrors,
   repeatsOf,
@@ -125,6 +126,35 @@ describe('the judge of a fault run', () => {
       assert.equal(repeatsOf(evidence([FAILS_ONCE], [...failing, ...twice])).length, 1);
       const unreported = [...call(0, [1]), ...call(50, [[1, 'done', 1]])];
       assert.equal(repeatsOf(evidence([1], unreported)).length, 1);
+    });
+    test('what follows from a repeat has its fault, and counts once', () => {
+      const places = [0, 20, 21, 30, 31];
+      const deliveries = [
+        ...call(0, [[DEAD, 'failed', 0]]),
+        ...call(5_000, [[DEAD, 'failed', 1]]),
+        ...call(5_100, [[DEAD, 'failed', 1]]),
+        ...call(90_000, [[DEAD, 'failed', 2]]),
+        ...call(90_100, [[DEAD, 'failed', 2]]),
+      ].map((each, index) => ({ ...each, offset: places[index] as number }));
+      const faults = [fault('broker killed', 1_000), fault('table frozen', 80_000)];
+      const run = evidence([DEAD], deliveries, { faults });
+      assert.deepEqual(
+        repeatsOf(run).map((repeat) => repeat.fault),
+        [faults[0], faults[0]],
+      );
+      assert.deepEqual(
+        costsOf([run]).map(({ repeats }) => repeats.length),
+        [1, 0],
+      );
+    });
+    test('entries of the DLQ: the message failed again, or its send was repeated', () => {
+      const last = call(0, [[DEAD, 'failed', MAX_RETRIES]]);
+      const again = call(50, [[DEAD, 'failed', MAX_RETRIES]]);
+      const deadLetters = [entry(DEAD), entry(DEAD), entry(DEAD)];
+      assert.deepEqual(extraDeadLettersOf(evidence([DEAD], [...last, ...again], { deadLetters })), {
+        failedAgain: 1,
+        sentAgain: 1,
+      });
     });
     test('a message that its producer stored twice', () => {
       const run = evidence([1, 1], [...call(0, [1]), ...call(50, [1])]);
