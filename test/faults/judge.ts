@@ -8,6 +8,7 @@ export interface TopicEntry {
   readonly key: string;
   readonly queueId: number;
   readonly queueOffset: number;
+  readonly reconsumeTimes: number;
   /** Epoch ms by the broker's clock. */
   readonly storedAt: number;
 }
@@ -22,6 +23,9 @@ export interface Evidence {
   readonly stored: readonly Stored[];
   /** The topic as it is in the end: a producer that repeats a send leaves a message twice. */
   readonly entries: readonly TopicEntry[];
+  /** What was sent back, as it waits for its delay and as it comes again: a killed broker lets some of it come twice. */
+  readonly delayed: readonly TopicEntry[];
+  readonly redelivered: readonly TopicEntry[];
   readonly deadLetters: readonly TopicEntry[];
 }
 
@@ -63,11 +67,12 @@ export function lostMessages({ deliveries, stored, deadLetters }: Evidence): num
 }
 
 /** Entries of the DLQ by message: too few, too many, and those of messages that can be done. */
-export function deadLetterErrors({ entries, deadLetters }: Evidence): string[] {
-  const stored = countBySeq(entries);
-  const dead = countBySeq(deadLetters);
+export function deadLetterErrors(evidence: Evidence): string[] {
+  const stored = countBySeq(evidence.entries);
+  const dead = countBySeq(evidence.deadLetters);
+  const copies = copiesOf(evidence);
   return [...new Set([...stored.keys(), ...dead.keys()])].flatMap((seq) => {
-    const expected = isDead(seq) ? (stored.get(seq) ?? 0) : 0;
+    const expected = isDead(seq) ? copies(seq, MAX_RETRIES) : 0;
     const found = dead.get(seq) ?? 0;
     return found === expected ? [] : [`message ${seq}: ${found} entries instead of ${expected}`];
   });
@@ -81,7 +86,7 @@ export function extraDeadLettersOf(evidence: Evidence): {
   readonly sentAgain: number;
 } {
   const dead = countBySeq(evidence.deadLetters);
-  const stored = countBySeq(evidence.entries);
+  const copies = copiesOf(evidence);
   const lastFailures = countBySeq(
     evidence.deliveries.filter(
       ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
@@ -89,7 +94,7 @@ export function extraDeadLettersOf(evidence: Evidence): {
   );
   let [failedAgain, sentAgain] = [0, 0];
   for (const [seq, found] of dead) {
-    const expected = stored.get(seq) ?? 0;
+    const expected = copies(seq, MAX_RETRIES);
     const failures = Math.max(expected, lastFailures.get(seq) ?? 0);
     failedAgain += Math.max(0, Math.min(found, failures) - expected);
     sentAgain += Math.max(0, found - failures);
@@ -97,16 +102,45 @@ export function extraDeadLettersOf(evidence: Evidence): {
   return { failedAgain, sentAgain };
 }
 
-/** Entries of the DLQ beyond the first of each stored message. */
-function extraDeadLetters({ entries, deadLetters }: Evidence): TopicEntry[] {
-  const left = countBySeq(entries);
-  return [...deadLetters]
+/** Entries of the DLQ beyond those that its copies explain. */
+function extraDeadLetters(evidence: Evidence): TopicEntry[] {
+  const copies = copiesOf(evidence);
+  const found = new Map<number, number>();
+  return [...evidence.deadLetters]
     .sort((a, b) => a.storedAt - b.storedAt)
     .filter(({ seq }) => {
-      const copies = left.get(seq) ?? 0;
-      left.set(seq, copies - 1);
-      return copies <= 0;
+      const before = found.get(seq) ?? 0;
+      found.set(seq, before + 1);
+      return before >= copies(seq, MAX_RETRIES);
     });
+}
+
+/**
+ * How often a message is there by others' doing, by its redelivery: its producer stored it twice, or its broker, killed, forgot which delayed
+ * messages it had let come again already (it writes that down every 10 s).
+ */
+function copiesOf({
+  entries,
+  delayed,
+  redelivered,
+}: Evidence): (seq: number, reconsumeTimes: number) => number {
+  const stored = countBySeq(entries);
+  const attemptOf = ({ seq, reconsumeTimes }: TopicEntry): string => `${seq} ${reconsumeTimes}`;
+  const asked = Map.groupBy(delayed, attemptOf);
+  const came = Map.groupBy(redelivered, attemptOf);
+  return (seq, reconsumeTimes) => {
+    let copies = stored.get(seq) ?? 1;
+    for (let times = 1; times <= reconsumeTimes; times++) {
+      const attempt = `${seq} ${times}`;
+      copies += Math.max(0, (came.get(attempt)?.length ?? 0) - (asked.get(attempt)?.length ?? 0));
+    }
+    return copies;
+  };
+}
+
+/** Redeliveries that the broker let come twice. */
+export function doubledByBroker({ delayed, redelivered }: Evidence): number {
+  return Math.max(0, redelivered.length - delayed.length);
 }
 
 /** Deliveries that began before an earlier message of the same order had its end, and handlers that worked on one order at once. */
@@ -171,8 +205,9 @@ export function orderErrors({ order, topic, deliveries, entries }: Evidence): st
  * Deliveries that nothing asked for, each with the fault that explains it best. A failed message that came back twice fails and comes back twice
  * again: what follows from a repeat has the fault of its first one.
  */
-export function repeatsOf({ deliveries, entries, faults }: Evidence): Repeat[] {
-  const copies = countBySeq(entries);
+export function repeatsOf(evidence: Evidence): Repeat[] {
+  const { deliveries, faults } = evidence;
+  const copies = copiesOf(evidence);
   const times = new Map<string, number>();
   const lastOf = new Map<string, Delivery>();
   const failed = new Set<string>();
@@ -186,7 +221,7 @@ export function repeatsOf({ deliveries, entries, faults }: Evidence): Repeat[] {
     const seen = times.get(attempt) ?? 0;
     const askedFor = reconsumeTimes === 0 || failed.has(earlier);
     const before = lastOf.get(place) ?? lastOf.get(earlier) ?? lastOf.get(attempt);
-    if (before !== undefined && (!askedFor || seen >= (copies.get(seq) ?? 1))) {
+    if (before !== undefined && (!askedFor || seen >= copies(seq, reconsumeTimes))) {
       const fault = repeated.get(earlier)?.fault ?? causeOf(delivery, before, faults);
       const repeat = { delivery, before, fault };
       repeats.push(repeat);

@@ -13,6 +13,7 @@ import { Journal } from './journal.ts';
 import {
   costsOf,
   deadLetterErrors,
+  doubledByBroker,
   type Evidence,
   extraDeadLettersOf,
   type FaultCost,
@@ -47,6 +48,8 @@ export interface FaultRunResult {
 
 const QUEUES = 4;
 const TABLE = 'assignments';
+/** Where brokers keep messages until their delay level has passed. */
+const DELAYED_TOPIC = 'SCHEDULE_TOPIC_XXXX';
 const BODY_BYTES = 200;
 /** The schedule of a deployed service is a minute; three times as often keeps the run short after a coordinator's death. */
 const SCHEDULE_MS = 20_000;
@@ -286,21 +289,27 @@ async function gather(
     faults,
     stored: journal.stored.get(order) ?? [],
     entries: await readTopic(nameServer, topicOf(order)),
-    // The broker makes it for the first dead message.
+    delayed: (await readTopic(nameServer, DELAYED_TOPIC).catch(() => [])).filter(
+      ({ realTopic }) => realTopic === retryTopic(groupOf(order)),
+    ),
+    // The broker makes them for the first message that they get.
+    redelivered: await readTopic(nameServer, retryTopic(groupOf(order))).catch(() => []),
     deadLetters: await readTopic(nameServer, dlqTopic(groupOf(order))).catch(() => []),
   };
 }
 
-async function readTopic(nameServer: string, topic: string): Promise<TopicEntry[]> {
-  interface Line extends Omit<TopicEntry, 'seq' | 'key'> {
+interface ReadEntry extends TopicEntry {
+  /** Of a delayed message: where it goes. */
+  readonly realTopic: string;
+}
+
+async function readTopic(nameServer: string, topic: string): Promise<ReadEntry[]> {
+  interface Line extends Omit<ReadEntry, 'seq' | 'key'> {
     readonly seq: string;
     readonly keys: string;
   }
-  return jsonLines<Line>(await runJava('ReadTopic', [nameServer, topic])).map(
-    ({ seq, keys, queueId, queueOffset, storedAt }) => ({
-      ...{ seq: Number(seq), key: keys, queueId, queueOffset, storedAt },
-    }),
-  );
+  const lines = jsonLines<Line>(await runJava('ReadTopic', [nameServer, topic]));
+  return lines.map(({ seq, keys, ...line }) => ({ ...line, seq: Number(seq), key: keys }));
 }
 
 async function judge(
@@ -369,7 +378,7 @@ function summaryOf(evidence: Evidence): string {
   const repeated = repeatsOf(evidence).length;
   return (
     `${order}: ${stored.length} messages (${entries.length - stored.length} of them stored twice by their producer), ` +
-    `${deliveries.length} deliveries (${repeated} of them repeated), ${deadLetters.length} entries in the DLQ ` +
+    `${deliveries.length} deliveries (${repeated} of them repeated; ${doubledByBroker(evidence)} redeliveries doubled by the broker), ${deadLetters.length} entries in the DLQ ` +
     `(${failedAgain} because the last delivery was repeated, ${sentAgain} because the send to the DLQ was)`
   );
 }

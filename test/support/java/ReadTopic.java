@@ -28,7 +28,8 @@ public class ReadTopic {
                     System.out.println("{\"msgId\":\"" + message.getMsgId() + "\",\"keys\":\"" + message.getKeys()
                         + "\",\"seq\":\"" + message.getUserProperty("seq") + "\",\"reconsumeTimes\":" + message.getReconsumeTimes()
                         + ",\"queueId\":" + message.getQueueId() + ",\"queueOffset\":" + message.getQueueOffset()
-                        + ",\"storedAt\":" + message.getStoreTimestamp() + ",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
+                        + ",\"storedAt\":" + message.getStoreTimestamp() + ",\"realTopic\":\"" + message.getProperty("REAL_TOPIC")
+                        + "\",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
                 }
             }
         }

@@ -6,6 +6,7 @@ import type { Delivery } from '../../faults/journal.ts';
 import {
   costsOf,
   deadLetterErrors,
+  doubledByBroker,
   type Evidence,
   extraDeadLettersOf,
   lostMessages,
@@ -45,12 +46,12 @@ function evidence(
   const stored = seqs.map((seq) => ({ seq, queueId: 0, storedAt: 0 }));
   return {
     ...{ order: 'key', topic: TOPIC, deliveries, faults: [], stored, entries },
-    ...{ deadLetters: [], ...more },
+    ...{ delayed: [], redelivered: [], deadLetters: [], ...more },
   };
 }
 
 const entry = (seq: number, storedAt = 0) => ({
-  ...{ seq, key: 'k', queueId: 0, queueOffset: seq, storedAt },
+  ...{ seq, key: 'k', queueId: 0, queueOffset: seq, reconsumeTimes: 0, storedAt },
 });
 
 function fault(kind: Fault['kind'], at: number, more: Partial<Fault> = {}): Fault {
@@ -155,6 +156,21 @@ describe('the judge of a fault run', () => {
         failedAgain: 1,
         sentAgain: 1,
       });
+    });
+    test('what a killed broker lets come twice is its own', () => {
+      const deliveries = [
+        ...call(0, [[FAILS_ONCE, 'failed']]),
+        ...call(50, [[FAILS_ONCE, 'done', 1]]),
+        ...call(80, [[FAILS_ONCE, 'done', 1]]),
+      ];
+      const again = { ...entry(FAILS_ONCE), reconsumeTimes: 1 };
+      const by = (delayed: number): Evidence =>
+        evidence([FAILS_ONCE], deliveries, {
+          delayed: Array.from({ length: delayed }, () => again),
+          redelivered: [again, again],
+        });
+      assert.deepEqual([repeatsOf(by(1)).length, doubledByBroker(by(1))], [0, 1]);
+      assert.deepEqual([repeatsOf(by(2)).length, doubledByBroker(by(2))], [1, 0]);
     });
     test('a message that its producer stored twice', () => {
       const run = evidence([1, 1], [...call(0, [1]), ...call(50, [1])]);
