@@ -28,7 +28,9 @@ export function costTable(costs: readonly FaultCost[]): string {
     const catchUps = own
       .flatMap(({ catchUpMs }) => (catchUpMs === undefined ? [] : [catchUpMs]))
       .sort((a, b) => a - b);
-    const worst = own.reduce((most, cost) => (excess(cost) > excess(most) ? cost : most));
+    const worst = own.reduce((most, cost) =>
+      cost.repeats.length > most.repeats.length ? cost : most,
+    );
     return [
       [
         kind,
