@@ -42,12 +42,13 @@ export async function fillCursor(
   let unreadable = 0;
   while (!signal.aborted) {
     // After a commit that was dropped for a reset, a pull must tell where to go on, however full the cache is.
-    if (!cursor.resetPending && flowControl(cursor.messages, deps.limits) !== undefined) {
+    if (!cursor.offsets.resetPending && flowControl(cursor.messages, deps.limits) !== undefined) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
     const { generation, nextOffset } = cursor.messages;
     const { pullSignal } = cursor;
+    const { resetPending } = cursor.offsets;
     const maxMessages = unreadable > 0 ? 1 : MOST_MESSAGES;
     const request = {
       consumerGroup,
@@ -55,8 +56,9 @@ export async function fillCursor(
       offset: nextOffset,
       subscription,
       maxMessages,
-      suspendMs: BLOCK_MS,
-      brokerId,
+      suspendMs: resetPending ? 0 : BLOCK_MS,
+      // Only the master knows of resets.
+      brokerId: resetPending ? MASTER_ID : brokerId,
     };
     try {
       const result = await client.pull(request, { signal: AbortSignal.any([signal, pullSignal]) });
@@ -65,12 +67,14 @@ export async function fillCursor(
       brokerId = result.suggestWhichBrokerId;
       if (cursor.messages.generation !== generation) continue;
       take(cursor, result);
+      // A pull before this one took the sign of the reset, and its answer was lost.
+      if (resetPending) await cursor.offsets.resolveReset();
       wakeup.all();
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
       if (brokerId === MASTER_ID && isFinalRefusal(error)) throw error;
       if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) throw error;
-      if (error instanceof ConnectionError) cursor.connectionBroke = true;
+      if (error instanceof ConnectionError) cursor.offsets.connectionLost();
       brokerId = MASTER_ID;
       failures++;
       const waitMs = backoff(failures, Math.random(), ERROR_BACKOFF);
@@ -93,7 +97,7 @@ function take(cursor: QueueCursor, result: PullResult): void {
       cursor.messages.advance(result.nextBeginOffset);
       break;
     case 'OFFSET_MOVED':
-      cursor.moved(result.nextBeginOffset, result.reset);
+      cursor.offsets.moved(result.nextBeginOffset, result.reset);
       break;
   }
 }

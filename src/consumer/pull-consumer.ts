@@ -141,7 +141,7 @@ export class PullConsumer implements AsyncDisposable {
         'ROCKETMQ_OFFSET_OUT_OF_RANGE',
         `offset ${offset} of ${queueKey(queue)} does not exist: the queue has ${min} to ${max}`,
       );
-    (await this.#cursorOf(queue)).seek(offset);
+    (await this.#cursorOf(queue)).offsets.rewind(offset);
   }
 
   /** The first offset that was stored at that time or later; the end of the queue when there is none. */
@@ -268,7 +268,7 @@ export class PullConsumer implements AsyncDisposable {
     const result = await this.#client.pull(request, call);
     // The broker tells of a reset only once.
     if (result.status === 'OFFSET_MOVED' && result.reset)
-      cursor.moved(result.nextBeginOffset, true);
+      cursor.offsets.moved(result.nextBeginOffset, true);
     return result;
   }
 

@@ -165,7 +165,7 @@ export class Reading {
         reader.stop.abort();
         this.#readers.delete(key);
         await reader.work;
-        this.#leave(reader.cursor);
+        reader.cursor.stopReading();
       }
     for (const [key, queue] of wanted)
       if (!this.#readers.has(key)) await this.#startReading(key, queue);
@@ -199,8 +199,7 @@ export class Reading {
         'ROCKETMQ_USAGE',
         `${key} is read by another loop of this consumer: end that one first, or use two consumers`,
       );
-    cursor.busy = true;
-    cursor.wasRead = true;
+    cursor.startReading();
     const stop = new AbortController();
     const deps = {
       client,
@@ -225,7 +224,7 @@ export class Reading {
     for (let tried = 0; tried < this.#cursors.length; tried++) {
       const cursor = this.#cursors[this.#turn++ % this.#cursors.length] as QueueCursor;
       // After a reset, what is cached is from before it.
-      const entry = cursor.resetPending ? undefined : cursor.messages.peek(now);
+      const entry = cursor.offsets.resetPending ? undefined : cursor.messages.peek(now);
       if (entry !== undefined) return { cursor, entry };
     }
     return undefined;
@@ -252,13 +251,8 @@ export class Reading {
       this.#end.abort();
       await Promise.all([...this.#readers.values()].map(({ work }) => work));
       if (this.#options.commitIntervalMs !== undefined) await this.#commit();
-      for (const { cursor } of this.#readers.values()) this.#leave(cursor);
+      for (const { cursor } of this.#readers.values()) cursor.stopReading();
     })();
     return this.#finished;
-  }
-
-  #leave(cursor: QueueCursor): void {
-    cursor.forgetCached();
-    cursor.busy = false;
   }
 }

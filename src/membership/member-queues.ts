@@ -13,8 +13,6 @@ import { runPuller } from '../puller/run-puller.ts';
 const AGAIN_MS = 15_000;
 /** A member stays, idle or not. */
 const NEVER_IDLE_MS = Number.MAX_SAFE_INTEGER;
-/** What was settled since the last commit is delivered twice when another member takes the queue: it reads the offset at once. */
-const COMMIT_INTERVAL_MS = 1_000;
 
 interface Worked {
   readonly queue: MessageQueue;
@@ -83,7 +81,6 @@ export class MemberQueues {
       ...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / most) }),
       signal,
       options: {
-        commitIntervalMs: COMMIT_INTERVAL_MS,
         ...this.#deps.options,
         idleTimeoutMs: NEVER_IDLE_MS,
       },

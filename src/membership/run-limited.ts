@@ -21,7 +21,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
   await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
-  const seat = await Seat.take(given, options, source, slot);
+  const limitedMs = maxTimeoutMs(
+    source.subscriptions.filter(({ maximumConcurrency }) => maximumConcurrency !== undefined),
+  );
+  const seat = await Seat.take(given, options, source, slot, limitedMs);
   if (seat === undefined) {
     given.logger.info({ consumerGroup, slot }, 'the slot has an invocation already');
     return {
@@ -57,7 +60,7 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
   } finally {
     ended.abort();
     await keeping;
-    await seat.release(share.mayStillRun ? 'unknown' : othersRunUntil);
+    await seat.release(share.mayStillRun ? given.clock.now() + limitedMs : othersRunUntil);
   }
 }
 
@@ -83,10 +86,7 @@ async function outlastPredecessor(
   reserveMs: number,
   signal: AbortSignal,
 ): Promise<number | undefined> {
-  const limited = subscriptions.filter(
-    ({ maximumConcurrency }) => maximumConcurrency !== undefined,
-  );
-  const until = seat.othersRunUntil(longestTimeoutMs(limited));
+  const until = seat.handlersRunUntil;
   if (until === undefined || until <= clock.now()) return undefined;
   const waitMs = until - clock.now();
   logger.warn(
@@ -97,12 +97,12 @@ async function outlastPredecessor(
   await clock.sleep(Math.max(0, Math.min(waitMs, mostMs)), signal).catch(() => {});
   return signal.aborted ||
     mostMs < waitMs ||
-    !fitsHandler(remainingMs(), longestTimeoutMs(subscriptions), reserveMs)
+    !fitsHandler(remainingMs(), maxTimeoutMs(subscriptions), reserveMs)
     ? until
     : undefined;
 }
 
-function longestTimeoutMs(subscriptions: SourceConfig['subscriptions']): number {
+function maxTimeoutMs(subscriptions: SourceConfig['subscriptions']): number {
   return Math.max(0, ...subscriptions.map(({ handler }) => handler.timeout)) * 1000;
 }
 

@@ -1,5 +1,5 @@
 import { leaseUntil, mayAct } from '../decide/lease/lease.ts';
-import type { CrashRecord, Lease } from '../model/assignment.ts';
+import type { Lease } from '../model/assignment.ts';
 import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseKey } from '../ports/assignment-store.ts';
@@ -13,31 +13,45 @@ export type SeatNews = 'kept' | 'successor' | 'paused' | 'lost';
 export class Seat {
   readonly #deps: PullerDeps;
   readonly #key: LeaseKey;
-  /** What the holder before has left behind. */
-  readonly #crash: CrashRecord | undefined;
+  /**
+   * Until when functions that earlier holders called may still run, epoch ms: one died, or could not
+   * wait for them. undefined: none can.
+   */
+  readonly handlersRunUntil: number | undefined;
   #lease: Lease;
 
   private constructor(
     deps: PullerDeps,
     key: LeaseKey,
     lease: Lease,
-    crash: CrashRecord | undefined,
+    handlersRunUntil: number | undefined,
   ) {
-    this.#crash = crash;
+    this.handlersRunUntil = handlersRunUntil;
     this.#deps = deps;
     this.#key = key;
     this.#lease = lease;
   }
 
-  /** Waits for the holder to leave, as its successor. Undefined: it is not to be had. */
+  /**
+   * Waits for the holder to leave, as its successor. undefined: lease not acquired.
+   * @param handlerTimeoutMs how long functions that a dead holder called may run; undefined: they are not waited for
+   */
   static async take(
     deps: PullerDeps,
     options: PullerOptions,
     source: SourceConfig,
     slot: number,
+    handlerTimeoutMs?: number,
   ): Promise<Seat | undefined> {
     const queue = seatOf(slot);
-    const answer = await acquireLease(deps, options, seatGroup(source), slot, queue);
+    const answer = await acquireLease(
+      deps,
+      options,
+      seatGroup(source),
+      slot,
+      queue,
+      handlerTimeoutMs,
+    );
     const lease = answer.applied ? answer.assignment.lease : undefined;
     if (lease === undefined) return undefined;
     const { cluster, consumerGroup } = seatGroup(source);
@@ -45,7 +59,7 @@ export class Seat {
       deps,
       { cluster, consumerGroup, queue, holder: lease.holder, fence: lease.fence },
       lease,
-      answer.applied ? answer.assignment.crash : undefined,
+      answer.applied ? answer.assignment.handlersRunUntil : undefined,
     );
   }
 
@@ -70,28 +84,12 @@ export class Seat {
       : 'kept';
   }
 
-  /**
-   * Until when functions that earlier holders had called may still be at work, epoch ms: one died, or left without waiting for them. Undefined: none is.
-   * @param longestMs the longest that one may run
-   */
-  othersRunUntil(longestMs: number): number | undefined {
-    if (this.#crash === undefined) return undefined;
-    const { count, isolateUntil } = this.#crash;
-    return count === 0 && isolateUntil > 0n
-      ? Number(isolateUntil)
-      : this.#lease.acquiredAt + longestMs;
-  }
-
-  /** @param runUntil see othersRunUntil, for whoever comes next; 'unknown': as long as they may from then on */
-  async release(runUntil?: number | 'unknown'): Promise<void> {
-    // Without a death the record, which has no offsets to tell of a seat, has the time.
-    const isolateUntil = typeof runUntil === 'number' ? BigInt(Math.ceil(runUntil)) : 0n;
-    const crash = runUntil === undefined ? {} : { crash: { offset: 0n, count: 0, isolateUntil } };
-    await this.#deps.store.release({ ...this.#key, ...crash }).catch((error: unknown) => {
-      this.#deps.logger.warn(
-        { err: error },
-        'could not release the seat: its lease ends by itself',
-      );
-    });
+  /** @param handlersRunUntil for the next holder, see the field; undefined: no handler can still run */
+  async release(handlersRunUntil?: number): Promise<void> {
+    await this.#deps.store
+      .release({ ...this.#key, ...(handlersRunUntil === undefined ? {} : { handlersRunUntil }) })
+      .catch((error: unknown) => {
+        this.#deps.logger.warn({ err: error }, 'failed to release the slot lease, it will expire');
+      });
   }
 }

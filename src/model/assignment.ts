@@ -39,6 +39,17 @@ export interface CrashRecord {
  */
 export type Attempts = ReadonlyMap<bigint, number>;
 
+/**
+ * Batches that failed as a whole are delivered again in smaller ones. A step bounds the batches of
+ * messages below `until`; steps are sorted by `until`, and the first one above an offset counts.
+ */
+export interface BatchLimit {
+  /** Exclusive. */
+  readonly until: bigint;
+  /** At least 1. */
+  readonly maxMessages: number;
+}
+
 /** A pause that an operator wanted. Times are epoch milliseconds. */
 export interface OperatorPause {
   readonly until: number;
@@ -75,6 +86,15 @@ export interface Assignment {
   readonly crash?: CrashRecord;
   /** Like `crash`: stays until a renewal with null or a release without it. */
   readonly attempts?: Attempts;
+  /** Like `crash`: stays until a renewal with null or a release without it. */
+  readonly batchLimits?: readonly BatchLimit[];
+  /**
+   * Epoch ms until which handler functions that earlier holders called may still run. Set by the
+   * acquisition that finds a holder dead, or by a holder that could not wait for its handlers; an
+   * absolute time, so that it does not begin again with each holder. Like `crash`: stays until a
+   * renewal with null or a release without it.
+   */
+  readonly handlersRunUntil?: number;
   /** A successor that waits for the lease, and until when its wish counts. */
   readonly successor?: { readonly holder: string; readonly until: number };
   /** No delivery until then, whoever wants it so: a check of the group, or an operator. Holders drain when they see it. */

@@ -1,6 +1,7 @@
 import type {
   Assignment,
   Attempts,
+  BatchLimit,
   CrashRecord,
   OperatorPause,
   StandingPause,
@@ -30,6 +31,22 @@ export interface LeaseKey extends GroupKey {
   readonly queue: MessageQueue;
   readonly holder: string;
   readonly fence: number;
+}
+
+/** Figures of the queue that its item mirrors. */
+export interface QueueMirrors {
+  readonly committedOffset: bigint;
+  readonly maxOffset: bigint;
+  /** Epoch ms. */
+  readonly progressAt: number;
+}
+
+/** What a holder leaves in the item for the next one, see Assignment. */
+export interface HolderRecords {
+  readonly crash: CrashRecord;
+  readonly attempts: Attempts;
+  readonly batchLimits: readonly BatchLimit[];
+  readonly handlersRunUntil: number;
 }
 
 /**
@@ -67,6 +84,8 @@ export type LeaseAnswer = Applied | Lost;
  */
 export interface AssignmentStore {
   list(group: GroupKey): Promise<Assignment[]>;
+  /** One queue's item; undefined: it has none. */
+  read(group: GroupKey, queue: MessageQueue): Promise<Assignment | undefined>;
   readPlan(group: GroupKey): Promise<Plan | undefined>;
   /** Writes the plan when `expectedVersion` still stands (undefined: no plan yet). False when another coordinator was first. */
   writePlan(group: GroupKey, plan: Plan, expectedVersion: number | undefined): Promise<boolean>;
@@ -127,35 +146,29 @@ export interface AssignmentStore {
       leaseUntil: number;
       endsAt: number;
       settings?: string;
+      /**
+       * Longest timeout of the handler functions that a dead holder may have called, ms. The item then
+       * gets `handlersRunUntil`: the end of the dead lease plus this. Absent: none is waited for.
+       */
+      handlerTimeoutMs?: number;
     },
   ): Promise<LeaseAnswer>;
   /**
-   * Extends the lease while (holder, fence) stand, and mirrors the figures; `crash: null` and `attempts: null` clear the records.
+   * Extends the lease while (holder, fence) stand, and mirrors the figures; null clears a record.
    * Works also after `leaseUntil` when nobody took over. The answer shows what the holder has to obey: slot, pausedUntil, retiredAt, successor.
    */
   renew(
-    request: LeaseKey & {
-      leaseUntil: number;
-      committedOffset?: bigint;
-      maxOffset?: bigint;
-      progressAt?: number;
-      crash?: CrashRecord | null;
-      attempts?: Attempts | null;
-    },
+    request: LeaseKey &
+      Partial<QueueMirrors> & { leaseUntil: number } & {
+        [Name in keyof HolderRecords]?: HolderRecords[Name] | null;
+      },
   ): Promise<LeaseAnswer>;
   /**
-   * Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records of crashes and attempts unless they are given.
+   * Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records that are not given.
    * `heldUntil` is now, unless nobody is to come next.
    */
   release(
-    request: LeaseKey & {
-      heldUntil?: number;
-      committedOffset?: bigint;
-      maxOffset?: bigint;
-      progressAt?: number;
-      crash?: CrashRecord;
-      attempts?: Attempts;
-    },
+    request: LeaseKey & Partial<QueueMirrors> & Partial<HolderRecords> & { heldUntil?: number },
   ): Promise<LeaseAnswer>;
   /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
   announceSuccessor(

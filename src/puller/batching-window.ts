@@ -26,7 +26,7 @@ export function windowEnd(session: QueueSession): number | undefined {
     isolation(session.crash, entry.offset) !== 'batch'
   )
     return undefined;
-  if (session.order?.limitOf(entry) !== undefined) return undefined;
+  if (session.batchLimitOf(entry) !== undefined) return undefined;
   const subscription = session.subscriptionOf(userTopic(entry.message, source.consumerGroup));
   if (subscription?.maximumBatchingWindow === undefined) return undefined;
   const { handler, batchSize, maximumBatchingWindow } = subscription;

@@ -9,14 +9,23 @@ import type { Batch } from './work.ts';
  * 'fail': it is not split. 'leave': the next holder has the time for it.
  */
 export function bisect(session: QueueSession, batch: Batch): readonly Batch[] | 'fail' | 'leave' {
-  const { deps, options, lease } = session;
+  const { lease } = session;
   const { deliveries, subscription } = batch;
   if (deliveries.length < 2 || subscription.bisectBatchOnFunctionError === false) return 'fail';
-  const timeoutMs = subscription.handler.timeout * 1000;
-  const calls = (ms: number): number => Math.floor(workTime(ms, options.reserveMs) / timeoutMs);
-  const callsLeft = calls(deps.remainingMs());
-  const decision = bisection(callsLeft, calls(lease.endsAt - lease.acquiredAt));
+  const left = callsLeft(session, batch);
+  const decision = bisection(left, callsWithin(session, batch, lease.endsAt - lease.acquiredAt));
+  // Whoever goes on, this invocation or the next one, does not begin with the whole batch again.
+  if (decision !== 'fail') session.limitBatches(deliveries, Math.ceil(deliveries.length / 2));
   if (decision !== 'split') return decision;
-  const middle = firstPart(deliveries.length, callsLeft);
+  const middle = firstPart(deliveries.length, left);
   return [partOf(session, batch, 0, middle), partOf(session, batch, middle, deliveries.length)];
+}
+
+/** Calls of the batch's handler, each with its whole timeout, that fit into the rest of the invocation. */
+export function callsLeft(session: QueueSession, batch: Batch): number {
+  return callsWithin(session, batch, session.deps.remainingMs());
+}
+
+function callsWithin({ options }: QueueSession, { subscription }: Batch, ms: number): number {
+  return Math.floor(workTime(ms, options.reserveMs) / (subscription.handler.timeout * 1000));
 }

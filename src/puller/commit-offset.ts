@@ -5,6 +5,12 @@ import type { QueueSession } from './queue-session.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
 const COMMIT_TIMEOUT_MS = 3_000;
+/** Settling to commit takes at most a second: this, and the two requests. */
+export const COMMIT_INTERVAL_MS = 800;
+/** BROADCASTING writes offsets into the table, where each write is paid for. */
+export const BROADCAST_COMMIT_INTERVAL_MS = 5_000;
+/** The stored offset is read that many times less often while the queue has no messages here. */
+const QUIET_INTERVALS = 6;
 const LAST_TRIES = 3;
 const LAST_TRIES_PAUSE_MS = 200;
 
@@ -17,13 +23,31 @@ export async function commitOffset(session: QueueSession): Promise<void> {
 }
 
 /**
- * Commits what is due; with nothing to commit, looks whether somebody moved the offset meanwhile. Brokers tell a reset only with a pull's answer, which
- * a quiet queue's long poll holds back for up to 20 s.
+ * Commits what is settled within a second, so that a killed puller repeats no more than what was in
+ * flight and that second, until the loops have ended: also while they drain. With nothing to commit
+ * it reads the stored offset: brokers report a reset only with the answer to a pull, which a quiet
+ * queue's long poll holds back for up to 20 s.
  */
-export async function keepOffset(session: QueueSession): Promise<void> {
-  if (isDue(session)) await commitOffset(session);
-  else if (session.popped === undefined && !session.resetPending && session.mayAct())
-    await followStoredOffset(session);
+export async function keepOffset(session: QueueSession, loops: Promise<unknown>): Promise<void> {
+  // The broker keeps account of what was popped.
+  if (session.popped !== undefined) return;
+  const { clock } = session.deps;
+  const intervalMs = session.options.commitIntervalMs;
+  const ended = new AbortController();
+  const onEnd = (): void => ended.abort();
+  const stopped = loops.then(onEnd, onEnd);
+  let readAt = clock.now();
+  while (!ended.signal.aborted) {
+    await clock.sleep(intervalMs, ended.signal).catch(() => {});
+    if (ended.signal.aborted || !session.mayAct()) continue;
+    const due = isDue(session);
+    // While nothing waits for its delivery here, a reset found later drops nothing but the poll.
+    const readEveryMs = session.messages.count > 0 ? 0 : QUIET_INTERVALS * intervalMs;
+    if (!due && (session.resetPending || clock.now() - readAt < readEveryMs)) continue;
+    readAt = clock.now();
+    await (due ? commitOffset(session) : followStoredOffset(session));
+  }
+  await stopped;
 }
 
 /** The last commit before the release: what it cannot store is delivered again. */

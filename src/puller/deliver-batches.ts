@@ -8,6 +8,7 @@ import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
 import { bisect } from './bisect-batch.ts';
 import { commitOffset } from './commit-offset.ts';
+import { confirmDelivery, waitsSince } from './confirm-delivery.ts';
 import { renewLease } from './hold-lease.ts';
 import { nextBatch } from './next-batch.ts';
 import type { StopReason } from './puller-deps.ts';
@@ -51,7 +52,6 @@ async function carryOut(session: QueueSession, work: NextWork): Promise<void> {
 
 /** Ends after which a batch that waited to become full still goes to its handler. */
 const DELIVERS_WHAT_WAITS: ReadonlySet<StopReason | undefined> = new Set<StopReason>([
-  'moved',
   'succession',
   'signal',
 ]);
@@ -69,7 +69,7 @@ async function deliverWhatWaits(session: QueueSession): Promise<void> {
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
   const work = nextBatch(session);
   await settleFilteredOut(session);
-  if (work?.kind === 'batch') await deliver(session, work);
+  if (work?.kind === 'batch') await deliver(session, work, true);
   else if (work !== undefined) session.messages.giveBack(work.entry, 0, false);
 }
 
@@ -84,11 +84,12 @@ function lookAgainMs(session: QueueSession): number {
   );
 }
 
-async function deliver(session: QueueSession, batch: Batch): Promise<void> {
+/** @param flush the queue is on its way out, and this batch still goes to its handler */
+async function deliver(session: QueueSession, batch: Batch, flush = false): Promise<void> {
   const { clock } = session.deps;
   const startedAt = clock.now();
   session.isolating = batch.alone;
-  const outcome = await invoke(session, batch).finally(() => {
+  const outcome = await invoke(session, batch, flush).finally(() => {
     session.isolating = false;
   });
   if (outcome === undefined) return;
@@ -169,11 +170,21 @@ async function failWhole(
 type VerdictOutcome = Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>;
 
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
-async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutcome | undefined> {
+async function invoke(
+  session: QueueSession,
+  batch: Batch,
+  flush: boolean,
+): Promise<VerdictOutcome | undefined> {
+  const { clock } = session.deps;
+  let since = waitsSince(batch) ?? clock.now();
   if (!(await storeBodies(session, batch))) return undefined;
   for (let attempt = 1; ; attempt++) {
     const release = await session.permit(batch.subscription);
     if (release === undefined) return leave(session, batch);
+    if (!(await confirmDelivery(session, batch, since)) || !(flush || session.delivers)) {
+      release();
+      return leave(session, batch);
+    }
     const outcome = await tryToInvoke(session, batch, attempt)
       .then((told) => outlast(session, batch, told))
       .finally(release);
@@ -193,6 +204,7 @@ async function invoke(session: QueueSession, batch: Batch): Promise<VerdictOutco
       { err: outcome.error, attempt, waitMs: Math.round(waitMs) },
       'the handler is throttled or out of reach: trying again, no failure is counted',
     );
+    since = clock.now();
     await session.pause(waitMs);
   }
 }

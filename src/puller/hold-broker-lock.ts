@@ -84,18 +84,6 @@ export async function holdBrokerLock(
   }
 }
 
-/**
- * From when on an ordered queue may be delivered. After a holder that died, a function that it had called may still be at work, up to its timeout:
- * what comes behind in the order must not overtake it. Handlers in the puller's process died with it.
- */
-export function deliverFrom({ crash, source, lease }: QueueSession): number {
-  if (crash === undefined) return 0;
-  const timeouts = source.subscriptions.map(({ handler }) =>
-    handler.invocation === 'function' ? handler.timeout * 1000 : 0,
-  );
-  return lease.acquiredAt + Math.max(...timeouts);
-}
-
 /** Resolves when messages may be pulled: what was pulled before the lock could be somebody else's by then. */
 export async function untilOpen(session: QueueSession): Promise<void> {
   while (

@@ -1,10 +1,10 @@
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Attempts } from '../model/assignment.ts';
+import type { Assignment, Attempts, BatchLimit } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseAnswer } from '../ports/assignment-store.ts';
-import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import type { PullerDeps, PullerOptions, StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 
 const ACQUIRE_POLL_MS = 300;
@@ -21,6 +21,7 @@ export async function acquireLease(
   source: SourceConfig,
   slot: number,
   queue: MessageQueue,
+  handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
 ): Promise<LeaseAnswer> {
   const { store, clock, holder } = deps;
   const settings = sourceDigest(source);
@@ -36,6 +37,7 @@ export async function acquireLease(
       leaseUntil: leaseUntil(now, endsAt),
       endsAt,
       settings,
+      ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
     });
     if (
       answer.applied ||
@@ -55,6 +57,17 @@ export async function acquireLease(
 }
 
 /**
+ * How long functions that a dead holder called may run, ms: what comes behind in an order must not
+ * overtake them. undefined: the source keeps no order, or its handlers died with their puller.
+ */
+function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
+  const timeouts = subscriptions.flatMap(({ order, handler }) =>
+    order !== undefined && handler.invocation === 'function' ? [handler.timeout * 1000] : [],
+  );
+  return timeouts.length === 0 ? undefined : Math.max(...timeouts);
+}
+
+/**
  * Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits.
  * False: the table could not be reached, and the item is as it was or as it should be.
  */
@@ -66,7 +79,6 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   if (order !== undefined) order.unsaved = false;
   const progressed =
     crash !== undefined &&
-    !stillWaits(session) &&
     !session.isolating &&
     session.knownOffset > crash.offset &&
     session.knownOffset >= crash.isolateUntil;
@@ -82,6 +94,8 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       ...mirrorsOf(session),
       ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
       attempts: attemptsOf(session) ?? null,
+      batchLimits: batchLimitsOf(session) ?? null,
+      handlersRunUntil: handlersRunUntil(session) ?? null,
     })
     .catch((error: unknown) => {
       if (order !== undefined) order.unsaved = true;
@@ -96,36 +110,62 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   }
   if (progressed && session.crash === crash) session.crash = undefined;
   session.lease = { ...lease, leaseUntil: until };
-  obey(session, answer);
+  applyAssignmentChange(session, answer.assignment);
   return true;
 }
 
-function obey(
+/** Drains when the item says that the queue is not for this holder any more. Returns the reason. */
+function applyAssignmentChange(
   session: QueueSession,
-  { assignment }: Extract<LeaseAnswer, { applied: true }>,
-): void {
+  { successor, pausedUntil, retiredAt, slot }: Assignment,
+): StopReason | undefined {
   const now = session.deps.clock.now();
-  const { successor, pausedUntil, retiredAt, slot } = assignment;
-  if (retiredAt !== undefined) session.end('retired', 'the queue left the route: draining');
-  else if (slot !== session.lease.slot)
-    session.end('moved', 'the queue moved to another slot: draining', { slot });
-  else if (pausedUntil !== undefined && pausedUntil > now)
-    session.end('paused', 'the queue is paused: draining', { pausedUntil });
-  else if (
-    successor !== undefined &&
-    successor.until > now &&
-    successor.holder !== session.lease.holder
-  )
-    session.end('succession', 'a successor waits: draining', { successor: successor.holder });
+  const drain = (reason: StopReason, message: string, fields = {}): StopReason => {
+    session.end(reason, message, fields);
+    return reason;
+  };
+  if (retiredAt !== undefined) return drain('retired', 'queue left the route, draining');
+  if (slot !== session.lease.slot)
+    return drain('moved', 'queue moved to another slot, draining', { slot });
+  if (pausedUntil !== undefined && pausedUntil > now)
+    return drain('paused', 'queue paused, draining', { pausedUntil });
+  if (successor !== undefined && successor.until > now && successor.holder !== session.lease.holder)
+    return drain('succession', 'successor waiting, draining', { successor: successor.holder });
+  return undefined;
+}
+
+/**
+ * Reads the item between two renewals. False: the queue was moved, paused or retired, or its lease
+ * taken over, so that nothing is delivered any more.
+ */
+export async function reviewAssignment(session: QueueSession): Promise<boolean> {
+  const { deps, source, queue, lease } = session;
+  const { cluster, consumerGroup } = source;
+  try {
+    const assignment = await deps.store.read({ cluster, consumerGroup }, queue);
+    if (assignment?.lease?.holder === lease.holder && assignment.fence === lease.fence) {
+      const reason = applyAssignmentChange(session, assignment);
+      return reason === undefined || reason === 'succession';
+    }
+    session.loseLease(assignment === undefined ? 'missing' : 'taken-over', true);
+    return false;
+  } catch (error) {
+    // As with a renewal that failed, the lease stands until its end.
+    session.logger.warn({ err: error }, 'failed to read the assignment');
+    return true;
+  }
 }
 
 /** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
 export async function releaseLease(session: QueueSession): Promise<void> {
   const { deps, source, queue, lease } = session;
+  const runUntil = handlersRunUntil(session);
+  // A holder that only waited has delivered nothing: who killed the one before is still to be found.
   const keep =
     session.crash !== undefined &&
-    (stillWaits(session) || session.crash.isolateUntil > session.knownOffset);
+    (runUntil !== undefined || session.crash.isolateUntil > session.knownOffset);
   const attempts = attemptsOf(session);
+  const batchLimits = batchLimitsOf(session);
   const answer = await deps.store.release({
     cluster: source.cluster,
     consumerGroup: source.consumerGroup,
@@ -146,14 +186,20 @@ export async function releaseLease(session: QueueSession): Promise<void> {
         }
       : {}),
     ...(attempts === undefined ? {} : { attempts }),
+    ...(batchLimits === undefined ? {} : { batchLimits }),
+    ...(runUntil === undefined ? {} : { handlersRunUntil: runUntil }),
   });
   if (!answer.applied)
     session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
 }
 
-/** A function that was called before may still be at work. */
-function stillWaits({ order, deps }: QueueSession): boolean {
-  return order !== undefined && deps.clock.now() < order.deliverFrom;
+/** Until when functions that were called and not waited for may run, epoch ms. */
+function handlersRunUntil({ order, deps }: QueueSession): number | undefined {
+  return order?.handlersRunUntil(deps.clock.now());
+}
+
+function batchLimitsOf({ batchLimits }: QueueSession): readonly BatchLimit[] | undefined {
+  return batchLimits.length === 0 ? undefined : batchLimits;
 }
 
 /** Failed attempts of an ordered source, when there are any. */

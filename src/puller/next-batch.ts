@@ -45,7 +45,7 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
   for (;;) {
     const entry = next();
     if (entry === undefined) break;
-    most = Math.min(most, session.order?.limitOf(entry) ?? most);
+    most = Math.min(most, session.batchLimitOf(entry) ?? most);
     if (deliveries.length >= most) break;
     if (session.popped?.isOurs(entry) === false) {
       messages.take(entry);

@@ -1,9 +1,5 @@
 import { attemptsToKeep } from '../decide/order/attempts.ts';
-import type {
-  OrderOfQueue,
-  ProcessQueue,
-  QueueEntry,
-} from '../decide/process-queue/process-queue.ts';
+import type { OrderOfQueue, ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { Attempts } from '../model/assignment.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -15,30 +11,34 @@ const NO_ATTEMPTS: Attempts = new Map();
 /** What a session of an ordered source keeps beside its messages: lanes, failed attempts, the broker's lock, and from when on it may deliver. */
 export class QueueOrder implements OrderOfQueue {
   readonly #lane: (message: Message | undefined) => string | undefined;
-  /** Batches that failed as a whole come again in smaller ones: the most messages in a batch with the entry. */
-  readonly #limits = new WeakMap<QueueEntry, number>();
   #loaded: Attempts;
   /** The broker's lock, with `order: queue`. */
   lock: BrokerLock | undefined;
   /** The term of the lock in which the stored offset was read: what is delivered is what the broker has now. */
   readTerm = 0;
-  /** Epoch ms: a handler that the holder before had called may still be at work until then. */
-  deliverFrom = 0;
+  /** Epoch ms: handlers that this holder or earlier ones called may still run until then. */
+  #handlersRunUntil: number;
   /** Attempts failed since the last renewal of the lease: a death would forget them. */
   unsaved = false;
 
   /** undefined: the source keeps no order. */
-  static of(source: SourceConfig, attempts: Attempts | undefined): QueueOrder | undefined {
+  static of(
+    source: SourceConfig,
+    attempts: Attempts | undefined,
+    handlersRunUntil: number | undefined,
+  ): QueueOrder | undefined {
     const lane = laneOf(source);
-    return lane === undefined ? undefined : new QueueOrder(lane, attempts);
+    return lane === undefined ? undefined : new QueueOrder(lane, attempts, handlersRunUntil);
   }
 
   private constructor(
     lane: (message: Message | undefined) => string | undefined,
     attempts: Attempts = NO_ATTEMPTS,
+    handlersRunUntil = 0,
   ) {
     this.#lane = lane;
     this.#loaded = attempts;
+    this.#handlersRunUntil = handlersRunUntil;
   }
 
   laneOf(message: Message | undefined): string | undefined {
@@ -61,19 +61,20 @@ export class QueueOrder implements OrderOfQueue {
 
   /** May a batch go to its handler? */
   isOpen(now: number): boolean {
-    if (now < this.deliverFrom) return false;
+    if (now < this.#handlersRunUntil) return false;
     return (
       this.lock === undefined ||
       (now < this.lock.state.validUntil && this.readTerm === this.lock.state.term)
     );
   }
 
-  /** Most messages in a batch with this entry; undefined: as many as in any. */
-  limitOf(entry: QueueEntry): number | undefined {
-    return this.#limits.get(entry);
+  /** When the last handler that may still run has reached its timeout, epoch ms; undefined: none runs. */
+  handlersRunUntil(now: number): number | undefined {
+    return now < this.#handlersRunUntil ? this.#handlersRunUntil : undefined;
   }
 
-  limit(entry: QueueEntry, most: number): void {
-    this.#limits.set(entry, most);
+  /** A handler was not waited for: nothing may overtake it. */
+  waitForHandlers(until: number): void {
+    this.#handlersRunUntil = Math.max(this.#handlersRunUntil, until);
   }
 }

@@ -1,3 +1,4 @@
+import { limitsFrom, maxMessagesAt, narrowLimits } from '../decide/batch/batch-limits.ts';
 import { workTime } from '../decide/budget/time-budget.ts';
 import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.ts';
@@ -9,7 +10,7 @@ import {
   PermissionError,
   UnsupportedRequestError,
 } from '../errors.ts';
-import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, BatchLimit, CrashRecord, Lease } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
@@ -55,6 +56,8 @@ export class QueueSession {
   pullAbort = new AbortController();
   lease: Lease;
   crash: CrashRecord | undefined;
+  /** Smaller batches after some failed as a whole, see decide/batch/batch-limits. */
+  #batchLimits: readonly BatchLimit[];
   /** Handler calls under way that have a consumeTimeout. */
   readonly calls = new Set<HandlerCall>();
   /** A message is delivered alone now: nothing else is delivered beside it. */
@@ -75,6 +78,8 @@ export class QueueSession {
   /** An operator's reset waits for the next pull: deliver nothing, commit nothing before it. */
   resetPending = false;
   lastMessageAt: number;
+  /** When the item and the stored offset were both read again last, epoch ms. */
+  reviewedAt: number;
   /** How the queue came to this holder; undefined as soon as its first handler call has told, or when there is nothing to tell. */
   #handOver: HandOver | undefined;
   /** In POP mode: what the broker lent to this puller. Offsets mean nothing then. */
@@ -110,9 +115,11 @@ export class QueueSession {
     this.lease = lease;
     this.knownOffset = startOffset;
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
-    this.order = QueueOrder.of(source, assignment.attempts);
+    this.#batchLimits = assignment.batchLimits ?? [];
+    this.order = QueueOrder.of(source, assignment.attempts, assignment.handlersRunUntil);
     this.messages = new ProcessQueue(startOffset, this.order);
     this.lastMessageAt = deps.clock.now();
+    this.reviewedAt = this.lastMessageAt;
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
   }
@@ -178,18 +185,33 @@ export class QueueSession {
   }
 
   /**
-   * A function goes on, at most for so long: an ordered queue waits for it as after a death, which the crash record tells the next holder; the next
-   * invocation of a slot whose calls are limited does, too.
+   * A function goes on, at most for so long: an ordered queue waits for it, its next holder too
+   * (`handlersRunUntil`), and so does the next invocation of a slot whose calls are limited.
    */
   outlived(timeoutMs: number): void {
     this.deps.share?.outlived();
     if (this.order === undefined || this.lost.signal.aborted) return;
-    this.order.deliverFrom = this.deps.clock.now() + timeoutMs;
-    this.crash ??= {
-      offset: this.messages.committable,
-      count: 0,
-      isolateUntil: this.messages.committable,
-    };
+    this.order.waitForHandlers(this.deps.clock.now() + timeoutMs);
+  }
+
+  /** Limits of batches that failed as a whole; empty: none. */
+  get batchLimits(): readonly BatchLimit[] {
+    this.#batchLimits = limitsFrom(this.#batchLimits, this.messages.committable);
+    return this.#batchLimits;
+  }
+
+  /** Most messages in a batch with the entry; undefined: as many as in any. */
+  batchLimitOf({ offset }: QueueEntry): number | undefined {
+    const max = maxMessagesAt(this.#batchLimits, offset);
+    return Number.isFinite(max) ? max : undefined;
+  }
+
+  /** A batch failed as a whole: its messages come again in batches of at most `maxMessages`, whoever delivers them. */
+  limitBatches(deliveries: readonly Delivery[], maxMessages: number): void {
+    // Popped messages come again in other batches, from any place.
+    const last = deliveries.at(-1);
+    if (last !== undefined && this.popped === undefined)
+      this.#batchLimits = narrowLimits(this.#batchLimits, last.entry.offset, maxMessages);
   }
 
   /**
@@ -223,6 +245,7 @@ export class QueueSession {
   /** Forgets what was pulled, in flight too, and goes on at an offset that somebody else dictates. */
   adopt(offset: bigint): void {
     this.order?.forgetAttempts();
+    this.#batchLimits = [];
     this.messages.dropAll(offset);
     this.crash = refreshCrash(this.crash, offset, this.options.flowLimits.maxSpan);
     this.adoptedOffset = offset;
@@ -348,6 +371,7 @@ const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>([
   'deadline',
   'handler-misconfigured',
   'error',
+  'paused',
 ]);
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */

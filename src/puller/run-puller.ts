@@ -13,17 +13,16 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import { BrokerLocks } from './broker-locks.ts';
-import { commitFinally, keepOffset } from './commit-offset.ts';
+import {
+  BROADCAST_COMMIT_INTERVAL_MS,
+  COMMIT_INTERVAL_MS,
+  commitFinally,
+  keepOffset,
+} from './commit-offset.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { expireCalls } from './handler-calls.ts';
-import {
-  deliverFrom,
-  holdBrokerLock,
-  leaveBrokerLock,
-  needsBrokerLock,
-  untilOpen,
-} from './hold-broker-lock.ts';
+import { holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
 import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
 import { createMessageTrace } from './message-trace.ts';
 import { popMessages } from './pop-messages.ts';
@@ -44,7 +43,7 @@ import { Utilization } from './utilization.ts';
 export const DEFAULT_OPTIONS: PullerOptions = {
   flowLimits: FLOW_LIMITS,
   idleTimeoutMs: 20_000,
-  commitIntervalMs: 5_000,
+  commitIntervalMs: COMMIT_INTERVAL_MS,
   renewIntervalMs: RENEW_INTERVAL_MS,
   reserveMs: RESERVE_MS,
   maxSuspendMs: MAX_SUSPEND_MS,
@@ -82,7 +81,7 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
     ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []),
   );
   const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
-  const options = { ...DEFAULT_OPTIONS, flowLimits, ...idleOption(source), ...given.options };
+  const options = { ...DEFAULT_OPTIONS, flowLimits, ...optionsOf(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
     source === undefined || !needsBrokerLock(source)
@@ -105,9 +104,15 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   return { consumerGroup: request.consumerGroup, queues };
 }
 
-function idleOption({ idleTimeout }: Partial<SourceConfig> = {}): Partial<PullerOptions> {
-  if (idleTimeout === undefined) return {};
-  return { idleTimeoutMs: idleTimeout === 'never' ? Number.POSITIVE_INFINITY : idleTimeout * 1000 };
+function optionsOf({
+  idleTimeout,
+  messageModel,
+}: Partial<SourceConfig> = {}): Partial<PullerOptions> {
+  const idleTimeoutMs = idleTimeout === 'never' ? Number.POSITIVE_INFINITY : idleTimeout;
+  return {
+    ...(messageModel === 'BROADCASTING' && { commitIntervalMs: BROADCAST_COMMIT_INTERVAL_MS }),
+    ...(idleTimeoutMs !== undefined && { idleTimeoutMs: idleTimeoutMs * 1000 }),
+  };
 }
 
 function whyNotStart(
@@ -185,7 +190,6 @@ async function workQueue(
         { crash: printable(session.crash) },
         'the holder before died without releasing',
       );
-    if (session.order !== undefined) session.order.deliverFrom = deliverFrom(session);
     session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
     deps.onQueue?.(session);
     await work(session, locks);
@@ -250,7 +254,7 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
     }),
   );
   const all = Promise.all(guarded);
-  await maintain(session, all);
+  await Promise.all([maintain(session, all), keepOffset(session, all)]);
   await all;
   session.deps.utilization?.note(queueKey(session.queue), false);
   signal?.removeEventListener('abort', onSignal);
@@ -271,11 +275,10 @@ async function fetch(session: QueueSession, capacity: number): Promise<void> {
   }
 }
 
-/** Renews the lease, commits what is settled, and watches the clock, until all loops have ended: also while they drain. */
+/** Renews the lease and watches the clock, until all loops have ended: also while they drain. */
 async function maintain(session: QueueSession, loops: Promise<unknown>): Promise<void> {
   const { deps, options, messages } = session;
   let renewedAt = deps.clock.now();
-  let committedAt = renewedAt;
   const againMs = Math.min(RENEW_AGAIN_MS, options.renewIntervalMs);
   let done = false;
   void loops.then(() => {
@@ -304,10 +307,6 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
     void session.popped?.prolong();
     expireCalls(session);
-    if (now - committedAt >= options.commitIntervalMs) {
-      committedAt = now;
-      await keepOffset(session);
-    }
   }
 }
 

@@ -1,9 +1,11 @@
+import { firstPart } from '../decide/batch/bisect.ts';
 import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/ends-in-order.ts';
 import type { Redelivery } from '../decide/retry/redelivery.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
+import { callsLeft } from './bisect-batch.ts';
 import { deadLetter } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
@@ -59,7 +61,7 @@ export async function settleInOrder(
     `${outcome.kind === 'failed' ? 'the handler failed' : reading?.kind === 'invalid' ? reading.reason : ''}: its batch is delivered again, in order`,
   );
   if (deliveries.length > 1 && batch.subscription.bisectBatchOnFunctionError !== false)
-    return split(session, order, deliveries);
+    return split(session, batch);
   return settle(session, order, batch, () => 'failed', undefined);
 }
 
@@ -73,12 +75,12 @@ function verdictOf(said: Redelivery | 'default' | undefined): Verdict {
  * A batch that failed as a whole does not tell which message it was: it comes again in halves until a single one fails, so that no other is counted
  * as failed in its place. A split uses no retry.
  */
-function split(session: QueueSession, order: QueueOrder, deliveries: readonly Delivery[]): void {
-  const half = Math.ceil(deliveries.length / 2);
-  for (const { entry } of deliveries) {
-    order.limit(entry, half);
-    session.messages.giveBack(entry, 0, false);
-  }
+function split(session: QueueSession, batch: Batch): void {
+  session.limitBatches(
+    batch.deliveries,
+    firstPart(batch.deliveries.length, callsLeft(session, batch)),
+  );
+  for (const { entry } of batch.deliveries) session.messages.giveBack(entry, 0, false);
 }
 
 async function settle(

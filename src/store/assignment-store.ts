@@ -145,6 +145,10 @@ export function createAssignmentStore(
   return {
     list,
     acquire,
+    async read(group, queue) {
+      const item = await read(queueItemKey(group, queue));
+      return item === undefined ? undefined : assignmentFromItem(item);
+    },
     async readPlan(group) {
       const item = await read(planKey(group));
       return item === undefined ? undefined : planFromItem(item);

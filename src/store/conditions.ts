@@ -1,9 +1,16 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, Attempts, CrashRecord, OperatorPause } from '../model/assignment.ts';
+import type { Assignment, CrashRecord, OperatorPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import type { GroupKey, LeaseKey, Plan } from '../ports/assignment-store.ts';
+import type {
+  GroupKey,
+  HolderRecords,
+  LeaseKey,
+  Plan,
+  QueueMirrors,
+} from '../ports/assignment-store.ts';
 import {
   attemptsToAttribute,
+  batchLimitsToAttribute,
   crashToAttribute,
   type Item,
   identity,
@@ -142,6 +149,7 @@ export function reviveQueue(
       'maxOffset',
       'progressAt',
       'attempts',
+      'batchLimits',
       'heldUntil',
     ],
     values: { generation: N(generation) },
@@ -220,6 +228,7 @@ export interface Acquisition {
   readonly leaseUntil: number;
   readonly endsAt: number;
   readonly settings?: string;
+  readonly handlerTimeoutMs?: number;
 }
 
 /** The ordinary acquisition, tried first: one write, nothing read. A new item and a released one look alike. */
@@ -246,7 +255,10 @@ export function takeOver(
     when: [...mayTake, clause.seenHolder, clause.ended],
     set: {
       ...write.set,
-      ...(diedBefore(request, seen) && { crash: crashToAttribute(countCrash(seen)) }),
+      ...(diedBefore(request, seen) && {
+        crash: crashToAttribute(countCrash(seen)),
+        ...orphanedHandlers(request, seen),
+      }),
       heldUntil: N(seen.lease.leaseUntil),
     },
     values: { ...write.values, seenHolder: S(seen.lease.holder), seenFence: N(seen.lease.fence) },
@@ -259,6 +271,19 @@ export function diedBefore(
   { lease }: Pick<Assignment, 'lease'>,
 ): boolean {
   return lease !== undefined && lease.holder !== holder;
+}
+
+/**
+ * Functions that the dead holder called may run until their timeout after the end of its lease. A
+ * holder that had to wait for those of another one until after its own lease has called none.
+ */
+function orphanedHandlers(
+  { handlerTimeoutMs }: Acquisition,
+  { lease, handlersRunUntil = 0 }: Assignment & { readonly lease: { readonly leaseUntil: number } },
+): Item {
+  return handlerTimeoutMs === undefined || handlersRunUntil > lease.leaseUntil
+    ? {}
+    : { handlersRunUntil: N(lease.leaseUntil + handlerTimeoutMs) };
 }
 
 const mayTake = [
@@ -296,29 +321,31 @@ function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashR
   return { offset, count: 1, isolateUntil: offset };
 }
 
+type NullableRecords = { readonly [Name in keyof HolderRecords]?: HolderRecords[Name] | null };
+
 export function renewLease(
-  request: LeaseKey & { leaseUntil: number } & Mirrors & {
-      crash?: CrashRecord | null;
-      attempts?: Attempts | null;
-    },
+  request: LeaseKey & { leaseUntil: number } & Partial<QueueMirrors> & NullableRecords,
 ): ConditionalWrite {
   return {
     token: 'leaseToken',
     when: [clause.ours],
     set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...records(request) },
-    remove: [
-      ...(request.crash === null ? ['crash'] : []),
-      ...(request.attempts === null ? ['attempts'] : []),
-    ],
+    remove: RECORDS.filter((name) => request[name] === null),
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
 }
 
+const RECORDS = [
+  'crash',
+  'attempts',
+  'batchLimits',
+  'handlersRunUntil',
+] as const satisfies readonly (keyof HolderRecords)[];
 const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', 'leaseSettings'];
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
 export function releaseLease(
-  request: LeaseKey & Mirrors & { heldUntil?: number; crash?: CrashRecord; attempts?: Attempts },
+  request: LeaseKey & Partial<QueueMirrors> & Partial<HolderRecords> & { heldUntil?: number },
 ): ConditionalWrite {
   const { heldUntil } = request;
   return {
@@ -333,8 +360,7 @@ export function releaseLease(
     remove: [
       ...LEASE,
       ...(heldUntil === undefined ? ['heldUntil'] : []),
-      ...(request.crash ? [] : ['crash']),
-      ...(request.attempts ? [] : ['attempts']),
+      ...RECORDS.filter((name) => request[name] === undefined),
     ],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
@@ -362,26 +388,16 @@ export function announce(request: {
   };
 }
 
-function records({
-  crash,
-  attempts,
-}: {
-  crash?: CrashRecord | null;
-  attempts?: Attempts | null;
-}): Item {
+function records({ crash, attempts, batchLimits, handlersRunUntil }: NullableRecords): Item {
   return {
     ...(crash && { crash: crashToAttribute(crash) }),
     ...(attempts && { attempts: attemptsToAttribute(attempts) }),
+    ...(batchLimits && { batchLimits: batchLimitsToAttribute(batchLimits) }),
+    ...(handlersRunUntil && { handlersRunUntil: N(Math.ceil(handlersRunUntil)) }),
   };
 }
 
-interface Mirrors {
-  committedOffset?: bigint;
-  maxOffset?: bigint;
-  progressAt?: number;
-}
-
-function mirrors({ committedOffset, maxOffset, progressAt }: Mirrors): Item {
+function mirrors({ committedOffset, maxOffset, progressAt }: Partial<QueueMirrors>): Item {
   return {
     ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
     ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),

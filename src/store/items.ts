@@ -2,6 +2,7 @@ import type { AttributeValue } from '@aws-sdk/client-dynamodb';
 import type {
   Assignment,
   Attempts,
+  BatchLimit,
   CrashRecord,
   Lease,
   OperatorPause,
@@ -94,6 +95,22 @@ export function attemptsToAttribute(attempts: Attempts): AttributeValue {
   };
 }
 
+/** `[{ "until": 4711, "maxMessages": 16 }]`. */
+export function batchLimitsToAttribute(limits: readonly BatchLimit[]): AttributeValue {
+  return {
+    L: limits.map(({ until, maxMessages }) => ({
+      M: { until: N(until), maxMessages: N(maxMessages) },
+    })),
+  };
+}
+
+function batchLimitsFromList(list: readonly AttributeValue[]): BatchLimit[] {
+  return list.map(({ M = {} }) => ({
+    until: bigint(M, 'until'),
+    maxMessages: number(M, 'maxMessages'),
+  }));
+}
+
 function attemptsFromMap(map: Item): Attempts {
   return new Map(Object.keys(map).map((offset) => [BigInt(offset), number(map, offset)]));
 }
@@ -106,6 +123,9 @@ export function assignmentFromItem(item: Item): Assignment {
     heldUntil: maybeNumber(item, 'heldUntil'),
     crash: crash === undefined ? undefined : crashFromMap(crash),
     attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
+    batchLimits:
+      item.batchLimits?.L === undefined ? undefined : batchLimitsFromList(item.batchLimits.L),
+    handlersRunUntil: maybeNumber(item, 'handlersRunUntil'),
     successor:
       item.successorHolder === undefined
         ? undefined

@@ -9,8 +9,10 @@ import {
   TopicNotFoundError,
 } from '../../src/consumer/index.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import { buildSubscription } from '../../src/records/subscription.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { silentLogger } from '../support/coordinator-world.ts';
+import { connectRaw } from '../support/raw-connection.ts';
 
 const TOPIC = 'orders';
 const GROUP = 'auditors';
@@ -38,6 +40,12 @@ describe('PullConsumer when things go wrong', () => {
     await mq.stop();
   });
 
+  /** What an operator does with mqadmin. */
+  const resetTo = async (offset: bigint): Promise<void> => {
+    const connection = await connectRaw(mq.brokers[0]?.address ?? '');
+    const fields = { topic: TOPIC, group: GROUP, timestamp: 0, isForce: true, queueId: 0, offset };
+    await connection.call(222, fields).finally(() => connection.close());
+  };
   const produce = async (count: number): Promise<void> => {
     for (let n = 0; n < count; n += 50)
       await client.sendBatch(
@@ -108,6 +116,25 @@ describe('PullConsumer when things go wrong', () => {
     assert.equal(mq.offset(GROUP, queue), 5n);
     assert.deepEqual(warnings, []);
   });
+
+  for (const lost of [false, true])
+    test(`a commit dropped for an operator’s reset${lost ? ', and the pull that was to report it is lost' : ''}: the loop goes on where the reset went`, async () => {
+      await produce(10);
+      await consumer.commit(queue, 5n);
+      await resetTo(0n);
+      await assert.rejects(consumer.commit(queue, 7n), { code: 'ROCKETMQ_RESET_PENDING' });
+      if (lost) {
+        // Somebody else's pull in the group's name takes the sign of the reset away.
+        const request = { consumerGroup: GROUP, queue, offset: 5n, maxMessages: 1, suspendMs: 0 };
+        const subscription = buildSubscription(TOPIC, '*');
+        const { status } = await client.pull({ ...request, subscription });
+        assert.equal(status, 'OFFSET_MOVED');
+      }
+      assert.deepEqual(
+        await take(consumer.messages(TOPIC, { commitIntervalMs: 50 }), 10),
+        numbers(10),
+      );
+    });
 
   test('what does not mend itself ends the loop', async () => {
     await produce(1);

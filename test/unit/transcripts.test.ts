@@ -1,0 +1,131 @@
+import { describe, test } from 'node:test';
+import {
+  followingFrom,
+  type OffsetAction,
+  type OffsetEvent,
+  type OffsetState,
+  step,
+} from '../../src/queue/offset-tracker.ts';
+import {
+  type LifecycleAction,
+  type LifecycleEvent,
+  RUNNING,
+  stepLifecycle,
+} from '../../src/queue/queue-lifecycle.ts';
+import { type DrainReason, stopPolicy } from '../../src/queue/stop-reasons.ts';
+import { type Command, runTranscript } from '../support/transcript.ts';
+
+describe('transcripts', () => {
+  test('offset-tracker', () => {
+    let state = followingFrom(undefined);
+    runTranscript('offset-tracker', (command) => {
+      if (command.word === 'begin') {
+        state = followingFrom(offset(command.arg('stored')));
+        return describeOffsets(state);
+      }
+      const next = step(state, offsetEvent(command));
+      state = next.state;
+      return [describeOffsets(state), ...next.actions.map(describeOffsetAction)].join('\n');
+    });
+  });
+
+  test('queue-lifecycle', () => {
+    let state = RUNNING;
+    runTranscript('queue-lifecycle', (command) => {
+      if (command.word === 'begin') state = RUNNING;
+      else {
+        const next = stepLifecycle(state, lifecycleEvent(command));
+        state = next.state;
+        return [JSON.stringify(state), ...next.actions.map(describeLifecycleAction)].join('\n');
+      }
+      return JSON.stringify(state);
+    });
+  });
+});
+
+const NONE = 'none';
+
+function offset(text: string): bigint | undefined {
+  return text === NONE ? undefined : BigInt(text);
+}
+
+function offsetEvent(command: Command): OffsetEvent {
+  const number = (name: string): bigint => BigInt(command.arg(name));
+  switch (command.word) {
+    case 'commit-due':
+      return { type: 'commit-due', committable: number('committable') };
+    case 'stored':
+      return {
+        type: 'stored',
+        offset: offset(command.arg('offset')),
+        committable: number('committable'),
+      };
+    case 'request-failed':
+      return { type: 'request-failed', connectionLost: command.maybe('connection') === 'lost' };
+    case 'moved':
+      return { type: 'moved', to: number('to'), reset: command.maybe('by') === 'operator' };
+    case 'rewind':
+      return { type: 'rewind', to: number('to') };
+    case 'store':
+      return { type: 'store', offset: number('offset') };
+    case 'check-due':
+    case 'reset-unresolved':
+    case 'written':
+    case 'write-dropped':
+    case 'connection-lost':
+      return { type: command.word };
+    default:
+      throw new Error(`unknown command: ${command.text}`);
+  }
+}
+
+function describeOffsets(state: OffsetState): string {
+  const { confirmed, unconfirmed, position, connectionLost, request } = state;
+  return [
+    `${position} confirmed=${confirmed ?? NONE}`,
+    unconfirmed === undefined ? '' : ` unconfirmed=${unconfirmed}`,
+    connectionLost ? ' connection-lost' : '',
+    request === undefined ? '' : ` waiting-for=${request.kind}`,
+    request?.outdated === true ? ' (outdated)' : '',
+  ].join('');
+}
+
+function describeOffsetAction(action: OffsetAction): string {
+  switch (action.type) {
+    case 'read':
+      return '> read the stored offset';
+    case 'write':
+      return `> write ${action.offset}`;
+    case 'restart':
+      return `> drop all messages, pull from ${action.at}`;
+    case 'pull-from-master':
+      return '> pull from the master';
+    case 'report': {
+      const { kind, ...facts } = action.finding;
+      const told = Object.entries(facts).map(([name, value]) => ` ${name}=${value ?? NONE}`);
+      return `> report ${kind}${told.join('')}`;
+    }
+  }
+}
+
+function lifecycleEvent(command: Command): LifecycleEvent {
+  switch (command.word) {
+    case 'stop':
+      return {
+        type: 'stop',
+        reason: command.arg('reason') as Exclude<DrainReason, 'lease-lost'>,
+      };
+    case 'abort-handlers':
+      return { type: 'abort-handlers' };
+    case 'lease-lost':
+      return { type: 'lease-lost', takenOver: command.maybe('by') === 'another-holder' };
+    default:
+      throw new Error(`unknown command: ${command.text}`);
+  }
+}
+
+function describeLifecycleAction(action: LifecycleAction): string {
+  if (action.type === 'abort') return `> abort ${action.what.join(', ')}`;
+  const { level, message } = stopPolicy(action.reason);
+  return `> log ${level}: ${message}`;
+}
