@@ -6,11 +6,11 @@ import type { Invocation, LocalLambda } from '../support/lambda/local-lambda.ts'
 import { NAME_SERVER, type RealRocketMQ } from '../support/real-rocketmq.ts';
 import type { Journal } from './journal.ts';
 import { COORDINATOR, HANDLER, PULLER } from './packaged-service.ts';
-import type { FaultKind, PlannedFault } from './plan-faults.ts';
+import { type FaultKind, type PlannedFault, PULLER_ENDED } from './plan-faults.ts';
 
 /** A fault as it happened. */
 export interface Fault {
-  readonly kind: FaultKind;
+  readonly kind: FaultKind | typeof PULLER_ENDED;
   /** Epoch ms. */
   readonly at: number;
   /** Epoch ms of its end: the thaw, or the broker's return. */
@@ -121,6 +121,16 @@ export async function injectFault(
         () => lambda.limitConcurrency(Number.POSITIVE_INFINITY),
       ).then(() => over);
   }
+}
+
+/** The ends of pullers that nothing killed, in the form of faults. */
+export function endsOfPullers(invocations: readonly Invocation[]): Fault[] {
+  return invocations.flatMap((invocation) => {
+    const { functionName, endedAt: at, error } = invocation;
+    if (functionName !== PULLER || at === undefined || error !== undefined) return [];
+    const queues = queuesOf(invocation);
+    return [{ kind: PULLER_ENDED, at, until: at, queues, requestId: undefined }];
+  });
 }
 
 async function find(

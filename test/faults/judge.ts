@@ -1,5 +1,6 @@
 import type { Fault } from './inject-fault.ts';
 import type { Delivery, Stored } from './journal.ts';
+import { PULLER_ENDED } from './plan-faults.ts';
 import { isDead, MAX_RETRIES, messageGroupOf, type Order } from './workload.ts';
 
 /** A message as it lies in a topic. */
@@ -45,7 +46,7 @@ export interface FaultCost {
   readonly inFlight: number;
   /** Messages that were done by then, but lie behind one in flight: they cannot be committed. */
   readonly ahead: number;
-  /** Messages done in the second before, or in a mean second of the ten before, whichever is more. */
+  /** Messages done in the second before, or in a mean second of the ten before; longer where the broker was away. */
   readonly perSecond: number;
   readonly bound: number;
   readonly extraDeadLetters: number;
@@ -56,6 +57,8 @@ export interface FaultCost {
 /** A fault may show its effect so long after its end: timeouts, leases and redelivery delays end. */
 const AFTERMATH_MS = 10_000;
 const RATE_WINDOW_MS = 10_000;
+/** A broker that is back has its first commit by then. */
+const RECONNECT_MS = 5_000;
 /** A puller commits within this time of settling. */
 const COMMIT_MS = 1_000;
 
@@ -240,10 +243,12 @@ function causeOf(
   before: Delivery,
   faults: readonly Fault[],
 ): Fault | undefined {
-  const likelihood = ({ kind, queues, requestId }: Fault): number => {
-    if (requestId !== undefined) return requestId === before.requestId ? 4 : 0;
+  const likelihood = ({ kind, at, queues, requestId }: Fault): number => {
+    if (requestId !== undefined) return requestId === before.requestId ? 5 : 0;
     if (queues === undefined) return kind.startsWith('broker') ? 2 : 1;
-    return queues.includes(before.queue) || queues.includes(delivery.queue) ? 3 : 0;
+    if (!queues.includes(before.queue) && !queues.includes(delivery.queue)) return 0;
+    if (kind !== PULLER_ENDED) return 4;
+    return at >= before.begunAt ? 3 : 0;
   };
   return faults
     .filter(({ at, until }) => at <= delivery.begunAt && until + AFTERMATH_MS >= before.calledAt)
@@ -290,8 +295,9 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
     const inFlight = concerned.filter(
       ({ calledAt, returnedAt }) => calledAt <= fault.at && returnedAt > fault.at,
     ).length;
-    const ahead = messagesAhead(evidence.order, concerned, fault.at);
-    const perSecond = trafficOf(concerned, fault.at);
+    const since = uncommittedSince(fault, faults);
+    const ahead = messagesAhead(evidence.order, concerned, fault.at, since);
+    const perSecond = trafficOf(concerned, fault.at, since);
     return {
       ...{ fault, inFlight, ahead, perSecond },
       repeats: repeats.filter((repeat) => repeat.fault === fault),
@@ -314,6 +320,7 @@ function boundOf(
     case 'broker frozen':
     case 'broker terminated':
     case 'broker killed':
+    case PULLER_ENDED:
       return unsettled;
     case 'handler killed':
       return deliveries.filter((delivery) => delivery.requestId === requestId).length;
@@ -325,16 +332,31 @@ function boundOf(
   }
 }
 
-function trafficOf(deliveries: readonly Delivery[], at: number): number {
-  const within = (ms: number): number =>
-    deliveries.filter(({ returnedAt }) => returnedAt > at - ms && returnedAt <= at).length;
+/** What was done before is committed: a second ago, or when the broker was still there. Who ends has committed all. */
+function uncommittedSince({ kind, at }: Fault, faults: readonly Fault[]): number {
+  if (kind === PULLER_ENDED) return at;
+  return faults
+    .filter((other) => other.kind.startsWith('broker') && other.at < at)
+    .filter(({ until }) => until + RECONNECT_MS >= at)
+    .reduce((since, other) => Math.min(since, other.at - COMMIT_MS), at - COMMIT_MS);
+}
+
+/** Messages done since then, or in as many mean seconds of the ten before. */
+function trafficOf(deliveries: readonly Delivery[], at: number, since: number): number {
+  const after = (from: number): number =>
+    deliveries.filter(({ returnedAt }) => returnedAt > from && returnedAt <= at).length;
   return Math.max(
-    within(COMMIT_MS),
-    Math.ceil((within(RATE_WINDOW_MS) * COMMIT_MS) / RATE_WINDOW_MS),
+    after(since),
+    Math.ceil((after(at - RATE_WINDOW_MS) * (at - since)) / RATE_WINDOW_MS),
   );
 }
 
-function messagesAhead(order: Order, deliveries: readonly Delivery[], at: number): number {
+function messagesAhead(
+  order: Order,
+  deliveries: readonly Delivery[],
+  at: number,
+  since: number,
+): number {
   /** By place: when it was over; infinite: not yet. */
   const queues = new Map<string, Map<number, number>>();
   for (const { queue, offset, begunAt, returnedAt, verdict, reconsumeTimes } of deliveries) {
@@ -353,9 +375,7 @@ function messagesAhead(order: Order, deliveries: readonly Delivery[], at: number
       (least, [offset]) => Math.min(least, offset),
       Number.POSITIVE_INFINITY,
     );
-    const ahead = [...places].filter(
-      ([offset, overAt]) => offset > lowest && overAt <= at - COMMIT_MS,
-    );
+    const ahead = [...places].filter(([offset, overAt]) => offset > lowest && overAt <= since);
     return sum + ahead.length;
   }, 0);
 }

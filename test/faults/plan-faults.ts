@@ -14,6 +14,9 @@ export const FAULT_KINDS = [
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
 
+/** No fault, but a reason to deliver again what was done ahead of a failed message: a puller that ended as it should. */
+export const PULLER_ENDED = 'puller ended';
+
 export interface PlannedFault {
   readonly kind: FaultKind;
   /** Pause before it. */

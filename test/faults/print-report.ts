@@ -1,5 +1,5 @@
 import type { FaultCost, Repeat } from './judge.ts';
-import { FAULT_KINDS } from './plan-faults.ts';
+import { FAULT_KINDS, PULLER_ENDED } from './plan-faults.ts';
 
 export interface Check {
   readonly name: string;
@@ -22,7 +22,7 @@ export function costTable(costs: readonly FaultCost[]): string {
     'catch-up',
     'longest',
   ];
-  const rows = FAULT_KINDS.flatMap((kind) => {
+  const rows = [...FAULT_KINDS, PULLER_ENDED].flatMap((kind) => {
     const own = costs.filter(({ fault }) => fault.kind === kind);
     if (own.length === 0) return [];
     const catchUps = own

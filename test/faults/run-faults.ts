@@ -8,7 +8,7 @@ import { ensureTable } from '../../src/store/table.ts';
 import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
 import { jsonLines, mqadmin, runJava, startJava } from '../support/java.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { type Fault, type FaultTargets, injectFault } from './inject-fault.ts';
+import { endsOfPullers, type Fault, type FaultTargets, injectFault } from './inject-fault.ts';
 import { Journal } from './journal.ts';
 import {
   costsOf,
@@ -171,8 +171,11 @@ async function run(
     );
     say(`the last message had its end after ${((Date.now() - drainedFrom) / 1000).toFixed(0)} s`);
     journal.addCallTimes(service.lambda.invocations);
+    const causes = [...faults, ...endsOfPullers(service.lambda.invocations)].sort(
+      (a, b) => a.at - b.at,
+    );
     const evidence: Evidence[] = [];
-    for (const order of orders) evidence.push(await gather(rocketmq, journal, order, faults));
+    for (const order of orders) evidence.push(await gather(rocketmq, journal, order, causes));
     return await judge(evidence, rocketmq, {
       drained,
       missed,

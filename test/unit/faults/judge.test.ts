@@ -213,6 +213,28 @@ describe('the judge of a fault run', () => {
     assert.equal(cost.catchUpMs, 30_010);
   });
 
+  test('while the broker was away nothing could be committed', () => {
+    const queues = [QUEUE];
+    const deliveries = [...call(2_000, [1, 2]), ...call(9_000, [3]), ...call(40_000, [1, 2, 3])];
+    const faults = [
+      fault('broker frozen', 2_500, { until: 8_000 }),
+      fault('puller killed', 9_500, { queues }),
+    ];
+    const [, cost] = costsOf([evidence([1, 2, 3], deliveries, { faults })]);
+    assert.deepEqual([cost?.perSecond, cost?.repeats.length], [3, 3]);
+  });
+
+  test('a puller that ends as it should leaves what was done ahead of a failure', () => {
+    const deliveries = [
+      ...call(0, [[FAILS_ONCE, 'failed'], 14]),
+      ...call(50, [15]),
+      ...call(500, [[FAILS_ONCE, 'done', 1], 14, 15]),
+    ].map((each) => ({ ...each, key: String(each.seq) }));
+    const faults = [fault('puller ended', 100, { queues: [QUEUE] })];
+    const [cost] = costsOf([evidence([FAILS_ONCE, 14, 15], deliveries, { faults })]);
+    assert.deepEqual([cost?.bound, cost?.repeats.length], [2, 2]);
+  });
+
   test('costs of a fault are added up over the orders', () => {
     const faults = [fault('broker killed', 10)];
     const run = evidence([1], [...call(0, [1]), ...call(50, [1])], { faults });
