@@ -67,10 +67,12 @@ try {
   say(`${checkLines(checks)}\n\n${closingLine(checks)}`);
   process.exitCode = checks.every(({ errors }) => errors.length === 0) ? 0 : 1;
 } catch (error) {
-  process.stderr.write(
-    `${error instanceof Error ? (error.stack ?? error.message) : String(error)}\n`,
-  );
-  process.exitCode = interrupted.signal.aborted ? 130 : 1;
+  const stopped = interrupted.signal.aborted;
+  const { message, stack = message } = stopped
+    ? (interrupted.signal.reason as Error)
+    : (error as Error);
+  process.stderr.write(`${stopped ? message : stack}\n`);
+  process.exitCode = stopped ? 130 : 1;
 } finally {
   log?.end();
 }

@@ -73,14 +73,14 @@ export async function injectFault(
     await rocketmq.restartBroker(BROKER, how);
     fault.until = Date.now();
   };
-  const over = { thawed: Promise.resolve() };
+  const nothingLeft = { thawed: Promise.resolve() };
   switch (planned.kind) {
     case 'puller killed': {
       const puller = await find(() => busyPullers(targets), planned, signal);
       if (puller === undefined) return undefined;
       begin(queuesOf(puller));
       lambda.killInvocation(puller.requestId);
-      return over;
+      return nothingLeft;
     }
     case 'puller frozen': {
       const puller = await find(() => busyPullers(targets), planned, signal);
@@ -89,37 +89,38 @@ export async function injectFault(
       const fault = begin(queuesOf(puller));
       // Known before it is over: the deadline may kill it while it is frozen.
       fault.until = fault.at + planned.lastsMs;
-      return { thawed: sleep(planned.lastsMs, undefined, { signal }).finally(thaw) };
+      const over = sleep(planned.lastsMs, undefined, { signal });
+      return { thawed: over.catch(() => {}).finally(thaw) };
     }
     case 'coordinator killed': {
       const coordinator = await find(() => lambda.running(COORDINATOR), planned, signal);
       if (coordinator === undefined) return undefined;
       begin([]);
       lambda.killInvocation(coordinator.requestId);
-      return over;
+      return nothingLeft;
     }
     case 'handler killed': {
       const call = await find(() => lambda.running(HANDLER), planned, signal);
       if (call === undefined) return undefined;
       begin([], call.requestId);
       lambda.killInvocation(call.requestId);
-      return over;
+      return nothingLeft;
     }
     case 'table frozen':
-      return frozen(dynamodb.signal).then(() => over);
+      return frozen(dynamodb.signal).then(() => nothingLeft);
     case 'broker frozen':
-      return frozen((name) => rocketmq.signal(BROKER, name)).then(() => over);
+      return frozen((name) => rocketmq.signal(BROKER, name)).then(() => nothingLeft);
     case 'name server frozen':
-      return frozen((name) => rocketmq.signal(NAME_SERVER, name)).then(() => over);
+      return frozen((name) => rocketmq.signal(NAME_SERVER, name)).then(() => nothingLeft);
     case 'broker terminated':
-      return restarted('SIGTERM').then(() => over);
+      return restarted('SIGTERM').then(() => nothingLeft);
     case 'broker killed':
-      return restarted('SIGKILL').then(() => over);
+      return restarted('SIGKILL').then(() => nothingLeft);
     case 'concurrency 6':
       return during(
         () => lambda.limitConcurrency(LOW_CONCURRENCY),
         () => lambda.limitConcurrency(Number.POSITIVE_INFINITY),
-      ).then(() => over);
+      ).then(() => nothingLeft);
   }
 }
 

@@ -22,7 +22,7 @@ import {
   repeatsOf,
   type TopicEntry,
 } from './judge.ts';
-import { COORDINATOR, type PackagedService, startPackagedService } from './packaged-service.ts';
+import { COORDINATOR, startPackagedService } from './packaged-service.ts';
 import { durationOf, type PlanOptions, planFaults } from './plan-faults.ts';
 import { type Check, describeRepeat, excess, seconds } from './print-report.ts';
 import { groupOf, KEYS, MAX_RETRIES, type Order, topicOf } from './workload.ts';
@@ -111,8 +111,10 @@ export async function runFaults(given: FaultRunOptions): Promise<FaultRunResult>
     );
     stops.push(() => service.stop());
     signal.throwIfAborted();
-    const targets = { lambda: service.lambda, rocketmq, dynamodb, journal };
-    return await run(options, targets, client, service, startedAt);
+    return await run(options, {
+      ...{ lambda: service.lambda, rocketmq, dynamodb, journal, client, startedAt },
+      atEnd: (stop) => void stops.push(stop),
+    });
   } finally {
     // The last one started goes first: handlers report until they are gone.
     for (const stop of stops.reverse())
@@ -120,113 +122,88 @@ export async function runFaults(given: FaultRunOptions): Promise<FaultRunResult>
   }
 }
 
-async function run(
-  options: FaultRunOptions,
-  targets: FaultTargets,
-  client: RocketMQClient,
-  service: PackagedService,
-  startedAt: number,
-): Promise<FaultRunResult> {
-  const { orders, say } = options;
-  const { journal, rocketmq } = targets;
-  const ending = new AbortController();
-  const signal = AbortSignal.any([options.signal, ending.signal]);
+interface World extends FaultTargets {
+  readonly client: RocketMQClient;
+  readonly startedAt: number;
+  /** Called in the end, the last one first. */
+  readonly atEnd: (stop: () => Promise<unknown>) => void;
+}
+
+async function run(options: FaultRunOptions, world: World): Promise<FaultRunResult> {
+  const { orders, say, signal } = options;
+  const { client, journal, lambda, rocketmq, startedAt } = world;
   const plan = planFaults(options);
   const each = Math.floor(options.messages / orders.length);
   const perSecond = each / (durationOf(plan) / 1000);
-  const schedule = keepCoordinating(service, signal);
-  const producers = orders.map((order) =>
-    produce(rocketmq.nameServer, journal, order, each, perSecond),
-  );
-  const stopProducers = async (): Promise<void> => {
-    for (const producer of producers) await (await producer.child).stop('SIGKILL');
-  };
-  try {
-    say(`${each} messages for each of ${orders.join(', ')}: ${Math.round(perSecond)} a second`);
-    await reach(
-      () => orders.every((order) => journal.done(order).size >= Math.min(50, each / 4)),
-      WARM_UP_MS,
-      signal,
-      () => `no handler was called within ${WARM_UP_MS / 1000} s`,
+  keepCoordinating(world, say);
+  for (const order of orders) {
+    const rate = [each, perSecond, KEYS, BODY_BYTES].map(String);
+    const producer = await startJava(
+      'ProduceSteadily',
+      [rocketmq.nameServer, topicOf(order), ...rate],
+      (line) => journal.noteStored(order, line),
     );
-    const { faults, missed } = await letFaultsHappen(targets, plan, signal, (fault, number) =>
-      say(
-        `fault ${number} of ${plan.length}: ${fault.kind}${fault.queues?.map((queue) => `, ${queue}`).join('') ?? ''}`,
-      ),
-    );
-    say('no more faults: waiting for the last messages');
-    const drainedFrom = Date.now();
-    const drained = await reach(
-      settledFor(QUIET_MS, () => everythingEnded(client, journal, orders, each)),
-      DRAIN_MS,
-      signal,
-      () => '',
-    ).then(
-      () => true,
-      (error: unknown) => {
-        options.signal.throwIfAborted();
-        say(String(error));
-        return false;
-      },
-    );
-    say(`the last message had its end after ${((Date.now() - drainedFrom) / 1000).toFixed(0)} s`);
-    journal.addCallTimes(service.lambda.invocations);
-    const causes = [...faults, ...endsOfPullers(service.lambda.invocations)].sort(
-      (a, b) => a.at - b.at,
-    );
-    const evidence: Evidence[] = [];
-    for (const order of orders) evidence.push(await gather(rocketmq, journal, order, causes));
-    return await judge(evidence, rocketmq, {
-      drained,
-      missed,
-      startedAt,
-      each,
-    });
-  } finally {
-    ending.abort();
-    await stopProducers();
-    await schedule;
+    world.atEnd(() => producer.stop('SIGKILL'));
   }
+  say(`${each} messages for each of ${orders.join(', ')}: ${Math.round(perSecond)} a second`);
+  const warm = await reached(
+    () => orders.every((order) => journal.done(order).size >= Math.min(50, each / 4)),
+    WARM_UP_MS,
+    signal,
+  );
+  if (!warm) throw new Error(`no handler was called within ${WARM_UP_MS / 1000} s`);
+  const { faults, missed } = await letFaultsHappen(
+    world,
+    plan,
+    signal,
+    ({ kind, queues }, number) =>
+      say(`fault ${number} of ${plan.length}: ${[kind, ...(queues ?? [])].join(', ')}`),
+  );
+  say('no more faults: waiting for the last messages');
+  const drainedFrom = Date.now();
+  const drained = await reached(
+    settledFor(QUIET_MS, () => everythingEnded(client, journal, orders, each)),
+    DRAIN_MS,
+    signal,
+  );
+  say(
+    `${drained ? 'everything had its end' : 'gave up'} after ${seconds(Date.now() - drainedFrom)}`,
+  );
+  journal.addCallTimes(lambda.invocations);
+  const causes = [...faults, ...endsOfPullers(lambda.invocations)].sort((a, b) => a.at - b.at);
+  const evidence: Evidence[] = [];
+  for (const order of orders) evidence.push(await gather(rocketmq, journal, order, causes));
+  return judge(evidence, rocketmq, { drained, missed, startedAt, each });
 }
 
-/** Waits until the condition holds. @throws when that takes too long, or at the abort */
-async function reach(
+/** Waits until the condition holds. False: not in time. */
+async function reached(
   holds: () => boolean | Promise<boolean>,
   withinMs: number,
   signal: AbortSignal,
-  complaint: () => string,
-): Promise<void> {
+): Promise<boolean> {
   for (const giveUpAt = Date.now() + withinMs; !(await holds()); ) {
-    signal.throwIfAborted();
-    if (Date.now() > giveUpAt) throw new Error(complaint());
+    if (Date.now() > giveUpAt) return false;
     await sleep(200, undefined, { signal });
   }
+  return true;
 }
 
-function produce(
-  nameServer: string,
-  journal: Journal,
-  order: Order,
-  count: number,
-  perSecond: number,
-): { readonly child: ReturnType<typeof startJava> } {
-  return {
-    child: startJava(
-      'ProduceSteadily',
-      [nameServer, topicOf(order), ...[count, perSecond, KEYS, BODY_BYTES].map(String)],
-      (line) => journal.noteStored(order, line),
-    ),
-  };
-}
-
-async function keepCoordinating({ lambda }: PackagedService, signal: AbortSignal): Promise<void> {
+/** The schedule: a new coordinator at its time, while the one before may still run. */
+function keepCoordinating({ lambda, atEnd }: World, say: (line: string) => void): void {
   const client = new LambdaClient({ ...LOCAL, endpoint: lambda.endpoint });
-  while (!signal.aborted) {
+  const invoke = (): void => {
     const run = { FunctionName: COORDINATOR, InvocationType: 'Event', Payload: '{}' } as const;
-    await client.send(new InvokeCommand(run));
-    await sleep(SCHEDULE_MS, undefined, { signal }).catch(() => {});
-  }
-  client.destroy();
+    client
+      .send(new InvokeCommand(run))
+      .catch((error: unknown) => say(`could not invoke the coordinator: ${String(error)}`));
+  };
+  invoke();
+  const timer = setInterval(invoke, SCHEDULE_MS);
+  atEnd(async () => {
+    clearInterval(timer);
+    client.destroy();
+  });
 }
 
 async function letFaultsHappen(
