@@ -10,6 +10,8 @@ const READY_MS = 30_000;
 /** AWS's own DynamoDB emulation, in memory. */
 export async function startDynamoDBLocal(): Promise<{
   readonly endpoint: string;
+  /** SIGSTOP freezes it, SIGCONT thaws it. */
+  signal(signal: NodeJS.Signals): void;
   stop(): Promise<void>;
 }> {
   const lib = path.join(requirePart(dynamodbLocalPart()).folder, 'lib');
@@ -46,7 +48,11 @@ export async function startDynamoDBLocal(): Promise<{
         () => false,
       )
     )
-      return { endpoint, stop: () => child.stop('SIGKILL') };
+      return {
+        endpoint,
+        signal: (signal) => void child.process.kill(signal),
+        stop: () => child.stop('SIGKILL'),
+      };
     if (Date.now() > giveUpAt) {
       await child.stop('SIGKILL');
       throw new Error(`DynamoDB Local did not answer within ${READY_MS} ms: ${child.output()}`);

@@ -40,6 +40,8 @@ export interface RealRocketMQ {
   restartBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
   stopBroker(name: string, signal?: NodeJS.Signals): Promise<void>;
   startBroker(name: string): Promise<void>;
+  /** SIGSTOP freezes the broker, or the name server, SIGCONT thaws it. */
+  signal(name: string, signal: NodeJS.Signals): void;
   /** Replaces a file below ROCKETMQ_HOME. */
   writeFile(name: string, content: string): Promise<void>;
   stop(): Promise<void>;
@@ -54,6 +56,8 @@ const JDK_17 = [
   '--add-opens=java.base/java.lang=ALL-UNNAMED',
   '--add-opens=java.base/java.util=ALL-UNNAMED',
 ];
+/** The name server among the names that `signal` takes. */
+export const NAME_SERVER = 'namesrv';
 const READY_MS = 60_000;
 const SILENT_LOGBACK = '<configuration><root level="OFF"/></configuration>';
 
@@ -201,6 +205,9 @@ export async function startRealRocketMQ(options: RealRocketMQOptions = {}): Prom
     brokers,
     startBroker,
     stopBroker,
+    signal(name, signal) {
+      (name === NAME_SERVER ? namesrv : running.get(name))?.process.kill(signal);
+    },
     writeFile: writeBelowHome,
     async restartBroker(name, signal) {
       await stopBroker(name, signal);

@@ -27,7 +27,9 @@ public class ReadTopic {
                 for (MessageExt message : result.getMsgFoundList()) {
                     System.out.println("{\"msgId\":\"" + message.getMsgId() + "\",\"keys\":\"" + message.getKeys()
                         + "\",\"seq\":\"" + message.getUserProperty("seq") + "\",\"reconsumeTimes\":" + message.getReconsumeTimes()
-                        + ",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
+                        + ",\"queueId\":" + message.getQueueId() + ",\"queueOffset\":" + message.getQueueOffset()
+                        + ",\"storedAt\":" + message.getStoreTimestamp() + ",\"realTopic\":\"" + message.getProperty("REAL_TOPIC")
+                        + "\",\"originTopic\":\"" + message.getProperty("RETRY_TOPIC") + "\"}");
                 }
             }
         }

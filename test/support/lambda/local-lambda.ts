@@ -23,6 +23,8 @@ export interface LocalFunction {
   readonly maximumEventAge?: number;
   /** Function that gets the record of an asynchronous invocation that failed for good. */
   readonly onFailure?: string;
+  /** Keep no payloads in `invocations`: for functions that are called very often. */
+  readonly forgetPayloads?: boolean;
 }
 
 /** One run of a function, for assertions. */
@@ -73,6 +75,11 @@ export class LocalLambda {
   #server: Server | undefined;
   #port = 0;
   #closed = false;
+  #accountConcurrency = Number.POSITIVE_INFINITY;
+  /** Stopped processes would survive a test that dies. */
+  readonly #onExit = (): void => {
+    for (const { process: child } of this.#environments.values()) child.kill('SIGKILL');
+  };
   readonly invocations: Invocation[] = [];
 
   constructor(
@@ -109,10 +116,12 @@ export class LocalLambda {
     this.#server = server;
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     this.#port = (server.address() as AddressInfo).port;
+    process.once('exit', this.#onExit);
   }
 
   async stop(): Promise<void> {
     this.#closed = true;
+    process.off('exit', this.#onExit);
     for (const environment of this.#environments.values())
       this.#kill(environment, { errorType: 'Shutdown', errorMessage: 'the service stops' });
     this.#server?.closeAllConnections();
@@ -128,13 +137,37 @@ export class LocalLambda {
 
   /** Kills the environment that runs the invocation, as the platform or an out-of-memory would. */
   killInvocation(requestId: string): boolean {
-    const environment = [...this.#environments.values()].find(
-      ({ job }) => job?.invocation.requestId === requestId,
-    );
+    const environment = this.#environmentOf(requestId);
     if (environment === undefined) return false;
     this.#signal(environment, 'SIGCONT');
     environment.process.kill('SIGKILL');
     return true;
+  }
+
+  /**
+   * Stops the environment that runs the invocation, as a host that is short of processor time would. Its timeout keeps counting.
+   * @returns how it is thawed; undefined: the invocation has ended
+   */
+  freezeInvocation(requestId: string): (() => void) | undefined {
+    const environment = this.#environmentOf(requestId);
+    if (environment === undefined) return undefined;
+    environment.process.kill('SIGSTOP');
+    return () => {
+      // Between two events it is frozen anyway.
+      if (environment.job !== undefined || environment.waiting === undefined)
+        environment.process.kill('SIGCONT');
+    };
+  }
+
+  /** The account's limit: invocations of all functions at once. What runs already goes on. */
+  limitConcurrency(invocations: number): void {
+    this.#accountConcurrency = invocations;
+  }
+
+  #environmentOf(requestId: string): Environment | undefined {
+    return [...this.#environments.values()].find(
+      ({ job }) => job?.invocation.requestId === requestId,
+    );
   }
 
   /** Asynchronous invocations that have not ended. */
@@ -241,7 +274,11 @@ export class LocalLambda {
   }
 
   #run(name: string, payload: Buffer, requestId: string): Promise<Result> | 'throttled' {
-    const { reservedConcurrency } = this.#functions.get(name) as LocalFunction;
+    const { reservedConcurrency, forgetPayloads = false } = this.#functions.get(
+      name,
+    ) as LocalFunction;
+    const busy = [...this.#environments.values()].filter(({ job }) => job !== undefined).length;
+    if (busy >= this.#accountConcurrency) return 'throttled';
     const own = [...this.#environments.values()].filter(
       (environment) => environment.functionName === name && !environment.dead,
     );
@@ -255,7 +292,7 @@ export class LocalLambda {
       requestId,
       functionName: name,
       startedAt: Date.now(),
-      payload: payload.toString(),
+      payload: forgetPayloads ? '' : payload.toString(),
       endedAt: undefined,
       error: undefined,
     };
