@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, ConnectionError, LimitExceededError, RocketMQError } from '../errors.ts';
+import { ConnectionError, LimitExceededError, RocketMQError } from '../errors.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
@@ -48,9 +48,10 @@ import { AnswerSizes } from './answer-sizes.ts';
 import { BrokerCalls, type CallTarget } from './broker-calls.ts';
 import { brokerError } from './broker-error.ts';
 import { Brokers } from './brokers.ts';
+import { type ClusterOptions, checkCluster } from './check-cluster.ts';
+import { checkMessage, checkMessages } from './check-message.ts';
 import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { parseEndpoint } from './endpoint.ts';
 import { exchangeOver, type RenewCredentials } from './exchange.ts';
 import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
@@ -101,13 +102,13 @@ export interface RocketMQClient extends RocketMQ {
 
 /**
  * A client of one cluster: one connection per address, brokers found through the name servers' routes. Connects when first used.
- * @throws ConfigError for a cluster without name servers, or with an address that is none
+ * @throws ConfigError for options that are missing, misspelt or not valid; the message names the field
  */
-export function createRocketMQClient(config: ClusterConfig, deps: ClientDeps = {}): RocketMQClient {
-  if (config.nameServers.length === 0)
-    throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
-  for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})])
-    parseEndpoint(address);
+export function createRocketMQClient(
+  options: ClusterOptions,
+  deps: ClientDeps = {},
+): RocketMQClient {
+  const config: ClusterConfig = checkCluster(options);
   const client = new Client(config, deps);
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
@@ -368,15 +369,17 @@ class Client implements RocketMQClient {
     message: OutgoingMessage,
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
-    return this.#sendTo(message, sendMessage, outgoingMessage(message, this.#uniqKey), options);
+    const checked = checkMessage(message);
+    return this.#sendTo(checked, sendMessage, outgoingMessage(checked, this.#uniqKey), options);
   }
 
   async sendBatch(
     messages: readonly OutgoingMessage[],
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
-    const batch = outgoingBatch(messages, this.#uniqKey);
-    return this.#sendTo(messages[0] as OutgoingMessage, sendBatchMessage, batch, options);
+    const checked = checkMessages(messages);
+    const batch = outgoingBatch(checked, this.#uniqKey);
+    return this.#sendTo(checked[0] as OutgoingMessage, sendBatchMessage, batch, options);
   }
 
   async consumerConnections(
