@@ -111,6 +111,15 @@ describe('a request that times out', () => {
     await assert.rejects(connection.request(numbered(3), 150), ConnectionError);
   });
 
+  it('may have any time: what no timer can hold is bounded', async () => {
+    const { connection } = await connect((command, peer) => {
+      setTimeout(() => echo(command, peer), 50);
+    });
+    for (const timeoutMs of [2 ** 31, 1e15, Number.POSITIVE_INFINITY])
+      assert.equal((await connection.request(numbered(1), timeoutMs)).extFields.n, '1');
+    assert.equal(connection.closed, false);
+  });
+
   it('while other answers arrive leaves the connection open', async () => {
     const { server, connection } = await connect((command, peer) => {
       if (command.extFields.n !== '1') echo(command, peer);
