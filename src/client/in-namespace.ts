@@ -4,6 +4,7 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import type { MemberAnswers, OutgoingMessage, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { withNamespace, withoutNamespace } from '../records/namespace.ts';
 import { Property } from '../records/properties.ts';
+import { checkMessage, checkMessages } from './check-message.ts';
 
 interface Resettable extends RocketMQ {
   reset(): void;
@@ -36,12 +37,13 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     message instanceof PlainMessage ? message.stored : message;
   const place = <T extends { queue?: MessageQueue }>(options: T): T =>
     options.queue === undefined ? options : { ...options, queue: wireTopic(options.queue) };
-  const outgoing = (message: OutgoingMessage): OutgoingMessage => {
-    const given = message.properties ?? {};
+  const outgoing = (given: OutgoingMessage): OutgoingMessage => {
+    const message = checkMessage(given);
+    const own = message.properties ?? {};
     const properties = new Map(
-      given instanceof Map
-        ? (given as ReadonlyMap<string, string>)
-        : Object.entries(given as Record<string, string>),
+      own instanceof Map
+        ? (own as ReadonlyMap<string, string>)
+        : Object.entries(own as Record<string, string>),
     );
     const retryTopic = properties.get(Property.RETRY_TOPIC);
     if (retryTopic !== undefined) properties.set(Property.RETRY_TOPIC, wire(retryTopic));
@@ -125,7 +127,7 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       return { ...result, queue: plainTopic(result.queue) };
     },
     async sendBatch(messages, options = {}) {
-      const result = await client.sendBatch(messages.map(outgoing), place(options));
+      const result = await client.sendBatch(checkMessages(messages).map(outgoing), place(options));
       return { ...result, queue: plainTopic(result.queue) };
     },
     consumerConnections: (group, brokerName, options) =>

@@ -2,12 +2,13 @@ import { RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
-import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
+import type { SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
 import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
 import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { SendMessageRequest } from '../requests/send-message.ts';
+import type { CheckedMessage } from './check-message.ts';
 
 const FIRST_RETRY_LEVEL = 3;
 const MAX_PROPERTY_BYTES = 32_767;
@@ -54,7 +55,7 @@ const COMMON = {
 } as const;
 
 /** @throws RocketMQError for a message that brokers would refuse */
-export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string): Outgoing {
+export function outgoingMessage(message: CheckedMessage, uniqKey: () => string): Outgoing {
   const { map, msgId } = propertyMap(message, uniqKey);
   const { topic, body, flag = 0 } = message;
   const properties = formatProperties(map);
@@ -77,7 +78,7 @@ export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string)
  * @throws RocketMQError for no message, or messages of several topics or sharding keys
  */
 export function outgoingBatch(
-  messages: readonly OutgoingMessage[],
+  messages: readonly CheckedMessage[],
   uniqKey: () => string,
 ): Outgoing {
   const [first] = messages;
@@ -113,7 +114,7 @@ export function outgoingBatch(
 }
 
 function propertyMap(
-  message: OutgoingMessage,
+  message: CheckedMessage,
   uniqKey: () => string,
 ): { map: Map<string, string>; msgId: string } {
   if (message.body.length === 0)

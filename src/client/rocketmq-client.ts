@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, ConnectionError, RocketMQError } from '../errors.ts';
-import type { MessageQueue } from '../model/message-queue.ts';
+import { ConnectionError, LimitExceededError, RocketMQError } from '../errors.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -44,12 +44,14 @@ import { sendMessageBack } from '../requests/send-back.ts';
 import { sendBatchMessage, sendMessage } from '../requests/send-message.ts';
 import { unregisterClient } from '../requests/unregister-client.ts';
 import { updateConsumerOffset } from '../requests/update-offset.ts';
+import { AnswerSizes } from './answer-sizes.ts';
 import { BrokerCalls, type CallTarget } from './broker-calls.ts';
 import { brokerError } from './broker-error.ts';
 import { Brokers } from './brokers.ts';
+import { type ClusterOptions, checkCluster } from './check-cluster.ts';
+import { checkMessage, checkMessages } from './check-message.ts';
 import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { parseEndpoint } from './endpoint.ts';
 import { exchangeOver, type RenewCredentials } from './exchange.ts';
 import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
@@ -100,13 +102,13 @@ export interface RocketMQClient extends RocketMQ {
 
 /**
  * A client of one cluster: one connection per address, brokers found through the name servers' routes. Connects when first used.
- * @throws ConfigError for a cluster without name servers, or with an address that is none
+ * @throws ConfigError for options that are missing, misspelt or not valid; the message names the field
  */
-export function createRocketMQClient(config: ClusterConfig, deps: ClientDeps = {}): RocketMQClient {
-  if (config.nameServers.length === 0)
-    throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
-  for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})])
-    parseEndpoint(address);
+export function createRocketMQClient(
+  options: ClusterOptions,
+  deps: ClientDeps = {},
+): RocketMQClient {
+  const config: ClusterConfig = checkCluster(options);
   const client = new Client(config, deps);
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
@@ -124,6 +126,7 @@ class Client implements RocketMQClient {
   readonly #pool: ConnectionPool;
   readonly #calls: BrokerCalls;
   readonly #limits: Limits;
+  readonly #answerSizes = new AnswerSizes();
   readonly #now: () => number;
   readonly #uniqKey: () => string;
   #answers: MemberAnswers | undefined;
@@ -181,7 +184,24 @@ class Client implements RocketMQClient {
     return this.#calls.route(topic, options);
   }
 
+  /** An answer over the frame limit is asked for again with fewer messages; one message that does not fit throws LimitExceededError. */
   async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
+    const key = queueKey(request.queue);
+    for (;;) {
+      const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
+      try {
+        const result = await this.#pullOnce({ ...request, maxMessages }, options);
+        if (result.status === 'FOUND') this.#answerSizes.fitted(key, request.maxMessages);
+        return result;
+      } catch (error) {
+        if (!(error instanceof LimitExceededError)) throw error;
+        this.#answerSizes.tooLarge(key, maxMessages);
+        if (maxMessages <= 1) throw error;
+      }
+    }
+  }
+
+  async #pullOnce(request: PullRequest, options: CallOptions): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
     const rules = {
       timeoutMs: pullTimeout(request),
@@ -246,11 +266,18 @@ class Client implements RocketMQClient {
   async pop(...[request, options = {}]: Parameters<RocketMQ['pop']>): ReturnType<RocketMQ['pop']> {
     // Not repeatable: the messages of a lost answer stay invisible for their time.
     const rules = { timeoutMs: request.pollMs + POLL_SLACK_MS, ...options, accepted: POP_CODES };
-    return readPopAnswer(
-      await this.#calls.call(topicAt(request), popMessage, wirePop(request), rules),
-      request,
-      this.#limits,
-    );
+    const key = `${request.topic}@${request.brokerName}`;
+    const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
+    const wire = wirePop({ ...request, maxMessages });
+    try {
+      const answer = await this.#calls.call(topicAt(request), popMessage, wire, rules);
+      this.#answerSizes.fitted(key, request.maxMessages);
+      return readPopAnswer(answer, request, this.#limits);
+    } catch (error) {
+      // What was popped comes again after its time; the next pop asks for fewer.
+      if (error instanceof LimitExceededError) this.#answerSizes.tooLarge(key, maxMessages);
+      throw error;
+    }
   }
 
   async ack(
@@ -342,15 +369,17 @@ class Client implements RocketMQClient {
     message: OutgoingMessage,
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
-    return this.#sendTo(message, sendMessage, outgoingMessage(message, this.#uniqKey), options);
+    const checked = checkMessage(message);
+    return this.#sendTo(checked, sendMessage, outgoingMessage(checked, this.#uniqKey), options);
   }
 
   async sendBatch(
     messages: readonly OutgoingMessage[],
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
-    const batch = outgoingBatch(messages, this.#uniqKey);
-    return this.#sendTo(messages[0] as OutgoingMessage, sendBatchMessage, batch, options);
+    const checked = checkMessages(messages);
+    const batch = outgoingBatch(checked, this.#uniqKey);
+    return this.#sendTo(checked[0] as OutgoingMessage, sendBatchMessage, batch, options);
   }
 
   async consumerConnections(

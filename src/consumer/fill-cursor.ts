@@ -1,6 +1,6 @@
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, ProtocolError } from '../errors.ts';
+import { ConnectionError, LimitExceededError, ProtocolError } from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -73,7 +73,8 @@ export async function fillCursor(
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
       if (brokerId === MASTER_ID && isFinalRefusal(error)) throw error;
-      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) throw error;
+      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
+      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) throw error;
       if (error instanceof ConnectionError) cursor.offsets.connectionLost();
       brokerId = MASTER_ID;
       failures++;

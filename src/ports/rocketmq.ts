@@ -92,10 +92,12 @@ export interface SendBackRequest {
 
 export interface OutgoingMessage {
   readonly topic: string;
-  readonly body: Buffer;
+  /** A string is sent as UTF-8. */
+  readonly body: string | Uint8Array;
   readonly properties?: ReadonlyMap<string, string> | Readonly<Record<string, string>>;
   readonly tags?: string;
-  readonly keys?: readonly string[];
+  /** What an operator looks for a message by; several keys as a list. */
+  readonly keys?: string | readonly string[];
   /** Messages of one key go to one queue while the topic keeps its queues (SelectMessageQueueByHash), so that they have an order. */
   readonly shardingKey?: string;
   readonly flag?: number;

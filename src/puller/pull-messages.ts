@@ -1,7 +1,13 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../errors.ts';
+import {
+  BrokerError,
+  ConnectionError,
+  LimitExceededError,
+  ProtocolError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
@@ -82,7 +88,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
       }
-      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) {
+      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
+      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) {
         session.logger.error(
           { err: error, code: error.code, offset: String(messages.nextOffset) },
           'the broker sends a record that cannot be stepped over: move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',

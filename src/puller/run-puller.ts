@@ -95,7 +95,12 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
     request.queues.map((queue) =>
       refusal !== undefined || source === undefined
         ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
-        : workQueue(deps, options, source, request.slot, queue, locks),
+        : workQueue(deps, options, source, request.slot, queue, locks).catch((error: unknown) => {
+            // An error of one queue leaves the others at work.
+            const fields = { err: error, code: 'ROCKETMQ_INTERNAL', queue: queueKey(queue) };
+            logger.error(fields, 'queue ended by an unexpected error');
+            return notWorked(queue, 'error');
+          }),
     ),
   );
   utilization?.finish();
@@ -281,10 +286,12 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
   let renewedAt = deps.clock.now();
   const againMs = Math.min(RENEW_AGAIN_MS, options.renewIntervalMs);
   let done = false;
-  void loops.then(() => {
+  const onEnd = (): void => {
     done = true;
     session.wakeup.all();
-  });
+  };
+  // Whoever awaits the loops gets their error.
+  loops.then(onEnd, onEnd);
   while (!done) {
     await session.wakeup.wait(TICK_MS);
     // A handler may take minutes, in which nothing changes.
@@ -305,7 +312,7 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
-    void session.popped?.prolong();
+    session.popped?.prolong();
     expireCalls(session);
   }
 }
