@@ -6,6 +6,7 @@ import type { MessageQueue } from '../../src/model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import { DISTURBANCES, disturb } from '../support/disturb.ts';
 import { lendingClient } from '../support/lending-client.ts';
+import { overriddenClient } from '../support/overridden-client.ts';
 import { createPullerWorld, GROUP, type PullerWorld, TOPIC } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
@@ -104,8 +105,10 @@ describe('a handler that changes, empties, sorts and keeps its event', () => {
         await until(() => spoiled.handled.length >= COUNT - 1, 'all others are handled');
         const { queues: reports } = await puller.stop();
         assert.equal(reports[0]?.committedOffset, String(COUNT));
+        // In order, those behind one that failed come again with it.
+        const handled = subscription === undefined ? spoiled.handled : new Set(spoiled.handled);
         assert.deepEqual(
-          spoiled.handled.toSorted((a, b) => Number(a) - Number(b)),
+          [...handled].sort((a, b) => Number(a) - Number(b)),
           Array.from({ length: COUNT }, (_, n) => String(n)).filter((body) => body !== POISON),
           'each other message once',
         );
@@ -121,7 +124,7 @@ describe('a handler that changes, empties, sorts and keeps its event', () => {
       queues: [PLACE],
       source: { mode: 'pop' },
       subscriptions: [{ batchSize: 5 }],
-      deps: { client: { ...world.client, ...lender.calls } },
+      deps: { client: overriddenClient(world.client, lender.calls) },
     });
     await until(() => lender.acknowledged.length + lender.givenBack.length >= COUNT, 'all ended');
     await puller.stop();
