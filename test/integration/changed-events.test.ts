@@ -14,8 +14,14 @@ const COUNT = 12;
 const POISON = '3';
 const PLACE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
 
-/** Everything that can be done to an event, by chance, and the same again while other calls go on. */
-function spoil(event: unknown): void {
+/**
+ * Turns the records round, gives each the names of the first, and does to the event whatever chance
+ * chooses; the same again while other calls go on.
+ */
+function spoil(event: RocketMQEvent): void {
+  event.Records.reverse();
+  const { messageId, receiptHandle } = event.Records[0] ?? assert.fail('an event without records');
+  for (const record of event.Records) Object.assign(record, { messageId, receiptHandle });
   const by = (kind: (typeof DISTURBANCES)[number]) => ({
     kind,
     target: Math.floor(Math.random() * 1_000),
