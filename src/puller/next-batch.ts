@@ -25,13 +25,22 @@ export function maxReconsumeTimes(
   }: Pick<SubscriptionConfig, 'maximumRetryAttempts' | 'maximumRetryAttemptsByTag'>,
   message?: Pick<Message, 'properties'>,
 ): number {
-  const tag = message?.properties.get(Property.TAGS);
+  const tag = tagOf(message);
   const ofTag =
     tag !== undefined &&
     maximumRetryAttemptsByTag !== undefined &&
     Object.hasOwn(maximumRetryAttemptsByTag, tag);
   const attempts = ofTag ? (maximumRetryAttemptsByTag[tag] as number) : maximumRetryAttempts;
   return attempts < 0 ? 0x7fffffff : attempts;
+}
+
+/** undefined: it has none, or it cannot be read; then the limit of all messages holds. */
+function tagOf(message: Pick<Message, 'properties'> | undefined): string | undefined {
+  try {
+    return message?.properties.get(Property.TAGS);
+  } catch {
+    return undefined;
+  }
 }
 
 /** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */

@@ -79,7 +79,7 @@ function split(session: QueueSession, order: QueueOrder, deliveries: readonly De
 async function settle(
   session: QueueSession,
   order: QueueOrder,
-  { deliveries, subscription, batchId }: Batch,
+  { deliveries, items, subscription, batchId }: Batch,
   resultOf: (position: number) => Verdict,
   suspension: number | 'invalid' | undefined,
 ): Promise<void> {
@@ -101,7 +101,7 @@ async function settle(
     const { entry } = delivery;
     switch (end) {
       case 'drop':
-        noteDropped(session, batchId, delivery);
+        noteDropped(session, batchId, entry, items[position]);
         messages.settle(entry);
         break;
       case 'done':

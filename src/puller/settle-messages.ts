@@ -11,7 +11,7 @@ import type { QueueSession } from './queue-session.ts';
 import { DLQ, redeliver, sendBack } from './send-back.ts';
 import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
-import type { Delivery, NextWork, Unhandled } from './work.ts';
+import type { Batch, Delivery, NextWork, Unhandled } from './work.ts';
 
 /** Java's client tries a message again locally after as long when it could not be sent back. */
 export const LOCAL_RETRY_MS = 5_000;
@@ -27,8 +27,9 @@ export async function settleBatch(
   {
     batchId,
     deliveries,
+    items,
     subscription,
-  }: Pick<Extract<NextWork, { kind: 'batch' }>, 'batchId' | 'deliveries' | 'subscription'>,
+  }: Pick<Batch, 'batchId' | 'deliveries' | 'items' | 'subscription'>,
   endOf: (position: number) => Redelivery | 'default' | undefined,
 ): Promise<void> {
   const failed: { delivery: Delivery; redelivery: Exclude<Redelivery, { kind: 'drop' }> }[] = [];
@@ -44,7 +45,7 @@ export async function settleBatch(
     if (redelivery !== undefined && redelivery.kind !== 'drop')
       failed.push({ delivery, redelivery });
     else done.push(delivery);
-    if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery);
+    if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery.entry, items[position]);
   }
   const { popped } = session;
   if (popped === undefined) {
@@ -120,10 +121,11 @@ function isBroadcast({ source }: QueueSession): boolean {
 export function noteDropped(
   session: QueueSession,
   batchId: string,
-  { entry, message }: Delivery,
+  { offset }: Delivery['entry'],
+  item: Batch['items'][number] | undefined,
 ): void {
   session.noteDropped();
-  const fields = { batchId, offset: String(entry.offset), msgId: message.msgId };
+  const fields = { batchId, offset: String(offset), msgId: item?.messageId };
   if (isBroadcast(session))
     session.logger.error(
       { ...fields, code: 'ROCKETMQ_BROADCAST_DROPPED' },

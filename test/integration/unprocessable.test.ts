@@ -22,10 +22,10 @@ const PLACE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 
 const FIELDS = ['properties', 'bornHost', 'storeHost', 'msgId', 'offsetMsgId'] as const;
 
 /** A message of which one field throws when it is read. */
-function broken(message: Message, field: keyof Message): Message {
+function broken(message: Message, field: keyof Message, from = () => true): Message {
   return new Proxy(message, {
     get(target, name) {
-      if (name === field) throw new TypeError(`${name} cannot be read`);
+      if (name === field && from()) throw new TypeError(`${name} cannot be read`);
       return Reflect.get(target, name, target);
     },
   });
@@ -34,13 +34,13 @@ function broken(message: Message, field: keyof Message): Message {
 const isBad = ({ body }: Message): boolean => body.toString() === '3';
 
 /** The client, with one message of each pull broken. */
-function breaking(client: RocketMQ, field: keyof Message): RocketMQ {
+function breaking(client: RocketMQ, field: keyof Message, from?: () => boolean): RocketMQ {
   return overriddenClient(client, {
     async pull(request, options) {
       const result = await client.pull(request, options);
       if (result.status !== 'FOUND') return result;
       const messages = result.messages.map((message) =>
-        isBad(message) ? broken(message, field) : message,
+        isBad(message) ? broken(message, field, from) : message,
       );
       return { ...result, messages };
     },
@@ -89,6 +89,33 @@ describe('a message that throws while it is handled', () => {
           seen.bodies.toSorted((a, b) => Number(a) - Number(b)),
           Array.from({ length: COUNT }, (_, n) => String(n)).filter((body) => body !== '3'),
         );
+        if (!broadcast) assert.deepEqual(bodiesOf(DLQ), ['3']);
+      });
+
+  for (const [mode, subscription, source] of MODES)
+    for (const field of ['properties', 'msgId', 'offsetMsgId'] as const)
+      test(`${mode}, ${field} from the handler's failure on: the queue goes on`, async () => {
+        world = await createPullerWorld();
+        world.broker.createTopic(DLQ, { queues: 1 });
+        const queues = await world.prepare();
+        await world.produce(COUNT, 0, (n) => ({ keys: [`k${n % 3}`] }));
+        let failed = false;
+        const seen = recorder(({ Records }) => {
+          const bad = Records.find(({ body }) => body === '3');
+          failed ||= bad !== undefined;
+          return bad && { batchItemFailures: [{ itemIdentifier: bad.messageId }] };
+        });
+        const puller = world.start(seen.handler, {
+          queues,
+          source,
+          subscriptions: [{ batchSize: 5, maximumRetryAttempts: 1, ...subscription }],
+          deps: { client: breaking(world.client, field, () => failed) },
+        });
+        const broadcast = source.messageModel === 'BROADCASTING';
+        if (!broadcast) await until(() => bodiesOf(DLQ).length > 0, 'it is in the DLQ');
+        await until(() => new Set(seen.bodies).size === COUNT, 'all were delivered');
+        const { queues: reports } = await puller.stop();
+        assert.deepEqual([reports[0]?.reason, reports[0]?.committedOffset], ['signal', `${COUNT}`]);
         if (!broadcast) assert.deepEqual(bodiesOf(DLQ), ['3']);
       });
 
