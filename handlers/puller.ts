@@ -54,7 +54,7 @@ export function createPullerHandler(
           functionName,
         }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
-            ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
+            ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
             : createLambdaHandler(lambda, functionName);
         try {
           return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
@@ -78,6 +78,11 @@ export function createPullerHandler(
         }
       }),
     );
+}
+
+/** Each inline call has a context of its own: the puller reads its time in the original. */
+function contextFor(context: Context): Context {
+  return { ...context, getRemainingTimeInMillis: () => context.getRemainingTimeInMillis() };
 }
 
 /** In a local run what fails goes to the DLQ of the embedded broker instead. */

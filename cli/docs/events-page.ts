@@ -1,5 +1,6 @@
 import { BatchBuilder } from '../../src/delivery/batch.ts';
 import { buildRecord } from '../../src/delivery/build-record.ts';
+import type { RocketMQRecord } from '../../src/model/event.ts';
 import { EVENT_FORMATS, type EventFormatName } from '../../src/model/event-formats.ts';
 import { decodeRecords } from '../../src/records/decode-records.ts';
 import { encodeRecord } from '../../src/records/encode-record.ts';
@@ -54,8 +55,8 @@ function example(format: EventFormatName): string {
     },
   });
   const builder = new BatchBuilder(undefined, format);
-  for (const message of decodeRecords(record, { brokerName: 'broker-a' }).messages)
-    builder.add(
+  for (const message of decodeRecords(record, { brokerName: 'broker-a' }).messages) {
+    const build = (): RocketMQRecord =>
       buildRecord(message, {
         cluster: 'default',
         consumerGroup: 'order-worker',
@@ -65,8 +66,9 @@ function example(format: EventFormatName): string {
         maxReconsumeTimes: 16,
         localRetries: 0,
         now: BORN + 67,
-      }),
-    );
+      });
+    builder.add(build(), build);
+  }
   const batch = {
     batchId: '6f1c4d1e-6a0e-4a57-9d6e-0d6e4a576a0e',
     attempt: 1,

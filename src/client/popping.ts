@@ -1,4 +1,5 @@
 import { ProtocolError } from '../errors.ts';
+import type { Message } from '../model/message.ts';
 import type { PopHandle, PoppedMessage } from '../model/pop.ts';
 import type { PopRequest, PopResult } from '../ports/rocketmq.ts';
 import { decodeRecords } from '../records/decode-records.ts';
@@ -68,6 +69,26 @@ export function wirePopped(
   };
 }
 
+type Mark = PopHandle['retryMark'];
+const TOPIC_MARK: readonly Mark[] = [0];
+const ANY_MARK: readonly Mark[] = [0, 1, 2];
+
+/**
+ * The handle that a broker wrote on a message from the retry topic. Producers can write the property
+ * as well, and brokers leave theirs: one that does not name the message is not its handle.
+ */
+function ownHandle({ properties, queueId, queueOffset }: Message): PopHandle | undefined {
+  const text = properties.get(Property.POP_CK);
+  if (text === undefined) return undefined;
+  try {
+    const handle = parsePopHandle(text);
+    return handle.queueId === queueId && handle.queueOffset === queueOffset ? handle : undefined;
+  } catch (error) {
+    if (error instanceof ProtocolError) return undefined;
+    throw error;
+  }
+}
+
 /** Mirrors MQClientAPIImpl.processPopResponse and DefaultMQPushConsumerImpl.processPopResult. @throws ProtocolError */
 export function readPopAnswer(
   answer: RemotingCommand,
@@ -88,11 +109,11 @@ export function readPopAnswer(
     maxDecompressedBytes: limits.maxDecompressedBytes,
   });
   const starts = parseStartOffsets(popped.startOffsetInfo ?? '');
-  const handleOf = (queueId: number, queueOffset: bigint, own: string | undefined): PopHandle => {
-    // What comes from the retry topic is rewritten by the broker, and brings its handle along.
-    if (own !== undefined) return parsePopHandle(own);
-    const ckQueueOffset = starts.get(startOffsetKey(0, queueId));
-    if (ckQueueOffset === undefined)
+  const handleOf = (queueId: number, queueOffset: bigint, marks: readonly Mark[]): PopHandle => {
+    const retryMark = marks.find((mark) => starts.has(startOffsetKey(mark, queueId)));
+    const ckQueueOffset =
+      retryMark === undefined ? undefined : starts.get(startOffsetKey(retryMark, queueId));
+    if (retryMark === undefined || ckQueueOffset === undefined)
       throw new ProtocolError(
         `the pop answer of ${brokerName} names no start offset of queue ${queueId}`,
       );
@@ -102,7 +123,7 @@ export function readPopAnswer(
       popTime,
       invisibleTime,
       reviveQid,
-      retryMark: 0,
+      retryMark,
       brokerName,
       queueId,
       queueOffset,
@@ -111,11 +132,14 @@ export function readPopAnswer(
   const all = messages.map(
     (message): PoppedMessage => ({
       message,
-      handle: handleOf(
-        message.queueId,
-        message.queueOffset,
-        message.properties.get(Property.POP_CK),
-      ),
+      // What comes from the retry topic is rewritten by the broker, and brings its handle along.
+      handle:
+        ownHandle(message) ??
+        handleOf(
+          message.queueId,
+          message.queueOffset,
+          message.properties.has(Property.POP_CK) ? ANY_MARK : TOPIC_MARK,
+        ),
     }),
   );
   const wanted = ({ message }: PoppedMessage): boolean =>
@@ -126,7 +150,12 @@ export function readPopAnswer(
     // A redelivery carries its handle in its properties; the broker has just written those itself, so one that cannot be read is not to be expected.
     undecodable: undecodable.flatMap((record) =>
       starts.has(startOffsetKey(0, record.queueId))
-        ? [{ undecodable: record, handle: handleOf(record.queueId, record.queueOffset, undefined) }]
+        ? [
+            {
+              undecodable: record,
+              handle: handleOf(record.queueId, record.queueOffset, TOPIC_MARK),
+            },
+          ]
         : [],
     ),
     full: false,
