@@ -1,3 +1,4 @@
+import { movedTo } from '../decide/offset/start-offset.ts';
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, ProtocolError } from '../errors.ts';
@@ -64,7 +65,7 @@ export async function fillCursor(
       unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
       if (cursor.messages.generation !== generation) continue;
-      take(cursor, result);
+      take(cursor, result, nextOffset);
       wakeup.all();
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
@@ -83,7 +84,7 @@ export async function fillCursor(
   }
 }
 
-function take(cursor: QueueCursor, result: PullResult): void {
+function take(cursor: QueueCursor, result: PullResult, asked: bigint): void {
   switch (result.status) {
     case 'FOUND':
       cursor.messages.put(result.messages, result.undecodable, result.nextBeginOffset);
@@ -93,7 +94,7 @@ function take(cursor: QueueCursor, result: PullResult): void {
       cursor.messages.advance(result.nextBeginOffset);
       break;
     case 'OFFSET_MOVED':
-      cursor.moved(result.nextBeginOffset, result.reset);
+      cursor.moved(result.reset ? result.nextBeginOffset : movedTo(asked, result), result.reset);
       break;
   }
 }

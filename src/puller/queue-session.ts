@@ -9,7 +9,7 @@ import {
   PermissionError,
   UnsupportedRequestError,
 } from '../errors.ts';
-import type { Assignment, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, CrashRecord, Lease, LifeMark } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
@@ -66,6 +66,8 @@ export class QueueSession {
   /** An offset that was adopted, with everything before it forgotten, and is not yet confirmed: it is stored even if it lies before the known one. */
   adoptedOffset: bigint | undefined;
   maxOffset: bigint | undefined;
+  /** Recognises the queue's present life (decide/offset/queue-life). */
+  lifeMark: LifeMark | undefined;
   /** When the committed offset moved last, epoch ms; undefined: not in this session. */
   progressAt: number | undefined;
   /** Pulls that failed since the last one that succeeded. */
