@@ -45,7 +45,7 @@ export function createPullerHandler(
         const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
         const meter = createEmfMeter(
           { EventSource: eventSource },
-          emfOptions(invocation.service, systemClock),
+          emfOptions(invocation.service, invocation.clock),
         );
         const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
         const handlers = ({
@@ -61,7 +61,6 @@ export function createPullerHandler(
             ...invocation,
             client: invocation.clients(request.cluster),
             handlers,
-            clock: systemClock,
             random: Math.random,
             holder: context.awsRequestId,
             meter,

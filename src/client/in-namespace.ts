@@ -87,10 +87,13 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     },
     queryOffset: (group, queue, options) =>
       client.queryOffset(wire(group), wireTopic(queue), options),
+    isOffsetStored: (group, queue, options) =>
+      client.isOffsetStored(wire(group), wireTopic(queue), options),
     commitOffset: (group, queue, offset, options) =>
       client.commitOffset(wire(group), wireTopic(queue), offset, options),
     maxOffset: (queue, options) => client.maxOffset(wireTopic(queue), options),
     minOffset: (queue, options) => client.minOffset(wireTopic(queue), options),
+    firstStoredAt: (queue, options) => client.firstStoredAt(wireTopic(queue), options),
     searchOffset: (queue, timestamp, options) =>
       client.searchOffset(wireTopic(queue), timestamp, options),
     async pop(request, options) {

@@ -24,12 +24,14 @@ import { checkClientConfig } from '../requests/check-client-config.ts';
 import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
+import { getAllOffsets } from '../requests/get-all-offsets.ts';
 import { getBrokerInfo } from '../requests/get-broker-info.ts';
 import {
   type ConsumerConnections,
   getConsumerConnections,
 } from '../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../requests/get-consumer-list.ts';
+import { getEarliestStoreTime } from '../requests/get-earliest-store-time.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
 import { getTopicList } from '../requests/get-topic-list.ts';
@@ -232,6 +234,16 @@ class Client implements RocketMQClient {
       : queryConsumerOffset.decodeAnswer(answer);
   }
 
+  async isOffsetStored(
+    consumerGroup: string,
+    queue: MessageQueue,
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    if ((this.#calls.versionOf(queue.brokerName) ?? VERSION_5_0_0) >= VERSION_5_0_0) return true;
+    const table = await this.#read(queue, getAllOffsets, undefined, options);
+    return table.get(`${queue.topic}@${consumerGroup}`)?.has(queue.queueId) ?? false;
+  }
+
   async commitOffset(
     ...[consumerGroup, queue, offset, options = {}]: Parameters<RocketMQ['commitOffset']>
   ): Promise<{ resetPending: boolean }> {
@@ -248,6 +260,10 @@ class Client implements RocketMQClient {
 
   async minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
     return this.#read(queue, getMinOffset, place(queue), options);
+  }
+
+  firstStoredAt(queue: MessageQueue, options: CallOptions = {}): Promise<number | undefined> {
+    return this.#read(queue, getEarliestStoreTime, place(queue), options);
   }
 
   async searchOffset(
@@ -564,12 +580,12 @@ class Client implements RocketMQClient {
       : undefined;
   }
 
-  async #read<Request>(
+  async #read<Request, Answer>(
     queue: MessageQueue,
-    definition: RequestDefinition<Request, bigint>,
+    definition: RequestDefinition<Request, Answer>,
     request: Request,
     options: CallOptions,
-  ): Promise<bigint> {
+  ): Promise<Answer> {
     return definition.decodeAnswer(
       await this.#calls.call(brokerOf(queue), definition, request, {
         ...options,

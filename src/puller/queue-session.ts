@@ -10,7 +10,7 @@ import {
   PermissionError,
   UnsupportedRequestError,
 } from '../errors.ts';
-import type { Assignment, BatchLimit, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, BatchLimit, CrashRecord, Lease, LifeMark } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
@@ -54,6 +54,8 @@ export class QueueSession {
   /** A message is delivered alone now: nothing else is delivered beside it. */
   isolating = false;
   maxOffset: bigint | undefined;
+  /** Recognises the queue's present life (decide/offset/queue-life). */
+  lifeMark: LifeMark | undefined;
   /** When the committed offset moved last, epoch ms; undefined: not in this session. */
   progressAt: number | undefined;
   /** Pulls that failed since the last one that succeeded. */
