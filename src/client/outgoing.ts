@@ -4,6 +4,7 @@ import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
+import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
 import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
 import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
@@ -159,22 +160,18 @@ export function normalRetryMessage(
   maxReconsumeTimes: number,
   bornTimestamp: number,
 ): SendMessageRequest {
-  const toDlq = delayLevel < 0;
-  const properties = new Map(message.properties);
-  if (toDlq) properties.delete(Property.DELAY);
-  else
+  const failures = failedDeliveries(message, { consumerGroup });
+  const toDlq = delayLevel < 0 || failures >= wireMaxReconsumeTimes(maxReconsumeTimes);
+  const properties = withoutTimers(message.properties);
+  if (!toDlq)
     properties.set(
       Property.DELAY,
-      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes),
+      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + failures),
     );
-  // A count over its limit is what makes a broker dead-letter an ordinary message.
-  return retryMessage(
-    consumerGroup,
-    message,
-    properties,
-    toDlq ? message.reconsumeTimes : maxReconsumeTimes,
-    bornTimestamp,
-  );
+  // A count over its limit is what makes a broker dead-letter an ordinary message. Brokers before
+  // 5.0 do so at the limit itself, one delivery too early.
+  const limit = toDlq ? failures : WITHOUT_END;
+  return retryMessage(consumerGroup, message, properties, limit, bornTimestamp);
 }
 
 function retryMessage(
@@ -186,9 +183,13 @@ function retryMessage(
 ): SendMessageRequest {
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
     properties.delete(name);
+  // Of an earlier life: the topic and the id that this group received count.
+  if (!isOwnRetry(message, consumerGroup) && properties.delete(Property.RETRY_TOPIC))
+    properties.delete(Property.ORIGIN_MESSAGE_ID);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID))
     properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
+  properties.set(Property.FIRST_STORED, String(firstStoredAt(message, { consumerGroup })));
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -200,7 +201,7 @@ function retryMessage(
     flag: message.flag,
     body: message.body,
     properties: formatProperties(properties),
-    reconsumeTimes: message.reconsumeTimes + 1,
+    reconsumeTimes: failedDeliveries(message, { consumerGroup }) + 1,
     maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
   };
 }
@@ -221,6 +222,12 @@ const TIMER_PROPERTIES = [
   Property.REAL_QID,
 ];
 
+function withoutTimers(properties: ReadonlyMap<string, string>): Map<string, string> {
+  const others = new Map(properties);
+  for (const name of TIMER_PROPERTIES) others.delete(name);
+  return others;
+}
+
 /** A failed message as one for the timer wheel, which brings it to the retry topic after so many milliseconds. */
 export function timedRetryMessage(
   consumerGroup: string,
@@ -228,8 +235,7 @@ export function timedRetryMessage(
   delayMs: number,
   maxReconsumeTimes: number,
 ): SendMessageRequest {
-  const properties = new Map(message.properties);
-  for (const name of TIMER_PROPERTIES) properties.delete(name);
+  const properties = withoutTimers(message.properties);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
   // Its age counts from its birth, as with request 36.
   return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, message.bornTimestamp);

@@ -316,7 +316,7 @@ class Client implements RocketMQClient {
       message,
       delayLevel,
       maxReconsumeTimes,
-      this.#now(),
+      message.bornTimestamp,
     );
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);

@@ -4,6 +4,7 @@ import { readAnswer } from '../delivery/read-answer.ts';
 import { readSuspension } from '../delivery/read-suspension.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { deadLetter } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
@@ -91,7 +92,7 @@ async function settle(
   const { messages, deps, logger } = session;
   const results = deliveries.map(({ entry, message }, position) => ({
     lane: entry.lane,
-    failures: message.reconsumeTimes + entry.localRetries,
+    failures: failedDeliveries(message, session.source) + entry.localRetries,
     maxFailures: maxReconsumeTimes(subscription, message),
     verdict: resultOf(position),
   }));

@@ -2,6 +2,7 @@ import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
 import { deadLetter, destinationOf } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
@@ -33,7 +34,8 @@ export async function settleBatch(
   const done: Delivery[] = [];
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
-    const failures = delivery.message.reconsumeTimes + delivery.entry.localRetries + 1;
+    const failures =
+      failedDeliveries(delivery.message, session.source) + delivery.entry.localRetries + 1;
     const failure =
       said === undefined
         ? undefined
@@ -57,7 +59,7 @@ export async function settleBatch(
       if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
       // Pulled before the offset was dictated anew: it comes again, or never was to come.
       if (!session.messages.expects(entry)) return;
-      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+      const dead = redelivery.kind === 'dlq' || failedDeliveries(message, session.source) >= max;
       const taken =
         dead && destinationOf(session, entry) !== undefined
           ? await deadLetter(session, entry, conditionOf(redelivery))
@@ -85,6 +87,10 @@ export function settleFilteredOut(session: QueueSession): Promise<unknown> | und
     },
     SEND_BACK_WINDOW,
   );
+}
+
+function failuresOf({ source }: QueueSession, { message }: Delivery['entry']): number {
+  return message === undefined ? 0 : failedDeliveries(message, source);
 }
 
 function conditionOf({ kind }: Redelivery): FailureCondition {
@@ -174,7 +180,7 @@ export async function settleUnhandled(
   );
   const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, entry.message);
   const broadcast = isBroadcast(session);
-  const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
+  const dead = delayLevel === DLQ || failuresOf(session, entry) >= max;
   const own = dead && destinationOf(session, entry) !== undefined;
   if (
     broadcast ||

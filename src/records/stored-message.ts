@@ -2,11 +2,14 @@ import type { HostAndPort, Message } from '../model/message.ts';
 import type { BatchItem } from './batch-items.ts';
 import { formatAddress } from './host.ts';
 import { formatMessageId } from './message-id.ts';
-import { Property, parseProperties } from './properties.ts';
+import { otherUniqKey, Property, parseProperties } from './properties.ts';
 
 /** What a record gives as it stands: hosts as their 8 or 20 bytes (address, then a 4-byte port), properties not yet parsed. */
 export interface StoredFields
-  extends Omit<Message, 'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId'> {
+  extends Omit<
+    Message,
+    'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId' | 'otherUniqKey'
+  > {
   readonly bornHostBytes: Buffer;
   readonly storeHostBytes: Buffer;
   readonly propertyBytes: Buffer;
@@ -72,6 +75,10 @@ export class StoredMessage implements Message {
 
   get msgId(): string {
     return this.properties.get(Property.UNIQ_KEY) ?? this.offsetMsgId;
+  }
+
+  get otherUniqKey(): string | undefined {
+    return otherUniqKey(this.#propertyBytes.toString('utf8'));
   }
 
   /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */
