@@ -5,7 +5,7 @@ import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
 import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
-import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
+import { endsProperty, formatProperties, hasSeparator, Property } from '../records/properties.ts';
 import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { SendMessageRequest } from '../requests/send-message.ts';
@@ -54,9 +54,16 @@ const COMMON = {
   batch: false,
 } as const;
 
-/** @throws RocketMQError for a message that brokers would refuse */
-export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string): Outgoing {
-  const { map, msgId } = propertyMap(message, uniqKey);
+/**
+ * @param forwarded a broker has stored it once: only what cannot be written is refused
+ * @throws RocketMQError for a message that brokers would refuse
+ */
+export function outgoingMessage(
+  message: OutgoingMessage,
+  uniqKey: () => string,
+  forwarded = false,
+): Outgoing {
+  const { map, msgId } = propertyMap(message, uniqKey, forwarded);
   const { topic, body, flag = 0 } = message;
   const properties = formatProperties(map);
   return {
@@ -116,8 +123,10 @@ export function outgoingBatch(
 function propertyMap(
   message: OutgoingMessage,
   uniqKey: () => string,
+  forwarded = false,
 ): { map: Map<string, string>; msgId: string } {
-  if (message.body.length === 0)
+  // Batches of Java may have empty bodies, and brokers before 5.0 take them everywhere.
+  if (message.body.length === 0 && !forwarded)
     throw new RocketMQError(
       'ROCKETMQ_MESSAGE_ILLEGAL',
       `a message for topic "${message.topic}" has no body, and brokers refuse empty ones: put at least one byte into it`,
@@ -132,8 +141,9 @@ function propertyMap(
   if (message.keys !== undefined && message.keys.length > 0)
     map.set(Property.KEYS, message.keys.join(' '));
   if (message.shardingKey !== undefined) map.set(Property.SHARDING_KEY, message.shardingKey);
+  // A U+0001 in a value is read as it was written: the first one of a property divides it.
   for (const [name, value] of map)
-    if (hasSeparator(name) || hasSeparator(value))
+    if (hasSeparator(name) || (forwarded ? endsProperty(value) : hasSeparator(value)))
       throw new RocketMQError(
         'ROCKETMQ_MESSAGE_ILLEGAL',
         `property "${name}" contains U+0001 or U+0002, which divide properties: remove them`,
@@ -184,8 +194,11 @@ function retryMessage(
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
     properties.delete(name);
   // Of an earlier life: the topic and the id that this group received count.
-  if (!isOwnRetry(message, consumerGroup) && properties.delete(Property.RETRY_TOPIC))
+  const hasKey = properties.has(Property.UNIQ_KEY);
+  if (!isOwnRetry(message, consumerGroup) && (properties.delete(Property.RETRY_TOPIC) || !hasKey))
     properties.delete(Property.ORIGIN_MESSAGE_ID);
+  // A broker from 5.0 on would make one.
+  properties.set(Property.UNIQ_KEY, message.msgId);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID))
     properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);

@@ -65,6 +65,9 @@ export function whyAsMessage(
   if (!own && properties.has(Property.RETRY_TOPIC)) return 'misleading';
   if (failedDeliveries(message, source) !== message.reconsumeTimes) return 'misleading';
   if (message.otherUniqKey !== undefined) return 'inexact';
+  // Without a key this is its id, and request 36 keeps that of an earlier life.
+  if (!own && !properties.has(Property.UNIQ_KEY) && properties.has(Property.ORIGIN_MESSAGE_ID))
+    return 'inexact';
   // A producer may have written the time, too.
   return (aged && !(own && properties.has(Property.FIRST_STORED))) ||
     (!own && properties.has(Property.FIRST_STORED))

@@ -136,3 +136,8 @@ export function formatProperties(
 export function hasSeparator(text: string): boolean {
   return text.includes(NAME_VALUE_SEPARATOR) || text.includes(PROPERTY_SEPARATOR);
 }
+
+/** True when a value contains the separator that ends a property. */
+export function endsProperty(value: string): boolean {
+  return value.includes(PROPERTY_SEPARATOR);
+}

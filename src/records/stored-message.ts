@@ -1,4 +1,5 @@
 import type { HostAndPort, Message } from '../model/message.ts';
+import { RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { BatchItem } from './batch-items.ts';
 import { formatAddress } from './host.ts';
 import { formatMessageId } from './message-id.ts';
@@ -74,7 +75,15 @@ export class StoredMessage implements Message {
   }
 
   get msgId(): string {
-    return this.properties.get(Property.UNIQ_KEY) ?? this.offsetMsgId;
+    const { properties, topic } = this;
+    return (
+      properties.get(Property.UNIQ_KEY) ??
+      // Without a key a retry keeps the id of its first delivery, which request 36 writes there.
+      (topic.startsWith(RETRY_TOPIC_PREFIX)
+        ? properties.get(Property.ORIGIN_MESSAGE_ID)
+        : undefined) ??
+      this.offsetMsgId
+    );
   }
 
   get otherUniqKey(): string | undefined {

@@ -207,6 +207,7 @@ describe('normalRetryMessage', () => {
       ]),
     };
     assert.deepEqual(propertiesOf(normalRetryMessage('group', copy, 1, 16, 0).properties), {
+      UNIQ_KEY: 'ID',
       DELAY: '1',
       RETRY_TOPIC: 'orders',
       ORIGIN_MESSAGE_ID: 'ID',

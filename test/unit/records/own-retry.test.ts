@@ -62,6 +62,12 @@ describe('firstStoredAt', () => {
 describe('whyAsMessage', () => {
   const cases: [name: string, message: Message, aged: boolean, why: string | undefined][] = [
     ['an ordinary message', message('orders'), false, undefined],
+    [
+      'an earlier first id without a key',
+      message('orders', { ORIGIN_MESSAGE_ID: 'A' }),
+      false,
+      'inexact',
+    ],
     ['a copy with RETRY_TOPIC', message('orders', { RETRY_TOPIC: 'x' }), false, 'misleading'],
     [
       'a dead letter with its count',
@@ -83,7 +89,7 @@ describe('whyAsMessage', () => {
     ],
     [
       'the first id of a redriven message',
-      message('orders', { ORIGIN_MESSAGE_ID: 'A' }),
+      message('orders', { ORIGIN_MESSAGE_ID: 'A', UNIQ_KEY: 'B' }),
       false,
       undefined,
     ],
