@@ -243,4 +243,7 @@ class PlainMessage implements Message {
   get msgId(): string {
     return this.stored.msgId;
   }
+  get otherUniqKey(): string | undefined {
+    return this.stored.otherUniqKey;
+  }
 }

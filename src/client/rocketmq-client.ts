@@ -1,6 +1,6 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, LimitExceededError, RocketMQError } from '../errors.ts';
+import { ConnectionError, LimitExceededError, PermissionError, RocketMQError } from '../errors.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
@@ -16,6 +16,7 @@ import type {
   SendResult,
 } from '../ports/rocketmq.ts';
 import { createUniqKeys } from '../records/message-id.ts';
+import { buildSubscription } from '../records/subscription.ts';
 import { DEFAULT_LIMITS, type Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { ackMessage } from '../requests/ack-message.ts';
@@ -73,11 +74,14 @@ import {
 } from './outgoing.ts';
 import { BROKERS_CLOCK, POP_CODES, readPopAnswer, wirePop, wirePopped } from './popping.ts';
 import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts';
+import { firstAtOrAfter } from './search-by-time.ts';
 
 /** Java's timeouts for offset requests and send-back, and for locks; all others take 3 s. */
 const OFFSET_TIMEOUT_MS = 5000;
 /** MQVersion V5_0_0: from here on there are timers. */
 const VERSION_5_0_0 = 413;
+/** The group of RocketMQ's own tools, which every broker has. */
+const TOOLS_GROUP = 'TOOLS_CONSUMER';
 const SEND_BACK_TIMEOUT_MS = 5000;
 const LOCK_TIMEOUT_MS = 1000;
 /** Beyond the time that a pop or notification poll asks for. */
@@ -271,12 +275,43 @@ class Client implements RocketMQClient {
     timestamp: number,
     options: CallOptions = {},
   ): Promise<bigint> {
-    return this.#read(
-      queue,
-      searchOffset,
-      { ...place(queue), timestamp: BigInt(Math.trunc(timestamp)) },
-      options,
-    );
+    const time = Math.trunc(timestamp);
+    const found = await this.#search(queue, time, options);
+    if ((this.#calls.versionOf(queue.brokerName) ?? VERSION_5_0_0) >= VERSION_5_0_0) return found;
+    try {
+      return await this.#refineSearch(queue, time, found, options);
+    } catch (error) {
+      if (!(error instanceof PermissionError)) throw error;
+      // Without the right to read: the nearest message to the millisecond before is never too late.
+      return this.#search(queue, time - 1, options);
+    }
+  }
+
+  #search(queue: MessageQueue, timestamp: number, options: CallOptions): Promise<bigint> {
+    const request = { ...place(queue), timestamp: BigInt(timestamp) };
+    return this.#read(queue, searchOffset, request, options);
+  }
+
+  /** Brokers before 5.0 answer the message nearest to the time, and any of those that have the time. */
+  async #refineSearch(
+    queue: MessageQueue,
+    timestamp: number,
+    found: bigint,
+    options: CallOptions,
+  ): Promise<bigint> {
+    const [min, max] = await Promise.all([
+      this.minOffset(queue, options),
+      this.maxOffset(queue, options),
+    ]);
+    const request = {
+      ...{ consumerGroup: TOOLS_GROUP, queue, subscription: buildSubscription(queue.topic, '*') },
+      ...{ maxMessages: 1, suspendMs: 0 },
+    };
+    return firstAtOrAfter(timestamp, found, { min, max }, async (offset) => {
+      const result = await this.pull({ ...request, offset }, options);
+      const [message] = result.status === 'FOUND' ? result.messages : [];
+      return message?.queueOffset === offset ? message.storeTimestamp : undefined;
+    });
   }
 
   async pop(...[request, options = {}]: Parameters<RocketMQ['pop']>): ReturnType<RocketMQ['pop']> {
@@ -359,7 +394,7 @@ class Client implements RocketMQClient {
       message,
       delayLevel,
       maxReconsumeTimes,
-      this.#now(),
+      message.bornTimestamp,
     );
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
@@ -383,10 +418,12 @@ class Client implements RocketMQClient {
 
   async send(
     message: OutgoingMessage,
-    options: CallOptions & { queue?: MessageQueue } = {},
+    options: CallOptions & { queue?: MessageQueue; forwarded?: boolean } = {},
   ): Promise<SendResult> {
+    const { forwarded = false, ...others } = options;
     const checked = checkMessage(message);
-    return this.#sendTo(checked, sendMessage, outgoingMessage(checked, this.#uniqKey), options);
+    const outgoing = outgoingMessage(checked, this.#uniqKey, forwarded);
+    return this.#sendTo(checked, sendMessage, outgoing, others);
   }
 
   async sendBatch(

@@ -22,6 +22,7 @@ import { readableQueues } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
+import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
 import { checkFilter, checkReadOptions } from './check-read-options.ts';
 import { BLOCK_MS, MOST_MESSAGES } from './fill-cursor.ts';
@@ -219,6 +220,16 @@ export class PullConsumer implements AsyncDisposable {
     const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
+    const asMessage = (): Promise<void> =>
+      this.#client.sendBackAsNormalMessage(
+        this.consumerGroup,
+        message,
+        delayLevel,
+        maxReconsumeTimes,
+        call,
+      );
+    // Request 36 would keep properties of an earlier life.
+    if (whyAsMessage(message, this, false) !== undefined) return asMessage();
     try {
       await this.#client.sendBack(
         { ...place, delayLevel, maxReconsumeTimes, originMsgId: offsetMsgId, originTopic: topic },
@@ -230,13 +241,7 @@ export class PullConsumer implements AsyncDisposable {
         { err: error, offset: String(message.queueOffset) },
         'a message could not be sent back: sending it as an ordinary one',
       );
-      await this.#client.sendBackAsNormalMessage(
-        this.consumerGroup,
-        message,
-        delayLevel,
-        maxReconsumeTimes,
-        call,
-      );
+      await asMessage();
     }
   }
 

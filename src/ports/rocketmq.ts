@@ -216,9 +216,10 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: CallOptions,
   ): Promise<boolean>;
+  /** `forwarded`: a broker has stored the message once, so only the broker decides whether it may be sent. */
   send(
     message: OutgoingMessage,
-    options?: CallOptions & { queue?: MessageQueue },
+    options?: CallOptions & { queue?: MessageQueue; forwarded?: boolean },
   ): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
   sendBatch(

@@ -62,7 +62,7 @@ async function deliver(
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
     await deps.client.send(
       { topic: to.topic, body: message.body, flag: message.flag, properties },
-      { signal: lost.signal },
+      { signal: lost.signal, forwarded: true },
     );
     return;
   }

@@ -65,6 +65,7 @@ async function deliver(
       region,
       accountId,
       traced,
+      mode: source.mode ?? 'pull',
       ...limits,
     });
   // Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it.

@@ -1,14 +1,17 @@
 import { randomUUID } from 'node:crypto';
+import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { BatchBuilder, type BatchItem, batchPayload, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
+import { sharedMessageIds } from '../delivery/shared-ids.ts';
 import { commonTrace } from '../delivery/trace-header.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
+import { firstStoredAt } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
@@ -172,6 +175,7 @@ export function recordOf(
     region: deps.region ?? 'local',
     accountId: deps.accountId ?? '000000000000',
     maxReconsumeTimes: maxReconsumeTimes(subscription, message),
+    mode: source.mode ?? 'pull',
   });
 }
 
@@ -211,21 +215,17 @@ function whyUnhandled(
   return whyTooOld(session, entry.message, topic);
 }
 
-function whyTooOld(
-  session: QueueSession,
-  { bornTimestamp }: Message,
-  topic: string,
-): Unhandled | undefined {
-  const most = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
-  if (most === undefined) return undefined;
-  const age = Math.floor((session.deps.clock.now() - bornTimestamp) / 1000);
-  if (age <= most) return undefined;
+function whyTooOld(session: QueueSession, message: Message, topic: string): Unhandled | undefined {
+  const { deps, source } = session;
+  const maxSeconds = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
+  const age = ageBeyondLimit(firstStoredAt(message, source), deps.clock.now(), maxSeconds);
+  if (age === undefined) return undefined;
   return {
     kind: 'unhandled',
     delayLevel: DLQ,
     condition: 'RecordAgeExceeded',
     code: 'ROCKETMQ_RECORD_AGE_EXCEEDED',
-    reason: `the message was born ${age} s ago, and maximumRecordAgeInSeconds is ${most}: it goes to the DLQ`,
+    reason: `message is ${age} s old, maximumRecordAgeInSeconds is ${maxSeconds}: moved to the dead letters`,
   };
 }
 
@@ -258,6 +258,7 @@ function batch(
   bisectedFrom?: string,
 ): Batch {
   const batchId = randomUUID();
+  if (bisectedFrom === undefined) warnOfSharedIds(session, batchId, items);
   const offsets = deliveries.map(({ entry }) => entry.offset);
   const [first = 0n, last = first] = [offsets[0], offsets[offsets.length - 1]];
   const lag = session.maxOffset === undefined ? 0 : Number(session.maxOffset - last - 1n);
@@ -285,4 +286,23 @@ function batch(
           : undefined,
     }),
   };
+}
+
+/** How many of them a log line names. */
+const MAX_IDS_LOGGED = 5;
+
+function warnOfSharedIds(
+  { logger }: QueueSession,
+  batchId: string,
+  items: readonly BatchItem[],
+): void {
+  const shared = sharedMessageIds(items);
+  if (shared.length > 0)
+    logger.warn(
+      {
+        ...{ batchId, code: 'ROCKETMQ_SHARED_MESSAGE_ID', count: shared.length },
+        messageIds: shared.slice(0, MAX_IDS_LOGGED),
+      },
+      'several records of the event have the same messageId, use receiptHandle as itemIdentifier',
+    );
 }

@@ -3,6 +3,7 @@ import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/
 import type { Redelivery } from '../decide/retry/redelivery.ts';
 import type { CallOutcome } from '../delivery/read-outcome.ts';
 import type { FailureCondition } from '../model/failure.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { callsLeft } from './bisect-batch.ts';
 import { deadLetter } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
@@ -88,7 +89,7 @@ async function settle(
   const { messages, deps, logger } = session;
   const results = deliveries.map(({ entry, message }, position) => ({
     lane: entry.lane,
-    failures: message.reconsumeTimes + entry.localRetries,
+    failures: failedDeliveries(message, session.source) + entry.localRetries,
     maxFailures: maxReconsumeTimes(subscription, message),
     verdict: resultOf(position),
   }));

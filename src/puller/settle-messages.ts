@@ -3,6 +3,7 @@ import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { deadLetter, destinationOf } from './dead-letter.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
@@ -36,7 +37,8 @@ export async function settleBatch(
   const done: Delivery[] = [];
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
-    const failures = delivery.message.reconsumeTimes + delivery.entry.localRetries + 1;
+    const failures =
+      failedDeliveries(delivery.message, session.source) + delivery.entry.localRetries + 1;
     const failure =
       said === undefined
         ? undefined
@@ -60,7 +62,7 @@ export async function settleBatch(
       if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
       // Pulled before the offset was dictated anew: it comes again, or never was to come.
       if (!session.messages.expects(entry)) return;
-      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+      const dead = redelivery.kind === 'dlq' || failedDeliveries(message, session.source) >= max;
       const taken =
         dead && destinationOf(session, entry) !== undefined
           ? await deadLetter(session, entry, conditionOf(redelivery))
@@ -105,6 +107,13 @@ export function settleFilteredOut(session: QueueSession): Promise<unknown> | und
     },
     SEND_BACK_WINDOW,
   );
+}
+
+function failuresOf(
+  { source }: QueueSession,
+  { message }: Pick<Delivery['entry'], 'message'>,
+): number {
+  return message === undefined ? 0 : failedDeliveries(message, source);
 }
 
 function conditionOf({ kind }: Redelivery): FailureCondition {
@@ -212,7 +221,7 @@ async function endUnhandled(
   const subscription = messageSubscription(session, message);
   const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, message);
   const broadcast = isBroadcast(session);
-  const dead = delayLevel === DLQ || (message?.reconsumeTimes ?? 0) >= max;
+  const dead = delayLevel === DLQ || failuresOf(session, content) >= max;
   const own = dead && destinationOf(session, content) !== undefined;
   if (
     broadcast ||

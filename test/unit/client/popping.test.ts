@@ -1,68 +1,69 @@
 import assert from 'node:assert/strict';
-import { describe, test } from 'node:test';
+import { describe, it } from 'node:test';
 import { readPopAnswer } from '../../../src/client/popping.ts';
+import type { PopResult } from '../../../src/ports/rocketmq.ts';
+import type { RecordFields } from '../../../src/records/encode-record.ts';
+import { formatPopHandle } from '../../../src/records/pop-handle.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
 import { DEFAULT_LIMITS } from '../../../src/remoting/limits.ts';
+import { popMessage } from '../../../src/requests/pop-message.ts';
 import { record } from '../../support/records.ts';
 
-const REQUEST = {
-  consumerGroup: 'workers',
-  topic: 'orders',
+const HANDLE = {
+  ckQueueOffset: 5n,
+  popTime: 12n,
+  invisibleTime: 60_000n,
+  reviveQid: 3,
+  retryMark: 2,
   brokerName: 'broker-a',
-  subscription: buildSubscription('orders', '*'),
-  maxMessages: 32,
-  invisibleMs: 60_000,
-  pollMs: 0,
-  start: 'min',
+  queueId: 0,
+  queueOffset: 9n,
 } as const;
 
-/** The handles of an answer whose messages of queue 3 have these properties POP_CK, from offset 0 on. */
-function handles(checkpoints: readonly (string | undefined)[], startOffsetInfo: string) {
-  const records = checkpoints.map((POP_CK, at) =>
-    record({ queueOffset: BigInt(at), properties: POP_CK === undefined ? {} : { POP_CK } }),
-  );
-  const answer = {
-    code: 0,
-    language: 'JAVA',
-    version: 513,
-    opaque: 1,
-    flag: 1,
-    remark: undefined,
-    extFields: {
-      popTime: '5',
-      invisibleTime: '60000',
-      reviveQid: '1',
-      restNum: '0',
-      startOffsetInfo,
+/** The answer of a pop that took offset 9 of the topic's queue 0 and offsets 7 and 9 of its retry queue 0. */
+function read(fields: Partial<RecordFields>): PopResult {
+  const { popTime, invisibleTime, reviveQid } = HANDLE;
+  const wire = popMessage.encodeAnswer({
+    ...{ popTime, invisibleTime, reviveQid, restNum: 0n },
+    startOffsetInfo: '0 0 8;2 0 5',
+    msgOffsetInfo: '0 0 9;2 0 7,9',
+    records: record({ queueId: 0, queueOffset: 9n, reconsumeTimes: 0, ...fields }),
+  });
+  return readPopAnswer(
+    {
+      ...{ code: 0, language: 'JAVA', version: 513, opaque: 1, flag: 0, remark: undefined },
+      ...{ extFields: wire.extFields, body: wire.body ?? Buffer.alloc(0) },
     },
-    body: Buffer.concat(records),
-  } as const;
-  return readPopAnswer(answer, REQUEST, DEFAULT_LIMITS).messages.map(
-    ({ handle: { ckQueueOffset, retryMark, queueOffset } }) => [
-      ckQueueOffset,
-      retryMark,
-      queueOffset,
-    ],
+    {
+      ...{ consumerGroup: 'workers', topic: 'orders', brokerName: 'broker-a', start: 'min' },
+      ...{ subscription: buildSubscription('orders', '*'), maxMessages: 32 },
+      ...{ invisibleMs: 60_000, pollMs: 0 },
+    },
+    DEFAULT_LIMITS,
   );
 }
 
-describe('the handles of popped messages', () => {
-  test('the broker’s own, on a message from the retry topic, counts', () => {
-    assert.deepEqual(handles(['7 5 60000 1 1 broker-a 3 0'], '0 3 9;1 3 7'), [[7n, 1, 0n]]);
+const handleOf = (fields: Partial<RecordFields>): unknown => read(fields).messages[0]?.handle;
+const withHandle = (text: string): Partial<RecordFields> => ({ properties: { POP_CK: text } });
+
+describe('the handle of a popped message', () => {
+  it('is made from the answer for an ordinary message, and read from a retry', () => {
+    assert.deepEqual(handleOf({}), { ...HANDLE, retryMark: 0, ckQueueOffset: 8n });
+    assert.deepEqual(handleOf(withHandle(formatPopHandle(HANDLE))), HANDLE);
   });
 
-  for (const [what, forged] of [
-    ['is no handle', 'anything'],
-    ['is empty of numbers', 'a b c d e f g h'],
-    ['is of another message', '7 5 60000 1 1 broker-a 3 4711'],
-    ['is of another queue', '7 5 60000 1 1 broker-a 2 1'],
+  for (const [name, text] of [
+    ['no handle', 'x'],
+    ['that of an earlier pop', formatPopHandle({ ...HANDLE, popTime: 11n })],
+    ['that of another message', formatPopHandle({ ...HANDLE, queueOffset: 10n })],
+    ['that of an ordinary message', formatPopHandle({ ...HANDLE, retryMark: 0 })],
   ] as const)
-    test(`a producer’s property that ${what} spoils neither its message nor the answer`, () => {
-      assert.deepEqual(handles([undefined, forged, undefined], '0 3 9'), [
-        [9n, 0, 0n],
-        [9n, 0, 1n],
-        [9n, 0, 2n],
-      ]);
-      assert.deepEqual(handles([undefined, forged].slice(1), '2 3 9'), [[9n, 2, 0n]]);
+    it(`is not what a producer wrote: ${name}`, () => {
+      const forged = withHandle(text);
+      assert.deepEqual(handleOf(forged), { ...HANDLE, retryMark: 0, ckQueueOffset: 8n });
+      // The broker keeps the property when the message comes again from the retry topic.
+      assert.deepEqual(handleOf({ ...forged, reconsumeTimes: 1 }), HANDLE);
+      assert.deepEqual(handleOf({ ...forged, queueOffset: 7n }), { ...HANDLE, queueOffset: 7n });
+      assert.deepEqual(read({ ...forged, queueOffset: 6n }).messages, []);
     });
 });
