@@ -96,7 +96,7 @@ export type Fault =
   | {
       readonly kind: 'handler-call';
       readonly nth: number;
-      readonly fate: 'answer-lost' | 'dies' | 'slow';
+      readonly fate: 'answer-lost' | 'cut-off' | 'dies' | 'slow';
     }
   | {
       readonly kind: 'queues-added';
@@ -135,6 +135,8 @@ export interface Plan {
   readonly maxSkewMs: number;
   /** After the last fault and the last message everything has its end within this. */
   readonly drainMs: number;
+  /** Whatever happens, everything has its end by then: deaths that messages cause are no faults without end. */
+  readonly maxVirtualMs: number;
 }
 
 /** When the fault is over, ms after the start; those without a time are counted from the requests that they wait for. */

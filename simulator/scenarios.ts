@@ -8,15 +8,18 @@ const BROKER = 'broker-a';
 interface Shape {
   readonly brokers?: readonly string[];
   readonly queues: number;
+  /** Queues that the topic has at first. */
+  readonly firstQueues?: number;
   readonly messages: number;
   /** The messages come within this time. */
   readonly withinMs: number;
-  readonly behaviours: (random: Random) => Behaviour;
+  readonly behaviours: (random: Random, number: number) => Behaviour;
   readonly subscription?: Partial<SubscriptionConfig>;
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
   readonly pullerTimeoutMs?: number;
   readonly drainMs?: number;
+  readonly maxVirtualMs?: number;
 }
 
 type Scenario = (random: Random) => Shape;
@@ -29,6 +32,8 @@ const mixed = (random: Random): Behaviour => {
   if (dice <= 2) return { kind: 'fails', times: random.int(1, 2) };
   if (dice === 3) return { kind: 'fails', times: 99 };
   if (dice === 4) return { kind: 'throws', times: random.int(1, 2) };
+  if (dice === 5) return { kind: 'times-out', times: 1 };
+  if (dice === 6) return { kind: 'dropped' };
   return OK;
 };
 
@@ -136,7 +141,7 @@ function processFaults(random: Random): Fault[] {
         return {
           kind: 'handler-call',
           nth: random.int(1, 12),
-          fate: random.pick(['answer-lost', 'dies', 'slow'] as const),
+          fate: random.pick(['answer-lost', 'cut-off', 'dies', 'slow'] as const),
         };
     }
   });
@@ -156,6 +161,23 @@ const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
     suspendCurrentQueueTimeMillis: 500,
     ...(by === 'key' ? { key: 'SHARDING_KEY' } : {}),
   },
+});
+
+/** Messages that end their puller however often they come. */
+const poisoned = (
+  random: Random,
+  isPoison: (random: Random, number: number) => boolean,
+): Shape => ({
+  queues: 1,
+  messages: 4,
+  withinMs: 5_000,
+  behaviours: (own, number) => (isPoison(own, number) ? { kind: 'kills', times: 99 } : OK),
+  subscription: {
+    maximumRetryAttempts: 0,
+    batchSize: random.int(1, 4),
+    handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
+  },
+  maxVirtualMs: 1_200_000,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -296,12 +318,136 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...(random.chance(0.3) ? processFaults(random) : []),
     ],
   }),
+  growth: (random) => ({
+    queues: 4,
+    firstQueues: random.int(1, 3),
+    messages: 24,
+    withinMs: 40_000,
+    behaviours: always,
+    faults: [
+      {
+        kind: 'queues-added',
+        at: random.int(1_000, 20_000),
+        topic: TOPIC,
+        broker: BROKER,
+        queues: 4,
+      },
+    ],
+  }),
+  broadcasting: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { messageModel: 'BROADCASTING' },
+    faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  'two-brokers': (random) => ({
+    brokers: [BROKER, 'broker-b'],
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: brokerFaults(random, random.pick([BROKER, 'broker-b'])),
+  }),
+  'short-lived': () => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
+    pullerTimeoutMs: 30_000,
+  }),
+  'short-lived-order': () => ({
+    queues: 1,
+    messages: 12,
+    withinMs: 60_000,
+    behaviours: (own) => (own.chance(0.3) ? { kind: 'fails', times: own.pick([2, 99]) } : OK),
+    subscription: {
+      order: { by: 'queue', suspendCurrentQueueTimeMillis: 9_000 },
+      maximumRetryAttempts: 4,
+      batchSize: 1,
+    },
+    pullerTimeoutMs: 30_000,
+  }),
+  'stale-holders': (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 100_000,
+    behaviours: always,
+    faults: some(
+      random,
+      1,
+      3,
+      (): Fault =>
+        random.chance(0.5)
+          ? { kind: 'table-down', at: random.int(5_000, 60_000), ms: random.int(20_000, 40_000) }
+          : {
+              kind: 'freeze',
+              at: random.int(5_000, 60_000),
+              of: 'puller',
+              which: random.int(0, 9),
+              ms: random.int(20_000, 45_000),
+            },
+    ),
+  }),
+  'slow-functions': (random) => ({
+    queues: 1,
+    messages: 20,
+    withinMs: 60_000,
+    behaviours: always,
+    subscription: {
+      ...order(random.pick(['queue', 'key'] as const)),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 40,
+      },
+    },
+    pullerTimeoutMs: 120_000,
+    faults: some(
+      random,
+      2,
+      4,
+      (): Fault => ({
+        kind: 'handler-call',
+        nth: random.int(1, 8),
+        fate: random.pick(['slow', 'cut-off'] as const),
+      }),
+    ).concat(
+      some(
+        random,
+        0,
+        2,
+        (): Fault => ({ kind: 'kill', at: time(random), of: 'puller', which: random.int(0, 9) }),
+      ),
+    ),
+  }),
+  throttled: (random) => ({
+    queues: 2,
+    messages: 30,
+    withinMs: 40_000,
+    behaviours: always,
+    subscription: { maximumRetryAttempts: random.int(0, 1) },
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({
+        kind: 'lambda-throttled',
+        at: time(random),
+        ms: random.int(5_000, 20_000),
+      }),
+    ),
+  }),
+  poison: (random) => poisoned(random, (_own, number) => number === 1),
+  poisons: (random) => poisoned(random, (own) => own.chance(0.5)),
   inline: (random) => ({
     queues: 2,
     messages: 20,
     withinMs: 20_000,
     behaviours: (own) =>
-      own.chance(0.05) ? { kind: 'kills', times: random.pick([1, 2, 99]) } : mixed(own),
+      own.chance(0.05) ? { kind: 'kills', times: random.int(1, 2) } : mixed(own),
     subscription: {
       handler: {
         invocation: 'inline',
@@ -310,7 +456,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         timeout: 5,
       },
     },
-    drainMs: 900_000,
+    maxVirtualMs: 1_800_000,
   }),
 };
 
@@ -334,14 +480,14 @@ export function planOf(scenario: string, seed: number): Plan {
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
-      behaviour: shape.behaviours(ofMessages),
+      behaviour: shape.behaviours(ofMessages, number),
     }),
   );
   return {
     scenario,
     seed,
     brokers,
-    topics: [{ name: TOPIC, queues }],
+    topics: [{ name: TOPIC, queues: shape.firstQueues ?? queues }],
     source: {
       cluster: 'default',
       consumerGroup: 'workers',
@@ -373,5 +519,6 @@ export function planOf(scenario: string, seed: number): Plan {
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
     drainMs: shape.drainMs ?? 300_000,
+    maxVirtualMs: shape.maxVirtualMs ?? 600_000,
   };
 }

@@ -65,7 +65,7 @@ export type WorldEvent =
   | {
       readonly kind: 'ended';
       readonly host: Host;
-      readonly how: 'returned' | 'failed' | 'killed';
+      readonly how: 'returned' | 'failed' | 'killed' | 'timed out';
       readonly leftovers: string | undefined;
     }
   | { readonly kind: 'unhandled-rejection'; readonly by: Host; readonly text: string };

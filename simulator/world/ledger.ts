@@ -8,8 +8,8 @@ export interface Story {
   readonly number: number;
   /** In the order in which they were stored. */
   readonly positions: Position[];
-  /** Highest reconsumeTimes of a copy that is stored, parked or dead. */
-  copies: number;
+  /** Copies that are stored, parked or dead. */
+  readonly copies: { readonly reconsumeTimes: number; readonly at: number }[];
   deadLetters: number;
   /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. */
   failures: number;
@@ -30,9 +30,13 @@ export class Ledger {
 
   readonly #orderBy: 'queue' | 'key' | undefined;
 
+  /** A failure has no redelivery: the message is given up. */
+  readonly #broadcasts: boolean;
+
   /** @param orderBy what the source delivers strictly one after the other */
-  constructor(orderBy: 'queue' | 'key' | undefined) {
+  constructor(orderBy: 'queue' | 'key' | undefined, broadcasts: boolean) {
     this.#orderBy = orderBy;
+    this.#broadcasts = broadcasts;
   }
 
   story(number: number): Story {
@@ -41,7 +45,7 @@ export class Ledger {
     const story: Story = {
       number,
       positions: [],
-      copies: -1,
+      copies: [],
       deadLetters: 0,
       failures: 0,
       dropped: false,
@@ -55,7 +59,7 @@ export class Ledger {
     const read = readBody(message.body);
     if (read === undefined) return undefined;
     const story = this.story(read.number);
-    story.copies = Math.max(story.copies, message.reconsumeTimes);
+    story.copies.push({ reconsumeTimes: message.reconsumeTimes, at: message.storeTimestamp });
     if (message.topic === SCHEDULE_TOPIC)
       return { kind: 'parked', number: read.number, reconsumeTimes: message.reconsumeTimes };
     if (message.topic.startsWith(DLQ_TOPIC_PREFIX)) {
@@ -94,9 +98,26 @@ export class Ledger {
     return (
       position.doneAt !== undefined ||
       story.dropped ||
-      story.copies > position.reconsumeTimes ||
+      story.copies.some(({ reconsumeTimes }) => reconsumeTimes > position.reconsumeTimes) ||
       position.offset < (this.skipped.get(position.queue) ?? 0n)
     );
+  }
+
+  /** Since when everything up to the position has its end, so that a commit may pass it. */
+  committableSince(position: Position): number | undefined {
+    let since = 0;
+    for (const each of this.queues.get(position.queue) ?? []) {
+      if (each.offset > position.offset) break;
+      if (!this.isFinished(each)) return undefined;
+      const copy = this.story(each.number).copies.find(
+        ({ reconsumeTimes }) => reconsumeTimes > each.reconsumeTimes,
+      );
+      since = Math.max(
+        since,
+        Math.min(each.doneAt ?? Number.POSITIVE_INFINITY, copy?.at ?? Number.POSITIVE_INFINITY),
+      );
+    }
+    return since;
   }
 
   /** Has the message its end: handled once, or dead? */
@@ -126,7 +147,7 @@ export class Ledger {
       if (outcome !== 'ok') failedGroups.add(group);
       const story = this.story(position.number);
       if (outcome === 'ok') position.doneAt ??= now;
-      else if (outcome === 'dropped') story.dropped = true;
+      else if (outcome === 'dropped' || this.#broadcasts) story.dropped = true;
       else if (deliveries.length === 1 || !delivery.failedWithCall) story.failures++;
     }
   }

@@ -37,7 +37,7 @@ export interface NetworkHooks {
   /** Asked for each request as it reaches its server. */
   fateOf(command: RemotingCommand, client: Host, server: SimulatedServer): RequestFate;
   /** Told of each request as its client sends it. */
-  onSend(command: RemotingCommand, client: Host): void;
+  onSend(command: RemotingCommand, client: Host, server: SimulatedServer): void;
 }
 
 const LANGUAGE = 'JAVA';
@@ -199,7 +199,7 @@ export class Network {
     const sent = new FrameDecoder();
     socket.transfer = (chunk) => {
       for (const command of sent.push(chunk))
-        if (!isResponse(command)) this.#hooks.onSend(command, socket.client);
+        if (!isResponse(command)) this.#hooks.onSend(command, socket.client, server);
       if (socket.muted || server.state === 'silent') return;
       const at = Math.max(towardsServer, scheduler.now + this.#latency());
       towardsServer = at;

@@ -43,7 +43,7 @@ export interface ProcessDeps {
   readonly log: (host: Host, level: string, message: string, fields: object) => void;
   readonly ended: (
     process: Process,
-    how: 'returned' | 'failed' | 'killed',
+    how: 'returned' | 'failed' | 'killed' | 'timed out',
     leftovers: string | undefined,
   ) => void;
   readonly deliveryStarted: (script: HandlerScript) => void;
@@ -159,13 +159,13 @@ export class Processes {
     });
   }
 
-  kill(host: Host): void {
+  kill(host: Host, how: 'killed' | 'timed out' = 'killed'): void {
     const process = this.running.get(host);
     this.#deps.scheduler.kill(host);
     this.#deps.network.cutClient(host);
     if (process === undefined) return;
     this.running.delete(host);
-    this.#deps.ended(process, 'killed', undefined);
+    this.#deps.ended(process, how, undefined);
   }
 
   freeze(host: Host, ms: number): void {
@@ -210,7 +210,7 @@ export class Processes {
     this.running.set(host, process);
     const deadline = scheduler.now + timeoutMs;
     scheduler.schedule(timeoutMs, this.#world, () => {
-      if (this.running.get(host) === process) this.kill(host);
+      if (this.running.get(host) === process) this.kill(host, 'timed out');
     });
     const finish = (how: 'returned' | 'failed'): void => {
       scheduler.schedule(AFTERMATH_MS, this.#world, () => {

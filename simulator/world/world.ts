@@ -85,7 +85,7 @@ class Run {
   constructor(plan: Plan) {
     this.#plan = plan;
     this.#source = plan.source;
-    this.#ledger = new Ledger(expectedOrder(plan)?.by);
+    this.#ledger = new Ledger(expectedOrder(plan)?.by, this.#isBroadcast);
     const random = createRandom(plan.seed, plan.scenario);
     const scheduler = this.#scheduler;
     enterWorld({
@@ -113,7 +113,7 @@ class Run {
         this.#isProduct(client) && server !== this.#brokers.nameServer
           ? this.#faults.ofRequest(command.code)
           : { kind: 'carried-out' },
-      onSend: (command, client) => this.#sent(command, client),
+      onSend: (command, client, server) => this.#sent(command, client, server.host.name),
     });
     this.#brokers = runAs(this.#world, () =>
       createBrokers(plan.brokers, scheduler, this.#network, {
@@ -122,7 +122,7 @@ class Run {
           if (event !== undefined) this.#emit(event);
         },
         committed: (brokerName, group, topic, queueId, offset) => {
-          if (group !== GROUP) return;
+          if (group !== GROUP || this.#isBroadcast) return;
           const queue = `${topic}/${brokerName}/${queueId}`;
           this.#ledger.committed.set(queue, offset);
           this.#emit({ kind: 'committed', queue, offset });
@@ -167,7 +167,7 @@ class Run {
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
       ended: (process, how, leftovers) => {
         // A deadline or a handler that ended its process disturbs as a planned fault does.
-        if (how === 'killed') this.#faultTimes.push(scheduler.now);
+        if (how === 'killed' || how === 'timed out') this.#faultTimes.push(scheduler.now);
         this.#emit({ kind: 'ended', host: process.host, how, leftovers });
       },
       ...calls,
@@ -221,7 +221,8 @@ class Run {
       const isDrained = now > this.#lastEvent && this.#pending().length === 0;
       drainedAt = isDrained ? (drainedAt ?? now) : undefined;
       const lastFault = this.#faultTimes[this.#faultTimes.length - 1] ?? START;
-      const until = Math.max(this.#lastEvent, lastFault) + this.#plan.drainMs;
+      const { drainMs, maxVirtualMs } = this.#plan;
+      const until = Math.min(START + maxVirtualMs, Math.max(this.#lastEvent, lastFault) + drainMs);
       over = now > until || (drainedAt !== undefined && now - drainedAt >= AFTERWARDS_MS);
       if (!over) this.#at(LOOK_MS, look);
     };
@@ -231,6 +232,10 @@ class Run {
 
   #at(ms: number, run: () => void): void {
     this.#scheduler.schedule(ms, this.#world, run);
+  }
+
+  get #isBroadcast(): boolean {
+    return this.#plan.source.messageModel === 'BROADCASTING';
   }
 
   #service(): ServiceConfig {
@@ -256,7 +261,7 @@ class Run {
 
   #violated(check: string, text: string): void {
     const at = this.#scheduler.now;
-    const known = isKnown(check, text);
+    const known = isKnown(this.#plan.scenario, check, text);
     this.#trace.add(at, '*', `${known ? 'known failure' : 'VIOLATION'} of ${check}: ${text}`);
     if (known) this.#known++;
     else this.#violations.push({ check, text, at: at - START });
@@ -268,16 +273,20 @@ class Run {
   }
 
   #produce({ topic, brokerName, queueId, number, key }: Plan['messages'][number]): void {
-    const stored = this.#brokers.named(brokerName).produce({
-      topic,
-      queueId,
-      body: Buffer.from(JSON.stringify({ n: number, k: key })),
-      properties: new Map([
-        [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
-        [Property.SHARDING_KEY, key],
-        ['WAIT', 'true'],
-      ]),
-    });
+    const broker = this.#brokers.named(brokerName);
+    const { writeQueueNums = 0 } = broker.broker.state.topics.get(topic) ?? {};
+    const stored =
+      queueId < writeQueueNums &&
+      broker.produce({
+        topic,
+        queueId,
+        body: Buffer.from(JSON.stringify({ n: number, k: key })),
+        properties: new Map([
+          [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
+          [Property.SHARDING_KEY, key],
+          ['WAIT', 'true'],
+        ]),
+      });
     // A producer whose broker is away tries again.
     if (!stored)
       this.#at(1_000, () =>
@@ -295,36 +304,33 @@ class Run {
   }
 
   /** A request as its client sends it: what it is about, and whether it is the client's last. */
-  #sent(command: RemotingCommand, client: Host): void {
+  #sent(command: RemotingCommand, client: Host, brokerName: string): void {
     const process = this.#processes.running.get(client);
     if (process === undefined) return;
     if (command.code === RequestCode.UPDATE_CONSUMER_OFFSET) {
       const { topic, queueId, commitOffset } = updateConsumerOffset.decode(command);
-      const queue = this.#queueAt(topic, queueId);
+      const queue = `${topic}/${brokerName}/${queueId}`;
       // An operator's write: what it passes is skipped, whatever the command answers later.
       if (queue !== undefined && process.kind === 'operator')
         this.#skip(queue, commitOffset, false);
-      if (queue !== undefined && process.kind === 'puller')
+      if (process.kind === 'puller')
         this.#emit({ kind: 'commit-sent', by: client, queue, offset: commitOffset });
     } else if (command.code === RequestCode.CONSUMER_SEND_MSG_BACK && process.kind === 'puller') {
       const { offset } = sendMessageBack.decode(command);
-      const position = this.#plan.brokers
-        .map((name) => this.#ledger.atPhysicalOffset(name, offset))
-        .find((found) => found !== undefined);
-      if (position !== undefined && this.#plan.brokers.length === 1)
-        this.#emit({ kind: 'send-back-sent', by: client, position });
+      const position = this.#ledger.atPhysicalOffset(brokerName, offset);
+      if (position !== undefined) this.#emit({ kind: 'send-back-sent', by: client, position });
     }
     if (process.kind !== 'operator')
       this.#faults.beforeSend(client, process.kind, process.invocation);
   }
 
-  /** With one broker the queue is certain. */
-  #queueAt(topic: string, queueId: number): string | undefined {
-    const [first, ...others] = this.#plan.brokers;
-    return others.length === 0 ? `${topic}/${first}/${queueId}` : undefined;
-  }
-
   #written(before: Item | undefined, after: Item): void {
+    const to = after.committedOffset?.N;
+    if (this.#isBroadcast && to !== undefined && to !== before?.committedOffset?.N) {
+      const queue = `${after.topic?.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+      this.#ledger.committed.set(queue, BigInt(to));
+      this.#emit({ kind: 'committed', queue, offset: BigInt(to) });
+    }
     if (after.holder?.S === undefined || after.topic?.S === undefined) return;
     if (before?.fence?.N === after.fence?.N) return;
     this.#emit({
