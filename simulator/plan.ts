@@ -118,7 +118,23 @@ export type Fault =
       readonly queueId: number;
       readonly ms: number;
     }
-  | { readonly kind: 'mqadmin-reset'; readonly at: number; readonly queueId: number };
+  | {
+      readonly kind: 'mqadmin-reset';
+      readonly at: number;
+      readonly queueId: number;
+      /** The answer that tells the holder of it does not arrive. */
+      readonly isLost: boolean;
+    }
+  /** One process does not reach the table. */
+  | {
+      readonly kind: 'table-cut';
+      readonly at: number;
+      readonly of: ProcessKind;
+      readonly which: number;
+      readonly ms: number;
+    }
+  /** Coordinators end, and the schedule starts none. */
+  | { readonly kind: 'no-coordinator'; readonly at: number; readonly ms: number };
 
 export type ProcessKind = 'puller' | 'coordinator' | 'handler';
 
@@ -133,6 +149,8 @@ export interface Plan {
   readonly faults: readonly Fault[];
   readonly pullerTimeoutMs: number;
   readonly maxSkewMs: number;
+  /** Without a fault a message is with its handler within this. Absent: no promise. */
+  readonly promptMs?: number;
   /** After the last fault and the last message everything has its end within this. */
   readonly drainMs: number;
   /** Whatever happens, everything has its end by then: deaths that messages cause are no faults without end. */

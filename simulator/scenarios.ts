@@ -18,6 +18,7 @@ interface Shape {
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
   readonly pullerTimeoutMs?: number;
+  readonly promptMs?: number;
   readonly drainMs?: number;
   readonly maxVirtualMs?: number;
 }
@@ -309,14 +310,45 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
           at: time(random),
           command: random.pick(['pause', 'skip', 'reset'] as const),
           queueId: random.int(0, 1),
-          ms: random.int(2_000, 20_000),
+          ms: random.int(2_000, 60_000),
         }),
       ),
       ...(random.chance(0.3)
-        ? [{ kind: 'mqadmin-reset', at: time(random), queueId: 0 } as const]
+        ? [{ kind: 'mqadmin-reset', at: time(random), queueId: 0, isLost: false } as const]
         : []),
       ...(random.chance(0.3) ? processFaults(random) : []),
     ],
+  }),
+  mqadmin: (random) => ({
+    queues: 1,
+    messages: 40,
+    withinMs: 60_000,
+    behaviours: mixed,
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({
+        kind: 'mqadmin-reset',
+        at: time(random),
+        queueId: 0,
+        isLost: random.chance(0.7),
+      }),
+    ),
+  }),
+  sparse: () => ({
+    queues: 2,
+    messages: 6,
+    withinMs: 400_000,
+    behaviours: always,
+    promptMs: 12_000,
+  }),
+  deadline: (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
+    faults: [{ kind: 'no-coordinator', at: random.int(4_000, 8_000), ms: 130_000 }],
   }),
   growth: (random) => ({
     queues: 4,
@@ -371,24 +403,21 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   }),
   'stale-holders': (random) => ({
     queues: 2,
-    messages: 60,
+    messages: 100,
     withinMs: 100_000,
     behaviours: always,
-    faults: some(
-      random,
-      1,
-      3,
-      (): Fault =>
-        random.chance(0.5)
-          ? { kind: 'table-down', at: random.int(5_000, 60_000), ms: random.int(20_000, 40_000) }
-          : {
-              kind: 'freeze',
-              at: random.int(5_000, 60_000),
-              of: 'puller',
-              which: random.int(0, 9),
-              ms: random.int(20_000, 45_000),
-            },
-    ),
+    faults: some(random, 1, 4, (): Fault => {
+      const at = random.int(5_000, 60_000);
+      const ofPuller = { of: 'puller', which: random.int(0, 9), at } as const;
+      switch (random.int(1, 4)) {
+        case 1:
+          return { kind: 'table-down', at, ms: random.int(20_000, 40_000) };
+        case 2:
+          return { kind: 'freeze', ...ofPuller, ms: random.int(20_000, 45_000) };
+        default:
+          return { kind: 'table-cut', ...ofPuller, ms: random.int(20_000, 60_000) };
+      }
+    }),
   }),
   'slow-functions': (random) => ({
     queues: 1,
@@ -518,6 +547,7 @@ export function planOf(scenario: string, seed: number): Plan {
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
+    ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     drainMs: shape.drainMs ?? 300_000,
     maxVirtualMs: shape.maxVirtualMs ?? 600_000,
   };

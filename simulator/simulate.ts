@@ -18,6 +18,7 @@ const { values } = parseArgs({
     trace: { type: 'boolean', default: false },
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string', multiple: true },
+    'mutant-runs': { type: 'string', default: '1000' },
     threads: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -31,7 +32,12 @@ const threads = whole('threads', values.threads);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
 if (values.mutants || values.mutant !== undefined)
-  process.exitCode = (await huntMutants(values.mutant, threads, print)) ? 0 : 1;
+  process.exitCode = (await huntMutants(
+    { names: values.mutant, threads, maxRuns: whole('mutant-runs', values['mutant-runs']) },
+    print,
+  ))
+    ? 0
+    : 1;
 else if (values.seed !== undefined)
   process.exitCode = await explainSeed(whole('seed', values.seed));
 else process.exitCode = await runSeeds(whole('from', values.from), whole('seeds', values.seeds));

@@ -5,7 +5,10 @@ import { leftBehind } from './left-behind.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
 import { nothingLost } from './nothing-lost.ts';
 import { oneHolder } from './one-holder.ts';
+import { operatorsOffset } from './operators-offset.ts';
 import { order } from './order.ts';
+import { pauseIsKept } from './pause-is-kept.ts';
+import { prompt } from './prompt.ts';
 import { repeats } from './repeats.ts';
 import { retryLimit } from './retry-limit.ts';
 
@@ -17,6 +20,9 @@ export const CHECKS: readonly CheckDefinition[] = [
   retryLimit,
   order,
   nothingAfterSkip,
+  operatorsOffset,
+  pauseIsKept,
+  prompt,
   repeats,
   drained,
   leftBehind,

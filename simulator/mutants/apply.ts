@@ -17,22 +17,27 @@ export function applyMutant(name: string): void {
   registerHooks({
     load(url, context, nextLoad) {
       const loaded = nextLoad(url, context);
-      if (!url.startsWith('file:') || fileURLToPath(url) !== `${ROOT}${mutant.file}`) return loaded;
-      const source = Buffer.from((loaded.source ?? '') as Uint8Array).toString();
-      return { ...loaded, source: mutated(source, mutant) };
+      const edits = [mutant, ...(mutant.also === undefined ? [] : [mutant.also])].filter(
+        ({ file }) => url.startsWith('file:') && fileURLToPath(url) === `${ROOT}${file}`,
+      );
+      if (edits.length === 0) return loaded;
+      let source = Buffer.from((loaded.source ?? '') as Uint8Array).toString();
+      for (const edit of edits) source = edited(source, name, edit);
+      return { ...loaded, source };
     },
   });
 }
 
-interface Replacement {
-  readonly name: string;
-  readonly file: string;
-  readonly find: string;
-  readonly replace: string;
-}
-
 /** @throws when the text to replace is not there exactly once */
-export function mutated(source: string, { name, file, find, replace }: Replacement): string {
+export function edited(
+  source: string,
+  name: string,
+  {
+    file,
+    find,
+    replace,
+  }: { readonly file: string; readonly find: string; readonly replace: string },
+): string {
   const parts = source.split(find);
   if (parts.length !== 2)
     throw new Error(

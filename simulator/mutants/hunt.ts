@@ -2,9 +2,6 @@ import type { RunOrder } from '../orders.ts';
 import { startThread } from '../threads.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
 
-/** Within so many runs each mutant has to be found. */
-const MAX_RUNS = 1_000;
-
 export interface Finding {
   readonly mutant: Mutant;
   readonly runs: number;
@@ -14,7 +11,7 @@ export interface Finding {
 }
 
 /** Runs the product with one mutation until a check fails. */
-export async function hunt(mutant: Mutant, maxRuns: number = MAX_RUNS): Promise<Finding> {
+export async function hunt(mutant: Mutant, maxRuns: number): Promise<Finding> {
   const started = performance.now();
   await using thread = startThread({ mutant: mutant.name });
   const runs = Array.from(
@@ -46,8 +43,16 @@ export async function hunt(mutant: Mutant, maxRuns: number = MAX_RUNS): Promise<
 
 /** Hunts the named mutants, by default all, and prints a table. @returns whether each was found */
 export async function huntMutants(
-  names: readonly string[] | undefined,
-  threads: number,
+  {
+    names,
+    threads,
+    maxRuns,
+  }: {
+    readonly names: readonly string[] | undefined;
+    readonly threads: number;
+    /** Within so many runs each has to be found. */
+    readonly maxRuns: number;
+  },
   print: (text: string) => void,
 ): Promise<boolean> {
   const mutants = MUTANTS.filter(({ name }) => names?.includes(name) ?? true);
@@ -56,7 +61,7 @@ export async function huntMutants(
   await Promise.all(
     Array.from({ length: threads }, async () => {
       while (next < mutants.length) {
-        const finding = await hunt(mutants[next++]!);
+        const finding = await hunt(mutants[next++]!, maxRuns);
         findings.push(finding);
         print(row(finding));
       }

@@ -6,6 +6,8 @@ export interface Mutant {
   /** Stands in the file exactly once. */
   readonly find: string;
   readonly replace: string;
+  /** A second place, where the product guards itself twice. */
+  readonly also?: { readonly file: string; readonly find: string; readonly replace: string };
   /** Where it shows soonest. */
   readonly scenarios: readonly string[];
 }
@@ -51,7 +53,7 @@ const OFFSETS: readonly Mutant[] = [
     file: 'src/puller/commit-offset.ts',
     find: 'if ((await review(session)) && isDue(session))',
     replace: 'if (isDue(session))',
-    scenarios: ['operator', 'broker'],
+    scenarios: ['mqadmin', 'operator'],
   },
   {
     name: 'no-final-commit',
@@ -66,7 +68,7 @@ const OFFSETS: readonly Mutant[] = [
     find: "return stored === sent ? { kind: 'arrived', offset: stored } : { kind: 'reset', offset: stored };",
     replace:
       "return stored === sent ? { kind: 'arrived', offset: stored } : { kind: 'lost-commits' };",
-    scenarios: ['operator'],
+    scenarios: ['mqadmin', 'operator'],
   },
   {
     name: 'first-queues-start-at-their-end',
@@ -118,21 +120,12 @@ const LEASES: readonly Mutant[] = [
     file: 'src/store/conditions.ts',
     find: "ended: '#leaseUntil < :now',",
     replace: "ended: '(#leaseUntil < :now OR #leaseUntil >= :now)',",
+    also: {
+      file: 'src/store/assignment-store.ts',
+      find: "return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;",
+      replace: 'return reason;',
+    },
     scenarios: ['rebalance', 'lambda'],
-  },
-  {
-    name: 'queue-of-any-slot',
-    file: 'src/store/conditions.ts',
-    find: "ofSlot: '#slot = :slot',",
-    replace: "ofSlot: '(#slot = :slot OR #slot <> :slot)',",
-    scenarios: ['rebalance'],
-  },
-  {
-    name: 'own-token-is-not-recognized',
-    file: 'src/store/assignment-store.ts',
-    find: 'return { applied: item?.[conditional.token]?.S === token, item };',
-    replace: 'return { applied: false, item };',
-    scenarios: ['table'],
   },
   {
     name: 'deaths-are-not-counted',
@@ -142,24 +135,17 @@ const LEASES: readonly Mutant[] = [
     scenarios: ['poison', 'inline'],
   },
   {
-    name: 'lost-lease-goes-on',
+    name: 'pause-is-not-obeyed',
     file: 'src/puller/hold-lease.ts',
-    find: 'session.loseLease(answer.reason, true);',
-    replace: '',
-    scenarios: ['stale-holders', 'lambda'],
+    find: 'else if (pausedUntil !== undefined && pausedUntil > now)',
+    replace: 'else if (pausedUntil !== undefined && pausedUntil < 0)',
+    scenarios: ['operator'],
   },
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
     find: 'isLive(items.get(queueKey(queue))?.lease, clock.now());',
     replace: 'isLive(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
-    scenarios: ['operator'],
-  },
-  {
-    name: 'pause-is-not-obeyed',
-    file: 'src/store/conditions.ts',
-    find: "'(attribute_not_exists(#pausedUntil) OR #pausedUntil < :now) AND (attribute_not_exists(#operatorPausedUntil) OR #operatorPausedUntil < :now)',",
-    replace: "'(#slot = :slot OR #pausedUntil < :now)',",
     scenarios: ['operator'],
   },
 ];
@@ -271,7 +257,7 @@ const LIFE: readonly Mutant[] = [
     file: 'src/decide/budget/time-budget.ts',
     find: 'return remainingMs - reserveMs;',
     replace: 'return remainingMs - 0 * reserveMs;',
-    scenarios: ['short-lived'],
+    scenarios: ['deadline', 'short-lived'],
   },
   {
     name: 'timer-is-left-behind',
@@ -293,7 +279,7 @@ const LIFE: readonly Mutant[] = [
     file: 'src/decide/dispatch/which-to-invoke.ts',
     find: "return rules.always === true ? 'puller' : 'watch';",
     replace: "return rules.always === true ? 'puller' : 'nothing';",
-    scenarios: ['steady'],
+    scenarios: ['sparse'],
   },
   {
     name: 'retry-queue-is-never-worked',

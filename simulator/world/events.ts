@@ -61,6 +61,8 @@ export type WorldEvent =
       readonly to: bigint;
       readonly done: boolean;
     }
+  /** An operator's pause of the group was confirmed. Epoch ms. */
+  | { readonly kind: 'paused'; readonly until: number }
   | { readonly kind: 'fault'; readonly text: string }
   | {
       readonly kind: 'ended';
@@ -100,6 +102,8 @@ export function describe(event: WorldEvent): string {
       return `${event.holder} acquires ${event.queue}, fence ${event.fence}`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
+    case 'paused':
+      return `operator pauses the group until ${event.until}`;
     case 'fault':
       return `FAULT ${event.text}`;
     case 'ended':

@@ -26,6 +26,7 @@ export class CountedFaults {
   readonly #counts = new Map<string, number>();
   readonly #onFault: (text: string) => void;
   readonly #kill: (host: Host) => void;
+  #losesPull = false;
 
   constructor(plan: Plan, onFault: (text: string) => void, kill: (host: Host) => void) {
     this.#plan = plan;
@@ -33,7 +34,17 @@ export class CountedFaults {
     this.#kill = kill;
   }
 
+  /** No answer of the next pull arrives. */
+  loseNextPull(): void {
+    this.#losesPull = true;
+  }
+
   ofRequest(code: number): RequestFate {
+    if (code === RequestCode.PULL_MESSAGE && this.#losesPull) {
+      this.#losesPull = false;
+      this.#onFault('the answer of a pull is lost');
+      return { kind: 'answer-lost' };
+    }
     const nth = this.#count(`request ${code}`);
     const fault = this.#find('request', (one) => RequestCode[one.code] === code && one.nth === nth);
     if (fault === undefined) return { kind: 'carried-out' };

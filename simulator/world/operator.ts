@@ -15,9 +15,12 @@ export function operate(
   const { processes } = stage;
   switch (command) {
     case 'pause':
-      processes.startOperator('pause', { group, for: Math.ceil(ms / 1000) }, (answer) =>
-        stage.log('answer of pause', answer),
-      );
+      processes.startOperator('pause', { group, for: Math.ceil(ms / 1000) }, (answer) => {
+        stage.log('answer of pause', answer);
+        if (!answer.ok) return;
+        const { groups } = answer.answer as { groups: readonly { readonly pausedUntil: number }[] };
+        stage.paused(groups[0]?.pausedUntil ?? 0);
+      });
       return;
     case 'skip': {
       const args = { group, queue, offset: String(stage.committed(queue)) };

@@ -1,5 +1,5 @@
 import type { SourceConfig } from '../../src/model/source.ts';
-import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Host, Scheduler } from '../kernel/scheduler.ts';
 import type { Plan } from '../plan.ts';
 import type { Brokers } from './brokers.ts';
 import type { Lambda } from './lambda.ts';
@@ -22,6 +22,14 @@ export interface Stage {
   committed(queue: string): bigint;
   /** An operator moved the queue. @param done it was confirmed: nothing before may be delivered any more */
   skipped(queue: string, to: bigint, done: boolean): void;
+  /** A pause was confirmed. */
+  paused(until: number): void;
+  /** No answer of the next pull arrives. */
+  loseNextPull(): void;
+  /** The host's requests to the table are lost, or arrive again. */
+  cutFromTable(host: Host, isCut: boolean): void;
+  /** Does the schedule start coordinators? */
+  setSchedule(isOn: boolean): void;
   log(text: string, fields: object): void;
   /** What is deployed from now on. */
   deploy(change: (source: SourceConfig) => SourceConfig): void;

@@ -99,13 +99,27 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     }));
   },
   operator: operate,
-  'mqadmin-reset'({ queueId }, stage) {
+  'table-cut'(fault, stage) {
+    const host = pick(stage, fault);
+    if (host === undefined) return;
+    stage.note(`${host.name} does not reach the table for ${fault.ms} ms`);
+    stage.cutFromTable(host, true);
+    endsAfter(stage, `cut of ${host.name}`, fault.ms, () => stage.cutFromTable(host, false));
+  },
+  'no-coordinator'({ ms }, stage) {
+    stage.note(`no coordinator runs for ${ms} ms`);
+    stage.setSchedule(false);
+    for (const host of stage.processes.of('coordinator')) stage.processes.kill(host);
+    endsAfter(stage, 'absence of coordinators', ms, () => stage.setSchedule(true));
+  },
+  'mqadmin-reset'({ queueId, isLost }, stage) {
     const [broker] = stage.brokers.all;
     const topic = stage.plan.topics[0]!.name;
     const { store, offsets } = broker!.broker.state;
     const to = BigInt(store.maxOffset(topic, queueId));
     stage.note(`mqadmin resets queue ${queueId} to ${to}`);
     stage.skipped(`${topic}/${broker!.name}/${queueId}`, to, false);
+    if (isLost) stage.loseNextPull();
     offsets.reset(stage.plan.source.consumerGroup, topic, queueId, to);
   },
 };

@@ -72,6 +72,8 @@ class Run {
   readonly #scheduler = new Scheduler(START, runAs);
   readonly #world = createHost('world');
   readonly #faultTimes: number[] = [];
+  readonly #cutFromTable = new Set<Host>();
+  #isScheduled = true;
   readonly #checks;
   readonly #network: Network;
   readonly #brokers: Brokers;
@@ -131,7 +133,11 @@ class Run {
     );
     this.#table = new Table(scheduler, random.fork('table'), {
       fateOf: (_command, client) =>
-        this.#isProduct(client) ? this.#faults.ofTableRequest() : 'carried-out',
+        this.#cutFromTable.has(client)
+          ? 'lost'
+          : this.#isProduct(client)
+            ? this.#faults.ofTableRequest()
+            : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
     const handlers = new Handlers(plan.messages, this.#ledger, random.fork('handlers'));
@@ -185,7 +191,7 @@ class Run {
     for (const message of messages) this.#at(message.at, () => this.#produce(message));
     for (const fault of faults) if ('at' in fault) this.#at(fault.at, () => carryOut(fault, stage));
     const schedule = (): void => {
-      this.#processes.startCoordinator();
+      if (this.#isScheduled) this.#processes.startCoordinator();
       this.#at(SCHEDULE_MS, schedule);
     };
     this.#at(0, schedule);
@@ -373,6 +379,15 @@ class Run {
       at: (ms, run) => this.#at(ms, run),
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
+      paused: (until) => this.#emit({ kind: 'paused', until }),
+      loseNextPull: () => this.#faults.loseNextPull(),
+      cutFromTable: (host, isCut) => {
+        if (isCut) this.#cutFromTable.add(host);
+        else this.#cutFromTable.delete(host);
+      },
+      setSchedule: (isOn) => {
+        this.#isScheduled = isOn;
+      },
       log: (text, fields) => this.#trace.add(this.#scheduler.now, 'operator', text, fields),
       deploy: (change) => {
         this.#source = change(this.#source);
