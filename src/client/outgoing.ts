@@ -1,6 +1,6 @@
 import { RocketMQError } from '../errors.ts';
-import type { Message } from '../model/message.ts';
-import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
+import type { DeadLetter, Message } from '../model/message.ts';
+import { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
@@ -151,6 +151,7 @@ function propertyMap(
  * A failed message as an ordinary one for the retry topic. Mirrors DefaultMQPushConsumerImpl.sendMessageBackAsNormalMessage, with its traps:
  * the body goes decompressed with sysFlag 0; the group stands where the producer's does, because ACL 2.0 looks up that group's right; the counts
  * travel in the header; a transaction is over once its message was delivered.
+ * @param localRetries failed deliveries that the broker has not counted: they count from here on
  */
 export function normalRetryMessage(
   consumerGroup: string,
@@ -158,32 +159,43 @@ export function normalRetryMessage(
   delayLevel: number,
   maxReconsumeTimes: number,
   bornTimestamp: number,
+  localRetries = 0,
 ): SendMessageRequest {
   const toDlq = delayLevel < 0;
+  const reconsumeTimes = message.reconsumeTimes + localRetries;
   const properties = new Map(message.properties);
   if (toDlq) properties.delete(Property.DELAY);
   else
     properties.set(
       Property.DELAY,
-      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes),
+      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + reconsumeTimes),
     );
-  // A count over its limit is what makes a broker dead-letter an ordinary message.
-  return retryMessage(
-    consumerGroup,
-    message,
+  return retryMessage(consumerGroup, {
+    topic: message.topic,
+    msgId: message.msgId,
+    flag: message.flag,
+    body: message.body,
+    reconsumeTimes,
     properties,
-    toDlq ? message.reconsumeTimes : maxReconsumeTimes,
+    // A count over its limit is what makes a broker dead-letter an ordinary message.
+    maxReconsumeTimes: toDlq ? reconsumeTimes : maxReconsumeTimes,
     bornTimestamp,
-  );
+  });
 }
 
-function retryMessage(
-  consumerGroup: string,
-  message: Message,
-  properties: Map<string, string>,
-  maxReconsumeTimes: number,
-  bornTimestamp: number,
-): SendMessageRequest {
+interface RetryMessage {
+  readonly topic: string;
+  readonly msgId: string;
+  readonly flag: number;
+  readonly body: Buffer;
+  readonly reconsumeTimes: number;
+  readonly properties: Map<string, string>;
+  readonly maxReconsumeTimes: number;
+  readonly bornTimestamp: number;
+}
+
+function retryMessage(consumerGroup: string, message: RetryMessage): SendMessageRequest {
+  const { properties, body, flag, bornTimestamp } = message;
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
     properties.delete(name);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
@@ -197,11 +209,38 @@ function retryMessage(
     topic: retryTopic(consumerGroup),
     queueId: -1,
     bornTimestamp,
-    flag: message.flag,
-    body: message.body,
+    flag,
+    body,
     properties: formatProperties(properties),
     reconsumeTimes: message.reconsumeTimes + 1,
-    maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
+    maxReconsumeTimes: wireMaxReconsumeTimes(message.maxReconsumeTimes),
+  };
+}
+
+/**
+ * A message that failed for good, in a form that brokers take: by way of the retry topic, with a count over its limit, or straight into the
+ * dead-letter topic where the group may not write its retry topic.
+ */
+export function deadLetterMessage(
+  consumerGroup: string,
+  letter: DeadLetter,
+  to: 'retry-topic' | 'dead-letter-topic',
+  bornTimestamp: number,
+): SendMessageRequest {
+  const { topic, msgId, flag, sysFlag, body, reconsumeTimes, properties } = letter;
+  return {
+    ...retryMessage(consumerGroup, {
+      topic,
+      msgId,
+      flag,
+      body,
+      reconsumeTimes,
+      properties: new Map(properties),
+      maxReconsumeTimes: reconsumeTimes,
+      bornTimestamp,
+    }),
+    sysFlag,
+    ...(to === 'dead-letter-topic' && { topic: dlqTopic(consumerGroup) }),
   };
 }
 
@@ -227,12 +266,22 @@ export function timedRetryMessage(
   message: Message,
   delayMs: number,
   maxReconsumeTimes: number,
+  localRetries = 0,
 ): SendMessageRequest {
   const properties = new Map(message.properties);
   for (const name of TIMER_PROPERTIES) properties.delete(name);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
-  // Its age counts from its birth, as with request 36.
-  return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, message.bornTimestamp);
+  return retryMessage(consumerGroup, {
+    topic: message.topic,
+    msgId: message.msgId,
+    flag: message.flag,
+    body: message.body,
+    reconsumeTimes: message.reconsumeTimes + localRetries,
+    properties,
+    maxReconsumeTimes,
+    // Its age counts from its birth, as with request 36.
+    bornTimestamp: message.bornTimestamp,
+  });
 }
 
 /** Queues that may be written and have a master to take it, in route order. */

@@ -84,6 +84,7 @@ export async function deliverDirectly(
     case 'failed':
       return ended('CR_THROW_EXCEPTION', `${outcome.errorType}: ${outcome.errorMessage}`);
     case 'unavailable':
+    case 'too-large':
     case 'misconfigured':
       return ended('CR_THROW_EXCEPTION', outcome.error.message);
   }

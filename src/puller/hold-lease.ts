@@ -62,8 +62,9 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
   const { deps, source, queue, lease } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
-  const { crash, order } = session;
-  if (order !== undefined) order.unsaved = false;
+  const { crash } = session;
+  const counted = session.order ?? session.attempts;
+  counted.unsaved = false;
   const progressed =
     crash !== undefined &&
     !stillWaits(session) &&
@@ -84,7 +85,7 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       attempts: attemptsOf(session) ?? null,
     })
     .catch((error: unknown) => {
-      if (order !== undefined) order.unsaved = true;
+      counted.unsaved = true;
       // The lease still stands until its end; the next attempt comes soon.
       session.logger.warn({ err: error }, 'could not renew the lease');
       return undefined;
@@ -156,10 +157,12 @@ function stillWaits({ order, deps }: QueueSession): boolean {
   return order !== undefined && deps.clock.now() < order.deliverFrom;
 }
 
-/** Failed attempts of an ordered source, when there are any. */
-function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
-  const attempts = order?.attempts(messages);
-  return attempts === undefined || attempts.size === 0 ? undefined : attempts;
+/** Failed deliveries that only this holder has counted, when there are any. */
+function attemptsOf(session: QueueSession): Attempts | undefined {
+  // What is popped is counted by the broker.
+  if (session.popped !== undefined) return undefined;
+  const attempts = (session.order ?? session.attempts).attempts(session.messages);
+  return attempts.size === 0 ? undefined : attempts;
 }
 
 /** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */

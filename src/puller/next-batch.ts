@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { exceedsLimit } from '../decide/retry/send-steps.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
@@ -115,7 +116,7 @@ function areOfOneQueue(one: Message, other: Message): boolean {
 
 /** A message as its handler sees it. */
 export function recordOf(
-  { deps, source }: QueueSession,
+  { deps, source }: Pick<QueueSession, 'deps' | 'source'>,
   message: Message,
   subscription: SubscriptionConfig,
   localRetries: number,
@@ -146,6 +147,14 @@ function whyUnhandled(
   entry: QueueEntry,
   how: ReturnType<typeof isolation>,
 ): Unhandled | undefined {
+  const pending = session.pendingEnds.get(entry);
+  if (pending !== undefined)
+    return {
+      delayLevel: DLQ,
+      condition: pending.condition,
+      code: 'ROCKETMQ_END_PENDING',
+      reason: 'dead letter not stored yet, trying again',
+    };
   if (entry.message === undefined)
     return {
       delayLevel: DLQ,
@@ -169,7 +178,31 @@ function whyUnhandled(
       code: 'ROCKETMQ_NO_HANDLER',
       reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
     };
-  return whyTooOld(session, entry.message, topic);
+  return whyTooOld(session, entry.message, topic) ?? whyExhausted(session, entry, entry.message);
+}
+
+/** The holder before delivered it as often as allowed, and could not store its end. */
+function whyExhausted(
+  session: QueueSession,
+  entry: QueueEntry,
+  message: Message,
+): Unhandled | undefined {
+  const subscription = session.subscriptionOf(userTopic(message, session.source.consumerGroup));
+  const { reconsumeTimes } = message;
+  const { localRetries } = entry;
+  if (subscription === undefined || session.popped !== undefined) return undefined;
+  const max = maxReconsumeTimes(subscription, message);
+  if (!exceedsLimit(reconsumeTimes, localRetries, max)) return undefined;
+  const condition = 'RetryAttemptsExhausted';
+  const counted = Math.max(0, max - reconsumeTimes);
+  const tries = localRetries - counted - 1;
+  session.pendingEnds.set(entry, { condition, tries, unanswered: 0, localRetries: counted });
+  return {
+    delayLevel: DLQ,
+    condition,
+    code: 'ROCKETMQ_RETRIES_EXHAUSTED',
+    reason: `message delivered ${reconsumeTimes + counted + 1} times, maximumRetryAttempts is ${max}`,
+  };
 }
 
 function whyTooOld(

@@ -16,6 +16,8 @@ import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/messag
 import type { MetricName } from '../model/metrics.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import { CountedAttempts } from './counted-attempts.ts';
+import type { PendingEnd } from './pending-ends.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
@@ -83,6 +85,14 @@ export class QueueSession {
   readonly filteredOut: Delivery[] = [];
   /** Their bodies are in the bucket of `s3PointerThreshold`: a further delivery need not put them there again. */
   readonly storedBodies = new WeakSet<QueueEntry>();
+  /** Messages that failed for good and whose end is not stored yet. */
+  readonly pendingEnds = new WeakMap<QueueEntry, PendingEnd>();
+  /** Send-backs of them had no answer: copies may be stored. */
+  readonly inDoubt = new WeakSet<QueueEntry>();
+  /** When the broker refused them in a way that no repetition changes, epoch ms. */
+  readonly refusedAt = new WeakMap<QueueEntry, number>();
+  /** Failed deliveries that the broker has not counted. An ordered source keeps them in its order. */
+  readonly attempts: CountedAttempts;
   /** A pop may still bring messages. */
   popping = false;
   #ending: StopReason | undefined;
@@ -111,7 +121,8 @@ export class QueueSession {
     this.knownOffset = startOffset;
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.order = QueueOrder.of(source, assignment.attempts);
-    this.messages = new ProcessQueue(startOffset, this.order);
+    this.attempts = new CountedAttempts(source.mode === 'pop' ? undefined : assignment.attempts);
+    this.messages = new ProcessQueue(startOffset, this.order, (offset) => this.attempts.at(offset));
     this.lastMessageAt = deps.clock.now();
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
@@ -146,6 +157,8 @@ export class QueueSession {
     if (KEEPS_POPPED.has(reason)) this.#keepsPopped = true;
     if (this.#ending !== undefined) return;
     this.#ending = reason;
+    // Dead letters that wait to be stored get one more try: a popping puller goes on as long as it has messages.
+    this.messages.hasten((entry) => (this.pendingEnds.has(entry) ? 0 : undefined));
     this.logger.info({ reason, ...fields }, message);
     this.pullAbort.abort(new CallEndedError(reason));
     this.#stopping.abort(new CallEndedError(reason));
@@ -222,13 +235,22 @@ export class QueueSession {
 
   /** Forgets what was pulled, in flight too, and goes on at an offset that somebody else dictates. */
   adopt(offset: bigint): void {
-    this.order?.forgetAttempts();
+    (this.order ?? this.attempts).forgetAttempts();
     this.messages.dropAll(offset);
     this.crash = refreshCrash(this.crash, offset, this.options.flowLimits.maxSpan);
     this.adoptedOffset = offset;
     this.resetPending = false;
     this.interruptPull();
     this.wakeup.all();
+  }
+
+  /**
+   * Puts a message back that failed here and that the broker did not take.
+   * @param counts as a failed delivery, which the next holder is told
+   */
+  giveBackFailed(entry: QueueEntry, notBefore: number, counts = true): void {
+    if (this.messages.giveBack(entry, notBefore, counts) && counts)
+      (this.order ?? this.attempts).unsaved = true;
   }
 
   /** May this holder pull, deliver, send back or commit right now? */

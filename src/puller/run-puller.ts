@@ -299,7 +299,8 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
     // Attempts that nobody else knows of are written within a second: a death forgets no more.
-    const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
+    const { unsaved } = session.order ?? session.attempts;
+    const saves = unsaved && now - renewedAt >= SAVE_ATTEMPTS_MS;
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
     void session.popped?.prolong();

@@ -1,23 +1,22 @@
-import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { localDelayMs, orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { isPermanent, MAX_UNANSWERED, MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { inWindow } from '../flow/in-window.ts';
-import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
 import { userTopic } from '../records/subscription.ts';
-import { deadLetter, destinationOf } from './dead-letter.ts';
+import { endForGood, leaveToNextHolder } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
-import { DLQ, redeliver, sendBack } from './send-back.ts';
+import { DLQ, redeliver, type SendOutcome, sendBack } from './send-back.ts';
 import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
 import type { Delivery, NextWork } from './work.ts';
 
-/** Java's client tries a message again locally after as long when it could not be sent back. */
-export const LOCAL_RETRY_MS = 5_000;
 /** Sends to the broker in parallel per batch. */
 const SEND_BACK_WINDOW = 16;
 
 /**
- * Gives every message of a batch its end: done, or sent back to be redelivered. What could not be sent back stays unfinished and is tried again here.
+ * Gives every message of a batch its end: done, sent back to be redelivered, or ended for good. What could not be sent back stays unfinished and is
+ * tried again here, up to its limit.
  * @param endOf a position in the batch: undefined = done
  */
 export async function settleBatch(
@@ -54,21 +53,66 @@ export async function settleBatch(
     async ({ delivery, redelivery }) => {
       const { entry, message } = delivery;
       const max = maxReconsumeTimes(subscription, message);
-      if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
       // Pulled before the offset was dictated anew: it comes again, or never was to come.
-      if (!session.messages.expects(entry)) return;
-      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
-      const taken =
-        dead && destinationOf(session, entry) !== undefined
-          ? await deadLetter(session, entry, conditionOf(redelivery))
-          : await redeliver(session, message, redelivery, max);
-      if (taken) {
-        if (session.messages.settle(entry))
-          session.noteSentBack(dead ? 'dead-lettered' : 'retried');
-      } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
+      if (popped === undefined && !session.messages.expects(entry)) return;
+      if (redelivery.kind === 'dlq') return endForGood(session, entry, 'RejectedByHandler');
+      if (message.reconsumeTimes + entry.localRetries >= max)
+        return endForGood(session, entry, 'RetryAttemptsExhausted');
+      if (popped !== undefined) return failPopped(session, popped, delivery, redelivery);
+      await retry(session, delivery, redelivery, max);
     },
     SEND_BACK_WINDOW,
   );
+}
+
+/** To the broker for its next delivery. What the broker does not take is delivered again here, after the same delay, and counts as failed. */
+async function retry(
+  session: QueueSession,
+  { entry, message }: Delivery,
+  redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
+  maxReconsume: number,
+): Promise<void> {
+  const { localRetries } = entry;
+  const outcome = await redeliver(
+    session,
+    {
+      message,
+      localRetries,
+      inDoubt: session.inDoubt.has(entry),
+      maxReconsumeTimes: maxReconsume,
+    },
+    redelivery,
+  );
+  const failures = message.reconsumeTimes + localRetries + 1;
+  settleSend(session, entry, outcome, () => localDelayMs(redelivery, failures, MIN_LOCAL_RETRY_MS));
+}
+
+/** The message is the broker's now, or it waits here for its next delivery. */
+function settleSend(
+  session: QueueSession,
+  entry: Delivery['entry'],
+  outcome: SendOutcome,
+  delayMs: () => number,
+): void {
+  if (outcome.kind === 'lease-lost') {
+    leaveToNextHolder(session, entry);
+    return;
+  }
+  if (outcome.kind === 'taken') {
+    if (session.messages.settle(entry)) session.noteSentBack('retried');
+    return;
+  }
+  const { failure, unanswered } = outcome;
+  const now = session.deps.clock.now();
+  const waitMs = delayMs();
+  if (unanswered > 0) session.inDoubt.add(entry);
+  if (isPermanent(failure)) session.refusedAt.set(entry, now);
+  session.count('SendBackErrorCount');
+  session.logger.error(
+    { code: 'ROCKETMQ_SEND_BACK_FAILED', offset: String(entry.offset), failure, waitMs },
+    'failed message not taken back by the broker, it is delivered again by this puller and counts as failed',
+  );
+  session.giveBackFailed(entry, now + waitMs);
 }
 
 /** What no pattern of its subscription wants is done without its handler. undefined: there is none. */
@@ -85,10 +129,6 @@ export function settleFilteredOut(session: QueueSession): Promise<unknown> | und
     },
     SEND_BACK_WINDOW,
   );
-}
-
-function conditionOf({ kind }: Redelivery): FailureCondition {
-  return kind === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted';
 }
 
 const DROP = { kind: 'drop' } as const;
@@ -126,35 +166,15 @@ async function settlePopped(
   if (session.messages.settle(delivery.entry)) session.noteHandled(1);
 }
 
-/** In POP mode a failed message is invisible for a while longer, or dead-lettered by us, as the broker never does it. */
+/** In POP mode a failed message is invisible for a while longer. */
 async function failPopped(
   session: QueueSession,
   popped: PoppedMessages,
   delivery: Delivery,
-  redelivery: Exclude<Redelivery, { kind: 'drop' }>,
-  max: number,
+  redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
 ): Promise<void> {
-  const { entry, message } = delivery;
-  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max)
-    return deadLetterPopped(session, popped, entry, conditionOf(redelivery));
-  await redeliverLater(session, popped, delivery, invisibleFor(redelivery, message));
-  if (session.messages.settle(entry)) session.noteSentBack('retried');
-}
-
-/** To the DLQ by request 36, then acknowledged. A message that could not be sent there comes again when its time is over. */
-async function deadLetterPopped(
-  session: QueueSession,
-  popped: PoppedMessages,
-  entry: Delivery['entry'],
-  condition: FailureCondition,
-): Promise<void> {
-  if (popped.isOurs(entry) && (await deadLetter(session, entry, condition))) {
-    await acknowledge(session, popped, { entry });
-    if (session.messages.settle(entry)) session.noteSentBack('dead-lettered');
-    return;
-  }
-  popped.forget(entry);
-  session.messages.settle(entry);
+  await redeliverLater(session, popped, delivery, invisibleFor(redelivery, delivery.message));
+  if (session.messages.settle(delivery.entry)) session.noteSentBack('retried');
 }
 
 /** The end of a message that no handler gets: its configured one is the DLQ. */
@@ -164,30 +184,45 @@ export async function settleUnhandled(
 ): Promise<void> {
   const { entry, delayLevel, condition, code, reason } = work;
   session.logger.error({ code, offset: String(entry.offset), delayLevel }, reason);
+  if (isBroadcast(session)) {
+    if (session.messages.settle(entry)) session.noteDropped();
+  } else if (session.popped !== undefined || delayLevel === DLQ || isAtLimit(session, entry))
+    await endForGood(session, entry, condition);
+  else await returnUnhandled(session, entry, delayLevel);
+  // The suspect has its end; the messages behind it are delivered as always.
+  if (entry.state === 'done' && session.crash?.suspect === entry.offset)
+    session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
+}
+
+/** What killed its puller goes back to the broker as a failure. */
+async function returnUnhandled(
+  session: QueueSession,
+  entry: Delivery['entry'],
+  delayLevel: number,
+): Promise<void> {
   const record = entry.message ?? (entry.undecodable as UndecodableRecord);
-  if (session.popped !== undefined)
-    return deadLetterPopped(session, session.popped, entry, condition);
-  const subscription = session.subscriptionOf(
-    entry.message === undefined
-      ? session.queue.topic
-      : userTopic(entry.message, session.source.consumerGroup),
+  const { localRetries } = entry;
+  const outcome = await sendBack(
+    session,
+    record,
+    delayLevel,
+    limitOf(session, entry),
+    localRetries,
+    session.inDoubt.has(entry) ? 1 : MAX_UNANSWERED,
   );
-  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, entry.message);
-  const broadcast = isBroadcast(session);
-  const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
-  const own = dead && destinationOf(session, entry) !== undefined;
-  if (
-    broadcast ||
-    (own
-      ? await deadLetter(session, entry, condition)
-      : await sendBack(session, record, delayLevel, max))
-  ) {
-    if (session.messages.settle(entry)) {
-      if (broadcast) session.noteDropped();
-      else session.noteSentBack(dead ? 'dead-lettered' : 'retried');
-    }
-    // The suspect has its end; the messages behind it are delivered as always.
-    if (session.crash?.suspect === entry.offset)
-      session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
-  } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
+  const failures = record.reconsumeTimes + localRetries + 1;
+  settleSend(session, entry, outcome, () =>
+    localDelayMs({ kind: 'auto' }, failures, MIN_LOCAL_RETRY_MS),
+  );
+}
+
+function isAtLimit(session: QueueSession, entry: Delivery['entry']): boolean {
+  return (entry.message?.reconsumeTimes ?? 0) + entry.localRetries >= limitOf(session, entry);
+}
+
+function limitOf(session: QueueSession, { message }: Delivery['entry']): number {
+  const subscription = session.subscriptionOf(
+    message === undefined ? session.queue.topic : userTopic(message, session.source.consumerGroup),
+  );
+  return subscription === undefined ? 0 : maxReconsumeTimes(subscription, message);
 }

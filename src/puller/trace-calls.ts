@@ -64,6 +64,7 @@ function codes(ended: Ended, batch: Batch): ((position: number) => TraceCode) | 
       return () => code;
     }
     case 'unavailable':
+    case 'too-large':
     case 'misconfigured':
       return undefined;
   }

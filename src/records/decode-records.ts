@@ -56,7 +56,10 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
       else messages.push(record);
     } catch (error) {
       if (!(error instanceof ProtocolError || error instanceof LimitExceededError)) throw error;
-      undecodable.push(describeUndecodable(new ByteReader(body, start, end), context, error));
+      undecodable.push({
+        ...describeUndecodable(new ByteReader(body, start, end), context, error),
+        stored: body.subarray(start, end),
+      });
     }
     start = end;
   }
