@@ -345,7 +345,8 @@ async function maintain(
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
     // Attempts that nobody else knows of are written within a second: a death forgets no more.
-    const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
+    const { unsaved } = session.order ?? session.attempts;
+    const saves = unsaved && now - renewedAt >= SAVE_ATTEMPTS_MS;
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       writes.begin('renewal', () => renew(now));
     session.popped?.prolong();
