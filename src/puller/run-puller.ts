@@ -237,7 +237,13 @@ async function workQueue(
 
 /** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
 function withoutHistory(assignment: Assignment): Assignment {
-  const { committedOffset, maxOffset, attempts, crash, ...rest } = assignment;
+  const {
+    committedOffset: _committed,
+    maxOffset: _max,
+    attempts: _attempts,
+    crash: _crash,
+    ...rest
+  } = assignment;
   return rest;
 }
 
