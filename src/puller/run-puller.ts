@@ -246,7 +246,14 @@ async function workQueue(
 
 /** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
 function withoutHistory(assignment: Assignment): Assignment {
-  const { committedOffset, maxOffset, attempts, batchLimits, crash, ...rest } = assignment;
+  const {
+    committedOffset: _committed,
+    maxOffset: _max,
+    attempts: _attempts,
+    batchLimits: _limits,
+    crash: _crash,
+    ...rest
+  } = assignment;
   return rest;
 }
 

@@ -44,7 +44,7 @@ describe('a dead letter in a form that brokers take', () => {
         TIMER_OUT_MS: '78',
       }),
       ORIGIN,
-      3,
+      5,
     );
     assert.deepEqual(Object.fromEntries(letter.properties), {
       own: 'x',
@@ -57,7 +57,7 @@ describe('a dead letter in a form that brokers take', () => {
     assert.deepEqual(
       [String(letter.body), letter.sysFlag, letter.reconsumeTimes],
       ['body', 0, 5],
-      'deliveries that were counted here count',
+      'all failed deliveries count',
     );
   });
 
