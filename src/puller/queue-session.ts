@@ -122,7 +122,9 @@ export class QueueSession {
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.order = QueueOrder.of(source, assignment.attempts);
     this.attempts = new CountedAttempts(source.mode === 'pop' ? undefined : assignment.attempts);
-    this.messages = new ProcessQueue(startOffset, this.order, (offset) => this.attempts.at(offset));
+    this.messages = new ProcessQueue(startOffset, this.order, (offset) =>
+      this.attempts.attemptsAt(offset),
+    );
     this.lastMessageAt = deps.clock.now();
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
