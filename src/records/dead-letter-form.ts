@@ -137,10 +137,8 @@ function setOrigin(properties: Map<string, string>, { topic, messageId }: Origin
 
 function withoutSeparators(text: string): string {
   return (
-    [...text]
-      .filter((character) => character !== '\u0001' && character !== '\u0002')
-      .join('')
-      .slice(0, MAX_TEXT_CHARACTERS) || 'unknown'
+    text.replaceAll('\u0001', '').replaceAll('\u0002', '').slice(0, MAX_TEXT_CHARACTERS) ||
+    'unknown'
   );
 }
 

@@ -138,7 +138,7 @@ describe('a puller that popped', () => {
       world = await createPullerWorld();
       const { client, calls } = await lend(world, 2);
       const always = { times: Number.POSITIVE_INFINITY };
-      for (const request of ['CONSUMER_SEND_MSG_BACK', 'SEND_MESSAGE_V2'])
+      for (const request of ['CONSUMER_SEND_MSG_BACK', 'SEND_MESSAGE_V2'] as const)
         world.broker.control(request, () => answer, always);
       let deliveries = 0;
       const puller = world.start(
