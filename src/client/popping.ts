@@ -82,10 +82,11 @@ export function readPopAnswer(
       full: answer.code === ResponseCode.POLLING_FULL,
     };
   const popped = popMessage.decodeAnswer(answer);
-  const { brokerName } = request;
+  const { brokerName, keepCompressed = false } = request;
   const { messages, undecodable } = decodeRecords(popped.records, {
     brokerName,
     maxDecompressedBytes: limits.maxDecompressedBytes,
+    keepCompressed,
   });
   const starts = parseStartOffsets(popped.startOffsetInfo ?? '');
   const handleOf = (queueId: number, queueOffset: bigint, own: string | undefined): PopHandle => {
