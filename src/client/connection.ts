@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../errors.ts';
+import { timerMs } from '../model/timer.ts';
 import {
   isOneway,
   isResponse,
@@ -144,7 +145,7 @@ export class Connection {
       const timer = setTimeout(() => {
         settle();
         reject(new RequestTimeoutError(this.address, name, timeoutMs));
-      }, timeoutMs);
+      }, timerMs(timeoutMs));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.set(opaque, {
         resolve: (command) => {

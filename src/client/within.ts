@@ -1,3 +1,5 @@
+import { timerMs } from '../model/timer.ts';
+
 export interface WaitLimits {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -19,7 +21,7 @@ export function within<T>(
     const timer = setTimeout(() => {
       settle();
       reject(timeoutError());
-    }, timeoutMs);
+    }, timerMs(timeoutMs));
     const settle = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

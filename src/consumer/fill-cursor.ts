@@ -1,8 +1,10 @@
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, ProtocolError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
+import { timerMs } from '../model/timer.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { isFinalRefusal } from '../puller/queue-session.ts';
@@ -58,8 +60,9 @@ export async function fillCursor(
       suspendMs: BLOCK_MS,
       brokerId,
     };
+    const linked = linkSignals(signal, pullSignal);
     try {
-      const result = await client.pull(request, { signal: AbortSignal.any([signal, pullSignal]) });
+      const result = await client.pull(request, { signal: linked.signal });
       failures = 0;
       unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
@@ -78,7 +81,9 @@ export async function fillCursor(
         { err: error, queue: cursor.queue, waitMs: Math.round(waitMs) },
         'a pull failed',
       );
-      await pause(waitMs, AbortSignal.any([signal, pullSignal]));
+      await pause(waitMs, linked.signal);
+    } finally {
+      linked.unlink();
     }
   }
 }
@@ -106,7 +111,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, timerMs(ms));
     signal.addEventListener('abort', done, { once: true });
     if (signal.aborted) done();
   });

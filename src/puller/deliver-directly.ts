@@ -6,6 +6,7 @@ import { readAnswer } from '../delivery/read-answer.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
+import { timerMs } from '../model/timer.ts';
 import { userTopic } from '../records/subscription.ts';
 import { builderFor, maxReconsumeTimes } from './next-batch.ts';
 import type { PullerDeps } from './puller-deps.ts';
@@ -68,11 +69,18 @@ export async function deliverDirectly(
     deadline: startedAt + timeoutMs,
   });
   const pointer = builder.records[0]?.rocketmq.s3Pointer;
+  const limit = new AbortController();
+  const timer = setTimeout(
+    () => limit.abort(new Error(`the body was not stored within ${timeoutMs} ms`)),
+    timerMs(timeoutMs),
+  );
   try {
     if (pointer !== undefined)
-      await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
+      await deps.bodies?.put(pointer, message.body, { signal: limit.signal });
   } catch (error) {
     return ended('CR_THROW_EXCEPTION', (error as Error).message);
+  } finally {
+    clearTimeout(timer);
   }
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   switch (outcome.kind) {
