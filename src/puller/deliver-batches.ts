@@ -3,6 +3,7 @@ import { suspect } from '../decide/crash/crash-record.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { RocketMQError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
@@ -46,7 +47,7 @@ export async function deliverBatches(session: QueueSession): Promise<void> {
 
 async function carryOut(session: QueueSession, work: NextWork): Promise<void> {
   if (work.kind === 'unhandled') await settleUnhandled(session, work);
-  else await deliver(session, work);
+  else await deliver(session, work).finally(() => work.memory.release());
 }
 
 /** Ends after which a batch that waited to become full still goes to its handler. */
@@ -69,7 +70,7 @@ async function deliverWhatWaits(session: QueueSession): Promise<void> {
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
   const work = nextBatch(session);
   await settleFilteredOut(session);
-  if (work?.kind === 'batch') await deliver(session, work);
+  if (work?.kind === 'batch') await carryOut(session, work);
   else if (work !== undefined) session.messages.giveBack(work.entry, 0, false);
 }
 
@@ -242,20 +243,16 @@ async function tryToInvoke(
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
+  const ends = linkSignals(session.handlerCalls.signal, abandon.signal);
   try {
     session.count('InvokedBatchCount');
     session.count('InvokedEventCount', batch.deliveries.length);
     session.noteCall((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
-    const { signal: ends } = session.handlerCalls;
-    const signal =
-      batch.subscription.consumeTimeout === undefined
-        ? ends
-        : AbortSignal.any([ends, abandon.signal]);
     const ended = traceCall(session, batch);
     const outcome = counted(
       batch,
-      await deps.handlers(handler).invoke(payload, { timeoutMs, signal }),
+      await deps.handlers(handler).invoke(payload, { timeoutMs, signal: ends.signal }),
     );
     ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
@@ -278,6 +275,7 @@ async function tryToInvoke(
     if (handler.invocation === 'function') session.outlived(timeoutMs);
     return leave(session, batch);
   } finally {
+    ends.unlink();
     session.calls.delete(call);
   }
 }

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
@@ -12,6 +13,7 @@ import type { SubscriptionConfig } from '../model/source.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
+import { openEntry } from './open-entry.ts';
 import type { QueueSession } from './queue-session.ts';
 import type { Batch, Delivery, NextWork } from './work.ts';
 
@@ -32,8 +34,22 @@ export function maxReconsumeTimes(
   return attempts < 0 ? 0x7fffffff : attempts;
 }
 
-/** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
+/**
+ * Takes the next messages that can go to one handler in one event: same user topic, up to batchSize, Lambda's payload and
+ * the memory of the invocation. undefined: nothing to do now. A batch's memory is to be released when its call has ended.
+ */
 export function nextBatch(session: QueueSession): NextWork | undefined {
+  const memory = session.memory.startDelivery();
+  let work: NextWork | undefined;
+  try {
+    work = chooseBatch(session, memory);
+  } finally {
+    if (work?.kind !== 'batch') memory.release();
+  }
+  return work;
+}
+
+function chooseBatch(session: QueueSession, memory: DeliveryMemory): NextWork | undefined {
   if (session.isolating || windowEnd(session) !== undefined) return undefined;
   const { messages, deps, source } = session;
   const now = deps.clock.now();
@@ -66,13 +82,27 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       messages.take(entry);
       return { kind: 'unhandled', entry, ...unhandled };
     }
-    const message = entry.message as Message;
-    const topic = userTopic(message, source.consumerGroup);
+    const stored = entry.message as Message;
+    const topic = userTopic(stored, source.consumerGroup);
     const own = session.subscriptionOf(topic) as SubscriptionConfig;
     if (subscription !== undefined && own !== subscription) break;
+    const before = memory.held;
+    const message = openEntry(session, entry, stored, memory, own);
+    if (message === 'wait') break;
+    if (message === 'undecodable') {
+      if (deliveries.length > 0) break;
+      const unreadable = whyUnhandled(session, entry, how) as Unhandled;
+      session.logger.error(
+        { err: entry.undecodable?.error, offset: String(entry.offset) },
+        'a message cannot be decoded: it goes to the DLQ',
+      );
+      messages.take(entry);
+      return { kind: 'unhandled', entry, ...unreadable };
+    }
     if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message))) {
       messages.take(entry);
-      session.filteredOut.push({ entry, message });
+      session.filteredOut.push({ entry, message: stored });
+      memory.give(memory.held - before);
       continue;
     }
     builder ??= builderFor(own);
@@ -84,10 +114,13 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
       message.body,
       deps.bodies && own.s3PointerThreshold,
     );
-    if (fit === 'full') break;
+    if (fit === 'full' || (fit === 'too-large' && deliveries.length > 0)) {
+      memory.give(memory.held - before);
+      break;
+    }
     if (fit === 'too-large') {
-      if (deliveries.length > 0) break;
       messages.take(entry);
+      messages.open(entry, message);
       return {
         kind: 'unhandled',
         entry,
@@ -99,13 +132,14 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     }
     subscription = own;
     messages.take(entry);
+    messages.open(entry, message);
     deliveries.push({ entry, message });
     if (deliveries.length >= own.batchSize || how === 'alone')
-      return batch(session, own, deliveries, builder, how === 'alone');
+      return batch(session, own, deliveries, builder, memory, how === 'alone');
   }
   return subscription === undefined || builder === undefined
     ? undefined
-    : batch(session, subscription, deliveries, builder, false);
+    : batch(session, subscription, deliveries, builder, memory, false);
 }
 
 /** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
@@ -206,6 +240,7 @@ export function partOf(session: QueueSession, whole: Batch, from: number, to: nu
     whole.subscription,
     whole.deliveries.slice(from, to),
     builder,
+    whole.memory,
     false,
     whole.batchId,
   );
@@ -216,6 +251,7 @@ function batch(
   subscription: SubscriptionConfig,
   deliveries: readonly Delivery[],
   builder: BatchBuilder,
+  memory: DeliveryMemory,
   alone: boolean,
   bisectedFrom?: string,
 ): Batch {
@@ -230,6 +266,7 @@ function batch(
     deliveries,
     alone,
     bisectedFrom,
+    memory,
     records: builder.records,
     payload: (attempt, deadline) => ({
       ...builder.finish({

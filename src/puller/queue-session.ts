@@ -3,6 +3,7 @@ import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { MemoryBudget, type QueueMemory } from '../decide/pull/memory-budget.ts';
 import {
   GroupNotFoundError,
   InvalidFilterError,
@@ -41,6 +42,8 @@ export class QueueSession {
   readonly options: PullerOptions;
   readonly logger: Logger;
   readonly messages: ProcessQueue;
+  /** The queue's part of the invocation's memory. */
+  readonly memory: QueueMemory;
   /** Absent: messages are delivered in any order. */
   readonly order: QueueOrder | undefined;
   /** Loops sleep on it; whatever changes the state wakes them. */
@@ -111,7 +114,8 @@ export class QueueSession {
     this.knownOffset = startOffset;
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.order = QueueOrder.of(source, assignment.attempts);
-    this.messages = new ProcessQueue(startOffset, this.order);
+    this.memory = (deps.memory ?? new MemoryBudget()).open(() => this.wakeup.all());
+    this.messages = new ProcessQueue(startOffset, this.order, (bytes) => this.memory.note(bytes));
     this.lastMessageAt = deps.clock.now();
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });

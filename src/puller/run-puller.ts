@@ -9,6 +9,7 @@ import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
 import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
+import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
@@ -76,12 +77,19 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   };
   const utilization =
     given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
-  const deps: PullerDeps = { ...given, logger, ...traced, ...(utilization && { utilization }) };
+  const memory = given.memory ?? new MemoryBudget(given.memoryBytes);
+  const deps: PullerDeps = {
+    ...given,
+    logger,
+    memory,
+    ...traced,
+    ...(utilization && { utilization }),
+  };
   const largestBatch = Math.max(
     0,
     ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []),
   );
-  const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
+  const flowLimits = limitsFor(largestBatch);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...idleOption(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
@@ -211,6 +219,7 @@ async function workQueue(
   // What was popped has its end one by one.
   if (session !== undefined && session.popped === undefined)
     session.noteRepeated(session.messages.doneAhead);
+  ending.memory.close();
   await leaveBrokerLock(ending);
   deps.share?.leave(queueKey(queue));
   if (ending.mayRelease)
@@ -293,7 +302,8 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     const idle =
       messages.count === 0 &&
       now - session.lastMessageAt >= options.idleTimeoutMs &&
-      !session.resetPending;
+      !session.resetPending &&
+      !session.memory.waits;
     if ((deps.share?.allIdle(queueKey(session.queue), idle) ?? true) && idle) {
       if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
       else session.end('unreachable', 'the broker gave no answer for a while: draining');

@@ -1,4 +1,5 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
@@ -23,6 +24,8 @@ export type NextWork =
       readonly alone: boolean;
       /** Id of the batch that failed as a whole, of which this is a part. */
       readonly bisectedFrom: string | undefined;
+      /** What the call takes. Its parts take no more. */
+      readonly memory: DeliveryMemory;
       payload(attempt: number, deadline: number): BatchPayload;
     }
   /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
