@@ -15,6 +15,8 @@ export const MOST_MESSAGES = 32;
 /** Java's BROKER_SUSPEND_MAX_TIME_MILLIS of pull consumers. */
 export const BLOCK_MS = 20_000;
 const FULL_WAIT_MS = 50;
+/** While a reset waits, the next pull is sent after this. */
+const RESET_WAIT_MS = 300;
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 /** An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through. */
 const UNREADABLE_TRIES = 3;
@@ -67,6 +69,11 @@ export async function fillCursor(
       unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
       if (cursor.messages.generation !== generation) continue;
+      // What is pulled while a reset waits belongs to the time before it, and would pile up.
+      if (cursor.resetPending && result.status !== 'OFFSET_MOVED') {
+        await pause(RESET_WAIT_MS, linked.signal);
+        continue;
+      }
       take(cursor, result);
       wakeup.all();
     } catch (error) {

@@ -1,5 +1,5 @@
 /** A signal that follows others until `unlink`. */
-export interface LinkedSignal {
+interface LinkedSignal {
   readonly signal: AbortSignal;
   /** Ends it: nothing of it stays with the signals that it followed. */
   unlink(): void;

@@ -275,7 +275,7 @@ export class QueueMemory {
 }
 
 /** How a message is decompressed. */
-export interface OpenRules<T> {
+interface OpenRules<T> {
   /** Throws when the body would take more than `maxBytes`. */
   readonly open: (maxBytes: number) => T;
   readonly isTooLarge: (error: unknown) => boolean;
