@@ -2,7 +2,7 @@
 interface LinkedSignal {
   readonly signal: AbortSignal;
   /** Ends it: nothing of it stays with the signals that it followed. */
-  unlink(): void;
+  readonly unlink: () => void;
 }
 
 /**
