@@ -148,6 +148,8 @@ export interface Plan {
   readonly messages: readonly PlannedMessage[];
   readonly faults: readonly Fault[];
   readonly pullerTimeoutMs: number;
+  /** What a handler call takes, at least and at most. Absent: mostly milliseconds. */
+  readonly handlerMs?: readonly [number, number];
   readonly maxSkewMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;

@@ -18,6 +18,7 @@ interface Shape {
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
   readonly pullerTimeoutMs?: number;
+  readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly drainMs?: number;
   readonly maxVirtualMs?: number;
@@ -322,8 +323,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   mqadmin: (random) => ({
     queues: 1,
     messages: 40,
-    withinMs: 60_000,
-    behaviours: mixed,
+    withinMs: 50_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    subscription: { batchSize: random.int(1, 3), parallelizationFactor: random.int(1, 2) },
+    handlerMs: [500, 4_000],
     faults: some(
       random,
       1,
@@ -547,6 +550,7 @@ export function planOf(scenario: string, seed: number): Plan {
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
+    ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     drainMs: shape.drainMs ?? 300_000,
     maxVirtualMs: shape.maxVirtualMs ?? 600_000,

@@ -257,6 +257,11 @@ const LIFE: readonly Mutant[] = [
     file: 'src/decide/budget/time-budget.ts',
     find: 'return remainingMs - reserveMs;',
     replace: 'return remainingMs - 0 * reserveMs;',
+    also: {
+      file: 'src/decide/budget/time-budget.ts',
+      find: 'return handlerTimeoutMs + reserveMs <= remainingMs;',
+      replace: 'return handlerTimeoutMs > 0 && reserveMs > 0 && remainingMs > 0;',
+    },
     scenarios: ['deadline', 'short-lived'],
   },
   {

@@ -36,6 +36,8 @@ export interface SimulatedServer {
 export interface NetworkHooks {
   /** Asked for each request as it reaches its server. */
   fateOf(command: RemotingCommand, client: Host, server: SimulatedServer): RequestFate;
+  /** Asked for each answer as it leaves its server. */
+  losesAnswer(request: RemotingCommand): boolean;
   /** Told of each request as its client sends it. */
   onSend(command: RemotingCommand, client: Host, server: SimulatedServer): void;
 }
@@ -151,7 +153,7 @@ export class Network {
       close: () => this.#reset(socket),
     };
     const respond = (request: RemotingCommand, given: Answer, lateMs: number): void => {
-      if (isOneway(request)) return;
+      if (isOneway(request) || this.#hooks.losesAnswer(request)) return;
       const { code, remark, extFields = {}, body = NO_BODY } = given;
       toClient(
         {

@@ -48,8 +48,9 @@ const SCHEDULE_MS = 60_000;
 const LOOK_MS = 500;
 /** How long the world goes on when everything has its end: what comes then is a repetition. */
 const AFTERWARDS_MS = 8_000;
-/** A plan whose counted faults never hit ends all the same. */
+/** A run with more violations, or with many times the events of any sound run, goes nowhere. */
 const MAX_VIOLATIONS = 5;
+const MAX_EVENTS = 300_000;
 
 export const GROUP = 'workers';
 
@@ -115,6 +116,7 @@ class Run {
         this.#isProduct(client) && server !== this.#brokers.nameServer
           ? this.#faults.ofRequest(command.code)
           : { kind: 'carried-out' },
+      losesAnswer: (request) => this.#faults.losesAnswer(request),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
     });
     this.#brokers = runAs(this.#world, () =>
@@ -140,7 +142,7 @@ class Run {
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
-    const handlers = new Handlers(plan.messages, this.#ledger, random.fork('handlers'));
+    const handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
     const calls = {
       deliveryStarted: (script: HandlerScript) => {
         this.#ledger.started(script.deliveries);
@@ -233,7 +235,10 @@ class Run {
       if (!over) this.#at(LOOK_MS, look);
     };
     this.#at(0, look);
-    await this.#scheduler.run(() => over || this.#violations.length >= MAX_VIOLATIONS);
+    await this.#scheduler.run(
+      () =>
+        over || this.#violations.length >= MAX_VIOLATIONS || this.#scheduler.events > MAX_EVENTS,
+    );
   }
 
   #at(ms: number, run: () => void): void {
@@ -380,7 +385,7 @@ class Run {
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
       paused: (until) => this.#emit({ kind: 'paused', until }),
-      loseNextPull: () => this.#faults.loseNextPull(),
+      loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       cutFromTable: (host, isCut) => {
         if (isCut) this.#cutFromTable.add(host);
         else this.#cutFromTable.delete(host);
