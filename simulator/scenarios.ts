@@ -13,7 +13,7 @@ interface Shape {
   readonly messages: number;
   /** The messages come within this time. */
   readonly withinMs: number;
-  readonly behaviours: (random: Random, number: number) => Behaviour;
+  readonly behaviours: (random: Random) => Behaviour;
   readonly subscription?: Partial<SubscriptionConfig>;
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
@@ -168,18 +168,19 @@ const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
 /** Messages that end their puller however often they come. */
 const poisoned = (
   random: Random,
-  isPoison: (random: Random, number: number) => boolean,
+  messages: number,
+  isPoison: (random: Random) => boolean,
 ): Shape => ({
   queues: 1,
-  messages: 4,
+  messages,
   withinMs: 5_000,
-  behaviours: (own, number) => (isPoison(own, number) ? { kind: 'kills', times: 99 } : OK),
+  behaviours: (own) => (isPoison(own) ? { kind: 'kills', times: 99 } : OK),
   subscription: {
     maximumRetryAttempts: 0,
     batchSize: random.int(1, 4),
     handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
   },
-  maxVirtualMs: 1_200_000,
+  maxVirtualMs: 600_000,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -472,8 +473,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
-  poison: (random) => poisoned(random, (_own, number) => number === 1),
-  poisons: (random) => poisoned(random, (own) => own.chance(0.5)),
+  poison: (random) => poisoned(random, 1, () => true),
+  poisons: (random) => poisoned(random, 4, (own) => own.chance(0.5)),
   inline: (random) => ({
     queues: 2,
     messages: 20,
@@ -512,7 +513,7 @@ export function planOf(scenario: string, seed: number): Plan {
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
-      behaviour: shape.behaviours(ofMessages, number),
+      behaviour: shape.behaviours(ofMessages),
     }),
   );
   return {
