@@ -18,6 +18,8 @@ interface Shape {
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
   readonly pullerTimeoutMs?: number;
+  readonly memoryBytes?: number;
+  readonly bodyBytes?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly drainMs?: number;
@@ -354,6 +356,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
     faults: [{ kind: 'no-coordinator', at: random.int(4_000, 8_000), ms: 130_000 }],
   }),
+  memory: (random) => ({
+    queues: 1,
+    messages: 100,
+    withinMs: 2_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    subscription: { batchSize: random.int(1, 4) },
+    memoryBytes: 20 * 1024 * 1024,
+    bodyBytes: 130_000,
+    handlerMs: [500, 1_500],
+  }),
   growth: (random) => ({
     queues: 4,
     firstQueues: random.int(1, 3),
@@ -551,6 +563,8 @@ export function planOf(scenario: string, seed: number): Plan {
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
+    memoryBytes: shape.memoryBytes ?? 512 * 1024 * 1024,
+    bodyBytes: shape.bodyBytes ?? 10,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     drainMs: shape.drainMs ?? 300_000,

@@ -38,6 +38,8 @@ export interface NetworkHooks {
   fateOf(command: RemotingCommand, client: Host, server: SimulatedServer): RequestFate;
   /** Asked for each answer as it leaves its server. */
   losesAnswer(request: RemotingCommand): boolean;
+  /** Told of each answer as it leaves its server. */
+  onAnswer(request: RemotingCommand, answer: Answer, client: Host, server: SimulatedServer): void;
   /** Told of each request as its client sends it. */
   onSend(command: RemotingCommand, client: Host, server: SimulatedServer): void;
 }
@@ -155,6 +157,7 @@ export class Network {
     const respond = (request: RemotingCommand, given: Answer, lateMs: number): void => {
       if (isOneway(request) || this.#hooks.losesAnswer(request)) return;
       const { code, remark, extFields = {}, body = NO_BODY } = given;
+      this.#hooks.onAnswer(request, given, socket.client, server);
       toClient(
         {
           ...{ code, language: LANGUAGE, version: VERSION_5_5_0, opaque: request.opaque },

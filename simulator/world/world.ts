@@ -3,8 +3,11 @@ import type { ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { Property } from '../../src/records/properties.ts';
 import type { RemotingCommand } from '../../src/remoting/command.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { pullMessage } from '../../src/requests/pull-message.ts';
 import { sendMessageBack } from '../../src/requests/send-back.ts';
 import { updateConsumerOffset } from '../../src/requests/update-offset.ts';
+import type { Answer } from '../../src/testing/broker/answer.ts';
 import { CHECKS } from '../checks/index.ts';
 import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
 import { createRandom } from '../kernel/random.ts';
@@ -95,6 +98,7 @@ class Run {
       scheduler,
       random: random.fork('product'),
       connect: (host, endpoint) => this.#network.connect(host, endpoint),
+      onListeners: (by, count) => this.#emit({ kind: 'listeners', by, count }),
     });
     this.#checks = CHECKS.map((definition) => ({
       definition,
@@ -117,6 +121,8 @@ class Run {
           ? this.#faults.ofRequest(command.code)
           : { kind: 'carried-out' },
       losesAnswer: (request) => this.#faults.losesAnswer(request),
+      onAnswer: (request, answer, client, server) =>
+        this.#answered(request, answer, client, server.host.name),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
     });
     this.#brokers = runAs(this.#world, () =>
@@ -170,6 +176,7 @@ class Run {
       handlers,
       service: () => this.#service(),
       pullerTimeoutMs: plan.pullerTimeoutMs,
+      memoryBytes: plan.memoryBytes,
       maxSkewMs: plan.maxSkewMs,
       log: (host, level, message, fields) =>
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
@@ -291,7 +298,9 @@ class Run {
       broker.produce({
         topic,
         queueId,
-        body: Buffer.from(JSON.stringify({ n: number, k: key })),
+        body: Buffer.from(
+          JSON.stringify({ n: number, k: key, padding: 'x'.repeat(this.#plan.bodyBytes) }),
+        ),
         properties: new Map([
           [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
           [Property.SHARDING_KEY, key],
@@ -333,6 +342,19 @@ class Run {
     }
     if (process.kind !== 'operator')
       this.#faults.beforeSend(client, process.kind, process.invocation);
+  }
+
+  /** What a pull brings is in its puller's memory until it has its end. */
+  #answered(request: RemotingCommand, answer: Answer, by: Host, brokerName: string): void {
+    if (request.code !== RequestCode.PULL_MESSAGE || answer.code !== ResponseCode.SUCCESS) return;
+    if (this.#processes.running.get(by)?.kind !== 'puller') return;
+    const { topic, queueId, queueOffset } = pullMessage.decode(request);
+    const next = BigInt(answer.extFields?.nextBeginOffset ?? 0);
+    const positions = this.#ledger.queues
+      .get(`${topic}/${brokerName}/${queueId}`)
+      ?.filter(({ offset }) => offset >= queueOffset && offset < next);
+    if (positions !== undefined && positions.length > 0)
+      this.#emit({ kind: 'pulled', by, positions });
   }
 
   #written(before: Item | undefined, after: Item): void {
