@@ -4,13 +4,14 @@ import { planOf } from './scenarios.ts';
 import { shrink } from './shrink.ts';
 import { type RunResult, runPlan } from './world/world.ts';
 
-/** Does what the main thread asks for. */
-export async function carryOut(order: Order): Promise<Answer> {
+/** Does what the main thread asks for. @param began called before each run */
+export async function carryOut(order: Order, began: (run: RunOrder) => void): Promise<Answer> {
   switch (order.kind) {
     case 'run': {
       const results: SeedResult[] = [];
-      for (const { scenario, seed } of order.runs) {
-        const result = resultOf({ scenario, seed }, await runPlan(planOf(scenario, seed)));
+      for (const run of order.runs) {
+        began(run);
+        const result = resultOf(run, await runPlan(planOf(run.scenario, run.seed)));
         results.push(result);
         if (order.stopAtFailure && result.violations.length > 0) break;
       }
@@ -18,7 +19,9 @@ export async function carryOut(order: Order): Promise<Answer> {
     }
     case 'explain': {
       const whole = planOf(order.run.scenario, order.run.seed);
-      const { plan, tries } = order.shrinks ? await shrink(whole) : { plan: whole, tries: 0 };
+      const { plan, tries } = order.shrinks
+        ? await shrink(whole, () => began(order.run))
+        : { plan: whole, tries: 0 };
       const result = await runPlan(plan);
       return {
         kind: 'explained',

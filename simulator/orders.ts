@@ -27,6 +27,12 @@ export interface SeedResult extends RunOrder {
   readonly virtualMs: number;
 }
 
+/** Told before each run: a thread that says nothing for long hangs. */
+export interface Began {
+  readonly kind: 'began';
+  readonly run: RunOrder;
+}
+
 export type Answer =
   | { readonly kind: 'ran'; readonly results: readonly SeedResult[] }
   | {

@@ -6,6 +6,7 @@ const MAX_TRIES = 200;
 /** Drops faults one by one, then messages by halves, while the same check still fails. */
 export async function shrink(
   whole: Plan,
+  began: () => void,
 ): Promise<{ readonly plan: Plan; readonly tries: number }> {
   const check = (await runPlan(whole)).violations[0]?.check;
   if (check === undefined) return { plan: whole, tries: 1 };
@@ -13,6 +14,7 @@ export async function shrink(
   let tries = 1;
   const stillFails = async (candidate: Plan): Promise<boolean> => {
     tries++;
+    began();
     return (await runPlan(candidate)).violations.some((violation) => violation.check === check);
   };
   for (let at = plan.faults.length - 1; at >= 0 && tries < MAX_TRIES; at--) {

@@ -1,25 +1,24 @@
 import { Worker } from 'node:worker_threads';
-import type { Answer, Order, ThreadData } from './orders.ts';
+import type { Answer, Began, Order, RunOrder, ThreadData } from './orders.ts';
 
-/** No order takes so long: its code goes round in microtasks, and virtual time stands. */
-const HANG_MS = 300_000;
+/** No run takes so long: its code goes round in microtasks, and virtual time stands. */
+const HANG_MS = 60_000;
 
 export class HangError extends Error {
-  constructor(what: string) {
-    super(`no answer within ${HANG_MS / 1000} s of ${what}: the code loops without waiting`);
+  readonly run: RunOrder | undefined;
+
+  constructor(run: RunOrder | undefined) {
+    super(
+      `${run?.scenario}, seed ${run?.seed}: no end within ${HANG_MS / 1000} s, the code loops without waiting`,
+    );
     this.name = 'HangError';
+    this.run = run;
   }
 }
 
-function describe(order: Order): string {
-  if (order.kind === 'explain') return `${order.run.scenario}, seed ${order.run.seed}`;
-  const [first] = order.runs;
-  const last = order.runs[order.runs.length - 1];
-  return `${first?.scenario}, seed ${first?.seed} to ${last?.scenario}, seed ${last?.seed}`;
-}
-
-/** A thread that runs simulations. */
+/** A thread that runs simulations, one order at a time. */
 export interface SimulatorThread extends AsyncDisposable {
+  /** @throws HangError; the thread is of no use any more */
   ask(order: Order): Promise<Exclude<Answer, { readonly kind: 'broken' }>>;
 }
 
@@ -28,21 +27,24 @@ export function startThread(data: ThreadData = {}): SimulatorThread {
   return {
     ask: (order) =>
       new Promise((resolve, reject) => {
+        let run: RunOrder | undefined;
         const settle = (finish: () => void): void => {
           clearTimeout(timer);
           worker.off('message', onMessage);
           worker.off('error', onError);
           finish();
         };
-        const timer = setTimeout(
-          () => settle(() => reject(new HangError(describe(order)))),
-          HANG_MS,
-        );
+        const onHang = (): void => settle(() => reject(new HangError(run)));
+        let timer = setTimeout(onHang, HANG_MS);
         const onError = (error: unknown): void => settle(() => reject(error));
-        const onMessage = (answer: Answer): void =>
-          settle(() =>
-            answer.kind === 'broken' ? reject(new Error(answer.text)) : resolve(answer),
-          );
+        const onMessage = (answer: Answer | Began): void => {
+          if (answer.kind === 'began') {
+            run = answer.run;
+            clearTimeout(timer);
+            timer = setTimeout(onHang, HANG_MS);
+          } else if (answer.kind === 'broken') settle(() => reject(new Error(answer.text)));
+          else settle(() => resolve(answer));
+        };
         worker.on('message', onMessage);
         worker.on('error', onError);
         worker.postMessage(order);
@@ -53,25 +55,30 @@ export function startThread(data: ThreadData = {}): SimulatorThread {
   };
 }
 
-/** Shares the work among threads: each takes the next piece when it has done one. */
+/** Shares pieces of work among threads: each takes the next one when it has done one. A thread that hangs is replaced. */
 export async function inThreads<Work, Result>(
   threads: number,
   pieces: readonly Work[],
-  data: ThreadData,
   run: (thread: SimulatorThread, piece: Work) => Promise<Result>,
-  isEnough: (result: Result) => boolean = () => false,
+  hung: (error: HangError) => Result,
 ): Promise<Result[]> {
   const results: Result[] = [];
   let next = 0;
-  let enough = false;
+  const workOff = async (): Promise<void> => {
+    await using thread = startThread();
+    while (next < pieces.length) {
+      try {
+        results.push(await run(thread, pieces[next++]!));
+      } catch (error) {
+        if (!(error instanceof HangError)) throw error;
+        results.push(hung(error));
+        break;
+      }
+    }
+  };
   await Promise.all(
     Array.from({ length: Math.min(threads, pieces.length) }, async () => {
-      await using thread = startThread(data);
-      while (!enough && next < pieces.length) {
-        const result = await run(thread, pieces[next++]!);
-        results.push(result);
-        enough ||= isEnough(result);
-      }
+      while (next < pieces.length) await workOff();
     }),
   );
   return results;

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { replaceGlobals } from './kernel/globals.ts';
 import { applyMutant } from './mutants/apply.ts';
-import type { Answer, Order, ThreadData } from './orders.ts';
+import type { Answer, Began, Order, RunOrder, ThreadData } from './orders.ts';
 
 const { mutant } = workerData as ThreadData;
 if (mutant !== undefined) applyMutant(mutant);
@@ -11,7 +11,8 @@ const { carryOut } = await import('./carry-out.ts');
 
 const port = parentPort!;
 port.on('message', (order: Order) => {
-  carryOut(order).then(
+  const began = (run: RunOrder): void => port.postMessage({ kind: 'began', run } satisfies Began);
+  carryOut(order, began).then(
     (answer) => port.postMessage(answer),
     (error: unknown) =>
       port.postMessage({

@@ -1,8 +1,10 @@
 import type { RunOrder, SeedResult } from '../orders.ts';
-import { startThread } from '../threads.ts';
+import { HangError, type SimulatorThread, startThread } from '../threads.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
 
 const PIECE = 50;
+
+type FoundIn = Pick<SeedResult, 'scenario' | 'seed' | 'violations'>;
 
 export interface Finding {
   readonly mutant: Mutant;
@@ -23,15 +25,7 @@ export async function hunt(mutant: Mutant, maxRuns: number): Promise<Finding> {
       seed: 1 + Math.floor(index / mutant.scenarios.length),
     }),
   );
-  let done = 0;
-  let last: SeedResult | undefined;
-  while (done < runs.length && (last === undefined || last.violations.length === 0)) {
-    const piece = runs.slice(done, done + PIECE);
-    const answer = await thread.ask({ kind: 'run', runs: piece, stopAtFailure: true });
-    const results = answer.kind === 'ran' ? answer.results : [];
-    done += results.length;
-    last = results[results.length - 1];
-  }
+  const { done, last } = await untilFound(thread, runs);
   const [violation] = last?.violations ?? [];
   return {
     mutant,
@@ -47,6 +41,32 @@ export async function hunt(mutant: Mutant, maxRuns: number): Promise<Finding> {
         },
       }),
   };
+}
+
+async function untilFound(
+  thread: SimulatorThread,
+  runs: readonly RunOrder[],
+): Promise<{ readonly done: number; readonly last: FoundIn | undefined }> {
+  let done = 0;
+  let last: FoundIn | undefined;
+  while (done < runs.length && (last === undefined || last.violations.length === 0)) {
+    const piece = runs.slice(done, done + PIECE);
+    try {
+      const answer = await thread.ask({ kind: 'run', runs: piece, stopAtFailure: true });
+      const results = answer.kind === 'ran' ? answer.results : [];
+      done += results.length;
+      last = results[results.length - 1];
+    } catch (error) {
+      if (!(error instanceof HangError) || error.run === undefined) throw error;
+      done +=
+        1 +
+        piece.findIndex(
+          ({ scenario, seed }) => scenario === error.run?.scenario && seed === error.run.seed,
+        );
+      last = { ...error.run, violations: [{ check: 'hang', text: error.message, at: 0 }] };
+    }
+  }
+  return { done, last };
 }
 
 /** Hunts the named mutants, by default all, and prints a table. @returns whether each was found */
