@@ -11,7 +11,7 @@ import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import { createPullerInvoker } from '../../src/runtime/puller-invoker.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
+import { createSystemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { currentHost, runAs } from '../kernel/globals.ts';
 import type { Random } from '../kernel/random.ts';
@@ -94,7 +94,7 @@ export class Processes {
           client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
           handlers,
-          clock: systemClock,
+          clock: createSystemClock(),
           logger,
           random: Math.random,
           holder: host.name,
@@ -118,7 +118,7 @@ export class Processes {
           clients: () => client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
           invoker: createPullerInvoker(lambda().client(), 'puller'),
-          clock: systemClock,
+          clock: createSystemClock(),
           logger,
           remainingMs,
         });
@@ -144,7 +144,7 @@ export class Processes {
             service,
             clients: () => client,
             store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
-            clock: systemClock,
+            clock: createSystemClock(),
             remainingMs,
             handlers: ({ functionName }) => createLambdaHandler(lambda().client(), functionName),
             checkHandler: async () => undefined,
@@ -177,7 +177,7 @@ export class Processes {
 
   #client(service: ServiceConfig, logger: Logger) {
     return createRocketMQClient(service.clusters.default!, {
-      clock: systemClock,
+      clock: createSystemClock(),
       random: Math.random,
       logger,
     });
@@ -189,7 +189,7 @@ export class Processes {
     const script = handlers.script(event, host, scheduler.now);
     this.#deps.deliveryStarted(script);
     if (script.end === 'runs-on') return new Promise(() => {});
-    await systemClock.sleep(script.durationMs);
+    await createSystemClock().sleep(script.durationMs);
     this.#deps.deliveryEnded(script);
     if (script.end === 'dies') {
       this.kill(host);
