@@ -7,19 +7,7 @@ interface KnownFailure {
   readonly why: string;
 }
 
-export const KNOWN_FAILURES: readonly KnownFailure[] = [
-  {
-    check: 'retry-limit',
-    text: /is delivered as redelivery \d+, and the limit is/,
-    why: 'ISSUE-10 §1.2: deliveries after a send-back that failed are not counted towards the limit (broker, seed 55)',
-  },
-  ...['nothing-lost', 'drained', 'retry-limit', 'repeats'].map((check) => ({
-    scenario: 'poisons',
-    check,
-    text: /./,
-    why: 'ISSUE-10 §1.7: a message that was dead-lettered as a killer is not committed before the next one, which kills, is delivered: both come again without end; and a holder that dies before its first renewal never writes that progress was made since the last death, so that no message is isolated (poisons)',
-  })),
-];
+export const KNOWN_FAILURES: readonly KnownFailure[] = [];
 
 export function isKnown(scenario: string, check: string, text: string): boolean {
   return KNOWN_FAILURES.some(

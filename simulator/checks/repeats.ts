@@ -1,7 +1,7 @@
 import type { CheckDefinition } from './check.ts';
 
 /** Commits are at most this old when nothing goes wrong. ISSUE-10 §1.15 lowers it to 1 s. */
-const COMMIT_AGE_MS = 6_000;
+const COMMIT_AGE_MS = 1_500;
 /** What a broker that is killed forgets beside: its offsets are written every 5 s. */
 const FORGOTTEN_MS = 5_000;
 /** How long a fault disturbs: requests that time out, leases that end, sandboxes that thaw. */
