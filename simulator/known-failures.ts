@@ -13,6 +13,12 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
     text: /is delivered as redelivery \d+, and the limit is/,
     why: 'ISSUE-10 §1.2: deliveries after a send-back that failed are not counted towards the limit (broker, seed 55)',
   },
+  {
+    scenario: 'mute',
+    check: 'prompt',
+    text: /./,
+    why: 'ISSUE-10 §1.8: a connection that went dead without a word is used until its puller ends (mute, seed 3)',
+  },
   ...['nothing-lost', 'drained', 'retry-limit', 'repeats'].map((check) => ({
     scenario: 'poisons',
     check,
