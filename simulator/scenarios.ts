@@ -182,7 +182,9 @@ const poisoned = (
     batchSize: random.int(1, 4),
     handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
   },
-  maxVirtualMs: 600_000,
+  // Five deaths each, with a lease of 30 s.
+  drainMs: 300_000 * messages,
+  maxVirtualMs: 600_000 + 300_000 * messages,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -365,6 +367,40 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     memoryBytes: 20 * 1024 * 1024,
     bodyBytes: 130_000,
     handlerMs: [500, 1_500],
+  }),
+  coexist: (random) => ({
+    queues: 3,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { coexist: true, pullers: random.int(1, 2) },
+    faults: random.chance(0.6) ? anyFaults(random) : [],
+  }),
+  limited: (random) => ({
+    queues: 3,
+    messages: 30,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { pullers: random.int(1, 2) },
+    subscription: { maximumConcurrency: random.int(2, 3), batchSize: random.int(1, 3) },
+    faults: random.chance(0.6) ? anyFaults(random) : [],
+  }),
+  mute: (random) => ({
+    queues: 2,
+    messages: 30,
+    withinMs: 60_000,
+    behaviours: always,
+    promptMs: 45_000,
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({
+        kind: 'connections-mute',
+        at: time(random),
+        broker: BROKER,
+      }),
+    ),
   }),
   growth: (random) => ({
     queues: 4,

@@ -1,5 +1,6 @@
 import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
+import { concurrency } from './concurrency.ts';
 import { drained } from './drained.ts';
 import { leftBehind } from './left-behind.ts';
 import { memory } from './memory.ts';
@@ -24,6 +25,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   operatorsOffset,
   pauseIsKept,
   prompt,
+  concurrency,
   memory,
   repeats,
   drained,

@@ -1,7 +1,8 @@
 import type { CheckDefinition } from './check.ts';
 
-/** Commits are at most this old when nothing goes wrong. ISSUE-10 §1.15 lowers it to 1 s. */
+/** Commits are at most this old when nothing goes wrong. BROADCASTING writes them into the table, every 5 s. */
 const COMMIT_AGE_MS = 1_500;
+const BROADCAST_COMMIT_AGE_MS = 6_000;
 /** What a broker that is killed forgets beside: its offsets are written every 5 s. */
 const FORGOTTEN_MS = 5_000;
 /** How long a fault disturbs: requests that time out, leases that end, sandboxes that thaw. */
@@ -15,7 +16,9 @@ export const repeats: CheckDefinition = {
     const forgets = plan.faults.some(
       (fault) => fault.kind === 'broker-restart' && fault.how === 'KILL',
     );
-    const untilCommittedMs = COMMIT_AGE_MS + (forgets ? FORGOTTEN_MS : 0);
+    const commitAgeMs =
+      plan.source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
+    const untilCommittedMs = commitAgeMs + (forgets ? FORGOTTEN_MS : 0);
     return {
       on(event) {
         if (event.kind !== 'delivery-started') return undefined;

@@ -253,6 +253,13 @@ const ORDER: readonly Mutant[] = [
 
 const LIFE: readonly Mutant[] = [
   {
+    name: 'more-calls-than-the-limit',
+    file: 'src/puller/slot-share.ts',
+    find: 'if (this.#free > 0) {',
+    replace: 'if (this.#free > -9) {',
+    scenarios: ['limited'],
+  },
+  {
     name: 'no-reserve-at-the-end',
     file: 'src/decide/budget/time-budget.ts',
     find: 'return remainingMs - reserveMs;',

@@ -5,7 +5,9 @@ import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
 import { runLimited } from '../../src/membership/run-limited.ts';
+import { runMember } from '../../src/membership/run-member.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
+import { isSeat } from '../../src/model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
@@ -89,7 +91,7 @@ export class Processes {
             )
           : createLambdaHandler(lambda().client(), functionName);
       try {
-        await runLimited(request, {
+        await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
           service,
           client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
@@ -217,7 +219,8 @@ export class Processes {
       scheduler.schedule(AFTERMATH_MS, this.#world, () => {
         if (this.running.get(host) !== process) return;
         this.running.delete(host);
-        const leftovers = this.#leftovers(host);
+        // At its deadline an invocation returns although the table has not answered.
+        const leftovers = scheduler.now >= deadline ? undefined : this.#leftovers(host);
         scheduler.kill(host);
         this.#deps.network.cutClient(host);
         this.#deps.ended(process, how, leftovers);

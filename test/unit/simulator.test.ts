@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
+import { execFile } from 'node:child_process';
 import { describe, it } from 'node:test';
+import { promisify } from 'node:util';
 import { hunt } from '../../simulator/mutants/hunt.ts';
 import { MUTANTS } from '../../simulator/mutants/mutants.ts';
 import type { RunOrder } from '../../simulator/orders.ts';
@@ -59,6 +61,13 @@ describe('the simulator', () => {
     assert.equal(answer.faults.length, 0);
     assert(answer.messages <= 4, `${answer.messages} messages`);
     assert(answer.trace.some((line) => line.includes('VIOLATION of committed-below-unfinished')));
+  });
+
+  it('npm run simulate tells what it ran', async () => {
+    const args = ['run', '--silent', 'simulate', '--', '--scenario', 'bisect', '--seeds', '3'];
+    const { stdout } = await promisify(execFile)('npm', args);
+    assert.match(stdout, /^bisect +3 seeds, .* 0 failed, 0 known failures$/m);
+    assert.match(stdout, /^3 seeds in .* s, 0 failed$/m);
   });
 
   it('names a mutant whose text is not in its file', async () => {
