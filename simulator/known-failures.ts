@@ -7,7 +7,6 @@ interface KnownFailure {
   readonly why: string;
 }
 
-<<<<<<< HEAD
 export const KNOWN_FAILURES: readonly KnownFailure[] = [];
 
 export function isKnown(scenario: string, check: string, text: string): boolean {
