@@ -69,16 +69,28 @@ export function lostMessages({ deliveries, stored, deadLetters }: Evidence): num
   return stored.map(({ seq }) => seq).filter((seq) => !ended.has(seq));
 }
 
-/** Entries of the DLQ by message: too few, too many, and those of messages that can be done. */
+/**
+ * Entries of the DLQ by message: too few, too many, and those of messages that can be done. A last delivery that was repeated fails again and is in
+ * the DLQ again: the bound of repeated deliveries counts that.
+ */
 export function deadLetterErrors(evidence: Evidence): string[] {
   const stored = countBySeq(evidence.entries);
   const dead = countBySeq(evidence.deadLetters);
   const copies = copiesOf(evidence);
+  const failures = countBySeq(lastFailures(evidence));
   return [...new Set([...stored.keys(), ...dead.keys()])].flatMap((seq) => {
-    const expected = isDead(seq) ? copies(seq, MAX_RETRIES) : 0;
+    const least = isDead(seq) ? copies(seq, MAX_RETRIES) : 0;
+    const most = isDead(seq) ? Math.max(least, failures.get(seq) ?? 0) : 0;
     const found = dead.get(seq) ?? 0;
-    return found === expected ? [] : [`message ${seq}: ${found} entries instead of ${expected}`];
+    if (found >= least && found <= most) return [];
+    return [`message ${seq}: ${found} entries instead of ${found < least ? least : most}`];
   });
+}
+
+function lastFailures({ deliveries }: Evidence): Delivery[] {
+  return deliveries.filter(
+    ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
+  );
 }
 
 /** Why the DLQ has entries beyond the first of each stored message. */
@@ -90,15 +102,11 @@ export function extraDeadLettersOf(evidence: Evidence): {
 } {
   const dead = countBySeq(evidence.deadLetters);
   const copies = copiesOf(evidence);
-  const lastFailures = countBySeq(
-    evidence.deliveries.filter(
-      ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
-    ),
-  );
+  const failed = countBySeq(lastFailures(evidence));
   let [failedAgain, sentAgain] = [0, 0];
   for (const [seq, found] of dead) {
     const expected = copies(seq, MAX_RETRIES);
-    const failures = Math.max(expected, lastFailures.get(seq) ?? 0);
+    const failures = Math.max(expected, failed.get(seq) ?? 0);
     failedAgain += Math.max(0, Math.min(found, failures) - expected);
     sentAgain += Math.max(0, found - failures);
   }
@@ -332,13 +340,15 @@ function boundOf(
   }
 }
 
-/** What was done before is committed: a second ago, or when the broker was still there. Who ends has committed all. */
+/** What was done before is committed: a second ago, or when the broker was still there. Who ends commits all, when it is there. */
 function uncommittedSince({ kind, at }: Fault, faults: readonly Fault[]): number {
-  if (kind === PULLER_ENDED) return at;
   return faults
     .filter((other) => other.kind.startsWith('broker') && other.at < at)
     .filter(({ until }) => until + RECONNECT_MS >= at)
-    .reduce((since, other) => Math.min(since, other.at - COMMIT_MS), at - COMMIT_MS);
+    .reduce(
+      (since, other) => Math.min(since, other.at - COMMIT_MS),
+      kind === PULLER_ENDED ? at : at - COMMIT_MS,
+    );
 }
 
 /** Messages done since then, or in as many mean seconds of the ten before. */
