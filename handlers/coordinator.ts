@@ -23,9 +23,8 @@ export function createCoordinatorHandler(given: ServiceConfig) {
           return await runCoordinator({
             ...invocation,
             invoker,
-            clock: systemClock,
             signal,
-            gauges: createEmfGauges(emfOptions(invocation.service, systemClock)),
+            gauges: createEmfGauges(emfOptions(invocation.service, invocation.clock)),
           });
         } finally {
           lambda.destroy();

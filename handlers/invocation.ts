@@ -5,13 +5,14 @@ import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
 import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import type { AssignmentStore } from '../src/ports/assignment-store.ts';
+import type { Clock } from '../src/ports/clock.ts';
 import type { Logger } from '../src/ports/logger.ts';
 import type { RocketMQ } from '../src/ports/rocketmq.ts';
 import { dynamoDBClient } from '../src/runtime/aws-clients.ts';
 import { applyEnvironment, ENVIRONMENT, required } from '../src/runtime/environment.ts';
 import { createLogger } from '../src/runtime/logger.ts';
 import type { Secrets } from '../src/runtime/secrets.ts';
-import { systemClock } from '../src/runtime/system-clock.ts';
+import { createSystemClock } from '../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 
 /** What both functions work with. */
@@ -21,6 +22,7 @@ interface Invocation {
   readonly store: AssignmentStore;
   /** One client per cluster. */
   readonly clients: (cluster: string) => RocketMQ;
+  readonly clock: Clock;
   readonly remainingMs: () => number;
 }
 
@@ -40,6 +42,9 @@ export async function withInvocation<T>(
     function: name,
     requestId: context.awsRequestId,
   });
+  const clock = createSystemClock();
+  // Lambda counts by the wall clock: one that is set back would promise more time than there is.
+  const endsAt = clock.now() + context.getRemainingTimeInMillis();
   const dynamodb = dynamoDBClient();
   let close = async (): Promise<void> => {};
   try {
@@ -51,7 +56,7 @@ export async function withInvocation<T>(
           `this deployment knows no cluster "${cluster}": deploy the service again`,
         );
       return createRocketMQClient(secrets.complete(cluster, config, logger), {
-        clock: systemClock,
+        clock,
         renewCredentials: () => secrets.renew(cluster, logger),
       });
     });
@@ -64,7 +69,8 @@ export async function withInvocation<T>(
       logger,
       store,
       clients: perCluster.clients,
-      remainingMs: () => context.getRemainingTimeInMillis(),
+      clock,
+      remainingMs: () => Math.min(context.getRemainingTimeInMillis(), endsAt - clock.now()),
     });
   } catch (error) {
     logger.error({ err: error }, `${name} failed`);

@@ -45,7 +45,7 @@ export function createPullerHandler(
         const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
         const meter = createEmfMeter(
           { EventSource: eventSource },
-          emfOptions(invocation.service, systemClock),
+          emfOptions(invocation.service, invocation.clock),
         );
         const renewIntervalMs = optionalMillis(ENVIRONMENT.renewInterval);
         const handlers = ({
@@ -54,14 +54,13 @@ export function createPullerHandler(
           functionName,
         }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
-            ? createInlineHandler(inlineHandlers[functionKey]!, () => context)
+            ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
             : createLambdaHandler(lambda, functionName);
         try {
           return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
             ...invocation,
             client: invocation.clients(request.cluster),
             handlers,
-            clock: systemClock,
             random: Math.random,
             holder: context.awsRequestId,
             meter,
@@ -78,6 +77,11 @@ export function createPullerHandler(
         }
       }),
     );
+}
+
+/** Each inline call has a context of its own: the puller reads its time in the original. */
+function contextFor(context: Context): Context {
+  return { ...context, getRemainingTimeInMillis: () => context.getRemainingTimeInMillis() };
 }
 
 /** In a local run what fails goes to the DLQ of the embedded broker instead. */

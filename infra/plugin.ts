@@ -58,7 +58,10 @@ export default class RocketMQPlugin {
         this.#log.warning(
           'rocketmq: "serverless offline" cannot drain when it ends; use "serverless offline start"',
         );
-        void this.#local?.start();
+        // The command starts its own endpoint after this hook, and start() waits for that.
+        this.#local
+          ?.start()
+          .catch((error: unknown) => this.#log.error(`rocketmq: not started: ${String(error)}`));
       },
     });
   }

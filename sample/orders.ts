@@ -11,7 +11,7 @@ interface Order {
 export const handler: RocketMQHandler = reported(async (event) => {
   const batchItemFailures: RocketMQBatchItemFailure[] = [];
   for (const record of event.Records) {
-    if (!(await settle(record))) batchItemFailures.push({ itemIdentifier: record.messageId });
+    if (!(await settle(record))) batchItemFailures.push({ itemIdentifier: record.receiptHandle });
   }
   return { batchItemFailures };
 });

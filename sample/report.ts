@@ -14,7 +14,7 @@ export function reported(handler: RocketMQHandler): RocketMQHandler {
     if (url)
       await send(
         url,
-        event.Records.map((record) => delivery(record, failed.has(record.messageId))),
+        event.Records.map((record) => delivery(record, failed.has(record.receiptHandle))),
       );
     else
       console.log(

@@ -119,6 +119,23 @@ export class DeadLettersUnreadableError extends RocketMQError {
   }
 }
 
+/** A dead letter could not be sent: the redrive ended before it, and what it sent before is noted. */
+export class RedriveStoppedError extends RocketMQError {
+  /** `topic/broker/id`. */
+  readonly queue: string;
+  readonly offset: bigint;
+  constructor(consumerGroup: string, queue: string, offset: bigint, cause: Error) {
+    const place = queue.slice(queue.indexOf('/') + 1);
+    super(
+      'ROCKETMQ_REDRIVE_STOPPED',
+      `dead letter ${queue}=${offset} not sent: ${cause.message}. Fix the cause and redrive again, or go past it: onFailure: 'skip' (command: dlq redrive --skip-failed) reports such letters and goes on, dlq drop --group ${consumerGroup} --queue ${place} --limit 1 notes this one as done`,
+      { cause },
+    );
+    this.queue = queue;
+    this.offset = offset;
+  }
+}
+
 /** A body over `s3PointerThreshold` could not be put into its bucket: its message waits, and no failure is counted. */
 export class BodyNotStoredError extends RocketMQError {
   readonly bucket: string;

@@ -1,5 +1,6 @@
 import { BatchBuilder } from '../../src/delivery/batch.ts';
 import { buildRecord } from '../../src/delivery/build-record.ts';
+import type { RocketMQRecord } from '../../src/model/event.ts';
 import { EVENT_FORMATS, type EventFormatName } from '../../src/model/event-formats.ts';
 import { decodeRecords } from '../../src/records/decode-records.ts';
 import { encodeRecord } from '../../src/records/encode-record.ts';
@@ -9,9 +10,9 @@ const BORN = 1_763_870_400_123;
 const ABOUT: Readonly<Record<EventFormatName, string>> = {
   sqs: "The default. Shaped like an SQS event, so that tools for SQS work on it, with RocketMQ's own fields in `rocketmq`. The other shapes tell less, and none tells more.",
   kafka:
-    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so use `messageId` as idempotency key. The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
+    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so use `messageId` as idempotency key ([identifiers](failures.md#identifiers)). The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
   cloudevents:
-    "A list of CloudEvents 1.0, as Alibaba's Function Compute gives them. `id` is the messageId, so that `source` and `id` name a message also when it is delivered again.",
+    "A list of CloudEvents 1.0, as Alibaba's Function Compute gives them. `id` is the messageId, so that `source` and `id` name a message also when it is delivered again ([identifiers](failures.md#identifiers)).",
   raw: "The `data` of those CloudEvents alone: Function Compute's RawData.",
 };
 
@@ -23,7 +24,7 @@ export function eventsPage(): string {
 
 What a handler gets, by the option \`eventFormat\`, of one and the same message: topic \`orders\`, delivered for the second time. All messages of an event are of one queue and one topic. A body that is valid UTF-8 is text, any other is base64, and \`bodyEncoding\` says which.
 
-The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }] }\` with a \`messageId\` or a \`receiptHandle\`. The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
+The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }] }\` with a \`receiptHandle\`, or a \`messageId\`, which means every record that has it ([identifiers](failures.md#identifiers)). The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
 
 ${EVENT_FORMATS.map((format) => `## \`${format}\`\n\n${ABOUT[format]}\n\n\`\`\`json\n${example(format)}\n\`\`\``).join('\n\n')}
 `;
@@ -54,8 +55,8 @@ function example(format: EventFormatName): string {
     },
   });
   const builder = new BatchBuilder(undefined, format);
-  for (const message of decodeRecords(record, { brokerName: 'broker-a' }).messages)
-    builder.add(
+  for (const message of decodeRecords(record, { brokerName: 'broker-a' }).messages) {
+    const build = (): RocketMQRecord =>
       buildRecord(message, {
         cluster: 'default',
         consumerGroup: 'order-worker',
@@ -65,8 +66,9 @@ function example(format: EventFormatName): string {
         maxReconsumeTimes: 16,
         localRetries: 0,
         now: BORN + 67,
-      }),
-    );
+      });
+    builder.add(build(), build);
+  }
   const batch = {
     batchId: '6f1c4d1e-6a0e-4a57-9d6e-0d6e4a576a0e',
     attempt: 1,

@@ -65,7 +65,7 @@ export async function startOffline(
   // Whatever ends this process, the service does not stay behind.
   const onExit = (): void => killGroup(child);
   process.once('exit', onExit);
-  void ended.then(() => process.off('exit', onExit));
+  child.once('exit', () => process.off('exit', onExit));
   const limit = AbortSignal.timeout(READY_LIMIT_MS);
   try {
     await Promise.race([

@@ -152,9 +152,12 @@ async function watchRun(run: Watched): Promise<Outcome> {
   const giveUpAt = firstSent + patienceMs(run);
   const deadLetters = new DeadLetters(client, run.runId, tally);
   let serviceEnded = false;
-  void run.service.ended.then(() => {
+  const onEnd = (): void => {
     serviceEnded = true;
-  });
+  };
+  run.service.ended.then(onEnd, onEnd);
+  // Its error is thrown by the race below, which the first snapshot may keep waiting.
+  producing.catch(() => {});
   for (;;) {
     const [queues] = await Promise.all([
       snapshotQueues(client, store, sampleGroup, [sampleTopic], Date.now()),

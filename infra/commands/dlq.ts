@@ -51,6 +51,7 @@ export const dlqCommands: readonly CommandDefinition[] = [
       ...YES,
       to: text('topic (where it came from), group (this group alone), or a topic by name'),
       rate: text('Most messages a second'),
+      'skip-failed': flag('Passes over letters that cannot be sent, and reports them'),
     },
     run: redrive,
   },

@@ -1,4 +1,4 @@
-import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { ConfigError, ConnectionError, TopicNotFoundError } from '../errors.ts';
 import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
@@ -142,6 +142,13 @@ export class BrokerCalls {
         this.#versions.set(target.brokerName, answer.version);
       return { kind: 'answered', announced, answer };
     } catch (cause) {
+      if (cause instanceof ConfigError)
+        return {
+          kind: 'unreachable',
+          announced,
+          sent: false,
+          error: noAddress(target, announced, cause),
+        };
       if (!(cause instanceof ConnectionError)) throw cause;
       const error = new ConnectionError(
         cause.address,
@@ -189,4 +196,18 @@ export class BrokerCalls {
   #announced({ brokerName, brokerId = MASTER_ID, orAny = false }: CallTarget): string | undefined {
     return this.#brokers.announced(brokerName, brokerId, orAny);
   }
+}
+
+/** The address stands in no configuration of ours: whoever reads the error has to know where it came from. */
+function noAddress(
+  { brokerName, topic }: CallTarget,
+  announced: string,
+  cause: ConfigError,
+): ConnectionError {
+  const source = topic === undefined ? 'the cluster info' : `the route of topic "${topic}"`;
+  return new ConnectionError(
+    announced,
+    `broker ${brokerName} announces itself as "${announced}" in ${source}, which is not a valid address: correct brokerIP1 of the broker, or translate the address with addressMap`,
+    { cause },
+  );
 }

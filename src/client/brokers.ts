@@ -1,4 +1,5 @@
 import { type BrokerData, MASTER_ID } from '../model/route.ts';
+import { bracketed } from './endpoint.ts';
 
 /** Addresses of the brokers that routes and cluster infos have told of. */
 export class Brokers {
@@ -26,13 +27,19 @@ export class Brokers {
 
   /** Where the announced address is reached from here. */
   reachable(announced: string): string {
-    return this.#addressMap[announced] ?? announced;
+    return this.#translated(announced) ?? bracketed(announced);
   }
 
   /** What to say when an announced address does not answer: the usual cause is NAT. */
   advice(announced: string): string {
-    return this.#addressMap[announced] === undefined
+    const translated = this.#translated(announced);
+    return translated === undefined
       ? `. The broker announces itself as ${announced}: when that address is not reachable from here, translate it with addressMap`
-      : `. The broker announces itself as ${announced}, which addressMap translates to ${this.#addressMap[announced]}`;
+      : `. The broker announces itself as ${announced}, which addressMap translates to ${translated}`;
+  }
+
+  /** Whoever writes IPv6 into addressMap may write brackets. */
+  #translated(announced: string): string | undefined {
+    return this.#addressMap[announced] ?? this.#addressMap[bracketed(announced)];
   }
 }

@@ -8,12 +8,13 @@ import {
   type RemotingCommand,
 } from '../remoting/command.ts';
 import { encodeFrame } from '../remoting/frame.ts';
-import { FrameDecoder } from '../remoting/frame-decoder.ts';
+import { FrameDecoder, OversizedFrameError } from '../remoting/frame-decoder.ts';
 import { OTHER_LANGUAGE } from '../remoting/language.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { tlsAdvice } from './tls.ts';
+import { MAX_TIMER_MS } from './within.ts';
 
 /**
  * The MQVersion ordinal that every command carries: 475 is V5_3_1. From 401 name servers answer routes in standard JSON, from 121 brokers honour
@@ -21,7 +22,11 @@ import { tlsAdvice } from './tls.ts';
  */
 export const CLIENT_VERSION = 475;
 
+/** Characters of an error's text in an answer. */
+const MAX_REMARK_LENGTH = 1000;
 const NO_BODY = Buffer.alloc(0);
+/** A request that had less time says nothing about its connection. NettyRemotingClient.MIN_CLOSE_TIMEOUT_MILLIS. */
+const MIN_SILENCE_MS = 100;
 
 /** What a server request is answered with. */
 export interface ServerRequestAnswer {
@@ -52,13 +57,16 @@ export interface OutgoingRequest {
 export class NotConnectedError extends ConnectionError {}
 
 interface Pending {
+  /** Of the request, for messages. */
+  readonly name: string;
   readonly resolve: (command: RemotingCommand) => void;
   readonly reject: (error: unknown) => void;
 }
 
 /**
- * One connection with many requests in flight. Answers are matched by opaque, in any order; a request that was given up leaves the connection good:
- * its late answer is read and dropped. It keeps the process alive only while a request waits. Mirrors NettyRemotingClient's channel handling.
+ * One connection with many requests in flight. Answers are matched by opaque, in any order. A request that timed out ends the connection
+ * when not one byte arrived while it waited; otherwise the connection stays open, and the late answer is read and dropped.
+ * It keeps the process alive only while a request waits. Mirrors NettyRemotingClient's channel handling.
  */
 export class Connection {
   readonly address: string;
@@ -69,6 +77,8 @@ export class Connection {
   readonly #onServerRequest: ServerRequestHandler | undefined;
   readonly #closeListeners: ((error: ConnectionError) => void)[] = [];
   #opaque = 0;
+  /** Chunks that have arrived: a request that finds the same number at its time-out waited in silence. */
+  #chunks = 0;
   #answered = false;
   #closed: ConnectionError | undefined;
   #corked = false;
@@ -79,7 +89,7 @@ export class Connection {
     this.#socket = socket;
     this.#onServerRequest = options.onServerRequest;
     this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
-    this.#decoder = new FrameDecoder({ maxFrameBytes: this.#maxFrameBytes });
+    this.#decoder = new FrameDecoder({ maxFrameBytes: this.#maxFrameBytes, readOversized: true });
     // The timer of a request that waits keeps the process alive, not an idle connection.
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -132,6 +142,7 @@ export class Connection {
     const name = requestName(request.code);
     return new Promise((resolve, reject) => {
       const frame = this.#frame(request, opaque, 0);
+      const chunksBefore = this.#chunks;
       const settle = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
@@ -141,12 +152,18 @@ export class Connection {
         settle();
         reject(signal?.reason);
       };
-      const timer = setTimeout(() => {
+      const onTimeout = (): void => {
+        if (!this.#pending.has(opaque)) return;
         settle();
+        if (timeoutMs >= MIN_SILENCE_MS && this.#chunks === chunksBefore)
+          this.#endInSilence(name, timeoutMs);
         reject(new RequestTimeoutError(this.address, name, timeoutMs));
-      }, timeoutMs);
+      };
+      // The immediate lets the event loop read what has arrived: after a freeze, timers run before sockets.
+      const timer = setTimeout(() => setImmediate(onTimeout), Math.min(timeoutMs, MAX_TIMER_MS));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.set(opaque, {
+        name,
         resolve: (command) => {
           settle();
           resolve(command);
@@ -217,9 +234,10 @@ export class Connection {
 
   #onData(chunk: Buffer): void {
     if (this.#closed !== undefined) return;
+    this.#chunks++;
     try {
       for (const command of this.#decoder.push(chunk)) {
-        if (!isResponse(command)) void this.#answer(command);
+        if (!isResponse(command)) this.#answer(command);
         else {
           this.#answered = true;
           this.#pending.get(command.opaque)?.resolve(command);
@@ -228,6 +246,7 @@ export class Connection {
       if (this.#decoder.failure !== undefined) throw this.#decoder.failure;
     } catch (cause) {
       const message = cause instanceof Error ? cause.message : String(cause);
+      if (cause instanceof OversizedFrameError) this.#rejectOversized(cause);
       this.#end(
         new ConnectionError(this.address, `${this.address} sent what cannot be read: ${message}`, {
           cause,
@@ -236,13 +255,41 @@ export class Connection {
     }
   }
 
-  async #answer(command: RemotingCommand): Promise<void> {
-    const pending = this.#ownAnswer(command);
+  /** The request whose answer is too large fails by that name: repeated as it is, it would end every connection. */
+  #rejectOversized({ command, message }: OversizedFrameError): void {
+    if (!isResponse(command)) return;
+    const pending = this.#pending.get(command.opaque);
+    pending?.reject(
+      new LimitExceededError(`the answer of ${this.address} to ${pending.name} is ${message}`),
+    );
+  }
+
+  /** Never throws, and leaves no promise behind that could reject. */
+  #answer(command: RemotingCommand): void {
+    const answer = this.#ownAnswer(command);
     // What is known at once is answered at once, in the order of the questions.
-    const answer = pending instanceof Promise ? await pending.catch(failed) : pending;
+    if (answer instanceof Promise)
+      answer
+        .catch(failed)
+        .then((found) => this.#writeAnswer(command, found))
+        .catch((cause: unknown) => this.#endUnanswered(cause));
+    else this.#writeAnswer(command, answer);
+  }
+
+  #writeAnswer(command: RemotingCommand, answer: ServerRequestAnswer | undefined): void {
     if (isOneway(command) || this.#closed !== undefined) return;
-    const { extFields = {}, remark, ...rest } = answer ?? unsupported(command);
-    this.#write(this.#frame({ ...rest, extFields }, command.opaque, RESPONSE_FLAG, remark));
+    this.#write(this.#answerFrame(command, answer ?? unsupported(command)));
+  }
+
+  /** An answer that fits no frame is replaced by one that says so. */
+  #answerFrame(command: RemotingCommand, answer: ServerRequestAnswer): Buffer {
+    const frame = ({ extFields = {}, remark, ...rest }: ServerRequestAnswer): Buffer =>
+      this.#frame({ ...rest, extFields }, command.opaque, RESPONSE_FLAG, remark);
+    try {
+      return frame(answer);
+    } catch (error) {
+      return frame(failed(error));
+    }
   }
 
   #ownAnswer(command: RemotingCommand): ReturnType<ServerRequestHandler> {
@@ -251,6 +298,20 @@ export class Connection {
     } catch (error) {
       return failed(error);
     }
+  }
+
+  #endUnanswered(cause: unknown): void {
+    const message = `the connection to ${this.address} was closed here: its request could not be answered`;
+    this.#end(new ConnectionError(this.address, message, { cause }));
+  }
+
+  #endInSilence(request: string, waitedMs: number): void {
+    this.#end(
+      new ConnectionError(
+        this.address,
+        `the connection to ${this.address} was closed here: nothing arrived on it while ${request} waited ${Math.round(waitedMs)} ms`,
+      ),
+    );
   }
 
   #endByPeer(): void {
@@ -276,7 +337,16 @@ export class Connection {
 
 /** A handler's bug is the handler's: the requests in flight have nothing to do with it. */
 function failed(error: unknown): ServerRequestAnswer {
-  return { code: ResponseCode.SYSTEM_ERROR, remark: String(error) };
+  return { code: ResponseCode.SYSTEM_ERROR, remark: remarkOf(error) };
+}
+
+/** What was thrown may be anything, also an object that has no text. */
+function remarkOf(error: unknown): string {
+  try {
+    return String(error).slice(0, MAX_REMARK_LENGTH);
+  } catch {
+    return 'an error without a text';
+  }
 }
 
 function unsupported({ code }: RemotingCommand): ServerRequestAnswer {

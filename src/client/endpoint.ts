@@ -1,3 +1,4 @@
+import { isIPv6 } from 'node:net';
 import { ConfigError } from '../errors.ts';
 
 export interface Endpoint {
@@ -19,4 +20,14 @@ export function parseEndpoint(text: string): Endpoint {
       `"${text}" is no address: write host:port, such as 10.0.0.1:9876 or [::1]:9876`,
     );
   return { host, port };
+}
+
+/**
+ * A broker's address in the form that `parseEndpoint` reads. Brokers announce IPv6 without brackets (`fd00::1:10911`, `fe80::1%eth0:10911`):
+ * the last colon divides. What is no such address stays as it is. Mirrors NettyRemotingClient.getHostAndPort.
+ */
+export function bracketed(announced: string): string {
+  const colon = announced.lastIndexOf(':');
+  const host = announced.slice(0, colon);
+  return isIPv6(host) ? `[${host}]${announced.slice(colon)}` : announced;
 }

@@ -4,6 +4,7 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import type { MemberAnswers, OutgoingMessage, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { withNamespace, withoutNamespace } from '../records/namespace.ts';
 import { Property } from '../records/properties.ts';
+import { checkMessage, checkMessages } from './check-message.ts';
 
 interface Resettable extends RocketMQ {
   reset(): void;
@@ -36,12 +37,13 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     message instanceof PlainMessage ? message.stored : message;
   const place = <T extends { queue?: MessageQueue }>(options: T): T =>
     options.queue === undefined ? options : { ...options, queue: wireTopic(options.queue) };
-  const outgoing = (message: OutgoingMessage): OutgoingMessage => {
-    const given = message.properties ?? {};
+  const outgoing = (given: OutgoingMessage): OutgoingMessage => {
+    const message = checkMessage(given);
+    const own = message.properties ?? {};
     const properties = new Map(
-      given instanceof Map
-        ? (given as ReadonlyMap<string, string>)
-        : Object.entries(given as Record<string, string>),
+      own instanceof Map
+        ? (own as ReadonlyMap<string, string>)
+        : Object.entries(own as Record<string, string>),
     );
     const retryTopic = properties.get(Property.RETRY_TOPIC);
     if (retryTopic !== undefined) properties.set(Property.RETRY_TOPIC, wire(retryTopic));
@@ -85,10 +87,13 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     },
     queryOffset: (group, queue, options) =>
       client.queryOffset(wire(group), wireTopic(queue), options),
+    isOffsetStored: (group, queue, options) =>
+      client.isOffsetStored(wire(group), wireTopic(queue), options),
     commitOffset: (group, queue, offset, options) =>
       client.commitOffset(wire(group), wireTopic(queue), offset, options),
     maxOffset: (queue, options) => client.maxOffset(wireTopic(queue), options),
     minOffset: (queue, options) => client.minOffset(wireTopic(queue), options),
+    firstStoredAt: (queue, options) => client.firstStoredAt(wireTopic(queue), options),
     searchOffset: (queue, timestamp, options) =>
       client.searchOffset(wireTopic(queue), timestamp, options),
     async pop(request, options) {
@@ -125,7 +130,7 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       return { ...result, queue: plainTopic(result.queue) };
     },
     async sendBatch(messages, options = {}) {
-      const result = await client.sendBatch(messages.map(outgoing), place(options));
+      const result = await client.sendBatch(checkMessages(messages).map(outgoing), place(options));
       return { ...result, queue: plainTopic(result.queue) };
     },
     consumerConnections: (group, brokerName, options) =>
@@ -237,5 +242,8 @@ class PlainMessage implements Message {
   }
   get msgId(): string {
     return this.stored.msgId;
+  }
+  get otherUniqKey(): string | undefined {
+    return this.stored.otherUniqKey;
   }
 }

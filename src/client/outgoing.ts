@@ -2,12 +2,14 @@ import { RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
-import type { OutgoingMessage, SendResult } from '../ports/rocketmq.ts';
+import type { SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
-import { formatProperties, hasSeparator, Property } from '../records/properties.ts';
+import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
+import { endsProperty, formatProperties, hasSeparator, Property } from '../records/properties.ts';
 import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { SendMessageRequest } from '../requests/send-message.ts';
+import type { CheckedMessage } from './check-message.ts';
 
 const FIRST_RETRY_LEVEL = 3;
 const MAX_PROPERTY_BYTES = 32_767;
@@ -53,9 +55,16 @@ const COMMON = {
   batch: false,
 } as const;
 
-/** @throws RocketMQError for a message that brokers would refuse */
-export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string): Outgoing {
-  const { map, msgId } = propertyMap(message, uniqKey);
+/**
+ * @param forwarded a broker has stored it once: only what cannot be written is refused
+ * @throws RocketMQError for a message that brokers would refuse
+ */
+export function outgoingMessage(
+  message: CheckedMessage,
+  uniqKey: () => string,
+  forwarded = false,
+): Outgoing {
+  const { map, msgId } = propertyMap(message, uniqKey, forwarded);
   const { topic, body, flag = 0 } = message;
   const properties = formatProperties(map);
   return {
@@ -77,7 +86,7 @@ export function outgoingMessage(message: OutgoingMessage, uniqKey: () => string)
  * @throws RocketMQError for no message, or messages of several topics or sharding keys
  */
 export function outgoingBatch(
-  messages: readonly OutgoingMessage[],
+  messages: readonly CheckedMessage[],
   uniqKey: () => string,
 ): Outgoing {
   const [first] = messages;
@@ -113,10 +122,12 @@ export function outgoingBatch(
 }
 
 function propertyMap(
-  message: OutgoingMessage,
+  message: CheckedMessage,
   uniqKey: () => string,
+  forwarded = false,
 ): { map: Map<string, string>; msgId: string } {
-  if (message.body.length === 0)
+  // Batches of Java may have empty bodies, and brokers before 5.0 take them everywhere.
+  if (message.body.length === 0 && !forwarded)
     throw new RocketMQError(
       'ROCKETMQ_MESSAGE_ILLEGAL',
       `a message for topic "${message.topic}" has no body, and brokers refuse empty ones: put at least one byte into it`,
@@ -131,8 +142,9 @@ function propertyMap(
   if (message.keys !== undefined && message.keys.length > 0)
     map.set(Property.KEYS, message.keys.join(' '));
   if (message.shardingKey !== undefined) map.set(Property.SHARDING_KEY, message.shardingKey);
+  // A U+0001 in a value is read as it was written: the first one of a property divides it.
   for (const [name, value] of map)
-    if (hasSeparator(name) || hasSeparator(value))
+    if (hasSeparator(name) || (forwarded ? endsProperty(value) : hasSeparator(value)))
       throw new RocketMQError(
         'ROCKETMQ_MESSAGE_ILLEGAL',
         `property "${name}" contains U+0001 or U+0002, which divide properties: remove them`,
@@ -159,22 +171,18 @@ export function normalRetryMessage(
   maxReconsumeTimes: number,
   bornTimestamp: number,
 ): SendMessageRequest {
-  const toDlq = delayLevel < 0;
-  const properties = new Map(message.properties);
-  if (toDlq) properties.delete(Property.DELAY);
-  else
+  const failures = failedDeliveries(message, { consumerGroup });
+  const toDlq = delayLevel < 0 || failures >= wireMaxReconsumeTimes(maxReconsumeTimes);
+  const properties = withoutTimers(message.properties);
+  if (!toDlq)
     properties.set(
       Property.DELAY,
-      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + message.reconsumeTimes),
+      String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + failures),
     );
-  // A count over its limit is what makes a broker dead-letter an ordinary message.
-  return retryMessage(
-    consumerGroup,
-    message,
-    properties,
-    toDlq ? message.reconsumeTimes : maxReconsumeTimes,
-    bornTimestamp,
-  );
+  // A count over its limit is what makes a broker dead-letter an ordinary message. Brokers before
+  // 5.0 do so at the limit itself, one delivery too early.
+  const limit = toDlq ? failures : WITHOUT_END;
+  return retryMessage(consumerGroup, message, properties, limit, bornTimestamp);
 }
 
 function retryMessage(
@@ -186,9 +194,16 @@ function retryMessage(
 ): SendMessageRequest {
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
     properties.delete(name);
+  // Of an earlier life: the topic and the id that this group received count.
+  const hasKey = properties.has(Property.UNIQ_KEY);
+  if (!isOwnRetry(message, consumerGroup) && (properties.delete(Property.RETRY_TOPIC) || !hasKey))
+    properties.delete(Property.ORIGIN_MESSAGE_ID);
+  // A broker from 5.0 on would make one.
+  properties.set(Property.UNIQ_KEY, message.msgId);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID))
     properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
+  properties.set(Property.FIRST_STORED, String(firstStoredAt(message, { consumerGroup })));
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -200,7 +215,7 @@ function retryMessage(
     flag: message.flag,
     body: message.body,
     properties: formatProperties(properties),
-    reconsumeTimes: message.reconsumeTimes + 1,
+    reconsumeTimes: failedDeliveries(message, { consumerGroup }) + 1,
     maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
   };
 }
@@ -221,6 +236,12 @@ const TIMER_PROPERTIES = [
   Property.REAL_QID,
 ];
 
+function withoutTimers(properties: ReadonlyMap<string, string>): Map<string, string> {
+  const others = new Map(properties);
+  for (const name of TIMER_PROPERTIES) others.delete(name);
+  return others;
+}
+
 /** A failed message as one for the timer wheel, which brings it to the retry topic after so many milliseconds. */
 export function timedRetryMessage(
   consumerGroup: string,
@@ -228,8 +249,7 @@ export function timedRetryMessage(
   delayMs: number,
   maxReconsumeTimes: number,
 ): SendMessageRequest {
-  const properties = new Map(message.properties);
-  for (const name of TIMER_PROPERTIES) properties.delete(name);
+  const properties = withoutTimers(message.properties);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
   // Its age counts from its birth, as with request 36.
   return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, message.bornTimestamp);

@@ -1,10 +1,12 @@
 import { ProtocolError } from '../errors.ts';
+import type { Message } from '../model/message.ts';
 import type { PopHandle, PoppedMessage } from '../model/pop.ts';
 import type { PopRequest, PopResult } from '../ports/rocketmq.ts';
 import { decodeRecords } from '../records/decode-records.ts';
 import {
   formatPopHandle,
   parsePopHandle,
+  parsePoppedOffsets,
   parseStartOffsets,
   poppedTopic,
   startOffsetKey,
@@ -15,7 +17,12 @@ import type { RemotingCommand } from '../remoting/command.ts';
 import type { Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { AckMessageRequest } from '../requests/ack-message.ts';
-import { PopInitMode, type PopMessageRequest, popMessage } from '../requests/pop-message.ts';
+import {
+  PopInitMode,
+  type PopMessageAnswer,
+  type PopMessageRequest,
+  popMessage,
+} from '../requests/pop-message.ts';
 
 /** Codes that are an answer: found, nothing in the time asked for, or too many hold a poll already. */
 export const POP_CODES: readonly number[] = [
@@ -87,48 +94,92 @@ export function readPopAnswer(
     brokerName,
     maxDecompressedBytes: limits.maxDecompressedBytes,
   });
-  const starts = parseStartOffsets(popped.startOffsetInfo ?? '');
-  const handleOf = (queueId: number, queueOffset: bigint, own: string | undefined): PopHandle => {
-    // What comes from the retry topic is rewritten by the broker, and brings its handle along.
-    if (own !== undefined) return parsePopHandle(own);
-    const ckQueueOffset = starts.get(startOffsetKey(0, queueId));
-    if (ckQueueOffset === undefined)
-      throw new ProtocolError(
-        `the pop answer of ${brokerName} names no start offset of queue ${queueId}`,
-      );
-    const { popTime, invisibleTime, reviveQid } = popped;
-    return {
-      ckQueueOffset,
-      popTime,
-      invisibleTime,
-      reviveQid,
-      retryMark: 0,
-      brokerName,
-      queueId,
-      queueOffset,
-    };
-  };
-  const all = messages.map(
-    (message): PoppedMessage => ({
-      message,
-      handle: handleOf(
-        message.queueId,
-        message.queueOffset,
-        message.properties.get(Property.POP_CK),
-      ),
-    }),
-  );
+  const handles = new PopHandles(brokerName, popped);
+  const all = messages.flatMap((message): PoppedMessage[] => {
+    const handle = handles.of(message);
+    return handle === undefined ? [] : [{ message, handle }];
+  });
   const wanted = ({ message }: PoppedMessage): boolean =>
     matchesTags(request.subscription, message.properties.get(Property.TAGS));
   return {
     messages: all.filter(wanted),
     filteredOut: all.filter((one) => !wanted(one)).map(({ handle }) => handle),
     // A redelivery carries its handle in its properties; the broker has just written those itself, so one that cannot be read is not to be expected.
-    undecodable: undecodable.flatMap((record) =>
-      starts.has(startOffsetKey(0, record.queueId))
-        ? [{ undecodable: record, handle: handleOf(record.queueId, record.queueOffset, undefined) }]
-        : [],
-    ),
+    undecodable: undecodable.flatMap((record) => {
+      const handle = handles.at(0, record);
+      return handle === undefined ? [] : [{ undecodable: record, handle }];
+    }),
     full: false,
   };
+}
+
+type Place = Pick<Message, 'queueId' | 'queueOffset'>;
+/** A retry first, for what was delivered before. */
+const RETRY_FIRST: readonly PopHandle['retryMark'][] = [2, 1, 0];
+const ORDINARY_FIRST: readonly PopHandle['retryMark'][] = [0, 2, 1];
+
+/** The handles of the messages of one answer. */
+class PopHandles {
+  readonly #brokerName: string;
+  readonly #popped: PopMessageAnswer;
+  readonly #starts: ReadonlyMap<string, bigint>;
+
+  constructor(brokerName: string, popped: PopMessageAnswer) {
+    this.#brokerName = brokerName;
+    this.#popped = popped;
+    this.#starts = parseStartOffsets(popped.startOffsetInfo ?? '');
+  }
+
+  /**
+   * What comes from the retry topic is rewritten by the broker, and brings its handle along, unless
+   * a producer has written that property before. Undefined: nothing tells where the message stands,
+   * so it comes again when its time is over.
+   * @throws ProtocolError for an ordinary message of a queue that the answer does not name
+   */
+  of(message: Message): PopHandle | undefined {
+    const text = message.properties.get(Property.POP_CK);
+    const handle =
+      text === undefined ? this.at(0, message) : (this.#own(text, message) ?? this.#find(message));
+    if (text === undefined && handle === undefined)
+      throw new ProtocolError(
+        `the pop answer of ${this.#brokerName} names no start offset of queue ${message.queueId}`,
+      );
+    return handle;
+  }
+
+  at(retryMark: PopHandle['retryMark'], { queueId, queueOffset }: Place): PopHandle | undefined {
+    const ckQueueOffset = this.#starts.get(startOffsetKey(retryMark, queueId));
+    const { popTime, invisibleTime, reviveQid } = this.#popped;
+    return ckQueueOffset === undefined
+      ? undefined
+      : {
+          ...{ ckQueueOffset, popTime, invisibleTime, reviveQid, retryMark },
+          ...{ brokerName: this.#brokerName, queueId, queueOffset },
+        };
+  }
+
+  /** The handle in its property, if this pop wrote it. */
+  #own(text: string, { queueId, queueOffset }: Place): PopHandle | undefined {
+    try {
+      const handle = parsePopHandle(text);
+      return handle.retryMark !== 0 &&
+        handle.popTime === this.#popped.popTime &&
+        handle.queueId === queueId &&
+        handle.queueOffset === queueOffset
+        ? handle
+        : undefined;
+    } catch {
+      return undefined;
+    }
+  }
+
+  /** By the places that the pop took. */
+  #find(message: Message): PopHandle | undefined {
+    const taken = parsePoppedOffsets(this.#popped.msgOffsetInfo ?? '');
+    const marks = message.reconsumeTimes > 0 ? RETRY_FIRST : ORDINARY_FIRST;
+    const mark = marks.find((one) =>
+      taken.get(startOffsetKey(one, message.queueId))?.has(String(message.queueOffset)),
+    );
+    return mark === undefined ? undefined : this.at(mark, message);
+  }
 }

@@ -1,7 +1,7 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConfigError, ConnectionError, RocketMQError } from '../errors.ts';
-import type { MessageQueue } from '../model/message-queue.ts';
+import { ConnectionError, LimitExceededError, PermissionError, RocketMQError } from '../errors.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -16,6 +16,7 @@ import type {
   SendResult,
 } from '../ports/rocketmq.ts';
 import { createUniqKeys } from '../records/message-id.ts';
+import { buildSubscription } from '../records/subscription.ts';
 import { DEFAULT_LIMITS, type Limits } from '../remoting/limits.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { ackMessage } from '../requests/ack-message.ts';
@@ -24,12 +25,14 @@ import { checkClientConfig } from '../requests/check-client-config.ts';
 import { createGroup } from '../requests/create-group.ts';
 import { createTopic } from '../requests/create-topic.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
+import { getAllOffsets } from '../requests/get-all-offsets.ts';
 import { getBrokerInfo } from '../requests/get-broker-info.ts';
 import {
   type ConsumerConnections,
   getConsumerConnections,
 } from '../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../requests/get-consumer-list.ts';
+import { getEarliestStoreTime } from '../requests/get-earliest-store-time.ts';
 import { getMaxOffset } from '../requests/get-max-offset.ts';
 import { getMinOffset } from '../requests/get-min-offset.ts';
 import { getTopicList } from '../requests/get-topic-list.ts';
@@ -44,12 +47,14 @@ import { sendMessageBack } from '../requests/send-back.ts';
 import { sendBatchMessage, sendMessage } from '../requests/send-message.ts';
 import { unregisterClient } from '../requests/unregister-client.ts';
 import { updateConsumerOffset } from '../requests/update-offset.ts';
+import { AnswerSizes } from './answer-sizes.ts';
 import { BrokerCalls, type CallTarget } from './broker-calls.ts';
 import { brokerError } from './broker-error.ts';
 import { Brokers } from './brokers.ts';
+import { type ClusterOptions, checkCluster } from './check-cluster.ts';
+import { checkMessage, checkMessages } from './check-message.ts';
 import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
-import { parseEndpoint } from './endpoint.ts';
 import { exchangeOver, type RenewCredentials } from './exchange.ts';
 import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
@@ -69,11 +74,14 @@ import {
 } from './outgoing.ts';
 import { BROKERS_CLOCK, POP_CODES, readPopAnswer, wirePop, wirePopped } from './popping.ts';
 import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts';
+import { firstAtOrAfter } from './search-by-time.ts';
 
 /** Java's timeouts for offset requests and send-back, and for locks; all others take 3 s. */
 const OFFSET_TIMEOUT_MS = 5000;
 /** MQVersion V5_0_0: from here on there are timers. */
 const VERSION_5_0_0 = 413;
+/** The group of RocketMQ's own tools, which every broker has. */
+const TOOLS_GROUP = 'TOOLS_CONSUMER';
 const SEND_BACK_TIMEOUT_MS = 5000;
 const LOCK_TIMEOUT_MS = 1000;
 /** Beyond the time that a pop or notification poll asks for. */
@@ -100,13 +108,13 @@ export interface RocketMQClient extends RocketMQ {
 
 /**
  * A client of one cluster: one connection per address, brokers found through the name servers' routes. Connects when first used.
- * @throws ConfigError for a cluster without name servers, or with an address that is none
+ * @throws ConfigError for options that are missing, misspelt or not valid; the message names the field
  */
-export function createRocketMQClient(config: ClusterConfig, deps: ClientDeps = {}): RocketMQClient {
-  if (config.nameServers.length === 0)
-    throw new ConfigError('a cluster needs at least one name server: nameServers: [host:9876]');
-  for (const address of [...config.nameServers, ...Object.values(config.addressMap ?? {})])
-    parseEndpoint(address);
+export function createRocketMQClient(
+  options: ClusterOptions,
+  deps: ClientDeps = {},
+): RocketMQClient {
+  const config: ClusterConfig = checkCluster(options);
   const client = new Client(config, deps);
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
@@ -124,6 +132,7 @@ class Client implements RocketMQClient {
   readonly #pool: ConnectionPool;
   readonly #calls: BrokerCalls;
   readonly #limits: Limits;
+  readonly #answerSizes = new AnswerSizes();
   readonly #now: () => number;
   readonly #uniqKey: () => string;
   #answers: MemberAnswers | undefined;
@@ -181,7 +190,24 @@ class Client implements RocketMQClient {
     return this.#calls.route(topic, options);
   }
 
+  /** An answer over the frame limit is asked for again with fewer messages; one message that does not fit throws LimitExceededError. */
   async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
+    const key = queueKey(request.queue);
+    for (;;) {
+      const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
+      try {
+        const result = await this.#pullOnce({ ...request, maxMessages }, options);
+        if (result.status === 'FOUND') this.#answerSizes.fitted(key, request.maxMessages);
+        return result;
+      } catch (error) {
+        if (!(error instanceof LimitExceededError)) throw error;
+        this.#answerSizes.tooLarge(key, maxMessages);
+        if (maxMessages <= 1) throw error;
+      }
+    }
+  }
+
+  async #pullOnce(request: PullRequest, options: CallOptions): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
     const rules = {
       timeoutMs: pullTimeout(request),
@@ -212,6 +238,16 @@ class Client implements RocketMQClient {
       : queryConsumerOffset.decodeAnswer(answer);
   }
 
+  async isOffsetStored(
+    consumerGroup: string,
+    queue: MessageQueue,
+    options: CallOptions = {},
+  ): Promise<boolean> {
+    if ((this.#calls.versionOf(queue.brokerName) ?? VERSION_5_0_0) >= VERSION_5_0_0) return true;
+    const table = await this.#read(queue, getAllOffsets, undefined, options);
+    return table.get(`${queue.topic}@${consumerGroup}`)?.has(queue.queueId) ?? false;
+  }
+
   async commitOffset(
     ...[consumerGroup, queue, offset, options = {}]: Parameters<RocketMQ['commitOffset']>
   ): Promise<{ resetPending: boolean }> {
@@ -230,27 +266,69 @@ class Client implements RocketMQClient {
     return this.#read(queue, getMinOffset, place(queue), options);
   }
 
+  firstStoredAt(queue: MessageQueue, options: CallOptions = {}): Promise<number | undefined> {
+    return this.#read(queue, getEarliestStoreTime, place(queue), options);
+  }
+
   async searchOffset(
     queue: MessageQueue,
     timestamp: number,
     options: CallOptions = {},
   ): Promise<bigint> {
-    return this.#read(
-      queue,
-      searchOffset,
-      { ...place(queue), timestamp: BigInt(Math.trunc(timestamp)) },
-      options,
-    );
+    const time = Math.trunc(timestamp);
+    const found = await this.#search(queue, time, options);
+    if ((this.#calls.versionOf(queue.brokerName) ?? VERSION_5_0_0) >= VERSION_5_0_0) return found;
+    try {
+      return await this.#refineSearch(queue, time, found, options);
+    } catch (error) {
+      if (!(error instanceof PermissionError)) throw error;
+      // Without the right to read: the nearest message to the millisecond before is never too late.
+      return this.#search(queue, time - 1, options);
+    }
+  }
+
+  #search(queue: MessageQueue, timestamp: number, options: CallOptions): Promise<bigint> {
+    const request = { ...place(queue), timestamp: BigInt(timestamp) };
+    return this.#read(queue, searchOffset, request, options);
+  }
+
+  /** Brokers before 5.0 answer the message nearest to the time, and any of those that have the time. */
+  async #refineSearch(
+    queue: MessageQueue,
+    timestamp: number,
+    found: bigint,
+    options: CallOptions,
+  ): Promise<bigint> {
+    const [min, max] = await Promise.all([
+      this.minOffset(queue, options),
+      this.maxOffset(queue, options),
+    ]);
+    const request = {
+      ...{ consumerGroup: TOOLS_GROUP, queue, subscription: buildSubscription(queue.topic, '*') },
+      ...{ maxMessages: 1, suspendMs: 0 },
+    };
+    return firstAtOrAfter(timestamp, found, { min, max }, async (offset) => {
+      const result = await this.pull({ ...request, offset }, options);
+      const [message] = result.status === 'FOUND' ? result.messages : [];
+      return message?.queueOffset === offset ? message.storeTimestamp : undefined;
+    });
   }
 
   async pop(...[request, options = {}]: Parameters<RocketMQ['pop']>): ReturnType<RocketMQ['pop']> {
     // Not repeatable: the messages of a lost answer stay invisible for their time.
     const rules = { timeoutMs: request.pollMs + POLL_SLACK_MS, ...options, accepted: POP_CODES };
-    return readPopAnswer(
-      await this.#calls.call(topicAt(request), popMessage, wirePop(request), rules),
-      request,
-      this.#limits,
-    );
+    const key = `${request.topic}@${request.brokerName}`;
+    const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
+    const wire = wirePop({ ...request, maxMessages });
+    try {
+      const answer = await this.#calls.call(topicAt(request), popMessage, wire, rules);
+      this.#answerSizes.fitted(key, request.maxMessages);
+      return readPopAnswer(answer, request, this.#limits);
+    } catch (error) {
+      // What was popped comes again after its time; the next pop asks for fewer.
+      if (error instanceof LimitExceededError) this.#answerSizes.tooLarge(key, maxMessages);
+      throw error;
+    }
   }
 
   async ack(
@@ -316,7 +394,7 @@ class Client implements RocketMQClient {
       message,
       delayLevel,
       maxReconsumeTimes,
-      this.#now(),
+      message.bornTimestamp,
     );
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
@@ -340,17 +418,21 @@ class Client implements RocketMQClient {
 
   async send(
     message: OutgoingMessage,
-    options: CallOptions & { queue?: MessageQueue } = {},
+    options: CallOptions & { queue?: MessageQueue; forwarded?: boolean } = {},
   ): Promise<SendResult> {
-    return this.#sendTo(message, sendMessage, outgoingMessage(message, this.#uniqKey), options);
+    const { forwarded = false, ...others } = options;
+    const checked = checkMessage(message);
+    const outgoing = outgoingMessage(checked, this.#uniqKey, forwarded);
+    return this.#sendTo(checked, sendMessage, outgoing, others);
   }
 
   async sendBatch(
     messages: readonly OutgoingMessage[],
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
-    const batch = outgoingBatch(messages, this.#uniqKey);
-    return this.#sendTo(messages[0] as OutgoingMessage, sendBatchMessage, batch, options);
+    const checked = checkMessages(messages);
+    const batch = outgoingBatch(checked, this.#uniqKey);
+    return this.#sendTo(checked[0] as OutgoingMessage, sendBatchMessage, batch, options);
   }
 
   async consumerConnections(
@@ -535,12 +617,12 @@ class Client implements RocketMQClient {
       : undefined;
   }
 
-  async #read<Request>(
+  async #read<Request, Answer>(
     queue: MessageQueue,
-    definition: RequestDefinition<Request, bigint>,
+    definition: RequestDefinition<Request, Answer>,
     request: Request,
     options: CallOptions,
-  ): Promise<bigint> {
+  ): Promise<Answer> {
     return definition.decodeAnswer(
       await this.#calls.call(brokerOf(queue), definition, request, {
         ...options,

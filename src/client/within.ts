@@ -1,3 +1,6 @@
+/** Node's timers take no more: what is longer would fire at once. */
+export const MAX_TIMER_MS = 2 ** 31 - 1;
+
 export interface WaitLimits {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
@@ -16,10 +19,13 @@ export function within<T>(
       settle();
       reject(signal?.reason);
     };
-    const timer = setTimeout(() => {
-      settle();
-      reject(timeoutError());
-    }, timeoutMs);
+    const timer = setTimeout(
+      () => {
+        settle();
+        reject(timeoutError());
+      },
+      Math.min(timeoutMs, MAX_TIMER_MS),
+    );
     const settle = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

@@ -125,7 +125,9 @@ export const eventOptions = options({
     .describe('handler calls in flight per queue'),
   startingPosition: oneOf(['TRIM_HORIZON', 'LATEST', 'AT_TIMESTAMP'])
     .default('TRIM_HORIZON')
-    .describe('where a group begins that meets the topic for the first time'),
+    .describe(
+      'where a group begins that meets the topic for the first time; brokers 4.9 start young queues at their first message',
+    ),
   startingPositionTimestamp: timestamp.exactOptional().describe(`with AT_TIMESTAMP: ${TIMESTAMP}`),
   maximumRetryAttempts: z
     .union(
@@ -154,7 +156,7 @@ export const eventOptions = options({
     .transform(Number)
     .default(-1)
     .describe(
-      'older messages, by the time of their birth, go to the DLQ instead of to the handler; -1: no limit',
+      'older messages, by the time when the broker made them visible, go to the DLQ instead of to the handler; -1: no limit',
     ),
   onFailure: onFailure
     .exactOptional()

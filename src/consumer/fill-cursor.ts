@@ -1,6 +1,7 @@
+import { movedTo } from '../decide/offset/start-offset.ts';
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, ProtocolError } from '../errors.ts';
+import { ConnectionError, LimitExceededError, ProtocolError } from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -66,14 +67,15 @@ export async function fillCursor(
       unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
       if (cursor.messages.generation !== generation) continue;
-      take(cursor, result);
+      take(cursor, result, nextOffset);
       // A pull before this one took the sign of the reset, and its answer was lost.
       if (resetPending) await cursor.offsets.resolveReset();
       wakeup.all();
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
       if (brokerId === MASTER_ID && isFinalRefusal(error)) throw error;
-      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) throw error;
+      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
+      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) throw error;
       if (error instanceof ConnectionError) cursor.offsets.connectionLost();
       brokerId = MASTER_ID;
       failures++;
@@ -87,7 +89,7 @@ export async function fillCursor(
   }
 }
 
-function take(cursor: QueueCursor, result: PullResult): void {
+function take(cursor: QueueCursor, result: PullResult, asked: bigint): void {
   switch (result.status) {
     case 'FOUND':
       cursor.messages.put(result.messages, result.undecodable, result.nextBeginOffset);
@@ -97,7 +99,10 @@ function take(cursor: QueueCursor, result: PullResult): void {
       cursor.messages.advance(result.nextBeginOffset);
       break;
     case 'OFFSET_MOVED':
-      cursor.offsets.moved(result.nextBeginOffset, result.reset);
+      cursor.offsets.moved(
+        result.reset ? result.nextBeginOffset : movedTo(asked, result),
+        result.reset,
+      );
       break;
   }
 }

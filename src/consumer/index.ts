@@ -1,3 +1,4 @@
+export type { ClusterOptions } from '../client/check-cluster.ts';
 export { createRocketMQClient, type RocketMQClient } from '../client/rocketmq-client.ts';
 export {
   type DeadLetter,

@@ -1,6 +1,9 @@
+import { callOptions, messageQueue } from '../client/check-calls.ts';
+import type { ClusterOptions } from '../client/check-cluster.ts';
+import { checkMessage, checkMessages } from '../client/check-message.ts';
+import { optional } from '../client/check-values.ts';
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
-import type { ClusterConfig } from '../model/source.ts';
 import type { CallOptions, OutgoingMessage, RocketMQ, SendResult } from '../ports/rocketmq.ts';
 
 export interface SendOptions extends CallOptions {
@@ -8,27 +11,31 @@ export interface SendOptions extends CallOptions {
   readonly queue?: MessageQueue;
 }
 
+const checkSendOptions = callOptions({ queue: optional(messageQueue) });
+
 /**
  * A small producer, for tools, tests and functions that send a message now and then: no transactions, no compression, no repetition of a send whose
  * answer was lost.
  *
  * ```ts
  * await using producer = new Producer({ nameServers: ['127.0.0.1:9876'] });
- * await producer.send({ topic: 'orders', body: Buffer.from('{"orderId":1}'), keys: ['order-1'] });
+ * await producer.send({ topic: 'orders', body: JSON.stringify({ orderId: 1 }), keys: 'order-1' });
  * ```
  *
+ * A field that is missing, misspelt or not valid is refused with ConfigError, which names it, before anything is sent.
  * Errors are of the family in errors.ts: TopicNotFoundError, PermissionError, ConnectionError, RequestTimeoutError (it may have been stored), BrokerError.
  */
 export class Producer implements AsyncDisposable {
   readonly #client: RocketMQ;
 
-  /** @throws ConfigError for a cluster without name servers, or with an address that is none */
-  constructor(cluster: ClusterConfig) {
+  /** Connects when first used. @throws ConfigError for options that are missing, misspelt or not valid */
+  constructor(cluster: ClusterOptions) {
     this.#client = createRocketMQClient(cluster);
   }
 
   async send(message: OutgoingMessage, options: SendOptions = {}): Promise<SendResult> {
-    return await this.#client.send(message, options);
+    checkSendOptions(options, 'options');
+    return await this.#client.send(checkMessage(message), options);
   }
 
   /** All of one topic; they land in one queue, in their order. */
@@ -36,7 +43,8 @@ export class Producer implements AsyncDisposable {
     messages: readonly OutgoingMessage[],
     options: SendOptions = {},
   ): Promise<SendResult> {
-    return await this.#client.sendBatch(messages, options);
+    checkSendOptions(options, 'options');
+    return await this.#client.sendBatch(checkMessages(messages), options);
   }
 
   async close(): Promise<void> {

@@ -1,3 +1,14 @@
+import { callOptions, messageQueue } from '../client/check-calls.ts';
+import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
+import {
+  filledText,
+  offset as offsetValue,
+  oneOf,
+  optional,
+  refuse,
+  rocketmqName,
+  wholeNumber,
+} from '../client/check-values.ts';
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
@@ -8,17 +19,18 @@ import {
   RETRY_TOPIC_PREFIX,
 } from '../model/message-queue.ts';
 import { readableQueues } from '../model/route.ts';
-import type { ClusterConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
+import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { checkFilter, checkReadOptions } from './check-read-options.ts';
 import { BLOCK_MS, MOST_MESSAGES } from './fill-cursor.ts';
 import { QueueCursor } from './queue-cursor.ts';
 import { type ReadDeps, Reading, type ReadOptions } from './read-messages.ts';
 
 /** The cluster, and the group whose offsets are used. */
-export interface PullConsumerOptions extends ClusterConfig {
+export interface PullConsumerOptions extends ClusterOptions {
   readonly consumerGroup: string;
   /** Gets what goes wrong and is repeated; nothing is logged without one. */
   readonly logger?: Logger;
@@ -40,6 +52,25 @@ export interface SendBackOptions extends CallOptions {
 }
 
 const DEFAULT_RECONSUME_TIMES = 16;
+const MAX_RECONSUME_TIMES = 2 ** 31 - 1;
+const MAX_DELAY_LEVEL = 18;
+
+const checkCall = callOptions();
+const checkPull = callOptions({
+  offset: optional(offsetValue),
+  filter: optional(checkFilter),
+  maxMessages: optional(wholeNumber(1, MOST_MESSAGES)),
+});
+const checkSendBack = callOptions({
+  delayLevel: optional(wholeNumber(-1, MAX_DELAY_LEVEL)),
+  maxReconsumeTimes: optional(wholeNumber(-1, MAX_RECONSUME_TIMES)),
+});
+
+/** The queue and the options that most calls take. @throws ConfigError */
+function checkQueueCall(queue: MessageQueue, options: CallOptions, check = checkCall): void {
+  messageQueue(queue, 'queue');
+  check(options, 'options');
+}
 
 /**
  * For programs that drive the loop themselves: pull from the queues you name, and say what is done. Nobody shares the queues out among several
@@ -70,8 +101,10 @@ export class PullConsumer implements AsyncDisposable {
   /** SQL filters that brokers have compiled. */
   readonly #compiled = new Map<string, Promise<Subscription>>();
 
-  /** Connects when first used. @throws ConfigError for a cluster without name servers, or with an address that is none */
-  constructor({ consumerGroup, logger, ...cluster }: PullConsumerOptions) {
+  /** Connects when first used. @throws ConfigError for options that are missing, misspelt or not valid */
+  constructor(options: PullConsumerOptions) {
+    const checked = checkCluster(options, { consumerGroup: rocketmqName, logger: () => {} });
+    const { consumerGroup, logger, ...cluster } = checked;
     this.consumerGroup = consumerGroup;
     this.#logger = logger;
     this.#client = createRocketMQClient(cluster, logger === undefined ? {} : { logger });
@@ -79,6 +112,8 @@ export class PullConsumer implements AsyncDisposable {
 
   /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
   async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
+    filledText(topic, 'topic');
+    checkCall(options, 'options');
     return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(
       compareQueues,
     );
@@ -88,18 +123,19 @@ export class PullConsumer implements AsyncDisposable {
    * What stands at an offset now, without waiting. Changes no position: go on at `nextBeginOffset` yourself, or `seek` there. The answer may be
    * empty (NO_NEW_MSG, NO_MATCHED_MSG) or dictate another offset (OFFSET_MOVED).
    */
-  pull(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
-    return this.#pull(queue, options, 0);
+  async pull(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
+    return await this.#pull(queue, options, 0);
   }
 
   /** The same, but a broker without a message holds the answer for up to 20 s, until one comes. */
-  pullBlockIfNotFound(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
-    return this.#pull(queue, options, BLOCK_MS);
+  async pullBlockIfNotFound(queue: MessageQueue, options: PullOptions = {}): Promise<PullResult> {
+    return await this.#pull(queue, options, BLOCK_MS);
   }
 
   /** The group's stored offset; undefined when it has none. */
-  committed(queue: MessageQueue, options: CallOptions = {}): Promise<bigint | undefined> {
-    return this.#client.queryOffset(this.consumerGroup, queue, options);
+  async committed(queue: MessageQueue, options: CallOptions = {}): Promise<bigint | undefined> {
+    checkQueueCall(queue, options);
+    return await this.#client.queryOffset(this.consumerGroup, queue, options);
   }
 
   /** Stores what the loops over `messages` have passed, of all queues that were read: the message in hand is not among it. */
@@ -107,18 +143,22 @@ export class PullConsumer implements AsyncDisposable {
   /** Stores an offset: that of the next message to be read. Brokers take any, also one that lies before. Without a loop it is the position, too. */
   commit(queue: MessageQueue, offset: bigint, options?: CallOptions): Promise<void>;
   async commit(queue?: MessageQueue, offset?: bigint, options: CallOptions = {}): Promise<void> {
-    if (queue === undefined || offset === undefined) {
+    checkCall(options, 'options');
+    if (queue === undefined && offset === undefined) {
       const cursors = await Promise.all(this.#cursors.values());
       await Promise.all(
         cursors.filter(({ wasRead }) => wasRead).map((cursor) => cursor.commit(options)),
       );
       return;
     }
-    const { resetPending } = await (await this.#cursorOf(queue)).store(offset, options);
+    messageQueue(queue, 'queue');
+    offsetValue(offset, 'offset');
+    const place = queue as MessageQueue;
+    const { resetPending } = await (await this.#cursorOf(place)).store(offset as bigint, options);
     if (resetPending)
       throw new RocketMQError(
         'ROCKETMQ_RESET_PENDING',
-        `offset ${offset} of ${queueKey(queue)} was not stored: an operator reset the group's offset, and the next pull tells where to`,
+        `offset ${offset} of ${queueKey(place)} was not stored: an operator reset the group's offset, and the next pull tells where to`,
       );
   }
 
@@ -131,6 +171,8 @@ export class PullConsumer implements AsyncDisposable {
     to: bigint | 'begin' | 'end',
     options: CallOptions = {},
   ): Promise<void> {
+    checkQueueCall(queue, options);
+    if (typeof to !== 'bigint') oneOf('begin', 'end', 'or an offset, such as 42n')(to, 'to');
     const [min, max] = await Promise.all([
       this.#client.minOffset(queue, options),
       this.#client.maxOffset(queue, options),
@@ -145,22 +187,27 @@ export class PullConsumer implements AsyncDisposable {
   }
 
   /** The first offset that was stored at that time or later; the end of the queue when there is none. */
-  offsetByTimestamp(
+  async offsetByTimestamp(
     queue: MessageQueue,
     timestamp: number | Date,
     options: CallOptions = {},
   ): Promise<bigint> {
-    return this.#client.searchOffset(queue, Number(timestamp), options);
+    checkQueueCall(queue, options);
+    if (!Number.isFinite(timestamp instanceof Date ? timestamp.getTime() : timestamp))
+      refuse(timestamp, 'timestamp', 'epoch milliseconds or a valid Date');
+    return await this.#client.searchOffset(queue, Number(timestamp), options);
   }
 
   /** The offset of the oldest message. */
-  minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
-    return this.#client.minOffset(queue, options);
+  async minOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
+    checkQueueCall(queue, options);
+    return await this.#client.minOffset(queue, options);
   }
 
   /** The offset that the next message will get. */
-  maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
-    return this.#client.maxOffset(queue, options);
+  async maxOffset(queue: MessageQueue, options: CallOptions = {}): Promise<bigint> {
+    checkQueueCall(queue, options);
+    return await this.#client.maxOffset(queue, options);
   }
 
   /**
@@ -168,9 +215,21 @@ export class PullConsumer implements AsyncDisposable {
    * broker cannot do it by itself, the message is sent there as an ordinary one (Java's fallback). Commit it afterwards, not before.
    */
   async sendBack(message: Message, options: SendBackOptions = {}): Promise<void> {
+    checkSendBack(options, 'options');
+    checkPulled(message);
     const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
+    const asMessage = (): Promise<void> =>
+      this.#client.sendBackAsNormalMessage(
+        this.consumerGroup,
+        message,
+        delayLevel,
+        maxReconsumeTimes,
+        call,
+      );
+    // Request 36 would keep properties of an earlier life.
+    if (whyAsMessage(message, this, false) !== undefined) return asMessage();
     try {
       await this.#client.sendBack(
         { ...place, delayLevel, maxReconsumeTimes, originMsgId: offsetMsgId, originTopic: topic },
@@ -182,13 +241,7 @@ export class PullConsumer implements AsyncDisposable {
         { err: error, offset: String(message.queueOffset) },
         'a message could not be sent back: sending it as an ordinary one',
       );
-      await this.#client.sendBackAsNormalMessage(
-        this.consumerGroup,
-        message,
-        delayLevel,
-        maxReconsumeTimes,
-        call,
-      );
+      await asMessage();
     }
   }
 
@@ -202,13 +255,18 @@ export class PullConsumer implements AsyncDisposable {
    * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
    * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
    * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
-   * @throws what cannot mend itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
+   * @throws ConfigError at once for options that are misspelt or not valid; what does not end by itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
    */
   messages(
     from: string | MessageQueue | readonly (string | MessageQueue)[],
     options: ReadOptions = {},
   ): AsyncGenerator<Message, void, undefined> {
     const targets = typeof from === 'string' || !isList(from) ? [from] : from;
+    if (targets.length === 0) refuse(undefined, 'from', 'at least one topic or queue');
+    for (const target of targets)
+      if (typeof target === 'string') filledText(target, 'topic');
+      else messageQueue(target, 'queue');
+    checkReadOptions(options, 'options');
     return this.#loop(new Reading(this.#readDeps(), targets, options));
   }
 
@@ -249,6 +307,7 @@ export class PullConsumer implements AsyncDisposable {
   }
 
   async #pull(queue: MessageQueue, options: PullOptions, suspendMs: number): Promise<PullResult> {
+    checkQueueCall(queue, options, checkPull);
     const cursor = await this.#cursorOf(queue);
     const {
       filter,
@@ -319,6 +378,12 @@ export class PullConsumer implements AsyncDisposable {
     compiled.catch(() => this.#compiled.delete(key));
     return compiled;
   }
+}
+
+function checkPulled(message: Message): void {
+  const { commitLogOffset, offsetMsgId } = message ?? {};
+  if (typeof commitLogOffset !== 'bigint' || typeof offsetMsgId !== 'string')
+    refuse(message, 'message', 'a message that was pulled');
 }
 
 function isList(

@@ -13,6 +13,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupCheck } from './check-group.ts';
 import type { GroupRun } from './group-run.ts';
+import { isReplaced } from './replaced-queue.ts';
 import { hasWorkAt, storedAt } from './stored-at.ts';
 import type { IdleWatch } from './watch-idle-queues.ts';
 
@@ -109,10 +110,8 @@ async function readFacts(
   return new Map(facts.flat());
 }
 
-async function askBroker(
-  run: GroupRun,
-  { queue, committedOffset }: Assignment,
-): Promise<QueueFacts | undefined> {
+async function askBroker(run: GroupRun, assignment: Assignment): Promise<QueueFacts | undefined> {
+  const { queue, committedOffset } = assignment;
   const { rocketmq, signal, problems } = run;
   try {
     if (isPopUnit(queue)) return await askForMessages(run, queue);
@@ -124,6 +123,8 @@ async function askBroker(
       }),
     ]);
     const max = told ?? (await endByLooking(run, queue, committed));
+    if (told !== undefined && committed === told && (await isReplaced(run, assignment, told)))
+      return { committed: undefined, max };
     return { committed, max, ...(await waitingSince(run, queue, committed, max)) };
   } catch (error) {
     if (signal.aborted) throw error;

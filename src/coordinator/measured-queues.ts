@@ -41,7 +41,7 @@ export async function measuredQueues(
         return {
           queue,
           own: committedOffset,
-          start: startOffset,
+          start: committedOffset ?? startOffset,
           progressAt,
           owned,
           rests,

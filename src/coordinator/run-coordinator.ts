@@ -66,12 +66,18 @@ async function coordinate(
     until,
     AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]),
   );
-  void (async () => {
+  (async () => {
     await run.clock.sleep(Math.max(0, until - run.clock.now()), end.signal);
     await run.clock.sleep(Math.max(0, deps.remainingMs() - LAST_MOMENT_MS), end.signal);
     run.logger.warn({}, 'the last pass takes too long and is left to the next run');
     end.abort(new Error('no time left'));
-  })().catch(() => {});
+  })().catch((error: unknown) => {
+    if (end.signal.aborted) return;
+    run.logger.error(
+      { err: error, code: 'ROCKETMQ_INTERNAL' },
+      'the run of the coordinator has no time limit',
+    );
+  });
   await passUntilEnd(run);
   await measureLag(run).catch((error: unknown) => {
     if (!run.signal.aborted)

@@ -1,13 +1,19 @@
-import { type PlanChange, planChanges, queueOf } from '../decide/assignment/plan-changes.ts';
+import {
+  isLongAbsent,
+  type PlanChange,
+  planChanges,
+  queueOf,
+} from '../decide/assignment/plan-changes.ts';
 import { type StartPosition, startPosition } from '../decide/assignment/start-position.ts';
 import { PermissionError } from '../errors.ts';
-import type { Assignment } from '../model/assignment.ts';
+import type { Assignment, LifeMark } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { isEnabled } from '../model/source.ts';
 import type { Plan } from '../ports/assignment-store.ts';
 import type { Allocation } from './allocate-queues.ts';
 import type { GroupRun } from './group-run.ts';
 import type { Routes } from './read-routes.ts';
+import { storedAt } from './stored-at.ts';
 
 /**
  * Writes what differs between the allocation and the stored items, then the plan. Every write stands for itself and repeats itself harmlessly:
@@ -22,11 +28,13 @@ export async function storeAssignments(
 ): Promise<readonly Assignment[]> {
   const plan = await run.store.readPlan(run.group);
   const met = new Set(plan?.metTopics);
+  const now = run.clock.now();
   const changes = planChanges(
     allocation.wanted,
     stored,
     allocation.undecided,
-    run.clock.now(),
+    now,
+    await awayBrokers(run, routes, stored, now),
   ).filter(
     // A topic is met when its subscription is enabled first, not when it is deployed.
     (change) =>
@@ -38,6 +46,31 @@ export async function storeAssignments(
   const current = changes.length > 0 ? await run.store.list(run.group) : stored;
   await storePlan(run, routes, allocation, plan, current);
   return current;
+}
+
+/**
+ * Which brokers are away. Those that the routes name are there; of the others the name servers are asked, but only when
+ * a queue is to be retired otherwise. Where they do not answer, nothing is retired.
+ */
+async function awayBrokers(
+  run: GroupRun,
+  { brokerNames }: Routes,
+  stored: readonly Assignment[],
+  now: number,
+): Promise<(brokerName: string) => boolean> {
+  const there = new Set(brokerNames);
+  const doubtful = stored.some(
+    (item) =>
+      item.retiredAt === undefined && isLongAbsent(item, now) && !there.has(item.queue.brokerName),
+  );
+  if (doubtful)
+    try {
+      for (const name of await run.rocketmq.brokerNames({ signal: run.signal })) there.add(name);
+    } catch (error) {
+      if (run.signal.aborted) throw error;
+      run.problems.add(error);
+    }
+  return (name) => !there.has(name);
 }
 
 /** The changes of one queue, in their order. One that fails leaves its queue to the next pass. */
@@ -64,12 +97,12 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
     case 'create': {
       const position = startPosition(run.subscriptionOf(queue.topic), met.has(queue.topic));
       const startOffset = await findOffset(run, queue, position);
-      if (await store.create(group, queue, change.slot, startOffset)) counts.created++;
+      const mark = position.at === 'min' ? undefined : await markBefore(run, queue, startOffset);
+      if (await store.create(group, queue, change.slot, startOffset, mark)) counts.created++;
       return;
     }
     case 'revive': {
-      const startOffset = await findOffset(run, queue, { at: 'min' });
-      if (await store.revive(group, queue, change.slot, startOffset, change.assignment.generation))
+      if (await store.revive(group, queue, change.slot, change.assignment.generation))
         counts.revived++;
       return;
     }
@@ -94,6 +127,18 @@ async function write(run: GroupRun, change: PlanChange, met: ReadonlySet<string>
     case 'keep':
       return;
   }
+}
+
+/** The message before a start offset recognises the queue's life until a holder was given one. */
+async function markBefore(
+  run: GroupRun,
+  queue: MessageQueue,
+  startOffset: bigint,
+): Promise<LifeMark | undefined> {
+  if (isPopUnit(queue) || startOffset === 0n) return undefined;
+  const offset = startOffset - 1n;
+  const at = await storedAt(run, queue, offset);
+  return at === undefined ? undefined : { offset, storedAt: at };
 }
 
 async function findOffset(

@@ -39,17 +39,19 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
   const watch = ({ queue, offset, subscription }: WatchedQueue, key: string): void => {
     const stop = new AbortController();
     polls.set(key, { offset, stop });
-    void untilWork(
-      run,
-      { queue, offset, subscription },
-      AbortSignal.any([stop.signal, run.signal]),
-    ).then((work) => {
-      if (stop.signal.aborted) return;
-      polls.delete(key);
-      if (!work) return;
-      found.set(key, offset);
-      wake.abort();
-    });
+    untilWork(run, { queue, offset, subscription }, AbortSignal.any([stop.signal, run.signal]))
+      .catch((error: unknown) => {
+        run.problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
+        return false;
+      })
+      .then((work) => {
+        if (stop.signal.aborted) return;
+        polls.delete(key);
+        if (!work) return;
+        found.set(key, offset);
+        wake.abort();
+      })
+      .catch((error: unknown) => run.problems.add(error));
   };
 
   return {
@@ -83,7 +85,7 @@ export function createNoWatch(run: GroupRun): IdleWatch {
   };
 }
 
-/** True when the queue wants a puller; false when the watch ended before. Never rejects. */
+/** True when the queue wants a puller; false when the watch ended before. */
 async function untilWork(
   run: GroupRun,
   { queue, offset, subscription }: WatchedQueue,

@@ -1,63 +1,120 @@
-import type { RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import type {
+  RocketMQAttributes,
+  RocketMQEvent,
+  RocketMQRecord,
+  S3Pointer,
+} from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
-import { EVENT_FORMAT, type EventFormat } from './event-formats.ts';
+import { EVENT_FORMAT } from './event-formats.ts';
 
 /** Lambda takes 6 MB (6,291,556 bytes) of synchronous payload; the rest is for the event's frame. */
 export const MAX_EVENT_BYTES = 6_291_556 - 1_024;
 
-/** Collects records until the event would be too large. JSON is made once per record, and only when bytes count. */
+/** The fields of a record that name it in a handler's answer, and its queue in an event. */
+export type RecordIdentity = Pick<RocketMQRecord, 'messageId' | 'receiptHandle'> & {
+  readonly rocketmq: Pick<
+    RocketMQAttributes,
+    'topic' | 'brokerName' | 'queueId' | 'queueOffset' | 'storeHost'
+  >;
+};
+
+/**
+ * One message of a batch. Its identity is copied before any handler sees the record. An inline
+ * handler may change or keep the records that it gets, so each event has records of its own.
+ */
+export class BatchItem implements RecordIdentity {
+  readonly messageId: string;
+  readonly receiptHandle: string;
+  readonly rocketmq: RecordIdentity['rocketmq'];
+  readonly s3Pointer: S3Pointer | undefined;
+  readonly traceHeader: string | undefined;
+  /** JSON in the event's format. undefined: the event has the record itself. */
+  readonly text: string | undefined;
+  /** Built and not yet part of an event. */
+  #record: RocketMQRecord | undefined;
+  readonly #build: () => RocketMQRecord;
+
+  /** @param build makes an equal record for a further event */
+  constructor(record: RocketMQRecord, text: string | undefined, build: () => RocketMQRecord) {
+    const { topic, brokerName, queueId, queueOffset, storeHost, s3Pointer } = record.rocketmq;
+    this.messageId = record.messageId;
+    this.receiptHandle = record.receiptHandle;
+    this.rocketmq = { topic, brokerName, queueId, queueOffset, storeHost };
+    this.s3Pointer = s3Pointer && { ...s3Pointer };
+    this.traceHeader = record.attributes.AWSTraceHeader;
+    this.text = text;
+    this.#record = text === undefined ? record : undefined;
+    this.#build = build;
+  }
+
+  /** A record that is part of no other event. */
+  record(): RocketMQRecord {
+    const record = this.#record ?? this.#build();
+    this.#record = undefined;
+    return record;
+  }
+}
+
+/** Collects records until the event would be too large. The JSON of a record is made once. */
 export class BatchBuilder {
-  readonly #records: RocketMQRecord[] = [];
-  readonly #texts: string[] | undefined;
-  readonly #maxBytes: number;
-  readonly #name: EventFormatName;
-  readonly #format: EventFormat;
+  readonly #items: BatchItem[] = [];
+  readonly #maxBytes: number | undefined;
+  readonly #format: EventFormatName;
   #bytes = 0;
 
   /** @param maxBytes of the event as JSON; undefined for a handler in this process, which no payload limit concerns */
   constructor(maxBytes: number | undefined, format: EventFormatName = 'sqs') {
-    this.#name = format;
-    this.#format = EVENT_FORMAT[format];
-    this.#texts = maxBytes === undefined ? undefined : [];
-    this.#maxBytes = maxBytes ?? Number.POSITIVE_INFINITY;
+    this.#format = format;
+    this.#maxBytes = maxBytes;
   }
 
-  get length(): number {
-    return this.#records.length;
-  }
-
-  /** 'full': it belongs into the next event. 'too-large': no event can carry it. */
-  add(record: RocketMQRecord): 'added' | 'full' | 'too-large' {
-    if (this.#texts !== undefined) {
-      const text = JSON.stringify(this.#format.item(record));
+  /**
+   * 'full': it belongs into the next event. 'too-large': no event can carry it.
+   * @param build makes an equal record for each further event that the message is part of
+   */
+  add(record: RocketMQRecord, build: () => RocketMQRecord): 'added' | 'full' | 'too-large' {
+    const text =
+      this.#maxBytes === undefined && this.#format === 'sqs'
+        ? undefined
+        : JSON.stringify(EVENT_FORMAT[this.#format].item(record));
+    if (this.#maxBytes !== undefined && text !== undefined) {
       const bytes = Buffer.byteLength(text) + 1;
       if (bytes > this.#maxBytes) return 'too-large';
       if (this.#bytes + bytes > this.#maxBytes) return 'full';
       this.#bytes += bytes;
-      this.#texts.push(text);
     }
-    this.#records.push(record);
+    this.#items.push(new BatchItem(record, text, build));
     return 'added';
   }
 
-  get records(): readonly RocketMQRecord[] {
-    return this.#records;
+  get items(): readonly BatchItem[] {
+    return this.#items;
   }
 
   /** Of one record or more. */
   finish(rocketmqBatch: RocketMQEvent['rocketmqBatch']): BatchPayload {
-    const records = this.#records;
-    const texts = this.#texts ?? [];
-    const { item, around } = this.#format;
-    const json = (): string => {
-      const [before, after] = around(records[0] as RocketMQRecord, rocketmqBatch);
-      return `${before}${(texts.length > 0 ? texts : records.map((record) => JSON.stringify(item(record)))).join(',')}${after}`;
-    };
-    return {
-      json,
-      event: () =>
-        this.#name === 'sqs' ? { Records: records, rocketmqBatch } : JSON.parse(json()),
-    };
+    return batchPayload(this.#items, this.#format, rocketmqBatch);
   }
+}
+
+/** The event of one item or more. Each call of `event` makes one that shares no object with another. */
+export function batchPayload(
+  items: readonly BatchItem[],
+  format: EventFormatName | undefined = 'sqs',
+  rocketmqBatch: RocketMQEvent['rocketmqBatch'],
+): BatchPayload {
+  const { item, around } = EVENT_FORMAT[format];
+  const json = (): string => {
+    const [before, after] = around(items[0] as BatchItem, rocketmqBatch);
+    const texts = items.map((one) => one.text ?? JSON.stringify(item(one.record())));
+    return `${before}${texts.join(',')}${after}`;
+  };
+  return {
+    json,
+    event: () =>
+      items.every(({ text }) => text === undefined)
+        ? { Records: items.map((one) => one.record()), rocketmqBatch: { ...rocketmqBatch } }
+        : JSON.parse(json()),
+  };
 }

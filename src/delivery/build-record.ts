@@ -4,6 +4,7 @@ import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
 import { bodyEncoding } from '../records/body-encoding.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
 
@@ -18,6 +19,8 @@ export interface RecordContext {
   readonly maxReconsumeTimes: number;
   /** Failed deliveries that the broker does not know of. */
   readonly localRetries: number;
+  /** Popped retries come under their user topic. Default pull. */
+  readonly mode?: 'pull' | 'pop';
   /** Epoch ms. */
   readonly now: number;
   /** false: the producer's trace is left out. */
@@ -40,7 +43,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   const { properties, brokerName, queueId } = message;
   const encoding = bodyEncoding(message.body);
   const body = message.body.toString(encoding);
-  const reconsumeTimes = message.reconsumeTimes + context.localRetries;
+  const reconsumeTimes = failedDeliveries(message, context) + context.localRetries;
   const queueOffset = String(message.queueOffset);
   const bornHost = hostText(message.bornHost);
   const shardingKey = properties.get(Property.SHARDING_KEY);

@@ -7,6 +7,10 @@ import type {
   RocketMQRawMessage,
 } from '../model/event-formats.ts';
 import { isSystemProperty } from '../records/properties.ts';
+import { isInCalendar, isoTime } from './iso-time.ts';
+
+/** What an event says once for all of its records. */
+type Frame = Pick<RocketMQMessageFacts, 'topic' | 'brokerName' | 'queueId' | 'storeHost'>;
 
 /** A shape of events, record by record, so that an event's bytes are known while it grows. */
 export interface EventFormat {
@@ -14,7 +18,7 @@ export interface EventFormat {
   readonly item: (record: RocketMQRecord) => unknown;
   /** The JSON before and after the items, which commas part. `first`: all records are of its queue and topic. */
   readonly around: (
-    first: RocketMQRecord,
+    first: { readonly rocketmq: Frame },
     batch: RocketMQEvent['rocketmqBatch'],
   ) => readonly [before: string, after: string];
 }
@@ -104,14 +108,9 @@ function cloudEvent(record: RocketMQRecord): RocketMQCloudEvent {
   };
 }
 
-/** The year 10,000, which RFC 3339 cannot write. */
-const END_OF_TIME = 253_402_300_800_000;
-
 /** The time of birth is the producer's, and may be anything. */
 function timeOf({ bornTimestamp, storeTimestamp }: RocketMQMessageFacts): string {
-  return new Date(
-    bornTimestamp >= 0 && bornTimestamp < END_OF_TIME ? bornTimestamp : storeTimestamp,
-  ).toISOString();
+  return isoTime(isInCalendar(bornTimestamp) ? bornTimestamp : storeTimestamp);
 }
 
 function userProperties(properties: Readonly<Record<string, string>>): [string, string][] {

@@ -1,5 +1,6 @@
 import type { RocketMQRecord } from '../model/event.ts';
 import type { FailureCondition, FailureRecord } from '../model/failure.ts';
+import { isoTime } from './iso-time.ts';
 
 /** One message that failed for good, as destinations get it. */
 export function failureRecord(
@@ -13,10 +14,10 @@ export function failureRecord(
 ): FailureRecord {
   const { cluster, consumerGroup, topic, brokerName, queueId, queueOffset, storeTimestamp } =
     record.rocketmq;
-  const arrival = new Date(storeTimestamp).toISOString();
+  const arrival = isoTime(storeTimestamp);
   return {
     version: '1.0',
-    timestamp: new Date(why.now).toISOString(),
+    timestamp: isoTime(why.now),
     requestContext: {
       requestId: why.requestId,
       functionArn: why.functionArn,

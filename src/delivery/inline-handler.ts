@@ -1,6 +1,7 @@
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
+import { describeThrown } from './thrown.ts';
 
 /** A user's handler as it is bundled into the puller. What it answers is read like a function's answer, whatever its type says. */
 export type InlineHandlerFunction = (event: never, context: Context) => unknown;
@@ -41,8 +42,7 @@ export function createInlineHandler(
         return { kind: 'answered', answer };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
-        const error = cause instanceof Error ? cause : new Error(String(cause));
-        return { kind: 'failed', errorType: error.name, errorMessage: error.message };
+        return { kind: 'failed', ...describeThrown(cause) };
       } finally {
         clearTimeout(timer);
         if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);

@@ -151,7 +151,12 @@ function readFailure(
   const { errorType = functionError, errorMessage = text } = (
     typeof failure === 'object' && failure !== null ? failure : {}
   ) as Record<string, unknown>;
-  return { errorType: String(errorType), errorMessage: String(errorMessage) };
+  return { errorType: asText(errorType), errorMessage: asText(errorMessage) };
+}
+
+/** Runtimes of users' own may put any JSON there. */
+function asText(value: unknown): string {
+  return typeof value === 'string' ? value : JSON.stringify(value);
 }
 
 /** A payload that is no JSON is no allowed answer either: it comes back as the text it is. */

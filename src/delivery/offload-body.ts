@@ -8,19 +8,25 @@ const WIDEST_ESCAPE = 6;
 /** Longest part of a message's id in a key; ids are the producer's, and may be anything. */
 const LONGEST_ID = 128;
 
-/** Adds a record with its body, or with a pointer instead: where the option says so, and where no event could carry it otherwise. */
+/**
+ * Adds a record with its body, or with a pointer instead: where the option says so, and where no
+ * event could carry it otherwise.
+ * @param build makes the record with its body, once for each event
+ */
 export function addRecord(
   builder: BatchBuilder,
-  record: RocketMQRecord,
+  build: () => RocketMQRecord,
   body: Uint8Array,
   threshold: S3PointerThreshold | undefined,
 ): ReturnType<BatchBuilder['add']> {
-  if (threshold === undefined) return builder.add(record);
+  const record = build();
+  if (threshold === undefined) return builder.add(record, build);
   if (!isLarger(record.body, threshold.bytes)) {
-    const fit = builder.add(record);
+    const fit = builder.add(record, build);
     if (fit !== 'too-large') return fit;
   }
-  return builder.add(withPointer(record, pointerTo(record, body, threshold)));
+  const pointer = pointerTo(record, body, threshold);
+  return builder.add(withPointer(record, pointer), () => withPointer(build(), pointer));
 }
 
 /** Is the text, as it stands in JSON, larger than so many bytes? */
@@ -75,6 +81,6 @@ export function withPointer(record: RocketMQRecord, s3Pointer: S3Pointer): Rocke
     body,
     messageAttributes: { ...record.messageAttributes, ExtendedPayloadSize: size },
     md5OfBody: hash('md5', body),
-    rocketmq: { ...record.rocketmq, s3Pointer },
+    rocketmq: { ...record.rocketmq, s3Pointer: { ...s3Pointer } },
   };
 }

@@ -6,6 +6,7 @@ import {
 import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
 import { kafkaPartition } from './event-formats.ts';
+import { describeThrown } from './thrown.ts';
 
 /** What a handler's answer says of its batch: which records failed (by position) and what becomes of each; `default`: what the event's options say. */
 export type Verdict =
@@ -20,6 +21,8 @@ type Identified = Pick<RocketMQRecord, 'messageId' | 'receiptHandle'> & {
 
 const ALL_DONE: Verdict = { kind: 'read', failures: new Map() };
 const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
+/** Ten times the largest batch: an item may be named more than once. */
+const MAX_ITEMS = 100_000;
 
 /**
  * Nothing, null, {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
@@ -31,6 +34,22 @@ export function readAnswer(
   records: readonly Identified[],
   format: EventFormatName = 'sqs',
 ): Verdict {
+  try {
+    return read(plainAnswer(answer), records, format);
+  } catch (error) {
+    return invalid(`the answer cannot be read: ${describeThrown(error).errorMessage}`);
+  }
+}
+
+/** An object of a class that says how it stands in JSON: a function's answer has that form, too. */
+export function plainAnswer(answer: unknown): unknown {
+  if (typeof answer !== 'object' || answer === null) return answer;
+  const { toJSON } = answer as { readonly toJSON?: unknown };
+  return typeof toJSON === 'function' ? toJSON.call(answer) : answer;
+}
+
+/** Reads every field once: an inline handler's answer may be an object that changes while it is read. */
+function read(answer: unknown, records: readonly Identified[], format: EventFormatName): Verdict {
   if (answer === undefined || answer === null) return ALL_DONE;
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
@@ -41,16 +60,22 @@ export function readAnswer(
     const [other] = Object.keys(answer).filter((key) => key !== 'batchItemFailures');
     return other === undefined
       ? ALL_DONE
-      : invalid(`the answer has "${other}" but no batchItemFailures`);
+      : invalid(`the answer has "${short(other)}" but no batchItemFailures`);
   }
   if (!Array.isArray(batchItemFailures))
     return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
-  if (batchItemFailures.length === 0) return ALL_DONE;
-  const positions = positionsByIdentifier(records);
+  const { length } = batchItemFailures;
+  if (length === 0) return ALL_DONE;
+  if (length > MAX_ITEMS)
+    return invalid(`batchItemFailures has ${length} items, more than ${MAX_ITEMS}`);
   const common = readRedelivery(answer, 'the answer');
   if (common.kind === 'invalid') return common;
-  const failures = new Map<number, Redelivery | 'default'>();
-  for (const item of batchItemFailures as unknown[]) {
+  const positionsOf =
+    format === 'kafka' ? positionsInKafka(records) : positionsByIdentifier(records);
+  // By identifier: of several words for one, the last counts.
+  const ends = new Map<string, { positions: readonly number[]; end: Redelivery | 'default' }>();
+  for (let index = 0; index < length; index++) {
+    const item: unknown = batchItemFailures[index];
     if (typeof item !== 'object' || item === null)
       return invalid(
         `an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`,
@@ -61,17 +86,22 @@ export function readAnswer(
       return invalid(
         `an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle${format === 'kafka' ? ', nor { "topic-partition", offset }' : ''}`,
       );
+    const identifier = inKafka ?? (itemIdentifier as string);
     const name =
-      inKafka === undefined ? (itemIdentifier as string) : JSON.stringify(itemIdentifier);
-    const own = readRedelivery(item, name);
+      inKafka === undefined
+        ? (itemIdentifier as string)
+        : `${describe(inKafka.partition)} at offset ${inKafka.offset}`;
+    const own = readRedelivery(item, short(name));
     if (own.kind === 'invalid') return own;
-    const matches =
-      inKafka === undefined ? positions.get(name) : positionsInKafka(records, inKafka);
-    if (matches === undefined)
-      return invalid(`the itemIdentifier "${name}" names no record of the batch`);
-    for (const position of matches)
-      failures.set(position, own.redelivery ?? common.redelivery ?? 'default');
+    const positions = positionsOf(identifier);
+    if (positions === undefined)
+      return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
+    ends.delete(name);
+    ends.set(name, { positions, end: own.redelivery ?? common.redelivery ?? 'default' });
   }
+  const failures = new Map<number, Redelivery | 'default'>();
+  for (const { positions, end } of ends.values())
+    for (const position of positions) failures.set(position, end);
   return { kind: 'read', failures };
 }
 
@@ -137,36 +167,55 @@ function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
     : undefined;
 }
 
-/** By the name of the queue as the event has it, by topic and partition, or by the partition alone: all records of a batch are of one queue. */
-function positionsInKafka(
-  records: readonly Identified[],
-  { partition, offset }: KafkaIdentifier,
-): number[] | undefined {
-  const positions = records.flatMap(({ rocketmq }, position) => {
-    const { topic, queueId, queueOffset } = rocketmq;
-    const names: unknown[] = [
-      kafkaPartition(rocketmq),
-      `${topic}-${queueId}`,
-      String(queueId),
-      queueId,
-    ];
-    return names.includes(partition) && queueOffset === String(offset) ? [position] : [];
+/** Which records of the batch an identifier names. */
+type PositionsOf = (identifier: KafkaIdentifier | string) => readonly number[] | undefined;
+
+/**
+ * By the name of the queue as the event has it, by topic and partition, or by the partition alone:
+ * all records of a batch are of one queue. Plain identifiers are read as in other formats.
+ */
+function positionsInKafka(records: readonly Identified[]): PositionsOf {
+  const plainly = positionsByIdentifier(records);
+  const byOffset = new Map<string, number[]>();
+  records.forEach(({ rocketmq }, position) => {
+    note(byOffset, rocketmq.queueOffset, position);
   });
-  return positions.length === 0 ? undefined : positions;
+  return (identifier) => {
+    if (typeof identifier === 'string') return plainly(identifier);
+    const { partition, offset } = identifier;
+    const positions = byOffset.get(String(offset))?.filter((position) => {
+      const { rocketmq } = records[position] as Identified;
+      const { topic, queueId } = rocketmq;
+      const names: unknown[] = [
+        kafkaPartition(rocketmq),
+        `${topic}-${queueId}`,
+        String(queueId),
+        queueId,
+      ];
+      return names.includes(partition);
+    });
+    return positions === undefined || positions.length === 0 ? undefined : positions;
+  };
 }
 
-function positionsByIdentifier(records: readonly Identified[]): Map<string, number[]> {
-  const positions = new Map<string, number[]>();
-  const note = (identifier: string, position: number): void => {
-    const known = positions.get(identifier);
-    if (known === undefined) positions.set(identifier, [position]);
-    else known.push(position);
-  };
+function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
+  const positions = new Map<unknown, number[]>();
   records.forEach(({ messageId, receiptHandle }, position) => {
-    note(messageId, position);
-    note(receiptHandle, position);
+    note(positions, messageId, position);
+    note(positions, receiptHandle, position);
   });
-  return positions;
+  return (identifier) => positions.get(identifier);
+}
+
+function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: number): void {
+  const known = positions.get(identifier);
+  if (known === undefined) positions.set(identifier, [position]);
+  else known.push(position);
+}
+
+/** What a log line can hold of a text that somebody else has written. */
+function short(text: string): string {
+  return text.slice(0, 80);
 }
 
 function invalid(reason: string): Extract<Verdict, { kind: 'invalid' }> {
@@ -178,7 +227,7 @@ function describe(value: unknown): string {
     case 'undefined':
       return 'missing';
     case 'string':
-      return value === '' ? 'empty' : `the string ${JSON.stringify(value.slice(0, 80))}`;
+      return value === '' ? 'empty' : `the string ${JSON.stringify(short(value))}`;
     case 'number':
     case 'boolean':
     case 'bigint':

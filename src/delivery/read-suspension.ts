@@ -1,11 +1,18 @@
+import { plainAnswer } from './read-answer.ts';
+
 /** ConsumeMessageOrderlyService clamps what it is told. */
 export const SHORTEST_SUSPENSION_MS = 10;
 export const LONGEST_SUSPENSION_MS = 30_000;
 
 /** How long a handler's answer wants its order to wait: `suspendCurrentQueueTimeMillis`, clamped. undefined: it does not say. */
 export function readSuspension(answer: unknown): number | 'invalid' | undefined {
-  const millis = (answer as { suspendCurrentQueueTimeMillis?: unknown } | null | undefined)
-    ?.suspendCurrentQueueTimeMillis;
+  let millis: unknown;
+  try {
+    millis = (plainAnswer(answer) as { suspendCurrentQueueTimeMillis?: unknown } | null | undefined)
+      ?.suspendCurrentQueueTimeMillis;
+  } catch {
+    return 'invalid';
+  }
   if (millis === undefined || millis === null) return undefined;
   if (typeof millis !== 'number' || !Number.isInteger(millis)) return 'invalid';
   return Math.min(LONGEST_SUSPENSION_MS, Math.max(SHORTEST_SUSPENSION_MS, millis));

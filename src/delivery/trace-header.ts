@@ -1,4 +1,3 @@
-import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 
 /** version-traceid-parentid-flags, https://www.w3.org/TR/trace-context/#traceparent-header */
@@ -28,14 +27,12 @@ export function traceHeader(properties: Message['properties']): string | undefin
 const SENDABLE = /^[\x20-\x7e]{1,512}$/;
 
 /** The one trace that all records belong to: only then can the handler's invocation go on with it. */
-export function commonTrace(
-  records: readonly Pick<RocketMQRecord, 'attributes'>[],
-): string | undefined {
-  const header = records[0]?.attributes.AWSTraceHeader;
+export function commonTrace(headers: readonly (string | undefined)[]): string | undefined {
+  const [header] = headers;
   const root = rootOf(header);
   return root !== undefined &&
     SENDABLE.test(header ?? '') &&
-    records.every(({ attributes }) => rootOf(attributes.AWSTraceHeader) === root)
+    headers.every((one) => rootOf(one) === root)
     ? header
     : undefined;
 }

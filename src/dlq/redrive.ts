@@ -1,4 +1,9 @@
-import { GroupNotFoundError, RocketMQError, TopicNotFoundError } from '../errors.ts';
+import {
+  GroupNotFoundError,
+  RedriveStoppedError,
+  RocketMQError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
 import type { CallOptions, OutgoingMessage, RocketMQ, SendResult } from '../ports/rocketmq.ts';
 import {
@@ -53,7 +58,8 @@ export interface RedriveReport {
  * Sends dead letters back to where they came from. Each is sent first and noted after (as an offset of the group REDRIVE_GROUP), so that none is
  * lost when this dies in between; up to 32 may be sent twice then, under the same message id. Without a selection it goes on where the last redrive
  * ended. A selection is redriven whatever was noted, and notes nothing itself: it leaves gaps. The dead letters stay stored until they expire.
- * @throws DeadLettersUnreadableError; with `onFailure: stop` what the send threw, after everything before it was noted
+ * @throws DeadLettersUnreadableError; with `onFailure: stop` RedriveStoppedError with what the send
+ * threw as its cause, after everything before it was noted
  */
 export async function redriveDeadLetters(
   client: RocketMQ,
@@ -149,12 +155,10 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     try {
       await sendDeadLetter(client, outgoing, consumerGroup, queue);
     } catch (error) {
-      if (options.onFailure !== 'skip') throw error;
-      skipped.push({
-        queue,
-        offset,
-        reason: error instanceof Error ? error.message : String(error),
-      });
+      const cause = error instanceof Error ? error : new Error(String(error));
+      if (options.onFailure !== 'skip')
+        throw new RedriveStoppedError(consumerGroup, queueKey(queue), offset, cause);
+      skipped.push({ queue, offset, reason: cause.message });
       return;
     }
   }
@@ -183,6 +187,8 @@ export async function sendDeadLetter(
     );
 }
 
+const FORWARDED = { forwarded: true } as const;
+
 /** A group whose messages went to the dead-letter queue at once has no retry topic yet. */
 async function trySend(
   client: RocketMQ,
@@ -191,7 +197,7 @@ async function trySend(
   brokerName: string,
 ): Promise<SendResult> {
   try {
-    return await client.send(message);
+    return await client.send(message, FORWARDED);
   } catch (error) {
     if (!(error instanceof TopicNotFoundError) || message.topic !== retryTopic(consumerGroup))
       throw error;
@@ -200,7 +206,7 @@ async function trySend(
       writeQueueNums: 1,
       brokerNames: [brokerName],
     });
-    return client.send(message);
+    return client.send(message, FORWARDED);
   }
 }
 

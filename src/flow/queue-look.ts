@@ -32,6 +32,7 @@ export async function lookAtQueue(
     storedOffset(client, source, queue, assignment?.committedOffset, call),
     client.maxOffset(queue, call),
   ]);
-  const committed = stored ?? assignment?.startOffset ?? (await client.minOffset(queue, call));
+  const known = assignment?.committedOffset ?? assignment?.startOffset;
+  const committed = stored ?? known ?? (await client.minOffset(queue, call));
   return { stored, committed, max, lag: max > committed ? max - committed : 0n };
 }

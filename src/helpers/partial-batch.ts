@@ -49,6 +49,11 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
     throw new RangeError(`concurrency is ${concurrency}: give a whole number from 1`);
   return async ({ Records }, context) => {
     const failures = new Map<Record, RocketMQBatchItemFailure>();
+    // Taken before the function for one message, which may change its record, sees any of them.
+    const handles = new Map(Records.map((record) => [record, record.receiptHandle]));
+    const failed = (record: Record): RocketMQBatchItemFailure => ({
+      itemIdentifier: handles.get(record) as string,
+    });
     const lanes =
       order === undefined
         ? Records.map((record) => [record])
@@ -58,7 +63,9 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
         await handleLane(lane, context);
     };
     await Promise.all(Array.from({ length: Math.min(concurrency, lanes.length) }, work));
-    return { batchItemFailures: Records.flatMap((record) => failures.get(record) ?? []) };
+    return {
+      batchItemFailures: [...handles.keys()].flatMap((record) => failures.get(record) ?? []),
+    };
 
     async function handleLane(lane: readonly Record[], context: Context): Promise<void> {
       for (const [index, record] of lane.entries()) {
@@ -69,9 +76,8 @@ export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
           );
         } catch (error) {
           onFailure(error, record);
-          failures.set(record, { itemIdentifier: record.receiptHandle, ...failureOptions(error) });
-          for (const behind of lane.slice(index + 1))
-            failures.set(behind, { itemIdentifier: behind.receiptHandle });
+          failures.set(record, { ...failed(record), ...failureOptions(error) });
+          for (const behind of lane.slice(index + 1)) failures.set(behind, failed(behind));
           return;
         }
       }

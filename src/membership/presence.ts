@@ -12,6 +12,8 @@ export class Presence {
   readonly #run: GroupRun;
   readonly #member: GroupMember;
   readonly #joined = new Set<string>();
+  /** Brokers that did not answer the last heartbeat. */
+  readonly #missed = new Set<string>();
   #beatAt = Number.NEGATIVE_INFINITY;
 
   constructor(run: GroupRun, member: GroupMember) {
@@ -19,14 +21,14 @@ export class Presence {
     this.#member = member;
   }
 
-  /** Heartbeats to every broker when it is time, and at once to one that is new. */
+  /** Heartbeats to every broker when it is time, and at once to one that is new or did not answer the last heartbeat. */
   async beat(brokerNames: readonly string[]): Promise<void> {
     const { clock } = this.#run;
     const due = clock.now() - this.#beatAt >= BEAT_INTERVAL_MS;
     if (due) this.#beatAt = clock.now();
     await Promise.all(
       brokerNames
-        .filter((name) => due || !this.#joined.has(name))
+        .filter((name) => due || !this.#joined.has(name) || this.#missed.has(name))
         .map((name) => this.#beatTo(name)),
     );
   }
@@ -98,7 +100,9 @@ export class Presence {
     try {
       await this.#run.rocketmq.heartbeat(this.#member, brokerName, { timeoutMs: CALL_TIMEOUT_MS });
       this.#joined.add(brokerName);
+      this.#missed.delete(brokerName);
     } catch (error) {
+      this.#missed.add(brokerName);
       this.#run.problems.add(error, { brokerName });
     }
   }

@@ -40,6 +40,14 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     // Calls under way were begun within our share; whoever comes next waits for them.
     if (news === 'lost') share.close();
     drain.abort();
+  }).catch((error: unknown) => {
+    // Awaited only at the end: without its seat the slot must not go on.
+    given.logger.error(
+      { consumerGroup, slot, err: error, code: 'ROCKETMQ_INTERNAL' },
+      'slot lease not renewed any more: draining',
+    );
+    share.close();
+    drain.abort();
   });
   const signal = AbortSignal.any([
     drain.signal,

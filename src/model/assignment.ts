@@ -50,6 +50,16 @@ export interface BatchLimit {
   readonly maxMessages: number;
 }
 
+/**
+ * A message that was in the queue, by which its present life is recognised: a topic that was deleted and created again
+ * under its name has other messages at the same offsets, all of them stored later.
+ */
+export interface LifeMark {
+  readonly offset: bigint;
+  /** Store time of the message at `offset`, by the broker's clock, epoch ms. */
+  readonly storedAt: number;
+}
+
 /** A pause that an operator wanted. Times are epoch milliseconds. */
 export interface OperatorPause {
   readonly until: number;
@@ -108,6 +118,8 @@ export interface Assignment {
   /** Mirrors of the broker's figures at the last renewal or release, for people and for scaling. */
   readonly committedOffset?: bigint;
   readonly maxOffset?: bigint;
+  /** The newest message that a holder was given, or the last one before `startOffset`. Absent: none is known. */
+  readonly lifeMark?: LifeMark;
   /** When a holder moved the committed offset last, epoch ms. */
   readonly progressAt?: number;
 }

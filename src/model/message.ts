@@ -37,8 +37,13 @@ export interface Message {
   readonly properties: ReadonlyMap<string, string>;
   /** Store host and physical offset in upper-case hex; changes with every retry. */
   readonly offsetMsgId: string;
-  /** UNIQ_KEY when the message has one, else offsetMsgId: stable over retries, the idempotency key. */
+  /**
+   * The first UNIQ_KEY of the record, else the offsetMsgId of its first delivery: stable over
+   * retries, the idempotency key. Producers choose it: a forwarded copy has the key of its original.
+   */
   readonly msgId: string;
+  /** A second UNIQ_KEY, which brokers would keep in the place of the first one. */
+  readonly otherUniqKey?: string | undefined;
 }
 
 /** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */

@@ -7,6 +7,7 @@ import {
 } from '../dlq/dead-letters.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
 import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
+import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -286,6 +287,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   const to = args.text('to') ?? 'topic';
   const rate = args.whole('rate', 1, 10_000);
   const dryRun = args.flag('dry-run');
+  const skipFailed = args.flag('skip-failed');
   args.finish();
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
   const { client, source } = chosen;
@@ -313,7 +315,18 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
       if (!dryRun) {
         if (rate !== undefined)
           await deps.clock.sleep(Math.max(0, began + (sent * 1000) / rate - deps.clock.now()));
-        await sendDeadLetter(client, outgoing, source.consumerGroup, letter.queue);
+        const error = await sendDeadLetter(
+          client,
+          outgoing,
+          source.consumerGroup,
+          letter.queue,
+        ).catch((thrown: Error) => thrown);
+        if (error !== undefined && !skipFailed)
+          throw new RedriveStoppedError(source.consumerGroup, view.queue, letter.offset, error);
+        if (error !== undefined) {
+          letters.push({ queue: view.queue, offset: view.offset, problem: error.message });
+          return;
+        }
       }
       sent++;
       if (letters.length < MOST_TOLD)

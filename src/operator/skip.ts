@@ -1,5 +1,8 @@
 import { storedOffset } from '../flow/stored-offset.ts';
+import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import { whyAsMessage } from '../records/own-retry.ts';
 import type { Arguments } from './arguments.ts';
 import { fenced } from './fence.ts';
 import { type MessageView, messageView } from './message-view.ts';
@@ -85,17 +88,7 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
       // It may have been done while its holder drained.
       refuseUnlessHead(await readStored());
       // To the dead letters first: a message is rather twice than nowhere.
-      if (park && message !== undefined)
-        await client.sendBack({
-          ...{
-            consumerGroup,
-            brokerName: one.brokerName,
-            commitLogOffset: message.commitLogOffset,
-            delayLevel: -1,
-            maxReconsumeTimes: 0,
-          },
-          ...{ originMsgId: message.offsetMsgId, originTopic: message.topic },
-        });
+      if (park && message !== undefined) await parkMessage(client, consumerGroup, one, message);
       return writeOffset(deps, source, one, offset + 1n);
     },
   );
@@ -106,4 +99,20 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
     ...(stored === undefined ? {} : { stored: String(stored) }),
     held: stored === undefined,
   };
+}
+
+async function parkMessage(
+  client: RocketMQ,
+  consumerGroup: string,
+  { brokerName }: MessageQueue,
+  message: Message,
+): Promise<void> {
+  // Request 36 would keep the topic of an earlier life, and a redrive would look for it.
+  if (whyAsMessage(message, { consumerGroup }, false) === 'misleading')
+    return client.sendBackAsNormalMessage(consumerGroup, message, -1, 0);
+  return client.sendBack({
+    ...{ consumerGroup, brokerName, commitLogOffset: message.commitLogOffset },
+    ...{ delayLevel: -1, maxReconsumeTimes: 0 },
+    ...{ originMsgId: message.offsetMsgId, originTopic: message.topic },
+  });
 }

@@ -3,6 +3,7 @@ import type {
   Attempts,
   BatchLimit,
   CrashRecord,
+  LifeMark,
   OperatorPause,
   StandingPause,
 } from '../model/assignment.ts';
@@ -37,6 +38,8 @@ export interface LeaseKey extends GroupKey {
 export interface QueueMirrors {
   readonly committedOffset: bigint;
   readonly maxOffset: bigint;
+  /** null: the one that is stored is of another life of the queue. */
+  readonly lifeMark: LifeMark | null;
   /** Epoch ms. */
   readonly progressAt: number;
 }
@@ -90,7 +93,13 @@ export interface AssignmentStore {
   /** Writes the plan when `expectedVersion` still stands (undefined: no plan yet). False when another coordinator was first. */
   writePlan(group: GroupKey, plan: Plan, expectedVersion: number | undefined): Promise<boolean>;
   /** Makes the item of a queue that has none. False when it exists. */
-  create(group: GroupKey, queue: MessageQueue, slot: number, startOffset: bigint): Promise<boolean>;
+  create(
+    group: GroupKey,
+    queue: MessageQueue,
+    slot: number,
+    startOffset: bigint,
+    lifeMark?: LifeMark,
+  ): Promise<boolean>;
   /** Changes the slot, generation +1, when the generation still stands. The lease is not touched: its holder drains. A waiting successor's wish ends, it is of the old slot. */
   move(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
   /** Notes since when passes do not find the queue in its route, or (undefined) that it is there again. */
@@ -107,14 +116,8 @@ export interface AssignmentStore {
     retiredAt: number,
     generation: number,
   ): Promise<boolean>;
-  /** Brings a retired queue back: slot and start offset are decided anew (the topic may have been made again), generation +1. */
-  revive(
-    group: GroupKey,
-    queue: MessageQueue,
-    slot: number,
-    startOffset: bigint,
-    generation: number,
-  ): Promise<boolean>;
+  /** Brings a retired queue back to a slot, generation +1. Everything that the item knows of the queue stays. */
+  revive(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
   /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */

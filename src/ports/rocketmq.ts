@@ -92,10 +92,12 @@ export interface SendBackRequest {
 
 export interface OutgoingMessage {
   readonly topic: string;
-  readonly body: Buffer;
+  /** A string is sent as UTF-8. */
+  readonly body: string | Uint8Array;
   readonly properties?: ReadonlyMap<string, string> | Readonly<Record<string, string>>;
   readonly tags?: string;
-  readonly keys?: readonly string[];
+  /** What an operator looks for a message by; several keys as a list. */
+  readonly keys?: string | readonly string[];
   /** Messages of one key go to one queue while the topic keeps its queues (SelectMessageQueueByHash), so that they have an order. */
   readonly shardingKey?: string;
   readonly flag?: number;
@@ -139,6 +141,15 @@ export interface RocketMQ {
     queue: MessageQueue,
     options?: CallOptions,
   ): Promise<bigint | undefined>;
+  /**
+   * Is an offset of 0 that `queryOffset` told stored? Brokers before 5.0 tell 0 for a young queue in which the group has
+   * none. They are asked for the offsets of all groups, so ask only when it decides something.
+   */
+  isOffsetStored(
+    consumerGroup: string,
+    queue: MessageQueue,
+    options?: CallOptions,
+  ): Promise<boolean>;
   /** `resetPending`: the broker dropped the commit because an operator's reset waits for the next pull. */
   commitOffset(
     consumerGroup: string,
@@ -149,6 +160,11 @@ export interface RocketMQ {
   /** The next offset to be written. */
   maxOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
   minOffset(queue: MessageQueue, options?: CallOptions): Promise<bigint>;
+  /**
+   * When the first message that is left in the queue was stored, by the broker's clock, epoch ms. undefined: the queue
+   * has none, or the broker cannot tell.
+   */
+  firstStoredAt(queue: MessageQueue, options?: CallOptions): Promise<number | undefined>;
   /** First offset stored at or after the timestamp (epoch ms). */
   searchOffset(queue: MessageQueue, timestamp: number, options?: CallOptions): Promise<bigint>;
   /** Takes messages for a time (200050). Brokers of 5.0 and later; BrokerError REQUEST_CODE_NOT_SUPPORTED from older ones. */
@@ -200,9 +216,10 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: CallOptions,
   ): Promise<boolean>;
+  /** `forwarded`: a broker has stored the message once, so only the broker decides whether it may be sent. */
   send(
     message: OutgoingMessage,
-    options?: CallOptions & { queue?: MessageQueue },
+    options?: CallOptions & { queue?: MessageQueue; forwarded?: boolean },
   ): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
   sendBatch(

@@ -3,7 +3,7 @@ import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
-import { userTopic } from '../records/subscription.ts';
+import { messageSubscription } from './message-subscription.ts';
 import type { QueueSession } from './queue-session.ts';
 
 /** A window ends so long before its handler would no longer fit into the invocation. */
@@ -27,7 +27,7 @@ export function windowEnd(session: QueueSession): number | undefined {
   )
     return undefined;
   if (session.batchLimitOf(entry) !== undefined) return undefined;
-  const subscription = session.subscriptionOf(userTopic(entry.message, source.consumerGroup));
+  const subscription = messageSubscription(session, entry.message);
   if (subscription?.maximumBatchingWindow === undefined) return undefined;
   const { handler, batchSize, maximumBatchingWindow } = subscription;
   // No more can come.

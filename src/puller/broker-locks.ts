@@ -52,7 +52,13 @@ export class BrokerLocks {
     const broker = this.#brokers.get(queue.brokerName);
     if (broker === undefined) {
       this.#brokers.set(queue.brokerName, { held: new Set([held]), wake: new AbortController() });
-      void this.#keep(queue.brokerName);
+      this.#keep(queue.brokerName).catch((error: unknown) => {
+        this.#brokers.delete(queue.brokerName);
+        this.#deps.logger.error(
+          { err: error, brokerName: queue.brokerName, code: 'ROCKETMQ_INTERNAL' },
+          'broker locks not renewed any more',
+        );
+      });
     } else {
       broker.held.add(held);
       broker.wake.abort();
@@ -95,6 +101,18 @@ export class BrokerLocks {
     this.#brokers.delete(brokerName);
   }
 
+  /** What one queue makes of the answer leaves the others' locks alone. */
+  #report({ queue, onAnswer }: Held): void {
+    try {
+      onAnswer();
+    } catch (error) {
+      this.#deps.logger.error(
+        { err: error, queue: queueKey(queue), code: 'ROCKETMQ_INTERNAL' },
+        'broker lock answer not handled',
+      );
+    }
+  }
+
   async #ask(due: readonly Held[]): Promise<void> {
     const { client, clock, logger } = this.#deps;
     const sentAt = clock.now();
@@ -112,6 +130,6 @@ export class BrokerLocks {
       );
       for (const held of due) held.state = lockUnanswered(held.state, clock.now());
     }
-    for (const held of due) held.onAnswer();
+    for (const held of due) this.#report(held);
   }
 }

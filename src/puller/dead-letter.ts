@@ -5,7 +5,7 @@ import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
 import { Property } from '../records/properties.ts';
-import { userTopic } from '../records/subscription.ts';
+import { messageSubscription } from './message-subscription.ts';
 import { recordOf } from './next-batch.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, sendBack } from './send-back.ts';
@@ -14,7 +14,7 @@ type Entry = Pick<QueueEntry, 'message' | 'undecodable' | 'localRetries'>;
 
 /** Has the message a destination of its own for its end? Without one the broker's DLQ has it. */
 export function destinationOf(session: QueueSession, { message }: Entry): OnFailure | undefined {
-  return message === undefined ? undefined : subscriptionOf(session, message)?.onFailure;
+  return message === undefined ? undefined : messageSubscription(session, message)?.onFailure;
 }
 
 /**
@@ -55,14 +55,14 @@ async function deliver(
   condition: FailureCondition,
 ): Promise<void> {
   const { deps, lost } = session;
-  const subscription = subscriptionOf(session, message) as SubscriptionConfig;
+  const subscription = messageSubscription(session, message) as SubscriptionConfig;
   if (to.type === 'topic') {
     const properties = forwardedProperties(message);
     properties.set(Property.DLQ_ORIGIN_TOPIC, subscription.topic);
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
     await deps.client.send(
       { topic: to.topic, body: message.body, flag: message.flag, properties },
-      { signal: lost.signal },
+      { signal: lost.signal, forwarded: true },
     );
     return;
   }
@@ -79,8 +79,4 @@ async function deliver(
     now: deps.clock.now(),
   };
   await destination.deliver(to.arn, failureRecord(record, why));
-}
-
-function subscriptionOf(session: QueueSession, message: Message): SubscriptionConfig | undefined {
-  return session.subscriptionOf(userTopic(message, session.source.consumerGroup));
 }

@@ -1,15 +1,14 @@
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { suspect } from '../decide/crash/crash-record.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { readAnswer } from '../delivery/read-answer.ts';
+import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
-import type { HandlerOutcome } from '../ports/invoke.ts';
-import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
 import { bisect } from './bisect-batch.ts';
 import { commitOffset } from './commit-offset.ts';
 import { confirmDelivery, waitsSince } from './confirm-delivery.ts';
 import { renewLease } from './hold-lease.ts';
+import { messageSubscription } from './message-subscription.ts';
 import { nextBatch } from './next-batch.ts';
 import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
@@ -61,9 +60,7 @@ async function deliverWhatWaits(session: QueueSession): Promise<void> {
   if (!DELIVERS_WHAT_WAITS.has(session.ending) || !session.mayDeliver()) return;
   const entry = session.messages.peek(session.deps.clock.now());
   if (entry?.message === undefined) return;
-  const subscription = session.subscriptionOf(
-    userTopic(entry.message, session.source.consumerGroup),
-  );
+  const subscription = messageSubscription(session, entry.message);
   const { count } = session.messages.waiting(session.deps.clock.now());
   // More than one batch did not wait for its window.
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
@@ -109,7 +106,7 @@ async function deliver(session: QueueSession, batch: Batch, flush = false): Prom
     await failWhole(session, batch, outcome);
     return;
   }
-  const verdict = readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat);
+  const { verdict } = outcome;
   if (verdict.kind === 'invalid') {
     session.count('InvalidResponseCount');
     session.count('FailedInvokeEventCount', batch.deliveries.length);
@@ -132,7 +129,7 @@ async function deliver(session: QueueSession, batch: Batch, flush = false): Prom
 async function failWhole(
   session: QueueSession,
   batch: Batch,
-  outcome: Extract<HandlerOutcome, { kind: 'failed' }>,
+  outcome: Extract<CallOutcome, { kind: 'failed' }>,
 ): Promise<void> {
   const { errorType, errorMessage } = outcome;
   session.count('InvokeErrorCount');
@@ -167,7 +164,7 @@ async function failWhole(
   }
 }
 
-type VerdictOutcome = Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>;
+type VerdictOutcome = Extract<CallOutcome, { kind: 'answered' | 'failed' }>;
 
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
 async function invoke(
@@ -210,7 +207,7 @@ async function invoke(
 }
 
 /** Where calls are limited, one whose answer got lost counts as long as its function may run. */
-async function outlast<Outcome extends HandlerOutcome | undefined>(
+async function outlast<Outcome extends CallOutcome | undefined>(
   session: QueueSession,
   { subscription }: Batch,
   outcome: Outcome,
@@ -237,7 +234,7 @@ async function tryToInvoke(
   session: QueueSession,
   batch: Batch,
   attempt: number,
-): Promise<VerdictOutcome | Extract<HandlerOutcome, { kind: 'unavailable' }> | undefined> {
+): Promise<VerdictOutcome | Extract<CallOutcome, { kind: 'unavailable' }> | undefined> {
   const { deps, options } = session;
   const { handler } = batch.subscription;
   const timeoutMs = handler.timeout * 1000;
@@ -265,9 +262,10 @@ async function tryToInvoke(
         ? ends
         : AbortSignal.any([ends, abandon.signal]);
     const ended = traceCall(session, batch);
-    const outcome = counted(
-      batch,
+    const outcome = readOutcome(
       await deps.handlers(handler).invoke(payload, { timeoutMs, signal }),
+      batch.items,
+      batch.subscription,
     );
     ended(call.expired === undefined ? outcome : 'expired');
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
@@ -292,13 +290,6 @@ async function tryToInvoke(
   } finally {
     session.calls.delete(call);
   }
-}
-
-/** With `functionResponseType: None` only a failure counts. */
-function counted({ subscription }: Batch, outcome: HandlerOutcome): HandlerOutcome {
-  return subscription.functionResponseType === 'None' && outcome.kind === 'answered'
-    ? { kind: 'answered', answer: undefined }
-    : outcome;
 }
 
 function errorCode(error: Error): string {

@@ -3,6 +3,8 @@ import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
+import { describeThrown } from '../delivery/thrown.ts';
+import type { RocketMQRecord } from '../model/event.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -15,7 +17,23 @@ import type { PullerDeps } from './puller-deps.ts';
  * Mirrors ConsumeMessageConcurrentlyService.consumeMessageDirectly.
  */
 export async function deliverDirectly(
-  deps: Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId' | 'bodies'>,
+  deps: DirectDeps,
+  source: SourceConfig,
+  message: Message,
+): Promise<DirectResult> {
+  const startedAt = deps.clock.now();
+  try {
+    return await deliver(deps, source, message);
+  } catch (error) {
+    const remark = `ROCKETMQ_MESSAGE_UNPROCESSABLE: ${describeThrown(error).errorMessage}`;
+    return { result: 'CR_THROW_EXCEPTION', remark, spentMs: deps.clock.now() - startedAt };
+  }
+}
+
+type DirectDeps = Pick<PullerDeps, 'clock' | 'handlers' | 'region' | 'accountId' | 'bodies'>;
+
+async function deliver(
+  deps: DirectDeps,
   source: SourceConfig,
   message: Message,
 ): Promise<DirectResult> {
@@ -38,19 +56,21 @@ export async function deliverDirectly(
   const { region = 'local', accountId = '000000000000' } = deps;
   const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
   const traced = subscription.tracing !== 'off';
-  const record = buildRecord(message, {
-    cluster,
-    consumerGroup,
-    topic,
-    now: startedAt,
-    region,
-    accountId,
-    traced,
-    ...limits,
-  });
+  const build = (): RocketMQRecord =>
+    buildRecord(message, {
+      cluster,
+      consumerGroup,
+      topic,
+      now: startedAt,
+      region,
+      accountId,
+      traced,
+      mode: source.mode ?? 'pull',
+      ...limits,
+    });
   // Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it.
   if (
-    addRecord(builder, record, message.body, deps.bodies && subscription.s3PointerThreshold) !==
+    addRecord(builder, build, message.body, deps.bodies && subscription.s3PointerThreshold) !==
     'added'
   )
     return ended(
@@ -67,7 +87,7 @@ export async function deliverDirectly(
     lag: 0,
     deadline: startedAt + timeoutMs,
   });
-  const pointer = builder.records[0]?.rocketmq.s3Pointer;
+  const pointer = builder.items[0]?.s3Pointer;
   try {
     if (pointer !== undefined)
       await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
@@ -77,7 +97,7 @@ export async function deliverDirectly(
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   switch (outcome.kind) {
     case 'answered': {
-      const verdict = readAnswer(outcome.answer, builder.records, subscription.eventFormat);
+      const verdict = readAnswer(outcome.answer, builder.items, subscription.eventFormat);
       if (verdict.kind === 'invalid') return ended('CR_LATER', verdict.reason);
       return ended(verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER');
     }

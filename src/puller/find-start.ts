@@ -1,45 +1,140 @@
-import type { Assignment } from '../model/assignment.ts';
+import type { QueueRange } from '../decide/offset/queue-life.ts';
+import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
+import type { Assignment, LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import { inspectQueue } from './inspect-queue.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
+export interface Start {
+  readonly offset: bigint;
+  /** Recognises the present life of the queue; undefined: no message of it is known yet. */
+  readonly mark: LifeMark | undefined;
+  /** The queue is another one than the item knows: its attempts, deaths and mark are of the earlier one. */
+  readonly anotherLife: boolean;
+}
+
 /**
- * Where to begin: the broker's offset of the group, else the one that was decided when the assignment was made. The latter is committed at once,
- * so that it is computed only once. Mirrors RebalancePushImpl.computePullFromWhereWithException.
+ * Where a holder begins: the broker's offset of the group, else what the item knows, as long as it belongs to the queue
+ * as it is now (decide/offset/start-offset). What the broker does not have is committed at once, so that it is decided
+ * only once. Mirrors RebalancePushImpl.computePullFromWhereWithException.
  * @throws what the client throws: a failed query must never pass for "no offset"
  */
 export async function findStart(
   deps: PullerDeps,
   source: SourceConfig,
   assignment: Assignment,
-): Promise<bigint> {
-  const { queue } = assignment;
+  logger: Logger,
+): Promise<Start> {
+  const { queue, committedOffset, startOffset: start, lifeMark, maxOffset } = assignment;
+  const { client } = deps;
   await compileFilter(deps, source, queue);
-  // A deployment's own offset; before the first one, that of the item itself, which is stored already.
-  if (source.messageModel === 'BROADCASTING')
-    return assignment.committedOffset ?? assignment.startOffset;
-  const stored = await deps.client.queryOffset(source.consumerGroup, queue);
-  // Before 5.0 it may mean "none". Of two first commits of a group to a topic brokers can lose one (ConsumerOffsetManager makes its map twice): then it
-  // is this one, which says nothing new, and not one that would seem to be taken back by somebody.
-  if (stored === 0n) await deps.client.commitOffset(source.consumerGroup, queue, stored);
-  if (stored !== undefined) return stored;
-  await commitStart(deps, source, assignment);
-  deps.logger.info(
-    { topic: queue.topic, offset: String(assignment.startOffset) },
-    'the group has no offset of the queue yet: starting as decided',
+  // A deployment's own offsets stand in its items.
+  const own = source.messageModel === 'BROADCASTING';
+  const [stored, range] = await Promise.all([
+    own ? committedOffset : storedOffset(client, source.consumerGroup, assignment),
+    inspectQueue(client, queue),
+  ]);
+  const decision = startOffset({
+    stored,
+    committed: committedOffset,
+    start,
+    mark: lifeMark,
+    knownMax: maxOffset,
+    range,
+  });
+  const offset = await offsetOf(client, queue, decision, range);
+  reportStart(logger, decision, offset);
+  // Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers can lose one
+  // (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
+  if (!own && (offset !== stored || stored === 0n)) await commitStart(deps, source, queue, offset);
+  const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
+  return { offset, mark: anotherLife ? firstMark(range) : lifeMark, anotherLife };
+}
+
+/** The broker's offset of the group. A 0 that takes the group back is looked at twice: before 5.0 it may mean "none". */
+async function storedOffset(
+  client: RocketMQ,
+  consumerGroup: string,
+  { queue, committedOffset = 0n }: Assignment,
+): Promise<bigint | undefined> {
+  const stored = await client.queryOffset(consumerGroup, queue);
+  if (stored !== 0n || committedOffset === 0n) return stored;
+  return (await client.isOffsetStored(consumerGroup, queue)) ? stored : undefined;
+}
+
+/**
+ * The offset of a decision.
+ * @param range as the decision was made with
+ */
+export async function offsetOf(
+  client: Pick<RocketMQ, 'searchOffset'>,
+  queue: MessageQueue,
+  decision: StartOffset,
+  range: QueueRange | undefined,
+  options: CallOptions = {},
+): Promise<bigint> {
+  if (decision.kind !== 'younger-than') return decision.offset;
+  const found = await client.searchOffset(queue, decision.storedAt + 1, options);
+  return range !== undefined && found < range.min ? range.min : found;
+}
+
+/** The mark of a queue of which only the first message is known. */
+export function firstMark(range: QueueRange | undefined): LifeMark | undefined {
+  return range?.firstStoredAt === undefined
+    ? undefined
+    : { offset: range.min, storedAt: range.firstStoredAt };
+}
+
+function reportStart(logger: Logger, decision: StartOffset, offset: bigint): void {
+  switch (decision.kind) {
+    case 'stored':
+      return;
+    case 'decided':
+      logger.info(
+        { offset: String(offset) },
+        'no offset stored for the group, starting at the decided offset',
+      );
+      return;
+    case 'committed':
+      logger.warn(
+        { code: 'ROCKETMQ_OFFSET_LOST', offset: String(offset) },
+        'offset of the group lost by the broker, starting at the committed offset of the table',
+      );
+      return;
+    default:
+      reportInvalidOffset(logger, decision, offset);
+  }
+}
+
+/** A candidate that is not an offset of the queue as it is now. */
+export function reportInvalidOffset(
+  logger: Logger,
+  decision: Extract<StartOffset, { candidate: bigint }>,
+  offset: bigint,
+): void {
+  logger.warn(
+    {
+      code: 'ROCKETMQ_OFFSET_INVALID',
+      reason: decision.kind === 'minimum' ? decision.reason : 'messages-lost',
+      candidate: String(decision.candidate),
+      offset: String(offset),
+    },
+    'offset not valid in the queue as it is now, starting at another offset',
   );
-  return assignment.startOffset;
 }
 
 async function commitStart(
   deps: PullerDeps,
   source: SourceConfig,
-  assignment: Assignment,
+  queue: MessageQueue,
+  offset: bigint,
 ): Promise<void> {
-  const { queue, startOffset } = assignment;
   try {
-    await deps.client.commitOffset(source.consumerGroup, queue, startOffset);
+    await deps.client.commitOffset(source.consumerGroup, queue, offset);
   } catch {
     // From 5.3 on a commit does not make the group, but a pull does, where the broker may make groups.
     const subscription = {
@@ -53,12 +148,12 @@ async function commitStart(
     await deps.client.pull({
       consumerGroup: source.consumerGroup,
       queue,
-      offset: startOffset,
+      offset,
       subscription,
       maxMessages: 1,
       suspendMs: 0,
     });
-    await deps.client.commitOffset(source.consumerGroup, queue, startOffset);
+    await deps.client.commitOffset(source.consumerGroup, queue, offset);
   }
 }
 

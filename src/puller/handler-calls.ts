@@ -24,7 +24,16 @@ export function expireCalls(session: QueueSession): void {
         },
         'messages are with their handler for too long: they are sent back, whatever it answers',
       );
-      call.expired = settleBatch(session, batch, () => EXPIRED).finally(() => session.wakeup.all());
+      call.expired = settleBatch(session, batch, () => EXPIRED)
+        // Nobody awaits it before the handler answers.
+        .catch((error: unknown) => {
+          session.logger.error(
+            { err: error, batchId: batch.batchId, code: 'ROCKETMQ_INTERNAL' },
+            'messages of an expired call not settled: draining',
+          );
+          session.end('error', 'draining after an error');
+        })
+        .finally(() => session.wakeup.all());
     }
     if (
       call.expired !== undefined &&

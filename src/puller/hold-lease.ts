@@ -1,13 +1,15 @@
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Assignment, Attempts, BatchLimit } from '../model/assignment.ts';
-import type { MessageQueue } from '../model/message-queue.ts';
+import type { Assignment, Attempts, BatchLimit, Lease, LifeMark } from '../model/assignment.ts';
+import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseAnswer } from '../ports/assignment-store.ts';
 import type { PullerDeps, PullerOptions, StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 
 const ACQUIRE_POLL_MS = 300;
+/** After so many acquisitions without an answer the table is unavailable. The SDK has repeated each of them. */
+const ACQUIRE_REPEATS = 1;
 /** A successor's wish is repeated while it waits and ends soon after it stopped. */
 const WISH_MS = 5_000;
 
@@ -28,17 +30,34 @@ export async function acquireLease(
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
   const giveUpAt =
     clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
+  const unanswered = new Set<number>();
   for (let wishUntil = 0; ; ) {
     const now = clock.now();
     const endsAt = now + deps.remainingMs();
-    const answer = await store.acquire({
-      ...key,
-      now,
-      leaseUntil: leaseUntil(now, endsAt),
-      endsAt,
-      settings,
-      ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
-    });
+    const answer = await store
+      .acquire({
+        ...key,
+        now,
+        leaseUntil: leaseUntil(now, endsAt),
+        endsAt,
+        settings,
+        ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
+      })
+      .catch((error: unknown) => {
+        unanswered.add(now);
+        if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
+        deps.logger.warn(
+          { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
+          'acquisition of the lease not answered, trying again',
+        );
+        return undefined;
+      });
+    if (answer === undefined) {
+      await clock.sleep(ACQUIRE_POLL_MS);
+      continue;
+    }
+    if (!answer.applied && isOwnAcquisition(answer.current, holder, unanswered))
+      return { applied: true, assignment: answer.current };
     if (
       answer.applied ||
       !(answer.reason === 'held' || answer.reason === 'successor-waits') ||
@@ -68,10 +87,26 @@ function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
 }
 
 /**
+ * An acquisition of this call was applied after all. It would stand until its end and count as a death. Told by its time:
+ * the same request id alone may also be another attempt of the same invocation.
+ */
+function isOwnAcquisition(
+  item: Assignment | undefined,
+  holder: string,
+  unanswered: ReadonlySet<number>,
+): item is Assignment {
+  return item?.lease?.holder === holder && unanswered.has(item.lease.acquiredAt);
+}
+
+/**
  * Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits.
  * False: the table could not be reached, and the item is as it was or as it should be.
+ * @param isOver the session has ended: an answer that comes so late means nothing any more
  */
-export async function renewLease(session: QueueSession): Promise<boolean> {
+export async function renewLease(
+  session: QueueSession,
+  isOver: () => boolean = () => false,
+): Promise<boolean> {
   const { deps, source, queue, lease } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
@@ -92,7 +127,7 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       leaseUntil: until,
       committedOffset: session.knownOffset,
       ...mirrorsOf(session),
-      ...(progressed ? { crash: null } : crash === undefined ? {} : { crash }),
+      crash: progressed || crash === undefined ? null : crash,
       attempts: attemptsOf(session) ?? null,
       batchLimits: batchLimitsOf(session) ?? null,
       handlersRunUntil: handlersRunUntil(session) ?? null,
@@ -104,12 +139,18 @@ export async function renewLease(session: QueueSession): Promise<boolean> {
       return undefined;
     });
   if (answer === undefined) return false;
+  // The session has released meanwhile.
+  if (isOver()) return true;
   if (!answer.applied) {
     session.loseLease(answer.reason, true);
     return true;
   }
   if (progressed && session.crash === crash) session.crash = undefined;
-  session.lease = { ...lease, leaseUntil: until };
+  // Never later than what the table has.
+  session.lease = {
+    ...lease,
+    leaseUntil: Math.min(until, answer.assignment.lease?.leaseUntil ?? until),
+  };
   applyAssignmentChange(session, answer.assignment);
   return true;
 }
@@ -120,7 +161,11 @@ function applyAssignmentChange(
   { successor, pausedUntil, retiredAt, slot }: Assignment,
 ): StopReason | undefined {
   const now = session.deps.clock.now();
-  const drain = (reason: StopReason, message: string, fields = {}): StopReason => {
+  const drain = (
+    reason: 'retired' | 'moved' | 'paused' | 'succession',
+    message: string,
+    fields = {},
+  ): StopReason => {
     session.end(reason, message, fields);
     return reason;
   };
@@ -163,7 +208,9 @@ export async function releaseLease(session: QueueSession): Promise<void> {
   // A holder that only waited has delivered nothing: who killed the one before is still to be found.
   const keep =
     session.crash !== undefined &&
-    (runUntil !== undefined || session.crash.isolateUntil > session.knownOffset);
+    (runUntil !== undefined ||
+      isUnproven(session) ||
+      session.crash.isolateUntil > session.knownOffset);
   const attempts = attemptsOf(session);
   const batchLimits = batchLimitsOf(session);
   const answer = await deps.store.release({
@@ -202,6 +249,37 @@ function batchLimitsOf({ batchLimits }: QueueSession): readonly BatchLimit[] | u
   return batchLimits.length === 0 ? undefined : batchLimits;
 }
 
+/** Gives back a queue whose work could not begin. What the item knows stays as it is: nothing was learned. */
+export async function returnLease(
+  { store, clock }: PullerDeps,
+  assignment: Assignment,
+  { holder, fence }: Lease,
+): Promise<void> {
+  const { cluster, consumerGroup, queue } = assignment;
+  const { crash, attempts, batchLimits, handlersRunUntil } = assignment;
+  await store.release({
+    cluster,
+    consumerGroup,
+    queue,
+    holder,
+    fence,
+    heldUntil: clock.now(),
+    ...(crash && { crash }),
+    ...(attempts && { attempts }),
+    ...(batchLimits && { batchLimits }),
+    ...(handlersRunUntil !== undefined && { handlersRunUntil }),
+  });
+}
+
+/** The deaths are neither repeated nor refuted: the broker was away, or refused the queue. */
+function isUnproven({ crash, ending, knownOffset }: QueueSession): boolean {
+  return (
+    crash !== undefined &&
+    knownOffset <= crash.offset &&
+    (ending === 'unreachable' || ending === 'refused')
+  );
+}
+
 /** Failed attempts of an ordered source, when there are any. */
 function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
   const attempts = order?.attempts(messages);
@@ -209,11 +287,13 @@ function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
 }
 
 /** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */
-function mirrorsOf({ maxOffset, progressAt, messages: { nextOffset } }: QueueSession): {
+function mirrorsOf({ maxOffset, lifeMark, progressAt, messages: { nextOffset } }: QueueSession): {
   maxOffset?: bigint;
+  lifeMark: LifeMark | null;
   progressAt?: number;
 } {
   return {
+    lifeMark: lifeMark ?? null,
     ...(maxOffset === undefined
       ? {}
       : { maxOffset: maxOffset < nextOffset ? nextOffset : maxOffset }),

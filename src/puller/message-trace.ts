@@ -90,10 +90,12 @@ class TraceDispatcher implements MessageTrace {
     this.#contexts = 0;
     while (this.#waiting.length > 0 && this.#sending.size < MOST_SENDS) {
       const records = this.#waiting.splice(0, fitting(this.#waiting));
-      const send = this.#send(records).finally(() => {
-        this.#sending.delete(send);
-        if (this.#waiting.length > 0) this.#sendWaiting();
-      });
+      const send = this.#send(records)
+        .catch((error: unknown) => this.#noteLost(records, error))
+        .finally(() => {
+          this.#sending.delete(send);
+          if (this.#waiting.length > 0) this.#sendWaiting();
+        });
       this.#sending.add(send);
     }
   }
@@ -101,23 +103,26 @@ class TraceDispatcher implements MessageTrace {
   async #send(records: readonly TraceRecord[]): Promise<void> {
     const body = Buffer.from(records.map(({ data }) => data).join(''));
     const keys = [...new Set(records.flatMap((record) => record.keys))];
-    try {
-      await this.#client.send(
-        { topic: this.#topic, body, keys, properties: { WAIT: 'true' } },
-        { timeoutMs: SEND_TIMEOUT_MS },
-      );
-    } catch (error) {
-      this.#lost += records.length;
-      if (error instanceof TopicNotFoundError && !this.#closed) {
-        this.#closed = true;
-        this.#lost += this.#waiting.length;
-        this.#waiting = [];
-        this.#logger.warn(
-          { err: error, code: 'ROCKETMQ_TRACE_TOPIC' },
-          'there is no trace topic: set traceTopicEnable=true on a broker, name another topic (trace: { topic }), or leave trace out',
-        );
-      } else this.#logger.warn({ err: error, records: records.length }, 'traces could not be sent');
+    await this.#client.send(
+      { topic: this.#topic, body, keys, properties: { WAIT: 'true' } },
+      { timeoutMs: SEND_TIMEOUT_MS },
+    );
+  }
+
+  #noteLost(records: readonly TraceRecord[], error: unknown): void {
+    this.#lost += records.length;
+    if (!(error instanceof TopicNotFoundError) || this.#closed) {
+      const fields = { err: error, records: records.length, code: 'ROCKETMQ_TRACE_LOST' };
+      this.#logger.warn(fields, 'traces could not be sent');
+      return;
     }
+    this.#closed = true;
+    this.#lost += this.#waiting.length;
+    this.#waiting = [];
+    this.#logger.warn(
+      { err: error, code: 'ROCKETMQ_TRACE_TOPIC' },
+      'there is no trace topic: set traceTopicEnable=true on a broker, name another topic (trace: { topic }), or leave trace out',
+    );
   }
 }
 

@@ -1,19 +1,24 @@
 import { randomUUID } from 'node:crypto';
+import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
+import { BatchBuilder, type BatchItem, batchPayload, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
+import { sharedMessageIds } from '../delivery/shared-ids.ts';
 import { commonTrace } from '../delivery/trace-header.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
+import { firstStoredAt } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
 import type { QueueSession } from './queue-session.ts';
-import type { Batch, Delivery, NextWork } from './work.ts';
+import { DLQ } from './send-back.ts';
+import { unprocessable } from './unprocessable.ts';
+import type { Batch, Delivery, NextWork, Unhandled } from './work.ts';
 
 /** Redeliveries before the DLQ, by the message's tag. −1: without end, as far as the protocol counts. */
 export function maxReconsumeTimes(
@@ -23,7 +28,7 @@ export function maxReconsumeTimes(
   }: Pick<SubscriptionConfig, 'maximumRetryAttempts' | 'maximumRetryAttemptsByTag'>,
   message?: Pick<Message, 'properties'>,
 ): number {
-  const tag = message?.properties.get(Property.TAGS);
+  const tag = tagOf(message);
   const ofTag =
     tag !== undefined &&
     maximumRetryAttemptsByTag !== undefined &&
@@ -32,17 +37,26 @@ export function maxReconsumeTimes(
   return attempts < 0 ? 0x7fffffff : attempts;
 }
 
+/** undefined: it has none, or it cannot be read; then the limit of all messages holds. */
+function tagOf(message: Pick<Message, 'properties'> | undefined): string | undefined {
+  try {
+    return message?.properties.get(Property.TAGS);
+  } catch {
+    return undefined;
+  }
+}
+
 /** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
 export function nextBatch(session: QueueSession): NextWork | undefined {
   if (session.isolating || windowEnd(session) !== undefined) return undefined;
-  const { messages, deps, source } = session;
-  const now = deps.clock.now();
+  const { messages } = session;
+  const now = session.deps.clock.now();
   const deliveries: Delivery[] = [];
-  let subscription: SubscriptionConfig | undefined;
-  let builder: BatchBuilder | undefined;
+  const draft: Draft = { subscription: undefined, builder: undefined, first: undefined };
   const next = messages.batch(now);
   let most = Number.POSITIVE_INFINITY;
-  for (;;) {
+  let alone = false;
+  while (!alone && deliveries.length < (draft.subscription?.batchSize ?? 1)) {
     const entry = next();
     if (entry === undefined) break;
     most = Math.min(most, session.batchLimitOf(entry) ?? most);
@@ -60,52 +74,83 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     const how = isolation(session.crash, entry.offset);
     // A message that is delivered alone has the queue to itself, so that a death can only be its own.
     if (how !== 'batch' && messages.taken > 0) break;
-    const unhandled = whyUnhandled(session, entry, how);
-    if (unhandled !== undefined) {
+    const step = tryToAdd(session, entry, how, draft);
+    if (step.kind === 'stop') break;
+    if (step.kind === 'unhandled') {
       if (deliveries.length > 0) break;
       messages.take(entry);
-      return { kind: 'unhandled', entry, ...unhandled };
+      return { ...step, entry };
     }
     const message = entry.message as Message;
-    const topic = userTopic(message, source.consumerGroup);
-    const own = session.subscriptionOf(topic) as SubscriptionConfig;
-    if (subscription !== undefined && own !== subscription) break;
-    if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message))) {
-      messages.take(entry);
-      session.filteredOut.push({ entry, message });
-      continue;
-    }
-    builder ??= builderFor(own);
-    if (own.eventFormat === 'kafka' && !areOfOneQueue(deliveries[0]?.message ?? message, message))
-      break;
-    const fit = addRecord(
-      builder,
-      recordOf(session, message, own, entry.localRetries),
-      message.body,
-      deps.bodies && own.s3PointerThreshold,
-    );
-    if (fit === 'full') break;
-    if (fit === 'too-large') {
-      if (deliveries.length > 0) break;
-      messages.take(entry);
-      return {
-        kind: 'unhandled',
-        entry,
-        delayLevel: DLQ,
-        condition: 'MaximumPayloadSizeExceeded',
-        code: 'ROCKETMQ_EVENT_TOO_LARGE',
-        reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: set s3PointerThreshold, or deliver it inline`,
-      };
-    }
-    subscription = own;
     messages.take(entry);
-    deliveries.push({ entry, message });
-    if (deliveries.length >= own.batchSize || how === 'alone')
-      return batch(session, own, deliveries, builder, how === 'alone');
+    if (step.kind === 'filtered-out') session.filteredOut.push({ entry, message });
+    else {
+      deliveries.push({ entry, message });
+      alone = how === 'alone';
+    }
   }
+  const { subscription, builder } = draft;
   return subscription === undefined || builder === undefined
     ? undefined
-    : batch(session, subscription, deliveries, builder, false);
+    : batch(session, subscription, deliveries, builder.items, alone);
+}
+
+/** The event that messages are added to; empty before the first. */
+interface Draft {
+  subscription: SubscriptionConfig | undefined;
+  builder: BatchBuilder | undefined;
+  first: Message | undefined;
+}
+
+/** What becomes of a message; 'stop': it belongs into another event. */
+type Step = { readonly kind: 'added' | 'filtered-out' | 'stop' } | Unhandled;
+
+/**
+ * All that reads a message before its handler does: topic, age, patterns, record. Producers choose
+ * what stands there, so whatever is thrown gives this message its end, and the queue goes on.
+ */
+function tryToAdd(
+  session: QueueSession,
+  entry: QueueEntry,
+  how: ReturnType<typeof isolation>,
+  draft: Draft,
+): Step {
+  try {
+    return whyUnhandled(session, entry, how) ?? add(session, entry, draft);
+  } catch (error) {
+    return unprocessable(error);
+  }
+}
+
+function add(session: QueueSession, entry: QueueEntry, draft: Draft): Step {
+  const { deps, source } = session;
+  const message = entry.message as Message;
+  const topic = userTopic(message, source.consumerGroup);
+  const own = session.subscriptionOf(topic) as SubscriptionConfig;
+  const { subscription = own, builder = builderFor(own), first = message } = draft;
+  if (own !== subscription) return { kind: 'stop' };
+  if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
+    return { kind: 'filtered-out' };
+  if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'stop' };
+  const fit = addRecord(
+    builder,
+    () => recordOf(session, message, own, entry.localRetries),
+    message.body,
+    deps.bodies && own.s3PointerThreshold,
+  );
+  if (fit === 'full') return { kind: 'stop' };
+  if (fit === 'too-large')
+    return {
+      kind: 'unhandled',
+      delayLevel: DLQ,
+      condition: 'MaximumPayloadSizeExceeded',
+      code: 'ROCKETMQ_EVENT_TOO_LARGE',
+      reason: `the event of a single message is larger than Lambda's ${MAX_EVENT_BYTES} bytes: set s3PointerThreshold, or deliver it inline`,
+    };
+  draft.subscription = own;
+  draft.builder = builder;
+  draft.first = first;
+  return { kind: 'added' };
 }
 
 /** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
@@ -130,16 +175,11 @@ export function recordOf(
     region: deps.region ?? 'local',
     accountId: deps.accountId ?? '000000000000',
     maxReconsumeTimes: maxReconsumeTimes(subscription, message),
+    mode: source.mode ?? 'pull',
   });
 }
 
-const DLQ = -1;
 const BROKER_DECIDES = 0;
-
-type Unhandled = Pick<
-  Extract<NextWork, { kind: 'unhandled' }>,
-  'delayLevel' | 'condition' | 'code' | 'reason'
->;
 
 function whyUnhandled(
   session: QueueSession,
@@ -148,6 +188,7 @@ function whyUnhandled(
 ): Unhandled | undefined {
   if (entry.message === undefined)
     return {
+      kind: 'unhandled',
       delayLevel: DLQ,
       condition: 'RejectedByHandler',
       code: 'ROCKETMQ_UNDECODABLE',
@@ -155,6 +196,7 @@ function whyUnhandled(
     };
   if (how === 'send-back')
     return {
+      kind: 'unhandled',
       // In order it has its end here: behind the others of its lane it would be out of its place.
       delayLevel: session.order === undefined ? BROKER_DECIDES : DLQ,
       condition: 'RetryAttemptsExhausted',
@@ -164,6 +206,7 @@ function whyUnhandled(
   const topic = userTopic(entry.message, session.source.consumerGroup);
   if (session.subscriptionOf(topic) === undefined)
     return {
+      kind: 'unhandled',
       delayLevel: DLQ,
       condition: 'RejectedByHandler',
       code: 'ROCKETMQ_NO_HANDLER',
@@ -172,20 +215,17 @@ function whyUnhandled(
   return whyTooOld(session, entry.message, topic);
 }
 
-function whyTooOld(
-  session: QueueSession,
-  { bornTimestamp }: Message,
-  topic: string,
-): Unhandled | undefined {
-  const most = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
-  if (most === undefined) return undefined;
-  const age = Math.floor((session.deps.clock.now() - bornTimestamp) / 1000);
-  if (age <= most) return undefined;
+function whyTooOld(session: QueueSession, message: Message, topic: string): Unhandled | undefined {
+  const { deps, source } = session;
+  const maxSeconds = session.subscriptionOf(topic)?.maximumRecordAgeInSeconds;
+  const age = ageBeyondLimit(firstStoredAt(message, source), deps.clock.now(), maxSeconds);
+  if (age === undefined) return undefined;
   return {
+    kind: 'unhandled',
     delayLevel: DLQ,
     condition: 'RecordAgeExceeded',
     code: 'ROCKETMQ_RECORD_AGE_EXCEEDED',
-    reason: `the message was born ${age} s ago, and maximumRecordAgeInSeconds is ${most}: it goes to the DLQ`,
+    reason: `message is ${age} s old, maximumRecordAgeInSeconds is ${maxSeconds}: moved to the dead letters`,
   };
 }
 
@@ -199,13 +239,11 @@ export function builderFor({ handler, eventFormat }: SubscriptionConfig): BatchB
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
 export function partOf(session: QueueSession, whole: Batch, from: number, to: number): Batch {
-  const builder = builderFor(whole.subscription);
-  for (const record of whole.records.slice(from, to)) builder.add(record);
   return batch(
     session,
     whole.subscription,
     whole.deliveries.slice(from, to),
-    builder,
+    whole.items.slice(from, to),
     false,
     whole.batchId,
   );
@@ -215,11 +253,12 @@ function batch(
   session: QueueSession,
   subscription: SubscriptionConfig,
   deliveries: readonly Delivery[],
-  builder: BatchBuilder,
+  items: readonly BatchItem[],
   alone: boolean,
   bisectedFrom?: string,
 ): Batch {
   const batchId = randomUUID();
+  if (bisectedFrom === undefined) warnOfSharedIds(session, batchId, items);
   const offsets = deliveries.map(({ entry }) => entry.offset);
   const [first = 0n, last = first] = [offsets[0], offsets[offsets.length - 1]];
   const lag = session.maxOffset === undefined ? 0 : Number(session.maxOffset - last - 1n);
@@ -230,9 +269,9 @@ function batch(
     deliveries,
     alone,
     bisectedFrom,
-    records: builder.records,
+    items,
     payload: (attempt, deadline) => ({
-      ...builder.finish({
+      ...batchPayload(items, subscription.eventFormat, {
         batchId,
         attempt,
         minOffset: String(first),
@@ -241,7 +280,29 @@ function batch(
         deadline,
         ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
       }),
-      traceHeader: subscription.tracing === 'parent' ? commonTrace(builder.records) : undefined,
+      traceHeader:
+        subscription.tracing === 'parent'
+          ? commonTrace(items.map(({ traceHeader }) => traceHeader))
+          : undefined,
     }),
   };
+}
+
+/** How many of them a log line names. */
+const MAX_IDS_LOGGED = 5;
+
+function warnOfSharedIds(
+  { logger }: QueueSession,
+  batchId: string,
+  items: readonly BatchItem[],
+): void {
+  const shared = sharedMessageIds(items);
+  if (shared.length > 0)
+    logger.warn(
+      {
+        ...{ batchId, code: 'ROCKETMQ_SHARED_MESSAGE_ID', count: shared.length },
+        messageIds: shared.slice(0, MAX_IDS_LOGGED),
+      },
+      'several records of the event have the same messageId, use receiptHandle as itemIdentifier',
+    );
 }

@@ -1,54 +1,53 @@
 import { leaseUntil } from '../decide/lease/lease.ts';
-import type { SourceConfig } from '../model/source.ts';
+import type { CallOptions } from '../ports/rocketmq.ts';
+import type { OffsetStore } from '../queue/offset-keeper.ts';
 import type { QueueSession } from './queue-session.ts';
 
-/** Where the offset of a queue is kept. Mirrors OffsetStore. */
-export interface OffsetStore {
-  /** undefined: the group has none. */
-  read(session: QueueSession, timeoutMs: number): Promise<bigint | undefined>;
-  /** `resetPending`: it was not stored, because an operator's reset waits for the next pull. */
-  write(
-    session: QueueSession,
-    offset: bigint,
-    timeoutMs: number,
-  ): Promise<{ readonly resetPending: boolean }>;
+/** Within the safety margin of the lease, see decide/lease. */
+const COMMIT_TIMEOUT_MS = 3_000;
+
+export function offsetStoreOf(session: QueueSession): OffsetStore {
+  return session.source.messageModel === 'BROADCASTING'
+    ? tableOffsets(session)
+    : brokerOffsets(session);
 }
 
 /** CLUSTERING: the members of a group share its offsets at the brokers (RemoteBrokerOffsetStore). */
-const brokerOffsets: OffsetStore = {
-  read: ({ deps, source, queue, lost }, timeoutMs) =>
-    deps.client.queryOffset(source.consumerGroup, queue, { signal: lost.signal, timeoutMs }),
-  write: ({ deps, source, queue, lost }, offset, timeoutMs) =>
-    deps.client.commitOffset(source.consumerGroup, queue, offset, {
-      signal: lost.signal,
-      timeoutMs,
-    }),
-};
+function brokerOffsets({ deps, source, queue, lifecycle }: QueueSession): OffsetStore {
+  const call = (options: CallOptions): CallOptions => ({
+    signal: lifecycle.signal('requests'),
+    timeoutMs: COMMIT_TIMEOUT_MS,
+    ...options,
+  });
+  return {
+    read: (options) => deps.client.queryOffset(source.consumerGroup, queue, call(options)),
+    write: (offset, options) =>
+      deps.client.commitOffset(source.consumerGroup, queue, offset, call(options)),
+  };
+}
 
 /**
  * BROADCASTING: every deployment has offsets of its own, in the assignments of its table (LocalFileOffsetStore's place). The lease is the fence:
  * nobody else writes them, so the last one written is the stored one.
  */
-const tableOffsets: OffsetStore = {
-  read: async ({ knownOffset }) => knownOffset,
-  async write(session, offset) {
-    const { deps, source, queue, lease } = session;
-    const answer = await deps.store.renew({
-      cluster: source.cluster,
-      consumerGroup: source.consumerGroup,
-      queue,
-      holder: lease.holder,
-      fence: lease.fence,
-      // The session goes on with the end that it knows, which is never the later one.
-      leaseUntil: leaseUntil(deps.clock.now(), lease.endsAt),
-      committedOffset: offset,
-    });
-    if (answer.applied) return { resetPending: false };
-    session.loseLease(answer.reason, true);
-    throw new Error(`the lease is lost: ${answer.reason}`);
-  },
-};
-
-export function offsetStoreOf({ messageModel }: SourceConfig): OffsetStore {
-  return messageModel === 'BROADCASTING' ? tableOffsets : brokerOffsets;
+function tableOffsets(session: QueueSession): OffsetStore {
+  return {
+    read: async () => session.knownOffset,
+    async write(offset) {
+      const { deps, source, queue, lease } = session;
+      const answer = await deps.store.renew({
+        cluster: source.cluster,
+        consumerGroup: source.consumerGroup,
+        queue,
+        holder: lease.holder,
+        fence: lease.fence,
+        // The session goes on with the end that it knows, which is never the later one.
+        leaseUntil: leaseUntil(deps.clock.now(), lease.endsAt),
+        committedOffset: offset,
+      });
+      if (answer.applied) return { resetPending: false };
+      session.loseLease(answer.reason, true);
+      throw new Error(`lease lost: ${answer.reason}`);
+    },
+  };
 }

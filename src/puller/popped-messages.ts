@@ -15,7 +15,7 @@ interface Borrower {
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
   readonly logger: Logger;
-  readonly lost: AbortController;
+  readonly lost: { readonly signal: AbortSignal };
   mayAct(): boolean;
 }
 
@@ -85,10 +85,23 @@ export class PoppedMessages {
     this.#popped.delete(offset);
   }
 
-  /** Prolongs what is at its half. A failure is tried again soon; what is over by then comes again from the broker. */
-  async prolong(): Promise<void> {
+  /** Begins to prolong what is at its half, unless that is under way. A failure is tried again soon; what is over by then comes again from the broker. */
+  prolong(): void {
     if (this.#prolonging) return;
     this.#prolonging = true;
+    this.#prolongAll()
+      .finally(() => {
+        this.#prolonging = false;
+      })
+      .catch((error: unknown) =>
+        this.#session.logger.error(
+          { err: error, code: 'ROCKETMQ_INTERNAL' },
+          'popped messages not prolonged, trying again',
+        ),
+      );
+  }
+
+  async #prolongAll(): Promise<void> {
     const { deps, options } = this.#session;
     const now = deps.clock.now();
     const due = [...this.#popped].filter(
@@ -96,7 +109,6 @@ export class PoppedMessages {
         prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
     );
     await inWindow(due, (one) => this.#prolongOne(...one), PROLONG_WINDOW);
-    this.#prolonging = false;
   }
 
   async #prolongOne(offset: bigint, popped: Popped): Promise<void> {

@@ -1,12 +1,20 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
+import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { BrokerError, ConnectionError, ProtocolError, TopicNotFoundError } from '../errors.ts';
+import {
+  BrokerError,
+  ConnectionError,
+  LimitExceededError,
+  ProtocolError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { checkLife, followMovedOffset, LIFE_CHECK_AFTER_MS } from './check-life.ts';
 import { adoptOffset, followReset } from './commit-offset.ts';
 import { isFinalRefusal, type QueueSession } from './queue-session.ts';
 
@@ -19,6 +27,8 @@ const SHORT_POLL_WAIT_MS = 300;
 /** pullTimeDelayMillsWhenException of ClientConfig, growing when it goes on. */
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 const FLOW_CONTROL_WAIT_MS = 20;
+/** So often the master has to say that an offset is not in the queue, while its own figures say that it is. */
+const TRUSTED_AFTER = 3;
 /** So long no suggestion of a slave is followed after one failed. Slaves learn of topics and groups about once a minute. */
 const MASTER_AFTER_SLAVE_ERROR_MS = 60_000;
 /** How often an answer that cannot be read is asked for again, single messages then. */
@@ -34,6 +44,9 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   let brokerId = MASTER_ID;
   let masterUntil = 0;
   let unreadable = 0;
+  let answeredAt = deps.clock.now();
+  let lifeUnchecked = false;
+  let contradictions = 0;
   while (session.ending === undefined) {
     // A reset that waits for a pull does not wait for the messages that it will drop.
     if (!session.resetPending && flowControl(messages, options.flowLimits) !== undefined) {
@@ -63,10 +76,33 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       );
       session.pullFailures = 0;
       unreadable = 0;
-      brokerId = deps.clock.now() < masterUntil ? MASTER_ID : result.suggestWhichBrokerId;
+      const now = deps.clock.now();
+      const fromMaster = brokerId === MASTER_ID;
+      brokerId = now < masterUntil ? MASTER_ID : result.suggestWhichBrokerId;
+      lifeUnchecked ||= now - answeredAt >= LIFE_CHECK_AFTER_MS;
+      answeredAt = now;
       // It answers a pull from before the offset was dictated anew.
       if (messages.generation !== generation) continue;
+      if (result.status === 'OFFSET_MOVED' && !(result.reset && fromMaster)) {
+        const trusted = fromMaster && ++contradictions >= TRUSTED_AFTER;
+        const answer = { asked: offset, trusted, signal };
+        if (await followMovedOffset(session, result, answer)) {
+          contradictions = 0;
+          continue;
+        }
+        brokerId = MASTER_ID;
+        masterUntil = deps.clock.now() + MASTER_AFTER_SLAVE_ERROR_MS;
+        if (fromMaster) await wakeup.wait(SHORT_POLL_WAIT_MS);
+        continue;
+      }
+      contradictions = 0;
       await take(session, result);
+      if (lifeUnchecked) {
+        await checkLife(session, signal);
+        lifeUnchecked = false;
+      }
+      if (result.status === 'FOUND' && messages.generation === generation)
+        session.lifeMark = advanceMark(session.lifeMark, result.messages);
       if (resetPending && session.resetPending) await followReset(session);
       // A slave that lags behind its lost master says so for an offset that it does not have yet.
       const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
@@ -82,7 +118,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
         return session.end('refused', 'the queue cannot be pulled: draining');
       }
-      if (error instanceof ProtocolError && ++unreadable > UNREADABLE_TRIES) {
+      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
+      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) {
         session.logger.error(
           { err: error, code: error.code, offset: String(messages.nextOffset) },
           'the broker sends a record that cannot be stepped over: move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
@@ -162,11 +199,10 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
         {
           from: String(messages.nextOffset),
           to: String(result.nextBeginOffset),
-          reset: result.reset,
         },
-        result.reset ? 'the offset was reset by an operator' : 'the offset is not in the queue',
+        'the offset was reset by an operator',
       );
-      await adoptOffset(session, result.nextBeginOffset);
+      await adoptOffset(session, result.nextBeginOffset, result.reset);
       break;
   }
   session.wakeup.all();

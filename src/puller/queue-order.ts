@@ -42,7 +42,12 @@ export class QueueOrder implements OrderOfQueue {
   }
 
   laneOf(message: Message | undefined): string | undefined {
-    return this.#lane(message);
+    try {
+      return this.#lane(message);
+    } catch {
+      // Like a record that cannot be decoded, it waits for nothing and has its end when its turn comes.
+      return undefined;
+    }
   }
 
   attemptsAt(offset: bigint): number {

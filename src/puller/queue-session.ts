@@ -10,26 +10,23 @@ import {
   PermissionError,
   UnsupportedRequestError,
 } from '../errors.ts';
-import type { Assignment, BatchLimit, CrashRecord, Lease } from '../model/assignment.ts';
+import type { Assignment, BatchLimit, CrashRecord, Lease, LifeMark } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { MetricName } from '../model/metrics.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import { OffsetKeeper } from '../queue/offset-keeper.ts';
+import type { OffsetAction, OffsetFinding } from '../queue/offset-tracker.ts';
+import type { DrainReason } from '../queue/stop-reasons.ts';
+import { offsetStoreOf } from './offset-store.ts';
 import type { PoppedMessages } from './popped-messages.ts';
-import type { PullerDeps, PullerOptions, QueueReport, StopReason } from './puller-deps.ts';
+import type { PullerDeps, PullerOptions, QueueReport } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
 import { Wakeup } from './wakeup.ts';
 import type { Delivery, HandlerCall } from './work.ts';
-
-/** Reason of the signals that end calls: the lease is lost, or the invocation's last seconds are needed to give the queue back. */
-class CallEndedError extends Error {
-  constructor(why: string) {
-    super(why);
-    this.name = 'CallEndedError';
-  }
-}
 
 /**
  * The state of one queue while one puller holds it: lease, messages, offsets, and whether it is ending. The loops (pull, deliver, maintain) share it;
@@ -46,14 +43,8 @@ export class QueueSession {
   readonly order: QueueOrder | undefined;
   /** Loops sleep on it; whatever changes the state wakes them. */
   readonly wakeup = new Wakeup(() => this.noteLoad());
-  /** Ends every call in flight at once: only when the lease is lost. */
-  readonly lost = new AbortController();
-  /** Ends handler calls: the lease is lost, or there is no time left to wait for them. */
-  readonly handlerCalls = new AbortController();
-  /** Ends back-offs: the queue is on its way out. */
-  readonly #stopping = new AbortController();
-  /** Ends a held pull, so that the loop looks again. */
-  pullAbort = new AbortController();
+  readonly lifecycle: LifecycleKeeper;
+  readonly offsets: OffsetKeeper;
   lease: Lease;
   crash: CrashRecord | undefined;
   /** Smaller batches after some failed as a whole, see decide/batch/batch-limits. */
@@ -62,21 +53,13 @@ export class QueueSession {
   readonly calls = new Set<HandlerCall>();
   /** A message is delivered alone now: nothing else is delivered beside it. */
   isolating = false;
-  /** The last offset that the broker confirmed to us. */
-  knownOffset: bigint;
-  /** A commit that was sent and not confirmed: the broker may have it. */
-  sentOffset: bigint | undefined;
-  /** An offset that was adopted, with everything before it forgotten, and is not yet confirmed: it is stored even if it lies before the known one. */
-  adoptedOffset: bigint | undefined;
   maxOffset: bigint | undefined;
+  /** Recognises the queue's present life (decide/offset/queue-life). */
+  lifeMark: LifeMark | undefined;
   /** When the committed offset moved last, epoch ms; undefined: not in this session. */
   progressAt: number | undefined;
   /** Pulls that failed since the last one that succeeded. */
   pullFailures = 0;
-  /** A call failed for a broken connection since the last commit. */
-  connectionBroke = false;
-  /** An operator's reset waits for the next pull: deliver nothing, commit nothing before it. */
-  resetPending = false;
   lastMessageAt: number;
   /** When the item and the stored offset were both read again last, epoch ms. */
   reviewedAt: number;
@@ -90,11 +73,8 @@ export class QueueSession {
   readonly storedBodies = new WeakSet<QueueEntry>();
   /** A pop may still bring messages. */
   popping = false;
-  #ending: StopReason | undefined;
-  /** Nothing can be delivered any more, whatever it was that ended the queue first. */
-  #keepsPopped = false;
-  #takenOver = false;
-  #offsetTurn: Promise<unknown> = Promise.resolve();
+  /** Where this holder began. */
+  readonly #start: bigint;
   #handled = 0;
   #handledAt: number;
   #sentBack = 0;
@@ -113,7 +93,7 @@ export class QueueSession {
     this.source = source;
     this.queue = assignment.queue;
     this.lease = lease;
-    this.knownOffset = startOffset;
+    this.#start = startOffset;
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.#batchLimits = assignment.batchLimits ?? [];
     this.order = QueueOrder.of(source, assignment.attempts, assignment.handlersRunUntil);
@@ -122,6 +102,16 @@ export class QueueSession {
     this.reviewedAt = this.lastMessageAt;
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
+    this.lifecycle = new LifecycleKeeper({
+      log: (level, fields, message) => this.logger[level](fields, message),
+      onChange: () => this.wakeup.all(),
+    });
+    this.offsets = new OffsetKeeper(startOffset, {
+      store: offsetStoreOf(this),
+      committable: () => this.messages.committable,
+      perform: (action) => this.#perform(action),
+      mayWrite: () => this.mayAct(),
+    });
   }
 
   get isRetryQueue(): boolean {
@@ -134,8 +124,8 @@ export class QueueSession {
   }
 
   /** Set once the queue is on its way out; no loop begins anything new then. */
-  get ending(): StopReason | undefined {
-    return this.#ending;
+  get ending(): DrainReason | undefined {
+    return this.lifecycle.ending;
   }
 
   /**
@@ -143,45 +133,42 @@ export class QueueSession {
    * the broker would count its return as a failure.
    */
   get delivers(): boolean {
-    if (this.#ending === undefined) return true;
-    if (this.popped === undefined || this.#keepsPopped) return false;
+    const { state } = this.lifecycle;
+    if (state.phase === 'running') return true;
+    if (this.popped === undefined || state.phase === 'lost' || !state.deliverPopped) return false;
     return this.popping || this.messages.count > 0;
   }
 
   /** No new pull and no new batch from here on; what is in flight may finish. The first reason stays. */
-  end(reason: StopReason, message: string, fields: object = {}): void {
-    if (KEEPS_POPPED.has(reason)) this.#keepsPopped = true;
-    if (this.#ending !== undefined) return;
-    this.#ending = reason;
-    this.logger.info({ reason, ...fields }, message);
-    this.pullAbort.abort(new CallEndedError(reason));
-    this.#stopping.abort(new CallEndedError(reason));
-    this.wakeup.all();
+  end(reason: Exclude<DrainReason, 'lease-lost'>, _message: string, fields: object = {}): void {
+    this.lifecycle.stop(reason, fields);
+  }
+
+  // MERGE: to be replaced by lifecycle and offsets at every place.
+  get lost(): { readonly signal: AbortSignal } {
+    return { signal: this.lifecycle.signal('requests') };
+  }
+  get handlerCalls(): { readonly signal: AbortSignal } {
+    return { signal: this.lifecycle.signal('handlers') };
+  }
+  get pullAbort(): { readonly signal: AbortSignal } {
+    return { signal: this.lifecycle.signal('pull') };
+  }
+  get resetPending(): boolean {
+    return this.offsets.resetPending;
+  }
+  set connectionBroke(_broke: true) {
+    this.offsets.connectionLost();
+  }
+  giveUpHandlerCalls(): void {
+    this.lifecycle.abortHandlers();
   }
 
   /** The lease is gone: everything stops at once, nothing is committed or sent back. */
   loseLease(why: string, takenOver: boolean): void {
-    if (this.lost.signal.aborted) return;
-    this.#takenOver = takenOver;
-    this.#keepsPopped = true;
+    if (this.lifecycle.isLost) return;
     this.count('LostLeases');
-    this.logger.warn(
-      { reason: 'lease-lost', why },
-      'lost the lease; nothing more is committed or sent back',
-    );
-    this.#ending = 'lease-lost';
-    const reason = new CallEndedError(`the lease is lost: ${why}`);
-    for (const controller of [this.lost, this.handlerCalls, this.pullAbort, this.#stopping])
-      controller.abort(reason);
-    this.wakeup.all();
-  }
-
-  /** No answer is waited for any more: the rest of the time is needed to commit and release. */
-  giveUpHandlerCalls(): void {
-    if (!this.handlerCalls.signal.aborted)
-      this.handlerCalls.abort(
-        new CallEndedError('the invocation ends before the handler answered'),
-      );
+    this.lifecycle.loseLease(takenOver, { why, code: 'ROCKETMQ_LEASE_LOST' });
   }
 
   /**
@@ -190,7 +177,7 @@ export class QueueSession {
    */
   outlived(timeoutMs: number): void {
     this.deps.share?.outlived();
-    if (this.order === undefined || this.lost.signal.aborted) return;
+    if (this.order === undefined || this.lifecycle.isLost) return;
     this.order.waitForHandlers(this.deps.clock.now() + timeoutMs);
   }
 
@@ -219,12 +206,13 @@ export class QueueSession {
    * so that a message that blocks its puller is counted.
    */
   get mayRelease(): boolean {
-    return !this.lost.signal.aborted || (!this.#takenOver && this.messages.taken === 0);
+    const { state } = this.lifecycle;
+    return state.phase !== 'lost' || (!state.takenOver && this.messages.taken === 0);
   }
 
   /** Waits out a back-off; ends early only when the queue is on its way out. */
   async pause(ms: number): Promise<void> {
-    await this.deps.clock.sleep(ms, this.#stopping.signal).catch(() => {});
+    await this.deps.clock.sleep(ms, this.lifecycle.signal('backoff')).catch(() => {});
   }
 
   /** The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn. */
@@ -232,31 +220,53 @@ export class QueueSession {
     const { share } = this.deps;
     return share === undefined
       ? () => {}
-      : share.permit(topic, queueKey(this.queue), this.#stopping.signal);
+      : share.permit(topic, queueKey(this.queue), this.lifecycle.signal('backoff'));
   }
 
-  /** One write of the offset at a time: two under way could arrive in the other order. */
-  async inOffsetTurn(write: () => Promise<void>): Promise<void> {
-    const turn = this.#offsetTurn.then(write);
-    this.#offsetTurn = turn.catch(() => {});
-    await turn;
+  /** The last offset that the broker confirmed. */
+  get knownOffset(): bigint {
+    return this.offsets.confirmed ?? this.#start;
   }
 
-  /** Forgets what was pulled, in flight too, and goes on at an offset that somebody else dictates. */
+  /** Goes on at an offset that somebody else dictates; what was pulled is forgotten, in flight too. */
   adopt(offset: bigint): void {
-    this.order?.forgetAttempts();
-    this.#batchLimits = [];
-    this.messages.dropAll(offset);
-    this.crash = refreshCrash(this.crash, offset, this.options.flowLimits.maxSpan);
-    this.adoptedOffset = offset;
-    this.resetPending = false;
-    this.interruptPull();
-    this.wakeup.all();
+    this.offsets.rewind(offset);
+  }
+
+  #perform(action: Exclude<OffsetAction, { type: 'read' | 'write' }>): void {
+    switch (action.type) {
+      case 'restart':
+        this.order?.forgetAttempts();
+        this.#batchLimits = [];
+        this.messages.dropAll(action.at);
+        this.crash = refreshCrash(this.crash, action.at, this.options.flowLimits.maxSpan);
+        this.lifecycle.interruptPull();
+        this.wakeup.all();
+        break;
+      case 'pull-from-master':
+        this.lifecycle.interruptPull();
+        break;
+      case 'report':
+        this.#report(action.finding);
+    }
+  }
+
+  #report(finding: OffsetFinding): void {
+    if (finding.kind === 'committed') {
+      if (finding.from !== undefined && finding.to > finding.from) {
+        this.count('CommittedEventCount', Number(finding.to - finding.from));
+        this.progressAt = this.deps.clock.now();
+      }
+      return;
+    }
+    const { kind, ...offsets } = finding;
+    const { code, message } = FINDINGS[kind];
+    this.logger.warn({ code, ...printable(offsets) }, message);
   }
 
   /** May this holder pull, deliver, send back or commit right now? */
   mayAct(): boolean {
-    if (this.lost.signal.aborted) return false;
+    if (this.lifecycle.isLost) return false;
     if (mayAct(this.lease, this.deps.clock.now())) return true;
     this.loseLease('it could not be renewed in time', false);
     return false;
@@ -265,26 +275,21 @@ export class QueueSession {
   /** May a batch go to its handler right now? */
   mayDeliver(): boolean {
     return (
-      !this.resetPending && this.mayAct() && (this.order?.isOpen(this.deps.clock.now()) ?? true)
+      !this.offsets.resetPending &&
+      this.mayAct() &&
+      (this.order?.isOpen(this.deps.clock.now()) ?? true)
     );
   }
 
   /** How much time there is to fetch messages and deliver them, ms; undefined: none, or it is not ours any more. */
   fetchMs(): number | undefined {
     const workMs = this.workMs();
-    if (workMs <= 0) this.end('deadline', 'the invocation nears its end: draining');
+    if (workMs <= 0) this.end('deadline', '');
     return workMs > 0 && this.mayAct() ? workMs : undefined;
   }
 
   workMs(): number {
     return workTime(this.deps.remainingMs(), this.options.reserveMs);
-  }
-
-  /** Wakes the pull loop out of a held pull. */
-  interruptPull(): void {
-    const interrupted = this.pullAbort;
-    this.pullAbort = new AbortController();
-    interrupted.abort(new CallEndedError('interrupted'));
   }
 
   /** The broker has nothing more: a message that comes from now on finds the puller awake. */
@@ -357,7 +362,7 @@ export class QueueSession {
   report(): QueueReport {
     return {
       queue: queueKey(this.queue),
-      reason: this.#ending ?? 'error',
+      reason: this.ending ?? 'error',
       handled: this.#handled,
       sentBack: this.#sentBack,
       dropped: this.#dropped,
@@ -366,13 +371,34 @@ export class QueueSession {
   }
 }
 
-/** Ends after which nothing can be delivered. */
-const KEEPS_POPPED: ReadonlySet<StopReason> = new Set<StopReason>([
-  'deadline',
-  'handler-misconfigured',
-  'error',
-  'paused',
-]);
+const FINDINGS = {
+  'commits-lost': {
+    code: 'ROCKETMQ_COMMITS_LOST',
+    message: 'the broker lost commits, committing again',
+  },
+  'changed-by-others': {
+    code: 'ROCKETMQ_OFFSET_CHANGED',
+    message: 'stored offset changed by another client, resuming there',
+  },
+  'reset-pending': {
+    code: 'ROCKETMQ_OFFSET_RESET',
+    message: 'offset reset by an operator, pulling to learn the new offset',
+  },
+  'reset-resolved': {
+    code: 'ROCKETMQ_OFFSET_RESET',
+    message: 'offset reset detected, resuming at the stored offset',
+  },
+} as const;
+
+/** JSON has no bigint. */
+export function printable(fields: object): object {
+  return Object.fromEntries(
+    Object.entries(fields).map(([name, value]) => [
+      name,
+      typeof value === 'bigint' ? String(value) : value,
+    ]),
+  );
+}
 
 /** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
 export function isFinalRefusal(error: unknown): boolean {

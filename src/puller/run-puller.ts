@@ -9,9 +9,11 @@ import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
 import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
+import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
+import { BackgroundWrites, beforeTheEnd } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
 import {
   BROADCAST_COMMIT_INTERVAL_MS,
@@ -23,7 +25,7 @@ import { deliverBatches } from './deliver-batches.ts';
 import { findStart } from './find-start.ts';
 import { expireCalls } from './handler-calls.ts';
 import { holdBrokerLock, leaveBrokerLock, needsBrokerLock, untilOpen } from './hold-broker-lock.ts';
-import { acquireLease, releaseLease, renewLease } from './hold-lease.ts';
+import { acquireLease, releaseLease, renewLease, returnLease } from './hold-lease.ts';
 import { createMessageTrace } from './message-trace.ts';
 import { popMessages } from './pop-messages.ts';
 import { PoppedMessages } from './popped-messages.ts';
@@ -56,6 +58,9 @@ const TICK_MS = 250;
 /** A renewal that failed is tried again soon. */
 const RENEW_AGAIN_MS = 2_000;
 const SAVE_ATTEMPTS_MS = 1_000;
+/** What the last writes leave of the invocation for what comes after them: the release, the return. */
+const RELEASE_RESERVE_MS = 2_000;
+const RETURN_RESERVE_MS = 500;
 /** So long the end of an invocation waits for its traces to be sent, and so much time it leaves. */
 const TRACE_FLUSH_MS = 2_000;
 
@@ -95,7 +100,12 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
     request.queues.map((queue) =>
       refusal !== undefined || source === undefined
         ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
-        : workQueue(deps, options, source, request.slot, queue, locks),
+        : workQueue(deps, options, source, request.slot, queue, locks).catch((error: unknown) => {
+            // An error of one queue leaves the others at work.
+            const fields = { err: error, code: 'ROCKETMQ_INTERNAL', queue: queueKey(queue) };
+            logger.error(fields, 'queue ended by an unexpected error');
+            return notWorked(queue, 'error');
+          }),
     ),
   );
   utilization?.finish();
@@ -178,53 +188,73 @@ async function workQueue(
   const lease = assignment.lease;
   if (lease === undefined) throw new Error('an acquisition without a lease');
   let session: QueueSession | undefined;
+  let released = false;
   try {
     const pops = isPopUnit(queue);
-    const start = pops ? 0n : await findStart(deps, source, assignment);
-    session = new QueueSession(deps, options, source, assignment, lease, start);
+    const start = pops
+      ? { offset: 0n, mark: undefined, anotherLife: false }
+      : await findStart(deps, source, assignment, logger);
+    const { offset } = start;
+    const known = start.anotherLife ? withoutHistory(assignment) : assignment;
+    session = new QueueSession(deps, options, source, known, lease, offset);
+    session.lifeMark = start.mark;
     if (pops) session.popped = new PoppedMessages(session);
     // Deaths while a popped message was in delivery are counted by the broker.
-    else session.crash = refreshCrash(assignment.crash, start, options.flowLimits.maxSpan);
+    else session.crash = refreshCrash(known.crash, offset, options.flowLimits.maxSpan);
+    // At once, so that the next holder does not take the queue for a new one again.
+    if (start.anotherLife) await renewLease(session);
     if (session.crash !== undefined)
       session.logger.warn(
         { crash: printable(session.crash) },
         'the holder before died without releasing',
       );
-    session.logger.info({ offset: String(start), fence: lease.fence }, 'queue acquired');
+    session.logger.info({ offset: String(offset), fence: lease.fence }, 'queue acquired');
     deps.onQueue?.(session);
-    await work(session, locks);
+    await work(session, locks, () => released);
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
     session?.end('error', 'an unexpected error: draining');
   }
-  // Also when the start failed: the next puller must not wait for the lease to end.
-  const ending =
-    session ??
-    new QueueSession(
-      deps,
-      options,
-      source,
-      assignment,
-      lease,
-      assignment.committedOffset ?? assignment.startOffset,
-    );
-  if (session !== undefined)
-    await (session.popped === undefined
-      ? commitFinally(session)
-      : returnPopped(session, session.popped));
-  // What was popped has its end one by one.
-  if (session !== undefined && session.popped === undefined)
-    session.noteRepeated(session.messages.doneAhead);
-  await leaveBrokerLock(ending);
-  deps.share?.leave(queueKey(queue));
-  if (ending.mayRelease)
-    await releaseLease(ending).catch((error: unknown) =>
+  if (session === undefined) {
+    // The next puller must not wait for the lease to end.
+    deps.share?.leave(queueKey(queue));
+    await returnLease(deps, assignment, lease).catch((error: unknown) =>
       logger.warn({ err: error }, 'could not release the lease: it ends by itself'),
     );
-  return ending.report();
+    return notWorked(queue, 'error');
+  }
+  await beforeTheEnd(
+    deps,
+    RELEASE_RESERVE_MS,
+    session.popped === undefined ? commitFinally(session) : returnPopped(session, session.popped),
+  );
+  // What was popped has its end one by one.
+  if (session.popped === undefined) session.noteRepeated(session.messages.doneAhead);
+  await beforeTheEnd(deps, RELEASE_RESERVE_MS, leaveBrokerLock(session));
+  deps.share?.leave(queueKey(queue));
+  released = true;
+  if (session.mayRelease)
+    await beforeTheEnd(
+      deps,
+      RETURN_RESERVE_MS,
+      releaseLease(session).catch((error: unknown) =>
+        logger.warn({ err: error }, 'could not release the lease: it ends by itself'),
+      ),
+    );
+  return session.report();
 }
 
-async function work(session: QueueSession, locks: BrokerLocks | undefined): Promise<void> {
+/** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
+function withoutHistory(assignment: Assignment): Assignment {
+  const { committedOffset, maxOffset, attempts, batchLimits, crash, ...rest } = assignment;
+  return rest;
+}
+
+async function work(
+  session: QueueSession,
+  locks: BrokerLocks | undefined,
+  isReleased: () => boolean,
+): Promise<void> {
   const subscriptions = session.source.subscriptions.filter(
     ({ topic }) => session.isRetryQueue || topic === session.queue.topic,
   );
@@ -254,7 +284,7 @@ async function work(session: QueueSession, locks: BrokerLocks | undefined): Prom
     }),
   );
   const all = Promise.all(guarded);
-  await Promise.all([maintain(session, all), keepOffset(session, all)]);
+  await Promise.all([maintain(session, all, isReleased), keepOffset(session, all)]);
   await all;
   session.deps.utilization?.note(queueKey(session.queue), false);
   signal?.removeEventListener('abort', onSignal);
@@ -276,15 +306,28 @@ async function fetch(session: QueueSession, capacity: number): Promise<void> {
 }
 
 /** Renews the lease and watches the clock, until all loops have ended: also while they drain. */
-async function maintain(session: QueueSession, loops: Promise<unknown>): Promise<void> {
+async function maintain(
+  session: QueueSession,
+  loops: Promise<unknown>,
+  isReleased: () => boolean,
+): Promise<void> {
   const { deps, options, messages } = session;
   let renewedAt = deps.clock.now();
   const againMs = Math.min(RENEW_AGAIN_MS, options.renewIntervalMs);
   let done = false;
-  void loops.then(() => {
+  const onEnd = (): void => {
     done = true;
     session.wakeup.all();
-  });
+  };
+  // Whoever awaits the loops gets their error.
+  loops.then(onEnd, onEnd);
+  // The table may take seconds to answer, in which the clock is still watched.
+  const renew = async (now: number): Promise<void> => {
+    renewedAt = (await renewLease(session, isReleased))
+      ? now
+      : now - options.renewIntervalMs + againMs;
+  };
+  const writes = new BackgroundWrites(session);
   while (!done) {
     await session.wakeup.wait(TICK_MS);
     // A handler may take minutes, in which nothing changes.
@@ -304,8 +347,8 @@ async function maintain(session: QueueSession, loops: Promise<unknown>): Promise
     // Attempts that nobody else knows of are written within a second: a death forgets no more.
     const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
-      renewedAt = (await renewLease(session)) ? now : now - options.renewIntervalMs + againMs;
-    void session.popped?.prolong();
+      writes.begin('renewal', () => renew(now));
+    session.popped?.prolong();
     expireCalls(session);
   }
 }

@@ -7,6 +7,8 @@ import {
 } from '../decide/retry/redelivery.ts';
 import { BrokerError, RequestTimeoutError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
+import { failedDeliveries, whyAsMessage } from '../records/own-retry.ts';
+import { userTopic } from '../records/subscription.ts';
 import { responseBehaviour } from '../remoting/response-code.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -29,7 +31,7 @@ export async function redeliver(
 ): Promise<boolean> {
   const { coexist = false } = session.source;
   // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
-  const timed = !coexist && message.reconsumeTimes < maxReconsume;
+  const timed = !coexist && failedDeliveries(message, session.source) < maxReconsume;
   if (timed && redelivery.kind === 'seconds' && exactLevel(redelivery.seconds) === undefined) {
     const { seconds } = redelivery;
     // Beyond the longest delay the wheel refuses the message, and a level would bring it after two hours.
@@ -63,10 +65,42 @@ export async function redeliver(
 }
 
 /**
- * Request 36, with patience for a busy broker; then Java's fallback, an ordinary send to the retry topic. True when the broker has it.
- * A repetition after a lost answer can make two redeliveries: at least once, never less. Mirrors DefaultMQPushConsumerImpl.sendMessageBack.
+ * Request 36, with patience for a busy broker; then Java's fallback, an ordinary send to the retry
+ * topic. A message with properties that request 36 must not keep is sent first (see whyAsMessage).
+ * True when the broker has it. A repetition after a lost answer can make two redeliveries: at least
+ * once, never less. Mirrors DefaultMQPushConsumerImpl.sendMessageBack.
  */
 export async function sendBack(
+  session: QueueSession,
+  message: Message | UndecodableRecord,
+  delayLevel: number,
+  maxReconsume: number,
+): Promise<boolean> {
+  const why = 'topic' in message ? whyFirstAsMessage(session, message) : undefined;
+  if ('topic' in message && why !== undefined) {
+    if (await sendAsMessage(session, message, delayLevel, maxReconsume, false)) return true;
+    const isDead = delayLevel < 0 || failedDeliveries(message, session.source) >= maxReconsume;
+    // Request 36 would bring it back under another topic, or dead-letter it by another group's count.
+    if (why === 'misleading' && !isDead) return false;
+    return requestSendBack(session, message, isDead ? DLQ : delayLevel, maxReconsume);
+  }
+  if (await requestSendBack(session, message, delayLevel, maxReconsume)) return true;
+  // A record that cannot be decoded cannot be sent as a message either.
+  return 'topic' in message && sendAsMessage(session, message, delayLevel, maxReconsume, true);
+}
+
+function whyFirstAsMessage(
+  session: QueueSession,
+  message: Message,
+): ReturnType<typeof whyAsMessage> {
+  const { source } = session;
+  const subscription = session.subscriptionOf(userTopic(message, source.consumerGroup));
+  const why = whyAsMessage(message, source, subscription?.maximumRecordAgeInSeconds !== undefined);
+  // Java consumers of the group may hold queue locks: brokers would dead-letter the message at once.
+  return why === 'inexact' && source.coexist === true ? undefined : why;
+}
+
+async function requestSendBack(
   session: QueueSession,
   message: Message | UndecodableRecord,
   delayLevel: number,
@@ -97,22 +131,43 @@ export async function sendBack(
       const busy =
         error instanceof RequestTimeoutError ||
         (error instanceof BrokerError && responseBehaviour(error.responseCode).retry === true);
-      if (!busy || attempt >= BUSY_TRIES) break;
+      if (!busy || attempt >= BUSY_TRIES) return false;
       await deps.clock.sleep(backoff(attempt, deps.random(), BUSY_BACKOFF));
     }
   }
-  // A record that cannot be decoded cannot be sent as a message either.
-  if (!('topic' in message) || !session.mayAct()) return false;
+}
+
+/** @param last nothing else is tried after it */
+async function sendAsMessage(
+  session: QueueSession,
+  message: Message,
+  delayLevel: number,
+  maxReconsume: number,
+  last: boolean,
+): Promise<boolean> {
+  const { deps, source, lost } = session;
+  if (!session.mayAct()) return false;
   try {
-    await deps.client.sendBackAsNormalMessage(consumerGroup, message, delayLevel, maxReconsume, {
-      signal: lost.signal,
-    });
+    await deps.client.sendBackAsNormalMessage(
+      source.consumerGroup,
+      message,
+      delayLevel,
+      maxReconsume,
+      { signal: lost.signal },
+    );
     return true;
   } catch (error) {
-    if (!lost.signal.aborted)
+    if (lost.signal.aborted) return false;
+    const fields = { err: error, offset: String(message.queueOffset) };
+    if (last)
       session.logger.error(
-        { err: error, offset: String(message.queueOffset), code: 'ROCKETMQ_SEND_BACK_FAILED' },
+        { ...fields, code: 'ROCKETMQ_SEND_BACK_FAILED' },
         'a message could not be sent back in either way: it stays unfinished and is delivered again',
+      );
+    else
+      session.logger.warn(
+        { ...fields, code: 'ROCKETMQ_RETRY_MESSAGE_REFUSED' },
+        'message not accepted on the retry topic',
       );
     return false;
   }

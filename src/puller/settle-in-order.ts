@@ -1,16 +1,15 @@
 import { firstPart } from '../decide/batch/bisect.ts';
 import { blocksForLong, endsInOrder, type OrderedResult } from '../decide/order/ends-in-order.ts';
 import type { Redelivery } from '../decide/retry/redelivery.ts';
-import { readAnswer } from '../delivery/read-answer.ts';
-import { readSuspension } from '../delivery/read-suspension.ts';
+import type { CallOutcome } from '../delivery/read-outcome.ts';
 import type { FailureCondition } from '../model/failure.ts';
-import type { HandlerOutcome } from '../ports/invoke.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { callsLeft } from './bisect-batch.ts';
 import { deadLetter } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
-import { LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
+import { endingItself, LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
 import type { Delivery, NextWork } from './work.ts';
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
@@ -24,14 +23,11 @@ export async function settleInOrder(
   session: QueueSession,
   order: QueueOrder,
   batch: Batch,
-  outcome: Extract<HandlerOutcome, { kind: 'answered' | 'failed' }>,
+  outcome: Extract<CallOutcome, { kind: 'answered' | 'failed' }>,
 ): Promise<void> {
-  const reading =
-    outcome.kind === 'answered'
-      ? readAnswer(outcome.answer, batch.records, batch.subscription.eventFormat)
-      : undefined;
+  const reading = outcome.kind === 'answered' ? outcome.verdict : undefined;
   if (outcome.kind === 'answered' && reading?.kind === 'read') {
-    const suspension = readSuspension(outcome.answer);
+    const { suspension } = outcome;
     if (suspension === 'invalid')
       session.logger.warn(
         { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER' },
@@ -86,14 +82,14 @@ function split(session: QueueSession, batch: Batch): void {
 async function settle(
   session: QueueSession,
   order: QueueOrder,
-  { deliveries, subscription, batchId }: Batch,
+  { deliveries, items, subscription, batchId }: Batch,
   resultOf: (position: number) => Verdict,
   suspension: number | 'invalid' | undefined,
 ): Promise<void> {
   const { messages, deps, logger } = session;
   const results = deliveries.map(({ entry, message }, position) => ({
     lane: entry.lane,
-    failures: message.reconsumeTimes + entry.localRetries,
+    failures: failedDeliveries(message, session.source) + entry.localRetries,
     maxFailures: maxReconsumeTimes(subscription, message),
     verdict: resultOf(position),
   }));
@@ -108,7 +104,7 @@ async function settle(
     const { entry } = delivery;
     switch (end) {
       case 'drop':
-        noteDropped(session, batchId, delivery);
+        noteDropped(session, batchId, entry, items[position]);
         messages.settle(entry);
         break;
       case 'done':
@@ -156,7 +152,11 @@ async function settle(
   }
   session.noteHandled(handled);
   // Their lanes wait for them: a message counts as with its handler until it is in the DLQ.
-  await Promise.all(dead.map(({ delivery, condition }) => giveUp(session, delivery, condition)));
+  await Promise.all(
+    dead.map(
+      endingItself(session, ({ delivery, condition }) => giveUp(session, delivery, condition)),
+    ),
+  );
 }
 
 async function giveUp(

@@ -1,15 +1,18 @@
 import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
-import { userTopic } from '../records/subscription.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { deadLetter, destinationOf } from './dead-letter.ts';
+import { messageSubscription } from './message-subscription.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, redeliver, sendBack } from './send-back.ts';
 import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
-import type { Delivery, NextWork } from './work.ts';
+import { asUndecodable, unprocessable } from './unprocessable.ts';
+import type { Batch, Delivery, NextWork, Unhandled } from './work.ts';
 
 /** Java's client tries a message again locally after as long when it could not be sent back. */
 export const LOCAL_RETRY_MS = 5_000;
@@ -25,15 +28,17 @@ export async function settleBatch(
   {
     batchId,
     deliveries,
+    items,
     subscription,
-  }: Pick<Extract<NextWork, { kind: 'batch' }>, 'batchId' | 'deliveries' | 'subscription'>,
+  }: Pick<Batch, 'batchId' | 'deliveries' | 'items' | 'subscription'>,
   endOf: (position: number) => Redelivery | 'default' | undefined,
 ): Promise<void> {
   const failed: { delivery: Delivery; redelivery: Exclude<Redelivery, { kind: 'drop' }> }[] = [];
   const done: Delivery[] = [];
   for (const [position, delivery] of deliveries.entries()) {
     const said = endOf(position);
-    const failures = delivery.message.reconsumeTimes + delivery.entry.localRetries + 1;
+    const failures =
+      failedDeliveries(delivery.message, session.source) + delivery.entry.localRetries + 1;
     const failure =
       said === undefined
         ? undefined
@@ -42,7 +47,7 @@ export async function settleBatch(
     if (redelivery !== undefined && redelivery.kind !== 'drop')
       failed.push({ delivery, redelivery });
     else done.push(delivery);
-    if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery);
+    if (redelivery?.kind === 'drop') noteDropped(session, batchId, delivery.entry, items[position]);
   }
   const { popped } = session;
   if (popped === undefined) {
@@ -51,13 +56,13 @@ export async function settleBatch(
     await inWindow(done, (delivery) => settlePopped(session, popped, delivery), SEND_BACK_WINDOW);
   await inWindow(
     failed,
-    async ({ delivery, redelivery }) => {
+    endingItself(session, async ({ delivery, redelivery }) => {
       const { entry, message } = delivery;
       const max = maxReconsumeTimes(subscription, message);
       if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
       // Pulled before the offset was dictated anew: it comes again, or never was to come.
       if (!session.messages.expects(entry)) return;
-      const dead = redelivery.kind === 'dlq' || message.reconsumeTimes >= max;
+      const dead = redelivery.kind === 'dlq' || failedDeliveries(message, session.source) >= max;
       const taken =
         dead && destinationOf(session, entry) !== undefined
           ? await deadLetter(session, entry, conditionOf(redelivery))
@@ -66,9 +71,26 @@ export async function settleBatch(
         if (session.messages.settle(entry))
           session.noteSentBack(dead ? 'dead-lettered' : 'retried');
       } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
-    },
+    }),
     SEND_BACK_WINDOW,
   );
+}
+
+/** Gives one message its end. A throw meanwhile is the message's own: it cannot be processed. */
+export function endingItself<Item extends { readonly delivery: Delivery }>(
+  session: QueueSession,
+  end: (item: Item) => Promise<void>,
+): (item: Item) => Promise<void> {
+  return async (item) => {
+    const { entry } = item.delivery;
+    try {
+      await end(item);
+    } catch (error) {
+      const work = { ...unprocessable(error), entry };
+      if (session.messages.expects(entry)) await settleUnhandled(session, work);
+      else session.logger.error({ code: work.code, offset: String(entry.offset) }, work.reason);
+    }
+  };
 }
 
 /** What no pattern of its subscription wants is done without its handler. undefined: there is none. */
@@ -87,6 +109,13 @@ export function settleFilteredOut(session: QueueSession): Promise<unknown> | und
   );
 }
 
+function failuresOf(
+  { source }: QueueSession,
+  { message }: Pick<Delivery['entry'], 'message'>,
+): number {
+  return message === undefined ? 0 : failedDeliveries(message, source);
+}
+
 function conditionOf({ kind }: Redelivery): FailureCondition {
   return kind === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted';
 }
@@ -101,10 +130,11 @@ function isBroadcast({ source }: QueueSession): boolean {
 export function noteDropped(
   session: QueueSession,
   batchId: string,
-  { entry, message }: Delivery,
+  { offset }: Delivery['entry'],
+  item: Batch['items'][number] | undefined,
 ): void {
   session.noteDropped();
-  const fields = { batchId, offset: String(entry.offset), msgId: message.msgId };
+  const fields = { batchId, offset: String(offset), msgId: item?.messageId };
   if (isBroadcast(session))
     session.logger.error(
       { ...fields, code: 'ROCKETMQ_BROADCAST_DROPPED' },
@@ -147,8 +177,9 @@ async function deadLetterPopped(
   popped: PoppedMessages,
   entry: Delivery['entry'],
   condition: FailureCondition,
+  content: Content = entry,
 ): Promise<void> {
-  if (popped.isOurs(entry) && (await deadLetter(session, entry, condition))) {
+  if (popped.isOurs(entry) && (await deadLetter(session, content, condition))) {
     await acknowledge(session, popped, { entry });
     if (session.messages.settle(entry)) session.noteSentBack('dead-lettered');
     return;
@@ -162,24 +193,40 @@ export async function settleUnhandled(
   session: QueueSession,
   work: Extract<NextWork, { kind: 'unhandled' }>,
 ): Promise<void> {
-  const { entry, delayLevel, condition, code, reason } = work;
+  const { entry, delayLevel, code, reason } = work;
   session.logger.error({ code, offset: String(entry.offset), delayLevel }, reason);
-  const record = entry.message ?? (entry.undecodable as UndecodableRecord);
+  try {
+    await endUnhandled(session, work, entry);
+  } catch (error) {
+    session.logger.error(
+      { ...describeThrown(error), code: unprocessable(error).code, offset: String(entry.offset) },
+      'message cannot be read for its end, only its place is used',
+    );
+    await endUnhandled(session, work, asUndecodable(entry, error));
+  }
+}
+
+type Content = Pick<Delivery['entry'], 'message' | 'undecodable' | 'localRetries'>;
+
+/** @param content of the entry, or what of it can be read */
+async function endUnhandled(
+  session: QueueSession,
+  { entry, delayLevel, condition }: Unhandled & Pick<Delivery, 'entry'>,
+  content: Content,
+): Promise<void> {
+  const { message } = content;
+  const record = message ?? (content.undecodable as UndecodableRecord);
   if (session.popped !== undefined)
-    return deadLetterPopped(session, session.popped, entry, condition);
-  const subscription = session.subscriptionOf(
-    entry.message === undefined
-      ? session.queue.topic
-      : userTopic(entry.message, session.source.consumerGroup),
-  );
-  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, entry.message);
+    return deadLetterPopped(session, session.popped, entry, condition, content);
+  const subscription = messageSubscription(session, message);
+  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, message);
   const broadcast = isBroadcast(session);
-  const dead = delayLevel === DLQ || (entry.message?.reconsumeTimes ?? 0) >= max;
-  const own = dead && destinationOf(session, entry) !== undefined;
+  const dead = delayLevel === DLQ || failuresOf(session, content) >= max;
+  const own = dead && destinationOf(session, content) !== undefined;
   if (
     broadcast ||
     (own
-      ? await deadLetter(session, entry, condition)
+      ? await deadLetter(session, content, condition)
       : await sendBack(session, record, delayLevel, max))
   ) {
     if (session.messages.settle(entry)) {

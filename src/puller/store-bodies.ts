@@ -12,14 +12,14 @@ const PUTS_AT_ONCE = 4;
  */
 export async function storeBodies(
   session: QueueSession,
-  { batchId, deliveries, records }: Batch,
+  { batchId, deliveries, items }: Batch,
 ): Promise<boolean> {
   const { deps, messages, storedBodies } = session;
   const { bodies } = deps;
   if (bodies === undefined) return true;
   const { signal } = session.handlerCalls;
   const pointing = deliveries.flatMap(({ entry, message }, position) => {
-    const pointer = records[position]?.rocketmq.s3Pointer;
+    const pointer = items[position]?.s3Pointer;
     return pointer === undefined || storedBodies.has(entry) ? [] : [{ entry, message, pointer }];
   });
   if (pointing.length === 0) return true;

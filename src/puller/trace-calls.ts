@@ -1,20 +1,42 @@
 import { randomUUID } from 'node:crypto';
-import { readAnswer } from '../delivery/read-answer.ts';
-import type { HandlerOutcome } from '../ports/invoke.ts';
+import type { CallOutcome } from '../delivery/read-outcome.ts';
+import { describeThrown } from '../delivery/thrown.ts';
 import { subAfter, subBefore, TraceCode, tracedMessage } from '../records/trace-data.ts';
+import type { MessageTrace } from './message-trace.ts';
 import type { QueueSession } from './queue-session.ts';
 import type { Batch } from './work.ts';
 
-type Ended = HandlerOutcome | 'expired';
+type Ended = CallOutcome | 'expired';
 
 /**
  * Notes a handler call in the message trace, before and after. Java tells one result for all messages of a call; here each message has its own, as
  * the handler's answer says. Mirrors ConsumeMessageTraceHookImpl.
  * @returns to be told how the call ended; a call that could not be made has no end
  */
-export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended: Ended) => void {
-  const { trace, clock } = deps;
+export function traceCall(session: QueueSession, batch: Batch): (ended: Ended) => void {
+  const { trace } = session.deps;
   if (trace === undefined) return () => {};
+  // A trace that cannot be made harms no delivery.
+  const harmless = <Result>(append: () => Result): Result | undefined => {
+    try {
+      return append();
+    } catch (error) {
+      session.logger.warn(
+        { ...describeThrown(error), batchId: batch.batchId, code: 'ROCKETMQ_TRACE_LOST' },
+        'handler call not traced',
+      );
+      return undefined;
+    }
+  };
+  const after = harmless(() => traceStart(session, trace, batch));
+  return (ended) => harmless(() => after?.(ended));
+}
+
+function traceStart(
+  { deps: { clock }, source }: QueueSession,
+  trace: MessageTrace,
+  batch: Batch,
+): (ended: Ended) => void {
   const { consumerGroup } = source;
   const startedAt = clock.now();
   const requestId = randomUUID().replaceAll('-', '').toUpperCase();
@@ -27,7 +49,7 @@ export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended:
     ),
   );
   return (ended) => {
-    const codeOf = codes(ended, batch);
+    const codeOf = codes(ended);
     if (codeOf === undefined) return;
     const timestamp = clock.now();
     const costMs = Math.floor((timestamp - startedAt) / messages.length);
@@ -49,11 +71,11 @@ export function traceCall({ deps, source }: QueueSession, batch: Batch): (ended:
   };
 }
 
-function codes(ended: Ended, batch: Batch): ((position: number) => TraceCode) | undefined {
+function codes(ended: Ended): ((position: number) => TraceCode) | undefined {
   if (ended === 'expired') return () => TraceCode.TIME_OUT;
   switch (ended.kind) {
     case 'answered': {
-      const verdict = readAnswer(ended.answer, batch.records, batch.subscription.eventFormat);
+      const { verdict } = ended;
       return (position) =>
         verdict.kind === 'read' && !verdict.failures.has(position)
           ? TraceCode.SUCCESS

@@ -1,5 +1,5 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import type { RocketMQRecord } from '../model/event.ts';
+import type { BatchItem } from '../delivery/batch.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
@@ -18,23 +18,25 @@ export type NextWork =
       readonly batchId: string;
       readonly subscription: SubscriptionConfig;
       readonly deliveries: readonly Delivery[];
-      readonly records: readonly RocketMQRecord[];
+      /** By position those of the deliveries. */
+      readonly items: readonly BatchItem[];
       /** Delivered alone because it may have killed holders before: announce it first. */
       readonly alone: boolean;
       /** Id of the batch that failed as a whole, of which this is a part. */
       readonly bisectedFrom: string | undefined;
       payload(attempt: number, deadline: number): BatchPayload;
     }
-  /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
-  | {
-      readonly kind: 'unhandled';
-      readonly entry: QueueEntry;
-      readonly delayLevel: number;
-      /** Why it has its end, when it has it now. */
-      readonly condition: FailureCondition;
-      readonly code: string;
-      readonly reason: string;
-    };
+  | (Unhandled & { readonly entry: QueueEntry });
+
+/** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
+export interface Unhandled {
+  readonly kind: 'unhandled';
+  readonly delayLevel: number;
+  /** Why it has its end, when it has it now. */
+  readonly condition: FailureCondition;
+  readonly code: string;
+  readonly reason: string;
+}
 
 export type Batch = Extract<NextWork, { kind: 'batch' }>;
 

@@ -1,5 +1,5 @@
 import { crc32 } from 'node:zlib';
-import { LimitExceededError, ProtocolError } from '../errors.ts';
+import { ProtocolError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { ByteReader } from '../remoting/byte-reader.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
@@ -55,8 +55,9 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
           messages.push(record.inner(n, item));
       else messages.push(record);
     } catch (error) {
-      if (!(error instanceof ProtocolError || error instanceof LimitExceededError)) throw error;
-      undecodable.push(describeUndecodable(new ByteReader(body, start, end), context, error));
+      // Whatever it is, it is this record's: the pull would fail again and again with all of them.
+      const cause = error instanceof Error ? error : new Error(String(error));
+      undecodable.push(describeUndecodable(new ByteReader(body, start, end), context, cause));
     }
     start = end;
   }

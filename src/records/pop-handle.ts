@@ -81,6 +81,16 @@ export function parseStartOffsets(text: string): Map<string, bigint> {
   return offsets;
 }
 
+/** Offsets that a pop took by `retryMark@queueId`, out of `retryMark queueId offset,offset` joined by ";". */
+export function parsePoppedOffsets(text: string): Map<string, ReadonlySet<string>> {
+  const offsets = new Map<string, ReadonlySet<string>>();
+  for (const entry of text.split(';')) {
+    const [mark = '', queueId = '', list = ''] = entry.split(' ');
+    offsets.set(`${mark}@${queueId}`, new Set(list.split(',')));
+  }
+  return offsets;
+}
+
 export function startOffsetKey(mark: PopHandle['retryMark'], queueId: number): string {
   return `${mark}@${queueId}`;
 }

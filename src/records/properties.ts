@@ -59,6 +59,8 @@ export const Property = {
   TRANSACTION_ID: '__transactionId__',
   SHARDING_KEY: '__SHARDINGKEY',
   FIRST_POP_TIME: '1ST_POP_TIME',
+  /** Of ours, on retries that are sent as messages: epoch ms, when a broker stored the message first. */
+  FIRST_STORED: 'SERVERLESS_FIRST_STORED_MS',
   BORN_HOST: '__BORNHOST',
   CRC32: '__CRC32#',
 } as const;
@@ -76,7 +78,11 @@ const NAME_VALUE_SEPARATOR = '\u0001';
 const PROPERTY_SEPARATOR = '\u0002';
 const SHORTEST_PROPERTY = 3;
 
-/** Reads `name 01 value 02 …`: segments under three characters, empty names and empty values are passed over, later ones win. Mirrors MessageDecoder.string2messageProperties. */
+/**
+ * Reads `name 01 value 02 …`: segments under three characters, empty names and empty values are
+ * passed over, later ones win. Mirrors MessageDecoder.string2messageProperties, but for UNIQ_KEY:
+ * brokers 5.0 to 5.4 store the key of a Java batch behind the message's own one, so the first wins.
+ */
 export function parseProperties(text: string): Map<string, string> {
   const properties = new Map<string, string>();
   let separator = -1;
@@ -85,12 +91,26 @@ export function parseProperties(text: string): Map<string, string> {
     if (end - start >= SHORTEST_PROPERTY) {
       // Searched again only when passed: a text without separators would cost quadratic time.
       if (separator < start) separator = indexOrEnd(text, NAME_VALUE_SEPARATOR, start);
-      if (separator > start && separator < end - 1)
-        properties.set(text.slice(start, separator), text.slice(separator + 1, end));
+      if (separator > start && separator < end - 1) {
+        const name = text.slice(start, separator);
+        if (name !== Property.UNIQ_KEY || !properties.has(name))
+          properties.set(name, text.slice(separator + 1, end));
+      }
     }
     start = end + 1;
   }
   return properties;
+}
+
+/** The last UNIQ_KEY, which brokers and Java's clients read. Undefined: it is the first one. */
+export function otherUniqKey(text: string): string | undefined {
+  const prefix = Property.UNIQ_KEY + NAME_VALUE_SEPARATOR;
+  const keys = text
+    .split(PROPERTY_SEPARATOR)
+    .filter((property) => property.startsWith(prefix) && property.length > prefix.length)
+    .map((property) => property.slice(prefix.length));
+  const last = keys.at(-1);
+  return last === keys[0] ? undefined : last;
 }
 
 function indexOrEnd(text: string, search: string, from: number): number {
@@ -115,4 +135,9 @@ export function formatProperties(
 /** True when a name or value contains one of the two separators, which nothing escapes. */
 export function hasSeparator(text: string): boolean {
   return text.includes(NAME_VALUE_SEPARATOR) || text.includes(PROPERTY_SEPARATOR);
+}
+
+/** True when a value contains the separator that ends a property. */
+export function endsProperty(value: string): boolean {
+  return value.includes(PROPERTY_SEPARATOR);
 }

@@ -1,12 +1,16 @@
 import type { HostAndPort, Message } from '../model/message.ts';
+import { RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { BatchItem } from './batch-items.ts';
 import { formatAddress } from './host.ts';
 import { formatMessageId } from './message-id.ts';
-import { Property, parseProperties } from './properties.ts';
+import { otherUniqKey, Property, parseProperties } from './properties.ts';
 
 /** What a record gives as it stands: hosts as their 8 or 20 bytes (address, then a 4-byte port), properties not yet parsed. */
 export interface StoredFields
-  extends Omit<Message, 'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId'> {
+  extends Omit<
+    Message,
+    'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId' | 'otherUniqKey'
+  > {
   readonly bornHostBytes: Buffer;
   readonly storeHostBytes: Buffer;
   readonly propertyBytes: Buffer;
@@ -71,7 +75,19 @@ export class StoredMessage implements Message {
   }
 
   get msgId(): string {
-    return this.properties.get(Property.UNIQ_KEY) ?? this.offsetMsgId;
+    const { properties, topic } = this;
+    return (
+      properties.get(Property.UNIQ_KEY) ??
+      // Without a key a retry keeps the id of its first delivery, which request 36 writes there.
+      (topic.startsWith(RETRY_TOPIC_PREFIX)
+        ? properties.get(Property.ORIGIN_MESSAGE_ID)
+        : undefined) ??
+      this.offsetMsgId
+    );
+  }
+
+  get otherUniqKey(): string | undefined {
+    return otherUniqKey(this.#propertyBytes.toString('utf8'));
   }
 
   /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */

@@ -1,7 +1,7 @@
 import { InvalidFilterError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
-import { RETRY_TOPIC_PREFIX, retryTopic } from '../model/message-queue.ts';
 import type { ExpressionType, Subscription } from '../model/subscription.ts';
+import { isOwnRetry } from './own-retry.ts';
 import { Property } from './properties.ts';
 
 export const ALL_TAGS = '*';
@@ -75,12 +75,15 @@ export function matchesTags(subscription: Subscription, tags: string | undefined
   );
 }
 
-/** The topic that the user knows: a redelivery's own is in RETRY_TOPIC. Mirrors DefaultMQPushConsumerImpl.resetRetryAndNamespace. */
+/**
+ * The topic that the user knows: that of a message which came back to the group is in RETRY_TOPIC.
+ * On other messages the property belongs to an earlier life.
+ */
 export function userTopic(
   message: Pick<Message, 'topic' | 'properties'>,
   consumerGroup: string,
 ): string {
-  return message.topic.startsWith(RETRY_TOPIC_PREFIX) && message.topic === retryTopic(consumerGroup)
+  return isOwnRetry(message, consumerGroup)
     ? (message.properties.get(Property.RETRY_TOPIC) ?? message.topic)
     : message.topic;
 }

@@ -1,9 +1,27 @@
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { RemotingCommand } from './command.ts';
 import { decodeFrame, LENGTH_BYTES, PREFIX_BYTES } from './frame.ts';
-import { DEFAULT_LIMITS, type Limits } from './limits.ts';
+import { DEFAULT_LIMITS } from './limits.ts';
 
 const FIRST_BUFFER_BYTES = 4096;
+/** Nothing that servers send has a header of this size: what announces one is no frame. */
+const MAX_OVERSIZED_HEADER_BYTES = 1024 * 1024;
+
+/** A frame over the limit whose header could be read, so that its request can be named. */
+export class OversizedFrameError extends LimitExceededError {
+  /** Without its body. */
+  readonly command: RemotingCommand;
+  constructor(message: string, command: RemotingCommand) {
+    super(message);
+    this.command = command;
+  }
+}
+
+export interface FrameDecoderOptions {
+  readonly maxFrameBytes?: number;
+  /** Reads the header of a frame over the limit before it fails, with OversizedFrameError. Default: fails at its length field. */
+  readonly readOversized?: boolean;
+}
 
 /**
  * Cuts a stream into frames, however it was chunked. Knows nothing of sockets. Mirrors NettyDecoder.
@@ -18,10 +36,14 @@ export class FrameDecoder {
   #filled = 0;
   /** Bytes of the unfinished frame with its length field; 0 while the length field itself is incomplete. */
   #expected = 0;
+  readonly #readOversized: boolean;
+  /** The unfinished frame is over the limit, and only its header is gathered. */
+  #oversized: LimitExceededError | undefined;
   #failure: Error | undefined;
 
-  constructor(limits: Partial<Pick<Limits, 'maxFrameBytes'>> = {}) {
-    this.#maxFrameBytes = limits.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
+  constructor({ maxFrameBytes, readOversized = false }: FrameDecoderOptions = {}) {
+    this.#maxFrameBytes = maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
+    this.#readOversized = readOversized;
   }
 
   /** Bytes that wait for the rest of their frame. */
@@ -58,13 +80,15 @@ export class FrameDecoder {
     while (at < chunk.length) {
       if (this.#filled > 0) {
         at += this.#gather(chunk, at);
-        if (this.#expected > 0 && this.#filled === this.#expected)
-          commands.push(decodeFrame(this.#takePartial()));
+        if (this.#expected > 0 && this.#filled === this.#expected) {
+          if (this.#oversized === undefined) commands.push(decodeFrame(this.#takePartial()));
+          else this.#gatherHeader(this.#oversized);
+        }
         continue;
       }
       const left = chunk.length - at;
       const size = left >= LENGTH_BYTES ? this.#frameSize(chunk, at) : 0;
-      if (size > 0 && size <= left) {
+      if (size > 0 && size <= left && this.#oversized === undefined) {
         commands.push(decodeFrame(chunk.subarray(at, at + size)));
         at += size;
       } else {
@@ -113,10 +137,25 @@ export class FrameDecoder {
       throw new ProtocolError(
         `a frame of ${length} bytes cannot be: is this a RocketMQ remoting port, without TLS?`,
       );
-    if (size > this.#maxFrameBytes)
-      throw new LimitExceededError(
-        `a frame of ${size} bytes is over the limit of ${this.#maxFrameBytes}`,
-      );
-    return size;
+    if (size <= this.#maxFrameBytes) return size;
+    const error = new LimitExceededError(
+      `a frame of ${size} bytes, over the limit of ${this.#maxFrameBytes}`,
+    );
+    if (!this.#readOversized) throw error;
+    this.#oversized = error;
+    return LENGTH_BYTES + 1;
+  }
+
+  /** Called as often as its part is complete: the type's byte, the prefix, the header. @throws LimitExceededError, ProtocolError */
+  #gatherHeader(error: LimitExceededError): void {
+    const partial = this.#roomFor(this.#filled);
+    if (partial.readUInt8(LENGTH_BYTES) > 1) throw error;
+    const headerBytes = this.#filled < PREFIX_BYTES ? 0 : partial.readUIntBE(LENGTH_BYTES + 1, 3);
+    if (headerBytes > MAX_OVERSIZED_HEADER_BYTES) throw error;
+    this.#expected = PREFIX_BYTES + headerBytes;
+    if (this.#filled < this.#expected) return;
+    const frame = this.#takePartial();
+    frame.writeInt32BE(frame.length - LENGTH_BYTES, 0);
+    throw new OversizedFrameError(error.message, decodeFrame(frame));
   }
 }

@@ -64,6 +64,8 @@ export function createAssignmentStore(
   tableName: string,
   { newToken }: StoreDeps,
 ): AssignmentStore {
+  let renewals = 0;
+
   const read = async (key: Item): Promise<Item | undefined> =>
     (
       await client.send(
@@ -155,16 +157,17 @@ export function createAssignmentStore(
     },
     writePlan: async (group, plan, expectedVersion) =>
       (await write(planKey(group), putPlan(plan, expectedVersion))).applied,
-    create: async (group, queue, slot, startOffset) =>
-      (await writeQueue(group, queue, createQueue(group, queue, slot, startOffset))).applied,
+    create: async (group, queue, slot, startOffset, lifeMark) =>
+      (await writeQueue(group, queue, createQueue(group, queue, slot, startOffset, lifeMark)))
+        .applied,
     move: async (group, queue, slot, generation) =>
       (await writeQueue(group, queue, moveQueue(slot, generation))).applied,
     setAbsent: async (group, queue, absentSince, generation) =>
       (await writeQueue(group, queue, markAbsent(absentSince, generation))).applied,
     setRetired: async (group, queue, retiredAt, generation) =>
       (await writeQueue(group, queue, retireQueue(retiredAt, generation))).applied,
-    revive: async (group, queue, slot, startOffset, generation) =>
-      (await writeQueue(group, queue, reviveQueue(slot, startOffset, generation))).applied,
+    revive: async (group, queue, slot, generation) =>
+      (await writeQueue(group, queue, reviveQueue(slot, generation))).applied,
     async setPaused(group, queue, pausedUntil) {
       await writeQueue(group, queue, pauseQueue(pausedUntil));
     },
@@ -181,7 +184,15 @@ export function createAssignmentStore(
     writeOffset: async (group, queue, offset) =>
       (await writeQueue(group, queue, setStoredOffset(offset))).applied,
     async renew(request) {
-      return holderAnswer(await writeQueue(request, request.queue, renewLease(request)));
+      const renew = (leaseUntil: number) =>
+        writeQueue(request, request.queue, renewLease({ ...request, leaseUntil }, ++renewals));
+      const outcome = await renew(request.leaseUntil);
+      const lease = current(outcome)?.lease;
+      if (outcome.applied || lease?.holder !== request.holder || lease.fence !== request.fence)
+        return holderAnswer(outcome);
+      // Of two at once the later one was first, but its figures are not all of them.
+      renewals = Math.max(renewals, Number(outcome.item?.renewal?.N ?? 0));
+      return holderAnswer(await renew(Math.max(request.leaseUntil, lease.leaseUntil)));
     },
     async release(request) {
       const outcome = await writeQueue(request, request.queue, releaseLease(request));

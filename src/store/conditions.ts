@@ -1,5 +1,5 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, CrashRecord, OperatorPause } from '../model/assignment.ts';
+import type { Assignment, CrashRecord, LifeMark, OperatorPause } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type {
   GroupKey,
@@ -14,6 +14,7 @@ import {
   crashToAttribute,
   type Item,
   identity,
+  lifeMarkToAttribute,
   N,
   planToItem,
   S,
@@ -68,6 +69,11 @@ const clause = {
     '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
   /** The lease is still ours: any acquisition in between raised the fence. The time does not matter, only whether somebody took over. */
   ours: '#holder = :holder AND #fence = :fence',
+  /**
+   * No later renewal of the same holder was applied. One that was given up and arrives after it would set an earlier end
+   * and older figures: the holder would go on after another one may have acquired.
+   */
+  laterRenewal: '(attribute_not_exists(#renewal) OR #renewal < :renewal)',
 } as const;
 
 export function createQueue(
@@ -75,6 +81,7 @@ export function createQueue(
   queue: MessageQueue,
   slot: number,
   startOffset: bigint,
+  lifeMark?: LifeMark,
 ): ConditionalWrite {
   return {
     token: 'planToken',
@@ -85,6 +92,7 @@ export function createQueue(
       generation: N(1),
       fence: N(0),
       startOffset: N(startOffset),
+      ...(lifeMark !== undefined && { lifeMark: lifeMarkToAttribute(lifeMark) }),
     },
   };
 }
@@ -132,26 +140,17 @@ export function retireQueue(retiredAt: number, generation: number): ConditionalW
   };
 }
 
-export function reviveQueue(
-  slot: number,
-  startOffset: bigint,
-  generation: number,
-): ConditionalWrite {
+/**
+ * The item keeps what it knows: offsets, attempts, crash record, pauses and the mark of the queue's life. Whether that is
+ * of the queue as it is now, the next holder decides (decide/offset/start-offset). Only the end of the last lease is
+ * forgotten: nobody waited for a puller while the queue was away.
+ */
+export function reviveQueue(slot: number, generation: number): ConditionalWrite {
   return {
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
-    set: { slot: N(slot), startOffset: N(startOffset), generation: N(generation + 1) },
-    remove: [
-      'retiredAt',
-      'absentSince',
-      'expiresAt',
-      'committedOffset',
-      'maxOffset',
-      'progressAt',
-      'attempts',
-      'batchLimits',
-      'heldUntil',
-    ],
+    set: { slot: N(slot), generation: N(generation + 1) },
+    remove: ['retiredAt', 'absentSince', 'expiresAt', 'heldUntil'],
     values: { generation: N(generation) },
   };
 }
@@ -308,6 +307,7 @@ function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquis
     remove: [
       'successorHolder',
       'successorUntil',
+      'renewal',
       ...(settings === undefined ? ['leaseSettings'] : []),
     ],
     values: { one: N(1), slot: N(slot), now: N(now), holder: S(holder) },
@@ -323,15 +323,28 @@ function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashR
 
 type NullableRecords = { readonly [Name in keyof HolderRecords]?: HolderRecords[Name] | null };
 
+/**
+ * ```
+ *   holder   renewal 4 (until 40 s) ── no answer, given up ── renewal 5 (until 50 s): applied ── acts until 45 s
+ *   table                                                                  ┊ renewal 4 arrives: refused, the end stays 50 s
+ * ```
+ * @param renewal number of this write, ascending within a holder's invocation
+ */
 export function renewLease(
   request: LeaseKey & { leaseUntil: number } & Partial<QueueMirrors> & NullableRecords,
+  renewal: number,
 ): ConditionalWrite {
   return {
     token: 'leaseToken',
-    when: [clause.ours],
-    set: { leaseUntil: N(request.leaseUntil), ...mirrors(request), ...records(request) },
-    remove: RECORDS.filter((name) => request[name] === null),
-    values: { holder: S(request.holder), fence: N(request.fence) },
+    when: [clause.ours, clause.laterRenewal],
+    set: {
+      leaseUntil: N(request.leaseUntil),
+      renewal: N(renewal),
+      ...mirrors(request),
+      ...records(request),
+    },
+    remove: [...RECORDS, 'lifeMark' as const].filter((name) => request[name] === null),
+    values: { holder: S(request.holder), fence: N(request.fence), renewal: N(renewal) },
   };
 }
 
@@ -341,7 +354,16 @@ const RECORDS = [
   'batchLimits',
   'handlersRunUntil',
 ] as const satisfies readonly (keyof HolderRecords)[];
-const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', 'leaseSettings'];
+
+const LEASE = [
+  'holder',
+  'leaseSlot',
+  'acquiredAt',
+  'leaseUntil',
+  'endsAt',
+  'leaseSettings',
+  'renewal',
+];
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
 export function releaseLease(
@@ -361,6 +383,7 @@ export function releaseLease(
       ...LEASE,
       ...(heldUntil === undefined ? ['heldUntil'] : []),
       ...RECORDS.filter((name) => request[name] === undefined),
+      ...(request.lifeMark === null ? ['lifeMark'] : []),
     ],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
@@ -397,8 +420,14 @@ function records({ crash, attempts, batchLimits, handlersRunUntil }: NullableRec
   };
 }
 
-function mirrors({ committedOffset, maxOffset, progressAt }: Partial<QueueMirrors>): Item {
+function mirrors({
+  committedOffset,
+  maxOffset,
+  lifeMark,
+  progressAt,
+}: Partial<QueueMirrors>): Item {
   return {
+    ...(lifeMark && { lifeMark: lifeMarkToAttribute(lifeMark) }),
     ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
     ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),
     ...(progressAt !== undefined && { progressAt: N(progressAt) }),

@@ -5,6 +5,7 @@ import type {
   BatchLimit,
   CrashRecord,
   Lease,
+  LifeMark,
   OperatorPause,
   StandingPause,
 } from '../model/assignment.ts';
@@ -88,6 +89,10 @@ export function crashToAttribute(crash: CrashRecord): AttributeValue {
   };
 }
 
+export function lifeMarkToAttribute({ offset, storedAt }: LifeMark): AttributeValue {
+  return { M: { offset: N(offset), storedAt: N(storedAt) } };
+}
+
 /** By offset, as text: `{ "4711": 3 }`. */
 export function attemptsToAttribute(attempts: Attempts): AttributeValue {
   return {
@@ -118,6 +123,7 @@ function attemptsFromMap(map: Item): Attempts {
 export function assignmentFromItem(item: Item): Assignment {
   const lease = leaseFromItem(item);
   const crash = item.crash?.M;
+  const lifeMark = item.lifeMark?.M;
   const optional = {
     lease,
     heldUntil: maybeNumber(item, 'heldUntil'),
@@ -136,6 +142,10 @@ export function assignmentFromItem(item: Item): Assignment {
     retiredAt: maybeNumber(item, 'retiredAt'),
     committedOffset: maybeBigint(item, 'committedOffset'),
     maxOffset: maybeBigint(item, 'maxOffset'),
+    lifeMark:
+      lifeMark === undefined
+        ? undefined
+        : { offset: bigint(lifeMark, 'offset'), storedAt: number(lifeMark, 'storedAt') },
     progressAt: maybeNumber(item, 'progressAt'),
   };
   return {

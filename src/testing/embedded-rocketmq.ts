@@ -1,6 +1,7 @@
 import type { RequestCode } from '../remoting/request-code.ts';
 import { DEFAULT_DELAY_LEVELS, parseDelayLevels } from './broker/delay-schedule.ts';
 import { subscriptionGroup } from './broker/group-table.ts';
+import { deleteTopic } from './broker/handlers/admin.ts';
 import type { MessageToStore } from './broker/message-store.ts';
 import { topicConfig } from './broker/topic-table.ts';
 import type { Control, ControlHandle, ControlOptions } from './controls.ts';
@@ -85,6 +86,11 @@ export interface EmbeddedRocketMQ extends AsyncDisposable {
     topic: string,
     settings?: { queues?: number; perm?: number; brokers?: readonly string[] },
   ): void;
+  /**
+   * On every broker, as `mqadmin deleteTopic` does it: the messages and the offsets that groups have in the topic go with
+   * it. A topic that is created again under the name begins at offset 0.
+   */
+  deleteTopic(topic: string): void;
   createGroup(
     group: string,
     settings?: { retryMaxTimes?: number; retryQueueNums?: number; brokers?: readonly string[] },
@@ -93,6 +99,8 @@ export interface EmbeddedRocketMQ extends AsyncDisposable {
   messages(topic: string): InspectedMessage[];
   /** The committed offset, or undefined. */
   offset(group: string, queue: QueueName): bigint | undefined;
+  /** Every offset of the group is lost, as with a broker's consumerOffset.json. */
+  forgetOffsets(group: string): void;
   /** The next offset to be written. */
   maxOffset(queue: QueueName): bigint;
   /** Client ids of a group, one per connection. */
@@ -197,6 +205,9 @@ export async function startEmbeddedRocketMQ(
       for (const { broker } of chosen(names))
         broker.state.topics.put(topicConfig(topic, queues, perm));
     },
+    deleteTopic(topic) {
+      for (const { broker } of all) deleteTopic(broker.state, topic);
+    },
     createGroup(group, { brokers: names, ...settings } = {}) {
       for (const { broker } of chosen(names))
         broker.state.groups.put(subscriptionGroup(group, settings));
@@ -207,6 +218,9 @@ export async function startEmbeddedRocketMQ(
       ),
     offset: (group, { topic, queueId, brokerName }) =>
       stateOf(brokerName).offsets.get(group, topic, queueId),
+    forgetOffsets(group) {
+      for (const { broker } of all) broker.state.offsets.forgetGroup(group);
+    },
     maxOffset: ({ topic, queueId, brokerName }) =>
       BigInt(stateOf(brokerName).store.maxOffset(topic, queueId)),
     members: (group) =>

@@ -2,7 +2,7 @@ import { randomBytes, randomUUID } from 'node:crypto';
 import { BatchBuilder } from '../delivery/batch.ts';
 import { buildRecord } from '../delivery/build-record.ts';
 import { withPointer } from '../delivery/offload-body.ts';
-import type { S3Pointer } from '../model/event.ts';
+import type { RocketMQRecord, S3Pointer } from '../model/event.ts';
 import type { EventFormatName, EventOfFormat } from '../model/event-formats.ts';
 import type { Message } from '../model/message.ts';
 import { decodeRecords } from '../records/decode-records.ts';
@@ -59,8 +59,12 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
   };
   const builder = new BatchBuilder(undefined, options.eventFormat);
   for (const [index, message] of messages.entries()) {
-    const record = buildRecord(stored(message, topic, BigInt(queueOffset + index), now), context);
-    builder.add(message.s3Pointer === undefined ? record : withPointer(record, message.s3Pointer));
+    const asStored = stored(message, topic, BigInt(queueOffset + index), now);
+    const build = (): RocketMQRecord => {
+      const record = buildRecord(asStored, context);
+      return message.s3Pointer === undefined ? record : withPointer(record, message.s3Pointer);
+    };
+    builder.add(build(), build);
   }
   const batch = {
     batchId: randomUUID(),

@@ -51,7 +51,7 @@ export function controlled(
         remoteAddress: connection.remoteAddress,
         command,
       });
-      if (decision instanceof Promise) decision.then(carryOut, fail);
+      if (decision instanceof Promise) decision.then(carryOut).catch(fail);
       else carryOut(decision);
     } catch (error) {
       fail(error);

@@ -1,7 +1,11 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
-import { DeleteItemCommand, type DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import {
+  DeleteItemCommand,
+  type DynamoDBClient,
+  UpdateItemCommand,
+} from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../../src/model/assignment.ts';
 import type {
   AssignmentStore,
@@ -10,6 +14,7 @@ import type {
   Plan,
 } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { renewLease, updateExpression } from '../../src/store/conditions.ts';
 import { queueItemKey } from '../../src/store/items.ts';
 import { ensureTable } from '../../src/store/table.ts';
 import {
@@ -170,20 +175,20 @@ for (const { name, missing, start } of databases) {
     });
 
     describe('absent, retired, revived', () => {
-      test('a queue is marked, retired, and revived with a new slot, start offset and generation', async () => {
+      test('a queue is marked, retired, and revived with a new slot and generation', async () => {
         const group = await withQueue();
         await retire(group);
         const retired = await only(group);
         assert.equal(retired.absentSince, NOW);
         assert.equal(retired.retiredAt, NOW + 40_000);
-        assert.equal(await store.revive(group, queue, 5, 0n, 1), true);
+        assert.equal(await store.revive(group, queue, 5, 1), true);
         assert.deepEqual(await only(group), {
           ...group,
           queue,
           slot: 5,
           generation: 2,
           fence: 0,
-          startOffset: 0n,
+          startOffset: 100n,
         });
       });
       test('marking loses to a changed generation and to retirement', async () => {
@@ -207,12 +212,11 @@ for (const { name, missing, start } of databases) {
       });
       test('reviving loses when the queue is not retired and to a changed generation', async () => {
         const group = await withQueue();
-        assert.equal(await store.revive(group, queue, 1, 0n, 1), false);
+        assert.equal(await store.revive(group, queue, 1, 1), false);
         await retire(group);
-        assert.equal(await store.revive(group, queue, 1, 0n, 2), false);
-        assert.equal(await store.revive(group, queue, 1, 7n, 1), true);
-        assert.equal(await store.revive(group, queue, 2, 8n, 1), false);
-        assert.equal((await only(group)).startOffset, 7n);
+        assert.equal(await store.revive(group, queue, 1, 2), false);
+        assert.equal(await store.revive(group, queue, 1, 1), true);
+        assert.equal(await store.revive(group, queue, 2, 1), false);
       });
       test('each counts as applied when its answer was lost', async () => {
         const group = await withQueue();
@@ -221,7 +225,7 @@ for (const { name, missing, start } of databases) {
         proxy.loseNextAnswer();
         assert.equal(await lossy.setRetired(group, queue, NOW, 1), true);
         proxy.loseNextAnswer();
-        assert.equal(await lossy.revive(group, queue, 1, 0n, 1), true);
+        assert.equal(await lossy.revive(group, queue, 1, 1), true);
         assert.equal((await only(group)).generation, 2);
       });
     });
@@ -622,6 +626,65 @@ for (const { name, missing, start } of databases) {
         );
         lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'missing');
         assert.deepEqual(await store.list(group), []);
+      });
+      test('one that was given up and arrives after the next: the end and the figures of the next stay', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        const first = Promise.withResolvers<void>();
+        const arrived = Promise.withResolvers<unknown>();
+        proxy.beforeRequest(1, () => first.promise);
+        const late = lossy
+          .renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000, committedOffset: 110n })
+          .then(arrived.resolve, arrived.reject);
+        // The holder waits no longer for it: its later writes go over another connection.
+        const later = createAssignmentStore(client, TABLE, { newToken: randomUUID });
+        for (const [leaseUntil, committedOffset] of [
+          [NOW + 45_000, 115n],
+          [NOW + 50_000, 120n],
+        ] as const)
+          applied(await later.renew({ ...lease(group, 'A', 1), leaseUntil, committedOffset }));
+        const sent = renewLease(
+          { ...lease(group, 'A', 1), leaseUntil: NOW + 40_000, committedOffset: 110n },
+          1,
+        );
+        await assert.rejects(
+          client.send(
+            new UpdateItemCommand({
+              TableName: TABLE,
+              Key: queueItemKey(group, queue),
+              ...updateExpression(sent, 'late'),
+            }),
+          ),
+          { name: 'ConditionalCheckFailedException' },
+        );
+        const item = await only(group);
+        assert.deepEqual([item.lease?.leaseUntil, item.committedOffset], [NOW + 50_000, 120n]);
+        first.resolve();
+        await late;
+        // One that the holder still waits for is written after all, and shortens nothing.
+        applied((await arrived.promise) as LeaseAnswer);
+        const written = await only(group);
+        assert.deepEqual(
+          [written.lease?.leaseUntil, written.committedOffset],
+          [NOW + 50_000, 110n],
+        );
+      });
+      test('the mark of the queue stays until it is replaced or removed', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        const marks = [
+          { offset: 99n, storedAt: NOW - 9 },
+          { offset: BIG, storedAt: NOW },
+        ] as const;
+        assert.equal(await store.create(group, queue, 0, 100n, marks[0]), true);
+        applied(await acquire(group, 'A'));
+        const key = { ...lease(group, 'A', 1), leaseUntil: NOW + 40_000 };
+        assert.deepEqual(applied(await store.renew(key)).lifeMark, marks[0]);
+        assert.deepEqual(
+          applied(await store.renew({ ...key, lifeMark: marks[1] })).lifeMark,
+          marks[1],
+        );
+        const removed = await store.release({ ...lease(group, 'A', 1), lifeMark: null });
+        assert.equal(applied(removed).lifeMark, undefined);
       });
       test('works late when nobody took over, and then keeps others out', async () => {
         const group = await withQueue();

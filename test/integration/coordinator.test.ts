@@ -159,7 +159,7 @@ describe('the coordinator', () => {
     assert.equal((await world.store.readPlan(world.group))?.version, 2);
   });
 
-  test('a broker that is gone for a moment changes nothing; one that stays away is retired, and revived when it returns', async () => {
+  test('a broker that is gone for a moment changes nothing; one that stays away leaves its items as they are', async () => {
     world = await createWorld({ brokers: 2 });
     world.broker.createTopic('orders', { queues: 2 });
     const all = source([subscription('orders')], { pullers: 2 });
@@ -184,11 +184,10 @@ describe('the coordinator', () => {
     const reports = [await world.pass(all, { remainingMs: () => 60_000 }), await world.pass(all)];
     assert.equal(
       reports.reduce((sum, { retired }) => sum + retired, 0),
-      2,
+      0,
     );
-    const retired = await world.items();
     assert.deepEqual(
-      retired.map(({ retiredAt }) => retiredAt !== undefined),
+      (await world.items()).map(({ absentSince }) => absentSince !== undefined),
       [false, false, true, true],
     );
     // Only now the rest is spread anew.
@@ -202,12 +201,132 @@ describe('the coordinator', () => {
     );
 
     await world.broker.startBroker('broker-b');
-    assert.equal((await world.pass(all, { remainingMs: () => 60_000 })).revived, 2);
+    await world.pass(all, { remainingMs: () => 60_000 });
     assert.deepEqual(await slots(), before);
     assert.deepEqual(
-      (await world.items()).map(({ retiredAt }) => retiredAt),
-      [undefined, undefined, undefined, undefined],
+      (await world.items()).map(({ retiredAt, absentSince }) => [retiredAt, absentSince]),
+      Array.from({ length: 4 }, () => [undefined, undefined]),
     );
+  });
+
+  test('a broker that was away for minutes: offsets, attempts, deaths and pauses are as they were', async () => {
+    world = await createWorld({ brokers: 2 });
+    world.broker.createTopic('orders', { queues: 1 });
+    const all = source([subscription('orders')]);
+    await world.pass(all);
+    const [, item] = await world.items();
+    assert.ok(item?.queue.brokerName === 'broker-b');
+    const key = { ...world.group, queue: item.queue, holder: 'A' };
+    const now = world.clock.now();
+    const acquired = await world.store.acquire({
+      ...key,
+      slot: item.slot,
+      now,
+      leaseUntil: now + 9_000,
+      endsAt: now + 9_000,
+    });
+    assert.ok(acquired.applied);
+    const known = {
+      committedOffset: 7n,
+      maxOffset: 9n,
+      crash: { offset: 7n, count: 2, isolateUntil: 9n },
+      attempts: new Map([[7n, 3]]),
+      lifeMark: { offset: 8n, storedAt: 1_000 },
+    };
+    await world.store.release({ ...key, fence: acquired.assignment.fence, ...known });
+    const pause = { until: now + 3_600_000, since: now, reason: 'maintenance' };
+    await world.store.setOperatorPause(world.group, item.queue, pause);
+
+    await world.broker.stopBroker('broker-b');
+    const away = [];
+    for (let minutes = 0; minutes < 3; minutes++)
+      away.push(await world.pass(all, { remainingMs: () => 60_000 }));
+    // It is not asked for what it cannot answer.
+    assert.deepEqual(codes(away.at(-1) ?? assert.fail('no pass')), []);
+    await world.broker.startBroker('broker-b');
+    await world.pass(all);
+    const { lease, heldUntil, ...rest } = (await world.items())[1] ?? assert.fail('no item');
+    assert.deepEqual(
+      { ...rest },
+      {
+        ...world.group,
+        queue: item.queue,
+        slot: item.slot,
+        generation: rest.generation,
+        startOffset: 0n,
+        fence: 1,
+        ...known,
+        pausedUntil: pause.until,
+        operatorPause: pause,
+      },
+    );
+  });
+
+  test('a topic that was deleted is retired; created again under its name, it keeps what its items know', async () => {
+    world = await createWorld();
+    world.broker.createTopic('orders', { queues: 1 });
+    world.broker.createTopic('others', { queues: 1 });
+    const both = source([subscription('orders'), subscription('others')]);
+    await world.pass(both);
+    world.broker.deleteTopic('orders');
+    await world.pass(both, { remainingMs: () => 60_000 });
+    assert.equal((await world.pass(both, { remainingMs: () => 60_000 })).created, 0);
+    assert.notEqual((await world.items())[0]?.retiredAt, undefined);
+    world.broker.createTopic('orders', { queues: 1 });
+    assert.equal((await world.pass(both)).revived, 1);
+    assert.equal((await world.items())[0]?.retiredAt, undefined);
+  });
+
+  test('the only broker of a cluster is away: nothing is retired, although its topics have no route', async () => {
+    world = await createWorld();
+    world.broker.createTopic('orders', { queues: 1 });
+    const orders = source([subscription('orders')]);
+    await world.pass(orders);
+    await world.broker.stopBroker('broker-a');
+    for (let minutes = 0; minutes < 2; minutes++)
+      await world.pass(orders, { remainingMs: () => 60_000 });
+    assert.deepEqual(
+      (await world.items()).map(({ retiredAt }) => retiredAt),
+      [undefined],
+    );
+  });
+
+  test('an idle queue that was replaced by one of the same length gets a puller', async () => {
+    world = await createWorld();
+    world.broker.createTopic('orders', { queues: 1 });
+    world.broker.createGroup('workers');
+    await world.send('orders', 0, 3);
+    const latest = source([subscription('orders', { startingPosition: 'LATEST' })]);
+    await world.pass(latest);
+    const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
+    await world.client.commitOffset('workers', queue, 3n);
+    world.invocations.length = 0;
+    await world.pass(latest);
+    assert.equal(world.invocations.length, 0);
+    // Brokers before 5.0 keep the offset.
+    world.broker.deleteTopic('orders');
+    world.broker.createTopic('orders', { queues: 1 });
+    await world.client.commitOffset('workers', queue, 3n);
+    await sleep(5);
+    await world.send('orders', 0, 3);
+    await world.pass(latest);
+    assert.deepEqual(
+      world.invocations.flatMap(({ queues }) => queues.map(queueKey)),
+      ['orders/broker-a/0'],
+    );
+  });
+
+  test('an item of LATEST recognises the queue that its start offset is of', async () => {
+    world = await createWorld();
+    world.broker.createTopic('orders', { queues: 1 });
+    await world.send('orders', 0, 3);
+    await world.pass(source([subscription('orders', { startingPosition: 'LATEST' })]));
+    const [item] = await world.items();
+    assert.equal(item?.startOffset, 3n);
+    assert.deepEqual(item.lifeMark, {
+      offset: 2n,
+      storedAt: world.broker.messages('orders')[2]?.storeTimestamp,
+    });
   });
 
   test('refuses a group with a foreign member: pauses who holds, invokes nobody, and goes on when the member is gone', async () => {

@@ -10,12 +10,16 @@ import {
   REDRIVE_GROUP,
 } from '../../src/dlq/dead-letters.ts';
 import { type RedriveProgress, redriveDeadLetters } from '../../src/dlq/redrive.ts';
-import { DeadLettersUnreadableError, TopicNotFoundError } from '../../src/errors.ts';
+import {
+  DeadLettersUnreadableError,
+  RedriveStoppedError,
+  TopicNotFoundError,
+} from '../../src/errors.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { connectRaw } from '../support/raw-connection.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { missingStack } from '../support/stack.ts';
+import { missingStack, since } from '../support/stack.ts';
 import { until } from '../support/until.ts';
 
 interface Target {
@@ -355,6 +359,43 @@ for (const [name, start, skip] of [
       );
     });
 
+    test('whatever a broker had stored goes on as it is: U+0001 in values, many properties, an empty body where brokers take one', async () => {
+      const { topic, group } = await dead(1, ['broker-a']);
+      await client.createTopic(`${topic}-2`, { readQueueNums: 1, writeQueueNums: 1 });
+      const many = Array.from({ length: 500 }, (_, n) => `p${n}\u0001${n}\u0002`).join('');
+      const origin = `RETRY_TOPIC\u0001${topic}-2\u0002`;
+      const properties = [
+        `${origin}header\u0001a\u0001b\u0001\u0002own\u0001first\u0002own\u0001last\u0002__proto__\u0001x\u0002${many}`,
+        origin,
+      ];
+      const raw = await connectRaw(target.addresses[0] as string);
+      const fields = { a: 'p', b: dlqTopic(group), c: 'TBW102', d: 4, e: 0, f: 0, g: Date.now() };
+      const items = properties.map((text, n) => batchItem(Buffer.from(n === 0 ? 'x' : ''), text));
+      const response = await raw.call(
+        320,
+        { ...fields, h: 0, i: '', j: 0, k: false, m: true },
+        { body: Buffer.concat(items) },
+      );
+      raw.close();
+      assert.equal(response.code, 0, response.remark);
+      await until(
+        async () => (await collect(peekDeadLetters(client, group))).length === 3,
+        'all can be read',
+        10_000,
+      );
+      const refusesEmpty = name === 'embedded brokers' || since('5.0');
+      const redrive = redriveDeadLetters(client, group);
+      if (refusesEmpty)
+        await assert.rejects(redrive, { code: 'ROCKETMQ_REDRIVE_STOPPED', offset: 2n });
+      else await redrive;
+      assert.deepEqual(await figures(group), [3n, refusesEmpty ? 1n : 0n]);
+      const [first] = await arrived(`${topic}-2`, refusesEmpty ? 1 : 2);
+      assert.deepEqual(
+        ['header', 'own', '__proto__', 'p499'].map((one) => first?.properties.get(one)),
+        ['a\u0001b\u0001', 'last', 'x', '499'],
+      );
+    });
+
     test('one that cannot be sent ends it before it, noted; or is passed over by its reason', async () => {
       const { group } = await dead(1, ['broker-a']);
       // Sent to the dead-letter topic by hand: first one of a topic that is gone, then one that says nothing, then one that cannot be decoded.
@@ -385,7 +426,19 @@ for (const [name, start, skip] of [
         async () => (await collect(peekDeadLetters(client, group))).length === 4,
         'all can be read',
       );
-      await assert.rejects(redriveDeadLetters(client, group), TopicNotFoundError);
+      await assert.rejects(redriveDeadLetters(client, group), (error) => {
+        assert.ok(
+          error instanceof RedriveStoppedError && error.cause instanceof TopicNotFoundError,
+        );
+        assert.deepEqual([error.queue, error.offset], [`${queue.topic}/broker-a/0`, 1n]);
+        assert.match(
+          error.message,
+          new RegExp(
+            `${queue.topic}/broker-a/0=1 not sent: .*onFailure: 'skip' .*dlq drop --group ${group} --queue broker-a/0 --limit 1`,
+          ),
+        );
+        return true;
+      });
       assert.deepEqual(await figures(group), [4n, 3n]);
       const report = await redriveDeadLetters(client, group, { onFailure: 'skip' });
       assert.deepEqual(
@@ -484,3 +537,15 @@ for (const [name, start, skip] of [
       assert.equal((await redriveDeadLetters(client, group)).redriven, 1);
     });
   });
+
+/** An item of a batch send (320) with properties as they are written. */
+function batchItem(body: Buffer, properties: string): Buffer {
+  const text = Buffer.from(properties);
+  const item = Buffer.alloc(22 + body.length + text.length);
+  item.writeInt32BE(item.length, 0);
+  item.writeInt32BE(body.length, 16);
+  body.copy(item, 20);
+  item.writeInt16BE(text.length, 20 + body.length);
+  text.copy(item, 22 + body.length);
+  return item;
+}

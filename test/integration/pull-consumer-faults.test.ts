@@ -72,6 +72,18 @@ describe('PullConsumer when things go wrong', () => {
     return seen;
   }
 
+  test('a topic that was deleted and created again, shorter than before: it goes on at the first new message', async () => {
+    await produce(20);
+    await take(consumer.messages(TOPIC), 20);
+    await consumer.close();
+    mq.deleteTopic(TOPIC);
+    mq.createTopic(TOPIC, { queues: 1 });
+    await client.commitOffset(GROUP, queue, 20n);
+    await produce(5);
+    consumer = new PullConsumer({ consumerGroup: GROUP, nameServers: mq.nameServers });
+    assert.deepEqual(await take(consumer.messages(TOPIC), 5), numbers(5));
+  });
+
   test('a broker that goes down and comes back: every message once, in order, and commits go on', async () => {
     await produce(100);
     const options = { flowLimits: { maxMessages: 10 }, commitIntervalMs: 1 };

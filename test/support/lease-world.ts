@@ -236,7 +236,7 @@ export async function createLeaseWorld(
     const [item] = await store.list(group);
     assert.ok(item !== undefined);
     const { generation, absentSince, retiredAt } = item;
-    if (retiredAt !== undefined) await store.revive(group, QUEUE, action % SLOTS, 0n, generation);
+    if (retiredAt !== undefined) await store.revive(group, QUEUE, action % SLOTS, generation);
     else if (action < 40) await store.move(group, QUEUE, (item.slot + 1) % SLOTS, generation);
     else if (action < 55) await store.setPaused(group, QUEUE, now + 20_000);
     else if (action < 65)
@@ -284,7 +284,7 @@ export async function createLeaseWorld(
       const [item] = await store.list(group);
       assert.ok(item !== undefined);
       if (item.retiredAt !== undefined)
-        assert.equal(await store.revive(group, QUEUE, item.slot, 0n, item.generation), true);
+        assert.equal(await store.revive(group, QUEUE, item.slot, item.generation), true);
       const last: Puller = {
         holder: 'last',
         skew: 0,

@@ -20,6 +20,7 @@ export interface DeploymentSettings {
   readonly dynamodb: DynamoDBClient;
   readonly tableName?: string;
   readonly nameServers: readonly string[];
+  readonly addressMap?: Readonly<Record<string, string>>;
   readonly source: SourceConfig;
   readonly handler: (event: RocketMQEvent) => unknown;
   readonly options?: Partial<PullerOptions>;
@@ -33,7 +34,7 @@ export interface DeploymentSettings {
  * their own, as in Lambda.
  */
 export function deploy(settings: DeploymentSettings) {
-  const { source, logger, nameServers, invocationMs = 280_000 } = settings;
+  const { source, logger, nameServers, addressMap = {}, invocationMs = 280_000 } = settings;
   const service = {
     service: settings.service ?? 'shop',
     stage: 'dev',
@@ -50,7 +51,7 @@ export function deploy(settings: DeploymentSettings) {
   const invocations: Promise<PullerReport>[] = [];
   const problems = new Set<string>();
   const connect = (): RocketMQClient => {
-    const client = createRocketMQClient({ nameServers });
+    const client = createRocketMQClient({ nameServers, addressMap });
     clients.add(client);
     return client;
   };

@@ -7,6 +7,12 @@ import { compareQueues, type MessageQueue, queueKey } from '../../model/message-
  */
 export const ABSENT_BEFORE_RETIRE_MS = 40_000;
 
+/**
+ * How long a queue has to be missing together with its broker before it is retired. A broker that restarts, or that is
+ * repaired, comes back with its queues; meanwhile their items stay as they are. A broker that was removed leaves in the end.
+ */
+export const AWAY_BEFORE_RETIRE_MS = 24 * 3_600_000;
+
 /** What a pass has to write for one queue. `assignment` is the item as it was read: its generation guards the write. */
 export type PlanChange =
   /** No item yet: decide the start offset and make it. */
@@ -30,12 +36,14 @@ export interface Wanted {
  * Wanted against stored, in queue order. A queue that was missed and is found again may also have to move: then it gets two changes,
  * to be carried out in their order.
  * @param undecided topics whose route or allocation failed in this pass: their items stay as they are
+ * @param isAway is the broker missing as a whole? Then nothing is said of its queues
  */
 export function planChanges(
   wanted: readonly Wanted[],
   stored: readonly Assignment[],
   undecided: ReadonlySet<string>,
   now: number,
+  isAway: (brokerName: string) => boolean = () => false,
 ): PlanChange[] {
   const items = new Map(stored.map((assignment) => [queueKey(assignment.queue), assignment]));
   const wantedKeys = new Set(wanted.map(({ queue }) => queueKey(queue)));
@@ -51,7 +59,10 @@ export function planChanges(
   const absent = stored
     .filter(({ queue }) => !wantedKeys.has(queueKey(queue)))
     .map(
-      (assignment): PlanChange => ({ kind: absentKind(assignment, undecided, now), assignment }),
+      (assignment): PlanChange => ({
+        kind: absentKind(assignment, undecided, now, isAway(assignment.queue.brokerName)),
+        assignment,
+      }),
     );
   return [...present, ...absent].sort((a, b) => compareQueues(queueOf(a), queueOf(b)));
 }
@@ -60,10 +71,18 @@ function absentKind(
   { queue, retiredAt, absentSince }: Assignment,
   undecided: ReadonlySet<string>,
   now: number,
+  away: boolean,
 ) {
   if (retiredAt !== undefined || undecided.has(queue.topic)) return 'keep';
   if (absentSince === undefined) return 'miss';
-  return now - absentSince >= ABSENT_BEFORE_RETIRE_MS ? 'retire' : 'keep';
+  return now - absentSince >= (away ? AWAY_BEFORE_RETIRE_MS : ABSENT_BEFORE_RETIRE_MS)
+    ? 'retire'
+    : 'keep';
+}
+
+/** Has the queue been missing for so long that nobody waits for it, although its item stays? */
+export function isLongAbsent({ absentSince }: Pick<Assignment, 'absentSince'>, now: number) {
+  return absentSince !== undefined && now - absentSince >= ABSENT_BEFORE_RETIRE_MS;
 }
 
 export function queueOf(change: PlanChange): MessageQueue {

@@ -1,6 +1,6 @@
 import type { Assignment } from '../../model/assignment.ts';
 import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
-import { ABSENT_BEFORE_RETIRE_MS } from './plan-changes.ts';
+import { isLongAbsent } from './plan-changes.ts';
 
 /**
  * The queues to allocate, by topic: those of the routes, and those that are missing but not yet retired. As long as a queue may be missing by
@@ -28,9 +28,6 @@ export function withLingering(
   return queues;
 }
 
-function lingers({ retiredAt, absentSince }: Assignment, now: number): boolean {
-  return (
-    retiredAt === undefined &&
-    (absentSince === undefined || now - absentSince < ABSENT_BEFORE_RETIRE_MS)
-  );
+function lingers(assignment: Assignment, now: number): boolean {
+  return assignment.retiredAt === undefined && !isLongAbsent(assignment, now);
 }

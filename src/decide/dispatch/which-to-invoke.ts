@@ -6,6 +6,7 @@ import {
   RETRY_TOPIC_PREFIX,
 } from '../../model/message-queue.ts';
 import type { SourceConfig } from '../../model/source.ts';
+import { isLongAbsent } from '../assignment/plan-changes.ts';
 import { isLive } from '../lease/lease.ts';
 
 /** How long an invocation may be under way (`notAfter`). So long the same queue is not asked for again, and a second one cannot arrive late. */
@@ -54,7 +55,7 @@ export interface Invoked {
 }
 
 /**
- * - resting: paused or retired, for nobody;
+ * - resting: paused, retired or long absent, for nobody;
  * - held: somebody works it, or is about to take it over;
  * - succession: held by one that ends soon, belongs to another slot or works with other options than `settings`, and nobody waits yet;
  * - free: no live lease: whether it needs a puller depends on the broker's offsets.
@@ -62,12 +63,13 @@ export interface Invoked {
 export type Standing = 'resting' | 'held' | 'succession' | 'free';
 
 export function standing(
-  { retiredAt, pausedUntil, lease, slot, successor }: Assignment,
+  assignment: Assignment,
   now: number,
   { settings, lookEveryMs = 0 }: DispatchRules = {},
 ): Standing {
-  if (retiredAt !== undefined || (pausedUntil !== undefined && pausedUntil >= now))
-    return 'resting';
+  const { retiredAt, pausedUntil, lease, slot, successor } = assignment;
+  const paused = pausedUntil !== undefined && pausedUntil >= now;
+  if (retiredAt !== undefined || paused || isLongAbsent(assignment, now)) return 'resting';
   if (!isLive(lease, now)) return 'free';
   if (successor !== undefined && successor.until >= now) return 'held';
   const outdated =

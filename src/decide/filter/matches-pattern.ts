@@ -32,9 +32,21 @@ function matches(pattern: FilterPattern, message: Filterable, parsed: () => unkn
   );
 }
 
-/** A list of objects matches when one of its elements does, as EventBridge flattens it. */
+/**
+ * A list of objects matches when one of its elements does, as EventBridge flattens it. The
+ * recursion is as deep as the pattern: lists in lists, which producers nest as they like, are not.
+ */
 function matchesFields(pattern: PatternFields, value: unknown): boolean {
-  if (Array.isArray(value)) return value.some((element) => matchesFields(pattern, element));
+  if (!Array.isArray(value)) return matchesOne(pattern, value);
+  const lists: (readonly unknown[])[] = [value];
+  for (let list = lists.pop(); list !== undefined; list = lists.pop())
+    for (const element of list)
+      if (Array.isArray(element)) lists.push(element);
+      else if (matchesOne(pattern, element)) return true;
+  return false;
+}
+
+function matchesOne(pattern: PatternFields, value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return onlyAsksForAbsence(pattern);
   return Object.entries(pattern).every(([field, wanted]) => {
     if (field === '$or')

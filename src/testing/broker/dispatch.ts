@@ -9,6 +9,7 @@ import { FieldReader } from '../../requests/define-request.ts';
 import { getBrokerInfo } from '../../requests/get-broker-info.ts';
 import { getConsumerConnections } from '../../requests/get-consumer-connections.ts';
 import { getConsumerList } from '../../requests/get-consumer-list.ts';
+import { getEarliestStoreTime } from '../../requests/get-earliest-store-time.ts';
 import { getMaxOffset } from '../../requests/get-max-offset.ts';
 import { getMinOffset } from '../../requests/get-min-offset.ts';
 import { heartbeat } from '../../requests/heartbeat.ts';
@@ -79,11 +80,6 @@ const sendFrom = (
   { command, connection }: Incoming,
 ) => send(broker, request, { host: connection.remoteHost, version: command.version });
 
-const queueOf = (fields: FieldReader) => ({
-  topic: fields.string('topic'),
-  queueId: fields.int('queueId'),
-});
-
 const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   [Code.PULL_MESSAGE, pullLater],
   [Code.LITE_PULL_MESSAGE, pullLater],
@@ -98,8 +94,9 @@ const handlers: ReadonlyMap<number, Handler> = new Map<number, Handler>([
   defined(searchOffset, offsets.searchOffset),
   defined(getMaxOffset, offsets.getMaxOffset),
   defined(getMinOffset, offsets.getMinOffset),
-  named(Code.GET_EARLIEST_MSG_STORETIME, (broker, fields) =>
-    offsets.getEarliestMsgStoretime(broker, queueOf(fields)),
+  defined(getEarliestStoreTime, offsets.getEarliestMsgStoretime),
+  named(Code.DELETE_TOPIC_IN_BROKER, (broker, fields) =>
+    admin.deleteTopic(broker, fields.string('topic')),
   ),
   named(Code.INVOKE_BROKER_TO_RESET_OFFSET, (broker, fields) =>
     offsets.resetOffset(broker, {

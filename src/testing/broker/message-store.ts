@@ -76,6 +76,8 @@ export interface MessageStore {
   all(topic: string): StoredMessage[];
   /** Forgets what is older, as an expired commit log file would: the queue's minimum rises. */
   trim(topic: string, queueId: number, minOffset: number): void;
+  /** Forgets the topic's messages: its queues begin at 0 again. */
+  drop(topic: string): void;
 }
 
 /** Per pull: transfer limits of data in memory (MessageStoreConfig), and how much consume queue a filter scans. */
@@ -229,6 +231,11 @@ export function createMessageStore({
       const gone = queue.entries.splice(0, Math.max(0, minOffset - queue.base));
       queue.base += gone.length;
       for (const message of gone) log.delete(message.physicalOffset);
+    },
+    drop(topic) {
+      for (const { entries } of queues.get(topic)?.values() ?? [])
+        for (const message of entries) log.delete(message.physicalOffset);
+      queues.delete(topic);
     },
   };
 }

@@ -14,6 +14,10 @@ export interface OffsetTable {
   pulled(group: string, topic: string, queueId: number): bigint | undefined;
   /** Topics that the group has committed on. */
   topicsOf(group: string): string[];
+  /** What a deleted topic takes with it, in every group. */
+  forgetTopic(topic: string): void;
+  /** What a lost consumerOffset.json, or a deleted group, takes with it. */
+  forgetGroup(group: string): void;
   /** What a restart loses. */
   forgetVolatile(): void;
 }
@@ -33,6 +37,11 @@ export function createOffsetTable(): OffsetTable {
     else topics.set(group, new Set([topic]));
   }
 
+  function forget(isMeant: (name: string) => boolean): void {
+    for (const table of [committed, resets, pulls])
+      for (const name of [...table.keys()]) if (isMeant(name)) table.delete(name);
+  }
+
   return {
     get: (group, topic, queueId) =>
       resets.get(key(group, topic, queueId)) ?? committed.get(key(group, topic, queueId)),
@@ -50,6 +59,14 @@ export function createOffsetTable(): OffsetTable {
     notePull: (group, topic, queueId, next) => void pulls.set(key(group, topic, queueId), next),
     pulled: (group, topic, queueId) => pulls.get(key(group, topic, queueId)),
     topicsOf: (group) => [...(topics.get(group) ?? [])],
+    forgetTopic(topic) {
+      forget((name) => name.startsWith(`${topic}@`));
+      for (const known of topics.values()) known.delete(topic);
+    },
+    forgetGroup(group) {
+      forget((name) => name.split('@')[1] === group);
+      topics.delete(group);
+    },
     forgetVolatile() {
       resets.clear();
       pulls.clear();

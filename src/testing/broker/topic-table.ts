@@ -19,6 +19,7 @@ export interface TopicConfig {
 export interface TopicTable {
   get(topic: string): TopicConfig | undefined;
   put(config: TopicConfig): void;
+  remove(topic: string): void;
   all(): IterableIterator<TopicConfig>;
   /** A send to an unknown topic: inherits from the template topic when that allows it (createTopicInSendMessageMethod). */
   createBySend(
@@ -69,6 +70,7 @@ export function createTopicTable(options: {
   return {
     get: (topic) => topics.get(topic),
     put,
+    remove: (topic) => void topics.delete(topic),
     all: () => topics.values(),
     createBySend(topic, template, queueNums, topicSysFlag) {
       const from = topics.get(template);

@@ -76,7 +76,6 @@ const BEFORE_5 = {
   'goes to the DLQ when j > l': 'keeps DELAY on what it dead-letters',
   'goes to the DLQ while the group holds a queue lock': 'locks divert nothing',
   'commits and reads offsets, and knows an unknown group': 'answers 0 for an unknown group',
-  'tells a queue’s ends and finds by time': 'answers the last message for a time after it',
 } as const;
 
 const DIFFERENCES: Readonly<Record<string, Readonly<Record<string, string>>>> = {

@@ -94,6 +94,68 @@ describe('a late answer', () => {
   });
 });
 
+describe('a request that times out', () => {
+  it('in silence ends the connection, and what is in flight fails by a name', async () => {
+    const { connection } = await connect(() => {});
+    const poll = assert.rejects(connection.request(numbered(1), 20_000), (error) => {
+      assert(error instanceof ConnectionError);
+      assert.match(
+        error.message,
+        /closed here: nothing arrived on it while GET_MAX_OFFSET waited 150 ms/,
+      );
+      return true;
+    });
+    await assert.rejects(connection.request(numbered(2), 150), RequestTimeoutError);
+    await poll;
+    assert.equal(connection.closed, true);
+    await assert.rejects(connection.request(numbered(3), 150), ConnectionError);
+  });
+
+  it('may have any time: what no timer can hold is bounded', async () => {
+    const { connection } = await connect((command, peer) => {
+      setTimeout(() => echo(command, peer), 50);
+    });
+    for (const timeoutMs of [2 ** 31, 1e15, Number.POSITIVE_INFINITY])
+      assert.equal((await connection.request(numbered(1), timeoutMs)).extFields.n, '1');
+    assert.equal(connection.closed, false);
+  });
+
+  it('while other answers arrive leaves the connection open', async () => {
+    const { server, connection } = await connect((command, peer) => {
+      if (command.extFields.n !== '1') echo(command, peer);
+    });
+    const lost = assert.rejects(connection.request(numbered(1), 300), RequestTimeoutError);
+    await sleep(50);
+    assert.equal((await connection.request(numbered(2), 2000)).extFields.n, '2');
+    await lost;
+    assert.equal((await connection.request(numbered(3), 2000)).extFields.n, '3');
+    assert.deepEqual([server.connections, connection.closed], [1, false]);
+  });
+
+  it('while a large answer is on its way leaves the connection open', async () => {
+    const { connection } = await connect((command, peer) => {
+      if (command.extFields.n === '2') return echo(command, peer);
+      const frame = answerFrame(command, { body: Buffer.alloc(1000) });
+      setTimeout(() => peer.write(frame.subarray(0, 500)), 50);
+      setTimeout(() => peer.write(frame.subarray(500)), 400);
+    });
+    await assert.rejects(connection.request(numbered(1), 250), RequestTimeoutError);
+    await sleep(300);
+    assert.equal(connection.closed, false);
+    assert.equal((await connection.request(numbered(2), 2000)).extFields.n, '2');
+  });
+
+  it('is not one whose answer came while the process stood still', async () => {
+    const { connection } = await connect((command, peer) => {
+      echo(command, peer);
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 400);
+    });
+    const request = connection.request(numbered(1), 150);
+    assert.equal((await request).extFields.n, '1');
+    assert.equal(connection.closed, false);
+  });
+});
+
 describe('many requests in flight', () => {
   it('are matched by opaque in any order', async () => {
     const waiting: [RemotingCommand, Peer][] = [];
@@ -184,6 +246,26 @@ describe('a request', () => {
     assert.equal(connection.closed, true);
   });
 
+  for (const pieces of [1, 7, 4096])
+    it(`whose answer is over the frame limit is the only one that fails for it (pieces of ${pieces} bytes)`, async () => {
+      const { connection } = await connect(
+        (command, peer) => {
+          if (command.extFields.n !== '2') return;
+          const frame = answerFrame(command, { body: Buffer.alloc(2000) });
+          for (let at = 0; at < frame.length; at += pieces)
+            peer.write(frame.subarray(at, at + pieces));
+        },
+        { maxFrameBytes: 1000 },
+      );
+      const innocent = assert.rejects(connection.request(numbered(1), 2000), ConnectionError);
+      await assert.rejects(connection.request(numbered(2), 2000), (error) => {
+        assert(error instanceof LimitExceededError);
+        assert.match(error.message, /the answer of \S+ to GET_MAX_OFFSET is a frame of 2\d+ bytes/);
+        return true;
+      });
+      await innocent;
+    });
+
   it('one-way waits for nothing', async () => {
     const { server, connection } = await connect(() => {});
     connection.oneway(MAX_OFFSET);
@@ -247,6 +329,27 @@ describe('a request of the server', () => {
     ]);
     assert.equal((await connection.request(numbered(1), 1000)).extFields.n, '1');
   });
+});
+
+describe('an answer to the server that cannot be written', () => {
+  const withoutText = Object.create(null);
+  for (const [what, onServerRequest] of [
+    ['over the frame limit', () => ({ code: 0, body: Buffer.alloc(2000) })],
+    ['over the frame limit, found later', async () => ({ code: 0, body: Buffer.alloc(2000) })],
+    ['a header over 16 MiB', () => ({ code: 0, remark: 'x'.repeat(17 * 1024 * 1024) })],
+    ['a rejection without a text', () => Promise.reject(withoutText)],
+    ['a rejection with a long text', () => Promise.reject(new Error('x'.repeat(5000)))],
+  ] as const)
+    it(`(${what}) becomes an error, and harms nothing else`, async () => {
+      const { server, connection } = await connect(echo, { maxFrameBytes: 1500, onServerRequest });
+      server.peers[0]?.request({ code: 309, opaque: 7 });
+      await until(() => server.received.some(isResponse), 'an answer');
+      assert.deepEqual(
+        server.received.filter(isResponse).map(({ opaque, code }) => [opaque, code]),
+        [[7, 1]],
+      );
+      assert.equal((await connection.request(numbered(1), 1000)).extFields.n, '1');
+    });
 });
 
 describe('the end of a connection', () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { parseEndpoint } from '../../../src/client/endpoint.ts';
+import { bracketed, parseEndpoint } from '../../../src/client/endpoint.ts';
 import { ConfigError } from '../../../src/errors.ts';
 
 describe('parseEndpoint', () => {
@@ -34,4 +34,30 @@ describe('parseEndpoint', () => {
           error instanceof ConfigError && error.message.includes(`"${text}" is no address`),
       );
     });
+});
+
+describe('bracketed', () => {
+  for (const [announced, address] of [
+    ['::1:10911', '[::1]:10911'],
+    ['fd00::1:10911', '[fd00::1]:10911'],
+    ['2001:db8:0:0:0:0:0:7:10911', '[2001:db8:0:0:0:0:0:7]:10911'],
+    ['::ffff:10.0.0.1:10911', '[::ffff:10.0.0.1]:10911'],
+    ['fe80::1%eth0:10911', '[fe80::1%eth0]:10911'],
+    ['[fe80::1%eth0]:10911', '[fe80::1%eth0]:10911'],
+    ['[::1]:10911', '[::1]:10911'],
+    ['10.0.0.1:10911', '10.0.0.1:10911'],
+    ['broker-0.brokers:10911', 'broker-0.brokers:10911'],
+    ['nonsense', 'nonsense'],
+    ['', ''],
+  ] as const)
+    it(`makes ${JSON.stringify(announced)} an address with brackets where it is IPv6`, () => {
+      assert.equal(bracketed(announced), address);
+    });
+
+  it('gives what parseEndpoint reads', () => {
+    assert.deepEqual(parseEndpoint(bracketed('fe80::1%eth0:10911')), {
+      host: 'fe80::1%eth0',
+      port: 10911,
+    });
+  });
 });

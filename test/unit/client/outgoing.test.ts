@@ -153,9 +153,11 @@ describe('normalRetryMessage', () => {
     flag: 7,
     sysFlag: 0x308,
     reconsumeTimes: 2,
+    storeTimestamp: 77,
     msgId: 'ID',
     properties,
   } as unknown as Message;
+  const retry: Message = { ...message, topic: '%RETRY%group' };
 
   it('goes to the group’s retry topic in the group’s own name, once more failed', () => {
     const request = normalRetryMessage('group', message, 0, 16, 99);
@@ -175,15 +177,50 @@ describe('normalRetryMessage', () => {
     );
     assert.deepEqual(
       [reconsumeTimes, maxReconsumeTimes, request.body, request.defaultTopicQueueNums],
-      [3, 16, body, 1],
+      [1, 2_147_483_647, body, 1],
     );
     assert.deepEqual(propertiesOf(request.properties), {
       UNIQ_KEY: 'ID',
       own: 'x',
-      DELAY: '5',
+      DELAY: '3',
       RETRY_TOPIC: 'orders',
       ORIGIN_MESSAGE_ID: 'ID',
+      SERVERLESS_FIRST_STORED_MS: '77',
     });
+  });
+
+  it('counts on from the count of a retry', () => {
+    const request = normalRetryMessage('group', retry, 0, 16, 99);
+    assert.equal(request.reconsumeTimes, 3);
+    assert.equal(propertiesOf(request.properties).DELAY, '5');
+  });
+
+  it('forgets the topic, the id and the timers of an earlier life', () => {
+    const copy = {
+      ...message,
+      properties: new Map([
+        ['RETRY_TOPIC', 'elsewhere'],
+        ['ORIGIN_MESSAGE_ID', 'X'],
+        ['SERVERLESS_FIRST_STORED_MS', '1'],
+        ['TIMER_OUT_MS', '1'],
+        ['REAL_TOPIC', 'x'],
+      ]),
+    };
+    assert.deepEqual(propertiesOf(normalRetryMessage('group', copy, 1, 16, 0).properties), {
+      UNIQ_KEY: 'ID',
+      DELAY: '1',
+      RETRY_TOPIC: 'orders',
+      ORIGIN_MESSAGE_ID: 'ID',
+      SERVERLESS_FIRST_STORED_MS: '77',
+    });
+  });
+
+  it('at its limit goes to the DLQ, on brokers that compare in either way', () => {
+    const request = normalRetryMessage('group', retry, 0, 2, 0);
+    assert.deepEqual([request.reconsumeTimes, request.maxReconsumeTimes], [3, 2]);
+    assert.equal(propertiesOf(request.properties).DELAY, undefined);
+    // Brokers before 5.0 dead-letter a count that equals the limit.
+    assert.equal(normalRetryMessage('group', retry, 0, 3, 0).maxReconsumeTimes, 2_147_483_647);
   });
 
   it('keeps the first topic and the first id of one that failed before', () => {

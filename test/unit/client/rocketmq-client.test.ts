@@ -1,4 +1,5 @@
 import assert from 'node:assert/strict';
+import { networkInterfaces } from 'node:os';
 import { after, before, describe, it } from 'node:test';
 import { signRequest } from '../../../src/client/acl-signature.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../../src/client/rocketmq-client.ts';
@@ -523,6 +524,45 @@ describe('brokers that cannot be reached where they say', () => {
     });
     assert.equal(await client.maxOffset(queue), 0n);
   });
+
+  const hasIPv6 = Object.values(networkInterfaces()).some((entries) =>
+    entries?.some(({ address }) => address === '::1'),
+  );
+  it('are reached over IPv6 that is announced without brackets', {
+    skip: hasIPv6 ? false : 'this machine has no ::1',
+  }, async () => {
+    const broker = await startFrameServer(
+      (command, peer) => peer.answer(command, { extFields: { offset: '42' } }),
+      { host: '::1' },
+    );
+    cleanups.push(() => broker.stop());
+    const client = await clientBehind(() => new Map([[0, `::1:${broker.port}`]]));
+    assert.equal(await client.maxOffset(queue), 42n);
+  });
+
+  it('are found in addressMap with and without the brackets of IPv6', async () => {
+    for (const key of ['fd00::1:10911', '[fd00::1]:10911']) {
+      const client = await clientBehind(() => new Map([[0, 'fd00::1:10911']]), {
+        addressMap: { [key]: real() },
+      });
+      assert.equal(await client.maxOffset(queue), 0n);
+    }
+  });
+
+  for (const announced of ['nonsense', 'fd00::1', 'host:port:1'])
+    it(`give an error that names the broker and the route when "${announced}" is announced`, async () => {
+      const client = await clientBehind(() => new Map([[0, announced]]));
+      await assert.rejects(client.maxOffset(queue), (error) => {
+        assert(error instanceof ConnectionError);
+        assert.ok(
+          error.message.startsWith(
+            `broker broker-a announces itself as "${announced}" in the route of topic "orders", which is not a valid address: correct brokerIP1`,
+          ),
+          error.message,
+        );
+        return true;
+      });
+    });
 
   it('give an error that names the address, and addressMap', async () => {
     const announced = await refusing();

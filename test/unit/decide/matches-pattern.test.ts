@@ -117,3 +117,31 @@ describe('filterPatterns', () => {
     assert.equal(reads, 1);
   });
 });
+
+describe('a body that is nested deeper than a stack', () => {
+  for (const depth of [3_000, 100_000])
+    test(`${depth} lists`, () => {
+      const nested = (inner: string) => '['.repeat(depth) + inner + ']'.repeat(depth);
+      const pattern: FilterPattern = { body: { state: ['paid'] } };
+      assert.equal(matches(pattern, { body: nested('') }), false);
+      assert.equal(matches(pattern, { body: nested('{"state":"open"},[{"state":"paid"}]') }), true);
+      const below: FilterPattern = { body: { order: { state: ['paid'] } } };
+      assert.equal(matches(below, { body: `{"order":${nested('{"state":"paid"}')}}` }), true);
+      assert.equal(
+        matches({ body: { order: ['paid'] } }, { body: `{"order":${nested('')}}` }),
+        false,
+      );
+    });
+
+  test('100000 objects', () => {
+    const depth = 100_000;
+    const body = `${'{"a":'.repeat(depth)}1${'}'.repeat(depth)}`;
+    assert.equal(matches({ body: { a: { a: { b: [1] } } } }, { body }), false);
+    assert.equal(matches({ body: { a: { a: { b: [{ exists: false }] } } } }, { body }), true);
+  });
+
+  test('a list of 500000 elements', () => {
+    const body = `[${'0,'.repeat(500_000)}{"state":"paid"}]`;
+    assert.equal(matches({ body: { state: ['paid'] } }, { body }), true);
+  });
+});

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import {
   ABSENT_BEFORE_RETIRE_MS,
+  AWAY_BEFORE_RETIRE_MS,
   planChanges,
   queueOf,
 } from '../../../src/decide/assignment/plan-changes.ts';
@@ -19,12 +20,14 @@ const kinds = (
   wanted: [number, number][],
   stored: Assignment[],
   undecided: ReadonlySet<string> = NONE,
+  isAway: (brokerName: string) => boolean = () => false,
 ) =>
   planChanges(
     wanted.map(([id, slot]) => ({ queue: queue(id), slot })),
     stored,
     undecided,
     NOW,
+    isAway,
   ).map(
     (change) =>
       `${change.kind} ${queueOf(change).queueId}${'slot' in change ? `→${change.slot}` : ''}`,
@@ -50,6 +53,14 @@ describe('plan changes', () => {
     assert.deepEqual(kinds([], since(ABSENT_BEFORE_RETIRE_MS - 1)), ['keep 0']);
     assert.deepEqual(kinds([], since(ABSENT_BEFORE_RETIRE_MS)), ['retire 0']);
     assert.deepEqual(kinds([], [assignment(0, { retiredAt: 1, absentSince: 1 })]), ['keep 0']);
+  });
+  test('a queue whose broker is away is kept for a day, then retired', () => {
+    const away = (ms: number, brokerName = 'broker-a') =>
+      kinds([], [assignment(0, { absentSince: NOW - ms })], NONE, (name) => name === brokerName);
+    assert.deepEqual(away(ABSENT_BEFORE_RETIRE_MS), ['keep 0']);
+    assert.deepEqual(away(AWAY_BEFORE_RETIRE_MS - 1), ['keep 0']);
+    assert.deepEqual(away(AWAY_BEFORE_RETIRE_MS), ['retire 0']);
+    assert.deepEqual(away(ABSENT_BEFORE_RETIRE_MS, 'broker-b'), ['retire 0']);
   });
   test('a queue that is there again loses its mark, and is moved after that when it must', () => {
     const missed = [assignment(0, { absentSince: NOW - 999_999 })];

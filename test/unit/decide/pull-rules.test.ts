@@ -15,7 +15,6 @@ import {
   mayAct,
   SAFETY_MARGIN_MS,
 } from '../../../src/decide/lease/lease.ts';
-import { offsetStory } from '../../../src/decide/offset/offset-story.ts';
 import { FLOW_LIMITS, flowControl } from '../../../src/decide/pull/flow-control.ts';
 import { backoff } from '../../../src/decide/retry/backoff.ts';
 
@@ -77,48 +76,4 @@ describe('back-off', () => {
     );
     assert.ok(Math.abs(backoff(2, 0.999, times) - 400) < 1);
   });
-});
-
-describe('what the stored offset tells', () => {
-  const memory = { known: 100n, sent: undefined, connectionBroke: false };
-  const cases: [
-    string,
-    bigint | undefined,
-    Partial<Parameters<typeof offsetStory>[1]>,
-    ReturnType<typeof offsetStory>,
-  ][] = [
-    ['as it was confirmed', 100n, {}, { kind: 'as-known' }],
-    ['turned back by an operator', 40n, {}, { kind: 'reset', offset: 40n }],
-    ['moved on by an operator', 400n, {}, { kind: 'reset', offset: 400n }],
-    [
-      'our own commit, whose answer was lost',
-      120n,
-      { sent: 120n },
-      { kind: 'arrived', offset: 120n },
-    ],
-    ['not our own commit', 119n, { sent: 120n }, { kind: 'reset', offset: 119n }],
-    [
-      'a broker that was restarted without its last commits',
-      80n,
-      { connectionBroke: true },
-      { kind: 'lost-commits' },
-    ],
-    ['a broker that lost all', undefined, {}, { kind: 'lost-commits' }],
-    [
-      'moved on while the connection was away',
-      400n,
-      { connectionBroke: true },
-      { kind: 'reset', offset: 400n },
-    ],
-    [
-      'an adopted offset that arrived, before the known one',
-      40n,
-      { sent: 40n },
-      { kind: 'arrived', offset: 40n },
-    ],
-  ];
-  for (const [name, stored, more, story] of cases)
-    it(name, () => {
-      assert.deepEqual(offsetStory(stored, { ...memory, ...more }), story);
-    });
 });

@@ -47,8 +47,10 @@ describe('standing', () => {
     assert.equal(standing(assignment(0, { lease: lease({ leaseUntil: NOW - 1 }) }), NOW), 'free');
     assert.equal(standing(assignment(0, { lease: lease({ leaseUntil: NOW }) }), NOW), 'held');
   });
-  test('resting: retired or paused, also with a lease; a pause ends by itself', () => {
+  test('resting: retired, long absent or paused, also with a lease; a pause ends by itself', () => {
     assert.equal(standing(assignment(0, { retiredAt: 1, lease: lease() }), NOW), 'resting');
+    assert.equal(standing(assignment(0, { absentSince: NOW - 39_999 }), NOW), 'free');
+    assert.equal(standing(assignment(0, { absentSince: NOW - 40_000 }), NOW), 'resting');
     assert.equal(standing(assignment(0, { pausedUntil: NOW }), NOW), 'resting');
     assert.equal(standing(assignment(0, { pausedUntil: NOW - 1 }), NOW), 'free');
   });

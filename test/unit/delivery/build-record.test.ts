@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { createHash } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { buildRecord, type RecordContext } from '../../../src/delivery/build-record.ts';
+import { retryTopic } from '../../../src/model/message-queue.ts';
 import { messageAt } from '../../support/records.ts';
 
 const CONTEXT: RecordContext = {
@@ -25,10 +26,17 @@ describe('buildRecord', () => {
       __SHARDINGKEY: 'order-17',
       tenant: 'acme',
     };
-    const record = buildRecord(messageAt(4711, { properties, commitLogOffset: 1_234n }), CONTEXT);
+    const record = buildRecord(
+      messageAt(4711, {
+        properties,
+        commitLogOffset: 1_234n,
+        topic: retryTopic(CONTEXT.consumerGroup),
+      }),
+      CONTEXT,
+    );
     assert.deepEqual(JSON.parse(JSON.stringify(record)), {
       messageId: 'AC1A2B3C',
-      receiptHandle: 'orders/broker-a/3/4711',
+      receiptHandle: '%RETRY%order-worker/broker-a/3/4711',
       body: '{"orderId":17}',
       attributes: {
         ApproximateReceiveCount: '3',

@@ -55,6 +55,37 @@ describe('inline handlers', () => {
     });
   });
 
+  it('whatever is thrown is a failure with a text', async () => {
+    const unreadable = new Error('x');
+    Object.defineProperty(unreadable, 'message', {
+      get() {
+        throw new Error('no message either');
+      },
+    });
+    const named = Object.assign(new Error('y'), { name: Symbol('name') });
+    for (const thrown of [
+      undefined,
+      null,
+      Symbol('no text'),
+      Object.create(null),
+      { toString: () => assert.fail('no text') },
+      unreadable,
+      named,
+      new Proxy(new Error('z'), { get: () => assert.fail('no field') }),
+    ]) {
+      const outcome = await call(() => {
+        throw thrown;
+      });
+      assert.equal(outcome.kind, 'failed');
+      assert.ok(outcome.kind === 'failed' && typeof outcome.errorType === 'string');
+      assert.ok(outcome.kind === 'failed' && typeof outcome.errorMessage === 'string');
+    }
+    const huge = await call(() => {
+      throw new Error('x'.repeat(1_000_000));
+    });
+    assert.ok(huge.kind === 'failed' && huge.errorMessage.length === 10_000);
+  });
+
   it('a hung handler fails at its timeout; what it says afterwards is nobody’s unhandled rejection', async () => {
     const { promise, reject } = Promise.withResolvers<never>();
     const startedAt = Date.now();

@@ -148,8 +148,10 @@ describe('handlers behind the Invoke API', () => {
       errorType: 'Unhandled',
       errorMessage: 'killed',
     });
-    answer = answers('null', 'Unhandled');
-    assert.equal((await call()).kind, 'failed');
+    for (const payload of ['null', '{"errorType":{"toString":1,"valueOf":1},"errorMessage":[]}']) {
+      answer = answers(payload, 'Unhandled');
+      assert.equal((await call()).kind, 'failed');
+    }
   });
 
   for (const [status, type] of [

@@ -25,14 +25,14 @@ function pointerOf(
   const message = messageAt(7, fields);
   const builder = new BatchBuilder(maxBytes);
   assert.equal(
-    addRecord(builder, buildRecord(message, CONTEXT), message.body, {
+    addRecord(builder, () => buildRecord(message, CONTEXT), message.body, {
       bytes,
       bucket: 'arn:aws:s3:::large',
       prefix: 'bodies',
     }),
     'added',
   );
-  return builder.records[0]?.rocketmq.s3Pointer;
+  return builder.items[0]?.s3Pointer;
 }
 
 describe('addRecord', () => {

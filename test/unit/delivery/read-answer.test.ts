@@ -34,6 +34,20 @@ function short(end: Redelivery | 'default'): string | number {
 const items = (...batchItemFailures: unknown[]) => ({ batchItemFailures });
 const item = (itemIdentifier: unknown, more: object = {}) => ({ itemIdentifier, ...more });
 
+function revoked(): object {
+  const { proxy, revoke } = Proxy.revocable({}, {});
+  revoke();
+  return proxy;
+}
+
+function endless(): unknown[] {
+  const list: unknown[] = [undefined];
+  list[Symbol.iterator] = function* () {
+    for (;;) yield undefined;
+  };
+  return list;
+}
+
 describe('readAnswer', () => {
   for (const answer of [
     undefined,
@@ -165,6 +179,106 @@ describe('readAnswer', () => {
       assert.equal(verdict.kind, 'invalid');
       assert.match(verdict.kind === 'invalid' ? verdict.reason : '', reason);
     });
+
+  const throwing = () => {
+    throw new Error('not now');
+  };
+  const circular: { itemIdentifier?: unknown } = {};
+  circular.itemIdentifier = circular;
+  const unreadable: [string, unknown][] = [
+    [
+      'a getter that throws',
+      {
+        get batchItemFailures() {
+          return throwing();
+        },
+      },
+    ],
+    [
+      'a getter of an item that throws',
+      items({
+        get itemIdentifier() {
+          return throwing();
+        },
+      }),
+    ],
+    [
+      'a getter of a delay that throws',
+      items({
+        itemIdentifier: 'A',
+        get delaySeconds() {
+          return throwing();
+        },
+      }),
+    ],
+    ['toJSON that throws', { batchItemFailures: [], toJSON: throwing }],
+    ['a proxy that throws', new Proxy({}, { get: throwing })],
+    ['a proxy that throws for its keys', new Proxy({}, { ownKeys: throwing })],
+    ['a revoked proxy', revoked()],
+    [
+      'a thrown value without a text',
+      {
+        get batchItemFailures() {
+          throw Object.create(null);
+        },
+      },
+    ],
+    ['a circular identifier', items(circular)],
+    ['a symbol', Symbol('answer')],
+    ['a symbol as identifier', items(item(Symbol('A')))],
+    ['a symbol as action', items(item('A', { action: Symbol('dlq') }))],
+    ['a bigint as delay', items(item('A', { delaySeconds: 1n }))],
+    ['a list without an end', items(...Array.from({ length: 100_001 }, () => item('A')))],
+    ['a list with holes', { batchItemFailures: new Array(3) }],
+    ['a list whose iterator never ends', { batchItemFailures: endless() }],
+    ['a function', () => ({ batchItemFailures: [] })],
+  ];
+  for (const format of ['sqs', 'kafka', 'cloudevents', 'raw'] as const)
+    for (const [what, answer] of unreadable)
+      it(`${what}, ${format}: everything failed`, () => {
+        const verdict = readAnswer(answer, RECORDS, format);
+        assert.equal(verdict.kind, 'invalid');
+        assert.ok(verdict.kind === 'invalid' && verdict.reason.length < 300);
+      });
+
+  it('an answer that says how it stands in JSON is read as a function’s answer would be', () => {
+    class Report {
+      readonly #failed = ['B'];
+      toJSON() {
+        return items(...this.#failed.map((id) => item(id)));
+      }
+    }
+    assert.deepEqual(failures(new Report()), { 1: 'default' });
+  });
+
+  it('reads each field once', () => {
+    const reads: string[] = [];
+    const noting = <T extends object>(target: T): T =>
+      new Proxy(target, {
+        get(object, name) {
+          if (typeof name === 'string' && !/^\d+$|^length$/.test(name)) reads.push(name);
+          return Reflect.get(object, name);
+        },
+      });
+    readAnswer(noting({ batchItemFailures: [noting(item('A'))], delayLevel: 3 }), RECORDS);
+    assert.deepEqual(
+      reads.toSorted(),
+      [...new Set(reads), 'action', 'delayLevel', 'delaySeconds'].sort(),
+    );
+  });
+
+  it('many words for one id that a whole batch shares are read at once', () => {
+    const shared = Array.from({ length: 10_000 }, (_, n) => ({
+      messageId: 'A',
+      receiptHandle: `orders/broker-a/0/${n}`,
+      rocketmq: at(String(n)),
+    }));
+    const answer = items(...shared.map(() => item('A')));
+    const startedAt = performance.now();
+    const verdict = readAnswer(answer, shared);
+    assert.equal(verdict.kind === 'read' && verdict.failures.size, 10_000);
+    assert.ok(performance.now() - startedAt < 2_000);
+  });
 
   it('never throws, and never takes a JSON value for success that names a failure', () => {
     const saysDone = new Set([

@@ -45,6 +45,18 @@ describe('partialBatch', () => {
     assert.deepEqual(await partialBatch(() => {})(batch, CONTEXT), { batchItemFailures: [] });
   });
 
+  test('names the message that failed, whatever the function did to its record', async () => {
+    const batch = numbered(3);
+    const before = structuredClone(batch);
+    const handler = partialBatch((record) => {
+      const { n } = JSON.parse(record.body) as { n: number };
+      record.receiptHandle = record.messageId = 'overwritten';
+      if (n === 0) batch.Records.reverse();
+      if (n === 1) throw new Error('no');
+    }, quiet);
+    assert.deepEqual(failuresOf(await handler(batch, CONTEXT), before), [[1, 'default']]);
+  });
+
   test('at most `concurrency` at once, one after the other without it', async () => {
     for (const [concurrency, expected] of [
       [undefined, 1],

@@ -7,6 +7,7 @@ import {
   formatProperties,
   hasSeparator,
   isSystemProperty,
+  otherUniqKey,
   parseProperties,
 } from '../../../src/records/properties.ts';
 
@@ -30,6 +31,20 @@ describe('parseProperties', () => {
 
   it('lets later ones win', () =>
     assert.deepEqual(parse('k\u00011\u0002k\u00012\u0002'), { k: '2' }));
+
+  it('takes the first UNIQ_KEY: brokers 5.0 to 5.4 store that of a Java batch behind it', () => {
+    const text = 'UNIQ_KEY\u0001own\u0002k\u0001v\u0002UNIQ_KEY\u0001batch\u0002';
+    assert.deepEqual(parse(text), { UNIQ_KEY: 'own', k: 'v' });
+    assert.equal(otherUniqKey(text), 'batch');
+    for (const one of [
+      '',
+      'k\u0001v',
+      'UNIQ_KEY\u0001own',
+      'UNIQ_KEY\u0001a\u0002UNIQ_KEY\u0001a',
+      'UNIQ_KEY\u0001\u0002UNIQ_KEY\u0001a',
+    ])
+      assert.equal(otherUniqKey(one), undefined, one);
+  });
 
   it('takes linear time for text without separators between names and values', () => {
     const start = process.hrtime.bigint();

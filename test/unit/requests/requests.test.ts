@@ -8,9 +8,11 @@ import { checkClientConfig } from '../../../src/requests/check-client-config.ts'
 import { createGroup } from '../../../src/requests/create-group.ts';
 import { createTopic } from '../../../src/requests/create-topic.ts';
 import type { RequestDefinition, Wire } from '../../../src/requests/define-request.ts';
+import { getAllOffsets } from '../../../src/requests/get-all-offsets.ts';
 import { getCluster } from '../../../src/requests/get-cluster.ts';
 import { getConsumerConnections } from '../../../src/requests/get-consumer-connections.ts';
 import { getConsumerList } from '../../../src/requests/get-consumer-list.ts';
+import { getEarliestStoreTime } from '../../../src/requests/get-earliest-store-time.ts';
 import { getMaxOffset } from '../../../src/requests/get-max-offset.ts';
 import { getMinOffset } from '../../../src/requests/get-min-offset.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
@@ -105,6 +107,11 @@ describe('requests about offsets', () => {
   );
   speaks(getMaxOffset, 30, place, { ext: { topic: 'orders', queueId: '2' } });
   speaks(getMinOffset, 31, place, { ext: { topic: 'orders', queueId: '2' } });
+  speaks(getEarliestStoreTime, 32, place, { ext: { topic: 'orders', queueId: '2' } });
+  answers(getEarliestStoreTime, 1_700_000_000_123, { ext: { timestamp: '1700000000123' } });
+  answers(getEarliestStoreTime, undefined, { ext: { timestamp: '-1' } });
+  speaks(getAllOffsets, 43, undefined, { ext: {} });
+  answers(getAllOffsets, new Map([['orders@workers', new Set([0, 3])]]));
   for (const definition of [queryConsumerOffset, searchOffset, getMaxOffset, getMinOffset]) {
     answers(definition, LONGEST, { ext: { offset: String(LONGEST) } });
     answers(definition, -1n);

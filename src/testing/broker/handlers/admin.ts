@@ -30,6 +30,14 @@ export function updateAndCreateTopic(broker: BrokerState, request: CreateTopicRe
   return { code: ResponseCode.SUCCESS, remark: 'not set any response code' };
 }
 
+/** DELETE_TOPIC_IN_BROKER: the messages and all groups' offsets of the topic go with it (brokers up to 4.9 keep the offsets). */
+export function deleteTopic(broker: BrokerState, topic: string): Answer {
+  broker.topics.remove(topic);
+  broker.offsets.forgetTopic(topic);
+  broker.store.drop(topic);
+  return ok();
+}
+
 /** UPDATE_AND_CREATE_SUBSCRIPTIONGROUP. */
 export function updateAndCreateGroup(broker: BrokerState, config: CreateGroupRequest): Answer {
   const complaint = groupComplaint(config.groupName);

@@ -1,4 +1,5 @@
 import { ResponseCode } from '../../../remoting/response-code.ts';
+import { getEarliestStoreTime } from '../../../requests/get-earliest-store-time.ts';
 import type { QueueRequest } from '../../../requests/offset-field.ts';
 import { OFFSET_ANSWER } from '../../../requests/offset-field.ts';
 import type { QueryConsumerOffsetRequest } from '../../../requests/query-offset.ts';
@@ -75,7 +76,7 @@ export function getEarliestMsgStoretime(
   { topic, queueId }: QueueRequest,
 ): Answer {
   const first = broker.store.at(topic, queueId, broker.store.minOffset(topic, queueId));
-  return ok({ extFields: { timestamp: String(first?.storeTimestamp ?? -1) } });
+  return ok(getEarliestStoreTime.encodeAnswer(first?.storeTimestamp));
 }
 
 interface ResetOffsetRequest {

@@ -1,0 +1,69 @@
+import type { ClusterConfig } from '../model/source.ts';
+import {
+  fields,
+  filledText,
+  objectWith,
+  optional,
+  refuse,
+  text,
+  trueOrFalse,
+  valuesOf,
+} from './check-values.ts';
+import { parseEndpoint } from './endpoint.ts';
+
+/** A cluster as programs give it: the name servers also as one text, as RocketMQ's own clients take them. */
+export interface ClusterOptions extends Omit<ClusterConfig, 'nameServers'> {
+  /** `host:port` of every name server: a list, or a text with semicolons (`ns1:9876;ns2:9876`). */
+  readonly nameServers: string | readonly string[];
+}
+
+const NAME_SERVERS = 'at least one host:port, as a list or as a text (ns1:9876;ns2:9876)';
+
+const CLUSTER = {
+  nameServers: (value: unknown, place: string): void => {
+    if (typeof value !== 'string' && !Array.isArray(value)) refuse(value, place, NAME_SERVERS);
+    if (Array.isArray(value))
+      for (const [index, address] of value.entries()) text(address, `${place}[${index}]`);
+  },
+  credentials: optional(
+    fields({ accessKey: filledText, secretKey: filledText, securityToken: optional(text) }),
+  ),
+  tls: optional(
+    fields({
+      enabled: optional(trueOrFalse),
+      caCertificate: optional(text),
+      clientCertificate: optional(text),
+      clientKey: optional(text),
+      serverName: optional(text),
+      verify: optional(trueOrFalse),
+    }),
+  ),
+  secrets: optional(objectWith({}, 'an object')),
+  addressMap: optional(valuesOf(text, 'an object of announced address: address')),
+  namespace: optional(text),
+};
+
+/**
+ * @param more fields of the caller's own, beside the cluster's
+ * @throws ConfigError that names the field
+ */
+export function checkCluster<Options extends ClusterOptions>(
+  options: Options,
+  more: Parameters<typeof fields>[0] = {},
+): Omit<Options, 'nameServers'> & ClusterConfig {
+  fields({ ...CLUSTER, ...more }, 'an object with nameServers')(options, 'options');
+  const nameServers = listOf(options.nameServers);
+  if (nameServers.length === 0) refuse(undefined, 'options.nameServers', NAME_SERVERS);
+  for (const address of [...nameServers, ...Object.values(options.addressMap ?? {})])
+    parseEndpoint(address);
+  return { ...options, nameServers };
+}
+
+function listOf(nameServers: string | readonly string[]): readonly string[] {
+  return typeof nameServers === 'string'
+    ? nameServers
+        .split(';')
+        .map((address) => address.trim())
+        .filter((address) => address !== '')
+    : nameServers;
+}

@@ -1,0 +1,110 @@
+import { ConfigError } from '../errors.ts';
+import { nearest } from '../model/nearest.ts';
+
+/** Refuses a value that programs gave, by the name of its place. @throws ConfigError */
+export type Check = (value: unknown, place: string) => void;
+
+const NAME = /^[%|a-zA-Z0-9_-]+$/;
+const MAX_SHOWN = 60;
+
+/** @param wanted what to give, such as "a string" */
+export function refuse(value: unknown, place: string, wanted: string): never {
+  const found = value === undefined ? 'missing' : `${shown(value)}, which is not valid`;
+  throw new ConfigError(`${place} is ${found}: give ${wanted}`);
+}
+
+function shown(value: unknown): string {
+  if (typeof value === 'string') {
+    const text = value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value;
+    return JSON.stringify(text);
+  }
+  if (value === null || ['number', 'boolean', 'bigint'].includes(typeof value))
+    return String(value);
+  if (typeof value === 'function' || typeof value === 'symbol') return `a ${typeof value}`;
+  return Array.isArray(value) ? 'a list' : 'an object';
+}
+
+const that =
+  (holds: (value: unknown) => boolean, wanted: string): Check =>
+  (value, place) => {
+    if (!holds(value)) refuse(value, place, wanted);
+  };
+
+export const text = that((value) => typeof value === 'string', 'a string');
+export const filledText = that(
+  (value) => typeof value === 'string' && value !== '',
+  'a string of at least one character',
+);
+/** Java's Validators. */
+export const rocketmqName = that(
+  (value) => typeof value === 'string' && NAME.test(value),
+  'a name out of a-z, A-Z, 0-9, _, -, % and |',
+);
+export const trueOrFalse = that((value) => typeof value === 'boolean', 'true or false');
+export const offset = that((value) => typeof value === 'bigint', 'a bigint, such as 42n');
+export const positive = that((value) => typeof value === 'number' && value > 0, 'a number above 0');
+export const anyFunction = that((value) => typeof value === 'function', 'a function');
+export const abortSignal = that(
+  (value) => value instanceof AbortSignal,
+  'the signal of an AbortController',
+);
+
+export function wholeNumber(from: number, to: number): Check {
+  return that(
+    (value) => Number.isInteger(value) && (value as number) >= from && (value as number) <= to,
+    `a whole number from ${from} to ${to}`,
+  );
+}
+
+export function oneOf(...values: readonly unknown[]): Check {
+  return that((value) => values.includes(value), `one of ${values.join(', ')}`);
+}
+
+export function optional(check: Check): Check {
+  return (value, place) => {
+    if (value !== undefined) check(value, place);
+  };
+}
+
+/** An object whose fields may have other names too, such as a message where a queue is wanted. */
+export function objectWith(shape: Readonly<Record<string, Check>>, wanted: string): Check {
+  return (value, place) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      refuse(value, place, wanted);
+    for (const [name, check] of Object.entries(shape))
+      check((value as Record<string, unknown>)[name], `${place}.${name}`);
+  };
+}
+
+/** An object with these fields only: a misspelt one is refused with the name that is nearest. */
+export function fields(shape: Readonly<Record<string, Check>>, wanted = 'an object'): Check {
+  const known = Object.keys(shape);
+  const checkAll = objectWith(shape, wanted);
+  return (value, place) => {
+    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+      for (const [name, found] of Object.entries(value))
+        if (found !== undefined && !known.includes(name)) refuseUnknown(name, place, known);
+    checkAll(value, place);
+  };
+}
+
+function refuseUnknown(name: string, place: string, known: readonly string[]): never {
+  const meant = nearest(name, known);
+  throw new ConfigError(
+    `${place}.${name} does not exist: ${meant === undefined ? `the fields here are ${known.join(', ')}` : `did you mean ${meant}?`}`,
+  );
+}
+
+/** A plain object whose values all pass; or a Map. */
+export function valuesOf(check: Check, wanted: string): Check {
+  return (value, place) => {
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      refuse(value, place, wanted);
+    const entries: Iterable<[unknown, unknown]> =
+      value instanceof Map ? value.entries() : Object.entries(value);
+    for (const [name, each] of entries) {
+      text(name, `a name in ${place}`);
+      check(each, `${place}.${String(name)}`);
+    }
+  };
+}

@@ -1,0 +1,213 @@
+import assert from 'node:assert/strict';
+import { after, before, describe, it } from 'node:test';
+import {
+  ConfigError,
+  createRocketMQClient,
+  Producer,
+  PullConsumer,
+  type RocketMQClient,
+} from '../../../src/consumer/index.ts';
+import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../../src/testing/index.ts';
+
+const nameServers = ['127.0.0.1:1'];
+const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
+/** What programs in JavaScript pass: anything. */
+// biome-ignore lint/suspicious/noExplicitAny: the types would refuse what is tested here
+type Anything = any;
+
+const refuses = (message: RegExp) => (error: unknown) => {
+  assert(error instanceof ConfigError, String(error));
+  assert.match(error.message, message);
+  return true;
+};
+
+describe('a cluster that programs give', () => {
+  const makers: readonly (readonly [string, (options: Anything) => unknown])[] = [
+    ['createRocketMQClient', (options) => createRocketMQClient(options)],
+    ['Producer', (options) => new Producer(options)],
+    [
+      'PullConsumer',
+      (options) => new PullConsumer(options && { consumerGroup: 'auditors', ...options }),
+    ],
+  ];
+  for (const [name, make] of makers)
+    for (const [what, options, message] of [
+      ['nothing', undefined, /options is missing/],
+      ['an empty cluster', {}, /options\.nameServers is missing: give at least one host:port/],
+      ['no name server', { nameServers: [] }, /options\.nameServers is missing/],
+      ['an empty text', { nameServers: ' ; ' }, /options\.nameServers is missing/],
+      ['a number', { nameServers: 9876 }, /options\.nameServers is 9876, which is not valid/],
+      ['a list of numbers', { nameServers: [9876] }, /options\.nameServers\[0\] is 9876/],
+      ['commas', { nameServers: 'a:1,b:2' }, /"a:1,b:2" is no address/],
+      [
+        'a misspelt field',
+        { nameServer: 'a:1' },
+        /nameServer does not exist: did you mean nameServers\?/,
+      ],
+      [
+        'a misspelt field inside',
+        { nameServers, credentials: { accessKey: 'a', secretkey: 'b' } },
+        /options\.credentials\.secretkey does not exist: did you mean secretKey\?/,
+      ],
+      [
+        'half of the credentials',
+        { nameServers, credentials: { accessKey: 'a' } },
+        /secretKey is missing/,
+      ],
+      ['text for TLS', { nameServers, tls: 'yes' }, /options\.tls is "yes"/],
+      ['a bad addressMap', { nameServers, addressMap: { 'a:1': 5 } }, /addressMap\.a:1 is 5/],
+    ] as const)
+      it(`${name} refuses ${what}`, () => assert.throws(() => make(options), refuses(message)));
+
+  for (const [what, consumerGroup] of [
+    ['none', undefined],
+    ['an empty one', ''],
+    ['a number', 7],
+    ['a blank in it', 'my group'],
+  ] as const)
+    it(`PullConsumer refuses a group: ${what}`, () => {
+      const options: Anything = { nameServers, consumerGroup };
+      assert.throws(() => new PullConsumer(options), refuses(/options\.consumerGroup is /));
+    });
+});
+
+describe('calls with fields that are missing, misspelt or not valid', () => {
+  const producer = new Producer({ nameServers });
+  const consumer = new PullConsumer({ nameServers, consumerGroup: 'auditors' });
+  const direct = createRocketMQClient({ nameServers, namespace: 'shop' });
+  after(async () => {
+    await producer.close();
+    await consumer.close();
+    await direct.close();
+  });
+  const message = { topic: 'orders', body: 'x' };
+
+  for (const [what, wrong, expected] of [
+    ['nothing', undefined, /message is missing/],
+    ['no topic', { body: 'x' }, /message\.topic is missing/],
+    ['no body', { topic: 'orders' }, /message\.body is missing: give a string \(sent as UTF-8\)/],
+    ['a number as body', { ...message, body: 42 }, /message\.body is 42, which is not valid/],
+    ['an object as body', { ...message, body: {} }, /message\.body is an object/],
+    ['other bytes', { ...message, body: new Uint16Array(2) }, /message\.body is an object/],
+    [
+      'a misspelt field',
+      { ...message, tag: 'a' },
+      /message\.tag does not exist: did you mean tags\?/,
+    ],
+    ['a number as key', { ...message, keys: ['a', 1] }, /message\.keys\[1\] is 1/],
+    ['keys that are no list', { ...message, keys: 5 }, /message\.keys is 5/],
+    ['a number as property', { ...message, properties: { a: 1 } }, /message\.properties\.a is 1/],
+    ['properties in a list', { ...message, properties: [] }, /message\.properties is a list/],
+    ['tags that are no text', { ...message, tags: ['a'] }, /message\.tags is a list/],
+    ['a flag that is none', { ...message, flag: 1.5 }, /message\.flag is 1\.5/],
+  ] as const)
+    it(`a message: ${what}`, async () => {
+      const given = wrong as Anything;
+      await assert.rejects(producer.send(given), refuses(expected));
+      await assert.rejects(direct.send(given), refuses(expected));
+      const inBatch = new RegExp(expected.source.replace('message', 'messages\\[1\\]'));
+      await assert.rejects(producer.sendBatch([message, given]), refuses(inBatch));
+    });
+
+  const bad = {} as Anything;
+  for (const [what, call, expected] of [
+    [
+      'send',
+      () => producer.send(message, { timeout: 5 } as Anything),
+      /options\.timeout does not exist: did you mean timeoutMs/,
+    ],
+    [
+      'send',
+      () => producer.send(message, { timeoutMs: '5' } as Anything),
+      /options\.timeoutMs is "5"/,
+    ],
+    ['send', () => producer.send(message, { queue: bad }), /options\.queue\.topic is missing/],
+    ['sendBatch', () => producer.sendBatch(message as Anything), /messages is an object/],
+    ['fetchQueues', () => consumer.fetchQueues(bad), /topic is an object/],
+    ['pull', () => consumer.pull(bad), /queue\.topic is missing/],
+    [
+      'pull',
+      () => consumer.pull(queue, { offset: 5 } as Anything),
+      /options\.offset is 5.*give a bigint/,
+    ],
+    ['pull', () => consumer.pull(queue, { maxMessages: 33 }), /options\.maxMessages is 33/],
+    [
+      'pullBlockIfNotFound',
+      () => consumer.pullBlockIfNotFound(queue, { ofset: 5n } as Anything),
+      /did you mean offset/,
+    ],
+    ['committed', () => consumer.committed('orders' as Anything), /queue is "orders"/],
+    ['commit', () => consumer.commit(queue, 5 as Anything), /offset is 5/],
+    ['commit', () => consumer.commit(queue, undefined as Anything), /offset is missing/],
+    ['seek', () => consumer.seek(queue, 'start' as Anything), /to is "start".*begin, end/],
+    ['offsetByTimestamp', () => consumer.offsetByTimestamp(queue, new Date('x')), /timestamp is /],
+    ['minOffset', () => consumer.minOffset(bad), /queue\.topic is missing/],
+    [
+      'maxOffset',
+      () => consumer.maxOffset(queue, { signal: 5 } as Anything),
+      /options\.signal is 5/,
+    ],
+    ['sendBack', () => consumer.sendBack(bad), /message is an object/],
+    [
+      'sendBack',
+      () => consumer.sendBack(bad, { delaylevel: 3 } as Anything),
+      /did you mean delayLevel/,
+    ],
+  ] as const)
+    it(`${what}: ${expected.source}`, () => assert.rejects(call, refuses(expected)));
+
+  for (const [from, options, expected] of [
+    [undefined, {}, /queue is missing/],
+    [[], {}, /from is missing/],
+    ['', {}, /topic is ""/],
+    [
+      'orders',
+      { commitInterval: 5 },
+      /options\.commitInterval does not exist: did you mean commitIntervalMs/,
+    ],
+    ['orders', { startingPosition: 'AT_TIMESTAMP' }, /options\.startingPosition is "AT_TIMESTAMP"/],
+    ['orders', { flowLimits: { maxMessage: 5 } }, /options\.flowLimits\.maxMessage does not exist/],
+    ['orders', { onUndecodable: 'skip' }, /options\.onUndecodable is "skip"/],
+    [
+      'orders',
+      { filter: { SQL: 'a = 1' } },
+      /options\.filter\.SQL does not exist: did you mean sql/,
+    ],
+  ] as const)
+    it(`messages: ${expected.source}`, () => {
+      assert.throws(
+        () => consumer.messages(from as Anything, options as Anything),
+        refuses(expected),
+      );
+    });
+});
+
+describe('a message that programs give', () => {
+  let mq: EmbeddedRocketMQ;
+  let producer: Producer;
+  let client: RocketMQClient;
+  before(async () => {
+    mq = await startEmbeddedRocketMQ();
+    mq.createTopic('orders', { queues: 1 });
+    // As RocketMQ's own tools take them.
+    producer = new Producer({ nameServers: `${mq.nameServers.join(';')};` });
+    client = createRocketMQClient({ nameServers: mq.nameServers });
+  });
+  after(async () => {
+    await producer.close();
+    await client.close();
+    await mq.stop();
+  });
+
+  it('may have its body as text or bytes, and one key as text', async () => {
+    const bytes = new Uint8Array([0, 195, 188, 0]).subarray(1, 3);
+    for (const body of ['ü', Buffer.from('ü'), bytes])
+      await producer.send({ topic: 'orders', body, keys: 'k1', flag: undefined } as Anything);
+    await producer.sendBatch([{ topic: 'orders', body: 'ü', keys: ['k1'] }]);
+    await client.send({ topic: 'orders', body: 'ü', keys: 'k1' });
+    assert.deepEqual(
+      mq.messages('orders').map(({ body, properties }) => [String(body), properties.get('KEYS')]),
+      Array.from({ length: 5 }, () => ['ü', 'k1']),
+    );
+  });
+});
