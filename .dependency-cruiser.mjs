@@ -134,7 +134,7 @@ export default {
       severity: 'error',
       from: { path: pathOf(place) },
       to: {
-        path: '^(src|handlers|infra|cli|sample|bench|test)/',
+        path: '^(src|handlers|infra|cli|sample|bench|simulator|test)/',
         pathNot: [place, ...allowed.map(placeOf)].map(pathOf),
       },
     })),
@@ -176,13 +176,13 @@ export default {
       name: 'sample-imports-the-public-door',
       severity: 'error',
       from: { path: '^sample/' },
-      to: { path: '^(src|handlers|infra|cli|bench|test)/', pathNot: '^src/index\\.ts$' },
+      to: { path: '^(src|handlers|infra|cli|bench|simulator|test)/', pathNot: '^src/index\\.ts$' },
     },
     {
       name: 'product-never-imports-tools',
       severity: 'error',
       from: { path: '^(src|handlers|infra)/' },
-      to: { path: '^(cli|test|bench|sample)/' },
+      to: { path: '^(cli|test|bench|sample|simulator)/' },
     },
     {
       name: 'src-never-imports-doors',

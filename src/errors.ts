@@ -11,9 +11,12 @@ export class RocketMQError extends Error {
 /** A name server or broker could not be reached, or the connection broke. */
 export class ConnectionError extends RocketMQError {
   readonly address: string;
-  constructor(address: string, message: string, options?: ErrorOptions) {
+  /** False: the request was not sent. True: it may have been carried out. */
+  readonly maybeSent: boolean;
+  constructor(address: string, message: string, options?: ErrorOptions & { maybeSent?: boolean }) {
     super('ROCKETMQ_CONNECTION', message, options);
     this.address = address;
+    this.maybeSent = options?.maybeSent ?? true;
   }
 }
 

@@ -27,11 +27,15 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   CommittedEventCount: 'how far committed offsets moved on',
   RetriedEventCount: 'messages given back to come again',
   DeadLetteredEventCount: 'messages that failed for good, wherever they went',
+  DiscardedEventCount:
+    'messages that failed for good and that neither `onFailure` nor the dead-letter queue took: their content stands in the log (`ROCKETMQ_MESSAGE_DISCARDED`). Worth an alarm',
   DuplicateEventCount:
     'messages that handlers get again though they did not fail them: the answer was lost, it was not waited for at the end of an invocation or a lease, or a message before them was not done when the queue was given back. A lower bound: nobody knows what a puller that died had delivered, nor which commits and acknowledgements arrived that were not confirmed',
   PollingErrorCount: 'polls that failed',
   InvokeErrorCount: 'handler calls that threw, timed out, or could not be made',
   CommitErrorCount: 'commits that failed; the next one repeats them',
+  SendBackErrorCount:
+    'failed messages that the broker did not take: they are delivered again by the puller that has them, or their dead letters are tried again',
   OnFailureDestinationDeliveryErrorCount:
     'messages that the destination of `onFailure` did not take: the DLQ has them',
   InvalidResponseCount: 'handler answers that are none of the allowed ones: their batches failed',

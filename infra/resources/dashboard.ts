@@ -42,6 +42,8 @@ const CHARTS: readonly Chart[] = [
       'InvalidResponseCount',
       'PollingErrorCount',
       'CommitErrorCount',
+      'SendBackErrorCount',
+      'DiscardedEventCount',
       'LostLeases',
     ],
   },

@@ -129,7 +129,7 @@ export class BrokerCalls {
         kind: 'unreachable',
         announced,
         sent: false,
-        error: new ConnectionError(target.brokerName, message),
+        error: new ConnectionError(target.brokerName, message, { maybeSent: false }),
       };
     }
     try {
@@ -150,12 +150,13 @@ export class BrokerCalls {
           error: noAddress(target, announced, cause),
         };
       if (!(cause instanceof ConnectionError)) throw cause;
+      const sent = !(cause instanceof NotConnectedError);
       const error = new ConnectionError(
         cause.address,
         cause.message + this.#brokers.advice(announced),
-        { cause },
+        { cause, maybeSent: sent },
       );
-      return { kind: 'unreachable', announced, sent: !(cause instanceof NotConnectedError), error };
+      return { kind: 'unreachable', announced, sent, error };
     }
   }
 

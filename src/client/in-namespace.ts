@@ -123,6 +123,14 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
         maxReconsumeTimes,
         options,
       ),
+    sendDeadLetter: (group, letter, to, options) => {
+      const { properties } = letter;
+      const retryTopic = properties.get(Property.RETRY_TOPIC);
+      const wired = new Map(properties);
+      if (retryTopic !== undefined) wired.set(Property.RETRY_TOPIC, wire(retryTopic));
+      const named = { ...wireTopic(letter), properties: wired };
+      return client.sendDeadLetter(wire(group), named, to, options);
+    },
     sendBackTimed: (group, message, delayMs, maxReconsumeTimes, options) =>
       client.sendBackTimed(wire(group), stored(message), delayMs, maxReconsumeTimes, options),
     async send(message, options = {}) {

@@ -1,6 +1,6 @@
 import { RocketMQError } from '../errors.ts';
-import type { Message } from '../model/message.ts';
-import { type MessageQueue, retryTopic } from '../model/message-queue.ts';
+import type { DeadLetter, Message } from '../model/message.ts';
+import { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
@@ -163,6 +163,7 @@ function propertyMap(
  * A failed message as an ordinary one for the retry topic. Mirrors DefaultMQPushConsumerImpl.sendMessageBackAsNormalMessage, with its traps:
  * the body goes decompressed with sysFlag 0; the group stands where the producer's does, because ACL 2.0 looks up that group's right; the counts
  * travel in the header; a transaction is over once its message was delivered.
+ * @param localRetries failed deliveries that the broker has not counted: they count from here on
  */
 export function normalRetryMessage(
   consumerGroup: string,
@@ -170,40 +171,63 @@ export function normalRetryMessage(
   delayLevel: number,
   maxReconsumeTimes: number,
   bornTimestamp: number,
+  localRetries = 0,
 ): SendMessageRequest {
-  const failures = failedDeliveries(message, { consumerGroup });
+  const failures = failedDeliveries(message, { consumerGroup }) + localRetries;
   const toDlq = delayLevel < 0 || failures >= wireMaxReconsumeTimes(maxReconsumeTimes);
-  const properties = withoutTimers(message.properties);
+  const properties = ownLife(withoutTimers(message.properties), message, consumerGroup);
   if (!toDlq)
     properties.set(
       Property.DELAY,
       String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + failures),
     );
-  // A count over its limit is what makes a broker dead-letter an ordinary message. Brokers before
-  // 5.0 do so at the limit itself, one delivery too early.
-  const limit = toDlq ? failures : WITHOUT_END;
-  return retryMessage(consumerGroup, message, properties, limit, bornTimestamp);
+  return retryMessage(consumerGroup, {
+    topic: message.topic,
+    msgId: message.msgId,
+    flag: message.flag,
+    body: message.body,
+    reconsumeTimes: failures,
+    properties,
+    // A count over its limit is what makes a broker dead-letter an ordinary message. Brokers before
+    // 5.0 do so at the limit itself, one delivery too early.
+    maxReconsumeTimes: toDlq ? failures : WITHOUT_END,
+    bornTimestamp,
+  });
 }
 
-function retryMessage(
-  consumerGroup: string,
-  message: Message,
+/** Of an earlier life: the topic and the id that this group received count, and when it was stored first. */
+function ownLife(
   properties: Map<string, string>,
-  maxReconsumeTimes: number,
-  bornTimestamp: number,
-): SendMessageRequest {
-  for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
-    properties.delete(name);
-  // Of an earlier life: the topic and the id that this group received count.
+  message: Message,
+  consumerGroup: string,
+): Map<string, string> {
   const hasKey = properties.has(Property.UNIQ_KEY);
   if (!isOwnRetry(message, consumerGroup) && (properties.delete(Property.RETRY_TOPIC) || !hasKey))
     properties.delete(Property.ORIGIN_MESSAGE_ID);
+  properties.set(Property.FIRST_STORED, String(firstStoredAt(message, { consumerGroup })));
+  return properties;
+}
+
+interface RetryMessage {
+  readonly topic: string;
+  readonly msgId: string;
+  readonly flag: number;
+  readonly body: Buffer;
+  readonly reconsumeTimes: number;
+  readonly properties: Map<string, string>;
+  readonly maxReconsumeTimes: number;
+  readonly bornTimestamp: number;
+}
+
+function retryMessage(consumerGroup: string, message: RetryMessage): SendMessageRequest {
+  const { properties, body, flag, bornTimestamp } = message;
+  for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
+    properties.delete(name);
   // A broker from 5.0 on would make one.
   properties.set(Property.UNIQ_KEY, message.msgId);
   if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID))
     properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
-  properties.set(Property.FIRST_STORED, String(firstStoredAt(message, { consumerGroup })));
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -212,11 +236,38 @@ function retryMessage(
     topic: retryTopic(consumerGroup),
     queueId: -1,
     bornTimestamp,
-    flag: message.flag,
-    body: message.body,
+    flag,
+    body,
     properties: formatProperties(properties),
-    reconsumeTimes: failedDeliveries(message, { consumerGroup }) + 1,
-    maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
+    reconsumeTimes: message.reconsumeTimes + 1,
+    maxReconsumeTimes: wireMaxReconsumeTimes(message.maxReconsumeTimes),
+  };
+}
+
+/**
+ * A message that failed for good, in a form that brokers take: by way of the retry topic, with a count over its limit, or straight into the
+ * dead-letter topic where the group may not write its retry topic.
+ */
+export function deadLetterMessage(
+  consumerGroup: string,
+  letter: DeadLetter,
+  to: 'retry-topic' | 'dead-letter-topic',
+  bornTimestamp: number,
+): SendMessageRequest {
+  const { topic, msgId, flag, sysFlag, body, reconsumeTimes, properties } = letter;
+  return {
+    ...retryMessage(consumerGroup, {
+      topic,
+      msgId,
+      flag,
+      body,
+      reconsumeTimes,
+      properties: new Map(properties),
+      maxReconsumeTimes: reconsumeTimes,
+      bornTimestamp,
+    }),
+    sysFlag,
+    ...(to === 'dead-letter-topic' && { topic: dlqTopic(consumerGroup) }),
   };
 }
 
@@ -248,11 +299,21 @@ export function timedRetryMessage(
   message: Message,
   delayMs: number,
   maxReconsumeTimes: number,
+  localRetries = 0,
 ): SendMessageRequest {
-  const properties = withoutTimers(message.properties);
+  const properties = ownLife(withoutTimers(message.properties), message, consumerGroup);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
-  // Its age counts from its birth, as with request 36.
-  return retryMessage(consumerGroup, message, properties, maxReconsumeTimes, message.bornTimestamp);
+  return retryMessage(consumerGroup, {
+    topic: message.topic,
+    msgId: message.msgId,
+    flag: message.flag,
+    body: message.body,
+    reconsumeTimes: failedDeliveries(message, { consumerGroup }) + localRetries,
+    properties,
+    maxReconsumeTimes,
+    // Its age counts from its birth, as with request 36.
+    bornTimestamp: message.bornTimestamp,
+  });
 }
 
 /** Queues that may be written and have a master to take it, in route order. */

@@ -1,6 +1,12 @@
 import { randomInt } from 'node:crypto';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectionError, LimitExceededError, PermissionError, RocketMQError } from '../errors.ts';
+import {
+  BrokerError,
+  ConnectionError,
+  LimitExceededError,
+  PermissionError,
+  RocketMQError,
+} from '../errors.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
@@ -61,6 +67,7 @@ import { answerMemberRequest } from './member-answers.ts';
 import { NameServers } from './name-servers.ts';
 import {
   DEFAULT_TOPIC,
+  deadLetterMessage,
   normalRetryMessage,
   type Outgoing,
   outgoingBatch,
@@ -378,10 +385,12 @@ class Client implements RocketMQClient {
       unitMode: false,
       maxReconsumeTimes,
     };
-    await this.#calls.call({ brokerName }, sendMessageBack, wire, {
-      timeoutMs: SEND_BACK_TIMEOUT_MS,
-      ...options,
-    });
+    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options };
+    try {
+      await this.#calls.call({ brokerName }, sendMessageBack, wire, rules);
+    } catch (error) {
+      if (!isStoredAllTheSame(error)) throw error;
+    }
   }
 
   async sendBackAsNormalMessage(
@@ -395,9 +404,18 @@ class Client implements RocketMQClient {
       delayLevel,
       maxReconsumeTimes,
       message.bornTimestamp,
+      options.localRetries,
     );
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+  }
+
+  async sendDeadLetter(
+    ...[consumerGroup, letter, to, options = {}]: Parameters<RocketMQ['sendDeadLetter']>
+  ): Promise<void> {
+    const request = deadLetterMessage(consumerGroup, letter, to, this.#now());
+    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
+    await this.#calls.call({ brokerName: letter.brokerName }, sendMessage, request, rules);
   }
 
   async sendBackTimed(
@@ -407,7 +425,13 @@ class Client implements RocketMQClient {
   ): Promise<boolean> {
     const { brokerName } = message;
     if ((this.#calls.versionOf(brokerName) ?? 0) < VERSION_5_0_0) return false;
-    const request = timedRetryMessage(consumerGroup, message, delayMs, maxReconsumeTimes);
+    const request = timedRetryMessage(
+      consumerGroup,
+      message,
+      delayMs,
+      maxReconsumeTimes,
+      options.localRetries,
+    );
     await this.#calls.call({ brokerName }, sendMessage, request, {
       timeoutMs: SEND_BACK_TIMEOUT_MS,
       ...options,
@@ -688,6 +712,15 @@ class Client implements RocketMQClient {
       ),
     );
   }
+}
+
+/** Request 36 answers SYSTEM_ERROR with the status of the write, also where only flushing or copying the stored message was late. */
+function isStoredAllTheSame(error: unknown): boolean {
+  return (
+    error instanceof BrokerError &&
+    error.responseCode === ResponseCode.SYSTEM_ERROR &&
+    /^(FLUSH_DISK_TIMEOUT|FLUSH_SLAVE_TIMEOUT|SLAVE_NOT_AVAILABLE)$/.test(error.remark ?? '')
+  );
 }
 
 function place({ topic, queueId }: MessageQueue): { topic: string; queueId: number } {

@@ -22,7 +22,7 @@ const NOT_ALLOWED: Misconfiguration = {
 };
 const TOO_LARGE: Misconfiguration = {
   code: 'ROCKETMQ_EVENT_TOO_LARGE',
-  advice: 'The event is larger than Lambda takes: lower batchSize',
+  advice: 'The event is larger than Lambda takes',
 };
 const KEY: Misconfiguration = {
   code: 'ROCKETMQ_HANDLER_MISCONFIGURED',
@@ -40,14 +40,11 @@ const MISCONFIGURED: ReadonlyMap<string, Misconfiguration> = new Map([
   ['AccessDeniedException', NOT_ALLOWED],
   ['UnrecognizedClientException', NOT_ALLOWED],
   ['InvalidSignatureException', NOT_ALLOWED],
-  ['RequestTooLargeException', TOO_LARGE],
-  ['RequestEntityTooLargeException', TOO_LARGE],
   ['KMSAccessDeniedException', KEY],
   ['KMSDisabledException', KEY],
   ['KMSInvalidStateException', KEY],
   ['KMSNotFoundException', KEY],
   ['InvalidParameterValueException', REJECTED],
-  ['InvalidRequestContentException', REJECTED],
   ['InvalidRuntimeException', REJECTED],
   ['InvalidSecurityGroupIDException', REJECTED],
   ['InvalidSubnetIDException', REJECTED],
@@ -55,6 +52,15 @@ const MISCONFIGURED: ReadonlyMap<string, Misconfiguration> = new Map([
   ['RecursiveInvocationException', REJECTED],
   ['UnsupportedMediaTypeException', REJECTED],
 ]);
+
+/** Errors about the size of one event: other events of the same function go through. */
+const EVENT_TOO_LARGE: ReadonlySet<string> = new Set([
+  'RequestTooLargeException',
+  'RequestEntityTooLargeException',
+  'SerializedRequestEntityTooLargeException',
+]);
+/** Errors about the content of one event. They count as failures of its messages. */
+const EVENT_REFUSED: ReadonlySet<string> = new Set(['InvalidRequestContentException']);
 
 /**
  * A user's function behind Lambda's Invoke API (RequestResponse).
@@ -83,6 +89,10 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
         const error = cause instanceof Error ? cause : new Error(String(cause));
+        if (EVENT_TOO_LARGE.has(error.name))
+          return { kind: 'too-large', error: explain(functionName, error, TOO_LARGE) };
+        if (EVENT_REFUSED.has(error.name))
+          return { kind: 'failed', errorType: error.name, errorMessage: error.message };
         const misconfiguration = MISCONFIGURED.get(error.name);
         if (misconfiguration !== undefined)
           return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
@@ -122,14 +132,31 @@ const NEVER_SENT: ReadonlySet<unknown> = new Set([
   'ENETUNREACH',
 ]);
 
-/** Lambda's own answer says that the function was not called; a connection that broke says nothing. */
+/** Errors with a 5xx status that say that the function was not started: its environment could not be prepared. */
+const NOT_STARTED: ReadonlySet<string> = new Set([
+  'EC2AccessDeniedException',
+  'EC2ThrottledException',
+  'EC2UnexpectedException',
+  'ENILimitReachedException',
+  'ResourceNotReadyException',
+  'SubnetIPAddressLimitReachedException',
+]);
+/** An error of the function's file system, with a status below 500. */
+const STARTED = 'EFSIOException';
+
+/**
+ * May the function be at work with the event? Lambda's refusals say that it was not called. An internal error, the answer of a proxy, or a connection
+ * that broke do not.
+ */
 function mayRun(
   error: Error & {
     readonly $metadata?: { readonly httpStatusCode?: number };
     readonly code?: unknown;
   },
 ): boolean {
-  return error.$metadata?.httpStatusCode === undefined && !NEVER_SENT.has(error.code);
+  const status = error.$metadata?.httpStatusCode;
+  if (status === undefined) return !NEVER_SENT.has(error.code);
+  return status >= 500 ? !NOT_STARTED.has(error.name) : error.name === STARTED;
 }
 
 function explain(

@@ -54,4 +54,21 @@ export interface UndecodableRecord {
   readonly reconsumeTimes: number;
   readonly offsetMsgId: string;
   readonly error: Error;
+  /** The record as the broker stores it: a view of the answer. */
+  readonly stored?: Buffer;
+}
+
+/** A message that failed for good, in a form that brokers take. */
+export interface DeadLetter {
+  /** The broker that stores the message. */
+  readonly brokerName: string;
+  /** Topic of the queue that the message was read from. */
+  readonly topic: string;
+  readonly msgId: string;
+  /** Failed deliveries before the last one. */
+  readonly reconsumeTimes: number;
+  readonly flag: number;
+  readonly sysFlag: number;
+  readonly body: Buffer;
+  readonly properties: ReadonlyMap<string, string>;
 }

@@ -14,11 +14,13 @@ export const METRICS = {
   CommittedEventCount: 'Count',
   RetriedEventCount: 'Count',
   DeadLetteredEventCount: 'Count',
+  DiscardedEventCount: 'Count',
   DuplicateEventCount: 'Count',
   // What went wrong.
   PollingErrorCount: 'Count',
   InvokeErrorCount: 'Count',
   CommitErrorCount: 'Count',
+  SendBackErrorCount: 'Count',
   OnFailureDestinationDeliveryErrorCount: 'Count',
   InvalidResponseCount: 'Count',
   ThrottleCount: 'Count',
@@ -96,6 +98,7 @@ export function metricGroup(metric: MetricName): Exclude<MetricGroup, 'QueueMetr
 }
 
 const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>([
+  'DiscardedEventCount',
   'InvalidResponseCount',
   'ThrottleCount',
   'LostLeases',

@@ -23,7 +23,9 @@ export type HandlerOutcome =
   /** Throttled, service error, lost network: try again with back-off, nothing was decided. */
   /** `mayRun`: the call may have reached the function, which may still be at work with it. */
   | { readonly kind: 'unavailable'; readonly error: Error; readonly mayRun?: boolean }
-  /** Cannot succeed by repetition: function missing, access denied, payload too large. */
+  /** This event is larger than the function takes. It was not called. Smaller events may go through. */
+  | { readonly kind: 'too-large'; readonly error: Error }
+  /** Cannot succeed by repetition: function missing, access denied. */
   | { readonly kind: 'misconfigured'; readonly error: Error };
 
 /** One event for a handler, in the form that its invocation needs. */

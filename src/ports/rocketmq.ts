@@ -1,6 +1,6 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
 import type { DirectResult, GroupMember, MemberInfo } from '../model/membership.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { TopicRoute } from '../model/route.ts';
@@ -127,6 +127,12 @@ export interface MemberAnswers {
   ): void;
 }
 
+/** Of a failed message that is sent as a message. */
+export interface SendBackOptions extends CallOptions {
+  /** Failed deliveries that the broker has not counted: the message carries them from here on. */
+  readonly localRetries?: number;
+}
+
 /**
  * What the flows need from RocketMQ. Brokers are found by name through the routes that were read; all calls go to the master unless said otherwise.
  * Errors are of the family in errors.ts: BrokerError with the broker's code, ConnectionError, RequestTimeoutError, TopicNotFoundError.
@@ -202,6 +208,16 @@ export interface RocketMQ {
     message: Message,
     delayLevel: number,
     maxReconsumeTimes: number,
+    options?: SendBackOptions,
+  ): Promise<void>;
+  /**
+   * A message that failed for good, in a form that brokers take: by way of the group's retry topic, where brokers turn it over to the dead-letter
+   * queue, or straight into the dead-letter topic.
+   */
+  sendDeadLetter(
+    consumerGroup: string,
+    letter: DeadLetter,
+    to: 'retry-topic' | 'dead-letter-topic',
     options?: CallOptions,
   ): Promise<void>;
   /**
@@ -214,7 +230,7 @@ export interface RocketMQ {
     message: Message,
     delayMs: number,
     maxReconsumeTimes: number,
-    options?: CallOptions,
+    options?: SendBackOptions,
   ): Promise<boolean>;
   /** `forwarded`: a broker has stored the message once, so only the broker decides whether it may be sent. */
   send(

@@ -9,10 +9,11 @@ import { commitOffset } from './commit-offset.ts';
 import { confirmDelivery, waitsSince } from './confirm-delivery.ts';
 import { renewLease } from './hold-lease.ts';
 import { messageSubscription } from './message-subscription.ts';
-import { nextBatch } from './next-batch.ts';
+import { nextBatch, partOf } from './next-batch.ts';
 import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
-import { settleInOrder } from './settle-in-order.ts';
+import { DLQ } from './send-back.ts';
+import { settleInOrder, splitInOrder } from './settle-in-order.ts';
 import { settleBatch, settleFilteredOut, settleUnhandled } from './settle-messages.ts';
 import { storeBodies } from './store-bodies.ts';
 import { traceCall } from './trace-calls.ts';
@@ -101,6 +102,7 @@ async function deliver(session: QueueSession, batch: Batch, flush = false): Prom
   );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
   if (!session.mayAct()) return session.noteRepeated(batch.deliveries.length);
+  if (outcome.kind === 'too-large') return splitTooLarge(session, batch, outcome.error);
   if (session.order !== undefined) return settleInOrder(session, session.order, batch, outcome);
   if (outcome.kind === 'failed') {
     await failWhole(session, batch, outcome);
@@ -156,6 +158,10 @@ async function failWhole(
     told,
     'the handler failed: its batch is delivered again in two parts, no failure is counted',
   );
+  await deliverParts(session, parts);
+}
+
+async function deliverParts(session: QueueSession, parts: readonly Batch[]): Promise<void> {
   for (const part of parts) {
     // The queue is on its way out, or its messages were dropped for another offset.
     if (session.delivers && part.deliveries.every(({ entry }) => session.messages.expects(entry)))
@@ -164,7 +170,33 @@ async function failWhole(
   }
 }
 
-type VerdictOutcome = Extract<CallOutcome, { kind: 'answered' | 'failed' }>;
+/** Lambda does not take the event. Its messages go in two events, without a failure; a single one has its end, because it stays as large. */
+async function splitTooLarge(session: QueueSession, batch: Batch, error: Error): Promise<void> {
+  const { deliveries, batchId } = batch;
+  session.count('InvokeErrorCount');
+  session.logger.warn(
+    { err: error, batchId, code: 'ROCKETMQ_EVENT_TOO_LARGE', messages: deliveries.length },
+    'event refused by Lambda, its messages are delivered in smaller events',
+  );
+  const [single] = deliveries;
+  if (deliveries.length === 1 && single !== undefined)
+    return settleUnhandled(session, {
+      kind: 'unhandled',
+      entry: single.entry,
+      delayLevel: DLQ,
+      condition: 'MaximumPayloadSizeExceeded',
+      code: 'ROCKETMQ_EVENT_TOO_LARGE',
+      reason: 'the event of a single message is larger than Lambda takes: set s3PointerThreshold',
+    });
+  if (session.order !== undefined) return splitInOrder(session, batch);
+  const middle = Math.ceil(deliveries.length / 2);
+  await deliverParts(session, [
+    partOf(session, batch, 0, middle),
+    partOf(session, batch, middle, deliveries.length),
+  ]);
+}
+
+type VerdictOutcome = Extract<CallOutcome, { kind: 'answered' | 'failed' | 'too-large' }>;
 
 /** Calls the handler until it gave a verdict. undefined: it could not be called; the messages stay unfinished. */
 async function invoke(

@@ -104,6 +104,7 @@ async function deliver(
     case 'failed':
       return ended('CR_THROW_EXCEPTION', `${outcome.errorType}: ${outcome.errorMessage}`);
     case 'unavailable':
+    case 'too-large':
     case 'misconfigured':
       return ended('CR_THROW_EXCEPTION', outcome.error.message);
   }

@@ -110,8 +110,9 @@ export async function renewLease(
   const { deps, source, queue, lease } = session;
   const now = deps.clock.now();
   const until = leaseUntil(now, lease.endsAt);
-  const { crash, order } = session;
-  if (order !== undefined) order.unsaved = false;
+  const { crash } = session;
+  const counted = session.order ?? session.attempts;
+  counted.unsaved = false;
   const progressed =
     crash !== undefined &&
     !session.isolating &&
@@ -133,7 +134,7 @@ export async function renewLease(
       handlersRunUntil: handlersRunUntil(session) ?? null,
     })
     .catch((error: unknown) => {
-      if (order !== undefined) order.unsaved = true;
+      counted.unsaved = true;
       // The lease still stands until its end; the next attempt comes soon.
       session.logger.warn({ err: error }, 'could not renew the lease');
       return undefined;
@@ -280,10 +281,12 @@ function isUnproven({ crash, ending, knownOffset }: QueueSession): boolean {
   );
 }
 
-/** Failed attempts of an ordered source, when there are any. */
-function attemptsOf({ order, messages }: QueueSession): Attempts | undefined {
-  const attempts = order?.attempts(messages);
-  return attempts === undefined || attempts.size === 0 ? undefined : attempts;
+/** Failed deliveries that only this holder has counted, when there are any. */
+function attemptsOf(session: QueueSession): Attempts | undefined {
+  // What is popped is counted by the broker.
+  if (session.popped !== undefined) return undefined;
+  const attempts = (session.order ?? session.attempts).attempts(session.messages);
+  return attempts.size === 0 ? undefined : attempts;
 }
 
 /** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */

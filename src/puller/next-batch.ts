@@ -3,6 +3,7 @@ import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { exceedsLimit } from '../decide/retry/send-steps.ts';
 import { BatchBuilder, type BatchItem, batchPayload, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
 import { addRecord } from '../delivery/offload-body.ts';
@@ -11,7 +12,7 @@ import { commonTrace } from '../delivery/trace-header.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import { firstStoredAt } from '../records/own-retry.ts';
+import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
@@ -160,7 +161,7 @@ function areOfOneQueue(one: Message, other: Message): boolean {
 
 /** A message as its handler sees it. */
 export function recordOf(
-  { deps, source }: QueueSession,
+  { deps, source }: Pick<QueueSession, 'deps' | 'source'>,
   message: Message,
   subscription: SubscriptionConfig,
   localRetries: number,
@@ -186,6 +187,15 @@ function whyUnhandled(
   entry: QueueEntry,
   how: ReturnType<typeof isolation>,
 ): Unhandled | undefined {
+  const pending = session.pendingEnds.get(entry);
+  if (pending !== undefined)
+    return {
+      kind: 'unhandled',
+      delayLevel: DLQ,
+      condition: pending.condition,
+      code: 'ROCKETMQ_END_PENDING',
+      reason: 'dead letter not stored yet, trying again',
+    };
   if (entry.message === undefined)
     return {
       kind: 'unhandled',
@@ -212,7 +222,32 @@ function whyUnhandled(
       code: 'ROCKETMQ_NO_HANDLER',
       reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
     };
-  return whyTooOld(session, entry.message, topic);
+  return whyTooOld(session, entry.message, topic) ?? whyExhausted(session, entry, entry.message);
+}
+
+/** The holder before delivered it as often as allowed, and could not store its end. */
+function whyExhausted(
+  session: QueueSession,
+  entry: QueueEntry,
+  message: Message,
+): Unhandled | undefined {
+  const subscription = session.subscriptionOf(userTopic(message, session.source.consumerGroup));
+  const reconsumeTimes = failedDeliveries(message, session.source);
+  const { localRetries } = entry;
+  if (subscription === undefined || session.popped !== undefined) return undefined;
+  const max = maxReconsumeTimes(subscription, message);
+  if (!exceedsLimit(reconsumeTimes, localRetries, max)) return undefined;
+  const condition = 'RetryAttemptsExhausted';
+  const counted = Math.max(0, max - reconsumeTimes);
+  const tries = localRetries - counted - 1;
+  session.pendingEnds.set(entry, { condition, tries, unanswered: 0, localRetries: counted });
+  return {
+    kind: 'unhandled',
+    delayLevel: DLQ,
+    condition,
+    code: 'ROCKETMQ_RETRIES_EXHAUSTED',
+    reason: `message delivered ${reconsumeTimes + counted + 1} times, maximumRetryAttempts is ${max}`,
+  };
 }
 
 function whyTooOld(session: QueueSession, message: Message, topic: string): Unhandled | undefined {

@@ -2,6 +2,7 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
+import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import {
   BrokerError,
   ConnectionError,
@@ -50,6 +51,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   while (session.ending === undefined) {
     // A reset that waits for a pull does not wait for the messages that it will drop.
     if (!session.resetPending && flowControl(messages, options.flowLimits) !== undefined) {
+      hastenRefused(session);
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
@@ -139,6 +141,14 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       await session.pause(waitMs);
     }
   }
+}
+
+/** The queue stands still at its limits: a message that the broker does not take back comes to its limit without its whole delay. */
+function hastenRefused({ messages, refusedAt }: QueueSession): void {
+  messages.hasten((entry) => {
+    const refused = refusedAt.get(entry);
+    return refused === undefined ? undefined : refused + MIN_LOCAL_RETRY_MS;
+  });
 }
 
 function subscriptionFor(session: QueueSession): Subscription {

@@ -21,7 +21,9 @@ import { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction, OffsetFinding } from '../queue/offset-tracker.ts';
 import type { DrainReason } from '../queue/stop-reasons.ts';
+import { CountedAttempts } from './counted-attempts.ts';
 import { offsetStoreOf } from './offset-store.ts';
+import type { PendingEnd } from './pending-ends.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
@@ -71,6 +73,14 @@ export class QueueSession {
   readonly filteredOut: Delivery[] = [];
   /** Their bodies are in the bucket of `s3PointerThreshold`: a further delivery need not put them there again. */
   readonly storedBodies = new WeakSet<QueueEntry>();
+  /** Messages that failed for good and whose end is not stored yet. */
+  readonly pendingEnds = new WeakMap<QueueEntry, PendingEnd>();
+  /** Send-backs of them had no answer: copies may be stored. */
+  readonly inDoubt = new WeakSet<QueueEntry>();
+  /** When the broker refused them in a way that no repetition changes, epoch ms. */
+  readonly refusedAt = new WeakMap<QueueEntry, number>();
+  /** Failed deliveries that the broker has not counted. An ordered source keeps them in its order. */
+  readonly attempts: CountedAttempts;
   /** A pop may still bring messages. */
   popping = false;
   /** Where this holder began. */
@@ -97,14 +107,19 @@ export class QueueSession {
     this.#handOver = handOverOf(source, assignment, lease, startOffset);
     this.#batchLimits = assignment.batchLimits ?? [];
     this.order = QueueOrder.of(source, assignment.attempts, assignment.handlersRunUntil);
-    this.messages = new ProcessQueue(startOffset, this.order);
+    this.attempts = new CountedAttempts(source.mode === 'pop' ? undefined : assignment.attempts);
+    this.messages = new ProcessQueue(startOffset, this.order, (offset) => this.attempts.at(offset));
     this.lastMessageAt = deps.clock.now();
     this.reviewedAt = this.lastMessageAt;
     this.#handledAt = this.lastMessageAt;
     this.logger = deps.logger.child({ queue: queueKey(assignment.queue), fence: lease.fence });
     this.lifecycle = new LifecycleKeeper({
       log: (level, fields, message) => this.logger[level](fields, message),
-      onChange: () => this.wakeup.all(),
+      onChange: () => {
+        // Dead letters that wait to be stored get one more try: a popping puller goes on as long as it has messages.
+        this.messages.hasten((entry) => (this.pendingEnds.has(entry) ? 0 : undefined));
+        this.wakeup.all();
+      },
     });
     this.offsets = new OffsetKeeper(startOffset, {
       store: offsetStoreOf(this),
@@ -236,7 +251,7 @@ export class QueueSession {
   #perform(action: Exclude<OffsetAction, { type: 'read' | 'write' }>): void {
     switch (action.type) {
       case 'restart':
-        this.order?.forgetAttempts();
+        (this.order ?? this.attempts).forgetAttempts();
         this.#batchLimits = [];
         this.messages.dropAll(action.at);
         this.crash = refreshCrash(this.crash, action.at, this.options.flowLimits.maxSpan);
@@ -262,6 +277,15 @@ export class QueueSession {
     const { kind, ...offsets } = finding;
     const { code, message } = FINDINGS[kind];
     this.logger.warn({ code, ...printable(offsets) }, message);
+  }
+
+  /**
+   * Puts a message back that failed here and that the broker did not take.
+   * @param counts as a failed delivery, which the next holder is told
+   */
+  giveBackFailed(entry: QueueEntry, notBefore: number, counts = true): void {
+    if (this.messages.giveBack(entry, notBefore, counts) && counts)
+      (this.order ?? this.attempts).unsaved = true;
   }
 
   /** May this holder pull, deliver, send back or commit right now? */

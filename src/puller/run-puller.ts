@@ -246,7 +246,14 @@ async function workQueue(
 
 /** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
 function withoutHistory(assignment: Assignment): Assignment {
-  const { committedOffset, maxOffset, attempts, batchLimits, crash, ...rest } = assignment;
+  const {
+    committedOffset: _committed,
+    maxOffset: _max,
+    attempts: _attempts,
+    batchLimits: _limits,
+    crash: _crash,
+    ...rest
+  } = assignment;
   return rest;
 }
 
@@ -345,7 +352,8 @@ async function maintain(
       else session.end('unreachable', 'the broker gave no answer for a while: draining');
     }
     // Attempts that nobody else knows of are written within a second: a death forgets no more.
-    const saves = session.order?.unsaved === true && now - renewedAt >= SAVE_ATTEMPTS_MS;
+    const { unsaved } = session.order ?? session.attempts;
+    const saves = unsaved && now - renewedAt >= SAVE_ATTEMPTS_MS;
     if (saves || renewalDue(renewedAt, now, options.renewIntervalMs))
       writes.begin('renewal', () => renew(now));
     session.popped?.prolong();

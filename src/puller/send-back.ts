@@ -5,91 +5,143 @@ import {
   type Redelivery,
   wireLevel,
 } from '../decide/retry/redelivery.ts';
-import { BrokerError, RequestTimeoutError } from '../errors.ts';
+import {
+  afterFailedSend,
+  MAX_UNANSWERED,
+  overallFailure,
+  type SendFailure,
+} from '../decide/retry/send-steps.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
-import { failedDeliveries, whyAsMessage } from '../records/own-retry.ts';
+import { whyAsMessage } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
-import { responseBehaviour } from '../remoting/response-code.ts';
 import type { QueueSession } from './queue-session.ts';
+import { sendFailureOf } from './send-failure.ts';
 
 /** Straight to the DLQ, as request 36 calls it. */
 export const DLQ = -1;
-const BUSY_TRIES = 4;
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 /** The timer wheel turns by the second and rounds down: a message must not come sooner than it was asked for. */
 const TIMER_PRECISION_MS = 1_000;
 
+/** How giving a message to the broker ended. */
+export type SendOutcome =
+  | { readonly kind: 'taken' }
+  /** The lease is lost: the next holder delivers the message. */
+  | { readonly kind: 'lease-lost' }
+  | {
+      readonly kind: 'not-taken';
+      readonly failure: SendFailure;
+      /** Sends without an answer: as many copies may be stored. */
+      readonly unanswered: number;
+    };
+
+/** One way to give a message to the broker. */
+export interface SendWay {
+  readonly name: string;
+  /** False: the broker does not have this way, and nothing was sent. */
+  readonly send: () => Promise<boolean>;
+  /** Log line of a failure, where it is not the general one. */
+  readonly warning?: { readonly code: string; readonly text: string; readonly fields: object };
+}
+
+const GENERAL_WARNING = {
+  code: 'ROCKETMQ_SEND_NOT_CONFIRMED',
+  text: 'failed message not taken by the broker',
+  fields: {},
+};
+
+/**
+ * Tries the ways one after the other until one takes the message. A send whose answer is missing may have been carried out: at most one more follows.
+ * Mirrors DefaultMQPushConsumerImpl.sendMessageBack.
+ * @param maxUnanswered sends without an answer after which nothing more is sent
+ */
+export async function sendInTurn(
+  session: QueueSession,
+  { queueOffset }: Pick<Message, 'queueOffset'>,
+  ways: readonly SendWay[],
+  maxUnanswered: number,
+): Promise<SendOutcome> {
+  const { deps, lost, logger } = session;
+  const failures: SendFailure[] = [];
+  let unanswered = 0;
+  for (const { name, send, warning: { code, text, fields } = GENERAL_WARNING } of ways)
+    for (let attempt = 1; ; attempt++) {
+      if (!session.mayAct()) return { kind: 'lease-lost' };
+      try {
+        if (await send()) return { kind: 'taken' };
+        break;
+      } catch (error) {
+        if (lost.signal.aborted) return { kind: 'lease-lost' };
+        const failure = sendFailureOf(error);
+        logger.warn(
+          { err: error, code, offset: String(queueOffset), way: name, attempt, failure, ...fields },
+          text,
+        );
+        failures.push(failure);
+        if (failure === 'unanswered') unanswered++;
+        const step = afterFailedSend(failure, { attempt, unanswered, maxUnanswered });
+        if (step === 'stop') return { kind: 'not-taken', failure: 'unanswered', unanswered };
+        if (step === 'next-way') break;
+        await deps.clock.sleep(backoff(attempt, deps.random(), BUSY_BACKOFF));
+      }
+    }
+  return { kind: 'not-taken', failure: overallFailure(failures), unanswered };
+}
+
+/** A failed message on its way back to the broker. */
+export interface FailedMessage {
+  readonly message: Message;
+  /** Failed deliveries that the broker has not counted. */
+  readonly localRetries: number;
+  /** Sends of earlier failures had no answer: copies may be stored already, so only one more send is made. */
+  readonly inDoubt: boolean;
+  readonly maxReconsumeTimes: number;
+}
+
 /**
  * Gives a failed message to the broker, to come again as asked. Request 36 knows levels only: seconds that no level has go by the timer wheel, or,
- * where the broker has none, by the next longer level. True when the broker has it.
+ * where the broker has none, by the next longer level. Deliveries that were counted here travel with a send only, so that it comes before request 36
+ * then, as with properties that request 36 must not keep (see whyAsMessage).
  */
 export async function redeliver(
   session: QueueSession,
-  message: Message,
-  redelivery: Exclude<Redelivery, { kind: 'drop' }>,
-  maxReconsume: number,
-): Promise<boolean> {
-  const { coexist = false } = session.source;
+  failed: FailedMessage,
+  redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
+): Promise<SendOutcome> {
+  const { message, localRetries, maxReconsumeTimes } = failed;
+  const level = wireLevel(redelivery);
+  const back = requestWay(session, message, level, maxReconsumeTimes);
+  const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
+  const timed = timerWay(session, failed, redelivery);
   // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
-  const timed = !coexist && failedDeliveries(message, session.source) < maxReconsume;
-  if (timed && redelivery.kind === 'seconds' && exactLevel(redelivery.seconds) === undefined) {
-    const { seconds } = redelivery;
-    // Beyond the longest delay the wheel refuses the message, and a level would bring it after two hours.
-    const delayMs =
-      seconds === 0
-        ? 0
-        : Math.min(seconds * 1000 + TIMER_PRECISION_MS, LONGEST_DELAY_SECONDS * 1000);
-    try {
-      const { deps, source, lost } = session;
-      if (!session.mayAct()) return false;
-      if (
-        await deps.client.sendBackTimed(source.consumerGroup, message, delayMs, maxReconsume, {
-          signal: lost.signal,
-        })
-      )
-        return true;
-    } catch (error) {
-      if (session.lost.signal.aborted) return false;
-      session.logger.warn(
-        {
-          err: error,
-          code: 'ROCKETMQ_TIMER_REFUSED',
-          delaySeconds: seconds,
-          offset: String(message.queueOffset),
-        },
-        'the broker does not take a message for its timer wheel: it comes again by the next longer delay level',
-      );
-    }
-  }
-  return sendBack(session, message, wireLevel(redelivery), maxReconsume);
+  const counted = localRetries > 0 && session.source.coexist !== true;
+  const why = messageFirst(session, message);
+  // Request 36 would bring it back under another topic, or dead-letter it by another group's count.
+  const others = why === 'misleading' ? [] : [back];
+  const ways = counted || why !== undefined ? [send, ...others] : [back, send];
+  return sendInTurn(session, message, [...timed, ...ways], failed.inDoubt ? 1 : MAX_UNANSWERED);
 }
 
-/**
- * Request 36, with patience for a busy broker; then Java's fallback, an ordinary send to the retry
- * topic. A message with properties that request 36 must not keep is sent first (see whyAsMessage).
- * True when the broker has it. A repetition after a lost answer can make two redeliveries: at least
- * once, never less. Mirrors DefaultMQPushConsumerImpl.sendMessageBack.
- */
+/** A failure that its puller's death tells: the broker decides when the message, or its record, comes again. */
 export async function sendBack(
   session: QueueSession,
-  message: Message | UndecodableRecord,
+  record: Message | UndecodableRecord,
   delayLevel: number,
-  maxReconsume: number,
-): Promise<boolean> {
-  const why = 'topic' in message ? whyFirstAsMessage(session, message) : undefined;
-  if ('topic' in message && why !== undefined) {
-    if (await sendAsMessage(session, message, delayLevel, maxReconsume, false)) return true;
-    const isDead = delayLevel < 0 || failedDeliveries(message, session.source) >= maxReconsume;
-    // Request 36 would bring it back under another topic, or dead-letter it by another group's count.
-    if (why === 'misleading' && !isDead) return false;
-    return requestSendBack(session, message, isDead ? DLQ : delayLevel, maxReconsume);
-  }
-  if (await requestSendBack(session, message, delayLevel, maxReconsume)) return true;
-  // A record that cannot be decoded cannot be sent as a message either.
-  return 'topic' in message && sendAsMessage(session, message, delayLevel, maxReconsume, true);
+  maxReconsumeTimes: number,
+  localRetries: number,
+  maxUnanswered: number,
+): Promise<SendOutcome> {
+  const back = requestWay(session, record, delayLevel, maxReconsumeTimes);
+  // A record that cannot be decoded cannot be sent as a message.
+  if (!('topic' in record)) return sendInTurn(session, record, [back], maxUnanswered);
+  const send = messageWay(session, record, delayLevel, maxReconsumeTimes, localRetries);
+  const why = messageFirst(session, record);
+  const ways = why === undefined ? [back, send] : why === 'misleading' ? [send] : [send, back];
+  return sendInTurn(session, record, ways, maxUnanswered);
 }
 
-function whyFirstAsMessage(
+/** Must the message go back as a message, because of properties that request 36 would keep? Why, or undefined. */
+export function messageFirst(
   session: QueueSession,
   message: Message,
 ): ReturnType<typeof whyAsMessage> {
@@ -100,75 +152,79 @@ function whyFirstAsMessage(
   return why === 'inexact' && source.coexist === true ? undefined : why;
 }
 
-async function requestSendBack(
-  session: QueueSession,
+/** Request 36: the broker copies the message that it stores. */
+export function requestWay(
+  { deps, queue, source, lost }: QueueSession,
   message: Message | UndecodableRecord,
   delayLevel: number,
-  maxReconsume: number,
-): Promise<boolean> {
-  const { deps, queue, source, lost } = session;
-  const { consumerGroup } = source;
+  maxReconsumeTimes: number,
+): SendWay {
   const request = {
-    consumerGroup,
+    consumerGroup: source.consumerGroup,
     brokerName: queue.brokerName,
     commitLogOffset: message.commitLogOffset,
     delayLevel,
-    maxReconsumeTimes: maxReconsume,
+    maxReconsumeTimes,
     originMsgId: message.offsetMsgId,
     originTopic: 'topic' in message ? message.topic : queue.topic,
   };
-  for (let attempt = 1; ; attempt++) {
-    if (!session.mayAct()) return false;
-    try {
-      await deps.client.sendBack(request, { signal: lost.signal });
-      return true;
-    } catch (error) {
-      if (lost.signal.aborted) return false;
-      session.logger.warn(
-        { err: error, offset: String(message.queueOffset), attempt },
-        'a message could not be sent back',
-      );
-      const busy =
-        error instanceof RequestTimeoutError ||
-        (error instanceof BrokerError && responseBehaviour(error.responseCode).retry === true);
-      if (!busy || attempt >= BUSY_TRIES) return false;
-      await deps.clock.sleep(backoff(attempt, deps.random(), BUSY_BACKOFF));
-    }
-  }
+  return {
+    name: 'send-back',
+    send: () => deps.client.sendBack(request, { signal: lost.signal }).then(isTaken),
+  };
 }
 
-/** @param last nothing else is tried after it */
-async function sendAsMessage(
-  session: QueueSession,
+/** Java's fallback: an ordinary send to the retry topic. */
+export function messageWay(
+  { deps, source, lost }: QueueSession,
   message: Message,
   delayLevel: number,
-  maxReconsume: number,
-  last: boolean,
-): Promise<boolean> {
-  const { deps, source, lost } = session;
-  if (!session.mayAct()) return false;
-  try {
-    await deps.client.sendBackAsNormalMessage(
-      source.consumerGroup,
-      message,
-      delayLevel,
-      maxReconsume,
-      { signal: lost.signal },
-    );
-    return true;
-  } catch (error) {
-    if (lost.signal.aborted) return false;
-    const fields = { err: error, offset: String(message.queueOffset) };
-    if (last)
-      session.logger.error(
-        { ...fields, code: 'ROCKETMQ_SEND_BACK_FAILED' },
-        'a message could not be sent back in either way: it stays unfinished and is delivered again',
-      );
-    else
-      session.logger.warn(
-        { ...fields, code: 'ROCKETMQ_RETRY_MESSAGE_REFUSED' },
-        'message not accepted on the retry topic',
-      );
-    return false;
-  }
+  maxReconsumeTimes: number,
+  localRetries: number,
+): SendWay {
+  return {
+    name: 'message',
+    send: () =>
+      deps.client
+        .sendBackAsNormalMessage(source.consumerGroup, message, delayLevel, maxReconsumeTimes, {
+          signal: lost.signal,
+          localRetries,
+        })
+        .then(isTaken),
+  };
+}
+
+/** The broker's timer wheel, for seconds that no level has. */
+function timerWay(
+  { deps, source, lost }: QueueSession,
+  { message, localRetries, maxReconsumeTimes }: FailedMessage,
+  redelivery: Redelivery,
+): SendWay[] {
+  const { consumerGroup, coexist = false } = source;
+  if (coexist || redelivery.kind !== 'seconds' || exactLevel(redelivery.seconds) !== undefined)
+    return [];
+  const { seconds } = redelivery;
+  // Beyond the longest delay the wheel refuses the message, and a level would bring it after two hours.
+  const delayMs =
+    seconds === 0 ? 0 : Math.min(seconds * 1000 + TIMER_PRECISION_MS, LONGEST_DELAY_SECONDS * 1000);
+  return [
+    {
+      name: 'timer',
+      send: () =>
+        deps.client.sendBackTimed(consumerGroup, message, delayMs, maxReconsumeTimes, {
+          signal: lost.signal,
+          localRetries,
+        }),
+      warning: {
+        code: 'ROCKETMQ_TIMER_REFUSED',
+        text: 'message not taken by the timer wheel of the broker, trying the next longer delay level',
+        fields: { delaySeconds: seconds },
+      },
+    },
+  ];
+}
+
+/** The broker confirmed that it stores the message. */
+function isTaken(): boolean {
+  return true;
 }

@@ -5,11 +5,11 @@ import type { CallOutcome } from '../delivery/read-outcome.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
 import { callsLeft } from './bisect-batch.ts';
-import { deadLetter } from './dead-letter.ts';
+import { endForGood } from './dead-letter.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
-import { endingItself, LOCAL_RETRY_MS, noteDropped } from './settle-messages.ts';
+import { endingItself, noteDropped } from './settle-messages.ts';
 import type { Delivery, NextWork } from './work.ts';
 
 type Batch = Extract<NextWork, { kind: 'batch' }>;
@@ -57,7 +57,7 @@ export async function settleInOrder(
     `${outcome.kind === 'failed' ? 'the handler failed' : reading?.kind === 'invalid' ? reading.reason : ''}: its batch is delivered again, in order`,
   );
   if (deliveries.length > 1 && batch.subscription.bisectBatchOnFunctionError !== false)
-    return split(session, batch);
+    return splitInOrder(session, batch);
   return settle(session, order, batch, () => 'failed', undefined);
 }
 
@@ -71,7 +71,7 @@ function verdictOf(said: Redelivery | 'default' | undefined): Verdict {
  * A batch that failed as a whole does not tell which message it was: it comes again in halves until a single one fails, so that no other is counted
  * as failed in its place. A split uses no retry.
  */
-function split(session: QueueSession, batch: Batch): void {
+export function splitInOrder(session: QueueSession, batch: Batch): void {
   session.limitBatches(
     batch.deliveries,
     firstPart(batch.deliveries.length, callsLeft(session, batch)),
@@ -164,13 +164,10 @@ async function giveUp(
   { entry }: Delivery,
   condition: FailureCondition,
 ): Promise<void> {
-  const { messages, deps, logger } = session;
-  if (!messages.expects(entry)) return;
-  if (await deadLetter(session, entry, condition)) {
-    logger.error(
+  await endForGood(session, entry, condition);
+  if (entry.state === 'done')
+    session.logger.error(
       { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
       'a message is dead-lettered: its order goes on',
     );
-    if (messages.settle(entry)) session.noteSentBack('dead-lettered');
-  } else messages.giveBack(entry, deps.clock.now() + LOCAL_RETRY_MS, false);
 }

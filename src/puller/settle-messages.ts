@@ -1,26 +1,25 @@
-import { orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { localDelayMs, orDefault, type Redelivery } from '../decide/retry/redelivery.ts';
+import { isPermanent, MAX_UNANSWERED, MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
-import type { FailureCondition } from '../model/failure.ts';
 import type { UndecodableRecord } from '../model/message.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
-import { deadLetter, destinationOf } from './dead-letter.ts';
+import { type Content, endForGood, leaveToNextHolder } from './dead-letter.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
-import { DLQ, redeliver, sendBack } from './send-back.ts';
+import { DLQ, redeliver, type SendOutcome, sendBack } from './send-back.ts';
 import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
 import type { Batch, Delivery, NextWork, Unhandled } from './work.ts';
 
-/** Java's client tries a message again locally after as long when it could not be sent back. */
-export const LOCAL_RETRY_MS = 5_000;
 /** Sends to the broker in parallel per batch. */
 const SEND_BACK_WINDOW = 16;
 
 /**
- * Gives every message of a batch its end: done, or sent back to be redelivered. What could not be sent back stays unfinished and is tried again here.
+ * Gives every message of a batch its end: done, sent back to be redelivered, or ended for good. What could not be sent back stays unfinished and is
+ * tried again here, up to its limit.
  * @param endOf a position in the batch: undefined = done
  */
 export async function settleBatch(
@@ -59,18 +58,13 @@ export async function settleBatch(
     endingItself(session, async ({ delivery, redelivery }) => {
       const { entry, message } = delivery;
       const max = maxReconsumeTimes(subscription, message);
-      if (popped !== undefined) return failPopped(session, popped, delivery, redelivery, max);
       // Pulled before the offset was dictated anew: it comes again, or never was to come.
-      if (!session.messages.expects(entry)) return;
-      const dead = redelivery.kind === 'dlq' || failedDeliveries(message, session.source) >= max;
-      const taken =
-        dead && destinationOf(session, entry) !== undefined
-          ? await deadLetter(session, entry, conditionOf(redelivery))
-          : await redeliver(session, message, redelivery, max);
-      if (taken) {
-        if (session.messages.settle(entry))
-          session.noteSentBack(dead ? 'dead-lettered' : 'retried');
-      } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
+      if (popped === undefined && !session.messages.expects(entry)) return;
+      if (redelivery.kind === 'dlq') return endForGood(session, entry, 'RejectedByHandler');
+      if (failedDeliveries(message, session.source) + entry.localRetries >= max)
+        return endForGood(session, entry, 'RetryAttemptsExhausted');
+      if (popped !== undefined) return failPopped(session, popped, delivery, redelivery);
+      await retry(session, delivery, redelivery, max);
     }),
     SEND_BACK_WINDOW,
   );
@@ -93,6 +87,56 @@ export function endingItself<Item extends { readonly delivery: Delivery }>(
   };
 }
 
+/** To the broker for its next delivery. What the broker does not take is delivered again here, after the same delay, and counts as failed. */
+async function retry(
+  session: QueueSession,
+  { entry, message }: Delivery,
+  redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
+  maxReconsume: number,
+): Promise<void> {
+  const { localRetries } = entry;
+  const outcome = await redeliver(
+    session,
+    {
+      message,
+      localRetries,
+      inDoubt: session.inDoubt.has(entry),
+      maxReconsumeTimes: maxReconsume,
+    },
+    redelivery,
+  );
+  const failures = failedDeliveries(message, session.source) + localRetries + 1;
+  settleSend(session, entry, outcome, () => localDelayMs(redelivery, failures, MIN_LOCAL_RETRY_MS));
+}
+
+/** The message is the broker's now, or it waits here for its next delivery. */
+function settleSend(
+  session: QueueSession,
+  entry: Delivery['entry'],
+  outcome: SendOutcome,
+  delayMs: () => number,
+): void {
+  if (outcome.kind === 'lease-lost') {
+    leaveToNextHolder(session, entry);
+    return;
+  }
+  if (outcome.kind === 'taken') {
+    if (session.messages.settle(entry)) session.noteSentBack('retried');
+    return;
+  }
+  const { failure, unanswered } = outcome;
+  const now = session.deps.clock.now();
+  const waitMs = delayMs();
+  if (unanswered > 0) session.inDoubt.add(entry);
+  if (isPermanent(failure)) session.refusedAt.set(entry, now);
+  session.count('SendBackErrorCount');
+  session.logger.error(
+    { code: 'ROCKETMQ_SEND_BACK_FAILED', offset: String(entry.offset), failure, waitMs },
+    'failed message not taken back by the broker, it is delivered again by this puller and counts as failed',
+  );
+  session.giveBackFailed(entry, now + waitMs);
+}
+
 /** What no pattern of its subscription wants is done without its handler. undefined: there is none. */
 export function settleFilteredOut(session: QueueSession): Promise<unknown> | undefined {
   const { popped, messages } = session;
@@ -109,15 +153,8 @@ export function settleFilteredOut(session: QueueSession): Promise<unknown> | und
   );
 }
 
-function failuresOf(
-  { source }: QueueSession,
-  { message }: Pick<Delivery['entry'], 'message'>,
-): number {
+function failuresOf({ source }: QueueSession, { message }: Content): number {
   return message === undefined ? 0 : failedDeliveries(message, source);
-}
-
-function conditionOf({ kind }: Redelivery): FailureCondition {
-  return kind === 'dlq' ? 'RejectedByHandler' : 'RetryAttemptsExhausted';
 }
 
 const DROP = { kind: 'drop' } as const;
@@ -156,36 +193,15 @@ async function settlePopped(
   if (session.messages.settle(delivery.entry)) session.noteHandled(1);
 }
 
-/** In POP mode a failed message is invisible for a while longer, or dead-lettered by us, as the broker never does it. */
+/** In POP mode a failed message is invisible for a while longer. */
 async function failPopped(
   session: QueueSession,
   popped: PoppedMessages,
   delivery: Delivery,
-  redelivery: Exclude<Redelivery, { kind: 'drop' }>,
-  max: number,
+  redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
 ): Promise<void> {
-  const { entry, message } = delivery;
-  if (redelivery.kind === 'dlq' || message.reconsumeTimes >= max)
-    return deadLetterPopped(session, popped, entry, conditionOf(redelivery));
-  await redeliverLater(session, popped, delivery, invisibleFor(redelivery, message));
-  if (session.messages.settle(entry)) session.noteSentBack('retried');
-}
-
-/** To the DLQ by request 36, then acknowledged. A message that could not be sent there comes again when its time is over. */
-async function deadLetterPopped(
-  session: QueueSession,
-  popped: PoppedMessages,
-  entry: Delivery['entry'],
-  condition: FailureCondition,
-  content: Content = entry,
-): Promise<void> {
-  if (popped.isOurs(entry) && (await deadLetter(session, content, condition))) {
-    await acknowledge(session, popped, { entry });
-    if (session.messages.settle(entry)) session.noteSentBack('dead-lettered');
-    return;
-  }
-  popped.forget(entry);
-  session.messages.settle(entry);
+  await redeliverLater(session, popped, delivery, invisibleFor(redelivery, delivery.message));
+  if (session.messages.settle(delivery.entry)) session.noteSentBack('retried');
 }
 
 /** The end of a message that no handler gets: its configured one is the DLQ. */
@@ -206,35 +222,50 @@ export async function settleUnhandled(
   }
 }
 
-type Content = Pick<Delivery['entry'], 'message' | 'undecodable' | 'localRetries'>;
-
 /** @param content of the entry, or what of it can be read */
 async function endUnhandled(
   session: QueueSession,
   { entry, delayLevel, condition }: Unhandled & Pick<Delivery, 'entry'>,
   content: Content,
 ): Promise<void> {
-  const { message } = content;
-  const record = message ?? (content.undecodable as UndecodableRecord);
-  if (session.popped !== undefined)
-    return deadLetterPopped(session, session.popped, entry, condition, content);
+  if (isBroadcast(session)) {
+    if (session.messages.settle(entry)) session.noteDropped();
+  } else if (session.popped !== undefined || delayLevel === DLQ || isAtLimit(session, content))
+    await endForGood(session, entry, condition, content);
+  else await returnUnhandled(session, entry, content, delayLevel);
+  // The suspect has its end; the messages behind it are delivered as always.
+  if (entry.state === 'done' && session.crash?.suspect === entry.offset)
+    session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
+}
+
+/** What killed its puller goes back to the broker as a failure. */
+async function returnUnhandled(
+  session: QueueSession,
+  entry: Delivery['entry'],
+  content: Content,
+  delayLevel: number,
+): Promise<void> {
+  const record = content.message ?? (content.undecodable as UndecodableRecord);
+  const { localRetries } = content;
+  const outcome = await sendBack(
+    session,
+    record,
+    delayLevel,
+    limitOf(session, content),
+    localRetries,
+    session.inDoubt.has(entry) ? 1 : MAX_UNANSWERED,
+  );
+  const failures = failuresOf(session, content) + localRetries + 1;
+  settleSend(session, entry, outcome, () =>
+    localDelayMs({ kind: 'auto' }, failures, MIN_LOCAL_RETRY_MS),
+  );
+}
+
+function isAtLimit(session: QueueSession, content: Content): boolean {
+  return failuresOf(session, content) + content.localRetries >= limitOf(session, content);
+}
+
+function limitOf(session: QueueSession, { message }: Content): number {
   const subscription = messageSubscription(session, message);
-  const max = subscription === undefined ? 0 : maxReconsumeTimes(subscription, message);
-  const broadcast = isBroadcast(session);
-  const dead = delayLevel === DLQ || failuresOf(session, content) >= max;
-  const own = dead && destinationOf(session, content) !== undefined;
-  if (
-    broadcast ||
-    (own
-      ? await deadLetter(session, content, condition)
-      : await sendBack(session, record, delayLevel, max))
-  ) {
-    if (session.messages.settle(entry)) {
-      if (broadcast) session.noteDropped();
-      else session.noteSentBack(dead ? 'dead-lettered' : 'retried');
-    }
-    // The suspect has its end; the messages behind it are delivered as always.
-    if (session.crash?.suspect === entry.offset)
-      session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
-  } else session.messages.giveBack(entry, session.deps.clock.now() + LOCAL_RETRY_MS, true);
+  return subscription === undefined ? 0 : maxReconsumeTimes(subscription, message);
 }

@@ -58,6 +58,16 @@ export async function returnPopped(session: QueueSession, popped: PoppedMessages
   await Promise.all(left);
 }
 
+/** Gives one taken message back to the broker. */
+export async function returnToBroker(
+  session: QueueSession,
+  popped: PoppedMessages,
+  entry: Delivery['entry'],
+): Promise<void> {
+  await makeVisible(session, popped, entry, RETURN_MS);
+  session.messages.settle(entry);
+}
+
 async function makeVisible(
   session: QueueSession,
   popped: PoppedMessages,

@@ -1,6 +1,6 @@
+import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { QueueSession } from './queue-session.ts';
-import { LOCAL_RETRY_MS } from './settle-messages.ts';
 import type { Batch } from './work.ts';
 
 /** Megabytes each. */
@@ -54,7 +54,7 @@ export async function storeBodies(
     );
   }
   const waiting = new Set(left.map(({ entry }) => entry));
-  const again = deps.clock.now() + LOCAL_RETRY_MS;
+  const again = deps.clock.now() + MIN_LOCAL_RETRY_MS;
   for (const { entry } of deliveries)
     messages.giveBack(entry, waiting.has(entry) ? again : 0, false);
   return false;

@@ -86,6 +86,7 @@ function codes(ended: Ended): ((position: number) => TraceCode) | undefined {
       return () => code;
     }
     case 'unavailable':
+    case 'too-large':
     case 'misconfigured':
       return undefined;
   }

@@ -57,7 +57,10 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     } catch (error) {
       // Whatever it is, it is this record's: the pull would fail again and again with all of them.
       const cause = error instanceof Error ? error : new Error(String(error));
-      undecodable.push(describeUndecodable(new ByteReader(body, start, end), context, cause));
+      undecodable.push({
+        ...describeUndecodable(new ByteReader(body, start, end), context, cause),
+        stored: body.subarray(start, end),
+      });
     }
     start = end;
   }

@@ -389,7 +389,8 @@ for (const [name, start, skip] of [
         await assert.rejects(redrive, { code: 'ROCKETMQ_REDRIVE_STOPPED', offset: 2n });
       else await redrive;
       assert.deepEqual(await figures(group), [3n, refusesEmpty ? 1n : 0n]);
-      const [first] = await arrived(`${topic}-2`, refusesEmpty ? 1 : 2);
+      const all = await arrived(`${topic}-2`, refusesEmpty ? 1 : 2);
+      const first = all.find(({ body }) => body.length > 0);
       assert.deepEqual(
         ['header', 'own', '__proto__', 'p499'].map((one) => first?.properties.get(one)),
         ['a\u0001b\u0001', 'last', 'x', '499'],

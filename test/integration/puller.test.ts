@@ -406,13 +406,17 @@ describe('a puller', () => {
         ),
       );
       const times: number[] = [];
-      world.start((event, context) => {
-        times.push(Date.now());
-        return seen.handler(event, context);
-      });
+      world.start(
+        (event, context) => {
+          times.push(Date.now());
+          return seen.handler(event, context);
+        },
+        { subscriptions: [{ retryDelay: { seconds: 1 } }] },
+      );
       await until(
         () => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'),
         'both ways failed',
+        10_000,
       );
       for (const control of controls) control.remove();
       await until(() => world.committed() === 1n, 'the commit moves up to it');

@@ -68,11 +68,20 @@ export class ProcessQueue {
   #againInARow = 0;
 
   readonly #order: OrderOfQueue | undefined;
+  readonly #attemptsAt: (offset: bigint) => number;
 
-  /** @param nextOffset where the first pull begins */
-  constructor(nextOffset: bigint, order?: OrderOfQueue) {
+  /**
+   * @param nextOffset where the first pull begins
+   * @param attemptsAt without an order: failed deliveries at an offset that an earlier holder counted
+   */
+  constructor(
+    nextOffset: bigint,
+    order?: OrderOfQueue,
+    attemptsAt: (offset: bigint) => number = () => 0,
+  ) {
     this.#nextOffset = nextOffset;
     this.#order = order;
+    this.#attemptsAt = attemptsAt;
   }
 
   /** +1 at every `dropAll`: the answer to a pull that was sent before belongs to nothing. */
@@ -179,7 +188,7 @@ export class ProcessQueue {
       message,
       undecodable,
       bytes,
-      localRetries: this.#order?.attemptsAt(offset) ?? 0,
+      localRetries: this.#order?.attemptsAt(offset) ?? this.#attemptsAt(offset),
       state: 'ready',
       lane: this.#order?.laneOf(message),
       notBefore: 0,
@@ -299,6 +308,12 @@ export class ProcessQueue {
     while (place > 0 && (this.#again[place - 1] as MutableEntry).offset > own.offset) place--;
     this.#again.splice(place, 0, own);
     return true;
+  }
+
+  /** Entries that wait for their time become due earlier. @param dueAt epoch ms; undefined: the entry waits on */
+  hasten(dueAt: (entry: QueueEntry) => number | undefined): void {
+    for (const entry of this.#again)
+      entry.notBefore = Math.min(entry.notBefore, dueAt(entry) ?? entry.notBefore);
   }
 
   /** Forgets everything, in flight too, and begins anew at the given offset, which may lie before. */

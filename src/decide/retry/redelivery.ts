@@ -66,3 +66,28 @@ export function wireLevel(redelivery: Exclude<Redelivery, { kind: 'drop' }>): nu
       return -1;
   }
 }
+
+/** Level of the first retry when the broker decides. */
+const FIRST_RETRY_LEVEL = 3;
+
+/**
+ * How long a message waits for its next delivery when the broker does not take it back: as long as it would have waited at a stock broker.
+ * @param failures of the message, this one included
+ * @returns milliseconds, not below `minMs`
+ */
+export function localDelayMs(
+  redelivery: Exclude<Redelivery, { kind: 'dlq' | 'drop' }>,
+  failures: number,
+  minMs: number,
+): number {
+  const levelSeconds = (level: number): number =>
+    LEVEL_SECONDS[Math.min(Math.max(level, 1), LEVEL_SECONDS.length) - 1] as number;
+  switch (redelivery.kind) {
+    case 'auto':
+      return Math.max(minMs, levelSeconds(FIRST_RETRY_LEVEL + failures - 1) * 1000);
+    case 'level':
+      return Math.max(minMs, levelSeconds(redelivery.level) * 1000);
+    case 'seconds':
+      return Math.max(minMs, redelivery.seconds * 1000);
+  }
+}

@@ -156,7 +156,6 @@ describe('handlers behind the Invoke API', () => {
 
   for (const [status, type] of [
     [429, 'TooManyRequestsException'],
-    [500, 'ServiceException'],
     [502, 'EC2ThrottledException'],
     [502, 'EC2UnexpectedException'],
     [502, 'ENILimitReachedException'],
@@ -165,7 +164,7 @@ describe('handlers behind the Invoke API', () => {
     [409, 'SnapStartNotReadyException'],
     [502, 'ResourceNotReadyException'],
     [408, 'EFSMountTimeoutException'],
-    [503, 'SomethingNewException'],
+    [429, 'SomethingNewException'],
   ] as const)
     it(`${type} is nobody’s failure, and is not repeated by the SDK`, async () => {
       answer = refuses(status, type);
@@ -177,12 +176,47 @@ describe('handlers behind the Invoke API', () => {
       assert.equal(outcome.kind === 'unavailable' && outcome.mayRun, false);
     });
 
+  for (const [status, type] of [
+    [500, 'ServiceException'],
+    [502, 'SomethingNewException'],
+    [503, 'ServiceUnavailable'],
+    [504, 'GatewayTimeout'],
+    [410, 'EFSIOException'],
+  ] as const)
+    it(`${status} ${type}: the function may be at work`, async () => {
+      answer = refuses(status, type);
+      const outcome = await call();
+      assert.deepEqual(
+        [outcome.kind, outcome.kind === 'unavailable' && outcome.mayRun, seen.length],
+        ['unavailable', true, 1],
+      );
+    });
+
+  for (const type of [
+    'RequestTooLargeException',
+    'RequestEntityTooLargeException',
+    'SerializedRequestEntityTooLargeException',
+  ])
+    it(`${type} is about this event, not about the function`, async () => {
+      answer = refuses(413, type);
+      const outcome = await call();
+      assert.ok(outcome.kind === 'too-large' && outcome.error instanceof RocketMQError);
+      assert.equal(outcome.error.code, 'ROCKETMQ_EVENT_TOO_LARGE');
+    });
+
+  it('InvalidRequestContentException is a failure of this event', async () => {
+    answer = refuses(400, 'InvalidRequestContentException');
+    assert.deepEqual(await call(), {
+      kind: 'failed',
+      errorType: 'InvalidRequestContentException',
+      errorMessage: 'InvalidRequestContentException happened',
+    });
+  });
+
   for (const [status, type, code] of [
     [404, 'ResourceNotFoundException', 'ROCKETMQ_HANDLER_NOT_FOUND'],
     [403, 'AccessDeniedException', 'ROCKETMQ_HANDLER_ACCESS_DENIED'],
     [403, 'UnrecognizedClientException', 'ROCKETMQ_HANDLER_ACCESS_DENIED'],
-    [413, 'RequestTooLargeException', 'ROCKETMQ_EVENT_TOO_LARGE'],
-    [413, 'RequestEntityTooLargeException', 'ROCKETMQ_EVENT_TOO_LARGE'],
     [400, 'InvalidParameterValueException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
     [502, 'KMSAccessDeniedException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],
     [502, 'KMSDisabledException', 'ROCKETMQ_HANDLER_MISCONFIGURED'],

@@ -312,8 +312,9 @@ describe('undecodable records', () => {
       offsetDelta: 10n,
     });
     assert.equal(messages.length, 2);
-    const [{ error, ...place }] = undecodable as [(typeof undecodable)[0]];
+    const [{ error, stored, ...place }] = undecodable as [(typeof undecodable)[0]];
     assert.ok(error instanceof ProtocolError);
+    assert.deepEqual(stored, bad);
     assert.deepEqual(place, {
       queueId: 3,
       queueOffset: 18n,
@@ -357,7 +358,8 @@ describe('undecodable records', () => {
     const short = patched(good.subarray(0, 44), (copy) => copy.writeInt32BE(44, 0));
     const { messages, undecodable } = decodeRecords(Buffer.concat([short, good]), CONTEXT);
     assert.equal(messages.length, 1);
-    const { error: _, ...place } = undecodable[0] as (typeof undecodable)[0];
+    const { error: _, stored, ...place } = undecodable[0] as (typeof undecodable)[0];
+    assert.deepEqual(stored, short);
     assert.deepEqual(place, {
       queueId: RECORD.queueId,
       queueOffset: 4711n,

@@ -115,11 +115,13 @@ describe('metrics in the embedded format', () => {
     assert.deepEqual(Object.keys(told).sort(), [
       'CommitErrorCount',
       'CoordinatorErrorCount',
+      'DiscardedEventCount',
       'InvalidResponseCount',
       'InvokeErrorCount',
       'LostLeases',
       'OnFailureDestinationDeliveryErrorCount',
       'PollingErrorCount',
+      'SendBackErrorCount',
       'ThrottleCount',
     ]);
   });

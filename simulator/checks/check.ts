@@ -1,0 +1,30 @@
+import type { Scheduler } from '../kernel/scheduler.ts';
+import type { Plan } from '../plan.ts';
+import type { WorldEvent } from '../world/events.ts';
+import type { Ledger } from '../world/ledger.ts';
+
+/** What a check sees. */
+export interface CheckedWorld {
+  readonly plan: Plan;
+  readonly ledger: Ledger;
+  readonly scheduler: Scheduler;
+  /** Epoch ms of each fault that took place, in order. */
+  readonly faultTimes: readonly number[];
+  /** What is not drained yet, one line each; empty: everything has its end. */
+  pending(): string[];
+}
+
+/** One invariant. Made anew for each run. */
+export interface Check {
+  /** Answers what is wrong when the event breaks the invariant. */
+  on?(event: WorldEvent): string | undefined;
+  /** What is wrong when the run has ended. */
+  atEnd?(): readonly string[];
+}
+
+export interface CheckDefinition {
+  readonly name: string;
+  /** One line: what has to hold. */
+  readonly invariant: string;
+  create(world: CheckedWorld): Check;
+}

@@ -1,0 +1,29 @@
+import type { CheckDefinition } from './check.ts';
+import { committedBelowUnfinished } from './committed-below-unfinished.ts';
+import { drained } from './drained.ts';
+import { leftBehind } from './left-behind.ts';
+import { nothingAfterSkip } from './nothing-after-skip.ts';
+import { nothingLost } from './nothing-lost.ts';
+import { oneHolder } from './one-holder.ts';
+import { operatorsOffset } from './operators-offset.ts';
+import { order } from './order.ts';
+import { pauseIsKept } from './pause-is-kept.ts';
+import { prompt } from './prompt.ts';
+import { repeats } from './repeats.ts';
+import { retryLimit } from './retry-limit.ts';
+
+/** Every invariant, checked in every run. */
+export const CHECKS: readonly CheckDefinition[] = [
+  nothingLost,
+  committedBelowUnfinished,
+  oneHolder,
+  retryLimit,
+  order,
+  nothingAfterSkip,
+  operatorsOffset,
+  pauseIsKept,
+  prompt,
+  repeats,
+  drained,
+  leftBehind,
+];

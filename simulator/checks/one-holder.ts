@@ -1,0 +1,36 @@
+import type { Host } from '../kernel/scheduler.ts';
+import type { CheckDefinition } from './check.ts';
+
+export const oneHolder: CheckDefinition = {
+  name: 'one-holder',
+  invariant:
+    'Only the last process that acquired a queue delivers, sends back and commits its messages.',
+  create: () => {
+    const holders = new Map<string, { readonly holder: string; readonly fence: number }>();
+    const check = (by: Host, queue: string, what: string): string | undefined => {
+      const last = holders.get(queue);
+      return last === undefined || last.holder === by.name
+        ? undefined
+        : `${by.name} ${what} ${queue}, which ${last.holder} has acquired (fence ${last.fence})`;
+    };
+    return {
+      on(event) {
+        switch (event.kind) {
+          case 'acquired':
+            holders.set(event.queue, event);
+            return undefined;
+          case 'delivery-started': {
+            const [first] = event.deliveries;
+            return first && check(first.puller, first.position.queue, 'delivers a batch of');
+          }
+          case 'commit-sent':
+            return check(event.by, event.queue, 'commits');
+          case 'send-back-sent':
+            return check(event.by, event.position.queue, 'sends back a message of');
+          default:
+            return undefined;
+        }
+      },
+    };
+  },
+};

@@ -1,0 +1,36 @@
+import type { CheckDefinition } from './check.ts';
+
+/** Commits are at most this old when nothing goes wrong. ISSUE-10 §1.15 lowers it to 1 s. */
+const COMMIT_AGE_MS = 6_000;
+/** What a broker that is killed forgets beside: its offsets are written every 5 s. */
+const FORGOTTEN_MS = 5_000;
+/** How long a fault disturbs: requests that time out, leases that end, sandboxes that thaw. */
+const DISTURBED_MS = 60_000;
+
+export const repeats: CheckDefinition = {
+  name: 'repeats',
+  invariant:
+    'A message that was handled is delivered again only when a fault hit between its end and its commit.',
+  create: ({ plan, ledger, scheduler, faultTimes }) => {
+    const forgets = plan.faults.some(
+      (fault) => fault.kind === 'broker-restart' && fault.how === 'KILL',
+    );
+    const untilCommittedMs = COMMIT_AGE_MS + (forgets ? FORGOTTEN_MS : 0);
+    return {
+      on(event) {
+        if (event.kind !== 'delivery-started') return undefined;
+        for (const { position } of event.deliveries) {
+          if (position.doneAt === undefined) continue;
+          // Done ahead of an unfinished one, it comes again whenever its queue changes hands.
+          const since = ledger.committableSince(position);
+          if (since === undefined || !Number.isFinite(since)) continue;
+          const from = since - DISTURBED_MS;
+          const until = since + untilCommittedMs;
+          if (faultTimes.some((at) => at >= from && at <= Math.min(until, scheduler.now))) continue;
+          return `message ${position.number} at ${position.key} was handled ${scheduler.now - position.doneAt} ms ago and is delivered again without a fault`;
+        }
+        return undefined;
+      },
+    };
+  },
+};

@@ -1,0 +1,29 @@
+/** A fault of the present code that a point of the issue is to end. To be removed with that point; the run is then as strict as its checks. */
+interface KnownFailure {
+  /** Only there. Absent: everywhere. */
+  readonly scenario?: string;
+  readonly check: string;
+  readonly text: RegExp;
+  readonly why: string;
+}
+
+export const KNOWN_FAILURES: readonly KnownFailure[] = [
+  {
+    check: 'retry-limit',
+    text: /is delivered as redelivery \d+, and the limit is/,
+    why: 'ISSUE-10 §1.2: deliveries after a send-back that failed are not counted towards the limit (broker, seed 55)',
+  },
+  ...['nothing-lost', 'drained', 'retry-limit', 'repeats'].map((check) => ({
+    scenario: 'poisons',
+    check,
+    text: /./,
+    why: 'ISSUE-10 §1.7: a message that was dead-lettered as a killer is not committed before the next one, which kills, is delivered: both come again without end (poisons, seed 1)',
+  })),
+];
+
+export function isKnown(scenario: string, check: string, text: string): boolean {
+  return KNOWN_FAILURES.some(
+    (known) =>
+      known.check === check && (known.scenario ?? scenario) === scenario && known.text.test(text),
+  );
+}

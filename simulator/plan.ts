@@ -1,0 +1,168 @@
+import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import type { RequestCode } from '../src/remoting/request-code.ts';
+
+/** How a handler treats one message, by its number. */
+export type Behaviour =
+  | { readonly kind: 'ok' }
+  /** Reported in batchItemFailures the first times. */
+  | { readonly kind: 'fails'; readonly times: number }
+  /** The whole call throws the first times. */
+  | { readonly kind: 'throws'; readonly times: number }
+  /** Its function takes longer than its timeout the first times. */
+  | { readonly kind: 'times-out'; readonly times: number }
+  /** Its process ends while the handler runs (inline: the puller's) the first times. */
+  | { readonly kind: 'kills'; readonly times: number }
+  /** `action: drop`. */
+  | { readonly kind: 'dropped' };
+
+export interface PlannedMessage {
+  /** ms after the start. */
+  readonly at: number;
+  readonly number: number;
+  readonly topic: string;
+  readonly brokerName: string;
+  readonly queueId: number;
+  readonly key: string;
+  readonly behaviour: Behaviour;
+}
+
+/** A fault at a time (ms after the start), or at the nth request of a kind. */
+export type Fault =
+  | { readonly kind: 'kill'; readonly at: number; readonly of: ProcessKind; readonly which: number }
+  /** Before or after its nth request to broker or table goes out. */
+  | {
+      readonly kind: 'kill-at-request';
+      readonly of: ProcessKind;
+      readonly invocation: number;
+      readonly request: number;
+    }
+  | {
+      readonly kind: 'freeze';
+      readonly at: number;
+      readonly of: ProcessKind;
+      readonly which: number;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'request';
+      readonly code: keyof typeof RequestCode;
+      readonly nth: number;
+      readonly fate:
+        | 'lost'
+        | 'answer-lost'
+        | 'disconnected'
+        | 'disconnected-after'
+        | 'late'
+        | 'busy';
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'broker-restart';
+      readonly at: number;
+      readonly broker: string;
+      readonly how: 'TERM' | 'KILL';
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'broker-silent';
+      readonly at: number;
+      readonly broker: string;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'broker-frozen';
+      readonly at: number;
+      readonly broker: string;
+      readonly ms: number;
+    }
+  | { readonly kind: 'name-server-away'; readonly at: number; readonly ms: number }
+  /** Connections of the broker go dead without a word; new ones work. */
+  | { readonly kind: 'connections-mute'; readonly at: number; readonly broker: string }
+  | { readonly kind: 'table-down'; readonly at: number; readonly ms: number }
+  | {
+      readonly kind: 'table-request';
+      readonly nth: number;
+      readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'late';
+    }
+  | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
+  /** The nth asynchronous invocation. */
+  | {
+      readonly kind: 'invocation';
+      readonly nth: number;
+      readonly fate: 'late' | 'twice' | 'never';
+      readonly ms: number;
+    }
+  /** The nth handler call. */
+  | {
+      readonly kind: 'handler-call';
+      readonly nth: number;
+      readonly fate: 'answer-lost' | 'cut-off' | 'dies' | 'slow';
+    }
+  | {
+      readonly kind: 'queues-added';
+      readonly at: number;
+      readonly topic: string;
+      readonly broker: string;
+      readonly queues: number;
+    }
+  | { readonly kind: 'slots'; readonly at: number; readonly pullers: number }
+  | {
+      readonly kind: 'redeploy';
+      readonly at: number;
+      readonly subscription: Partial<SubscriptionConfig>;
+    }
+  | {
+      readonly kind: 'operator';
+      readonly at: number;
+      readonly command: 'pause' | 'skip' | 'reset';
+      readonly queueId: number;
+      readonly ms: number;
+    }
+  | {
+      readonly kind: 'mqadmin-reset';
+      readonly at: number;
+      readonly queueId: number;
+      /** The answer that tells the holder of it does not arrive. */
+      readonly isLost: boolean;
+    }
+  /** One process does not reach the table. */
+  | {
+      readonly kind: 'table-cut';
+      readonly at: number;
+      readonly of: ProcessKind;
+      readonly which: number;
+      readonly ms: number;
+    }
+  /** Coordinators end, and the schedule starts none. */
+  | { readonly kind: 'no-coordinator'; readonly at: number; readonly ms: number };
+
+export type ProcessKind = 'puller' | 'coordinator' | 'handler';
+
+/** All that a run depends on. Made from a seed by a scenario; a shrunk one has fewer faults. */
+export interface Plan {
+  readonly scenario: string;
+  readonly seed: number;
+  readonly brokers: readonly string[];
+  readonly topics: readonly { readonly name: string; readonly queues: number }[];
+  readonly source: SourceConfig;
+  readonly messages: readonly PlannedMessage[];
+  readonly faults: readonly Fault[];
+  readonly pullerTimeoutMs: number;
+  readonly maxSkewMs: number;
+  /** Without a fault a message is with its handler within this. Absent: no promise. */
+  readonly promptMs?: number;
+  /** After the last fault and the last message everything has its end within this. */
+  readonly drainMs: number;
+  /** Whatever happens, everything has its end by then: deaths that messages cause are no faults without end. */
+  readonly maxVirtualMs: number;
+}
+
+/** When the fault is over, ms after the start; those without a time are counted from the requests that they wait for. */
+export function endOf(fault: Fault): number {
+  const at = 'at' in fault ? fault.at : 0;
+  return at + ('ms' in fault ? fault.ms : 0);
+}
+
+export function expectedOrder(plan: Plan): SubscriptionConfig['order'] {
+  return plan.source.subscriptions[0]?.order;
+}

@@ -1,0 +1,554 @@
+import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import { createRandom, type Random } from './kernel/random.ts';
+import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
+
+const TOPIC = 'orders';
+const BROKER = 'broker-a';
+
+interface Shape {
+  readonly brokers?: readonly string[];
+  readonly queues: number;
+  /** Queues that the topic has at first. */
+  readonly firstQueues?: number;
+  readonly messages: number;
+  /** The messages come within this time. */
+  readonly withinMs: number;
+  readonly behaviours: (random: Random, number: number) => Behaviour;
+  readonly subscription?: Partial<SubscriptionConfig>;
+  readonly source?: Partial<SourceConfig>;
+  readonly faults?: readonly Fault[];
+  readonly pullerTimeoutMs?: number;
+  readonly promptMs?: number;
+  readonly drainMs?: number;
+  readonly maxVirtualMs?: number;
+}
+
+type Scenario = (random: Random) => Shape;
+
+const OK: Behaviour = { kind: 'ok' };
+const always = (): Behaviour => OK;
+/** Mostly good, some that fail a few times, one that never succeeds. */
+const mixed = (random: Random): Behaviour => {
+  const dice = random.int(1, 20);
+  if (dice <= 2) return { kind: 'fails', times: random.int(1, 2) };
+  if (dice === 3) return { kind: 'fails', times: 99 };
+  if (dice === 4) return { kind: 'throws', times: random.int(1, 2) };
+  if (dice === 5) return { kind: 'times-out', times: 1 };
+  if (dice === 6) return { kind: 'dropped' };
+  return OK;
+};
+
+const some = <T>(random: Random, min: number, max: number, make: () => T): T[] =>
+  Array.from({ length: random.int(min, max) }, make);
+const time = (random: Random): number => random.int(1_000, 50_000);
+const PROCESSES = ['puller', 'puller', 'puller', 'coordinator'] as const;
+
+function brokerFaults(random: Random, broker: string): Fault[] {
+  return some(random, 1, 4, (): Fault => {
+    const at = time(random);
+    switch (random.int(1, 7)) {
+      case 1:
+        return {
+          kind: 'broker-restart',
+          at,
+          broker,
+          how: random.pick(['TERM', 'KILL']),
+          ms: random.int(500, 30_000),
+        };
+      case 2:
+        return { kind: 'broker-silent', at, broker, ms: random.int(500, 20_000) };
+      case 3:
+        return { kind: 'broker-frozen', at, broker, ms: random.int(500, 20_000) };
+      case 4:
+        return { kind: 'name-server-away', at, ms: random.int(500, 30_000) };
+      default:
+        return requestFault(random);
+    }
+  });
+}
+
+function requestFault(random: Random): Fault {
+  return {
+    kind: 'request',
+    code: random.pick([
+      'PULL_MESSAGE',
+      'UPDATE_CONSUMER_OFFSET',
+      'UPDATE_CONSUMER_OFFSET',
+      'QUERY_CONSUMER_OFFSET',
+      'CONSUMER_SEND_MSG_BACK',
+      'GET_MAX_OFFSET',
+    ] as const),
+    nth: random.int(1, 12),
+    fate: random.pick([
+      'lost',
+      'answer-lost',
+      'disconnected',
+      'disconnected-after',
+      'late',
+      'busy',
+    ] as const),
+    ms: random.int(100, 6_000),
+  };
+}
+
+function tableFaults(random: Random): Fault[] {
+  return some(
+    random,
+    1,
+    5,
+    (): Fault =>
+      random.chance(0.3)
+        ? { kind: 'table-down', at: time(random), ms: random.int(1_000, 25_000) }
+        : {
+            kind: 'table-request',
+            nth: random.int(1, 60),
+            fate: random.pick(['throttled', 'lost', 'answer-lost', 'late'] as const),
+          },
+  );
+}
+
+function processFaults(random: Random): Fault[] {
+  return some(random, 1, 4, (): Fault => {
+    const at = time(random);
+    switch (random.int(1, 7)) {
+      case 1:
+      case 2:
+        return { kind: 'kill', at, of: random.pick(PROCESSES), which: random.int(0, 9) };
+      case 3:
+        return {
+          kind: 'kill-at-request',
+          of: random.pick(PROCESSES),
+          invocation: random.int(1, 4),
+          request: random.int(1, 25),
+        };
+      case 4:
+        return {
+          kind: 'freeze',
+          at,
+          of: random.pick(PROCESSES),
+          which: random.int(0, 9),
+          ms: random.int(1_000, 45_000),
+        };
+      case 5:
+        return { kind: 'lambda-throttled', at, ms: random.int(1_000, 20_000) };
+      case 6:
+        return {
+          kind: 'invocation',
+          nth: random.int(1, 6),
+          fate: random.pick(['late', 'twice', 'never'] as const),
+          ms: random.int(500, 40_000),
+        };
+      default:
+        return {
+          kind: 'handler-call',
+          nth: random.int(1, 12),
+          fate: random.pick(['answer-lost', 'cut-off', 'dies', 'slow'] as const),
+        };
+    }
+  });
+}
+
+function anyFaults(random: Random): Fault[] {
+  return [
+    ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
+    ...(random.chance(0.5) ? tableFaults(random) : []),
+    ...(random.chance(0.8) ? processFaults(random) : []),
+  ];
+}
+
+const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
+  order: {
+    by,
+    suspendCurrentQueueTimeMillis: 500,
+    ...(by === 'key' ? { key: 'SHARDING_KEY' } : {}),
+  },
+});
+
+/** Messages that end their puller however often they come. */
+const poisoned = (
+  random: Random,
+  isPoison: (random: Random, number: number) => boolean,
+): Shape => ({
+  queues: 1,
+  messages: 4,
+  withinMs: 5_000,
+  behaviours: (own, number) => (isPoison(own, number) ? { kind: 'kills', times: 99 } : OK),
+  subscription: {
+    maximumRetryAttempts: 0,
+    batchSize: random.int(1, 4),
+    handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
+  },
+  maxVirtualMs: 1_200_000,
+});
+
+/** Every scenario by its name: a seed's random numbers in, what is to happen out. */
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  steady: () => ({ queues: 2, messages: 30, withinMs: 40_000, behaviours: always }),
+  retries: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 15_000,
+    behaviours: mixed,
+    subscription: { maximumRetryAttempts: random.int(0, 3) },
+  }),
+  bisect: (random) => ({
+    queues: 1,
+    messages: 24,
+    withinMs: 1_000,
+    behaviours: (own) =>
+      own.chance(0.15) ? { kind: 'throws', times: random.pick([1, 2, 99]) } : OK,
+    subscription: { maximumRetryAttempts: 1, batchSize: random.int(4, 16) },
+  }),
+  broker: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: brokerFaults(random, BROKER),
+  }),
+  table: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: always,
+    faults: tableFaults(random),
+  }),
+  lambda: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: processFaults(random),
+  }),
+  everything: (random) => ({
+    queues: random.int(1, 3),
+    messages: 30,
+    withinMs: 50_000,
+    behaviours: mixed,
+    subscription: {
+      maximumRetryAttempts: random.int(1, 3),
+      parallelizationFactor: random.int(1, 2),
+    },
+    source: { pullers: random.pick(['queue', 1, 2] as const) },
+    faults: anyFaults(random),
+    pullerTimeoutMs: random.pick([45_000, 90_000]),
+  }),
+  'ordered-by-queue': (random) => ({
+    queues: 2,
+    messages: 20,
+    withinMs: 45_000,
+    behaviours: mixed,
+    subscription: { ...order('queue'), maximumRetryAttempts: 2, batchSize: random.int(1, 5) },
+    faults: random.chance(0.8) ? anyFaults(random) : [],
+  }),
+  'ordered-by-key': (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    subscription: {
+      ...order('key'),
+      maximumRetryAttempts: 2,
+      batchSize: random.int(1, 5),
+      parallelizationFactor: random.int(1, 3),
+    },
+    faults: random.chance(0.8) ? anyFaults(random) : [],
+  }),
+  rebalance: (random) => ({
+    queues: 3,
+    messages: 30,
+    withinMs: 60_000,
+    behaviours: always,
+    source: { pullers: random.int(1, 3) },
+    faults: [
+      ...some(
+        random,
+        1,
+        3,
+        (): Fault => ({ kind: 'slots', at: time(random), pullers: random.int(1, 4) }),
+      ),
+      ...(random.chance(0.5)
+        ? [
+            {
+              kind: 'queues-added',
+              at: time(random),
+              topic: TOPIC,
+              broker: BROKER,
+              queues: 4,
+            } as const,
+          ]
+        : []),
+      ...(random.chance(0.5) ? processFaults(random) : []),
+    ],
+  }),
+  redeploy: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: [
+      {
+        kind: 'redeploy',
+        at: time(random),
+        subscription: { batchSize: random.int(1, 20), maximumRetryAttempts: 3 },
+      },
+      ...(random.chance(0.5) ? processFaults(random) : []),
+    ],
+  }),
+  operator: (random) => ({
+    queues: 2,
+    messages: 30,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: [
+      ...some(
+        random,
+        1,
+        2,
+        (): Fault => ({
+          kind: 'operator',
+          at: time(random),
+          command: random.pick(['pause', 'skip', 'reset'] as const),
+          queueId: random.int(0, 1),
+          ms: random.int(2_000, 60_000),
+        }),
+      ),
+      ...(random.chance(0.3)
+        ? [{ kind: 'mqadmin-reset', at: time(random), queueId: 0, isLost: false } as const]
+        : []),
+      ...(random.chance(0.3) ? processFaults(random) : []),
+    ],
+  }),
+  mqadmin: (random) => ({
+    queues: 1,
+    messages: 40,
+    withinMs: 60_000,
+    behaviours: mixed,
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({
+        kind: 'mqadmin-reset',
+        at: time(random),
+        queueId: 0,
+        isLost: random.chance(0.7),
+      }),
+    ),
+  }),
+  sparse: () => ({
+    queues: 2,
+    messages: 6,
+    withinMs: 400_000,
+    behaviours: always,
+    promptMs: 12_000,
+  }),
+  deadline: (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
+    faults: [{ kind: 'no-coordinator', at: random.int(4_000, 8_000), ms: 130_000 }],
+  }),
+  growth: (random) => ({
+    queues: 4,
+    firstQueues: random.int(1, 3),
+    messages: 24,
+    withinMs: 40_000,
+    behaviours: always,
+    faults: [
+      {
+        kind: 'queues-added',
+        at: random.int(1_000, 20_000),
+        topic: TOPIC,
+        broker: BROKER,
+        queues: 4,
+      },
+    ],
+  }),
+  broadcasting: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { messageModel: 'BROADCASTING' },
+    faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  'two-brokers': (random) => ({
+    brokers: [BROKER, 'broker-b'],
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    faults: brokerFaults(random, random.pick([BROKER, 'broker-b'])),
+  }),
+  'short-lived': () => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
+    pullerTimeoutMs: 30_000,
+  }),
+  'short-lived-order': () => ({
+    queues: 1,
+    messages: 12,
+    withinMs: 60_000,
+    behaviours: (own) => (own.chance(0.3) ? { kind: 'fails', times: own.pick([2, 99]) } : OK),
+    subscription: {
+      order: { by: 'queue', suspendCurrentQueueTimeMillis: 9_000 },
+      maximumRetryAttempts: 4,
+      batchSize: 1,
+    },
+    pullerTimeoutMs: 30_000,
+  }),
+  'stale-holders': (random) => ({
+    queues: 2,
+    messages: 100,
+    withinMs: 100_000,
+    behaviours: always,
+    faults: some(random, 1, 4, (): Fault => {
+      const at = random.int(5_000, 60_000);
+      const ofPuller = { of: 'puller', which: random.int(0, 9), at } as const;
+      switch (random.int(1, 4)) {
+        case 1:
+          return { kind: 'table-down', at, ms: random.int(20_000, 40_000) };
+        case 2:
+          return { kind: 'freeze', ...ofPuller, ms: random.int(20_000, 45_000) };
+        default:
+          return { kind: 'table-cut', ...ofPuller, ms: random.int(20_000, 60_000) };
+      }
+    }),
+  }),
+  'slow-functions': (random) => ({
+    queues: 1,
+    messages: 20,
+    withinMs: 60_000,
+    behaviours: always,
+    subscription: {
+      ...order(random.pick(['queue', 'key'] as const)),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 40,
+      },
+    },
+    pullerTimeoutMs: 120_000,
+    faults: some(
+      random,
+      2,
+      4,
+      (): Fault => ({
+        kind: 'handler-call',
+        nth: random.int(1, 8),
+        fate: random.pick(['slow', 'cut-off'] as const),
+      }),
+    ).concat(
+      some(
+        random,
+        0,
+        2,
+        (): Fault => ({ kind: 'kill', at: time(random), of: 'puller', which: random.int(0, 9) }),
+      ),
+    ),
+  }),
+  throttled: (random) => ({
+    queues: 2,
+    messages: 30,
+    withinMs: 40_000,
+    behaviours: always,
+    subscription: { maximumRetryAttempts: random.int(0, 1) },
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({
+        kind: 'lambda-throttled',
+        at: time(random),
+        ms: random.int(5_000, 20_000),
+      }),
+    ),
+  }),
+  poison: (random) => poisoned(random, (_own, number) => number === 1),
+  poisons: (random) => poisoned(random, (own) => own.chance(0.5)),
+  inline: (random) => ({
+    queues: 2,
+    messages: 20,
+    withinMs: 20_000,
+    behaviours: (own) =>
+      own.chance(0.05) ? { kind: 'kills', times: random.int(1, 2) } : mixed(own),
+    subscription: {
+      handler: {
+        invocation: 'inline',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 5,
+      },
+    },
+    maxVirtualMs: 1_800_000,
+  }),
+};
+
+/** The plan of a scenario and a seed. */
+export function planOf(scenario: string, seed: number): Plan {
+  const create = SCENARIOS[scenario];
+  if (create === undefined)
+    throw new RangeError(
+      `no scenario "${scenario}": choose from ${Object.keys(SCENARIOS).join(', ')}`,
+    );
+  const random = createRandom(seed, `plan of ${scenario}`);
+  const shape = create(random.fork('shape'));
+  const { brokers = [BROKER], queues } = shape;
+  const ofMessages = random.fork('messages');
+  const messages = Array.from(
+    { length: shape.messages },
+    (_, number): PlannedMessage => ({
+      number,
+      at: ofMessages.int(0, shape.withinMs),
+      topic: TOPIC,
+      brokerName: ofMessages.pick(brokers),
+      queueId: ofMessages.int(0, queues - 1),
+      key: `k${ofMessages.int(0, 4)}`,
+      behaviour: shape.behaviours(ofMessages, number),
+    }),
+  );
+  return {
+    scenario,
+    seed,
+    brokers,
+    topics: [{ name: TOPIC, queues: shape.firstQueues ?? queues }],
+    source: {
+      cluster: 'default',
+      consumerGroup: 'workers',
+      strategy: { name: 'AVG' },
+      pullers: 'queue',
+      ...shape.source,
+      subscriptions: [
+        {
+          topic: TOPIC,
+          filter: { type: 'TAG', expression: '*' },
+          handler: {
+            invocation: 'function',
+            functionKey: 'handler',
+            functionName: 'handler',
+            timeout: 5,
+          },
+          batchSize: 10,
+          parallelizationFactor: 1,
+          startingPosition: 'TRIM_HORIZON',
+          maximumRetryAttempts: 3,
+          retryDelay: { level: 2 },
+          enabled: true,
+          ...shape.subscription,
+        },
+      ],
+    },
+    messages,
+    faults: shape.faults ?? [],
+    pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
+    maxSkewMs: 900,
+    ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    drainMs: shape.drainMs ?? 300_000,
+    maxVirtualMs: shape.maxVirtualMs ?? 600_000,
+  };
+}

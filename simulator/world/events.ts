@@ -1,0 +1,114 @@
+import type { Host } from '../kernel/scheduler.ts';
+
+/** A queue as `topic/brokerName/queueId`. */
+export type QueueName = string;
+
+/** A message at its place: `topic/brokerName/queueId/offset`. One number has several, when it is sent back. */
+export interface Position {
+  readonly key: string;
+  readonly queue: QueueName;
+  readonly offset: bigint;
+  /** The message's number, as its producer gave it. */
+  readonly number: number;
+  /** What it keeps its order with, where the scenario orders by key. */
+  readonly messageKey: string;
+  readonly reconsumeTimes: number;
+  readonly storedAt: number;
+  readonly physicalOffset: number;
+  /** When a handler call that succeeded with it ended. */
+  doneAt: number | undefined;
+  deliveries: Delivery[];
+}
+
+/** One message in one handler call. */
+export interface Delivery {
+  readonly position: Position;
+  readonly puller: Host;
+  readonly startedAt: number;
+  /** Failed deliveries before this one, as the handler was told. */
+  readonly told: number;
+  endedAt: number | undefined;
+  /** `none`: its function died or ran out of time. */
+  outcome: 'ok' | 'failed' | 'dropped' | 'none' | undefined;
+  /** The call failed as a whole, whoever was to blame. */
+  failedWithCall: boolean;
+}
+
+/** What happens in the simulated world, as the checks see it. */
+export type WorldEvent =
+  | { readonly kind: 'stored'; readonly brokerName: string; readonly position: Position }
+  | { readonly kind: 'parked'; readonly number: number; readonly reconsumeTimes: number }
+  | { readonly kind: 'dead-lettered'; readonly number: number }
+  | { readonly kind: 'delivery-started'; readonly deliveries: readonly Delivery[] }
+  | { readonly kind: 'delivery-ended'; readonly deliveries: readonly Delivery[] }
+  | {
+      readonly kind: 'commit-sent';
+      readonly by: Host;
+      readonly queue: QueueName;
+      readonly offset: bigint;
+    }
+  | { readonly kind: 'send-back-sent'; readonly by: Host; readonly position: Position }
+  | { readonly kind: 'committed'; readonly queue: QueueName; readonly offset: bigint }
+  | {
+      readonly kind: 'acquired';
+      readonly queue: QueueName;
+      readonly holder: string;
+      readonly fence: number;
+    }
+  | {
+      readonly kind: 'skipped';
+      readonly queue: QueueName;
+      readonly to: bigint;
+      readonly done: boolean;
+    }
+  /** An operator's pause of the group was confirmed. Epoch ms. */
+  | { readonly kind: 'paused'; readonly until: number }
+  | { readonly kind: 'fault'; readonly text: string }
+  | {
+      readonly kind: 'ended';
+      readonly host: Host;
+      readonly how: 'returned' | 'failed' | 'killed' | 'timed out';
+      readonly leftovers: string | undefined;
+    }
+  | { readonly kind: 'unhandled-rejection'; readonly by: Host; readonly text: string };
+
+/** One line of a trace. */
+export function describe(event: WorldEvent): string {
+  switch (event.kind) {
+    case 'stored':
+      return `message ${event.position.number} stored at ${event.position.key} (reconsumeTimes ${event.position.reconsumeTimes})`;
+    case 'parked':
+      return `message ${event.number} parked for redelivery ${event.reconsumeTimes}`;
+    case 'dead-lettered':
+      return `message ${event.number} stored in the DLQ`;
+    case 'delivery-started':
+    case 'delivery-ended': {
+      const [first] = event.deliveries;
+      const what = event.deliveries
+        .map(
+          ({ position, outcome }) =>
+            `${position.number}${outcome === undefined ? '' : `=${outcome}`}`,
+        )
+        .join(' ');
+      return `${event.kind} of ${first?.position.queue} by ${first?.puller.name}: ${what}`;
+    }
+    case 'commit-sent':
+      return `${event.by.name} sends commit ${event.offset} of ${event.queue}`;
+    case 'send-back-sent':
+      return `${event.by.name} sends back ${event.position.key} (message ${event.position.number})`;
+    case 'committed':
+      return `${event.queue} is committed at ${event.offset}`;
+    case 'acquired':
+      return `${event.holder} acquires ${event.queue}, fence ${event.fence}`;
+    case 'skipped':
+      return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
+    case 'paused':
+      return `operator pauses the group until ${event.until}`;
+    case 'fault':
+      return `FAULT ${event.text}`;
+    case 'ended':
+      return `${event.host.name} ${event.how}${event.leftovers === undefined ? '' : `, left behind: ${event.leftovers}`}`;
+    case 'unhandled-rejection':
+      return `unhandled rejection in ${event.by.name}: ${event.text}`;
+  }
+}

@@ -1,0 +1,104 @@
+import { RequestCode } from '../../src/remoting/request-code.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import type { Host } from '../kernel/scheduler.ts';
+import type { Fault, Plan, ProcessKind } from '../plan.ts';
+import type { RequestFate } from './network.ts';
+import type { TableFate } from './table.ts';
+
+type FaultOf<Kind extends Fault['kind']> = Extract<Fault, { readonly kind: Kind }>;
+
+const REQUEST_FATES: Readonly<Record<FaultOf<'request'>['fate'], (ms: number) => RequestFate>> = {
+  lost: () => ({ kind: 'lost' }),
+  'answer-lost': () => ({ kind: 'answer-lost' }),
+  disconnected: () => ({ kind: 'disconnected', carriedOut: false }),
+  'disconnected-after': () => ({ kind: 'disconnected', carriedOut: true }),
+  late: (ms) => ({ kind: 'late', ms }),
+  busy: () => ({
+    kind: 'refused',
+    code: ResponseCode.SYSTEM_BUSY,
+    remark: '[PCBUSY_CLEAN_QUEUE]broker busy, start flow control for a while',
+  }),
+};
+
+/** Faults that hit the nth of something: counts, and says what happens to each. */
+export class CountedFaults {
+  readonly #plan: Plan;
+  readonly #counts = new Map<string, number>();
+  readonly #onFault: (text: string) => void;
+  readonly #kill: (host: Host) => void;
+  #losesPull = false;
+
+  constructor(plan: Plan, onFault: (text: string) => void, kill: (host: Host) => void) {
+    this.#plan = plan;
+    this.#onFault = onFault;
+    this.#kill = kill;
+  }
+
+  /** No answer of the next pull arrives. */
+  loseNextPull(): void {
+    this.#losesPull = true;
+  }
+
+  ofRequest(code: number): RequestFate {
+    if (code === RequestCode.PULL_MESSAGE && this.#losesPull) {
+      this.#losesPull = false;
+      this.#onFault('the answer of a pull is lost');
+      return { kind: 'answer-lost' };
+    }
+    const nth = this.#count(`request ${code}`);
+    const fault = this.#find('request', (one) => RequestCode[one.code] === code && one.nth === nth);
+    if (fault === undefined) return { kind: 'carried-out' };
+    this.#onFault(`request ${nth} of ${fault.code}: ${fault.fate} ${fault.ms} ms`);
+    return REQUEST_FATES[fault.fate](fault.ms);
+  }
+
+  ofTableRequest(): TableFate {
+    const nth = this.#count('table-request');
+    const fault = this.#find('table-request', (one) => one.nth === nth);
+    if (fault === undefined) return 'carried-out';
+    this.#onFault(`table request ${nth}: ${fault.fate}`);
+    return fault.fate;
+  }
+
+  ofInvocation(): FaultOf<'invocation'> | undefined {
+    const nth = this.#count('invocation');
+    const fault = this.#find('invocation', (one) => one.nth === nth);
+    if (fault !== undefined) this.#onFault(`invocation ${nth}: ${fault.fate}`);
+    return fault;
+  }
+
+  ofHandlerCall(): FaultOf<'handler-call'>['fate'] | undefined {
+    const nth = this.#count('handler-call');
+    const fault = this.#find('handler-call', (one) => one.nth === nth);
+    if (fault !== undefined) this.#onFault(`handler call ${nth}: ${fault.fate}`);
+    return fault?.fate;
+  }
+
+  /** A process sends something. It may be its last. */
+  beforeSend(host: Host, kind: ProcessKind | undefined, invocation: number): void {
+    if (kind === undefined) return;
+    const request = this.#count(`sent by ${host.name}`);
+    const fault = this.#find(
+      'kill-at-request',
+      (one) => one.of === kind && one.invocation === invocation && one.request === request,
+    );
+    if (fault === undefined) return;
+    this.#onFault(`${host.name} is killed at its request ${request}`);
+    this.#kill(host);
+  }
+
+  #count(what: string): number {
+    const count = (this.#counts.get(what) ?? 0) + 1;
+    this.#counts.set(what, count);
+    return count;
+  }
+
+  #find<Kind extends Fault['kind']>(
+    kind: Kind,
+    matches: (fault: FaultOf<Kind>) => boolean,
+  ): FaultOf<Kind> | undefined {
+    return this.#plan.faults.find(
+      (fault): fault is FaultOf<Kind> => fault.kind === kind && matches(fault as FaultOf<Kind>),
+    );
+  }
+}

@@ -1,0 +1,104 @@
+import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
+import type { Random } from '../kernel/random.ts';
+import type { Host } from '../kernel/scheduler.ts';
+import type { Behaviour, PlannedMessage } from '../plan.ts';
+import type { Delivery } from './events.ts';
+import { type Ledger, readBody } from './ledger.ts';
+
+/** What one handler call comes to, decided when it begins. */
+export interface HandlerScript {
+  readonly deliveries: readonly Delivery[];
+  readonly durationMs: number;
+  readonly end: 'answers' | 'throws' | 'dies' | 'runs-on';
+  /** `{ batchItemFailures }` */
+  readonly answer: unknown;
+}
+
+/** The user's handlers: each message is treated as its plan says, by its number. */
+export class Handlers {
+  readonly #behaviours: ReadonlyMap<number, Behaviour>;
+  readonly #failures = new Map<number, number>();
+  readonly #ledger: Ledger;
+  readonly #random: Random;
+
+  constructor(messages: readonly PlannedMessage[], ledger: Ledger, random: Random) {
+    this.#behaviours = new Map(messages.map(({ number, behaviour }) => [number, behaviour]));
+    this.#ledger = ledger;
+    this.#random = random;
+  }
+
+  script(event: RocketMQEvent, puller: Host, now: number): HandlerScript {
+    const records = event.Records.flatMap((record) => {
+      const position = this.#ledger.positions.get(record.receiptHandle);
+      return position === undefined || readBody(record.body) === undefined
+        ? []
+        : [{ record, position }];
+    });
+    const treated = records.map(({ record, position }) => ({
+      record,
+      treatment: this.#treat(position.number),
+      delivery: deliveryOf(record, position, puller, now),
+    }));
+    const has = (kind: Behaviour['kind']): boolean =>
+      treated.some(({ treatment }) => treatment === kind);
+    const end = has('kills')
+      ? 'dies'
+      : has('times-out')
+        ? 'runs-on'
+        : has('throws')
+          ? 'throws'
+          : 'answers';
+    for (const { treatment, delivery } of treated)
+      delivery.outcome =
+        end === 'answers'
+          ? treatment === 'fails'
+            ? 'failed'
+            : treatment === 'dropped'
+              ? 'dropped'
+              : 'ok'
+          : end === 'throws'
+            ? 'failed'
+            : 'none';
+    for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
+    const batchItemFailures = treated.flatMap(({ record, treatment }) =>
+      treatment === 'fails'
+        ? [{ itemIdentifier: record.messageId }]
+        : treatment === 'dropped'
+          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
+          : [],
+    );
+    return {
+      deliveries: treated.map(({ delivery }) => delivery),
+      durationMs: this.#random.int(2, this.#random.chance(0.1) ? 2_000 : 150),
+      end,
+      answer: { batchItemFailures },
+    };
+  }
+
+  /** What happens to the message this time; the failure is counted. */
+  #treat(number: number): Behaviour['kind'] {
+    const behaviour = this.#behaviours.get(number) ?? { kind: 'ok' };
+    if (behaviour.kind === 'ok' || behaviour.kind === 'dropped') return behaviour.kind;
+    const failures = this.#failures.get(number) ?? 0;
+    if (failures >= behaviour.times) return 'ok';
+    this.#failures.set(number, failures + 1);
+    return behaviour.kind;
+  }
+}
+
+function deliveryOf(
+  record: RocketMQRecord,
+  position: Delivery['position'],
+  puller: Host,
+  startedAt: number,
+): Delivery {
+  return {
+    position,
+    puller,
+    startedAt,
+    told: record.rocketmq.reconsumeTimes,
+    endedAt: undefined,
+    outcome: undefined,
+    failedWithCall: false,
+  };
+}

@@ -1,0 +1,164 @@
+import { DLQ_TOPIC_PREFIX } from '../../src/model/message-queue.ts';
+import type { StoredMessage } from '../../src/testing/broker/message-store.ts';
+import { SCHEDULE_TOPIC } from '../../src/testing/broker/names.ts';
+import type { Delivery, Position, QueueName, WorldEvent } from './events.ts';
+
+/** A message's whole story. */
+export interface Story {
+  readonly number: number;
+  /** In the order in which they were stored. */
+  readonly positions: Position[];
+  /** Copies that are stored, parked or dead. */
+  readonly copies: { readonly reconsumeTimes: number; readonly at: number }[];
+  deadLetters: number;
+  /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. */
+  failures: number;
+  dropped: boolean;
+}
+
+/** What is true in the simulated world, whatever its processes believe. */
+export class Ledger {
+  readonly stories = new Map<number, Story>();
+  readonly positions = new Map<string, Position>();
+  /** By queue, in the order of their offsets. */
+  readonly queues = new Map<QueueName, Position[]>();
+  readonly committed = new Map<QueueName, bigint>();
+  /** Where operators moved a queue to: what lies before counts as finished. */
+  readonly skipped = new Map<QueueName, bigint>();
+  /** By broker and commit log offset. */
+  readonly #physical = new Map<string, Position>();
+
+  readonly #orderBy: 'queue' | 'key' | undefined;
+
+  /** A failure has no redelivery: the message is given up. */
+  readonly #broadcasts: boolean;
+
+  /** @param orderBy what the source delivers strictly one after the other */
+  constructor(orderBy: 'queue' | 'key' | undefined, broadcasts: boolean) {
+    this.#orderBy = orderBy;
+    this.#broadcasts = broadcasts;
+  }
+
+  story(number: number): Story {
+    const known = this.stories.get(number);
+    if (known !== undefined) return known;
+    const story: Story = {
+      number,
+      positions: [],
+      copies: [],
+      deadLetters: 0,
+      failures: 0,
+      dropped: false,
+    };
+    this.stories.set(number, story);
+    return story;
+  }
+
+  /** Notes a message that a broker stored. Undefined: not one of ours. */
+  stored(brokerName: string, message: StoredMessage): WorldEvent | undefined {
+    const read = readBody(message.body);
+    if (read === undefined) return undefined;
+    const story = this.story(read.number);
+    story.copies.push({ reconsumeTimes: message.reconsumeTimes, at: message.storeTimestamp });
+    if (message.topic === SCHEDULE_TOPIC)
+      return { kind: 'parked', number: read.number, reconsumeTimes: message.reconsumeTimes };
+    if (message.topic.startsWith(DLQ_TOPIC_PREFIX)) {
+      story.deadLetters++;
+      return { kind: 'dead-lettered', number: read.number };
+    }
+    const queue = `${message.topic}/${brokerName}/${message.queueId}`;
+    const position: Position = {
+      key: `${queue}/${message.queueOffset}`,
+      queue,
+      offset: BigInt(message.queueOffset),
+      number: read.number,
+      messageKey: read.key,
+      reconsumeTimes: message.reconsumeTimes,
+      storedAt: message.storeTimestamp,
+      physicalOffset: message.physicalOffset,
+      doneAt: undefined,
+      deliveries: [],
+    };
+    story.positions.push(position);
+    this.positions.set(position.key, position);
+    const ofQueue = this.queues.get(queue) ?? [];
+    ofQueue.push(position);
+    this.queues.set(queue, ofQueue);
+    this.#physical.set(`${brokerName}@${message.physicalOffset}`, position);
+    return { kind: 'stored', brokerName, position };
+  }
+
+  atPhysicalOffset(brokerName: string, offset: bigint): Position | undefined {
+    return this.#physical.get(`${brokerName}@${offset}`);
+  }
+
+  /** Has the message at the position its end there: handled, sent back, dead-lettered, dropped or skipped? */
+  isFinished(position: Position): boolean {
+    const story = this.story(position.number);
+    return (
+      position.doneAt !== undefined ||
+      story.dropped ||
+      story.copies.some(({ reconsumeTimes }) => reconsumeTimes > position.reconsumeTimes) ||
+      position.offset < (this.skipped.get(position.queue) ?? 0n)
+    );
+  }
+
+  /** Since when everything up to the position has its end, so that a commit may pass it. */
+  committableSince(position: Position): number | undefined {
+    let since = 0;
+    for (const each of this.queues.get(position.queue) ?? []) {
+      if (each.offset > position.offset) break;
+      if (!this.isFinished(each)) return undefined;
+      const copy = this.story(each.number).copies.find(
+        ({ reconsumeTimes }) => reconsumeTimes > each.reconsumeTimes,
+      );
+      since = Math.max(
+        since,
+        Math.min(each.doneAt ?? Number.POSITIVE_INFINITY, copy?.at ?? Number.POSITIVE_INFINITY),
+      );
+    }
+    return since;
+  }
+
+  /** Has the message its end: handled once, or dead? */
+  hasEnded(story: Story): boolean {
+    return (
+      story.dropped ||
+      story.deadLetters > 0 ||
+      story.positions.some(
+        ({ doneAt, queue, offset }) =>
+          doneAt !== undefined || offset < (this.skipped.get(queue) ?? 0n),
+      )
+    );
+  }
+
+  started(deliveries: readonly Delivery[]): void {
+    for (const delivery of deliveries) delivery.position.deliveries.push(delivery);
+  }
+
+  ended(deliveries: readonly Delivery[], now: number): void {
+    const failedGroups = new Set<string>();
+    for (const delivery of deliveries) {
+      delivery.endedAt = now;
+      const { position, outcome } = delivery;
+      // In order, what comes after a failure in its group is delivered again, whatever the handler says of it.
+      const group = this.#orderBy === 'key' ? position.messageKey : '';
+      if (this.#orderBy !== undefined && failedGroups.has(group)) continue;
+      if (outcome !== 'ok') failedGroups.add(group);
+      const story = this.story(position.number);
+      if (outcome === 'ok') position.doneAt ??= now;
+      else if (outcome === 'dropped' || this.#broadcasts) story.dropped = true;
+      else if (deliveries.length === 1 || !delivery.failedWithCall) story.failures++;
+    }
+  }
+}
+
+/** Bodies are `{"n":7,"k":"a"}`, padded. */
+export function readBody(body: Buffer | string): { number: number; key: string } | undefined {
+  try {
+    const { n, k } = JSON.parse(body.toString()) as { n?: unknown; k?: unknown };
+    return typeof n === 'number' ? { number: n, key: String(k) } : undefined;
+  } catch {
+    return undefined;
+  }
+}

@@ -1,0 +1,36 @@
+import type { SourceConfig } from '../../src/model/source.ts';
+import type { Host, Scheduler } from '../kernel/scheduler.ts';
+import type { Plan } from '../plan.ts';
+import type { Brokers } from './brokers.ts';
+import type { Lambda } from './lambda.ts';
+import type { Network } from './network.ts';
+import type { Processes } from './processes.ts';
+import type { Table } from './table.ts';
+
+/** What faults act on. */
+export interface Stage {
+  readonly plan: Plan;
+  readonly scheduler: Scheduler;
+  readonly network: Network;
+  readonly brokers: Brokers;
+  readonly table: Table;
+  readonly lambda: Lambda;
+  readonly processes: Processes;
+  /** Something went wrong, or is over. */
+  note(text: string): void;
+  at(ms: number, run: () => void): void;
+  committed(queue: string): bigint;
+  /** An operator moved the queue. @param done it was confirmed: nothing before may be delivered any more */
+  skipped(queue: string, to: bigint, done: boolean): void;
+  /** A pause was confirmed. */
+  paused(until: number): void;
+  /** No answer of the next pull arrives. */
+  loseNextPull(): void;
+  /** The host's requests to the table are lost, or arrive again. */
+  cutFromTable(host: Host, isCut: boolean): void;
+  /** Does the schedule start coordinators? */
+  setSchedule(isOn: boolean): void;
+  log(text: string, fields: object): void;
+  /** What is deployed from now on. */
+  deploy(change: (source: SourceConfig) => SourceConfig): void;
+}

@@ -1,0 +1,129 @@
+import type { Host } from '../kernel/scheduler.ts';
+import type { Fault } from '../plan.ts';
+import { operate } from './operator.ts';
+import type { Stage } from './stage.ts';
+
+export type TimedFault = Extract<Fault, { readonly at: number }>;
+
+type Carry<Kind extends TimedFault['kind']> = (
+  fault: Extract<TimedFault, { readonly kind: Kind }>,
+  stage: Stage,
+) => void;
+
+function endsAfter(stage: Stage, kind: string, ms: number, recover: () => void = () => {}): void {
+  stage.at(ms, () => {
+    recover();
+    stage.note(`${kind} is over`);
+  });
+}
+
+function pick(
+  { lambda, processes }: Stage,
+  { of, which }: { readonly of: 'puller' | 'coordinator' | 'handler'; readonly which: number },
+): Host | undefined {
+  const hosts = of === 'handler' ? [...lambda.running] : processes.of(of);
+  return hosts.length === 0 ? undefined : hosts[which % hosts.length];
+}
+
+const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
+  kill(fault, stage) {
+    const host = pick(stage, fault);
+    if (host === undefined) return;
+    stage.note(`${host.name} is killed`);
+    stage.processes.kill(host);
+  },
+  freeze(fault, stage) {
+    const host = pick(stage, fault);
+    if (host === undefined) return;
+    stage.note(`${host.name} is frozen for ${fault.ms} ms`);
+    stage.scheduler.freeze(host);
+    endsAfter(stage, `freeze of ${host.name}`, fault.ms, () => stage.scheduler.thaw(host));
+  },
+  'broker-restart'({ broker, how, ms }, stage) {
+    stage.note(`${broker} is ended by ${how} for ${ms} ms`);
+    stage.brokers.named(broker).restart(how, ms);
+    endsAfter(stage, `restart of ${broker}`, ms);
+  },
+  'broker-silent'({ broker, ms }, stage) {
+    const { server } = stage.brokers.named(broker);
+    if (server.state !== 'up') return;
+    stage.note(`${broker} is out of reach for ${ms} ms`);
+    server.state = 'silent';
+    stage.network.mute({ server });
+    endsAfter(stage, `silence of ${broker}`, ms, () => {
+      if (server.state === 'silent') server.state = 'up';
+    });
+  },
+  'broker-frozen'({ broker, ms }, stage) {
+    const { host } = stage.brokers.named(broker);
+    stage.note(`${broker} is frozen for ${ms} ms`);
+    stage.scheduler.freeze(host);
+    endsAfter(stage, `freeze of ${broker}`, ms, () => stage.scheduler.thaw(host));
+  },
+  'name-server-away'({ ms }, stage) {
+    const { nameServer } = stage.brokers;
+    stage.note(`the name server is away for ${ms} ms`);
+    nameServer.state = 'refusing';
+    stage.network.cutServer(nameServer);
+    endsAfter(stage, 'absence of the name server', ms, () => {
+      nameServer.state = 'up';
+    });
+  },
+  'connections-mute'({ broker }, stage) {
+    stage.note(`connections of ${broker} go dead without a word`);
+    stage.network.mute({ server: stage.brokers.named(broker).server });
+  },
+  'table-down'({ ms }, stage) {
+    stage.note(`the table does not answer for ${ms} ms`);
+    stage.table.downUntil = stage.scheduler.now + ms;
+    endsAfter(stage, 'silence of the table', ms);
+  },
+  'lambda-throttled'({ ms }, stage) {
+    stage.note(`Lambda throttles for ${ms} ms`);
+    stage.lambda.throttledUntil = stage.scheduler.now + ms;
+    endsAfter(stage, 'throttle', ms);
+  },
+  'queues-added'({ topic, broker, queues }, stage) {
+    stage.note(`${topic} has ${queues} queues on ${broker} now`);
+    stage.brokers.createTopic(topic, queues, [broker]);
+  },
+  slots({ pullers }, stage) {
+    stage.note(`deployed with pullers: ${pullers}`);
+    stage.deploy((source) => ({ ...source, pullers }));
+  },
+  redeploy({ subscription }, stage) {
+    stage.note(`deployed with ${JSON.stringify(subscription)}`);
+    stage.deploy((source) => ({
+      ...source,
+      subscriptions: source.subscriptions.map((one) => ({ ...one, ...subscription })),
+    }));
+  },
+  operator: operate,
+  'table-cut'(fault, stage) {
+    const host = pick(stage, fault);
+    if (host === undefined) return;
+    stage.note(`${host.name} does not reach the table for ${fault.ms} ms`);
+    stage.cutFromTable(host, true);
+    endsAfter(stage, `cut of ${host.name}`, fault.ms, () => stage.cutFromTable(host, false));
+  },
+  'no-coordinator'({ ms }, stage) {
+    stage.note(`no coordinator runs for ${ms} ms`);
+    stage.setSchedule(false);
+    for (const host of stage.processes.of('coordinator')) stage.processes.kill(host);
+    endsAfter(stage, 'absence of coordinators', ms, () => stage.setSchedule(true));
+  },
+  'mqadmin-reset'({ queueId, isLost }, stage) {
+    const [broker] = stage.brokers.all;
+    const topic = stage.plan.topics[0]!.name;
+    const { store, offsets } = broker!.broker.state;
+    const to = BigInt(store.maxOffset(topic, queueId));
+    stage.note(`mqadmin resets queue ${queueId} to ${to}`);
+    stage.skipped(`${topic}/${broker!.name}/${queueId}`, to, false);
+    if (isLost) stage.loseNextPull();
+    offsets.reset(stage.plan.source.consumerGroup, topic, queueId, to);
+  },
+};
+
+export function carryOut(fault: TimedFault, stage: Stage): void {
+  (CARRY_OUT[fault.kind] as (fault: TimedFault, stage: Stage) => void)(fault, stage);
+}

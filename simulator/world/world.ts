@@ -1,0 +1,403 @@
+import { DLQ_TOPIC_PREFIX, retryTopic } from '../../src/model/message-queue.ts';
+import type { ServiceConfig, SourceConfig } from '../../src/model/source.ts';
+import { Property } from '../../src/records/properties.ts';
+import type { RemotingCommand } from '../../src/remoting/command.ts';
+import { RequestCode } from '../../src/remoting/request-code.ts';
+import { sendMessageBack } from '../../src/requests/send-back.ts';
+import { updateConsumerOffset } from '../../src/requests/update-offset.ts';
+import { CHECKS } from '../checks/index.ts';
+import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
+import { createRandom } from '../kernel/random.ts';
+import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
+import { isKnown } from '../known-failures.ts';
+import { endOf, expectedOrder, type Plan } from '../plan.ts';
+import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
+import { describe, type WorldEvent } from './events.ts';
+import type { Item } from './expressions.ts';
+import { CountedFaults } from './faults.ts';
+import { type HandlerScript, Handlers } from './handlers.ts';
+import { Lambda } from './lambda.ts';
+import { Ledger } from './ledger.ts';
+import { Network } from './network.ts';
+import { Processes } from './processes.ts';
+import type { Stage } from './stage.ts';
+import { Table } from './table.ts';
+import { carryOut } from './timed-faults.ts';
+import { Trace } from './trace.ts';
+
+export interface Violation {
+  readonly check: string;
+  readonly text: string;
+  /** ms after the start. */
+  readonly at: number;
+}
+
+export interface RunResult {
+  readonly violations: readonly Violation[];
+  /** Violations that the present code is known for. */
+  readonly known: number;
+  /** The same for two runs of one plan. */
+  readonly digest: string;
+  readonly events: number;
+  readonly virtualMs: number;
+  readonly trace: Trace;
+}
+
+const START = Date.UTC(2026, 0, 1);
+const SCHEDULE_MS = 60_000;
+const LOOK_MS = 500;
+/** How long the world goes on when everything has its end: what comes then is a repetition. */
+const AFTERWARDS_MS = 8_000;
+/** A plan whose counted faults never hit ends all the same. */
+const MAX_VIOLATIONS = 5;
+
+export const GROUP = 'workers';
+
+/** Runs a plan from beginning to end. One at a time in a thread. */
+export async function runPlan(plan: Plan): Promise<RunResult> {
+  const run = new Run(plan);
+  try {
+    return await run.run();
+  } finally {
+    enterWorld(undefined);
+  }
+}
+
+class Run {
+  readonly #plan: Plan;
+  readonly #trace = new Trace(START);
+  readonly #ledger: Ledger;
+  readonly #violations: Violation[] = [];
+  #known = 0;
+  readonly #scheduler = new Scheduler(START, runAs);
+  readonly #world = createHost('world');
+  readonly #faultTimes: number[] = [];
+  readonly #cutFromTable = new Set<Host>();
+  #isScheduled = true;
+  readonly #checks;
+  readonly #network: Network;
+  readonly #brokers: Brokers;
+  readonly #table: Table;
+  readonly #lambda: Lambda;
+  readonly #processes: Processes;
+  readonly #faults: CountedFaults;
+  #source: SourceConfig;
+  #lastEvent: number;
+
+  constructor(plan: Plan) {
+    this.#plan = plan;
+    this.#source = plan.source;
+    this.#ledger = new Ledger(expectedOrder(plan)?.by, this.#isBroadcast);
+    const random = createRandom(plan.seed, plan.scenario);
+    const scheduler = this.#scheduler;
+    enterWorld({
+      scheduler,
+      random: random.fork('product'),
+      connect: (host, endpoint) => this.#network.connect(host, endpoint),
+    });
+    this.#checks = CHECKS.map((definition) => ({
+      definition,
+      check: definition.create({
+        plan,
+        ledger: this.#ledger,
+        scheduler,
+        faultTimes: this.#faultTimes,
+        pending: () => this.#pending(),
+      }),
+    }));
+    this.#faults = new CountedFaults(
+      plan,
+      (text) => this.#fault(text),
+      (host) => this.#processes.kill(host),
+    );
+    this.#network = new Network(scheduler, random.fork('network'), {
+      fateOf: (command, client, server) =>
+        this.#isProduct(client) && server !== this.#brokers.nameServer
+          ? this.#faults.ofRequest(command.code)
+          : { kind: 'carried-out' },
+      onSend: (command, client, server) => this.#sent(command, client, server.host.name),
+    });
+    this.#brokers = runAs(this.#world, () =>
+      createBrokers(plan.brokers, scheduler, this.#network, {
+        stored: (brokerName, message) => {
+          const event = this.#ledger.stored(brokerName, message);
+          if (event !== undefined) this.#emit(event);
+        },
+        committed: (brokerName, group, topic, queueId, offset) => {
+          if (group !== GROUP || this.#isBroadcast) return;
+          const queue = `${topic}/${brokerName}/${queueId}`;
+          this.#ledger.committed.set(queue, offset);
+          this.#emit({ kind: 'committed', queue, offset });
+        },
+      }),
+    );
+    this.#table = new Table(scheduler, random.fork('table'), {
+      fateOf: (_command, client) =>
+        this.#cutFromTable.has(client)
+          ? 'lost'
+          : this.#isProduct(client)
+            ? this.#faults.ofTableRequest()
+            : 'carried-out',
+      written: (before, after) => this.#written(before, after),
+    });
+    const handlers = new Handlers(plan.messages, this.#ledger, random.fork('handlers'));
+    const calls = {
+      deliveryStarted: (script: HandlerScript) => {
+        this.#ledger.started(script.deliveries);
+        this.#emit({ kind: 'delivery-started', deliveries: script.deliveries });
+      },
+      deliveryEnded: (script: HandlerScript) => {
+        this.#ledger.ended(script.deliveries, scheduler.now);
+        this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
+      },
+    };
+    this.#lambda = new Lambda(
+      scheduler,
+      random.fork('lambda'),
+      this.#faults,
+      handlers,
+      () => this.#source.subscriptions[0]!.handler.timeout * 1000,
+      { startPuller: (request) => this.#processes.startPuller(request), ...calls },
+    );
+    this.#processes = new Processes({
+      scheduler,
+      random: random.fork('processes'),
+      network: this.#network,
+      table: this.#table,
+      lambda: () => this.#lambda,
+      handlers,
+      service: () => this.#service(),
+      pullerTimeoutMs: plan.pullerTimeoutMs,
+      maxSkewMs: plan.maxSkewMs,
+      log: (host, level, message, fields) =>
+        this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
+      ended: (process, how, leftovers) => {
+        // A deadline or a handler that ended its process disturbs as a planned fault does.
+        if (how === 'killed' || how === 'timed out') this.#faultTimes.push(scheduler.now);
+        this.#emit({ kind: 'ended', host: process.host, how, leftovers });
+      },
+      ...calls,
+    });
+    this.#lastEvent =
+      START + Math.max(0, ...plan.messages.map(({ at }) => at), ...plan.faults.map(endOf));
+  }
+
+  async run(): Promise<RunResult> {
+    const { brokers, topics, messages, faults } = this.#plan;
+    const stage = this.#stage();
+    this.#brokers.createGroup(GROUP);
+    this.#brokers.createTopic(retryTopic(GROUP), 1);
+    for (const { name, queues } of topics) this.#brokers.createTopic(name, queues, brokers);
+    for (const message of messages) this.#at(message.at, () => this.#produce(message));
+    for (const fault of faults) if ('at' in fault) this.#at(fault.at, () => carryOut(fault, stage));
+    const schedule = (): void => {
+      if (this.#isScheduled) this.#processes.startCoordinator();
+      this.#at(SCHEDULE_MS, schedule);
+    };
+    this.#at(0, schedule);
+    const onRejection = (reason: unknown): void =>
+      this.#emit({
+        kind: 'unhandled-rejection',
+        by: currentHost(),
+        text: reason instanceof Error ? `${reason.stack}` : String(reason),
+      });
+    process.on('unhandledRejection', onRejection);
+    try {
+      await this.#untilDrained();
+    } finally {
+      process.off('unhandledRejection', onRejection);
+    }
+    for (const { definition, check } of this.#checks)
+      for (const text of check.atEnd?.() ?? []) this.#violated(definition.name, text);
+    return {
+      violations: this.#violations,
+      known: this.#known,
+      digest: this.#trace.digest,
+      events: this.#scheduler.events,
+      virtualMs: this.#scheduler.now - START,
+      trace: this.#trace,
+    };
+  }
+
+  async #untilDrained(): Promise<void> {
+    let drainedAt: number | undefined;
+    let over = false;
+    const look = (): void => {
+      const now = this.#scheduler.now;
+      const isDrained = now > this.#lastEvent && this.#pending().length === 0;
+      drainedAt = isDrained ? (drainedAt ?? now) : undefined;
+      const lastFault = this.#faultTimes[this.#faultTimes.length - 1] ?? START;
+      const { drainMs, maxVirtualMs } = this.#plan;
+      const until = Math.min(START + maxVirtualMs, Math.max(this.#lastEvent, lastFault) + drainMs);
+      over = now > until || (drainedAt !== undefined && now - drainedAt >= AFTERWARDS_MS);
+      if (!over) this.#at(LOOK_MS, look);
+    };
+    this.#at(0, look);
+    await this.#scheduler.run(() => over || this.#violations.length >= MAX_VIOLATIONS);
+  }
+
+  #at(ms: number, run: () => void): void {
+    this.#scheduler.schedule(ms, this.#world, run);
+  }
+
+  get #isBroadcast(): boolean {
+    return this.#plan.source.messageModel === 'BROADCASTING';
+  }
+
+  #service(): ServiceConfig {
+    return {
+      service: 'shop',
+      stage: 'dev',
+      clusters: { default: { nameServers: [NAME_SERVER] } },
+      sources: [this.#source],
+    };
+  }
+
+  #isProduct(host: Host): boolean {
+    return this.#processes.running.has(host);
+  }
+
+  #emit(event: WorldEvent): void {
+    this.#trace.add(this.#scheduler.now, '*', describe(event));
+    for (const { definition, check } of this.#checks) {
+      const text = check.on?.(event);
+      if (text !== undefined) this.#violated(definition.name, text);
+    }
+  }
+
+  #violated(check: string, text: string): void {
+    const at = this.#scheduler.now;
+    const known = isKnown(this.#plan.scenario, check, text);
+    this.#trace.add(at, '*', `${known ? 'known failure' : 'VIOLATION'} of ${check}: ${text}`);
+    if (known) this.#known++;
+    else this.#violations.push({ check, text, at: at - START });
+  }
+
+  #fault(text: string): void {
+    this.#faultTimes.push(this.#scheduler.now);
+    this.#emit({ kind: 'fault', text });
+  }
+
+  #produce({ topic, brokerName, queueId, number, key }: Plan['messages'][number]): void {
+    const broker = this.#brokers.named(brokerName);
+    const { writeQueueNums = 0 } = broker.broker.state.topics.get(topic) ?? {};
+    const stored =
+      queueId < writeQueueNums &&
+      broker.produce({
+        topic,
+        queueId,
+        body: Buffer.from(JSON.stringify({ n: number, k: key })),
+        properties: new Map([
+          [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
+          [Property.SHARDING_KEY, key],
+          ['WAIT', 'true'],
+        ]),
+      });
+    // A producer whose broker is away tries again.
+    if (!stored)
+      this.#at(1_000, () =>
+        this.#produce({
+          topic,
+          brokerName,
+          queueId,
+          number,
+          key,
+          at: 0,
+          behaviour: { kind: 'ok' },
+        }),
+      );
+    else this.#lastEvent = Math.max(this.#lastEvent, this.#scheduler.now);
+  }
+
+  /** A request as its client sends it: what it is about, and whether it is the client's last. */
+  #sent(command: RemotingCommand, client: Host, brokerName: string): void {
+    const process = this.#processes.running.get(client);
+    if (process === undefined) return;
+    if (command.code === RequestCode.UPDATE_CONSUMER_OFFSET) {
+      const { topic, queueId, commitOffset } = updateConsumerOffset.decode(command);
+      const queue = `${topic}/${brokerName}/${queueId}`;
+      // An operator's write: what it passes is skipped, whatever the command answers later.
+      if (queue !== undefined && process.kind === 'operator')
+        this.#skip(queue, commitOffset, false);
+      if (process.kind === 'puller')
+        this.#emit({ kind: 'commit-sent', by: client, queue, offset: commitOffset });
+    } else if (command.code === RequestCode.CONSUMER_SEND_MSG_BACK && process.kind === 'puller') {
+      const { offset } = sendMessageBack.decode(command);
+      const position = this.#ledger.atPhysicalOffset(brokerName, offset);
+      if (position !== undefined) this.#emit({ kind: 'send-back-sent', by: client, position });
+    }
+    if (process.kind !== 'operator')
+      this.#faults.beforeSend(client, process.kind, process.invocation);
+  }
+
+  #written(before: Item | undefined, after: Item): void {
+    const to = after.committedOffset?.N;
+    if (this.#isBroadcast && to !== undefined && to !== before?.committedOffset?.N) {
+      const queue = `${after.topic?.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+      this.#ledger.committed.set(queue, BigInt(to));
+      this.#emit({ kind: 'committed', queue, offset: BigInt(to) });
+    }
+    if (after.holder?.S === undefined || after.topic?.S === undefined) return;
+    if (before?.fence?.N === after.fence?.N) return;
+    this.#emit({
+      kind: 'acquired',
+      queue: `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`,
+      holder: after.holder.S,
+      fence: Number(after.fence?.N),
+    });
+  }
+
+  /** What has no end yet, one line each. */
+  #pending(): string[] {
+    const found: string[] = [];
+    for (const message of this.#plan.messages) {
+      const story = this.#ledger.stories.get(message.number);
+      if (story === undefined) found.push(`message ${message.number} was not stored`);
+      else if (!this.#ledger.hasEnded(story)) found.push(`message ${message.number} has no end`);
+      if (found.length >= MAX_VIOLATIONS) return found;
+    }
+    for (const [queue, positions] of this.#ledger.queues) {
+      if (queue.startsWith(DLQ_TOPIC_PREFIX)) continue;
+      const last = positions[positions.length - 1]!;
+      const committed = this.#ledger.committed.get(queue) ?? 0n;
+      if (committed <= last.offset)
+        found.push(`${queue} is committed at ${committed}, and its end is ${last.offset + 1n}`);
+    }
+    return found;
+  }
+
+  #stage(): Stage {
+    return {
+      plan: this.#plan,
+      scheduler: this.#scheduler,
+      network: this.#network,
+      brokers: this.#brokers,
+      table: this.#table,
+      lambda: this.#lambda,
+      processes: this.#processes,
+      note: (text) => this.#fault(text),
+      at: (ms, run) => this.#at(ms, run),
+      committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
+      skipped: (queue, to, done) => this.#skip(queue, to, done),
+      paused: (until) => this.#emit({ kind: 'paused', until }),
+      loseNextPull: () => this.#faults.loseNextPull(),
+      cutFromTable: (host, isCut) => {
+        if (isCut) this.#cutFromTable.add(host);
+        else this.#cutFromTable.delete(host);
+      },
+      setSchedule: (isOn) => {
+        this.#isScheduled = isOn;
+      },
+      log: (text, fields) => this.#trace.add(this.#scheduler.now, 'operator', text, fields),
+      deploy: (change) => {
+        this.#source = change(this.#source);
+      },
+    };
+  }
+
+  #skip(queue: string, to: bigint, done: boolean): void {
+    const before = this.#ledger.skipped.get(queue) ?? 0n;
+    if (to > before) this.#ledger.skipped.set(queue, to);
+    this.#emit({ kind: 'skipped', queue, to, done });
+  }
+}
