@@ -49,6 +49,8 @@ export interface FaultCost {
   /** Messages done in the second before, or in a mean second of the ten before; longer where the broker was away. */
   readonly perSecond: number;
   readonly bound: number;
+  /** The longest that a repeated message was done before the fault; undefined: none was. */
+  readonly oldestMs: number | undefined;
   readonly extraDeadLetters: number;
   /** Until every message that was stored by its end had its verdict; undefined: it concerns no queue. */
   readonly catchUpMs: number | undefined;
@@ -274,7 +276,6 @@ export function costsOf(evidence: readonly Evidence[]): FaultCost[] {
 }
 
 function addCosts(one: FaultCost, other: FaultCost): FaultCost {
-  const catchUps = [one, other].flatMap(({ catchUpMs }) => catchUpMs ?? []);
   return {
     fault: one.fault,
     repeats: [...one.repeats, ...other.repeats],
@@ -283,8 +284,13 @@ function addCosts(one: FaultCost, other: FaultCost): FaultCost {
     perSecond: one.perSecond + other.perSecond,
     bound: one.bound + other.bound,
     extraDeadLetters: one.extraDeadLetters + other.extraDeadLetters,
-    catchUpMs: catchUps.length === 0 ? undefined : Math.max(...catchUps),
+    oldestMs: longer(one.oldestMs, other.oldestMs),
+    catchUpMs: longer(one.catchUpMs, other.catchUpMs),
   };
+}
+
+function longer(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
 function costsOfOrder(evidence: Evidence): FaultCost[] {
@@ -296,6 +302,7 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
       faults.findLast(({ at }) => at <= storedAt),
   );
   const verdicts = firstVerdicts(deliveries);
+  const done = endsOf(evidence);
   return faults.map((fault) => {
     const concerned = deliveries.filter(
       ({ queue }) => fault.queues === undefined || fault.queues.includes(queue),
@@ -304,11 +311,15 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
       ({ calledAt, returnedAt }) => calledAt <= fault.at && returnedAt > fault.at,
     ).length;
     const since = uncommittedSince(fault, faults);
-    const ahead = messagesAhead(evidence.order, concerned, fault.at, since);
+    const ahead = messagesAhead(concerned, done, fault.at, since);
     const perSecond = trafficOf(concerned, fault.at, since);
+    const own = repeats.filter((repeat) => repeat.fault === fault);
     return {
-      ...{ fault, inFlight, ahead, perSecond },
-      repeats: repeats.filter((repeat) => repeat.fault === fault),
+      ...{ fault, inFlight, ahead, perSecond, repeats: own },
+      oldestMs: own
+        .map(({ before }) => fault.at - before.returnedAt)
+        .filter((ms) => ms >= 0)
+        .reduce<number | undefined>(longer, undefined),
       bound: boundOf(fault, deliveries, inFlight + ahead + perSecond),
       extraDeadLetters: extra.filter((cause) => cause === fault).length,
       catchUpMs: catchUpOf(evidence, verdicts, fault),
@@ -362,32 +373,43 @@ function trafficOf(deliveries: readonly Delivery[], at: number, since: number): 
 }
 
 function messagesAhead(
-  order: Order,
   deliveries: readonly Delivery[],
+  ends: ReadonlyMap<string, number>,
   at: number,
   since: number,
 ): number {
-  /** By place: when it was over; infinite: not yet. */
-  const queues = new Map<string, Map<number, number>>();
-  for (const { queue, offset, begunAt, returnedAt, verdict, reconsumeTimes } of deliveries) {
-    if (begunAt > at) continue;
-    const over =
-      verdict === 'done' ||
-      (verdict === 'failed' && (order === 'none' || reconsumeTimes >= MAX_RETRIES));
-    const places = queues.get(queue) ?? new Map<number, number>();
-    queues.set(queue, places);
-    const overAt = over && returnedAt <= at ? returnedAt : Number.POSITIVE_INFINITY;
-    places.set(offset, Math.min(places.get(offset) ?? Number.POSITIVE_INFINITY, overAt));
-  }
-  return [...queues.values()].reduce((sum, places) => {
-    const open = [...places].filter(([, overAt]) => overAt === Number.POSITIVE_INFINITY);
-    const lowest = open.reduce(
-      (least, [offset]) => Math.min(least, offset),
-      Number.POSITIVE_INFINITY,
-    );
-    const ahead = [...places].filter(([offset, overAt]) => offset > lowest && overAt <= since);
+  const queues = Map.groupBy(
+    deliveries.filter(({ begunAt }) => begunAt <= at),
+    ({ queue }) => queue,
+  );
+  return [...queues].reduce((sum, [queue, own]) => {
+    const places = [...new Set(own.map(({ offset }) => offset))].map((offset) => ({
+      offset,
+      endedAt: ends.get(`${queue}/${offset}`) ?? Number.POSITIVE_INFINITY,
+    }));
+    const lowest = places
+      .filter(({ endedAt }) => endedAt > at)
+      .reduce((least, { offset }) => Math.min(least, offset), Number.POSITIVE_INFINITY);
+    const ahead = places.filter(({ offset, endedAt }) => offset > lowest && endedAt <= since);
     return sum + ahead.length;
   }, 0);
+}
+
+/** By place in a queue: when a message had its end there. Without order a failure is one: the message goes to the retry topic. */
+function endsOf({ order, deliveries }: Evidence): Map<string, number> {
+  const ends = new Map<string, number>();
+  const attempts = new Map<number, number>();
+  for (const { seq, reconsumeTimes } of deliveries)
+    attempts.set(seq, Math.max(attempts.get(seq) ?? 0, reconsumeTimes));
+  for (const { queue, offset, seq, returnedAt, verdict, reconsumeTimes } of deliveries) {
+    // A handler that was killed with one message sends it back without a verdict.
+    const sentBack = order === 'none' && (attempts.get(seq) ?? 0) > reconsumeTimes;
+    const last = verdict === 'failed' && reconsumeTimes >= MAX_RETRIES;
+    if (verdict !== 'done' && !sentBack && !last) continue;
+    const place = `${queue}/${offset}`;
+    ends.set(place, Math.min(ends.get(place) ?? Number.POSITIVE_INFINITY, returnedAt));
+  }
+  return ends;
 }
 
 function firstVerdicts(deliveries: readonly Delivery[]): Map<number, number> {

@@ -216,6 +216,19 @@ describe('the judge of a fault run', () => {
     assert.equal(cost.catchUpMs, 30_010);
   });
 
+  test('a message that was sent back without a verdict holds nothing up', () => {
+    const unreported = (each: Delivery): Delivery => ({ ...each, verdict: undefined });
+    const deliveries = [
+      ...call(0, [1]).map(unreported),
+      ...call(100, [[1, 'done', 1]]).map((each) => ({ ...each, offset: 100 })),
+      ...call(200, [2, 3]),
+    ];
+    const faults = [fault('puller killed', 60_000, { queues: [QUEUE] })];
+    const aheadIn = (order: Order): number | undefined =>
+      costsOf([evidence([1, 2, 3], deliveries, { order, faults })])[0]?.ahead;
+    assert.deepEqual([aheadIn('none'), aheadIn('key')], [0, 3]);
+  });
+
   test('while the broker was away nothing could be committed', () => {
     const queues = [QUEUE];
     const deliveries = [...call(2_000, [1, 2]), ...call(9_000, [3]), ...call(40_000, [1, 2, 3])];
