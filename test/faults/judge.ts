@@ -58,6 +58,8 @@ export interface FaultCost {
 
 /** A fault may show its effect so long after its end: timeouts, leases and redelivery delays end. */
 const AFTERMATH_MS = 10_000;
+/** From a handler's answer to a commit's: messages are sent back, the stored offset is read and written. On a busy machine. */
+const SETTLE_MS = 500;
 const RATE_WINDOW_MS = 10_000;
 /** A broker that is back has its first commit by then. */
 const RECONNECT_MS = 5_000;
@@ -311,8 +313,12 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
       ({ calledAt, returnedAt }) => calledAt <= fault.at && returnedAt > fault.at,
     ).length;
     const since = uncommittedSince(fault, faults);
-    const ahead = messagesAhead(concerned, done, fault.at, since);
-    const perSecond = trafficOf(concerned, fault.at, since);
+    const unsettled = (from: number): { readonly ahead: number; readonly perSecond: number } => ({
+      ahead: messagesAhead(concerned, done, fault.at, from),
+      perSecond: trafficOf(concerned, fault.at, from),
+    });
+    const { ahead, perSecond } = unsettled(since);
+    const most = unsettled(since < fault.at ? since - SETTLE_MS : since);
     const own = repeats.filter((repeat) => repeat.fault === fault);
     return {
       ...{ fault, inFlight, ahead, perSecond, repeats: own },
@@ -320,7 +326,7 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
         .map(({ before }) => fault.at - before.returnedAt)
         .filter((ms) => ms >= 0)
         .reduce<number | undefined>(longer, undefined),
-      bound: boundOf(fault, deliveries, inFlight + ahead + perSecond),
+      bound: boundOf(fault, deliveries, inFlight + most.ahead + most.perSecond),
       extraDeadLetters: extra.filter((cause) => cause === fault).length,
       catchUpMs: catchUpOf(evidence, verdicts, fault),
     };
