@@ -40,14 +40,17 @@ export interface PlanOptions {
   readonly faults: number;
   /** Mean pause between two faults. */
   readonly everyMs: number;
+  /** Default: all. */
+  readonly kinds?: readonly FaultKind[];
 }
 
 /** The same for the same options. Every kind comes before one comes a second time. */
-export function planFaults({ seed, faults, everyMs }: PlanOptions): PlannedFault[] {
+export function planFaults(options: PlanOptions): PlannedFault[] {
+  const { seed, faults, everyMs, kinds = FAULT_KINDS } = options;
   const random = randomFrom(seed);
-  const kinds: FaultKind[] = [];
-  while (kinds.length < faults) kinds.push(...shuffled(FAULT_KINDS, random));
-  return kinds.slice(0, faults).map((kind) => {
+  const turns: FaultKind[] = [];
+  while (turns.length < faults) turns.push(...shuffled(kinds, random));
+  return turns.slice(0, faults).map((kind) => {
     const [shortest, longest] = DURATIONS[kind] ?? [0, 0];
     return {
       kind,

@@ -269,6 +269,11 @@ describe('the plan of a fault run', () => {
     const kinds = planFaults({ seed: 9, faults: 10, everyMs: 5_000 }).map(({ kind }) => kind);
     assert.deepEqual(kinds.sort(), [...FAULT_KINDS].sort());
   });
+  test('has the kinds that it is given only', () => {
+    const kinds = ['puller killed', 'broker killed'] as const;
+    const plan = planFaults({ seed: 9, faults: 3, everyMs: 5_000, kinds });
+    assert.deepEqual(new Set(plan.map(({ kind }) => kind)), new Set(kinds));
+  });
   test('freezes pullers for 3 to 45 s', () => {
     const freezes = planFaults({ seed: 1, faults: 2_000, everyMs: 1 })
       .filter(({ kind }) => kind === 'puller frozen')
