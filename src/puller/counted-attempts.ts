@@ -4,7 +4,7 @@ import type { Attempts } from '../model/assignment.ts';
 
 const NO_ATTEMPTS: Attempts = new Map();
 
-/** Failed deliveries of an unordered queue that the broker has not counted, kept in the assignment for the next holder. Offsets of popped messages mean nothing there. */
+/** Failed deliveries that the broker has not counted, kept in the assignment for the next holder. */
 export class CountedAttempts {
   #loaded: Attempts;
   #unsaved = false;
@@ -13,7 +13,7 @@ export class CountedAttempts {
     this.#loaded = attempts;
   }
 
-  at(offset: bigint): number {
+  attemptsAt(offset: bigint): number {
     return this.#loaded.get(offset) ?? 0;
   }
 

@@ -1,25 +1,20 @@
-import { attemptsToKeep } from '../decide/order/attempts.ts';
-import type { OrderOfQueue, ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { OrderOfQueue } from '../decide/process-queue/process-queue.ts';
 import type { Attempts } from '../model/assignment.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { BrokerLock } from './broker-locks.ts';
+import { CountedAttempts } from './counted-attempts.ts';
 import { laneOf } from './lane-of.ts';
 
-const NO_ATTEMPTS: Attempts = new Map();
-
 /** What a session of an ordered source keeps beside its messages: lanes, failed attempts, the broker's lock, and from when on it may deliver. */
-export class QueueOrder implements OrderOfQueue {
+export class QueueOrder extends CountedAttempts implements OrderOfQueue {
   readonly #lane: (message: Message | undefined) => string | undefined;
-  #loaded: Attempts;
   /** The broker's lock, with `order: queue`. */
   lock: BrokerLock | undefined;
   /** The term of the lock in which the stored offset was read: what is delivered is what the broker has now. */
   readTerm = 0;
   /** Epoch ms: handlers that this holder or earlier ones called may still run until then. */
   #handlersRunUntil: number;
-  /** Attempts failed since the last renewal of the lease: a death would forget them. */
-  unsaved = false;
 
   /** undefined: the source keeps no order. */
   static of(
@@ -33,11 +28,11 @@ export class QueueOrder implements OrderOfQueue {
 
   private constructor(
     lane: (message: Message | undefined) => string | undefined,
-    attempts: Attempts = NO_ATTEMPTS,
+    attempts: Attempts | undefined,
     handlersRunUntil = 0,
   ) {
+    super(attempts);
     this.#lane = lane;
-    this.#loaded = attempts;
     this.#handlersRunUntil = handlersRunUntil;
   }
 
@@ -48,20 +43,6 @@ export class QueueOrder implements OrderOfQueue {
       // Like a record that cannot be decoded, it waits for nothing and has its end when its turn comes.
       return undefined;
     }
-  }
-
-  attemptsAt(offset: bigint): number {
-    return this.#loaded.get(offset) ?? 0;
-  }
-
-  /** The failed attempts to write into the assignment. */
-  attempts(messages: ProcessQueue): Attempts {
-    return attemptsToKeep(messages.unfinished(), this.#loaded, messages.nextOffset);
-  }
-
-  /** The offset was dictated anew: what was counted belongs to another story. */
-  forgetAttempts(): void {
-    this.#loaded = NO_ATTEMPTS;
   }
 
   /** May a batch go to its handler? */

@@ -108,7 +108,9 @@ export class QueueSession {
     this.#batchLimits = assignment.batchLimits ?? [];
     this.order = QueueOrder.of(source, assignment.attempts, assignment.handlersRunUntil);
     this.attempts = new CountedAttempts(source.mode === 'pop' ? undefined : assignment.attempts);
-    this.messages = new ProcessQueue(startOffset, this.order, (offset) => this.attempts.at(offset));
+    this.messages = new ProcessQueue(startOffset, this.order, (offset) =>
+      this.attempts.attemptsAt(offset),
+    );
     this.lastMessageAt = deps.clock.now();
     this.reviewedAt = this.lastMessageAt;
     this.#handledAt = this.lastMessageAt;

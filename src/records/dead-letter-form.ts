@@ -8,7 +8,7 @@ export const BODY_PLACEHOLDER_PROPERTY = 'DLQ_BODY_PLACEHOLDER';
 /** Names of the properties that a dead letter lost because a broker does not take as many bytes, divided by blanks. */
 export const DROPPED_PROPERTIES_PROPERTY = 'DLQ_DROPPED_PROPERTIES';
 /** On the raw record of a message that cannot be decoded: why. */
-export const UNDECODABLE_PROPERTY = 'DLQ_UNDECODABLE';
+const UNDECODABLE_PROPERTY = 'DLQ_UNDECODABLE';
 export const EMPTY_BODY_PLACEHOLDER = Buffer.from('(empty body)');
 
 /** Brokers refuse more than 32,767 bytes, and add properties of their own. */
@@ -136,10 +136,8 @@ function setOrigin(properties: Map<string, string>, { topic, messageId }: Origin
 
 function withoutSeparators(text: string): string {
   return (
-    [...text]
-      .filter((character) => character !== '\u0001' && character !== '\u0002')
-      .join('')
-      .slice(0, MAX_TEXT_CHARACTERS) || 'unknown'
+    text.replaceAll('\u0001', '').replaceAll('\u0002', '').slice(0, MAX_TEXT_CHARACTERS) ||
+    'unknown'
   );
 }
 

@@ -130,6 +130,38 @@ describe('a puller that popped', () => {
     assert.deepEqual(seen.map((each) => each.join(' ')).sort(), offsets.sort());
   });
 
+  for (const [why, answer, acked] of [
+    ['refuses, goes to the log and is acknowledged', { code: 16, remark: 'no right' }, 2],
+    ['is too busy for, goes back when the puller ends', { code: 2, remark: 'broker busy' }, 0],
+  ] as const)
+    test(`a dead letter that the broker ${why}`, async () => {
+      world = await createPullerWorld();
+      const { client, calls } = await lend(world, 2);
+      const always = { times: Number.POSITIVE_INFINITY };
+      for (const request of ['CONSUMER_SEND_MSG_BACK', 'SEND_MESSAGE_V2'] as const)
+        world.broker.control(request, () => answer, always);
+      let deliveries = 0;
+      const puller = world.start(
+        ({ Records }) => {
+          deliveries += Records.length;
+          return {
+            batchItemFailures: Records.map(({ receiptHandle }) => ({
+              itemIdentifier: receiptHandle,
+            })),
+          };
+        },
+        { queues: [UNIT], subscriptions: [{ maximumRetryAttempts: 0 }], deps: { client } },
+      );
+      const code = acked === 2 ? 'ROCKETMQ_MESSAGE_DISCARDED' : 'ROCKETMQ_END_NOT_STORED';
+      await until(
+        () => world.logs.filter((line) => line.code === code).length >= 2,
+        'both are tried',
+        25_000,
+      );
+      await puller.stop();
+      assert.deepEqual([calls.acked, calls.changed, deliveries], [acked, 2 - acked, 2]);
+    });
+
   test('prolongs again after a while what could not be prolonged', async () => {
     world = await createPullerWorld();
     const { client, calls } = await lend(world, 1);

@@ -406,6 +406,18 @@ describe('a send whose answer is lost', () => {
   afterEach(() => world.stop());
   const dlq = () => world.broker.messages(dlqTopic(GROUP));
 
+  test('is not what request 36 answers for a stored message whose slave is late', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(1);
+    const late = { code: 1, remark: 'SLAVE_NOT_AVAILABLE' };
+    const requests = world.broker.control('CONSUMER_SEND_MSG_BACK', () => late, FOREVER);
+    const sends = world.broker.control('SEND_MESSAGE_V2', () => undefined, FOREVER);
+    world.start(({ Records }) => failing(Records));
+    await until(() => world.committed() === 1n, 'it is taken');
+    assert.deepEqual([requests.calls, sends.calls], [1, 0]);
+  });
+
   test('is followed by one fallback, as in Java: two redeliveries at most', async () => {
     world = await createPullerWorld();
     await world.prepare();
