@@ -384,12 +384,14 @@ function messagesAhead(
   at: number,
   since: number,
 ): number {
-  const queues = Map.groupBy(
-    deliveries.filter(({ begunAt }) => begunAt <= at),
-    ({ queue }) => queue,
-  );
+  const queues = Map.groupBy(deliveries, ({ queue }) => queue);
   return [...queues].reduce((sum, [queue, own]) => {
-    const places = [...new Set(own.map(({ offset }) => offset))].map((offset) => ({
+    const furthest = own
+      .filter(({ begunAt }) => begunAt <= at)
+      .reduce((most, { offset }) => Math.max(most, offset), -1);
+    // Also those that had not begun: a call that is throttled, or a key that waits for its failure.
+    const offsets = new Set(own.map(({ offset }) => offset).filter((offset) => offset <= furthest));
+    const places = [...offsets].map((offset) => ({
       offset,
       endedAt: ends.get(`${queue}/${offset}`) ?? Number.POSITIVE_INFINITY,
     }));

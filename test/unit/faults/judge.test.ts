@@ -216,6 +216,12 @@ describe('the judge of a fault run', () => {
     assert.equal(cost.catchUpMs, 30_010);
   });
 
+  test('a message that has not begun yet holds up what is done behind it', () => {
+    const deliveries = [...call(0, [2, 3]), ...call(70_000, [1])];
+    const faults = [fault('puller killed', 60_000, { queues: [QUEUE] })];
+    assert.equal(costsOf([evidence([1, 2, 3], deliveries, { faults })])[0]?.ahead, 2);
+  });
+
   test('a message that was sent back without a verdict holds nothing up', () => {
     const unreported = (each: Delivery): Delivery => ({ ...each, verdict: undefined });
     const deliveries = [
