@@ -17,7 +17,7 @@ export const KNOWN_FAILURES: readonly KnownFailure[] = [
     scenario: 'poisons',
     check,
     text: /./,
-    why: 'ISSUE-10 §1.7: a message that was dead-lettered as a killer is not committed before the next one, which kills, is delivered: both come again without end (poisons, seed 1)',
+    why: 'ISSUE-10 §1.7: a message that was dead-lettered as a killer is not committed before the next one, which kills, is delivered: both come again without end; and a holder that dies before its first renewal never writes that progress was made since the last death, so that no message is isolated (poisons)',
   })),
 ];
 

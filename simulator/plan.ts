@@ -148,7 +148,12 @@ export interface Plan {
   readonly messages: readonly PlannedMessage[];
   readonly faults: readonly Fault[];
   readonly pullerTimeoutMs: number;
+  /** What a handler call takes, at least and at most. Absent: mostly milliseconds. */
+  readonly handlerMs?: readonly [number, number];
   readonly maxSkewMs: number;
+  /** Of a puller. */
+  readonly memoryBytes: number;
+  readonly bodyBytes: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
   /** After the last fault and the last message everything has its end within this. */

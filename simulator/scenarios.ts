@@ -13,11 +13,14 @@ interface Shape {
   readonly messages: number;
   /** The messages come within this time. */
   readonly withinMs: number;
-  readonly behaviours: (random: Random, number: number) => Behaviour;
+  readonly behaviours: (random: Random) => Behaviour;
   readonly subscription?: Partial<SubscriptionConfig>;
   readonly source?: Partial<SourceConfig>;
   readonly faults?: readonly Fault[];
   readonly pullerTimeoutMs?: number;
+  readonly memoryBytes?: number;
+  readonly bodyBytes?: number;
+  readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly drainMs?: number;
   readonly maxVirtualMs?: number;
@@ -167,18 +170,19 @@ const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
 /** Messages that end their puller however often they come. */
 const poisoned = (
   random: Random,
-  isPoison: (random: Random, number: number) => boolean,
+  messages: number,
+  isPoison: (random: Random) => boolean,
 ): Shape => ({
   queues: 1,
-  messages: 4,
+  messages,
   withinMs: 5_000,
-  behaviours: (own, number) => (isPoison(own, number) ? { kind: 'kills', times: 99 } : OK),
+  behaviours: (own) => (isPoison(own) ? { kind: 'kills', times: 99 } : OK),
   subscription: {
     maximumRetryAttempts: 0,
     batchSize: random.int(1, 4),
     handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
   },
-  maxVirtualMs: 1_200_000,
+  maxVirtualMs: 600_000,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -322,8 +326,10 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
   mqadmin: (random) => ({
     queues: 1,
     messages: 40,
-    withinMs: 60_000,
-    behaviours: mixed,
+    withinMs: 50_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    subscription: { batchSize: random.int(1, 3), parallelizationFactor: random.int(1, 2) },
+    handlerMs: [500, 4_000],
     faults: some(
       random,
       1,
@@ -349,6 +355,16 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 150_000,
     behaviours: (own) => (own.chance(0.2) ? { kind: 'times-out', times: 1 } : OK),
     faults: [{ kind: 'no-coordinator', at: random.int(4_000, 8_000), ms: 130_000 }],
+  }),
+  memory: (random) => ({
+    queues: 1,
+    messages: 100,
+    withinMs: 2_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    subscription: { batchSize: random.int(1, 4) },
+    memoryBytes: 20 * 1024 * 1024,
+    bodyBytes: 130_000,
+    handlerMs: [500, 1_500],
   }),
   growth: (random) => ({
     queues: 4,
@@ -469,8 +485,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
-  poison: (random) => poisoned(random, (_own, number) => number === 1),
-  poisons: (random) => poisoned(random, (own) => own.chance(0.5)),
+  poison: (random) => poisoned(random, 1, () => true),
+  poisons: (random) => poisoned(random, 4, (own) => own.chance(0.5)),
   inline: (random) => ({
     queues: 2,
     messages: 20,
@@ -509,7 +525,7 @@ export function planOf(scenario: string, seed: number): Plan {
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
-      behaviour: shape.behaviours(ofMessages, number),
+      behaviour: shape.behaviours(ofMessages),
     }),
   );
   return {
@@ -547,6 +563,9 @@ export function planOf(scenario: string, seed: number): Plan {
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
+    memoryBytes: shape.memoryBytes ?? 512 * 1024 * 1024,
+    bodyBytes: shape.bodyBytes ?? 10,
+    ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     drainMs: shape.drainMs ?? 300_000,
     maxVirtualMs: shape.maxVirtualMs ?? 600_000,

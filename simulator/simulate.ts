@@ -31,7 +31,7 @@ const scenarios = values.scenario ?? Object.keys(SCENARIOS);
 const threads = whole('threads', values.threads);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-if (values.mutants || values.mutant !== undefined)
+if (values.mutants || (values.mutant !== undefined && values.seed === undefined))
   process.exitCode = (await huntMutants(
     { names: values.mutant, threads, maxRuns: whole('mutant-runs', values['mutant-runs']) },
     print,
@@ -94,7 +94,8 @@ async function explainSeed(seed: number): Promise<number> {
 
 /** Prints the run of a seed. @returns whether it failed */
 async function explain({ scenario, seed }: RunOrder, shrinks: boolean): Promise<boolean> {
-  await using thread = startThread();
+  const [mutant] = values.mutant ?? [];
+  await using thread = startThread(mutant === undefined ? {} : { mutant });
   const answer = await thread.ask({ kind: 'explain', run: { scenario, seed }, shrinks });
   if (answer.kind !== 'explained') return false;
   const { result, faults, messages, tries, trace } = answer;

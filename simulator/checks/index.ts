@@ -2,6 +2,7 @@ import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { drained } from './drained.ts';
 import { leftBehind } from './left-behind.ts';
+import { memory } from './memory.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
 import { nothingLost } from './nothing-lost.ts';
 import { oneHolder } from './one-holder.ts';
@@ -23,6 +24,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   operatorsOffset,
   pauseIsKept,
   prompt,
+  memory,
   repeats,
   drained,
   leftBehind,

@@ -9,6 +9,8 @@ export const leftBehind: CheckDefinition = {
     'An invocation returns before its deadline, and leaves no timer, no connection and no unhandled rejection.',
   create: ({ scheduler, faultTimes }) => ({
     on(event) {
+      if (event.kind === 'listeners')
+        return `${event.by.name} has ${event.count} listeners on one signal`;
       if (event.kind === 'unhandled-rejection')
         return `a promise of ${event.by.name} was rejected and nothing handled it: ${event.text}`;
       if (

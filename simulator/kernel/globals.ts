@@ -10,6 +10,8 @@ import { createHost, type Host, type Scheduler, type SimulatedEvent } from './sc
 export interface VirtualWorld {
   readonly scheduler: Scheduler;
   readonly random: Random;
+  /** A host added a listener to a signal that has so many already. */
+  onListeners(host: Host, count: number): void;
   connect(host: Host, endpoint: { readonly host: string; readonly port: number }): unknown;
 }
 
@@ -152,6 +154,31 @@ function randomUUID(from: Random): string {
   return `${hex(8)}-${hex(4)}-4${hex(3)}-8${hex(3)}-${hex(12)}`;
 }
 
+/** Each time that a signal has so many more. */
+const LISTENERS_STEP = 40;
+
+/** Counts the listeners of every signal: one that lives long must not gather them. */
+function countListeners(): void {
+  const counts = new WeakMap<AbortSignal, Set<unknown>>();
+  const { addEventListener, removeEventListener } = AbortSignal.prototype;
+  AbortSignal.prototype.addEventListener = function (
+    this: AbortSignal,
+    ...given: Parameters<typeof addEventListener>
+  ) {
+    const listeners = counts.get(this) ?? new Set();
+    counts.set(this, listeners.add(given[1]));
+    if (listeners.size % LISTENERS_STEP === 0) world?.onListeners(currentHost(), listeners.size);
+    return addEventListener.apply(this, given);
+  };
+  AbortSignal.prototype.removeEventListener = function (
+    this: AbortSignal,
+    ...given: Parameters<typeof removeEventListener>
+  ) {
+    counts.get(this)?.delete(given[1]);
+    return removeEventListener.apply(this, given);
+  };
+}
+
 /** Replaces what the product takes from Node in this thread. Once, before the product is loaded. */
 export function replaceGlobals(): void {
   Object.assign(globalThis, {
@@ -169,6 +196,7 @@ export function replaceGlobals(): void {
     setTimeout(() => controller.abort(new DOMException('timeout', 'TimeoutError')), ms);
     return controller.signal;
   };
+  countListeners();
   Object.assign(timersPromises, { setTimeout: delay });
   Object.assign(net, {
     connect: (...given: unknown[]) =>

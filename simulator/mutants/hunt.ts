@@ -1,6 +1,8 @@
-import type { RunOrder } from '../orders.ts';
+import type { RunOrder, SeedResult } from '../orders.ts';
 import { startThread } from '../threads.ts';
 import { MUTANTS, type Mutant } from './mutants.ts';
+
+const PIECE = 50;
 
 export interface Finding {
   readonly mutant: Mutant;
@@ -21,13 +23,19 @@ export async function hunt(mutant: Mutant, maxRuns: number): Promise<Finding> {
       seed: 1 + Math.floor(index / mutant.scenarios.length),
     }),
   );
-  const answer = await thread.ask({ kind: 'run', runs, stopAtFailure: true });
-  const results = answer.kind === 'ran' ? answer.results : [];
-  const last = results[results.length - 1];
+  let done = 0;
+  let last: SeedResult | undefined;
+  while (done < runs.length && (last === undefined || last.violations.length === 0)) {
+    const piece = runs.slice(done, done + PIECE);
+    const answer = await thread.ask({ kind: 'run', runs: piece, stopAtFailure: true });
+    const results = answer.kind === 'ran' ? answer.results : [];
+    done += results.length;
+    last = results[results.length - 1];
+  }
   const [violation] = last?.violations ?? [];
   return {
     mutant,
-    runs: results.length,
+    runs: done,
     seconds: (performance.now() - started) / 1000,
     ...(last !== undefined &&
       violation !== undefined && {

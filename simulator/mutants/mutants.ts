@@ -257,6 +257,11 @@ const LIFE: readonly Mutant[] = [
     file: 'src/decide/budget/time-budget.ts',
     find: 'return remainingMs - reserveMs;',
     replace: 'return remainingMs - 0 * reserveMs;',
+    also: {
+      file: 'src/decide/budget/time-budget.ts',
+      find: 'return handlerTimeoutMs + reserveMs <= remainingMs;',
+      replace: 'return handlerTimeoutMs > 0 && reserveMs > 0 && remainingMs > 0;',
+    },
     scenarios: ['deadline', 'short-lived'],
   },
   {
@@ -275,11 +280,25 @@ const LIFE: readonly Mutant[] = [
     scenarios: ['steady'],
   },
   {
-    name: 'no-look-at-free-queues',
-    file: 'src/decide/dispatch/which-to-invoke.ts',
-    find: "return rules.always === true ? 'puller' : 'watch';",
-    replace: "return rules.always === true ? 'puller' : 'nothing';",
-    scenarios: ['sparse'],
+    name: 'no-flow-control',
+    file: 'src/decide/pull/flow-control.ts',
+    find: "if (cached.bytes > limits.maxBytes) return 'bytes';",
+    replace: '',
+    scenarios: ['memory'],
+  },
+  {
+    name: 'listener-is-left-behind',
+    file: 'src/client/connection.ts',
+    find: "signal?.removeEventListener('abort', onAbort);\n        this.#pending.delete(opaque);",
+    replace: 'this.#pending.delete(opaque);',
+    scenarios: ['retries', 'sparse'],
+  },
+  {
+    name: 'connection-is-left-open',
+    file: 'src/client/connection-pool.ts',
+    find: 'const all = [...this.#connections.values()];',
+    replace: 'const all = [...this.#connections.values()].slice(1);',
+    scenarios: ['steady'],
   },
   {
     name: 'retry-queue-is-never-worked',

@@ -202,12 +202,13 @@ function observe(
       return stored;
     },
   });
-  const { commit } = offsets;
-  Object.assign(offsets, {
-    commit(group: string, topic: string, queueId: number, offset: bigint): void {
-      commit(group, topic, queueId, offset);
+  const { commit, reset } = offsets;
+  const noted =
+    (write: typeof commit): typeof commit =>
+    (group, topic, queueId, offset) => {
+      write(group, topic, queueId, offset);
       committed.set(`${group}/${topic}/${queueId}`, { key: [group, topic, queueId], offset });
       observer.committed(name, group, topic, queueId, offset);
-    },
-  });
+    };
+  Object.assign(offsets, { commit: noted(commit), reset: noted(reset) });
 }

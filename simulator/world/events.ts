@@ -15,6 +15,7 @@ export interface Position {
   readonly reconsumeTimes: number;
   readonly storedAt: number;
   readonly physicalOffset: number;
+  readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
   deliveries: Delivery[];
@@ -61,6 +62,10 @@ export type WorldEvent =
       readonly to: bigint;
       readonly done: boolean;
     }
+  /** A broker gave these to a puller. */
+  | { readonly kind: 'pulled'; readonly by: Host; readonly positions: readonly Position[] }
+  /** More listeners on one signal than any sound code has there. */
+  | { readonly kind: 'listeners'; readonly by: Host; readonly count: number }
   /** An operator's pause of the group was confirmed. Epoch ms. */
   | { readonly kind: 'paused'; readonly until: number }
   | { readonly kind: 'fault'; readonly text: string }
@@ -102,6 +107,10 @@ export function describe(event: WorldEvent): string {
       return `${event.holder} acquires ${event.queue}, fence ${event.fence}`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
+    case 'pulled':
+      return `${event.by.name} gets ${event.positions.length} messages`;
+    case 'listeners':
+      return `${event.by.name} has ${event.count} listeners on one signal`;
     case 'paused':
       return `operator pauses the group until ${event.until}`;
     case 'fault':

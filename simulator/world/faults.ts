@@ -1,5 +1,7 @@
+import type { RemotingCommand } from '../../src/remoting/command.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { pullMessage } from '../../src/requests/pull-message.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault, Plan, ProcessKind } from '../plan.ts';
 import type { RequestFate } from './network.ts';
@@ -26,7 +28,7 @@ export class CountedFaults {
   readonly #counts = new Map<string, number>();
   readonly #onFault: (text: string) => void;
   readonly #kill: (host: Host) => void;
-  #losesPull = false;
+  #lostPull: { readonly topic: string; readonly queueId: number } | undefined;
 
   constructor(plan: Plan, onFault: (text: string) => void, kill: (host: Host) => void) {
     this.#plan = plan;
@@ -34,17 +36,21 @@ export class CountedFaults {
     this.#kill = kill;
   }
 
-  /** No answer of the next pull arrives. */
-  loseNextPull(): void {
-    this.#losesPull = true;
+  /** The next answer to a pull of the queue does not arrive. */
+  loseNextPull(topic: string, queueId: number): void {
+    this.#lostPull = { topic, queueId };
+  }
+
+  losesAnswer(request: RemotingCommand): boolean {
+    if (this.#lostPull === undefined || request.code !== RequestCode.PULL_MESSAGE) return false;
+    const { topic, queueId } = pullMessage.decode(request);
+    if (topic !== this.#lostPull.topic || queueId !== this.#lostPull.queueId) return false;
+    this.#lostPull = undefined;
+    this.#onFault('the answer of a pull is lost');
+    return true;
   }
 
   ofRequest(code: number): RequestFate {
-    if (code === RequestCode.PULL_MESSAGE && this.#losesPull) {
-      this.#losesPull = false;
-      this.#onFault('the answer of a pull is lost');
-      return { kind: 'answer-lost' };
-    }
     const nth = this.#count(`request ${code}`);
     const fault = this.#find('request', (one) => RequestCode[one.code] === code && one.nth === nth);
     if (fault === undefined) return { kind: 'carried-out' };

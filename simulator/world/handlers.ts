@@ -1,7 +1,7 @@
 import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Host } from '../kernel/scheduler.ts';
-import type { Behaviour, PlannedMessage } from '../plan.ts';
+import type { Behaviour, Plan } from '../plan.ts';
 import type { Delivery } from './events.ts';
 import { type Ledger, readBody } from './ledger.ts';
 
@@ -20,8 +20,10 @@ export class Handlers {
   readonly #failures = new Map<number, number>();
   readonly #ledger: Ledger;
   readonly #random: Random;
+  readonly #handlerMs: Plan['handlerMs'];
 
-  constructor(messages: readonly PlannedMessage[], ledger: Ledger, random: Random) {
+  constructor({ messages, handlerMs }: Plan, ledger: Ledger, random: Random) {
+    this.#handlerMs = handlerMs;
     this.#behaviours = new Map(messages.map(({ number, behaviour }) => [number, behaviour]));
     this.#ledger = ledger;
     this.#random = random;
@@ -69,7 +71,9 @@ export class Handlers {
     );
     return {
       deliveries: treated.map(({ delivery }) => delivery),
-      durationMs: this.#random.int(2, this.#random.chance(0.1) ? 2_000 : 150),
+      durationMs: this.#random.int(
+        ...(this.#handlerMs ?? ([2, this.#random.chance(0.1) ? 2_000 : 150] as const)),
+      ),
       end,
       answer: { batchItemFailures },
     };

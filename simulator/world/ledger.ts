@@ -76,6 +76,7 @@ export class Ledger {
       reconsumeTimes: message.reconsumeTimes,
       storedAt: message.storeTimestamp,
       physicalOffset: message.physicalOffset,
+      bytes: message.body.length,
       doneAt: undefined,
       deliveries: [],
     };

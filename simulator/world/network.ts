@@ -36,6 +36,10 @@ export interface SimulatedServer {
 export interface NetworkHooks {
   /** Asked for each request as it reaches its server. */
   fateOf(command: RemotingCommand, client: Host, server: SimulatedServer): RequestFate;
+  /** Asked for each answer as it leaves its server. */
+  losesAnswer(request: RemotingCommand): boolean;
+  /** Told of each answer as it leaves its server. */
+  onAnswer(request: RemotingCommand, answer: Answer, client: Host, server: SimulatedServer): void;
   /** Told of each request as its client sends it. */
   onSend(command: RemotingCommand, client: Host, server: SimulatedServer): void;
 }
@@ -151,8 +155,9 @@ export class Network {
       close: () => this.#reset(socket),
     };
     const respond = (request: RemotingCommand, given: Answer, lateMs: number): void => {
-      if (isOneway(request)) return;
+      if (isOneway(request) || this.#hooks.losesAnswer(request)) return;
       const { code, remark, extFields = {}, body = NO_BODY } = given;
+      this.#hooks.onAnswer(request, given, socket.client, server);
       toClient(
         {
           ...{ code, language: LANGUAGE, version: VERSION_5_5_0, opaque: request.opaque },

@@ -39,6 +39,7 @@ export interface ProcessDeps {
   readonly handlers: Handlers;
   readonly service: () => ServiceConfig;
   readonly pullerTimeoutMs: number;
+  readonly memoryBytes: number;
   readonly maxSkewMs: number;
   readonly log: (host: Host, level: string, message: string, fields: object) => void;
   readonly ended: (
@@ -98,7 +99,7 @@ export class Processes {
           random: Math.random,
           holder: host.name,
           remainingMs,
-          memoryBytes: 512 * 1024 * 1024,
+          memoryBytes: this.#deps.memoryBytes,
         });
       } finally {
         await client.close();

@@ -24,8 +24,8 @@ export interface Stage {
   skipped(queue: string, to: bigint, done: boolean): void;
   /** A pause was confirmed. */
   paused(until: number): void;
-  /** No answer of the next pull arrives. */
-  loseNextPull(): void;
+  /** The next answer to a pull of the queue does not arrive. */
+  loseNextPull(topic: string, queueId: number): void;
   /** The host's requests to the table are lost, or arrive again. */
   cutFromTable(host: Host, isCut: boolean): void;
   /** Does the schedule start coordinators? */

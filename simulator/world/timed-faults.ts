@@ -119,7 +119,7 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     const to = BigInt(store.maxOffset(topic, queueId));
     stage.note(`mqadmin resets queue ${queueId} to ${to}`);
     stage.skipped(`${topic}/${broker!.name}/${queueId}`, to, false);
-    if (isLost) stage.loseNextPull();
+    if (isLost) stage.loseNextPull(topic, queueId);
     offsets.reset(stage.plan.source.consumerGroup, topic, queueId, to);
   },
 };

@@ -3,8 +3,11 @@ import type { ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { Property } from '../../src/records/properties.ts';
 import type { RemotingCommand } from '../../src/remoting/command.ts';
 import { RequestCode } from '../../src/remoting/request-code.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { pullMessage } from '../../src/requests/pull-message.ts';
 import { sendMessageBack } from '../../src/requests/send-back.ts';
 import { updateConsumerOffset } from '../../src/requests/update-offset.ts';
+import type { Answer } from '../../src/testing/broker/answer.ts';
 import { CHECKS } from '../checks/index.ts';
 import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
 import { createRandom } from '../kernel/random.ts';
@@ -48,8 +51,9 @@ const SCHEDULE_MS = 60_000;
 const LOOK_MS = 500;
 /** How long the world goes on when everything has its end: what comes then is a repetition. */
 const AFTERWARDS_MS = 8_000;
-/** A plan whose counted faults never hit ends all the same. */
+/** A run with more violations, or with many times the events of any sound run, goes nowhere. */
 const MAX_VIOLATIONS = 5;
+const MAX_EVENTS = 300_000;
 
 export const GROUP = 'workers';
 
@@ -94,6 +98,7 @@ class Run {
       scheduler,
       random: random.fork('product'),
       connect: (host, endpoint) => this.#network.connect(host, endpoint),
+      onListeners: (by, count) => this.#emit({ kind: 'listeners', by, count }),
     });
     this.#checks = CHECKS.map((definition) => ({
       definition,
@@ -115,6 +120,9 @@ class Run {
         this.#isProduct(client) && server !== this.#brokers.nameServer
           ? this.#faults.ofRequest(command.code)
           : { kind: 'carried-out' },
+      losesAnswer: (request) => this.#faults.losesAnswer(request),
+      onAnswer: (request, answer, client, server) =>
+        this.#answered(request, answer, client, server.host.name),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
     });
     this.#brokers = runAs(this.#world, () =>
@@ -140,7 +148,7 @@ class Run {
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
-    const handlers = new Handlers(plan.messages, this.#ledger, random.fork('handlers'));
+    const handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
     const calls = {
       deliveryStarted: (script: HandlerScript) => {
         this.#ledger.started(script.deliveries);
@@ -168,6 +176,7 @@ class Run {
       handlers,
       service: () => this.#service(),
       pullerTimeoutMs: plan.pullerTimeoutMs,
+      memoryBytes: plan.memoryBytes,
       maxSkewMs: plan.maxSkewMs,
       log: (host, level, message, fields) =>
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
@@ -233,7 +242,10 @@ class Run {
       if (!over) this.#at(LOOK_MS, look);
     };
     this.#at(0, look);
-    await this.#scheduler.run(() => over || this.#violations.length >= MAX_VIOLATIONS);
+    await this.#scheduler.run(
+      () =>
+        over || this.#violations.length >= MAX_VIOLATIONS || this.#scheduler.events > MAX_EVENTS,
+    );
   }
 
   #at(ms: number, run: () => void): void {
@@ -286,7 +298,9 @@ class Run {
       broker.produce({
         topic,
         queueId,
-        body: Buffer.from(JSON.stringify({ n: number, k: key })),
+        body: Buffer.from(
+          JSON.stringify({ n: number, k: key, padding: 'x'.repeat(this.#plan.bodyBytes) }),
+        ),
         properties: new Map([
           [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
           [Property.SHARDING_KEY, key],
@@ -328,6 +342,19 @@ class Run {
     }
     if (process.kind !== 'operator')
       this.#faults.beforeSend(client, process.kind, process.invocation);
+  }
+
+  /** What a pull brings is in its puller's memory until it has its end. */
+  #answered(request: RemotingCommand, answer: Answer, by: Host, brokerName: string): void {
+    if (request.code !== RequestCode.PULL_MESSAGE || answer.code !== ResponseCode.SUCCESS) return;
+    if (this.#processes.running.get(by)?.kind !== 'puller') return;
+    const { topic, queueId, queueOffset } = pullMessage.decode(request);
+    const next = BigInt(answer.extFields?.nextBeginOffset ?? 0);
+    const positions = this.#ledger.queues
+      .get(`${topic}/${brokerName}/${queueId}`)
+      ?.filter(({ offset }) => offset >= queueOffset && offset < next);
+    if (positions !== undefined && positions.length > 0)
+      this.#emit({ kind: 'pulled', by, positions });
   }
 
   #written(before: Item | undefined, after: Item): void {
@@ -380,7 +407,7 @@ class Run {
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
       paused: (until) => this.#emit({ kind: 'paused', until }),
-      loseNextPull: () => this.#faults.loseNextPull(),
+      loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       cutFromTable: (host, isCut) => {
         if (isCut) this.#cutFromTable.add(host);
         else this.#cutFromTable.delete(host);

@@ -1,5 +1,6 @@
 import type { Socket } from 'node:net';
 import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../errors.ts';
+import { timerMs } from '../model/timer.ts';
 import {
   isOneway,
   isResponse,
@@ -14,7 +15,6 @@ import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import { tlsAdvice } from './tls.ts';
-import { MAX_TIMER_MS } from './within.ts';
 
 /**
  * The MQVersion ordinal that every command carries: 475 is V5_3_1. From 401 name servers answer routes in standard JSON, from 121 brokers honour
@@ -160,7 +160,7 @@ export class Connection {
         reject(new RequestTimeoutError(this.address, name, timeoutMs));
       };
       // The immediate lets the event loop read what has arrived: after a freeze, timers run before sockets.
-      const timer = setTimeout(() => setImmediate(onTimeout), Math.min(timeoutMs, MAX_TIMER_MS));
+      const timer = setTimeout(() => setImmediate(onTimeout), timerMs(timeoutMs));
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.set(opaque, {
         name,

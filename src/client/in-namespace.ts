@@ -189,6 +189,13 @@ class PlainMessage implements Message {
     this.#plain = plain;
   }
 
+  withBody(body: Buffer, sysFlag: number): this {
+    const { stored } = this;
+    if (!('withBody' in stored)) return this;
+    const opened = (stored as PlainMessage).withBody(body, sysFlag);
+    return new PlainMessage(opened, this.#plain) as this;
+  }
+
   get properties(): ReadonlyMap<string, string> {
     if (this.#properties === undefined) {
       const retryTopic = this.stored.properties.get(Property.RETRY_TOPIC);

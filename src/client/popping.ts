@@ -89,10 +89,11 @@ export function readPopAnswer(
       full: answer.code === ResponseCode.POLLING_FULL,
     };
   const popped = popMessage.decodeAnswer(answer);
-  const { brokerName } = request;
+  const { brokerName, keepCompressed = false } = request;
   const { messages, undecodable } = decodeRecords(popped.records, {
     brokerName,
     maxDecompressedBytes: limits.maxDecompressedBytes,
+    keepCompressed,
   });
   const handles = new PopHandles(brokerName, popped);
   const all = messages.flatMap((message): PoppedMessage[] => {

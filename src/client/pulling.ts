@@ -53,7 +53,7 @@ export function wirePull({
 /** Mirrors MQClientAPIImpl.processPullResponse and PullAPIWrapper.processPullResult. @throws ProtocolError */
 export function readPullAnswer(
   answer: RemotingCommand,
-  { queue, subscription }: PullRequest,
+  { queue, subscription, keepCompressed = false }: PullRequest,
   limits: Limits,
 ): PullResult {
   const { records, offsetDelta, ...offsets } = pullMessage.decodeAnswer(answer);
@@ -62,6 +62,8 @@ export function readPullAnswer(
       const decoded = decodeRecords(records, {
         brokerName: queue.brokerName,
         maxDecompressedBytes: limits.maxDecompressedBytes,
+        maxAnswerBytes: limits.maxDecompressedBytes,
+        keepCompressed,
         ...(offsetDelta === undefined ? {} : { offsetDelta }),
       });
       // The retry topic is subscribed as a whole: a filter that changed must not swallow old redeliveries.
@@ -74,6 +76,7 @@ export function readPullAnswer(
         : decoded.messages;
       return {
         ...offsets,
+        nextBeginOffset: decoded.cutAt ?? offsets.nextBeginOffset,
         status: 'FOUND',
         messages,
         undecodable: decoded.undecodable,

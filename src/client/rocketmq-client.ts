@@ -10,6 +10,7 @@ import {
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
+import { timerMs } from '../model/timer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type {
@@ -129,9 +130,11 @@ export function createRocketMQClient(
 const SYSTEM_CLOCK: Clock = {
   now: Date.now,
   sleep: (ms, signal) =>
-    delay(ms, undefined, signal === undefined ? {} : { signal }).catch((error: unknown) => {
-      throw signal?.aborted === true ? signal.reason : error;
-    }),
+    delay(timerMs(ms), undefined, signal === undefined ? {} : { signal }).catch(
+      (error: unknown) => {
+        throw signal?.aborted === true ? signal.reason : error;
+      },
+    ),
 };
 
 class Client implements RocketMQClient {

@@ -1,5 +1,4 @@
-/** Node's timers take no more: what is longer would fire at once. */
-export const MAX_TIMER_MS = 2 ** 31 - 1;
+import { timerMs } from '../model/timer.ts';
 
 export interface WaitLimits {
   readonly timeoutMs: number;
@@ -19,13 +18,10 @@ export function within<T>(
       settle();
       reject(signal?.reason);
     };
-    const timer = setTimeout(
-      () => {
-        settle();
-        reject(timeoutError());
-      },
-      Math.min(timeoutMs, MAX_TIMER_MS),
-    );
+    const timer = setTimeout(() => {
+      settle();
+      reject(timeoutError());
+    }, timerMs(timeoutMs));
     const settle = (): void => {
       clearTimeout(timer);
       signal?.removeEventListener('abort', onAbort);

@@ -2,8 +2,10 @@ import { movedTo } from '../decide/offset/start-offset.ts';
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, LimitExceededError, ProtocolError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
+import { timerMs } from '../model/timer.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { isFinalRefusal } from '../puller/queue-session.ts';
@@ -14,6 +16,8 @@ export const MOST_MESSAGES = 32;
 /** Java's BROKER_SUSPEND_MAX_TIME_MILLIS of pull consumers. */
 export const BLOCK_MS = 20_000;
 const FULL_WAIT_MS = 50;
+/** While a reset waits, the next pull is sent after this. */
+const RESET_WAIT_MS = 300;
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 /** An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through. */
 const UNREADABLE_TRIES = 3;
@@ -61,15 +65,21 @@ export async function fillCursor(
       // Only the master knows of resets.
       brokerId: resetPending ? MASTER_ID : brokerId,
     };
+    const linked = linkSignals(signal, pullSignal);
     try {
-      const result = await client.pull(request, { signal: AbortSignal.any([signal, pullSignal]) });
+      const result = await client.pull(request, { signal: linked.signal });
       failures = 0;
       unreadable = 0;
       brokerId = result.suggestWhichBrokerId;
       if (cursor.messages.generation !== generation) continue;
+      // What is pulled while a reset waits belongs to the time before it, and would pile up.
+      if (resetPending && result.status !== 'OFFSET_MOVED') {
+        // A pull before this one took the sign of the reset, and its answer was lost.
+        await cursor.offsets.resolveReset();
+        if (cursor.offsets.resetPending) await pause(RESET_WAIT_MS, linked.signal);
+        continue;
+      }
       take(cursor, result, nextOffset);
-      // A pull before this one took the sign of the reset, and its answer was lost.
-      if (resetPending) await cursor.offsets.resolveReset();
       wakeup.all();
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
@@ -84,7 +94,9 @@ export async function fillCursor(
         { err: error, queue: cursor.queue, waitMs: Math.round(waitMs) },
         'a pull failed',
       );
-      await pause(waitMs, AbortSignal.any([signal, pullSignal]));
+      await pause(waitMs, linked.signal);
+    } finally {
+      linked.unlink();
     }
   }
 }
@@ -115,7 +127,7 @@ function pause(ms: number, signal: AbortSignal): Promise<void> {
       signal.removeEventListener('abort', done);
       resolve();
     };
-    const timer = setTimeout(done, ms);
+    const timer = setTimeout(done, timerMs(ms));
     signal.addEventListener('abort', done, { once: true });
     if (signal.aborted) done();
   });

@@ -1,6 +1,7 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { FLOW_LIMITS, type FlowLimits } from '../decide/pull/flow-control.ts';
 import { RocketMQError, TopicNotFoundError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { StartingPosition } from '../model/source.ts';
@@ -97,7 +98,7 @@ export class Reading {
 
   async *messages(): AsyncGenerator<Message, void, undefined> {
     const { signal } = this.#options;
-    const stop = AbortSignal.any([this.#deps.closed, ...(signal === undefined ? [] : [signal])]);
+    const { signal: stop, unlink } = linkSignals(this.#deps.closed, signal);
     const wake = (): void => this.#wakeup.all();
     stop.addEventListener('abort', wake);
     try {
@@ -116,7 +117,7 @@ export class Reading {
         cursor.messages.settle(entry);
       }
     } finally {
-      stop.removeEventListener('abort', wake);
+      unlink();
       await this.finish();
     }
   }
@@ -208,13 +209,13 @@ export class Reading {
       limits: { ...FLOW_LIMITS, ...flowLimits },
       wakeup: this.#wakeup,
     };
-    const work = fillCursor(cursor, subscription, {
-      ...deps,
-      signal: AbortSignal.any([stop.signal, this.#end.signal]),
-    }).catch((error) => {
-      this.#failure ??= { error };
-      this.#wakeup.all();
-    });
+    const { signal, unlink } = linkSignals(stop.signal, this.#end.signal);
+    const work = fillCursor(cursor, subscription, { ...deps, signal })
+      .catch((error: unknown) => {
+        this.#failure ??= { error };
+        this.#wakeup.all();
+      })
+      .finally(unlink);
     this.#readers.set(key, { cursor, stop, work });
   }
 

@@ -1,3 +1,4 @@
+import { linkSignals } from '../model/linked-signal.ts';
 import { serviceName } from '../model/metrics.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
@@ -64,7 +65,8 @@ async function coordinate(
     source,
     deps,
     until,
-    AbortSignal.any([end.signal, ...(deps.signal ? [deps.signal] : [])]),
+    // Unlinked by `end`.
+    linkSignals(end.signal, deps.signal).signal,
   );
   (async () => {
     await run.clock.sleep(Math.max(0, until - run.clock.now()), end.signal);

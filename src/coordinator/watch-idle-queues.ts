@@ -1,4 +1,5 @@
 import { ConnectionError, RequestTimeoutError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { GroupRun } from './group-run.ts';
@@ -39,12 +40,14 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
   const watch = ({ queue, offset, subscription }: WatchedQueue, key: string): void => {
     const stop = new AbortController();
     polls.set(key, { offset, stop });
-    untilWork(run, { queue, offset, subscription }, AbortSignal.any([stop.signal, run.signal]))
+    const linked = linkSignals(stop.signal, run.signal);
+    untilWork(run, { queue, offset, subscription }, linked.signal)
       .catch((error: unknown) => {
         run.problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
         return false;
       })
       .then((work) => {
+        linked.unlink();
         if (stop.signal.aborted) return;
         polls.delete(key);
         if (!work) return;
@@ -69,7 +72,9 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
     async workOrTimeout(ms) {
       if (found.size === 0) {
         wake = new AbortController();
-        await run.clock.sleep(ms, AbortSignal.any([wake.signal, run.signal])).catch(() => {});
+        const { signal, unlink } = linkSignals(wake.signal, run.signal);
+        await run.clock.sleep(ms, signal).catch(() => {});
+        unlink();
       }
     },
   };

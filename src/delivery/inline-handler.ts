@@ -1,5 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
+import { timerMs } from '../model/timer.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import { describeThrown } from './thrown.ts';
 
@@ -30,7 +31,7 @@ export function createInlineHandler(
       let timer: NodeJS.Timeout | undefined;
       let onAbort: (() => void) | undefined;
       const limit = new Promise<never>((_resolve, reject) => {
-        timer = setTimeout(() => reject(new HandlerTimeoutError(timeoutMs)), timeoutMs);
+        timer = setTimeout(() => reject(new HandlerTimeoutError(timeoutMs)), timerMs(timeoutMs));
         onAbort = () => reject(signal?.reason);
         signal?.addEventListener('abort', onAbort, { once: true });
       });

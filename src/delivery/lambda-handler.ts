@@ -1,5 +1,6 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import { RocketMQError } from '../errors.ts';
+import { timerMs } from '../model/timer.ts';
 import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
 
 /** Beyond the handler's timeout: a cold start, and the way there and back. Lambda itself ends the handler at its timeout. */
@@ -71,7 +72,7 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
     async invoke(payload, { timeoutMs, signal }): Promise<HandlerOutcome> {
       const call = new AbortController();
       const abort = (): void => call.abort();
-      const timer = setTimeout(abort, timeoutMs + ANSWER_SLACK_MS);
+      const timer = setTimeout(abort, timerMs(timeoutMs + ANSWER_SLACK_MS));
       signal?.addEventListener('abort', abort, { once: true });
       try {
         signal?.throwIfAborted();

@@ -1,3 +1,4 @@
+import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
@@ -25,25 +26,24 @@ interface Worked {
 export class MemberQueues {
   readonly reports: QueueReport[] = [];
   readonly #deps: PullerDeps;
+  readonly #memory: MemoryBudget;
   readonly #request: Omit<PullerRequest, 'queues' | 'notAfter'>;
   readonly #worked = new Map<string, Worked>();
   readonly #notBefore = new Map<string, number>();
 
   constructor(deps: PullerDeps, request: Omit<PullerRequest, 'queues' | 'notAfter'>) {
     this.#deps = deps;
+    this.#memory = deps.memory ?? new MemoryBudget(deps.memoryBytes);
     this.#request = request;
   }
 
-  /**
-   * Begins to work the queue, unless that is under way.
-   * @param most queues that there are: all of them may become ours, and then share the memory
-   */
-  start(queue: MessageQueue, most: number): void {
+  /** Begins to work the queue, unless that is under way. */
+  start(queue: MessageQueue): void {
     const key = queueKey(queue);
     const { clock } = this.#deps;
     if (this.#worked.has(key) || (this.#notBefore.get(key) ?? 0) > clock.now()) return;
     const stop = new AbortController();
-    const done = this.#work(queue, most, stop.signal).finally(() => {
+    const done = this.#work(queue, stop.signal).finally(() => {
       this.#worked.delete(key);
       if (!stop.signal.aborted) this.#notBefore.set(key, clock.now() + AGAIN_MS);
     });
@@ -74,11 +74,10 @@ export class MemberQueues {
     );
   }
 
-  async #work(queue: MessageQueue, most: number, signal: AbortSignal): Promise<void> {
-    const { memoryBytes } = this.#deps;
+  async #work(queue: MessageQueue, signal: AbortSignal): Promise<void> {
     const deps: PullerDeps = {
       ...this.#deps,
-      ...(memoryBytes === undefined ? {} : { memoryBytes: Math.floor(memoryBytes / most) }),
+      memory: this.#memory,
       signal,
       options: {
         ...this.#deps.options,

@@ -1,5 +1,6 @@
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
@@ -49,10 +50,7 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     share.close();
     drain.abort();
   });
-  const signal = AbortSignal.any([
-    drain.signal,
-    ...(given.signal === undefined ? [] : [given.signal]),
-  ]);
+  const { signal, unlink } = linkSignals(drain.signal, given.signal);
   let othersRunUntil: number | undefined;
   try {
     othersRunUntil = await outlastPredecessor(seat, source, given, options.reserveMs, signal);
@@ -66,6 +64,7 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
       { ...given, signal, share },
     );
   } finally {
+    unlink();
     ended.abort();
     await keeping;
     await seat.release(share.mayStillRun ? given.clock.now() + limitedMs : othersRunUntil);

@@ -247,7 +247,7 @@ class Member implements MemberAnswers {
         pausedUntil < clock.now() &&
         this.#check.subscriptions.has(queue.topic)
       )
-        this.queues.start(queue, Math.max(1, items.length));
+        this.queues.start(queue);
     }
     const pause = Math.min(LOOK_INTERVAL_MS, this.#options.renewIntervalMs);
     return settled ? pause : Math.min(SETTLE_MS, pause);

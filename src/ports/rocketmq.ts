@@ -23,6 +23,11 @@ export interface PullRequest {
   readonly suspendMs: number;
   /** 0 = master; a slave's id when the previous answer suggested it. */
   readonly brokerId?: number;
+  /**
+   * Compressed bodies come as they are stored, with the compressed bit set; `openMessage` decompresses one. Default
+   * false: they come decompressed, as many as take 64 MiB together, and the next pull brings the rest.
+   */
+  readonly keepCompressed?: boolean;
 }
 
 interface PullOffsets {
@@ -67,6 +72,8 @@ export interface PopRequest {
   readonly pollMs: number;
   /** Where a group begins that never popped the topic. */
   readonly start: 'min' | 'max';
+  /** As in PullRequest; but what is popped always comes whole. */
+  readonly keepCompressed?: boolean;
 }
 
 export interface PopResult {

@@ -31,7 +31,8 @@ export function windowEnd(session: QueueSession): number | undefined {
   if (subscription?.maximumBatchingWindow === undefined) return undefined;
   const { handler, batchSize, maximumBatchingWindow } = subscription;
   // No more can come.
-  if (flowControl(messages, options.flowLimits) !== undefined) return undefined;
+  if (session.memory.waits || flowControl(messages, options.flowLimits) !== undefined)
+    return undefined;
   if (!fitsHandler(deps.remainingMs() - MARGIN_MS, handler.timeout * 1000, options.reserveMs))
     return undefined;
   const maxBytes = handler.invocation === 'inline' ? Number.POSITIVE_INFINITY : MAX_EVENT_BYTES;

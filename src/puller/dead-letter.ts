@@ -11,6 +11,7 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
+import { asUndecodable, openMessage } from '../records/open-message.ts';
 import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
@@ -49,7 +50,7 @@ export async function endForGood(
   }
   // Pulled before the offset was dictated anew: it comes again, or never was to come.
   if (!messages.expects(entry)) return;
-  const end = await findEnd(session, content, condition, pendingEnds.get(entry));
+  const end = await findEnd(session, readable(session, content), condition, pendingEnds.get(entry));
   if (end.kind === 'lease-lost') return leaveToNextHolder(session, entry);
   if (end.kind === 'again') {
     logger.error(
@@ -76,6 +77,18 @@ export async function endForGood(
   if (end.kind === 'logged') session.count('DiscardedEventCount');
   if (popped !== undefined) await acknowledge(session, popped, { entry });
   if (messages.settle(entry) && end.kind === 'stored') session.noteSentBack('dead-lettered');
+}
+
+/** What no handler got may still be compressed. A body that does not open is a record that cannot be decoded. */
+function readable({ memory }: QueueSession, content: Content): Content {
+  const { message } = content;
+  if (message === undefined) return content;
+  try {
+    return { ...content, message: openMessage(message, memory.maxMessageBytes) };
+  } catch (error) {
+    const cause = error instanceof Error ? error : new Error(String(error));
+    return { ...content, message: undefined, undecodable: asUndecodable(message, cause) };
+  }
 }
 
 /** The lease is lost: the message stays unfinished. */

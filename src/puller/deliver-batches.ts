@@ -3,6 +3,7 @@ import { suspect } from '../decide/crash/crash-record.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
+import { linkSignals } from '../model/linked-signal.ts';
 import { windowEnd } from './batching-window.ts';
 import { bisect } from './bisect-batch.ts';
 import { commitOffset } from './commit-offset.ts';
@@ -45,9 +46,10 @@ export async function deliverBatches(session: QueueSession): Promise<void> {
   await deliverWhatWaits(session);
 }
 
-async function carryOut(session: QueueSession, work: NextWork): Promise<void> {
+/** @param flush see deliver */
+async function carryOut(session: QueueSession, work: NextWork, flush = false): Promise<void> {
   if (work.kind === 'unhandled') await settleUnhandled(session, work);
-  else await deliver(session, work);
+  else await deliver(session, work, flush).finally(() => work.memory.release());
 }
 
 /** Ends after which a batch that waited to become full still goes to its handler. */
@@ -67,7 +69,7 @@ async function deliverWhatWaits(session: QueueSession): Promise<void> {
   if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
   const work = nextBatch(session);
   await settleFilteredOut(session);
-  if (work?.kind === 'batch') await deliver(session, work, true);
+  if (work?.kind === 'batch') await carryOut(session, work, true);
   else if (work !== undefined) session.messages.giveBack(work.entry, 0, false);
 }
 
@@ -283,19 +285,15 @@ async function tryToInvoke(
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
+  const ends = linkSignals(session.handlerCalls.signal, abandon.signal);
   try {
     session.count('InvokedBatchCount');
     session.count('InvokedEventCount', batch.deliveries.length);
     session.noteCall((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, call.startedAt + timeoutMs);
-    const { signal: ends } = session.handlerCalls;
-    const signal =
-      batch.subscription.consumeTimeout === undefined
-        ? ends
-        : AbortSignal.any([ends, abandon.signal]);
     const ended = traceCall(session, batch);
     const outcome = readOutcome(
-      await deps.handlers(handler).invoke(payload, { timeoutMs, signal }),
+      await deps.handlers(handler).invoke(payload, { timeoutMs, signal: ends.signal }),
       batch.items,
       batch.subscription,
     );
@@ -320,6 +318,7 @@ async function tryToInvoke(
     if (handler.invocation === 'function') session.outlived(timeoutMs);
     return leave(session, batch);
   } finally {
+    ends.unlink();
     session.calls.delete(call);
   }
 }

@@ -8,6 +8,7 @@ import type { RocketMQRecord } from '../model/event.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
+import { timerMs } from '../model/timer.ts';
 import { userTopic } from '../records/subscription.ts';
 import { builderFor, maxReconsumeTimes } from './next-batch.ts';
 import type { PullerDeps } from './puller-deps.ts';
@@ -88,11 +89,18 @@ async function deliver(
     deadline: startedAt + timeoutMs,
   });
   const pointer = builder.items[0]?.s3Pointer;
+  const limit = new AbortController();
+  const timer = setTimeout(
+    () => limit.abort(new Error(`the body was not stored within ${timeoutMs} ms`)),
+    timerMs(timeoutMs),
+  );
   try {
     if (pointer !== undefined)
-      await deps.bodies?.put(pointer, message.body, { signal: AbortSignal.timeout(timeoutMs) });
+      await deps.bodies?.put(pointer, message.body, { signal: limit.signal });
   } catch (error) {
     return ended('CR_THROW_EXCEPTION', (error as Error).message);
+  } finally {
+    clearTimeout(timer);
   }
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   switch (outcome.kind) {

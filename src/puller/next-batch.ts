@@ -3,6 +3,7 @@ import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import { exceedsLimit } from '../decide/retry/send-steps.ts';
 import { BatchBuilder, type BatchItem, batchPayload, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
@@ -16,6 +17,7 @@ import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { windowEnd } from './batching-window.ts';
+import { openEntry } from './open-entry.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ } from './send-back.ts';
 import { unprocessable } from './unprocessable.ts';
@@ -47,8 +49,22 @@ function tagOf(message: Pick<Message, 'properties'> | undefined): string | undef
   }
 }
 
-/** Takes the next messages that can go to one handler in one event: same user topic, up to batchSize and Lambda's payload. undefined: nothing to do now. */
+/**
+ * Takes the next messages that can go to one handler in one event: same user topic, up to batchSize, Lambda's payload and
+ * the memory of the invocation. undefined: nothing to do now. A batch's memory is to be released when its call has ended.
+ */
 export function nextBatch(session: QueueSession): NextWork | undefined {
+  const memory = session.memory.startDelivery();
+  let work: NextWork | undefined;
+  try {
+    work = chooseBatch(session, memory);
+  } finally {
+    if (work?.kind !== 'batch') memory.release();
+  }
+  return work;
+}
+
+function chooseBatch(session: QueueSession, memory: DeliveryMemory): NextWork | undefined {
   if (session.isolating || windowEnd(session) !== undefined) return undefined;
   const { messages } = session;
   const now = session.deps.clock.now();
@@ -75,25 +91,26 @@ export function nextBatch(session: QueueSession): NextWork | undefined {
     const how = isolation(session.crash, entry.offset);
     // A message that is delivered alone has the queue to itself, so that a death can only be its own.
     if (how !== 'batch' && messages.taken > 0) break;
-    const step = tryToAdd(session, entry, how, draft);
+    const step = tryToAdd(session, entry, how, draft, memory);
     if (step.kind === 'stop') break;
     if (step.kind === 'unhandled') {
       if (deliveries.length > 0) break;
+      const { message, ...unhandled } = step;
       messages.take(entry);
-      return { ...step, entry };
+      if (message !== undefined) messages.open(entry, message);
+      return { ...unhandled, entry };
     }
-    const message = entry.message as Message;
     messages.take(entry);
-    if (step.kind === 'filtered-out') session.filteredOut.push({ entry, message });
-    else {
-      deliveries.push({ entry, message });
+    if (step.kind === 'added') {
+      messages.open(entry, step.message);
+      deliveries.push({ entry, message: step.message });
       alone = how === 'alone';
-    }
+    } else session.filteredOut.push({ entry, message: entry.message as Message });
   }
   const { subscription, builder } = draft;
   return subscription === undefined || builder === undefined
     ? undefined
-    : batch(session, subscription, deliveries, builder.items, alone);
+    : batch(session, subscription, deliveries, builder.items, memory, alone);
 }
 
 /** The event that messages are added to; empty before the first. */
@@ -104,7 +121,10 @@ interface Draft {
 }
 
 /** What becomes of a message; 'stop': it belongs into another event. */
-type Step = { readonly kind: 'added' | 'filtered-out' | 'stop' } | Unhandled;
+type Step =
+  | { readonly kind: 'added'; readonly message: Message }
+  | { readonly kind: 'filtered-out' | 'stop' }
+  | (Unhandled & { readonly message?: Message });
 
 /**
  * All that reads a message before its handler does: topic, age, patterns, record. Producers choose
@@ -115,21 +135,35 @@ function tryToAdd(
   entry: QueueEntry,
   how: ReturnType<typeof isolation>,
   draft: Draft,
+  memory: DeliveryMemory,
 ): Step {
+  const before = memory.held;
+  let step: Step;
   try {
-    return whyUnhandled(session, entry, how) ?? add(session, entry, draft);
+    step = whyUnhandled(session, entry, how) ?? add(session, entry, draft, memory);
   } catch (error) {
-    return unprocessable(error);
+    step = unprocessable(error);
   }
+  if (step.kind !== 'added') memory.give(memory.held - before);
+  return step;
 }
 
-function add(session: QueueSession, entry: QueueEntry, draft: Draft): Step {
+function add(session: QueueSession, entry: QueueEntry, draft: Draft, memory: DeliveryMemory): Step {
   const { deps, source } = session;
-  const message = entry.message as Message;
-  const topic = userTopic(message, source.consumerGroup);
+  const stored = entry.message as Message;
+  const topic = userTopic(stored, source.consumerGroup);
   const own = session.subscriptionOf(topic) as SubscriptionConfig;
-  const { subscription = own, builder = builderFor(own), first = message } = draft;
+  const { subscription = own, builder = builderFor(own), first = stored } = draft;
   if (own !== subscription) return { kind: 'stop' };
+  const message = openEntry(session, entry, stored, memory, own);
+  if (message === 'wait') return { kind: 'stop' };
+  if (message === 'undecodable') {
+    session.logger.error(
+      { err: entry.undecodable?.error, offset: String(entry.offset) },
+      'message not decodable, moving it to the DLQ',
+    );
+    return undecodable(entry);
+  }
   if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
     return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'stop' };
@@ -143,6 +177,7 @@ function add(session: QueueSession, entry: QueueEntry, draft: Draft): Step {
   if (fit === 'too-large')
     return {
       kind: 'unhandled',
+      message,
       delayLevel: DLQ,
       condition: 'MaximumPayloadSizeExceeded',
       code: 'ROCKETMQ_EVENT_TOO_LARGE',
@@ -151,7 +186,7 @@ function add(session: QueueSession, entry: QueueEntry, draft: Draft): Step {
   draft.subscription = own;
   draft.builder = builder;
   draft.first = first;
-  return { kind: 'added' };
+  return { kind: 'added', message };
 }
 
 /** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
@@ -196,14 +231,7 @@ function whyUnhandled(
       code: 'ROCKETMQ_END_PENDING',
       reason: 'dead letter not stored yet, trying again',
     };
-  if (entry.message === undefined)
-    return {
-      kind: 'unhandled',
-      delayLevel: DLQ,
-      condition: 'RejectedByHandler',
-      code: 'ROCKETMQ_UNDECODABLE',
-      reason: entry.undecodable?.error.message ?? 'the record cannot be decoded',
-    };
+  if (entry.message === undefined) return undecodable(entry);
   if (how === 'send-back')
     return {
       kind: 'unhandled',
@@ -223,6 +251,16 @@ function whyUnhandled(
       reason: `a redelivery of topic "${topic}", which no handler of the group takes any more`,
     };
   return whyTooOld(session, entry.message, topic) ?? whyExhausted(session, entry, entry.message);
+}
+
+function undecodable(entry: QueueEntry): Unhandled {
+  return {
+    kind: 'unhandled',
+    delayLevel: DLQ,
+    condition: 'RejectedByHandler',
+    code: 'ROCKETMQ_UNDECODABLE',
+    reason: entry.undecodable?.error.message ?? 'the record cannot be decoded',
+  };
 }
 
 /** The holder before delivered it as often as allowed, and could not store its end. */
@@ -279,6 +317,7 @@ export function partOf(session: QueueSession, whole: Batch, from: number, to: nu
     whole.subscription,
     whole.deliveries.slice(from, to),
     whole.items.slice(from, to),
+    whole.memory,
     false,
     whole.batchId,
   );
@@ -289,6 +328,7 @@ function batch(
   subscription: SubscriptionConfig,
   deliveries: readonly Delivery[],
   items: readonly BatchItem[],
+  memory: DeliveryMemory,
   alone: boolean,
   bisectedFrom?: string,
 ): Batch {
@@ -305,6 +345,7 @@ function batch(
     alone,
     bisectedFrom,
     items,
+    memory,
     payload: (attempt, deadline) => ({
       ...batchPayload(items, subscription.eventFormat, {
         batchId,

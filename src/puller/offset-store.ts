@@ -1,19 +1,35 @@
 import { leaseUntil } from '../decide/lease/lease.ts';
+import type { Lease } from '../model/assignment.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetStore } from '../queue/offset-keeper.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { PullerDeps } from './puller-deps.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
 const COMMIT_TIMEOUT_MS = 3_000;
 
-export function offsetStoreOf(session: QueueSession): OffsetStore {
+/** The queue whose offset is stored. */
+interface StoredQueue {
+  readonly deps: Pick<PullerDeps, 'client' | 'store' | 'clock'>;
+  readonly source: SourceConfig;
+  readonly queue: MessageQueue;
+  readonly lease: Lease;
+  readonly lifecycle: Pick<LifecycleKeeper, 'signal'>;
+  /** The last offset that was confirmed. */
+  readonly knownOffset: bigint;
+  loseLease(why: string, takenOver: boolean): void;
+}
+
+export function offsetStoreOf(session: StoredQueue): OffsetStore {
   return session.source.messageModel === 'BROADCASTING'
     ? tableOffsets(session)
     : brokerOffsets(session);
 }
 
 /** CLUSTERING: the members of a group share its offsets at the brokers (RemoteBrokerOffsetStore). */
-function brokerOffsets({ deps, source, queue, lifecycle }: QueueSession): OffsetStore {
+function brokerOffsets({ deps, source, queue, lifecycle }: StoredQueue): OffsetStore {
   const call = (options: CallOptions): CallOptions => ({
     signal: lifecycle.signal('requests'),
     timeoutMs: COMMIT_TIMEOUT_MS,
@@ -30,7 +46,7 @@ function brokerOffsets({ deps, source, queue, lifecycle }: QueueSession): Offset
  * BROADCASTING: every deployment has offsets of its own, in the assignments of its table (LocalFileOffsetStore's place). The lease is the fence:
  * nobody else writes them, so the last one written is the stored one.
  */
-function tableOffsets(session: QueueSession): OffsetStore {
+function tableOffsets(session: StoredQueue): OffsetStore {
   return {
     read: async () => session.knownOffset,
     async write(offset) {

@@ -3,7 +3,7 @@ import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import type { PoppedMessages } from './popped-messages.ts';
+import { memoryOf, type PoppedMessages } from './popped-messages.ts';
 import { isFinalRefusal, type QueueSession } from './queue-session.ts';
 
 const MAX_MESSAGES = 32;
@@ -11,6 +11,8 @@ const MAX_MESSAGES = 32;
 const POLL_MS = 5_000;
 const FULL_WAIT_MS = 500;
 const SHORT_POLL_WAIT_MS = 300;
+/** Before the first message has come: the largest that a stock broker takes. */
+const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 
 /** Pops what the deliverers can take, until the session ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
@@ -19,7 +21,7 @@ export async function popMessages(
   popped: PoppedMessages,
   capacity: number,
 ): Promise<void> {
-  const { deps, messages, options, queue, source, wakeup } = session;
+  const { deps, memory, messages, options, queue, source, wakeup } = session;
   const { filter, startingPosition } = session.subscriptionOf(queue.topic) ?? {};
   const subscription = buildSubscription(
     queue.topic,
@@ -27,8 +29,14 @@ export async function popMessages(
     filter?.type,
     deps.clock.now(),
   );
+  // What the largest of the last messages took.
+  let messageBytes = MAX_MESSAGE_BYTES;
   while (session.ending === undefined) {
-    const room = capacity - messages.count;
+    const room = Math.min(
+      MAX_MESSAGES,
+      capacity - messages.count,
+      memory.countOf(messageBytes, deps.clock.now()),
+    );
     if (room <= 0) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
@@ -44,14 +52,18 @@ export async function popMessages(
           topic: queue.topic,
           brokerName: queue.brokerName,
           subscription,
-          maxMessages: Math.min(MAX_MESSAGES, room),
+          maxMessages: room,
           invisibleMs: options.popInvisibleMs,
           pollMs,
           start: startingPosition === 'LATEST' ? 'max' : 'min',
+          keepCompressed: true,
         },
         { signal: session.lost.signal },
       );
       session.pullFailures = 0;
+      if (result.messages.length > 0)
+        messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
+      else memory.withdraw();
       if (!session.mayAct()) return;
       await take(session, popped, result, sentAt);
       if (result.full || (pollMs === 0 && result.messages.length === 0))
@@ -63,6 +75,7 @@ export async function popMessages(
         return session.end('refused', 'nothing can be popped: draining');
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
+      memory.withdraw();
       session.pullFailures++;
       session.count('PollingErrorCount');
       const waitMs = backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);

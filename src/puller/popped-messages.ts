@@ -1,5 +1,6 @@
 import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { answerCost } from '../decide/pull/memory-budget.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
@@ -29,6 +30,13 @@ interface Popped {
   prolongFrom: number;
 }
 
+/** What a popped record takes of its answer. */
+export function memoryOf(record: PoppedMessage | PoppedUndecodable): number {
+  if (!('message' in record)) return answerCost(0, 1);
+  const { storeSize, body } = record.message;
+  return answerCost(Math.max(storeSize, body.length), 1);
+}
+
 /** A call that failed is made again after this. */
 const PROLONG_AGAIN_MS = 2_000;
 /** Calls to the broker in parallel when the time of many messages is prolonged. */
@@ -50,7 +58,7 @@ export class PoppedMessages {
     const { messages } = this.#session;
     for (const record of popped) {
       const { handle } = record;
-      this.#popped.set(messages.append(record, sentAt), {
+      this.#popped.set(messages.append(record, sentAt, memoryOf(record)), {
         handle,
         visibleAt: sentAt + Number(handle.invisibleTime),
         turn: Promise.resolve(),

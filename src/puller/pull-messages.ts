@@ -1,6 +1,8 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
+import { isolation } from '../decide/crash/crash-record.ts';
 import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
+import { answerCost, fewer } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import {
@@ -37,7 +39,7 @@ const UNREADABLE_TRIES = 3;
 
 /** Keeps the process queue filled until the session ends: pull, take what came, go on where the broker says. Mirrors DefaultMQPushConsumerImpl.pullMessage. */
 export async function pullMessages(session: QueueSession): Promise<void> {
-  const { deps, messages, options, queue, source, wakeup } = session;
+  const { deps, memory, messages, options, queue, source, wakeup } = session;
   const subscription = subscriptionFor(session);
   const { longPolling, pullBatchSize = PULL_BATCH_SIZE } =
     session.subscriptionOf(queue.topic) ?? {};
@@ -48,9 +50,10 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   let answeredAt = deps.clock.now();
   let lifeUnchecked = false;
   let contradictions = 0;
+  let maxMessages = pullBatchSize;
   while (session.ending === undefined) {
     // A reset that waits for a pull does not wait for the messages that it will drop.
-    if (!session.resetPending && flowControl(messages, options.flowLimits) !== undefined) {
+    if (!session.resetPending && isFull(session)) {
       hastenRefused(session);
       await wakeup.wait(FULL_WAIT_MS);
       continue;
@@ -69,8 +72,9 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           offset,
           subscription,
           // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
-          maxMessages: unreadable > 0 ? 1 : pullBatchSize,
+          maxMessages: pullsSingly(session, unreadable) ? 1 : maxMessages,
           suspendMs,
+          keepCompressed: true,
           // Only the master knows of resets.
           brokerId: resetPending ? MASTER_ID : brokerId,
         },
@@ -98,14 +102,25 @@ export async function pullMessages(session: QueueSession): Promise<void> {
         continue;
       }
       contradictions = 0;
-      await take(session, result);
+      // Until the reset is known, nothing may be delivered: what came is pulled again.
+      if (resetPending && result.status !== 'OFFSET_MOVED') {
+        await followReset(session);
+        if (session.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
+        continue;
+      }
+      const { bytes, count } = sizeOf(result);
+      if (!memory.admit(bytes, count, now)) {
+        maxMessages = fewer(count);
+        continue;
+      }
+      maxMessages = pullBatchSize;
+      await take(session, result, bytes);
       if (lifeUnchecked) {
         await checkLife(session, signal);
         lifeUnchecked = false;
       }
       if (result.status === 'FOUND' && messages.generation === generation)
         session.lifeMark = advanceMark(session.lifeMark, result.messages);
-      if (resetPending && session.resetPending) await followReset(session);
       // A slave that lags behind its lost master says so for an offset that it does not have yet.
       const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
       if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0))
@@ -130,6 +145,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       }
       if (error instanceof ConnectionError) session.connectionBroke = true;
       brokerId = MASTER_ID;
+      memory.withdraw();
       session.pullFailures++;
       session.count('PollingErrorCount');
       const flowControlled =
@@ -176,7 +192,29 @@ function countPolled(session: QueueSession, result: PullResult): void {
 
 const NOTHING = { messages: [], undecodable: [] } as const;
 
-async function take(session: QueueSession, result: PullResult): Promise<void> {
+function isFull({ memory, messages, options, deps }: QueueSession): boolean {
+  return (
+    flowControl(messages, options.flowLimits) !== undefined || !memory.mayFetch(deps.clock.now())
+  );
+}
+
+/** What is delivered alone, because it may have killed its holders, is pulled alone as well. */
+function pullsSingly({ crash, messages, resetPending }: QueueSession, unreadable: number): boolean {
+  return unreadable > 0 || resetPending || isolation(crash, messages.nextOffset) !== 'batch';
+}
+
+/** What the answer takes in memory. The messages of an inner batch are views of its decompressed body. */
+function sizeOf(result: PullResult): { bytes: number; count: number } {
+  if (result.status !== 'FOUND') return { bytes: 0, count: 0 };
+  const count = result.messages.length + result.undecodable.length;
+  const inner = result.messages.reduce(
+    (bytes, { storeSize, body }) => (storeSize === 0 ? bytes + body.length : bytes),
+    0,
+  );
+  return { bytes: count === 0 ? 0 : answerCost(result.size + inner, count), count };
+}
+
+async function take(session: QueueSession, result: PullResult, bytes: number): Promise<void> {
   const { messages } = session;
   session.maxOffset = result.maxOffset;
   countPolled(session, result);
@@ -187,6 +225,7 @@ async function take(session: QueueSession, result: PullResult): Promise<void> {
         result.undecodable,
         result.nextBeginOffset,
         session.deps.clock.now(),
+        bytes,
       );
       session.lastMessageAt = session.deps.clock.now();
       for (const record of result.undecodable)

@@ -1,4 +1,5 @@
 import type { FlowLimits } from '../decide/pull/flow-control.ts';
+import type { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
@@ -33,8 +34,10 @@ export interface PullerDeps {
   readonly signal?: AbortSignal;
   readonly region?: string;
   readonly accountId?: string;
-  /** What the process may use, shared by its queues; undefined: Java's limits for each of them. */
+  /** Memory of the process; undefined: its queues are bounded one by one, by Java's limits. */
   readonly memoryBytes?: number;
+  /** What all queues of the invocation share; runPuller makes it of `memoryBytes` when it is absent. */
+  readonly memory?: MemoryBudget;
   readonly options?: Partial<PullerOptions>;
   /** Where the invocation is its slot's only one, and handler calls are limited over all of its queues. */
   readonly share?: SlotShare;

@@ -4,6 +4,7 @@ import { refreshCrash } from '../decide/crash/crash-record.ts';
 import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.ts';
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { MemoryBudget, type QueueMemory } from '../decide/pull/memory-budget.ts';
 import {
   GroupNotFoundError,
   InvalidFilterError,
@@ -41,6 +42,8 @@ export class QueueSession {
   readonly options: PullerOptions;
   readonly logger: Logger;
   readonly messages: ProcessQueue;
+  /** The queue's part of the invocation's memory. */
+  readonly memory: QueueMemory;
   /** Absent: messages are delivered in any order. */
   readonly order: QueueOrder | undefined;
   /** Loops sleep on it; whatever changes the state wakes them. */
@@ -108,8 +111,12 @@ export class QueueSession {
     this.#batchLimits = assignment.batchLimits ?? [];
     this.order = QueueOrder.of(source, assignment.attempts, assignment.handlersRunUntil);
     this.attempts = new CountedAttempts(source.mode === 'pop' ? undefined : assignment.attempts);
-    this.messages = new ProcessQueue(startOffset, this.order, (offset) =>
-      this.attempts.attemptsAt(offset),
+    this.memory = (deps.memory ?? new MemoryBudget()).open(() => this.wakeup.all());
+    this.messages = new ProcessQueue(
+      startOffset,
+      this.order,
+      (bytes) => this.memory.note(bytes),
+      (offset) => this.attempts.attemptsAt(offset),
     );
     this.lastMessageAt = deps.clock.now();
     this.reviewedAt = this.lastMessageAt;

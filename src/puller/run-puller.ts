@@ -9,6 +9,7 @@ import { RENEW_INTERVAL_MS, renewalDue } from '../decide/lease/lease.ts';
 import { LOCK_WAIT_MS } from '../decide/order/lock-time.ts';
 import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
+import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
@@ -80,12 +81,19 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   };
   const utilization =
     given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
-  const deps: PullerDeps = { ...given, logger, ...traced, ...(utilization && { utilization }) };
+  const memory = given.memory ?? new MemoryBudget(given.memoryBytes);
+  const deps: PullerDeps = {
+    ...given,
+    logger,
+    memory,
+    ...traced,
+    ...(utilization && { utilization }),
+  };
   const largestBatch = Math.max(
     0,
     ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []),
   );
-  const flowLimits = limitsFor(request.queues.length, given.memoryBytes, largestBatch);
+  const flowLimits = limitsFor(largestBatch);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...optionsOf(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =
@@ -346,7 +354,8 @@ async function maintain(
     const idle =
       messages.count === 0 &&
       now - session.lastMessageAt >= options.idleTimeoutMs &&
-      !session.resetPending;
+      !session.resetPending &&
+      !session.memory.waits;
     if ((deps.share?.allIdle(queueKey(session.queue), idle) ?? true) && idle) {
       if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
       else session.end('unreachable', 'the broker gave no answer for a while: draining');

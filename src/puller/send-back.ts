@@ -12,6 +12,7 @@ import {
   type SendFailure,
 } from '../decide/retry/send-steps.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
+import { openMessage } from '../records/open-message.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { QueueSession } from './queue-session.ts';
@@ -176,17 +177,19 @@ export function requestWay(
 
 /** Java's fallback: an ordinary send to the retry topic. */
 export function messageWay(
-  { deps, source, lost }: QueueSession,
+  { deps, source, lost, memory }: QueueSession,
   message: Message,
   delayLevel: number,
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {
+  // What no handler got may still be compressed, and goes decompressed.
+  const opened = (): Message => openMessage(message, memory.maxMessageBytes);
   return {
     name: 'message',
-    send: () =>
+    send: async () =>
       deps.client
-        .sendBackAsNormalMessage(source.consumerGroup, message, delayLevel, maxReconsumeTimes, {
+        .sendBackAsNormalMessage(source.consumerGroup, opened(), delayLevel, maxReconsumeTimes, {
           signal: lost.signal,
           localRetries,
         })

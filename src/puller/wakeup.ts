@@ -1,3 +1,5 @@
+import { timerMs } from '../model/timer.ts';
+
 /** Lets loops sleep until something changed or a time has passed. */
 export class Wakeup {
   #waiting = new Set<() => void>();
@@ -16,7 +18,7 @@ export class Wakeup {
         this.#waiting.delete(done);
         resolve();
       };
-      const timer = setTimeout(done, ms);
+      const timer = setTimeout(done, timerMs(ms));
       this.#waiting.add(done);
     });
   }

@@ -1,4 +1,5 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import type { BatchItem } from '../delivery/batch.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
@@ -24,6 +25,8 @@ export type NextWork =
       readonly alone: boolean;
       /** Id of the batch that failed as a whole, of which this is a part. */
       readonly bisectedFrom: string | undefined;
+      /** What the call takes. Its parts take no more. */
+      readonly memory: DeliveryMemory;
       payload(attempt: number, deadline: number): BatchPayload;
     }
   | (Unhandled & { readonly entry: QueueEntry });

@@ -1,13 +1,13 @@
 import { crc32 } from 'node:zlib';
-import { ProtocolError } from '../errors.ts';
+import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { ByteReader } from '../remoting/byte-reader.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { decodeBatchItems } from './batch-items.ts';
-import { decompress } from './compression/decompress.ts';
 import { formatMessageId } from './message-id.ts';
+import { isCompressed, openMessage } from './open-message.ts';
 import { StoredMessage } from './stored-message.ts';
-import { compressionType, SystemFlag } from './system-flag.ts';
+import { SystemFlag } from './system-flag.ts';
 
 /*
  * Record => totalSize:int32 magic:int32 bodyCRC:int32 queueId:int32 flag:int32 queueOffset:int64 physicalOffset:int64 sysFlag:int32
@@ -29,31 +29,44 @@ export interface DecodeContext {
   readonly offsetDelta?: bigint;
   /** Compare the stored body with its CRC. Default true; inner batches are never compared. */
   readonly checkCrc?: boolean;
+  /** Bytes of one message's body after decompression. */
   readonly maxDecompressedBytes?: number;
+  /**
+   * Bytes of all bodies of the answer after decompression. The records from the first one that does not fit are left
+   * out, see `cutAt`; the first record of an answer always fits. Default: no bound.
+   */
+  readonly maxAnswerBytes?: number;
+  /** Compressed bodies stay as they are stored, see `openMessage`. Inner batches are opened all the same. */
+  readonly keepCompressed?: boolean;
 }
 
 export interface DecodedRecords {
   readonly messages: Message[];
   readonly undecodable: UndecodableRecord[];
+  /** Queue offset of the first record that `maxAnswerBytes` left out: the next pull begins there. */
+  readonly cutAt?: bigint;
 }
 
 /**
  * Reads the body of a pull answer: stored records back to back. A record that cannot be read keeps its place in `undecodable`, and reading goes on
- * behind it as long as its size is credible. Bodies are views of the answer. Mirrors MessageDecoder.decodesBatch, which drops such a record and the
+ * behind it as long as its size is credible. Bodies are views of the answer, or decompressed. Mirrors MessageDecoder.decodesBatch, which drops such a record and the
  * rest of the buffer silently.
  * @throws ProtocolError when a damaged size leaves no way to the next record
  */
 export function decodeRecords(body: Buffer, context: DecodeContext): DecodedRecords {
   const messages: Message[] = [];
   const undecodable: UndecodableRecord[] = [];
+  const budget = new OpenBudget(context);
   for (let start = 0; start < body.length; ) {
     const end = start + recordSize(body, start);
     try {
       const record = readRecord(new ByteReader(body, start, end), context);
-      if (isInnerBatch(record.sysFlag))
-        for (const [n, item] of decodeBatchItems(record.body).entries())
-          messages.push(record.inner(n, item));
-      else messages.push(record);
+      const opened = openRecord(record, context, budget);
+      if (opened === undefined) return { messages, undecodable, cutAt: record.queueOffset };
+      if (isInnerBatch(opened.sysFlag))
+        for (const [n, item] of decodeBatchItems(opened.body).entries())
+          messages.push(opened.inner(n, item));
+      else messages.push(opened);
     } catch (error) {
       // Whatever it is, it is this record's: the pull would fail again and again with all of them.
       const cause = error instanceof Error ? error : new Error(String(error));
@@ -65,6 +78,49 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     start = end;
   }
   return { messages, undecodable };
+}
+
+/** What the bodies of one answer may take after decompression. */
+class OpenBudget {
+  readonly maxMessageBytes: number;
+  readonly #maxAnswerBytes: number;
+  #opened = 0;
+
+  constructor({ maxDecompressedBytes, maxAnswerBytes }: DecodeContext) {
+    this.maxMessageBytes = maxDecompressedBytes ?? DEFAULT_LIMITS.maxDecompressedBytes;
+    this.#maxAnswerBytes = maxAnswerBytes ?? Number.POSITIVE_INFINITY;
+  }
+
+  /** Bytes that the next body may take. */
+  get room(): number {
+    return this.#opened === 0
+      ? this.maxMessageBytes
+      : Math.min(this.maxMessageBytes, Math.max(0, this.#maxAnswerBytes - this.#opened));
+  }
+
+  add(bytes: number): void {
+    this.#opened += bytes;
+  }
+}
+
+/** undefined: the body does not fit into the answer's budget. @throws ProtocolError, LimitExceededError */
+function openRecord(
+  record: StoredMessage,
+  { keepCompressed }: DecodeContext,
+  budget: OpenBudget,
+): StoredMessage | undefined {
+  if (!isCompressed(record) || (keepCompressed === true && !isInnerBatch(record.sysFlag)))
+    return record;
+  const { room } = budget;
+  if (room === 0) return undefined;
+  try {
+    const opened = openMessage(record, room);
+    budget.add(opened.body.length);
+    return opened;
+  } catch (error) {
+    if (error instanceof LimitExceededError && room < budget.maxMessageBytes) return undefined;
+    throw error;
+  }
 }
 
 /** A size is credible when it fits, and when its record or whatever follows it looks like a record. */
@@ -130,11 +186,10 @@ function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {
     (crc32(stored) & CRC_MASK) !== bodyCRC
   )
     throw new ProtocolError(`the body of a stored record does not match its CRC ${bodyCRC}`);
-  const opened = openBody(stored, sysFlag, context);
   return new StoredMessage({
     brokerName: context.brokerName,
-    body: opened.body,
-    sysFlag: opened.sysFlag,
+    body: stored,
+    sysFlag,
     topic,
     queueId,
     queueOffset,
@@ -155,26 +210,6 @@ function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {
 /** Address and port. */
 function hostBytes(sysFlag: number, v6Flag: number): number {
   return (sysFlag & v6Flag) === 0 ? 8 : 20;
-}
-
-function openBody(
-  stored: Buffer,
-  sysFlag: number,
-  context: DecodeContext,
-): { body: Buffer; sysFlag: number } {
-  if ((sysFlag & SystemFlag.COMPRESSED) === 0 || stored.length === 0)
-    return { body: stored, sysFlag };
-  const type = compressionType(sysFlag);
-  if (type === undefined)
-    throw new ProtocolError(
-      `a body is compressed in an unknown way (sysFlag 0x${sysFlag.toString(16)})`,
-    );
-  const body = decompress(
-    type,
-    stored,
-    context.maxDecompressedBytes ?? DEFAULT_LIMITS.maxDecompressedBytes,
-  );
-  return { body, sysFlag: sysFlag & ~SystemFlag.COMPRESSED };
 }
 
 /** Reads again what stands before the damage. */

@@ -90,6 +90,31 @@ export class StoredMessage implements Message {
     return otherUniqKey(this.#propertyBytes.toString('utf8'));
   }
 
+  /** The same message with another body: the decompressed one. */
+  withBody(body: Buffer, sysFlag: number): this {
+    const message = new StoredMessage({
+      topic: this.topic,
+      brokerName: this.brokerName,
+      queueId: this.queueId,
+      queueOffset: this.queueOffset,
+      commitLogOffset: this.commitLogOffset,
+      flag: this.flag,
+      bornTimestamp: this.bornTimestamp,
+      storeTimestamp: this.storeTimestamp,
+      reconsumeTimes: this.reconsumeTimes,
+      preparedTransactionOffset: this.preparedTransactionOffset,
+      bodyCRC: this.bodyCRC,
+      storeSize: this.storeSize,
+      bornHostBytes: this.#bornHostBytes,
+      storeHostBytes: this.#storeHostBytes,
+      propertyBytes: this.#propertyBytes,
+      sysFlag,
+      body,
+    });
+    message.#properties = this.#properties;
+    return message as this;
+  }
+
   /** The n-th message of an inner batch: place, hosts and times are the batch's own. Mirrors MessageDecoder.decodeMessage(MessageExt, List). */
   inner(n: number, item: BatchItem): StoredMessage {
     const {

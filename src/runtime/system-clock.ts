@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { timerMs } from '../model/timer.ts';
 import type { Clock } from '../ports/clock.ts';
 
 /**
@@ -36,7 +37,10 @@ export function createSystemClock({ wall, monotonic }: TimeSources = SYSTEM): Cl
     },
     async sleep(ms, signal) {
       try {
-        await delay(ms, undefined, { ref: false, ...(signal === undefined ? {} : { signal }) });
+        await delay(timerMs(ms), undefined, {
+          ref: false,
+          ...(signal === undefined ? {} : { signal }),
+        });
       } catch (error) {
         // node:timers rejects with its own AbortError; the port promises the signal's reason.
         throw signal?.aborted ? signal.reason : error;

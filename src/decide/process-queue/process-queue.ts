@@ -19,9 +19,18 @@ export interface QueueEntry {
   readonly since: number;
 }
 
+/** An answer of the broker: its memory is free when the last of its messages has its end. */
+interface Answer {
+  bytes: number;
+  left: number;
+}
+
 interface MutableEntry {
   readonly offset: bigint;
   message: Message | undefined;
+  /** As it came from the broker: `message` is another one while its body is decompressed. */
+  stored: Message | undefined;
+  readonly answer: Answer;
   undecodable: UndecodableRecord | undefined;
   readonly bytes: number;
   localRetries: number;
@@ -69,18 +78,23 @@ export class ProcessQueue {
 
   readonly #order: OrderOfQueue | undefined;
   readonly #attemptsAt: (offset: bigint) => number;
+  readonly #onMemory: (bytes: number) => void;
+  #memory = 0;
 
   /**
    * @param nextOffset where the first pull begins
+   * @param onMemory told how many bytes of answers are held more, or less (negative)
    * @param attemptsAt without an order: failed deliveries at an offset that an earlier holder counted
    */
   constructor(
     nextOffset: bigint,
     order?: OrderOfQueue,
+    onMemory: (bytes: number) => void = () => {},
     attemptsAt: (offset: bigint) => number = () => 0,
   ) {
     this.#nextOffset = nextOffset;
     this.#order = order;
+    this.#onMemory = onMemory;
     this.#attemptsAt = attemptsAt;
   }
 
@@ -125,16 +139,22 @@ export class ProcessQueue {
     return this.#entries[this.#head]?.offset ?? this.#nextOffset;
   }
 
-  /** Adds what one pull brought, in offset order. Offsets below what is already here are passed over. @param now epoch ms */
+  /**
+   * Adds what one pull brought, in offset order. Offsets below what is already here are passed over.
+   * @param now epoch ms
+   * @param memory bytes that the answer takes
+   */
   put(
     messages: readonly Message[],
     undecodable: readonly UndecodableRecord[],
     nextBeginOffset: bigint,
     now = 0,
+    memory = 0,
   ): void {
+    const answer: Answer = { bytes: memory, left: 0 };
     if (undecodable.length === 0)
       for (const message of messages)
-        this.#add(message.queueOffset, message, undefined, message.body.length, now);
+        this.#add(message.queueOffset, message, undefined, message.body.length, now, answer);
     else {
       const records = [
         ...messages.map((message) => ({
@@ -155,20 +175,29 @@ export class ProcessQueue {
           record.undecodable,
           record.message?.body.length ?? 0,
           now,
+          answer,
         );
     }
+    if (answer.left > 0) this.#noteMemory(memory);
     this.advance(nextBeginOffset);
   }
 
-  /** Adds one that has no place of its own (POP): it gets the next. @param now epoch ms */
+  /**
+   * Adds one that has no place of its own (POP): it gets the next.
+   * @param now epoch ms
+   * @param memory bytes that it takes
+   */
   append(
     record: { readonly message: Message } | { readonly undecodable: UndecodableRecord },
     now = 0,
+    memory = 0,
   ): bigint {
     const offset = this.#nextOffset;
+    const answer: Answer = { bytes: memory, left: 0 };
     if ('message' in record)
-      this.#add(offset, record.message, undefined, record.message.body.length, now);
-    else this.#add(offset, undefined, record.undecodable, 0, now);
+      this.#add(offset, record.message, undefined, record.message.body.length, now, answer);
+    else this.#add(offset, undefined, record.undecodable, 0, now, answer);
+    this.#noteMemory(memory);
     this.advance(offset + 1n);
     return offset;
   }
@@ -179,6 +208,7 @@ export class ProcessQueue {
     undecodable: UndecodableRecord | undefined,
     bytes: number,
     since: number,
+    answer: Answer,
   ): void {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
@@ -186,6 +216,8 @@ export class ProcessQueue {
     this.#entries.push({
       offset,
       message,
+      stored: message,
+      answer,
       undecodable,
       bytes,
       localRetries: this.#order?.attemptsAt(offset) ?? this.#attemptsAt(offset),
@@ -196,8 +228,28 @@ export class ProcessQueue {
       fresh: true,
       generation: this.#generation,
     });
+    answer.left++;
     this.#unfinished++;
     this.#bytes += bytes;
+  }
+
+  #noteMemory(bytes: number): void {
+    if (bytes === 0) return;
+    this.#memory += bytes;
+    this.#onMemory(bytes);
+  }
+
+  /** Gives an entry's message with its body decompressed, for as long as it is taken. */
+  open(entry: QueueEntry, message: Message): void {
+    (entry as MutableEntry).message = message;
+  }
+
+  /** The body of the entry's message does not decompress. */
+  fail(entry: QueueEntry, undecodable: UndecodableRecord): void {
+    const own = entry as MutableEntry;
+    own.message = undefined;
+    own.stored = undefined;
+    own.undecodable = undecodable;
   }
 
   /** The next pull begins there; never goes back. */
@@ -274,7 +326,10 @@ export class ProcessQueue {
     own.state = 'done';
     // It keeps its place until everything below is done, but not its bytes.
     own.message = undefined;
+    own.stored = undefined;
     own.undecodable = undefined;
+    own.answer.left--;
+    if (own.answer.left === 0) this.#noteMemory(-own.answer.bytes);
     this.#taken--;
     this.#takenBytes -= own.bytes;
     this.#unfinished--;
@@ -300,6 +355,7 @@ export class ProcessQueue {
     if (!this.expects(entry)) return false;
     const own = entry as MutableEntry;
     own.state = 'ready';
+    own.message = own.stored;
     own.notBefore = notBefore;
     if (failed) own.localRetries++;
     this.#taken--;
@@ -319,6 +375,7 @@ export class ProcessQueue {
   /** Forgets everything, in flight too, and begins anew at the given offset, which may lie before. */
   dropAll(nextOffset: bigint): void {
     this.#generation++;
+    this.#noteMemory(-this.#memory);
     this.#entries = [];
     this.#again = [];
     this.#head = 0;

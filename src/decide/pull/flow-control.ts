@@ -11,29 +11,17 @@ export const FLOW_LIMITS: FlowLimits = {
   maxSpan: 2000,
 };
 
-/** Of the process's memory, what messages may take that wait or are with handlers; their events are made of them beside. */
-const MESSAGES_SHARE = 0.4;
-/** Two of the largest messages that a stock broker takes. */
-const LEAST_BYTES = 8 * 1024 * 1024;
-
 /**
- * Java's limits, and less where as many queues as the invocation works would not fit into its memory with them; more messages where a batch takes
- * more, or it would never be full.
+ * Java's limits; more messages where a batch takes more, or it would never be full. The memory of the process bounds
+ * all queues together, see `MemoryBudget`.
  */
-export function limitsFor(
-  queues: number,
-  memoryBytes: number | undefined,
-  batchSize = 0,
-): FlowLimits {
+export function limitsFor(batchSize = 0): FlowLimits {
   const { maxMessages, maxSpan } = FLOW_LIMITS;
-  const limits = {
+  return {
     ...FLOW_LIMITS,
     maxMessages: Math.max(maxMessages, batchSize),
     maxSpan: Math.max(maxSpan, 2 * batchSize),
   };
-  if (memoryBytes === undefined) return limits;
-  const share = Math.floor((memoryBytes * MESSAGES_SHARE) / Math.max(1, queues));
-  return { ...limits, maxBytes: Math.min(FLOW_LIMITS.maxBytes, Math.max(LEAST_BYTES, share)) };
 }
 
 /** Which bound forbids the next pull; undefined: pull. */

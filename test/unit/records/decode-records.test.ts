@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
-import { deflateSync, zstdCompressSync } from 'node:zlib';
+import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../../../src/errors.ts';
 import { encodeBatchItem } from '../../../src/records/batch-items.ts';
 import { decodeRecords } from '../../../src/records/decode-records.ts';
 import { encodeRecord } from '../../../src/records/encode-record.ts';
+import { isCompressed, openMessage } from '../../../src/records/open-message.ts';
 import { compressionFlag, SystemFlag } from '../../../src/records/system-flag.ts';
 import { encodeLz4Frame } from '../../support/lz4.ts';
 import { decodeOne, RECORD, record } from '../../support/records.ts';
@@ -148,6 +149,47 @@ describe('compressed bodies', () => {
       );
       assert.equal(message.body.toString(), 'x'.repeat(300));
     }
+  });
+
+  it('that are gzip where zlib is announced are read', () => {
+    const sysFlag = SystemFlag.COMPRESSED | compressionFlag('ZLIB');
+    const body = gzipSync(plain);
+    assert.deepEqual(decodeOne(record({ body, sysFlag })).body, plain);
+    const { undecodable } = decodeRecords(record({ body: body.subarray(0, -9), sysFlag }), CONTEXT);
+    assert.ok(undecodable[0]?.error instanceof ProtocolError);
+  });
+
+  it('open as long as the answer’s budget lasts; the rest is pulled again', () => {
+    const sysFlag = SystemFlag.COMPRESSED | compressionFlag('ZLIB');
+    const bytes = Buffer.concat(
+      [0n, 1n, 2n, 3n].map((queueOffset) => record({ body: bodies.ZLIB, sysFlag, queueOffset })),
+    );
+    const opened = (maxAnswerBytes: number) => {
+      const { messages, undecodable, cutAt } = decodeRecords(bytes, { ...CONTEXT, maxAnswerBytes });
+      assert.deepEqual(undecodable, []);
+      return [messages.length, cutAt];
+    };
+    assert.deepEqual(opened(plain.length * 4), [4, undefined]);
+    assert.deepEqual(opened(plain.length * 3), [3, 3n]);
+    assert.deepEqual(opened(plain.length * 2 + 1), [2, 2n]);
+    assert.deepEqual(opened(1), [1, 1n]);
+  });
+
+  it('stay as they are stored when that is asked for, and open later', () => {
+    const sysFlag = SystemFlag.COMPRESSED | compressionFlag('ZSTD');
+    const bytes = record({ body: bodies.ZSTD, sysFlag });
+    const [stored] = decodeRecords(bytes, { ...CONTEXT, keepCompressed: true }).messages;
+    assert.ok(stored !== undefined && isCompressed(stored));
+    assert.deepEqual(stored.body, bodies.ZSTD);
+    const opened = openMessage(stored, plain.length);
+    assert.deepEqual(opened.body, plain);
+    assert.equal(isCompressed(opened), false);
+    assert.deepEqual(
+      [opened.msgId, opened.properties, opened.bornHost, opened.queueOffset],
+      [stored.msgId, stored.properties, stored.bornHost, stored.queueOffset],
+    );
+    assert.equal(openMessage(opened, 0), opened);
+    assert.throws(() => openMessage(stored, plain.length - 1), LimitExceededError);
   });
 
   it('that are empty stay empty', () => {

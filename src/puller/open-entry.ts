@@ -1,0 +1,37 @@
+import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
+import { type DeliveryMemory, deliveryCost } from '../decide/pull/memory-budget.ts';
+import { LimitExceededError, ProtocolError } from '../errors.ts';
+import type { Message } from '../model/message.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
+import { asUndecodable, isCompressed, openMessage } from '../records/open-message.ts';
+import type { QueueSession } from './queue-session.ts';
+
+/**
+ * The entry's message with its body decompressed, within the memory of the invocation. `wait`: there is not enough now.
+ * `undecodable`: the body is damaged, or takes more than one message may; the entry has become an undecodable record.
+ */
+export function openEntry(
+  session: QueueSession,
+  entry: QueueEntry,
+  message: Message,
+  delivery: DeliveryMemory,
+  { handler }: SubscriptionConfig,
+): Message | 'wait' | 'undecodable' {
+  const { deps, memory, messages } = session;
+  const now = deps.clock.now();
+  const lambda = handler.invocation !== 'inline';
+  if (!isCompressed(message))
+    return delivery.take(deliveryCost(message.body.length, lambda), now) ? message : 'wait';
+  try {
+    const rules = {
+      open: (maxBytes: number) => openMessage(message, maxBytes),
+      isTooLarge: (error: unknown) => error instanceof LimitExceededError,
+      lambda,
+    };
+    return memory.open(entry, delivery, rules, now) ?? 'wait';
+  } catch (error) {
+    if (!(error instanceof ProtocolError || error instanceof LimitExceededError)) throw error;
+    messages.fail(entry, asUndecodable(message, error));
+    return 'undecodable';
+  }
+}

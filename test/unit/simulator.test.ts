@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import { hunt } from '../../simulator/mutants/hunt.ts';
+import { MUTANTS } from '../../simulator/mutants/mutants.ts';
+import type { RunOrder } from '../../simulator/orders.ts';
+import { SCENARIOS } from '../../simulator/scenarios.ts';
+import { startThread } from '../../simulator/threads.ts';
+
+/** Seeds of each scenario: CI runs thousands of its own. */
+const SEEDS = 4;
+
+async function run(runs: readonly RunOrder[]) {
+  await using thread = startThread();
+  const answer = await thread.ask({ kind: 'run', runs, stopAtFailure: false });
+  assert(answer.kind === 'ran');
+  return answer.results;
+}
+
+describe('the simulator', () => {
+  it('finds nothing in the present code', async () => {
+    const runs = Object.keys(SCENARIOS).flatMap((scenario) =>
+      Array.from({ length: SEEDS }, (_, index) => ({ scenario, seed: index + 1 })),
+    );
+    const failed = (await run(runs)).filter(({ violations }) => violations.length > 0);
+    assert.deepEqual(
+      failed.map(({ scenario, seed, violations }) => ({ scenario, seed, violations })),
+      [],
+    );
+  });
+
+  it('repeats a seed to the last event, whatever ran before', async () => {
+    const [lambda, operator] = [
+      { scenario: 'lambda', seed: 7 },
+      { scenario: 'operator', seed: 7 },
+    ];
+    const once = await run([lambda, operator]);
+    const again = await run([operator, lambda]);
+    const digests = (results: typeof once) =>
+      Object.fromEntries(results.map(({ scenario, digest }) => [scenario, digest]));
+    assert.deepEqual(digests(again), digests(once));
+    assert(new Set(once.map(({ digest }) => digest)).size === 2);
+  });
+
+  for (const name of ['commit-above-unfinished', 'bisect-loses-the-middle', 'lane-is-overtaken'])
+    it(`finds the mutant ${name}`, async () => {
+      const mutant = MUTANTS.find((one) => one.name === name);
+      assert(mutant);
+      assert.notEqual((await hunt(mutant, 50)).found, undefined);
+    });
+
+  it('shrinks a failing schedule, and tells what happened', async () => {
+    await using thread = startThread({ mutant: 'commit-above-unfinished' });
+    const answer = await thread.ask({
+      kind: 'explain',
+      run: { scenario: 'lambda', seed: 1 },
+      shrinks: true,
+    });
+    assert(answer.kind === 'explained');
+    assert.equal(answer.faults.length, 0);
+    assert(answer.messages <= 4, `${answer.messages} messages`);
+    assert(answer.trace.some((line) => line.includes('VIOLATION of committed-below-unfinished')));
+  });
+
+  it('names a mutant whose text is not in its file', async () => {
+    await assert.rejects(async () => {
+      await using thread = startThread({ mutant: 'no-such-mutant' });
+      await thread.ask({ kind: 'run', runs: [], stopAtFailure: false });
+    }, /no mutant "no-such-mutant"/);
+  });
+});
