@@ -218,7 +218,7 @@ export function orderErrors({ order, topic, deliveries, entries }: Evidence): st
 
 /**
  * Deliveries that nothing asked for, each with the fault that explains it best. A failed message that came back twice fails and comes back twice
- * again: what follows from a repeat has the fault of its first one.
+ * again, and what stood behind a failure comes again with it: what follows from a repeat has the fault of its first one.
  */
 export function repeatsOf(evidence: Evidence): Repeat[] {
   const { deliveries, faults } = evidence;
@@ -237,7 +237,8 @@ export function repeatsOf(evidence: Evidence): Repeat[] {
     const askedFor = reconsumeTimes === 0 || failed.has(earlier);
     const before = lastOf.get(place) ?? lastOf.get(earlier) ?? lastOf.get(attempt);
     if (before !== undefined && (!askedFor || seen >= copies(seq, reconsumeTimes))) {
-      const fault = repeated.get(earlier)?.fault ?? causeOf(delivery, before, faults);
+      const follows = before.verdict === 'skipped' ? repeated.get(attempt) : repeated.get(earlier);
+      const fault = follows?.fault ?? causeOf(delivery, before, faults);
       const repeat = { delivery, before, fault };
       repeats.push(repeat);
       repeated.set(attempt, repeated.get(attempt) ?? repeat);

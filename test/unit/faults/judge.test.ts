@@ -151,6 +151,14 @@ describe('the judge of a fault run', () => {
         [1, 0],
       );
     });
+    test('what is skipped behind a failure comes again for the same reason', () => {
+      const deliveries = [...call(0, [1]), ...call(30_000, [[1, 'skipped']]), ...call(60_000, [1])];
+      const faults = [fault('puller killed', 50, { queues: [QUEUE] })];
+      assert.deepEqual(
+        repeatsOf(evidence([1], deliveries, { faults })).map((repeat) => repeat.fault),
+        [faults[0], faults[0]],
+      );
+    });
     test('entries of the DLQ: the message failed again, or its send was repeated', () => {
       const last = call(0, [[DEAD, 'failed', MAX_RETRIES]]);
       const again = call(50, [[DEAD, 'failed', MAX_RETRIES]]);
