@@ -4,7 +4,7 @@ import type { QueueSession } from './queue-session.ts';
 /** Writes that go on beside the loop that began them: at most one of each kind at a time. */
 export class BackgroundWrites {
   readonly #session: QueueSession;
-  readonly #running = new Set<string>();
+  readonly #running = new Map<string, Promise<void>>();
 
   constructor(session: QueueSession) {
     this.#session = session;
@@ -13,13 +13,18 @@ export class BackgroundWrites {
   /** Begins the write, unless one of its kind is under way. What it throws drains the queue. */
   begin(kind: string, write: () => Promise<void>): void {
     if (this.#running.has(kind)) return;
-    this.#running.add(kind);
-    write()
+    const running = write()
       .catch((error: unknown) => {
         this.#session.logger.error({ err: error }, 'an unexpected error: draining');
         this.#session.end('error', 'draining after an error');
       })
       .finally(() => this.#running.delete(kind));
+    this.#running.set(kind, running);
+  }
+
+  /** Resolves when none is under way: what outlives its invocation is frozen with it. */
+  async settled(): Promise<void> {
+    await Promise.all(this.#running.values());
   }
 }
 

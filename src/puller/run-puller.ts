@@ -196,6 +196,7 @@ async function workQueue(
   const lease = assignment.lease;
   if (lease === undefined) throw new Error('an acquisition without a lease');
   let session: QueueSession | undefined;
+  let writes: BackgroundWrites | undefined;
   let released = false;
   try {
     const pops = isPopUnit(queue);
@@ -209,8 +210,9 @@ async function workQueue(
     if (pops) session.popped = new PoppedMessages(session);
     // Deaths while a popped message was in delivery are counted by the broker.
     else session.crash = refreshCrash(known.crash, offset, options.flowLimits.maxSpan);
-    // At once, so that the next holder does not take the queue for a new one again.
-    if (start.anotherLife) await renewLease(session);
+    // Before the first delivery: the next holder must not take the queue for a new one again, nor
+    // count from the offset of an older death.
+    if (start.anotherLife || session.crash !== known.crash) await renewLease(session);
     if (session.crash !== undefined)
       session.logger.warn(
         { crash: printable(session.crash) },
@@ -218,7 +220,8 @@ async function workQueue(
       );
     session.logger.info({ offset: String(offset), fence: lease.fence }, 'queue acquired');
     deps.onQueue?.(session);
-    await work(session, locks, () => released);
+    writes = new BackgroundWrites(session);
+    await work(session, locks, writes, () => released);
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
     session?.end('error', 'an unexpected error: draining');
@@ -249,6 +252,7 @@ async function workQueue(
         logger.warn({ err: error }, 'could not release the lease: it ends by itself'),
       ),
     );
+  if (writes !== undefined) await beforeTheEnd(deps, RETURN_RESERVE_MS, writes.settled());
   return session.report();
 }
 
@@ -268,6 +272,7 @@ function withoutHistory(assignment: Assignment): Assignment {
 async function work(
   session: QueueSession,
   locks: BrokerLocks | undefined,
+  writes: BackgroundWrites,
   isReleased: () => boolean,
 ): Promise<void> {
   const subscriptions = session.source.subscriptions.filter(
@@ -299,7 +304,7 @@ async function work(
     }),
   );
   const all = Promise.all(guarded);
-  await Promise.all([maintain(session, all, isReleased), keepOffset(session, all)]);
+  await Promise.all([maintain(session, all, writes, isReleased), keepOffset(session, all)]);
   await all;
   session.deps.utilization?.note(queueKey(session.queue), false);
   signal?.removeEventListener('abort', onSignal);
@@ -324,6 +329,7 @@ async function fetch(session: QueueSession, capacity: number): Promise<void> {
 async function maintain(
   session: QueueSession,
   loops: Promise<unknown>,
+  writes: BackgroundWrites,
   isReleased: () => boolean,
 ): Promise<void> {
   const { deps, options, messages } = session;
@@ -342,7 +348,6 @@ async function maintain(
       ? now
       : now - options.renewIntervalMs + againMs;
   };
-  const writes = new BackgroundWrites(session);
   while (!done) {
     await session.wakeup.wait(TICK_MS);
     // A handler may take minutes, in which nothing changes.

@@ -2,9 +2,12 @@ import { localDelayMs, orDefault, type Redelivery } from '../decide/retry/redeli
 import { isPermanent, MAX_UNANSWERED, MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
+import type { CrashRecord } from '../model/assignment.ts';
 import type { UndecodableRecord } from '../model/message.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
+import { commitFinally } from './commit-offset.ts';
 import { type Content, endForGood, leaveToNextHolder } from './dead-letter.ts';
+import { renewLease } from './hold-lease.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
@@ -233,9 +236,22 @@ async function endUnhandled(
   } else if (session.popped !== undefined || delayLevel === DLQ || isAtLimit(session, content))
     await endForGood(session, entry, condition, content);
   else await returnUnhandled(session, entry, content, delayLevel);
-  // The suspect has its end; the messages behind it are delivered as always.
   if (entry.state === 'done' && session.crash?.suspect === entry.offset)
-    session.crash = { ...session.crash, count: 0, isolateUntil: entry.offset };
+    await passSuspect(session, session.crash, entry.offset);
+}
+
+/**
+ * The suspect has its end; the messages behind it are delivered as always. That is stored before the
+ * first of them: should it kill its puller too, the next one must not begin at the suspect again.
+ */
+async function passSuspect(
+  session: QueueSession,
+  crash: CrashRecord,
+  offset: bigint,
+): Promise<void> {
+  session.crash = { ...crash, count: 0, isolateUntil: offset };
+  await commitFinally(session);
+  await renewLease(session);
 }
 
 /** What killed its puller goes back to the broker as a failure. */

@@ -4,7 +4,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { isSeat } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { Logger } from '../../src/ports/logger.ts';
-import type { Meter } from '../../src/ports/meter.ts';
 import { silentLogger } from '../support/coordinator-world.ts';
 import { at, createPullerWorld, type PullerWorld, recorder } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
@@ -20,11 +19,8 @@ describe('an error in work that a puller does not await', () => {
   test('of settling an expired call ends its queue by name, and the handler is still waited for', async () => {
     await world.prepare(1);
     await world.produce(1);
-    const meter: Meter = {
-      observe: () => {},
-      count: (metric) => {
-        if (metric === 'RetriedEventCount') throw new Error('anything');
-      },
+    const random = (): number => {
+      throw new Error('anything');
     };
     let answered = false;
     const puller = world.start(
@@ -32,7 +28,7 @@ describe('an error in work that a puller does not await', () => {
         await sleep(1_500);
         answered = true;
       },
-      { subscriptions: [{ consumeTimeout: 0.2 }], deps: { meter } },
+      { subscriptions: [{ consumeTimeout: 0.2 }], deps: { random } },
     );
     const { queues } = await puller.report;
     assert.equal(queues[0]?.reason, 'error');

@@ -755,7 +755,9 @@ describe('a puller', () => {
       );
       await until(() => world.committed() === 10n, 'all is committed');
       assert.equal(seen.bodies.filter((body) => body === '4').length, 1);
-      assert.ok(world.logs.some(({ message }) => message.includes('pulling to learn where to')));
+      assert.ok(
+        world.logs.some(({ message }) => message.includes('pulling to learn the new offset')),
+      );
     });
 
     test('also when the queue is full, so that nothing would be pulled otherwise', async () => {
@@ -774,7 +776,7 @@ describe('a puller', () => {
       await world.reset(0, 0);
       holds[0]?.open();
       await until(
-        () => world.logs.some(({ message }) => message.includes('pulling to learn where to')),
+        () => world.logs.some(({ message }) => message.includes('pulling to learn the new offset')),
         'the commit was dropped',
       );
       holds[1]?.open();
