@@ -1,5 +1,6 @@
 /** `npm run faults`: kills, freezes and throttles a packaged service under load, and judges what is left. */
 import { createWriteStream } from 'node:fs';
+import { FAULT_KINDS } from '../test/faults/plan-faults.ts';
 import { checkLines, closingLine, costTable, pullerTable } from '../test/faults/print-report.ts';
 import { runFaults } from '../test/faults/run-faults.ts';
 import { ORDERS, type Order } from '../test/faults/workload.ts';
@@ -7,7 +8,7 @@ import { missingStack } from '../test/support/stack.ts';
 import { readArguments } from './arguments.ts';
 
 const { values, refuse } = readArguments({
-  help: `usage: npm run faults -- [--messages N] [--faults N] [--order none|queue|key] [--seed N] [--every SECONDS] [--log FILE]
+  help: `usage: npm run faults -- [--messages N] [--faults N] [--order none|queue|key] [--seed N] [--every SECONDS] [--only KIND] [--log FILE]
 
 Runs a packaged service on a real broker and DynamoDB Local while faults happen, and exits with 0 only if every check passed.
   --messages N      how many, spread over the faults (20,000)
@@ -15,6 +16,7 @@ Runs a packaged service on a real broker and DynamoDB Local while faults happen,
   --order ORDER     none, queue or key; several side by side: none,key (none)
   --seed N          decides which faults happen when (1)
   --every SECONDS   mean pause between two faults (6)
+  --only KIND       faults of this kind: ${FAULT_KINDS.join(', ')}
   --log FILE        what the functions log`,
   options: {
     messages: { type: 'string', default: '20000' },
@@ -22,6 +24,7 @@ Runs a packaged service on a real broker and DynamoDB Local while faults happen,
     order: { type: 'string', default: 'none' },
     seed: { type: 'string', default: '1' },
     every: { type: 'string', default: '6' },
+    only: { type: 'string' },
     log: { type: 'string' },
   },
 });
@@ -36,6 +39,8 @@ if (orders.some((order) => !ORDERS.includes(order)))
   refuse(`--order ${values.order}: give ${ORDERS.join(', ')}, or several divided by commas`);
 const everyMs = Number(values.every) * 1000;
 if (!(everyMs > 0)) refuse(`--every ${values.every}: give seconds above 0`);
+const kinds = FAULT_KINDS.filter((kind) => values.only === undefined || values.only === kind);
+if (kinds.length === 0) refuse(`--only ${values.only}: give one of ${FAULT_KINDS.join(', ')}`);
 const [messages, faults, seed] = [
   wholeNumber('messages', 100),
   wholeNumber('faults', 1),
@@ -58,7 +63,7 @@ const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const log = values.log === undefined ? undefined : createWriteStream(values.log);
 try {
   const { checks, costs, startedAt, summary } = await runFaults({
-    ...{ orders, messages, faults, seed, everyMs, say },
+    ...{ orders, messages, faults, seed, everyMs, kinds, say },
     onLog: (name, line) => void log?.write(`${name} ${line}\n`),
     signal: interrupted.signal,
   });

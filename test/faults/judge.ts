@@ -49,6 +49,8 @@ export interface FaultCost {
   /** Messages done in the second before, or in a mean second of the ten before; longer where the broker was away. */
   readonly perSecond: number;
   readonly bound: number;
+  /** The longest that a repeated message was done before the fault; undefined: none was. */
+  readonly oldestMs: number | undefined;
   readonly extraDeadLetters: number;
   /** Until every message that was stored by its end had its verdict; undefined: it concerns no queue. */
   readonly catchUpMs: number | undefined;
@@ -56,6 +58,8 @@ export interface FaultCost {
 
 /** A fault may show its effect so long after its end: timeouts, leases and redelivery delays end. */
 const AFTERMATH_MS = 10_000;
+/** From a handler's answer to a commit's: messages are sent back, the stored offset is read and written. On a busy machine. */
+const SETTLE_MS = 500;
 const RATE_WINDOW_MS = 10_000;
 /** A broker that is back has its first commit by then. */
 const RECONNECT_MS = 5_000;
@@ -69,16 +73,28 @@ export function lostMessages({ deliveries, stored, deadLetters }: Evidence): num
   return stored.map(({ seq }) => seq).filter((seq) => !ended.has(seq));
 }
 
-/** Entries of the DLQ by message: too few, too many, and those of messages that can be done. */
+/**
+ * Entries of the DLQ by message: too few, too many, and those of messages that can be done. A last delivery that was repeated fails again and is in
+ * the DLQ again: the bound of repeated deliveries counts that.
+ */
 export function deadLetterErrors(evidence: Evidence): string[] {
   const stored = countBySeq(evidence.entries);
   const dead = countBySeq(evidence.deadLetters);
   const copies = copiesOf(evidence);
+  const failures = countBySeq(lastFailures(evidence));
   return [...new Set([...stored.keys(), ...dead.keys()])].flatMap((seq) => {
-    const expected = isDead(seq) ? copies(seq, MAX_RETRIES) : 0;
+    const least = isDead(seq) ? copies(seq, MAX_RETRIES) : 0;
+    const most = isDead(seq) ? Math.max(least, failures.get(seq) ?? 0) : 0;
     const found = dead.get(seq) ?? 0;
-    return found === expected ? [] : [`message ${seq}: ${found} entries instead of ${expected}`];
+    if (found >= least && found <= most) return [];
+    return [`message ${seq}: ${found} entries instead of ${found < least ? least : most}`];
   });
+}
+
+function lastFailures({ deliveries }: Evidence): Delivery[] {
+  return deliveries.filter(
+    ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
+  );
 }
 
 /** Why the DLQ has entries beyond the first of each stored message. */
@@ -90,15 +106,11 @@ export function extraDeadLettersOf(evidence: Evidence): {
 } {
   const dead = countBySeq(evidence.deadLetters);
   const copies = copiesOf(evidence);
-  const lastFailures = countBySeq(
-    evidence.deliveries.filter(
-      ({ verdict, reconsumeTimes }) => verdict === 'failed' && reconsumeTimes >= MAX_RETRIES,
-    ),
-  );
+  const failed = countBySeq(lastFailures(evidence));
   let [failedAgain, sentAgain] = [0, 0];
   for (const [seq, found] of dead) {
     const expected = copies(seq, MAX_RETRIES);
-    const failures = Math.max(expected, lastFailures.get(seq) ?? 0);
+    const failures = Math.max(expected, failed.get(seq) ?? 0);
     failedAgain += Math.max(0, Math.min(found, failures) - expected);
     sentAgain += Math.max(0, found - failures);
   }
@@ -206,7 +218,7 @@ export function orderErrors({ order, topic, deliveries, entries }: Evidence): st
 
 /**
  * Deliveries that nothing asked for, each with the fault that explains it best. A failed message that came back twice fails and comes back twice
- * again: what follows from a repeat has the fault of its first one.
+ * again, and what stood behind a failure comes again with it: what follows from a repeat has the fault of its first one.
  */
 export function repeatsOf(evidence: Evidence): Repeat[] {
   const { deliveries, faults } = evidence;
@@ -225,7 +237,8 @@ export function repeatsOf(evidence: Evidence): Repeat[] {
     const askedFor = reconsumeTimes === 0 || failed.has(earlier);
     const before = lastOf.get(place) ?? lastOf.get(earlier) ?? lastOf.get(attempt);
     if (before !== undefined && (!askedFor || seen >= copies(seq, reconsumeTimes))) {
-      const fault = repeated.get(earlier)?.fault ?? causeOf(delivery, before, faults);
+      const follows = before.verdict === 'skipped' ? repeated.get(attempt) : repeated.get(earlier);
+      const fault = follows?.fault ?? causeOf(delivery, before, faults);
       const repeat = { delivery, before, fault };
       repeats.push(repeat);
       repeated.set(attempt, repeated.get(attempt) ?? repeat);
@@ -266,7 +279,6 @@ export function costsOf(evidence: readonly Evidence[]): FaultCost[] {
 }
 
 function addCosts(one: FaultCost, other: FaultCost): FaultCost {
-  const catchUps = [one, other].flatMap(({ catchUpMs }) => catchUpMs ?? []);
   return {
     fault: one.fault,
     repeats: [...one.repeats, ...other.repeats],
@@ -275,8 +287,13 @@ function addCosts(one: FaultCost, other: FaultCost): FaultCost {
     perSecond: one.perSecond + other.perSecond,
     bound: one.bound + other.bound,
     extraDeadLetters: one.extraDeadLetters + other.extraDeadLetters,
-    catchUpMs: catchUps.length === 0 ? undefined : Math.max(...catchUps),
+    oldestMs: longer(one.oldestMs, other.oldestMs),
+    catchUpMs: longer(one.catchUpMs, other.catchUpMs),
   };
+}
+
+function longer(one: number | undefined, other: number | undefined): number | undefined {
+  return one === undefined || (other !== undefined && other > one) ? other : one;
 }
 
 function costsOfOrder(evidence: Evidence): FaultCost[] {
@@ -288,6 +305,7 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
       faults.findLast(({ at }) => at <= storedAt),
   );
   const verdicts = firstVerdicts(deliveries);
+  const done = endsOf(evidence);
   return faults.map((fault) => {
     const concerned = deliveries.filter(
       ({ queue }) => fault.queues === undefined || fault.queues.includes(queue),
@@ -296,12 +314,20 @@ function costsOfOrder(evidence: Evidence): FaultCost[] {
       ({ calledAt, returnedAt }) => calledAt <= fault.at && returnedAt > fault.at,
     ).length;
     const since = uncommittedSince(fault, faults);
-    const ahead = messagesAhead(evidence.order, concerned, fault.at, since);
-    const perSecond = trafficOf(concerned, fault.at, since);
+    const unsettled = (from: number): { readonly ahead: number; readonly perSecond: number } => ({
+      ahead: messagesAhead(concerned, done, fault.at, from),
+      perSecond: trafficOf(concerned, fault.at, from),
+    });
+    const { ahead, perSecond } = unsettled(since);
+    const most = unsettled(since < fault.at ? since - SETTLE_MS : since);
+    const own = repeats.filter((repeat) => repeat.fault === fault);
     return {
-      ...{ fault, inFlight, ahead, perSecond },
-      repeats: repeats.filter((repeat) => repeat.fault === fault),
-      bound: boundOf(fault, deliveries, inFlight + ahead + perSecond),
+      ...{ fault, inFlight, ahead, perSecond, repeats: own },
+      oldestMs: own
+        .map(({ before }) => fault.at - before.returnedAt)
+        .filter((ms) => ms >= 0)
+        .reduce<number | undefined>(longer, undefined),
+      bound: boundOf(fault, deliveries, inFlight + most.ahead + most.perSecond),
       extraDeadLetters: extra.filter((cause) => cause === fault).length,
       catchUpMs: catchUpOf(evidence, verdicts, fault),
     };
@@ -332,13 +358,15 @@ function boundOf(
   }
 }
 
-/** What was done before is committed: a second ago, or when the broker was still there. Who ends has committed all. */
+/** What was done before is committed: a second ago, or when the broker was still there. Who ends commits all, when it is there. */
 function uncommittedSince({ kind, at }: Fault, faults: readonly Fault[]): number {
-  if (kind === PULLER_ENDED) return at;
   return faults
     .filter((other) => other.kind.startsWith('broker') && other.at < at)
     .filter(({ until }) => until + RECONNECT_MS >= at)
-    .reduce((since, other) => Math.min(since, other.at - COMMIT_MS), at - COMMIT_MS);
+    .reduce(
+      (since, other) => Math.min(since, other.at - COMMIT_MS),
+      kind === PULLER_ENDED ? at : at - COMMIT_MS,
+    );
 }
 
 /** Messages done since then, or in as many mean seconds of the ten before. */
@@ -352,32 +380,45 @@ function trafficOf(deliveries: readonly Delivery[], at: number, since: number): 
 }
 
 function messagesAhead(
-  order: Order,
   deliveries: readonly Delivery[],
+  ends: ReadonlyMap<string, number>,
   at: number,
   since: number,
 ): number {
-  /** By place: when it was over; infinite: not yet. */
-  const queues = new Map<string, Map<number, number>>();
-  for (const { queue, offset, begunAt, returnedAt, verdict, reconsumeTimes } of deliveries) {
-    if (begunAt > at) continue;
-    const over =
-      verdict === 'done' ||
-      (verdict === 'failed' && (order === 'none' || reconsumeTimes >= MAX_RETRIES));
-    const places = queues.get(queue) ?? new Map<number, number>();
-    queues.set(queue, places);
-    const overAt = over && returnedAt <= at ? returnedAt : Number.POSITIVE_INFINITY;
-    places.set(offset, Math.min(places.get(offset) ?? Number.POSITIVE_INFINITY, overAt));
-  }
-  return [...queues.values()].reduce((sum, places) => {
-    const open = [...places].filter(([, overAt]) => overAt === Number.POSITIVE_INFINITY);
-    const lowest = open.reduce(
-      (least, [offset]) => Math.min(least, offset),
-      Number.POSITIVE_INFINITY,
-    );
-    const ahead = [...places].filter(([offset, overAt]) => offset > lowest && overAt <= since);
+  const queues = Map.groupBy(deliveries, ({ queue }) => queue);
+  return [...queues].reduce((sum, [queue, own]) => {
+    const furthest = own
+      .filter(({ begunAt }) => begunAt <= at)
+      .reduce((most, { offset }) => Math.max(most, offset), -1);
+    // Also those that had not begun: a call that is throttled, or a key that waits for its failure.
+    const offsets = new Set(own.map(({ offset }) => offset).filter((offset) => offset <= furthest));
+    const places = [...offsets].map((offset) => ({
+      offset,
+      endedAt: ends.get(`${queue}/${offset}`) ?? Number.POSITIVE_INFINITY,
+    }));
+    const lowest = places
+      .filter(({ endedAt }) => endedAt > at)
+      .reduce((least, { offset }) => Math.min(least, offset), Number.POSITIVE_INFINITY);
+    const ahead = places.filter(({ offset, endedAt }) => offset > lowest && endedAt <= since);
     return sum + ahead.length;
   }, 0);
+}
+
+/** By place in a queue: when a message had its end there. Without order a failure is one: the message goes to the retry topic. */
+function endsOf({ order, deliveries }: Evidence): Map<string, number> {
+  const ends = new Map<string, number>();
+  const attempts = new Map<number, number>();
+  for (const { seq, reconsumeTimes } of deliveries)
+    attempts.set(seq, Math.max(attempts.get(seq) ?? 0, reconsumeTimes));
+  for (const { queue, offset, seq, returnedAt, verdict, reconsumeTimes } of deliveries) {
+    // A handler that was killed with one message sends it back without a verdict.
+    const sentBack = order === 'none' && (attempts.get(seq) ?? 0) > reconsumeTimes;
+    const last = verdict === 'failed' && reconsumeTimes >= MAX_RETRIES;
+    if (verdict !== 'done' && !sentBack && !last) continue;
+    const place = `${queue}/${offset}`;
+    ends.set(place, Math.min(ends.get(place) ?? Number.POSITIVE_INFINITY, returnedAt));
+  }
+  return ends;
 }
 
 function firstVerdicts(deliveries: readonly Delivery[]): Map<number, number> {

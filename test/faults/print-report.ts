@@ -59,16 +59,18 @@ export function pullerTable(costs: readonly FaultCost[], startedAt: number): str
     'in flight',
     'ahead',
     'last second',
+    'oldest',
     'catch-up',
   ];
   const rows = costs
     .filter(({ fault }) => fault.kind === 'puller killed' || fault.kind === 'puller frozen')
-    .map(({ fault, repeats, bound, inFlight, ahead, perSecond, catchUpMs }) =>
+    .map(({ fault, repeats, bound, inFlight, ahead, perSecond, oldestMs, catchUpMs }) =>
       [
         seconds(fault.at - startedAt),
         fault.kind === 'puller frozen' ? `frozen ${seconds(fault.until - fault.at)}` : 'killed',
         fault.queues?.join(' ') ?? '',
         ...[repeats.length, bound, inFlight, ahead, perSecond],
+        seconds(oldestMs),
         seconds(catchUpMs),
       ].map(String),
     );

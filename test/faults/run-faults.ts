@@ -327,7 +327,7 @@ async function judge(
         ],
       },
       {
-        name: `${order}: the DLQ has each dead message once and no other`,
+        name: `${order}: the DLQ has each dead message and no other`,
         errors: deadLetterErrors(each),
       },
       { name: `${order}: mqadmin sees no lag`, errors: lag === '0' ? [] : [progress] },

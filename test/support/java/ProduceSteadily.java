@@ -9,10 +9,13 @@ import org.apache.rocketmq.common.message.MessageQueue;
 
 /**
  * Sends messages at a rate with RocketMQ's own producer, each until a broker has it: ProduceSteadily NAMESERVER TOPIC COUNT PER_SECOND KEYS BODY_BYTES.
- * Message i has key "key-(i mod KEYS)", user property seq=i and stands in queue (i mod KEYS) mod queues. What an outage delayed is sent as fast as possible.
+ * Message i has key "key-(i mod KEYS)", user property seq=i and stands in queue (i mod KEYS) mod queues. After an outage it goes on at its rate.
  * Prints "SEQ QUEUE_ID QUEUE_OFFSET EPOCH_MS" when a message is stored. A send whose answer got lost is repeated: the topic has the message twice then.
  */
 public class ProduceSteadily {
+    /** What it is late by is made up for, but not more. */
+    private static final int MAX_LATE_MS = 1_000;
+
     public static void main(String[] args) throws Exception {
         // The client's threads would keep a failed program alive.
         Thread.setDefaultUncaughtExceptionHandler((thread, error) -> {
@@ -28,12 +31,13 @@ public class ProduceSteadily {
         producer.setNamesrvAddr(args[0]);
         producer.start();
         List<MessageQueue> queues = queuesOf(producer, topic);
-        long startedAt = System.currentTimeMillis();
+        double dueAt = System.currentTimeMillis();
         for (int i = 0; i < count; i++) {
-            long waitMs = startedAt + (long) (i * 1000 / perSecond) - System.currentTimeMillis();
+            long waitMs = (long) dueAt - System.currentTimeMillis();
             if (waitMs > 0) {
                 Thread.sleep(waitMs);
             }
+            dueAt = Math.max(dueAt + 1000 / perSecond, System.currentTimeMillis() - MAX_LATE_MS);
             byte[] body = (i + " " + filling).getBytes(StandardCharsets.US_ASCII);
             Message message = new Message(topic, "", "key-" + i % keys, body);
             message.putUserProperty("seq", String.valueOf(i));
