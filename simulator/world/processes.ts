@@ -56,6 +56,8 @@ export interface ProcessDeps {
 const COORDINATOR_TIMEOUT_MS = 60_000;
 const OPERATOR_TIMEOUT_MS = 60_000;
 /** How long what an invocation leaves behind may take to go. */
+/** An invocation gives up its last requests so long before its deadline. */
+const AT_DEADLINE_MS = 2_000;
 const AFTERMATH_MS = 50;
 
 /** Starts, freezes and kills the sandboxes of one deployment. */
@@ -220,7 +222,8 @@ export class Processes {
         if (this.running.get(host) !== process) return;
         this.running.delete(host);
         // At its deadline an invocation returns although the table has not answered.
-        const leftovers = scheduler.now >= deadline ? undefined : this.#leftovers(host);
+        const leftovers =
+          scheduler.now >= deadline - AT_DEADLINE_MS ? undefined : this.#leftovers(host);
         scheduler.kill(host);
         this.#deps.network.cutClient(host);
         this.#deps.ended(process, how, leftovers);
