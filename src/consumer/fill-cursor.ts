@@ -9,7 +9,7 @@ import { timerMs } from '../model/timer.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { isFinalRefusal } from '../puller/queue-session.ts';
-import type { Wakeup } from '../puller/wakeup.ts';
+import type { Wakeup } from '../queue/wakeup.ts';
 import type { QueueCursor } from './queue-cursor.ts';
 
 export const MOST_MESSAGES = 32;

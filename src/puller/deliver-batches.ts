@@ -11,7 +11,6 @@ import { confirmDelivery, waitsSince } from './confirm-delivery.ts';
 import { renewLease } from './hold-lease.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { nextBatch, partOf } from './next-batch.ts';
-import type { StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ } from './send-back.ts';
 import { settleInOrder, splitInOrder } from './settle-in-order.ts';
@@ -52,15 +51,9 @@ async function carryOut(session: QueueSession, work: NextWork, flush = false): P
   else await deliver(session, work, flush).finally(() => work.memory.release());
 }
 
-/** Ends after which a batch that waited to become full still goes to its handler. */
-const DELIVERS_WHAT_WAITS: ReadonlySet<StopReason | undefined> = new Set<StopReason>([
-  'succession',
-  'signal',
-]);
-
 /** The last batch of a queue that is on its way out: whoever comes next would make its messages wait a second window. */
 async function deliverWhatWaits(session: QueueSession): Promise<void> {
-  if (!DELIVERS_WHAT_WAITS.has(session.ending) || !session.mayDeliver()) return;
+  if (session.stopPolicy?.flushWindow !== true || !session.mayDeliver()) return;
   const entry = session.messages.peek(session.deps.clock.now());
   if (entry?.message === undefined) return;
   const subscription = messageSubscription(session, entry.message);
@@ -150,10 +143,7 @@ async function failWhole(
     return settleBatch(session, batch, () => 'default');
   }
   if (parts === 'leave') {
-    session.end(
-      'deadline',
-      'no time is left to deliver the halves of a batch that failed: draining',
-    );
+    session.end('deadline');
     return leave(session, batch);
   }
   session.logger.warn(
@@ -253,7 +243,7 @@ async function outlast<Outcome extends CallOutcome | undefined>(
   )
     return outcome;
   const timeoutMs = subscription.handler.timeout * 1000;
-  const { signal } = session.handlerCalls;
+  const signal = session.lifecycle.signal('handlers');
   session.logger.warn(
     { err: outcome.error, waitMs: timeoutMs },
     'the answer of the handler was lost: its call counts until it cannot run any more',
@@ -273,7 +263,7 @@ async function tryToInvoke(
   const { handler } = batch.subscription;
   const timeoutMs = handler.timeout * 1000;
   if (!fitsHandler(deps.remainingMs(), timeoutMs, options.reserveMs)) {
-    session.end('deadline', 'no time is left for a handler that takes its whole timeout: draining');
+    session.end('deadline');
     return leave(session, batch);
   }
   if (!session.mayDeliver()) return leave(session, batch);
@@ -285,7 +275,7 @@ async function tryToInvoke(
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);
-  const ends = linkSignals(session.handlerCalls.signal, abandon.signal);
+  const ends = linkSignals(session.lifecycle.signal('handlers'), abandon.signal);
   try {
     session.count('InvokedBatchCount');
     session.count('InvokedEventCount', batch.deliveries.length);
@@ -305,11 +295,11 @@ async function tryToInvoke(
       { err: outcome.error, function: handler.functionName, code: errorCode(outcome.error) },
       'the handler cannot be invoked: its messages wait',
     );
-    session.end('handler-misconfigured', 'nothing can be delivered: draining');
+    session.end('handler-misconfigured');
     return leave(session, batch);
   } catch (error) {
     if (call.expired !== undefined) return await call.expired.then(() => undefined);
-    if (!session.handlerCalls.signal.aborted) throw error;
+    if (!session.lifecycle.signal('handlers').aborted) throw error;
     session.logger.warn(
       { batchId: batch.batchId, err: error },
       'the handler was not waited for any longer: no failure is counted',
@@ -329,7 +319,7 @@ function errorCode(error: Error): string {
 
 /** Puts the batch back unfinished: whoever comes next delivers it. After a lost lease it stays as it is, see `mayRelease`. */
 function leave(session: QueueSession, batch: Batch, notBefore = 0): undefined {
-  if (session.lost.signal.aborted) return undefined;
+  if (session.lifecycle.isLost) return undefined;
   for (const { entry } of batch.deliveries) session.messages.giveBack(entry, notBefore, false);
   return undefined;
 }

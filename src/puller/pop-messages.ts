@@ -58,7 +58,7 @@ export async function popMessages(
           start: startingPosition === 'LATEST' ? 'max' : 'min',
           keepCompressed: true,
         },
-        { signal: session.lost.signal },
+        { signal: session.lifecycle.signal('requests') },
       );
       session.pullFailures = 0;
       if (result.messages.length > 0)
@@ -69,12 +69,12 @@ export async function popMessages(
       if (result.full || (pollMs === 0 && result.messages.length === 0))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
-      if (session.lost.signal.aborted) return;
+      if (session.lifecycle.isLost) return;
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages');
-        return session.end('refused', 'nothing can be popped: draining');
+        return session.end('refused');
       }
-      if (error instanceof ConnectionError) session.connectionBroke = true;
+      if (error instanceof ConnectionError) session.offsets.connectionLost();
       memory.withdraw();
       session.pullFailures++;
       session.count('PollingErrorCount');
@@ -91,7 +91,7 @@ async function take(
   result: PopResult,
   sentAt: number,
 ): Promise<void> {
-  const { deps, queue, source, logger, lost } = session;
+  const { deps, queue, source, logger, lifecycle } = session;
   session.notePolled(
     result.messages.map(({ message }) => message),
     result.undecodable.length,
@@ -109,9 +109,9 @@ async function take(
   // They were given only because tag hashes collide, and are nobody's.
   for (const handle of result.filteredOut)
     await deps.client
-      .ack(source.consumerGroup, queue.topic, handle, { signal: lost.signal })
+      .ack(source.consumerGroup, queue.topic, handle, { signal: lifecycle.signal('requests') })
       .catch((error: unknown) => {
-        if (!lost.signal.aborted)
+        if (!lifecycle.isLost)
           logger.warn(
             { err: error },
             'a message that the filter does not want could not be acknowledged',

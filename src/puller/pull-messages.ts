@@ -53,7 +53,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
   let maxMessages = pullBatchSize;
   while (session.ending === undefined) {
     // A reset that waits for a pull does not wait for the messages that it will drop.
-    if (!session.resetPending && isFull(session)) {
+    if (!session.offsets.resetPending && isFull(session)) {
       hastenRefused(session);
       await wakeup.wait(FULL_WAIT_MS);
       continue;
@@ -61,8 +61,8 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     const workMs = session.fetchMs();
     if (workMs === undefined) return;
     const { generation, nextOffset: offset } = messages;
-    const { signal } = session.pullAbort;
-    const { resetPending } = session;
+    const signal = session.lifecycle.signal('pull');
+    const { resetPending } = session.offsets;
     const suspendMs = resetPending ? 0 : suspendTime(workMs, longPollMs);
     try {
       const result = await deps.client.pull(
@@ -105,7 +105,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       // Until the reset is known, nothing may be delivered: what came is pulled again.
       if (resetPending && result.status !== 'OFFSET_MOVED') {
         await followReset(session);
-        if (session.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
+        if (session.offsets.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
         continue;
       }
       const { bytes, count } = sizeOf(result);
@@ -133,7 +133,7 @@ export async function pullMessages(session: QueueSession): Promise<void> {
       else if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.count('PollingErrorCount');
         session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
-        return session.end('refused', 'the queue cannot be pulled: draining');
+        return session.end('refused');
       }
       const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
       if (isUnreadable && ++unreadable > UNREADABLE_TRIES) {
@@ -141,9 +141,9 @@ export async function pullMessages(session: QueueSession): Promise<void> {
           { err: error, code: error.code, offset: String(messages.nextOffset) },
           'the broker sends a record that cannot be stepped over: move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
         );
-        return session.end('refused', 'the queue cannot be read further: draining');
+        return session.end('refused');
       }
-      if (error instanceof ConnectionError) session.connectionBroke = true;
+      if (error instanceof ConnectionError) session.offsets.connectionLost();
       brokerId = MASTER_ID;
       memory.withdraw();
       session.pullFailures++;
@@ -199,8 +199,10 @@ function isFull({ memory, messages, options, deps }: QueueSession): boolean {
 }
 
 /** What is delivered alone, because it may have killed its holders, is pulled alone as well. */
-function pullsSingly({ crash, messages, resetPending }: QueueSession, unreadable: number): boolean {
-  return unreadable > 0 || resetPending || isolation(crash, messages.nextOffset) !== 'batch';
+function pullsSingly({ crash, messages, offsets }: QueueSession, unreadable: number): boolean {
+  return (
+    unreadable > 0 || offsets.resetPending || isolation(crash, messages.nextOffset) !== 'batch'
+  );
 }
 
 /** What the answer takes in memory. The messages of an inner batch are views of its decompressed body. */
