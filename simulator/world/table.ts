@@ -101,7 +101,8 @@ export class Table {
     };
     if (fate === 'lost') return promise;
     const downMs = Math.max(0, this.downUntil - this.#scheduler.now);
-    // KNOWN-FAILURES.md: what arrives after its sender gave it up may shorten a lease that was renewed since.
+    // A simplification: a table that stands still for longer loses what was sent to it. Requests
+    // that arrive after their sender gave them up are those of the fate `late`.
     if (downMs > REQUEST_TIMEOUT_MS) return promise;
     const lateMs = fate === 'late' ? this.#random.int(500, 4_000) : 0;
     // The table is a place of its own: what was sent arrives whatever becomes of its sender.
