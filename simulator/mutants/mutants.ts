@@ -55,7 +55,7 @@ const OFFSETS: readonly Mutant[] = [
     find: "return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
     replace:
       'return isCommitDue(state, event.committable) && state.request === undefined ? write(state, event.committable) : stay(state);',
-    scenarios: ['mqadmin', 'operator'],
+    scenarios: ['mqadmin'],
   },
   {
     name: 'no-final-commit',
@@ -266,7 +266,7 @@ const FAILURES: readonly Mutant[] = [
     file: 'src/puller/send-back.ts',
     find: "return { kind: 'not-taken', failure: overallFailure(failures), unanswered };",
     replace: "return { kind: 'taken' };",
-    scenarios: ['broker'],
+    scenarios: ['refused-sends'],
   },
   {
     name: 'throttles-are-failures',
@@ -356,16 +356,17 @@ const LIFE: readonly Mutant[] = [
   },
   {
     name: 'rejection-without-a-handler',
-    file: 'src/coordinator/run-coordinator.ts',
-    find: '})().catch((error: unknown) => {\n    if (end.signal.aborted) return;',
-    replace: '})().catch((error: unknown) => {\n    if (end.signal.aborted) throw error;',
+    file: 'src/puller/run-puller.ts',
+    find: 'loops.then(onEnd, onEnd);',
+    replace: "loops.then(onEnd, onEnd).then(() => Promise.reject(new Error('not handled')));",
     scenarios: ['steady'],
   },
   {
     name: 'no-flow-control',
-    file: 'src/decide/pull/flow-control.ts',
-    find: "if (cached.bytes > limits.maxBytes) return 'bytes';",
-    replace: '',
+    file: 'src/decide/pull/memory-budget.ts',
+    find: 'return this.#stored <= share ? share - this.#stored + common : common;',
+    replace:
+      'return this.#stored <= share ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - common;',
     scenarios: ['memory'],
   },
   {
