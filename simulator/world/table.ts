@@ -101,6 +101,9 @@ export class Table {
     };
     if (fate === 'lost') return promise;
     const downMs = Math.max(0, this.downUntil - this.#scheduler.now);
+    // A simplification: a table that stands still for longer loses what was sent to it. Requests
+    // that arrive after their sender gave them up are those of the fate `late`.
+    if (downMs > REQUEST_TIMEOUT_MS) return promise;
     const lateMs = fate === 'late' ? this.#random.int(500, 4_000) : 0;
     // The table is a place of its own: what was sent arrives whatever becomes of its sender.
     this.#scheduler.schedule(downMs + lateMs + this.#random.int(1, 5), this.#place, () => {

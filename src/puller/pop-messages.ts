@@ -2,9 +2,10 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
+import { isFinalRefusal } from '../queue/pull-failure.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { memoryOf, type PoppedMessages } from './popped-messages.ts';
-import { isFinalRefusal, type QueueSession } from './queue-session.ts';
+import type { QueueSession } from './queue-session.ts';
 
 const MAX_MESSAGES = 32;
 /** A pop under way is never given up: its messages would be invisible to everybody for their time. So a queue that drains waits for it. */

@@ -5,12 +5,6 @@ import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { MemoryBudget, type QueueMemory } from '../decide/pull/memory-budget.ts';
-import {
-  GroupNotFoundError,
-  InvalidFilterError,
-  PermissionError,
-  UnsupportedRequestError,
-} from '../errors.ts';
 import type { Assignment, BatchLimit, CrashRecord, Lease, LifeMark } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
@@ -416,12 +410,5 @@ export function printable(fields: object): object {
       name,
       typeof value === 'bigint' ? String(value) : value,
     ]),
-  );
-}
-
-/** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
-export function isFinalRefusal(error: unknown): boolean {
-  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some(
-    (kind) => error instanceof kind,
   );
 }
