@@ -326,6 +326,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...(random.chance(0.3) ? processFaults(random) : []),
     ],
   }),
+  skips: (random) => ({
+    queues: 1,
+    messages: 40,
+    withinMs: 45_000,
+    behaviours: always,
+    subscription: { batchSize: random.int(1, 3) },
+    handlerMs: [500, 4_000],
+    faults: some(
+      random,
+      1,
+      2,
+      (): Fault => ({ kind: 'operator', at: time(random), command: 'skip', queueId: 0, ms: 5_000 }),
+    ),
+  }),
   mqadmin: (random) => ({
     queues: 1,
     messages: 40,
