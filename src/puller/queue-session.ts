@@ -135,6 +135,7 @@ export class QueueSession {
       committable: () => this.messages.committable,
       perform: (action) => this.#perform(action),
       mayWrite: () => this.mayAct(),
+      now: () => deps.clock.now(),
     });
   }
 
