@@ -8,7 +8,7 @@ export const ROOMS = {
   'src/requests/': ['remoting', 'records', 'model', 'errors'],
   'src/decide/': ['model'],
   'src/flow/': ['decide', 'ports', 'model'],
-  'src/queue/': ['flow', 'decide', 'ports', 'model', 'errors'],
+  'src/queue/': ['decide', 'ports', 'remoting', 'model', 'errors'],
   'src/client/': ['requests', 'remoting', 'records', 'ports', 'model', 'errors'],
   'src/store/': ['ports', 'model', 'errors'],
   'src/delivery/': ['ports', 'decide', 'records', 'model', 'errors'],

@@ -21,7 +21,6 @@ export type Order =
 
 export interface SeedResult extends RunOrder {
   readonly violations: readonly Violation[];
-  readonly known: number;
   readonly digest: string;
   readonly events: number;
   readonly virtualMs: number;

@@ -76,6 +76,13 @@ export type Fault =
       readonly ms: number;
     }
   | { readonly kind: 'name-server-away'; readonly at: number; readonly ms: number }
+  /** Whatever a process gives to a broker meanwhile: failed messages and dead letters. */
+  | {
+      readonly kind: 'sends-fail';
+      readonly at: number;
+      readonly ms: number;
+      readonly fate: 'busy' | 'answer-lost';
+    }
   /** Connections of the broker go dead without a word; new ones work. */
   | { readonly kind: 'connections-mute'; readonly at: number; readonly broker: string }
   | { readonly kind: 'table-down'; readonly at: number; readonly ms: number }
@@ -154,6 +161,8 @@ export interface Plan {
   /** Of a puller. */
   readonly memoryBytes: number;
   readonly bodyBytes: number;
+  /** So long before its store each message was made, by its producer's clock. */
+  readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
   /** After the last fault and the last message everything has its end within this. */

@@ -20,6 +20,7 @@ interface Shape {
   readonly pullerTimeoutMs?: number;
   readonly memoryBytes?: number;
   readonly bodyBytes?: number;
+  readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly drainMs?: number;
@@ -453,6 +454,76 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     },
     pullerTimeoutMs: 30_000,
   }),
+  'refused-sends': (random) => ({
+    queues: 1,
+    messages: 12,
+    withinMs: 20_000,
+    behaviours: (own) => (own.chance(0.5) ? { kind: 'fails', times: own.pick([1, 99]) } : OK),
+    subscription: { maximumRetryAttempts: random.int(0, 4) },
+    pullerTimeoutMs: random.pick([30_000, 60_000]),
+    faults: [
+      {
+        kind: 'sends-fail',
+        at: random.int(1_000, 10_000),
+        ms: random.int(20_000, 90_000),
+        fate: random.pick(['busy', 'answer-lost'] as const),
+      },
+      ...some(
+        random,
+        0,
+        2,
+        (): Fault => ({ kind: 'kill', at: time(random), of: 'puller', which: 0 }),
+      ),
+    ],
+  }),
+  aged: (random) => ({
+    queues: 2,
+    messages: 20,
+    withinMs: 30_000,
+    behaviours: (own) => (own.chance(0.2) ? { kind: 'fails', times: own.pick([1, 999]) } : OK),
+    bornEarlierMs: random.pick([0, 3_600_000]),
+    subscription: { maximumRecordAgeInSeconds: random.int(30, 90), maximumRetryAttempts: -1 },
+  }),
+  'slow-failures': (random) => ({
+    queues: 1,
+    messages: 10,
+    withinMs: 1_000,
+    behaviours: (own) => (own.chance(0.4) ? { kind: 'times-out', times: 99 } : OK),
+    subscription: {
+      maximumRetryAttempts: 0,
+      batchSize: random.int(5, 10),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 10,
+      },
+    },
+    // Two calls fit into an invocation, but not a second one after the first took its whole timeout.
+    pullerTimeoutMs: 28_200,
+  }),
+  // Each lease ends while its holder still waits for the function that the first one may have called.
+  'deaths-in-a-row': (random) => ({
+    queues: 1,
+    messages: 4,
+    withinMs: 60_000,
+    behaviours: always,
+    subscription: {
+      ...order('key'),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 100,
+      },
+    },
+    pullerTimeoutMs: 240_000,
+    source: { pullers: 1 },
+    faults: [10_000, 45_000, 80_000].map(
+      (at): Fault => ({ kind: 'kill', at: at + random.int(0, 2_000), of: 'puller', which: 0 }),
+    ),
+    drainMs: 90_000,
+  }),
   'stale-holders': (random) => ({
     queues: 2,
     messages: 100,
@@ -601,6 +672,7 @@ export function planOf(scenario: string, seed: number): Plan {
     maxSkewMs: 900,
     memoryBytes: shape.memoryBytes ?? 512 * 1024 * 1024,
     bodyBytes: shape.bodyBytes ?? 10,
+    bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     drainMs: shape.drainMs ?? 300_000,

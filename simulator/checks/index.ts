@@ -11,8 +11,10 @@ import { operatorsOffset } from './operators-offset.ts';
 import { order } from './order.ts';
 import { pauseIsKept } from './pause-is-kept.ts';
 import { prompt } from './prompt.ts';
+import { recordAge } from './record-age.ts';
 import { repeats } from './repeats.ts';
 import { retryLimit } from './retry-limit.ts';
+import { sendsPerFailure } from './sends-per-failure.ts';
 
 /** Every invariant, checked in every run. */
 export const CHECKS: readonly CheckDefinition[] = [
@@ -20,6 +22,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   committedBelowUnfinished,
   oneHolder,
   retryLimit,
+  sendsPerFailure,
+  recordAge,
   order,
   nothingAfterSkip,
   operatorsOffset,

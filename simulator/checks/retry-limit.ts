@@ -1,16 +1,35 @@
+import type { Plan } from '../plan.ts';
 import type { CheckDefinition } from './check.ts';
+import { maxAgeOf } from './record-age.ts';
+
+/** A puller without the time for two calls fails a batch as a whole, and gives up calls at its end. */
+function shortestMs({ source }: Plan): number {
+  return 2_000 * Math.max(...source.subscriptions.map(({ handler }) => handler.timeout)) + 11_000;
+}
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */
 export const retryLimit: CheckDefinition = {
   name: 'retry-limit',
   invariant:
     'A message is in the DLQ exactly when its failures passed maximumRetryAttempts, once, and it is not delivered after that.',
-  create: ({ plan, ledger, faultTimes }) => {
+  create: ({ plan, ledger, scheduler, faultTimes }) => {
     const limit = Math.max(
-      ...plan.source.subscriptions.map(({ maximumRetryAttempts }) => maximumRetryAttempts),
+      ...plan.source.subscriptions.map(({ maximumRetryAttempts }) =>
+        maximumRetryAttempts < 0 ? Number.POSITIVE_INFINITY : maximumRetryAttempts,
+      ),
     );
+    const failsAlone = plan.pullerTimeoutMs > shortestMs(plan);
+    const maxAgeMs = maxAgeOf(plan);
+    /** Dead letters of messages that were too old for their handler. */
+    const aged = new Set<number>();
     return {
       on(event) {
+        if (event.kind === 'dead-lettered') {
+          const [first] = ledger.story(event.number).positions;
+          // Each clock may be wrong.
+          if (first !== undefined && scheduler.now - first.storedAt > maxAgeMs - 2 * plan.maxSkewMs)
+            aged.add(event.number);
+        }
         if (event.kind !== 'delivery-started') return undefined;
         for (const { position, told } of event.deliveries) {
           if (told > limit)
@@ -27,11 +46,22 @@ export const retryLimit: CheckDefinition = {
             // An answer that got lost may make a second copy; without faults there is one.
             if (deadLetters > 1 && faultTimes.length === 0)
               found.push(`message ${number} is in the DLQ ${deadLetters} times`);
-            if (deadLetters > 0 && failures <= limit && behaviour?.kind !== 'kills')
+            if (
+              failsAlone &&
+              deadLetters > 0 &&
+              failures <= limit &&
+              behaviour?.kind !== 'kills' &&
+              !aged.has(number)
+            )
               found.push(
                 `message ${number} is in the DLQ after ${failures} failures, and the limit is ${limit}`,
               );
-            if (faultTimes.length === 0 && failures > limit + 1 && behaviour?.kind !== 'throws')
+            if (
+              failsAlone &&
+              faultTimes.length === 0 &&
+              failures > limit + 1 &&
+              behaviour?.kind !== 'throws'
+            )
               found.push(`message ${number} failed ${failures} times, and the limit is ${limit}`);
             if (deadLetters === 0 && !handled && !dropped && failures > limit)
               found.push(`message ${number} failed ${failures} times and is not in the DLQ`);

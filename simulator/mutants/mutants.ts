@@ -16,8 +16,8 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-before-send-back',
     file: 'src/puller/settle-messages.ts',
-    find: 'if (!session.messages.expects(entry)) return;\n      const dead',
-    replace: 'if (!session.messages.settle(entry)) return;\n      const dead',
+    find: 'if (popped === undefined && !session.messages.expects(entry)) return;',
+    replace: 'if (popped === undefined && !session.messages.settle(entry)) return;',
     scenarios: ['broker', 'retries'],
   },
   {
@@ -37,23 +37,25 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'pull-skips-one',
     file: 'src/decide/process-queue/process-queue.ts',
-    find: '    this.advance(nextBeginOffset);\n  }\n\n  /** Adds one that has no place',
-    replace: '    this.advance(nextBeginOffset + 1n);\n  }\n\n  /** Adds one that has no place',
+    find: 'if (answer.left > 0) this.#noteMemory(memory);\n    this.advance(nextBeginOffset);',
+    replace:
+      'if (answer.left > 0) this.#noteMemory(memory);\n    this.advance(nextBeginOffset + 1n);',
     scenarios: ['steady'],
   },
   {
     name: 'start-ignores-the-stored-offset',
-    file: 'src/puller/find-start.ts',
-    find: 'if (stored !== undefined) return stored;',
-    replace: 'if (stored !== undefined) return assignment.startOffset;',
+    file: 'src/decide/offset/start-offset.ts',
+    find: "if (stored !== undefined) return { kind: 'stored', offset: stored } as const;",
+    replace: "if (stored !== undefined) return { kind: 'stored', offset: start } as const;",
     scenarios: ['lambda', 'rebalance'],
   },
   {
     name: 'commit-without-reading-the-stored-offset',
-    file: 'src/puller/commit-offset.ts',
-    find: 'if ((await review(session)) && isDue(session))',
-    replace: 'if (isDue(session))',
-    scenarios: ['mqadmin', 'operator'],
+    file: 'src/queue/offset-tracker.ts',
+    find: "return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
+    replace:
+      'return isCommitDue(state, event.committable) && state.request === undefined ? write(state, event.committable) : stay(state);',
+    scenarios: ['mqadmin'],
   },
   {
     name: 'no-final-commit',
@@ -64,10 +66,16 @@ const OFFSETS: readonly Mutant[] = [
   },
   {
     name: 'reset-is-not-followed',
-    file: 'src/decide/offset/offset-story.ts',
-    find: "return stored === sent ? { kind: 'arrived', offset: stored } : { kind: 'reset', offset: stored };",
-    replace:
-      "return stored === sent ? { kind: 'arrived', offset: stored } : { kind: 'lost-commits' };",
+    file: 'src/queue/offset-tracker.ts',
+    find: "offset,\n    report({ kind: 'changed-by-others', confirmed, stored: offset }),",
+    replace: "committable,\n    report({ kind: 'changed-by-others', confirmed, stored: offset }),",
+    scenarios: ['mqadmin', 'operator'],
+  },
+  {
+    name: 'others-offset-passes-for-lost-commits',
+    file: 'src/queue/offset-tracker.ts',
+    find: '(state.connectionLost && confirmed !== undefined && offset < confirmed)',
+    replace: '(offset !== confirmed && offset !== state.unconfirmed)',
     scenarios: ['mqadmin', 'operator'],
   },
   {
@@ -137,8 +145,8 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'pause-is-not-obeyed',
     file: 'src/puller/hold-lease.ts',
-    find: 'else if (pausedUntil !== undefined && pausedUntil > now)',
-    replace: 'else if (pausedUntil !== undefined && pausedUntil < 0)',
+    find: 'if (pausedUntil !== undefined && pausedUntil > now)',
+    replace: 'if (pausedUntil !== undefined && pausedUntil < 0)',
     scenarios: ['operator'],
   },
   {
@@ -162,23 +170,88 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'verdicts-by-position',
     file: 'src/delivery/read-answer.ts',
-    find: 'failures.set(position, own.redelivery ?? common.redelivery ??',
-    replace:
-      'failures.set(failures.size, position < 0 ? undefined : own.redelivery ?? common.redelivery ??',
+    find: 'failures.set(position, end);',
+    replace: 'failures.set(position < 0 ? position : failures.size, end);',
     scenarios: ['retries', 'everything'],
   },
   {
-    name: 'local-deliveries-do-not-count',
+    name: 'local-deliveries-do-not-count-in-order',
     file: 'src/puller/settle-in-order.ts',
-    find: 'failures: message.reconsumeTimes + entry.localRetries,',
-    replace: 'failures: message.reconsumeTimes,',
+    find: 'failures: failedDeliveries(message, session.source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, session.source),',
+    also: {
+      file: 'src/decide/retry/send-steps.ts',
+      find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
+      replace: 'return localRetries > 0 && reconsumeTimes > maxReconsumeTimes;',
+    },
     scenarios: ['ordered-by-queue', 'ordered-by-key'],
   },
   {
+    name: 'local-deliveries-do-not-count',
+    file: 'src/puller/settle-messages.ts',
+    find: 'if (failedDeliveries(message, session.source) + entry.localRetries >= max)',
+    replace: 'if (failedDeliveries(message, session.source) >= max)',
+    also: {
+      file: 'src/decide/retry/send-steps.ts',
+      find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
+      replace: 'return localRetries > 0 && reconsumeTimes > maxReconsumeTimes;',
+    },
+    scenarios: ['refused-sends'],
+  },
+  {
+    name: 'local-deliveries-of-the-holder-before-do-not-count',
+    file: 'src/decide/retry/send-steps.ts',
+    find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
+    replace: 'return localRetries > 0 && reconsumeTimes > maxReconsumeTimes;',
+    scenarios: ['refused-sends'],
+  },
+  {
+    name: 'unanswered-send-back-is-repeated',
+    file: 'src/decide/retry/send-steps.ts',
+    find: "return unanswered < maxUnanswered ? 'next-way' : 'stop';",
+    replace: "return attempt < 4 ? 'repeat' : unanswered < maxUnanswered ? 'next-way' : 'stop';",
+    scenarios: ['refused-sends'],
+  },
+  {
+    name: 'age-by-the-producers-clock',
+    file: 'src/records/own-retry.ts',
+    find: 'return Math.min(time, storeTimestamp);',
+    replace: 'return Math.min(time, message.bornTimestamp);',
+    scenarios: ['aged'],
+  },
+  {
+    name: 'a-retry-is-young-again',
+    file: 'src/records/own-retry.ts',
+    find: 'return Math.min(time, storeTimestamp);',
+    replace: 'return Math.max(time, storeTimestamp);',
+    scenarios: ['aged'],
+  },
+  {
+    name: 'batch-limits-are-not-stored',
+    file: 'src/puller/hold-lease.ts',
+    find: 'return batchLimits.length === 0 ? undefined : batchLimits;',
+    replace: 'return batchLimits.length >= 0 ? undefined : batchLimits;',
+    scenarios: ['slow-failures'],
+  },
+  {
+    name: 'suspect-is-not-committed',
+    file: 'src/puller/settle-messages.ts',
+    find: 'await commitFinally(session);\n  await renewLease(session);',
+    replace: '',
+    scenarios: ['poisons'],
+  },
+  {
+    name: 'crash-record-is-not-written-at-the-start',
+    file: 'src/puller/run-puller.ts',
+    find: 'if (start.anotherLife || session.crash !== known.crash) await renewLease(session);',
+    replace: 'if (start.anotherLife) await renewLease(session);',
+    scenarios: ['poisons'],
+  },
+  {
     name: 'one-retry-too-many',
-    file: 'src/puller/send-back.ts',
-    find: 'maxReconsumeTimes: maxReconsume,',
-    replace: 'maxReconsumeTimes: maxReconsume + 1,',
+    file: 'src/puller/settle-messages.ts',
+    find: 'const max = maxReconsumeTimes(subscription, message);',
+    replace: 'const max = maxReconsumeTimes(subscription, message) + 1;',
     scenarios: ['retries'],
   },
   {
@@ -191,9 +264,9 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'send-back-that-failed-counts',
     file: 'src/puller/send-back.ts',
-    find: 'if (!busy || attempt >= BUSY_TRIES) break;',
-    replace: 'if (!busy || attempt >= BUSY_TRIES) return true;',
-    scenarios: ['broker'],
+    find: "return { kind: 'not-taken', failure: overallFailure(failures), unanswered };",
+    replace: "return { kind: 'taken' };",
+    scenarios: ['refused-sends'],
   },
   {
     name: 'throttles-are-failures',
@@ -238,9 +311,16 @@ const ORDER: readonly Mutant[] = [
   {
     name: 'order-does-not-wait-for-a-dead-holders-function',
     file: 'src/puller/queue-order.ts',
-    find: 'if (now < this.deliverFrom) return false;',
+    find: 'if (now < this.#handlersRunUntil) return false;',
     replace: '',
     scenarios: ['slow-functions', 'ordered-by-queue'],
+  },
+  {
+    name: 'each-lease-waits-anew-for-functions',
+    file: 'src/store/conditions.ts',
+    find: 'return handlerTimeoutMs === undefined || handlersRunUntil > lease.leaseUntil',
+    replace: 'return handlerTimeoutMs === undefined || handlersRunUntil < 0',
+    scenarios: ['deaths-in-a-row'],
   },
   {
     name: 'attempts-are-forgotten',
@@ -262,13 +342,8 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'no-reserve-at-the-end',
     file: 'src/decide/budget/time-budget.ts',
-    find: 'return remainingMs - reserveMs;',
-    replace: 'return remainingMs - 0 * reserveMs;',
-    also: {
-      file: 'src/decide/budget/time-budget.ts',
-      find: 'return handlerTimeoutMs + reserveMs <= remainingMs;',
-      replace: 'return handlerTimeoutMs > 0 && reserveMs > 0 && remainingMs > 0;',
-    },
+    find: 'export const RESERVE_MS = 8_000;',
+    replace: 'export const RESERVE_MS = 500;',
     scenarios: ['deadline', 'short-lived'],
   },
   {
@@ -281,16 +356,17 @@ const LIFE: readonly Mutant[] = [
   },
   {
     name: 'rejection-without-a-handler',
-    file: 'src/coordinator/run-coordinator.ts',
-    find: '})().catch(() => {});',
-    replace: '})();',
+    file: 'src/puller/run-puller.ts',
+    find: 'loops.then(onEnd, onEnd);',
+    replace: "loops.then(onEnd, onEnd).then(() => Promise.reject(new Error('not handled')));",
     scenarios: ['steady'],
   },
   {
     name: 'no-flow-control',
-    file: 'src/decide/pull/flow-control.ts',
-    find: "if (cached.bytes > limits.maxBytes) return 'bytes';",
-    replace: '',
+    file: 'src/decide/pull/memory-budget.ts',
+    find: 'return this.#stored <= share ? share - this.#stored + common : common;',
+    replace:
+      'return this.#stored <= share ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - common;',
     scenarios: ['memory'],
   },
   {

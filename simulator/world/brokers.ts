@@ -28,7 +28,9 @@ export interface SimulatedBroker {
   registered: boolean;
   /** By `TERM` (everything is written) or `KILL` (commits of the last seconds are lost). Comes back after `ms`. */
   restart(how: 'TERM' | 'KILL', ms: number): void;
-  produce(message: Pick<MessageToStore, 'topic' | 'queueId' | 'body' | 'properties'>): boolean;
+  produce(
+    message: Pick<MessageToStore, 'topic' | 'queueId' | 'body' | 'properties' | 'bornTimestamp'>,
+  ): boolean;
 }
 
 type OffsetKey = readonly [group: string, topic: string, queueId: number];
@@ -160,7 +162,7 @@ function createOne(
         });
       });
     },
-    produce({ topic, queueId, body, properties }) {
+    produce({ topic, queueId, body, properties, bornTimestamp }) {
       if (server.state !== 'up' || host.state !== 'running') return false;
       runAs(host, () =>
         broker.state.store.put({
@@ -170,7 +172,7 @@ function createOne(
           properties,
           flag: 0,
           sysFlag: 0,
-          bornTimestamp: scheduler.now,
+          bornTimestamp,
           bornHost: { address: '10.3.0.1', port: 1 },
           reconsumeTimes: 0,
         }),

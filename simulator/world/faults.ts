@@ -22,12 +22,19 @@ const REQUEST_FATES: Readonly<Record<FaultOf<'request'>['fate'], (ms: number) =>
   }),
 };
 
+const SENDS: ReadonlySet<number> = new Set([
+  RequestCode.CONSUMER_SEND_MSG_BACK,
+  RequestCode.SEND_MESSAGE,
+  RequestCode.SEND_MESSAGE_V2,
+]);
+
 /** Faults that hit the nth of something: counts, and says what happens to each. */
 export class CountedFaults {
   readonly #plan: Plan;
   readonly #counts = new Map<string, number>();
   readonly #onFault: (text: string) => void;
   readonly #kill: (host: Host) => void;
+  #fateOfSends: FaultOf<'sends-fail'>['fate'] | undefined;
   #lostPull: { readonly topic: string; readonly queueId: number } | undefined;
 
   constructor(plan: Plan, onFault: (text: string) => void, kill: (host: Host) => void) {
@@ -41,6 +48,10 @@ export class CountedFaults {
     this.#lostPull = { topic, queueId };
   }
 
+  failSends(fate: FaultOf<'sends-fail'>['fate'] | undefined): void {
+    this.#fateOfSends = fate;
+  }
+
   losesAnswer(request: RemotingCommand): boolean {
     if (this.#lostPull === undefined || request.code !== RequestCode.PULL_MESSAGE) return false;
     const { topic, queueId } = pullMessage.decode(request);
@@ -51,6 +62,10 @@ export class CountedFaults {
   }
 
   ofRequest(code: number): RequestFate {
+    if (this.#fateOfSends !== undefined && SENDS.has(code)) {
+      this.#onFault(`send: ${this.#fateOfSends}`);
+      return REQUEST_FATES[this.#fateOfSends](0);
+    }
     const nth = this.#count(`request ${code}`);
     const fault = this.#find('request', (one) => RequestCode[one.code] === code && one.nth === nth);
     if (fault === undefined) return { kind: 'carried-out' };

@@ -115,7 +115,7 @@ export class Lambda {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
     const timeoutMs = this.#handlerTimeoutMs();
     const end = fate === 'dies' ? 'dies' : script.end;
-    // A cold start is no part of it: KNOWN-FAILURES.md says what happens when both together pass the timeout.
+    // A cold start comes before it. docs/limits.md: what happens when both pass the timeout.
     const slowMs = fate === 'slow' || fate === 'cut-off' ? timeoutMs - 5_000 : 0;
     const runMs = end === 'runs-on' ? timeoutMs : Math.min(timeoutMs, script.durationMs + slowMs);
     const onAbort = (): void =>

@@ -26,6 +26,8 @@ export interface Stage {
   paused(until: number): void;
   /** The next answer to a pull of the queue does not arrive. */
   loseNextPull(topic: string, queueId: number): void;
+  /** What becomes of sends from now on. Undefined: they are carried out. */
+  failSends(fate: 'busy' | 'answer-lost' | undefined): void;
   /** The host's requests to the table are lost, or arrive again. */
   cutFromTable(host: Host, isCut: boolean): void;
   /** Does the schedule start coordinators? */

@@ -101,8 +101,6 @@ export class Table {
     };
     if (fate === 'lost') return promise;
     const downMs = Math.max(0, this.downUntil - this.#scheduler.now);
-    // KNOWN-FAILURES.md: what arrives after its sender gave it up may shorten a lease that was renewed since.
-    if (downMs > REQUEST_TIMEOUT_MS) return promise;
     const lateMs = fate === 'late' ? this.#random.int(500, 4_000) : 0;
     // The table is a place of its own: what was sent arrives whatever becomes of its sender.
     this.#scheduler.schedule(downMs + lateMs + this.#random.int(1, 5), this.#place, () => {

@@ -69,6 +69,11 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
       nameServer.state = 'up';
     });
   },
+  'sends-fail'({ fate, ms }, stage) {
+    stage.note(`sends fail for ${ms} ms: ${fate}`);
+    stage.failSends(fate);
+    endsAfter(stage, 'failure of sends', ms, () => stage.failSends(undefined));
+  },
   'connections-mute'({ broker }, stage) {
     stage.note(`connections of ${broker} go dead without a word`);
     stage.network.mute({ server: stage.brokers.named(broker).server });

@@ -1,15 +1,15 @@
 import { movedTo } from '../decide/offset/start-offset.ts';
 import { type FlowLimits, flowControl } from '../decide/pull/flow-control.ts';
-import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, LimitExceededError, ProtocolError } from '../errors.ts';
+import { ConnectionError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import { timerMs } from '../model/timer.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { PullResult, RocketMQ } from '../ports/rocketmq.ts';
-import { isFinalRefusal } from '../puller/queue-session.ts';
-import type { Wakeup } from '../puller/wakeup.ts';
+import { pullFailureOf } from '../queue/pull-failure.ts';
+import { FIRST_PULL, stepPull } from '../queue/pull-state.ts';
+import type { Wakeup } from '../queue/wakeup.ts';
 import type { QueueCursor } from './queue-cursor.ts';
 
 export const MOST_MESSAGES = 32;
@@ -18,9 +18,6 @@ export const BLOCK_MS = 20_000;
 const FULL_WAIT_MS = 50;
 /** While a reset waits, the next pull is sent after this. */
 const RESET_WAIT_MS = 300;
-const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
-/** An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through. */
-const UNREADABLE_TRIES = 3;
 
 export interface FillDeps {
   readonly consumerGroup: string;
@@ -42,9 +39,7 @@ export async function fillCursor(
   deps: FillDeps,
 ): Promise<void> {
   const { client, consumerGroup, wakeup, signal } = deps;
-  let brokerId = MASTER_ID;
-  let failures = 0;
-  let unreadable = 0;
+  let state = FIRST_PULL;
   while (!signal.aborted) {
     // After a commit that was dropped for a reset, a pull must tell where to go on, however full the cache is.
     if (!cursor.offsets.resetPending && flowControl(cursor.messages, deps.limits) !== undefined) {
@@ -54,7 +49,7 @@ export async function fillCursor(
     const { generation, nextOffset } = cursor.messages;
     const { pullSignal } = cursor;
     const { resetPending } = cursor.offsets;
-    const maxMessages = unreadable > 0 ? 1 : MOST_MESSAGES;
+    const maxMessages = state.unreadable > 0 ? 1 : MOST_MESSAGES;
     const request = {
       consumerGroup,
       queue: cursor.queue,
@@ -63,14 +58,13 @@ export async function fillCursor(
       maxMessages,
       suspendMs: resetPending ? 0 : BLOCK_MS,
       // Only the master knows of resets.
-      brokerId: resetPending ? MASTER_ID : brokerId,
+      brokerId: resetPending ? MASTER_ID : state.brokerId,
     };
     const linked = linkSignals(signal, pullSignal);
     try {
       const result = await client.pull(request, { signal: linked.signal });
-      failures = 0;
-      unreadable = 0;
-      brokerId = result.suggestWhichBrokerId;
+      const suggestedBrokerId = result.suggestWhichBrokerId;
+      state = stepPull(state, { type: 'answered', suggestedBrokerId, now: Date.now() }).state;
       if (cursor.messages.generation !== generation) continue;
       // What is pulled while a reset waits belongs to the time before it, and would pile up.
       if (resetPending && result.status !== 'OFFSET_MOVED') {
@@ -83,13 +77,13 @@ export async function fillCursor(
       wakeup.all();
     } catch (error) {
       if (signal.aborted || pullSignal.aborted) continue;
-      if (brokerId === MASTER_ID && isFinalRefusal(error)) throw error;
-      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
-      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) throw error;
+      const failure = pullFailureOf(error);
+      const random = Math.random();
+      const step = stepPull(state, { type: 'failed', failure, now: Date.now(), random });
+      if (step.kind === 'stop') throw error;
       if (error instanceof ConnectionError) cursor.offsets.connectionLost();
-      brokerId = MASTER_ID;
-      failures++;
-      const waitMs = backoff(failures, Math.random(), ERROR_BACKOFF);
+      state = step.state;
+      const waitMs = step.kind === 'wait' ? step.waitMs : 0;
       deps.logger?.warn(
         { err: error, queue: cursor.queue, waitMs: Math.round(waitMs) },
         'a pull failed',

@@ -8,7 +8,7 @@ import type { StartingPosition } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
-import { Wakeup } from '../puller/wakeup.ts';
+import { Wakeup } from '../queue/wakeup.ts';
 import { fillCursor } from './fill-cursor.ts';
 import type { QueueCursor } from './queue-cursor.ts';
 

@@ -16,7 +16,7 @@ export class BackgroundWrites {
     const running = write()
       .catch((error: unknown) => {
         this.#session.logger.error({ err: error }, 'an unexpected error: draining');
-        this.#session.end('error', 'draining after an error');
+        this.#session.end('error');
       })
       .finally(() => this.#running.delete(kind));
     this.#running.set(kind, running);

@@ -171,7 +171,7 @@ async function deliverToDestination(
     session.count('OnFailureDestinationDeliveredEventCount');
     return true;
   } catch (error) {
-    if (session.lost.signal.aborted) return false;
+    if (session.lifecycle.isLost) return false;
     session.count('OnFailureDestinationDeliveryErrorCount');
     session.logger.error(
       { err: error, code: 'ROCKETMQ_ON_FAILURE', onFailure, offset: String(message.queueOffset) },
@@ -187,7 +187,7 @@ function deadLetterWays(
   record: Message | UndecodableRecord,
   localRetries: number,
 ): SendWay[] {
-  const { source, queue, deps, lost } = session;
+  const { source, queue, deps, lifecycle } = session;
   let made: DeadLetter | undefined;
   const letter = (): DeadLetter => {
     const message = 'topic' in record ? record : undecodableMessage(record, queue);
@@ -199,7 +199,9 @@ function deadLetterWays(
     name: `dead-letter by ${to}`,
     send: () =>
       deps.client
-        .sendDeadLetter(source.consumerGroup, letter(), to, { signal: lost.signal })
+        .sendDeadLetter(source.consumerGroup, letter(), to, {
+          signal: lifecycle.signal('requests'),
+        })
         .then(() => true),
   });
   const back = requestWay(session, record, DLQ, 0);
@@ -253,7 +255,7 @@ function logDiscarded(
 }
 
 async function deliver(
-  { deps, lost, source }: QueueSession,
+  { deps, lifecycle, source }: QueueSession,
   { message, localRetries, condition }: FailedForGood,
   subscription: SubscriptionConfig,
   to: OnFailure,
@@ -264,7 +266,7 @@ async function deliver(
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
     await deps.client.send(
       { topic: to.topic, flag: message.flag, ...fittingForm(message.body, properties) },
-      { signal: lost.signal, forwarded: true },
+      { signal: lifecycle.signal('requests'), forwarded: true },
     );
     return;
   }

@@ -31,7 +31,7 @@ export function expireCalls(session: QueueSession): void {
             { err: error, batchId: batch.batchId, code: 'ROCKETMQ_INTERNAL' },
             'messages of an expired call not settled: draining',
           );
-          session.end('error', 'draining after an error');
+          session.end('error');
         })
         .finally(() => session.wakeup.all());
     }

@@ -1,7 +1,6 @@
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import type { BrokerLocks } from './broker-locks.ts';
 import { followStoredOffset } from './commit-offset.ts';
-import type { StopReason } from './puller-deps.ts';
 import type { QueueOrder } from './queue-order.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -9,14 +8,6 @@ import type { QueueSession } from './queue-session.ts';
 const LOOK_MS = 500;
 const TELL_AGAIN_MS = 30_000;
 const READ_AGAIN_MS = 1_000;
-
-/** Ends after which nobody of the same slot goes on at once: the lock is given back, not left to run out. */
-const UNLOCKING: ReadonlySet<StopReason> = new Set<StopReason>([
-  'moved',
-  'idle',
-  'paused',
-  'retired',
-]);
 
 /**
  * Does a queue of the source need the broker's lock? Only where the whole queue is one lane, as Java's orderly consumers know it: theirs and ours
@@ -62,11 +53,7 @@ export async function holdBrokerLock(
           'another consumer of the group has locked the queue at its broker: waiting until it unlocks, or has been gone for 60 s',
         );
       }
-      if (now - heldAt >= session.options.lockWaitMs)
-        return session.end(
-          'locked-elsewhere',
-          'the queue stays locked by another consumer: the next invocation tries again',
-        );
+      if (now - heldAt >= session.options.lockWaitMs) return session.end('locked-elsewhere');
     } else {
       if (term !== order.readTerm) {
         if (await followStoredOffset(session)) {
@@ -99,12 +86,7 @@ export async function leaveBrokerLock(session: QueueSession): Promise<void> {
   const lock = session.order?.lock;
   if (lock === undefined) return;
   // Without the lease, somebody of the same name may hold it by now.
-  if (
-    session.ending === undefined ||
-    !UNLOCKING.has(session.ending) ||
-    lock.state.term === 0 ||
-    !session.mayAct()
-  )
+  if (session.stopPolicy?.unlockQueue !== true || lock.state.term === 0 || !session.mayAct())
     return lock.drop();
   try {
     await lock.unlock();

@@ -163,19 +163,16 @@ function applyAssignmentChange(
   const now = session.deps.clock.now();
   const drain = (
     reason: 'retired' | 'moved' | 'paused' | 'succession',
-    message: string,
     fields = {},
   ): StopReason => {
-    session.end(reason, message, fields);
+    session.end(reason, fields);
     return reason;
   };
-  if (retiredAt !== undefined) return drain('retired', 'queue left the route, draining');
-  if (slot !== session.lease.slot)
-    return drain('moved', 'queue moved to another slot, draining', { slot });
-  if (pausedUntil !== undefined && pausedUntil > now)
-    return drain('paused', 'queue paused, draining', { pausedUntil });
+  if (retiredAt !== undefined) return drain('retired');
+  if (slot !== session.lease.slot) return drain('moved', { slot });
+  if (pausedUntil !== undefined && pausedUntil > now) return drain('paused', { pausedUntil });
   if (successor !== undefined && successor.until > now && successor.holder !== session.lease.holder)
-    return drain('succession', 'successor waiting, draining', { successor: successor.holder });
+    return drain('succession', { successor: successor.holder });
   return undefined;
 }
 
@@ -220,7 +217,7 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     holder: lease.holder,
     fence: lease.fence,
     // After a pause nobody is to be missed.
-    ...(session.ending === 'paused' ? {} : { heldUntil: deps.clock.now() }),
+    ...(session.stopPolicy?.measureHandOver === false ? {} : { heldUntil: deps.clock.now() }),
     ...mirrorsOf(session),
     ...(keep && session.crash !== undefined
       ? {

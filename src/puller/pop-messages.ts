@@ -2,9 +2,10 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
+import { isFinalRefusal } from '../queue/pull-failure.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { memoryOf, type PoppedMessages } from './popped-messages.ts';
-import { isFinalRefusal, type QueueSession } from './queue-session.ts';
+import type { QueueSession } from './queue-session.ts';
 
 const MAX_MESSAGES = 32;
 /** A pop under way is never given up: its messages would be invisible to everybody for their time. So a queue that drains waits for it. */
@@ -58,7 +59,7 @@ export async function popMessages(
           start: startingPosition === 'LATEST' ? 'max' : 'min',
           keepCompressed: true,
         },
-        { signal: session.lost.signal },
+        { signal: session.lifecycle.signal('requests') },
       );
       session.pullFailures = 0;
       if (result.messages.length > 0)
@@ -69,12 +70,12 @@ export async function popMessages(
       if (result.full || (pollMs === 0 && result.messages.length === 0))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
-      if (session.lost.signal.aborted) return;
+      if (session.lifecycle.isLost) return;
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages');
-        return session.end('refused', 'nothing can be popped: draining');
+        return session.end('refused');
       }
-      if (error instanceof ConnectionError) session.connectionBroke = true;
+      if (error instanceof ConnectionError) session.offsets.connectionLost();
       memory.withdraw();
       session.pullFailures++;
       session.count('PollingErrorCount');
@@ -91,7 +92,7 @@ async function take(
   result: PopResult,
   sentAt: number,
 ): Promise<void> {
-  const { deps, queue, source, logger, lost } = session;
+  const { deps, queue, source, logger, lifecycle } = session;
   session.notePolled(
     result.messages.map(({ message }) => message),
     result.undecodable.length,
@@ -109,9 +110,9 @@ async function take(
   // They were given only because tag hashes collide, and are nobody's.
   for (const handle of result.filteredOut)
     await deps.client
-      .ack(source.consumerGroup, queue.topic, handle, { signal: lost.signal })
+      .ack(source.consumerGroup, queue.topic, handle, { signal: lifecycle.signal('requests') })
       .catch((error: unknown) => {
-        if (!lost.signal.aborted)
+        if (!lifecycle.isLost)
           logger.warn(
             { err: error },
             'a message that the filter does not want could not be acknowledged',

@@ -6,6 +6,7 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
 /** The part of the session that it works with. */
@@ -16,7 +17,7 @@ interface Borrower {
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
   readonly logger: Logger;
-  readonly lost: { readonly signal: AbortSignal };
+  readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
   mayAct(): boolean;
 }
 
@@ -120,14 +121,14 @@ export class PoppedMessages {
   }
 
   async #prolongOne(offset: bigint, popped: Popped): Promise<void> {
-    const { deps, options, source, queue, logger, lost } = this.#session;
+    const { deps, options, source, queue, logger, lifecycle } = this.#session;
     const { client, clock } = deps;
     const invisibleMs = options.popInvisibleMs;
     const turn = popped.turn.then(async () => {
       // It may have got its end meanwhile.
       if (!this.#popped.has(offset) || !this.#session.mayAct()) return;
       const sentAt = clock.now();
-      const { signal } = lost;
+      const signal = lifecycle.signal('requests');
       popped.handle = await client.changeInvisibleTime(
         source.consumerGroup,
         queue.topic,
@@ -139,7 +140,7 @@ export class PoppedMessages {
     });
     popped.turn = turn.catch((error: unknown) => {
       popped.prolongFrom = clock.now() + PROLONG_AGAIN_MS;
-      if (!lost.signal.aborted)
+      if (!lifecycle.isLost)
         logger.warn({ err: error }, 'the invisible time of a message could not be prolonged');
     });
     await popped.turn;

@@ -3,23 +3,23 @@ import { isolation } from '../decide/crash/crash-record.ts';
 import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { answerCost, fewer } from '../decide/pull/memory-budget.ts';
-import { backoff } from '../decide/retry/backoff.ts';
 import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
-import {
-  BrokerError,
-  ConnectionError,
-  LimitExceededError,
-  ProtocolError,
-  TopicNotFoundError,
-} from '../errors.ts';
+import { ConnectionError, RocketMQError, TopicNotFoundError } from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
-import type { PullResult } from '../ports/rocketmq.ts';
+import type { PullRequest, PullResult } from '../ports/rocketmq.ts';
+import { pullFailureOf } from '../queue/pull-failure.ts';
+import {
+  FIRST_PULL,
+  type PullState,
+  type PullStep,
+  stepPull,
+  TRUSTED_AFTER,
+} from '../queue/pull-state.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { ResponseCode } from '../remoting/response-code.ts';
 import { checkLife, followMovedOffset, LIFE_CHECK_AFTER_MS } from './check-life.ts';
 import { adoptOffset, followReset } from './commit-offset.ts';
-import { isFinalRefusal, type QueueSession } from './queue-session.ts';
+import type { QueueSession } from './queue-session.ts';
 
 /** Java's pullBatchSize. Brokers give at most 32 messages from memory, 8 from disk, unless they are told otherwise. */
 const PULL_BATCH_SIZE = 32;
@@ -27,136 +27,198 @@ const PULL_BATCH_SIZE = 32;
 const FULL_WAIT_MS = 50;
 /** Short polls near the end of an invocation. */
 const SHORT_POLL_WAIT_MS = 300;
-/** pullTimeDelayMillsWhenException of ClientConfig, growing when it goes on. */
-const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
-const FLOW_CONTROL_WAIT_MS = 20;
-/** So often the master has to say that an offset is not in the queue, while its own figures say that it is. */
-const TRUSTED_AFTER = 3;
-/** So long no suggestion of a slave is followed after one failed. Slaves learn of topics and groups about once a minute. */
-const MASTER_AFTER_SLAVE_ERROR_MS = 60_000;
-/** How often an answer that cannot be read is asked for again, single messages then. */
-const UNREADABLE_TRIES = 3;
+/** What does not change from pull to pull. */
+interface PullPlan {
+  readonly subscription: Subscription;
+  readonly longPollMs: number;
+  readonly batchSize: number;
+}
+
+/** A pull that was sent. */
+interface SentPull {
+  readonly request: PullRequest;
+  readonly signal: AbortSignal;
+  /** Of the process queue when it was sent: an answer from before a change of the position belongs to nothing. */
+  readonly generation: number;
+  readonly resetPending: boolean;
+}
+
+/** Whether the queue has to be looked at again: it may have been deleted and created again. */
+interface LifeWatch {
+  answeredAt: number;
+  unchecked: boolean;
+}
 
 /** Keeps the process queue filled until the session ends: pull, take what came, go on where the broker says. Mirrors DefaultMQPushConsumerImpl.pullMessage. */
 export async function pullMessages(session: QueueSession): Promise<void> {
-  const { deps, memory, messages, options, queue, source, wakeup } = session;
-  const subscription = subscriptionFor(session);
-  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } =
-    session.subscriptionOf(queue.topic) ?? {};
-  const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
-  let brokerId = MASTER_ID;
-  let masterUntil = 0;
-  let unreadable = 0;
-  let answeredAt = deps.clock.now();
-  let lifeUnchecked = false;
-  let contradictions = 0;
-  let maxMessages = pullBatchSize;
+  const { deps } = session;
+  const plan = planOf(session);
+  const life: LifeWatch = { answeredAt: deps.clock.now(), unchecked: false };
+  let state = FIRST_PULL;
   while (session.ending === undefined) {
     // A reset that waits for a pull does not wait for the messages that it will drop.
-    if (!session.resetPending && isFull(session)) {
+    if (!session.offsets.resetPending && isFull(session)) {
       hastenRefused(session);
-      await wakeup.wait(FULL_WAIT_MS);
+      await session.wakeup.wait(FULL_WAIT_MS);
       continue;
     }
     const workMs = session.fetchMs();
     if (workMs === undefined) return;
-    const { generation, nextOffset: offset } = messages;
-    const { signal } = session.pullAbort;
-    const { resetPending } = session;
-    const suspendMs = resetPending ? 0 : suspendTime(workMs, longPollMs);
+    const pull = nextPull(session, plan, state, workMs);
     try {
-      const result = await deps.client.pull(
-        {
-          consumerGroup: source.consumerGroup,
-          queue,
-          offset,
-          subscription,
-          // An answer that cannot be read is asked for again message by message, so that the good ones before the bad one get through.
-          maxMessages: pullsSingly(session, unreadable) ? 1 : maxMessages,
-          suspendMs,
-          keepCompressed: true,
-          // Only the master knows of resets.
-          brokerId: resetPending ? MASTER_ID : brokerId,
-        },
-        { signal },
-      );
+      const result = await deps.client.pull(pull.request, { signal: pull.signal });
       session.pullFailures = 0;
-      unreadable = 0;
-      const now = deps.clock.now();
-      const fromMaster = brokerId === MASTER_ID;
-      brokerId = now < masterUntil ? MASTER_ID : result.suggestWhichBrokerId;
-      lifeUnchecked ||= now - answeredAt >= LIFE_CHECK_AFTER_MS;
-      answeredAt = now;
-      // It answers a pull from before the offset was dictated anew.
-      if (messages.generation !== generation) continue;
-      if (result.status === 'OFFSET_MOVED' && !(result.reset && fromMaster)) {
-        const trusted = fromMaster && ++contradictions >= TRUSTED_AFTER;
-        const answer = { asked: offset, trusted, signal };
-        if (await followMovedOffset(session, result, answer)) {
-          contradictions = 0;
-          continue;
-        }
-        brokerId = MASTER_ID;
-        masterUntil = deps.clock.now() + MASTER_AFTER_SLAVE_ERROR_MS;
-        if (fromMaster) await wakeup.wait(SHORT_POLL_WAIT_MS);
-        continue;
-      }
-      contradictions = 0;
-      // Until the reset is known, nothing may be delivered: what came is pulled again.
-      if (resetPending && result.status !== 'OFFSET_MOVED') {
-        await followReset(session);
-        if (session.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
-        continue;
-      }
-      const { bytes, count } = sizeOf(result);
-      if (!memory.admit(bytes, count, now)) {
-        maxMessages = fewer(count);
-        continue;
-      }
-      maxMessages = pullBatchSize;
-      await take(session, result, bytes);
-      if (lifeUnchecked) {
-        await checkLife(session, signal);
-        lifeUnchecked = false;
-      }
-      if (result.status === 'FOUND' && messages.generation === generation)
-        session.lifeMark = advanceMark(session.lifeMark, result.messages);
-      // A slave that lags behind its lost master says so for an offset that it does not have yet.
-      const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= offset;
-      if (lags || (result.status === 'NO_NEW_MSG' && suspendMs === 0))
-        await wakeup.wait(SHORT_POLL_WAIT_MS);
+      state = await handleAnswer(session, state, pull, result, life);
     } catch (error) {
-      if (signal.aborted) continue;
-      // What a slave refuses, or does not know of yet, its master may give.
-      const fromSlave = brokerId !== MASTER_ID;
-      if (fromSlave) masterUntil = deps.clock.now() + MASTER_AFTER_SLAVE_ERROR_MS;
-      else if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
-        session.count('PollingErrorCount');
-        session.logger.error({ err: error }, 'the broker refuses to give messages of the queue');
-        return session.end('refused', 'the queue cannot be pulled: draining');
-      }
-      const isUnreadable = error instanceof ProtocolError || error instanceof LimitExceededError;
-      if (isUnreadable && ++unreadable > UNREADABLE_TRIES) {
-        session.logger.error(
-          { err: error, code: error.code, offset: String(messages.nextOffset) },
-          'the broker sends a record that cannot be stepped over: move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
-        );
-        return session.end('refused', 'the queue cannot be read further: draining');
-      }
-      if (error instanceof ConnectionError) session.connectionBroke = true;
-      brokerId = MASTER_ID;
-      memory.withdraw();
-      session.pullFailures++;
-      session.count('PollingErrorCount');
-      const flowControlled =
-        error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL;
-      const waitMs = flowControlled
-        ? FLOW_CONTROL_WAIT_MS
-        : backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
-      session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pull failed');
-      await session.pause(waitMs);
+      if (pull.signal.aborted) continue;
+      const step = handleFailure(session, state, error);
+      if (step.kind === 'stop') return stopPulling(session, error, step.why);
+      state = step.state;
+      if (step.kind === 'wait') await session.pause(step.waitMs);
     }
   }
+}
+
+function planOf(session: QueueSession): PullPlan {
+  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } =
+    session.subscriptionOf(session.queue.topic) ?? {};
+  return {
+    subscription: subscriptionFor(session),
+    longPollMs: longPolling === undefined ? session.options.maxSuspendMs : longPolling * 1000,
+    batchSize: pullBatchSize,
+  };
+}
+
+function nextPull(
+  session: QueueSession,
+  { subscription, longPollMs, batchSize }: PullPlan,
+  { brokerId, maxMessages = batchSize, unreadable }: PullState,
+  workMs: number,
+): SentPull {
+  const { messages, queue, source } = session;
+  const { resetPending } = session.offsets;
+  return {
+    request: {
+      consumerGroup: source.consumerGroup,
+      queue,
+      offset: messages.nextOffset,
+      subscription,
+      maxMessages: pullsSingly(session, unreadable) ? 1 : maxMessages,
+      suspendMs: resetPending ? 0 : suspendTime(workMs, longPollMs),
+      keepCompressed: true,
+      // Only the master knows of resets.
+      brokerId: resetPending ? MASTER_ID : brokerId,
+    },
+    signal: session.lifecycle.signal('pull'),
+    generation: messages.generation,
+    resetPending,
+  };
+}
+
+async function handleAnswer(
+  session: QueueSession,
+  before: PullState,
+  pull: SentPull,
+  result: PullResult,
+  life: LifeWatch,
+): Promise<PullState> {
+  const { messages, memory, wakeup } = session;
+  const now = session.deps.clock.now();
+  const fromMaster = before.brokerId === MASTER_ID;
+  const suggestedBrokerId = result.suggestWhichBrokerId;
+  const { state } = stepPull(before, { type: 'answered', suggestedBrokerId, now });
+  life.unchecked ||= now - life.answeredAt >= LIFE_CHECK_AFTER_MS;
+  life.answeredAt = now;
+  if (messages.generation !== pull.generation) return state;
+  if (result.status === 'OFFSET_MOVED' && !(result.reset && fromMaster))
+    return handleMoved(session, state, pull, result, fromMaster);
+  // Until the reset is known, nothing may be delivered: what came is pulled again.
+  if (pull.resetPending && result.status !== 'OFFSET_MOVED') {
+    await followReset(session);
+    if (session.offsets.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
+    return state;
+  }
+  const { bytes, count } = sizeOf(result);
+  if (!memory.admit(bytes, count, now))
+    return stepPull(state, { type: 'not-admitted', maxMessages: fewer(count) }).state;
+  await take(session, result, bytes);
+  await watchLife(session, pull, result, life);
+  // A slave that lags behind its lost master says so for an offset that it does not have yet.
+  const lags = result.status === 'NO_MATCHED_MSG' && result.nextBeginOffset <= pull.request.offset;
+  if (lags || (result.status === 'NO_NEW_MSG' && pull.request.suspendMs === 0))
+    await wakeup.wait(SHORT_POLL_WAIT_MS);
+  const confirmed = stepPull(state, { type: 'confirmed' }).state;
+  return stepPull(confirmed, { type: 'admitted' }).state;
+}
+
+/** OFFSET_MOVED that is no operator's reset: the master's own figures decide, unless it repeats itself against them. */
+async function handleMoved(
+  session: QueueSession,
+  state: PullState,
+  { request, signal }: SentPull,
+  result: Extract<PullResult, { status: 'OFFSET_MOVED' }>,
+  fromMaster: boolean,
+): Promise<PullState> {
+  const trusted = fromMaster && state.contradictions + 1 >= TRUSTED_AFTER;
+  const answer = { asked: request.offset, trusted, signal };
+  if (await followMovedOffset(session, result, answer))
+    return stepPull(state, { type: 'confirmed' }).state;
+  if (fromMaster) await session.wakeup.wait(SHORT_POLL_WAIT_MS);
+  const now = session.deps.clock.now();
+  const contradicted = stepPull(state, { type: 'contradicted', now }).state;
+  // A slave's answer says nothing of the master's.
+  return fromMaster ? contradicted : { ...contradicted, contradictions: state.contradictions };
+}
+
+async function watchLife(
+  session: QueueSession,
+  { signal, generation }: SentPull,
+  result: PullResult,
+  life: LifeWatch,
+): Promise<void> {
+  if (life.unchecked) {
+    await checkLife(session, signal);
+    life.unchecked = false;
+  }
+  if (result.status === 'FOUND' && session.messages.generation === generation)
+    session.lifeMark = advanceMark(session.lifeMark, result.messages);
+}
+
+function handleFailure(session: QueueSession, state: PullState, error: unknown): PullStep {
+  const { deps, memory } = session;
+  const failure = error instanceof TopicNotFoundError ? 'refused' : pullFailureOf(error);
+  const step = stepPull(state, {
+    type: 'failed',
+    failure,
+    now: deps.clock.now(),
+    random: deps.random(),
+  });
+  session.count('PollingErrorCount');
+  if (step.kind === 'stop') return step;
+  if (error instanceof ConnectionError) session.offsets.connectionLost();
+  memory.withdraw();
+  session.pullFailures = step.state.failures;
+  const waitMs = step.kind === 'wait' ? Math.round(step.waitMs) : 0;
+  session.logger.warn({ err: error, failure, waitMs, code: 'ROCKETMQ_PULL_FAILED' }, 'pull failed');
+  return step;
+}
+
+function stopPulling(session: QueueSession, error: unknown, why: 'refused' | 'unreadable'): void {
+  if (why === 'refused')
+    session.logger.error(
+      { err: error, code: 'ROCKETMQ_PULL_REFUSED' },
+      'pull refused by the broker',
+    );
+  else
+    session.logger.error(
+      {
+        err: error,
+        code: error instanceof RocketMQError ? error.code : 'ROCKETMQ_PROTOCOL',
+        offset: String(session.messages.nextOffset),
+      },
+      'record not readable, move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
+    );
+  session.end('refused');
 }
 
 /** The queue stands still at its limits: a message that the broker does not take back comes to its limit without its whole delay. */
@@ -199,8 +261,10 @@ function isFull({ memory, messages, options, deps }: QueueSession): boolean {
 }
 
 /** What is delivered alone, because it may have killed its holders, is pulled alone as well. */
-function pullsSingly({ crash, messages, resetPending }: QueueSession, unreadable: number): boolean {
-  return unreadable > 0 || resetPending || isolation(crash, messages.nextOffset) !== 'batch';
+function pullsSingly({ crash, messages, offsets }: QueueSession, unreadable: number): boolean {
+  return (
+    unreadable > 0 || offsets.resetPending || isolation(crash, messages.nextOffset) !== 'batch'
+  );
 }
 
 /** What the answer takes in memory. The messages of an inner batch are views of its decompressed body. */

@@ -10,6 +10,7 @@ import type { MessageHandler } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import type { DrainReason } from '../queue/stop-reasons.ts';
 import type { MessageTrace } from './message-trace.ts';
 import type { SlotShare } from './slot-share.ts';
 import type { Utilization } from './utilization.ts';
@@ -84,25 +85,11 @@ export interface PullerOptions {
 /** Reason of the signal: the queue is another consumer's now. */
 export const MOVED = 'moved' satisfies StopReason;
 
-/** Why a queue's work ended. */
-export type StopReason =
-  | 'idle'
-  | 'deadline'
-  | 'moved'
-  | 'paused'
-  | 'retired'
-  | 'succession'
-  | 'signal'
-  | 'lease-lost'
-  | 'not-acquired'
-  | 'too-little-time'
-  | 'too-late'
-  | 'unknown-source'
-  | 'handler-misconfigured'
-  | 'refused'
-  | 'locked-elsewhere'
-  | 'unreachable'
-  | 'error';
+/** Why a queue was not worked at all. */
+type NotStartedReason = 'not-acquired' | 'too-little-time' | 'too-late' | 'unknown-source';
+
+/** Why a queue's work ended, see queue/stop-reasons. */
+export type StopReason = DrainReason | NotStartedReason;
 
 export interface QueueReport {
   readonly queue: string;

@@ -5,12 +5,6 @@ import { type HandOver, handOverOf, waitedFor } from '../decide/lease/hand-over.
 import { mayAct } from '../decide/lease/lease.ts';
 import { ProcessQueue, type QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { MemoryBudget, type QueueMemory } from '../decide/pull/memory-budget.ts';
-import {
-  GroupNotFoundError,
-  InvalidFilterError,
-  PermissionError,
-  UnsupportedRequestError,
-} from '../errors.ts';
 import type { Assignment, BatchLimit, CrashRecord, Lease, LifeMark } from '../model/assignment.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
@@ -21,14 +15,14 @@ import type { Logger } from '../ports/logger.ts';
 import { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction, OffsetFinding } from '../queue/offset-tracker.ts';
-import type { DrainReason } from '../queue/stop-reasons.ts';
+import { type DrainReason, type StopPolicy, stopPolicy } from '../queue/stop-reasons.ts';
+import { Wakeup } from '../queue/wakeup.ts';
 import { CountedAttempts } from './counted-attempts.ts';
 import { offsetStoreOf } from './offset-store.ts';
 import type { PendingEnd } from './pending-ends.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps, PullerOptions, QueueReport } from './puller-deps.ts';
 import { QueueOrder } from './queue-order.ts';
-import { Wakeup } from './wakeup.ts';
 import type { Delivery, HandlerCall } from './work.ts';
 
 /**
@@ -153,6 +147,12 @@ export class QueueSession {
     return this.lifecycle.ending;
   }
 
+  /** What follows from the reason of the end; undefined: the queue does not end. */
+  get stopPolicy(): StopPolicy | undefined {
+    const { ending } = this.lifecycle;
+    return ending === undefined ? undefined : stopPolicy(ending);
+  }
+
   /**
    * Are new batches begun? While the queue is not on its way out; what was popped is delivered even then as long as there is time, because
    * the broker would count its return as a failure.
@@ -165,28 +165,8 @@ export class QueueSession {
   }
 
   /** No new pull and no new batch from here on; what is in flight may finish. The first reason stays. */
-  end(reason: Exclude<DrainReason, 'lease-lost'>, _message: string, fields: object = {}): void {
+  end(reason: Exclude<DrainReason, 'lease-lost'>, fields: object = {}): void {
     this.lifecycle.stop(reason, fields);
-  }
-
-  // MERGE: to be replaced by lifecycle and offsets at every place.
-  get lost(): { readonly signal: AbortSignal } {
-    return { signal: this.lifecycle.signal('requests') };
-  }
-  get handlerCalls(): { readonly signal: AbortSignal } {
-    return { signal: this.lifecycle.signal('handlers') };
-  }
-  get pullAbort(): { readonly signal: AbortSignal } {
-    return { signal: this.lifecycle.signal('pull') };
-  }
-  get resetPending(): boolean {
-    return this.offsets.resetPending;
-  }
-  set connectionBroke(_broke: true) {
-    this.offsets.connectionLost();
-  }
-  giveUpHandlerCalls(): void {
-    this.lifecycle.abortHandlers();
   }
 
   /** The lease is gone: everything stops at once, nothing is committed or sent back. */
@@ -318,7 +298,7 @@ export class QueueSession {
   /** How much time there is to fetch messages and deliver them, ms; undefined: none, or it is not ours any more. */
   fetchMs(): number | undefined {
     const workMs = this.workMs();
-    if (workMs <= 0) this.end('deadline', '');
+    if (workMs <= 0) this.end('deadline');
     return workMs > 0 && this.mayAct() ? workMs : undefined;
   }
 
@@ -431,12 +411,5 @@ export function printable(fields: object): object {
       name,
       typeof value === 'bigint' ? String(value) : value,
     ]),
-  );
-}
-
-/** Refusals that no repetition mends: the queue ends, and the next coordinator pass decides again. */
-export function isFinalRefusal(error: unknown): boolean {
-  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some(
-    (kind) => error instanceof kind,
   );
 }

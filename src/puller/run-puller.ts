@@ -224,7 +224,7 @@ async function workQueue(
     await work(session, locks, writes, () => released);
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
-    session?.end('error', 'an unexpected error: draining');
+    session?.end('error');
   }
   if (session === undefined) {
     // The next puller must not wait for the lease to end.
@@ -284,9 +284,7 @@ async function work(
   );
   const { signal } = session.deps;
   const onSignal = (): void =>
-    signal?.reason === MOVED
-      ? session.end('moved', 'the queue is another consumer’s: draining')
-      : session.end('signal', 'asked to stop: draining');
+    signal?.reason === MOVED ? session.end('moved') : session.end('signal');
   if (signal?.aborted === true) onSignal();
   signal?.addEventListener('abort', onSignal, { once: true });
   const loops = [
@@ -300,7 +298,7 @@ async function work(
   const guarded = loops.map((loop) =>
     loop.catch((error: unknown) => {
       session.logger.error({ err: error }, 'an unexpected error: draining');
-      session.end('error', 'draining after an error');
+      session.end('error');
     }),
   );
   const all = Promise.all(guarded);
@@ -354,16 +352,16 @@ async function maintain(
     session.noteLoad();
     const now = deps.clock.now();
     if (done || !session.mayAct()) continue;
-    if (session.workMs() <= 0) session.end('deadline', 'the invocation nears its end: draining');
-    if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.giveUpHandlerCalls();
+    if (session.workMs() <= 0) session.end('deadline');
+    if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.lifecycle.abortHandlers();
     const idle =
       messages.count === 0 &&
       now - session.lastMessageAt >= options.idleTimeoutMs &&
-      !session.resetPending &&
+      !session.offsets.resetPending &&
       !session.memory.waits;
     if ((deps.share?.allIdle(queueKey(session.queue), idle) ?? true) && idle) {
-      if (session.pullFailures === 0) session.end('idle', 'no message for a while: draining');
-      else session.end('unreachable', 'the broker gave no answer for a while: draining');
+      if (session.pullFailures === 0) session.end('idle');
+      else session.end('unreachable');
     }
     // Attempts that nobody else knows of are written within a second: a death forgets no more.
     const { unsaved } = session.order ?? session.attempts;

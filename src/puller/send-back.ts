@@ -62,7 +62,7 @@ export async function sendInTurn(
   ways: readonly SendWay[],
   maxUnanswered: number,
 ): Promise<SendOutcome> {
-  const { deps, lost, logger } = session;
+  const { deps, lifecycle, logger } = session;
   const failures: SendFailure[] = [];
   let unanswered = 0;
   for (const { name, send, warning: { code, text, fields } = GENERAL_WARNING } of ways)
@@ -72,7 +72,7 @@ export async function sendInTurn(
         if (await send()) return { kind: 'taken' };
         break;
       } catch (error) {
-        if (lost.signal.aborted) return { kind: 'lease-lost' };
+        if (lifecycle.isLost) return { kind: 'lease-lost' };
         const failure = sendFailureOf(error);
         logger.warn(
           { err: error, code, offset: String(queueOffset), way: name, attempt, failure, ...fields },
@@ -155,7 +155,7 @@ export function messageFirst(
 
 /** Request 36: the broker copies the message that it stores. */
 export function requestWay(
-  { deps, queue, source, lost }: QueueSession,
+  { deps, queue, source, lifecycle }: QueueSession,
   message: Message | UndecodableRecord,
   delayLevel: number,
   maxReconsumeTimes: number,
@@ -171,13 +171,14 @@ export function requestWay(
   };
   return {
     name: 'send-back',
-    send: () => deps.client.sendBack(request, { signal: lost.signal }).then(isTaken),
+    send: () =>
+      deps.client.sendBack(request, { signal: lifecycle.signal('requests') }).then(isTaken),
   };
 }
 
 /** Java's fallback: an ordinary send to the retry topic. */
 export function messageWay(
-  { deps, source, lost, memory }: QueueSession,
+  { deps, source, lifecycle, memory }: QueueSession,
   message: Message,
   delayLevel: number,
   maxReconsumeTimes: number,
@@ -190,7 +191,7 @@ export function messageWay(
     send: async () =>
       deps.client
         .sendBackAsNormalMessage(source.consumerGroup, opened(), delayLevel, maxReconsumeTimes, {
-          signal: lost.signal,
+          signal: lifecycle.signal('requests'),
           localRetries,
         })
         .then(isTaken),
@@ -199,7 +200,7 @@ export function messageWay(
 
 /** The broker's timer wheel, for seconds that no level has. */
 function timerWay(
-  { deps, source, lost }: QueueSession,
+  { deps, source, lifecycle }: QueueSession,
   { message, localRetries, maxReconsumeTimes }: FailedMessage,
   redelivery: Redelivery,
 ): SendWay[] {
@@ -215,7 +216,7 @@ function timerWay(
       name: 'timer',
       send: () =>
         deps.client.sendBackTimed(consumerGroup, message, delayMs, maxReconsumeTimes, {
-          signal: lost.signal,
+          signal: lifecycle.signal('requests'),
           localRetries,
         }),
       warning: {

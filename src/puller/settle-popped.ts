@@ -20,7 +20,9 @@ export async function acknowledge(
 ): Promise<void> {
   const { deps, source, queue } = session;
   await tell(session, popped, entry, 'acknowledged', (handle) =>
-    deps.client.ack(source.consumerGroup, queue.topic, handle, { signal: session.lost.signal }),
+    deps.client.ack(source.consumerGroup, queue.topic, handle, {
+      signal: session.lifecycle.signal('requests'),
+    }),
   );
 }
 
@@ -77,7 +79,7 @@ async function makeVisible(
   const { deps, source, queue } = session;
   await tell(session, popped, entry, 'given back', (handle) =>
     deps.client.changeInvisibleTime(source.consumerGroup, queue.topic, handle, afterMs, {
-      signal: session.lost.signal,
+      signal: session.lifecycle.signal('requests'),
     }),
   );
 }
@@ -90,7 +92,7 @@ async function tell(
   what: string,
   call: (handle: PopHandle) => Promise<unknown>,
 ): Promise<void> {
-  const { deps, logger, lost } = session;
+  const { deps, logger, lifecycle } = session;
   for (let attempt = 1; session.mayAct(); attempt++) {
     if (!popped.isOurs(entry)) {
       logger.warn(
@@ -103,7 +105,7 @@ async function tell(
       await popped.finish(entry, call);
       break;
     } catch (error) {
-      if (lost.signal.aborted) break;
+      if (lifecycle.isLost) break;
       logger.warn({ err: error, attempt }, `a popped message could not be ${what}`);
       if (attempt === TRIES) break;
       await deps.clock.sleep(backoff(attempt, deps.random(), TRY_BACKOFF));

@@ -17,7 +17,7 @@ export async function storeBodies(
   const { deps, messages, storedBodies } = session;
   const { bodies } = deps;
   if (bodies === undefined) return true;
-  const { signal } = session.handlerCalls;
+  const signal = session.lifecycle.signal('handlers');
   const pointing = deliveries.flatMap(({ entry, message }, position) => {
     const pointer = items[position]?.s3Pointer;
     return pointer === undefined || storedBodies.has(entry) ? [] : [{ entry, message, pointer }];
@@ -39,7 +39,7 @@ export async function storeBodies(
   );
   const left = pointing.filter(({ entry }) => !storedBodies.has(entry));
   if (left.length === 0) return true;
-  if (session.lost.signal.aborted) return false;
+  if (session.lifecycle.isLost) return false;
   if (!signal.aborted) {
     session.count('InvokeErrorCount');
     session.logger.error(

@@ -219,7 +219,10 @@ describe('the sample service, packaged', () => {
       {},
     );
     await task.remove();
-    assert.match(result.output, /answered \{"batchItemFailures":\[\{"itemIdentifier":"m3"\}\]\}/);
+    assert.match(
+      result.output,
+      /answered \{"batchItemFailures":\[\{"itemIdentifier":"orders\/b\/0\/3"\}\]\}/,
+    );
   });
 });
 

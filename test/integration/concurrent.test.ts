@@ -232,6 +232,7 @@ describe('concurrent consumption', () => {
       const invalid = recorder(() => ['an', 'array']);
       world.start(invalid.handler, { subscriptions: [{ batchSize: 4 }] });
       await until(() => world.committed() === 8n, 'all is settled');
+      await until(() => bodiesIn(world, RETRY.topic).length >= 8, 'all come again');
       assert.deepEqual(
         [sizes(seen), sizes(invalid), bodiesIn(world, RETRY.topic).length],
         [[4], [4], 8],

@@ -254,7 +254,7 @@ describe('a puller', () => {
         );
         assert.equal(
           world.logs.filter(
-            ({ level, message }) => level === 'warn' && message.includes('batch is sent back'),
+            ({ level, message }) => level === 'warn' && /batch (is )?sent back/.test(message),
           ).length > 0,
           true,
         );
@@ -897,7 +897,7 @@ describe('a puller', () => {
       const broken = world.broker.control('PULL_MESSAGE', () => 'disconnect', { times: 2 });
       await until(() => broken.calls === 2, 'the connection broke');
       await until(
-        () => world.logs.some(({ message }) => message === 'a pull failed'),
+        () => world.logs.some(({ message }) => message === 'pull failed'),
         'it was noticed',
       );
       const queries = world.broker.control('QUERY_CONSUMER_OFFSET', () => undefined, {

@@ -6,6 +6,7 @@ import {
   type OffsetState,
   step,
 } from '../../src/queue/offset-tracker.ts';
+import { FIRST_PULL, type PullEvent, type PullStep, stepPull } from '../../src/queue/pull-state.ts';
 import {
   type LifecycleAction,
   type LifecycleEvent,
@@ -29,6 +30,18 @@ describe('transcripts', () => {
     });
   });
 
+  test('pull-state', () => {
+    let state = FIRST_PULL;
+    runTranscript('pull-state', (command) => {
+      const step: PullStep =
+        command.word === 'begin'
+          ? { kind: 'go-on', state: FIRST_PULL }
+          : stepPull(state, pullEvent(command));
+      state = step.state;
+      return describePull(step);
+    });
+  });
+
   test('queue-lifecycle', () => {
     let state = RUNNING;
     runTranscript('queue-lifecycle', (command) => {
@@ -42,6 +55,42 @@ describe('transcripts', () => {
     });
   });
 });
+
+/** Without chance a wait is half of its step. */
+function pullEvent(command: Command): PullEvent {
+  const now = Number(command.maybe('now') ?? 0);
+  switch (command.word) {
+    case 'answered':
+      return { type: 'answered', suggestedBrokerId: Number(command.arg('suggests')), now };
+    case 'contradicted':
+      return { type: 'contradicted', now };
+    case 'not-admitted':
+      return { type: 'not-admitted', maxMessages: Number(command.arg('max')) };
+    case 'failed': {
+      const failure = command.arg('failure') as Extract<PullEvent, { type: 'failed' }>['failure'];
+      return { type: 'failed', failure, now, random: 0 };
+    }
+    case 'confirmed':
+    case 'admitted':
+      return { type: command.word };
+    default:
+      throw new Error(`unknown command: ${command.text}`);
+  }
+}
+
+function describePull({ state, ...next }: PullStep): string {
+  const { brokerId, masterUntil, failures, unreadable, contradictions, maxMessages } = state;
+  const facts = Object.entries({ failures, unreadable, contradictions, masterUntil, maxMessages })
+    .filter(([, value]) => value !== undefined && value !== 0)
+    .map(([name, value]) => ` ${name}=${value}`);
+  const action =
+    next.kind === 'wait'
+      ? `\n> wait ${next.waitMs} ms`
+      : next.kind === 'stop'
+        ? `\n> stop: ${next.why}`
+        : '';
+  return `ask broker ${brokerId}${facts.join('')}${action}`;
+}
 
 const NONE = 'none';
 

@@ -3,7 +3,7 @@ import { getEventListeners } from 'node:events';
 import { test } from 'node:test';
 import { linkSignals } from '../../../src/model/linked-signal.ts';
 import { timerMs } from '../../../src/model/timer.ts';
-import { Wakeup } from '../../../src/puller/wakeup.ts';
+import { Wakeup } from '../../../src/queue/wakeup.ts';
 import { systemClock } from '../../../src/runtime/system-clock.ts';
 
 test('a linked signal aborts with the reason of the first that does, and leaves no listener', () => {

@@ -63,7 +63,7 @@ describe('an error in background work', () => {
       queue,
       messages: { append: (record: PoppedMessage) => record.handle.queueOffset },
       logger,
-      lost: new AbortController(),
+      lifecycle: { isLost: false, signal: () => new AbortController().signal },
       mayAct: () => true,
     } as unknown as ConstructorParameters<typeof PoppedMessages>[0]);
     const handle = { queueOffset: 7n, invisibleTime: 60_000n } as PoppedMessage['handle'];

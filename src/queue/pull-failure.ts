@@ -1,0 +1,27 @@
+import {
+  BrokerError,
+  GroupNotFoundError,
+  InvalidFilterError,
+  LimitExceededError,
+  PermissionError,
+  ProtocolError,
+  UnsupportedRequestError,
+} from '../errors.ts';
+import { ResponseCode } from '../remoting/response-code.ts';
+import type { PullFailure } from './pull-state.ts';
+
+/** Refusals that no repetition changes: somebody has to give a right, make the group, or correct a filter. */
+export function isFinalRefusal(error: unknown): boolean {
+  return [PermissionError, GroupNotFoundError, InvalidFilterError, UnsupportedRequestError].some(
+    (kind) => error instanceof kind,
+  );
+}
+
+/** What an error of a pull says about the next one. */
+export function pullFailureOf(error: unknown): PullFailure {
+  if (isFinalRefusal(error)) return 'refused';
+  if (error instanceof ProtocolError || error instanceof LimitExceededError) return 'unreadable';
+  return error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL
+    ? 'flow-control'
+    : 'failed';
+}
