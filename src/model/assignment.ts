@@ -117,6 +117,10 @@ export interface Assignment {
   readonly retiredAt?: number;
   /** Mirrors of the broker's figures at the last renewal or release, for people and for scaling. */
   readonly committedOffset?: bigint;
+  /** When the broker confirmed `committedOffset` last, epoch ms. Absent: not known, or an operator wrote the offset. */
+  readonly confirmedAt?: number;
+  /** Everything below it is settled, but the last holder could not commit it. Above `committedOffset`. */
+  readonly settledOffset?: bigint;
   readonly maxOffset?: bigint;
   /** The newest message that a holder was given, or the last one before `startOffset`. Absent: none is known. */
   readonly lifeMark?: LifeMark;

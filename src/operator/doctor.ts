@@ -1,4 +1,5 @@
 import { InvalidFilterError, PermissionError, TopicNotFoundError } from '../errors.ts';
+import { uptimeMs } from '../flow/broker-uptime.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, readableQueues, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig, SourceConfig } from '../model/source.ts';
@@ -203,14 +204,10 @@ async function checkClocks(
   const told = await infos(client, brokers);
   const now = clock.now();
   const skews = told.flatMap(({ broker, info }) => {
-    const [, days, hours, minutes, seconds] =
-      /\[ (\d+) days, (\d+) hours, (\d+) minutes, (\d+) seconds \]/.exec(
-        info?.get('runtime') ?? '',
-      ) ?? [];
+    const uptime = info && uptimeMs(info);
     const boot = Number(info?.get('bootTimestamp'));
-    if (seconds === undefined || !Number.isFinite(boot)) return [];
-    const up = ((Number(days) * 24 + Number(hours)) * 60 + Number(minutes)) * 60 + Number(seconds);
-    return [{ broker, skew: boot + up * 1000 - now }];
+    if (uptime === undefined || !Number.isFinite(boot)) return [];
+    return [{ broker, skew: boot + uptime - now }];
   });
   if (skews.length === 0)
     return {

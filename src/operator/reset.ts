@@ -221,10 +221,14 @@ export async function writeOffset(
       refused(
         `${queueKey(queue)} has no item in the table, or somebody took it meanwhile: wait until the coordinator has assigned it, and repeat`,
       );
-  } else if ((await client.commitOffset(consumerGroup, queue, offset)).resetPending)
-    refused(
-      `another reset of ${queueKey(queue)} (mqadmin, the dashboard) waits for the next pull and would win: let the group run until it is done, and repeat`,
-    );
+  } else {
+    // What the item has of the old offset must not pass for commits that the broker lost.
+    await deps.store?.writeOffset(groupKey(source), queue, offset);
+    if ((await client.commitOffset(consumerGroup, queue, offset)).resetPending)
+      refused(
+        `another reset of ${queueKey(queue)} (mqadmin, the dashboard) waits for the next pull and would win: let the group run until it is done, and repeat`,
+      );
+  }
   const item = (await assignmentsOf(deps, source)).find(
     (each) => queueKey(each.queue) === queueKey(queue),
   );

@@ -37,6 +37,10 @@ export interface LeaseKey extends GroupKey {
 /** Figures of the queue that its item mirrors. */
 export interface QueueMirrors {
   readonly committedOffset: bigint;
+  /** Epoch ms. */
+  readonly confirmedAt: number;
+  /** A write of `committedOffset` without it clears it. */
+  readonly settledOffset: bigint;
   readonly maxOffset: bigint;
   /** null: the one that is stored is of another life of the queue. */
   readonly lifeMark: LifeMark | null;
@@ -134,7 +138,10 @@ export interface AssignmentStore {
     scope: string,
     pause: OperatorPause | undefined,
   ): Promise<void>;
-  /** The offset of a queue whose offsets are kept here (BROADCASTING). False: it is held by somebody, or there is no item. */
+  /**
+   * An operator's offset: of a BROADCASTING group the stored one, else the mirror of what is committed at
+   * the broker. What holders had confirmed or settled does not count afterwards. False: the queue is held, or has no item.
+   */
   writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
   /**
    * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.

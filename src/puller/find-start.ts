@@ -1,5 +1,7 @@
 import type { QueueRange } from '../decide/offset/queue-life.ts';
+import { mayHaveLostCommits, settledAbove } from '../decide/offset/settled-above.ts';
 import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
+import { uptimeMs } from '../flow/broker-uptime.ts';
 import type { Assignment, LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -9,12 +11,18 @@ import { buildSubscription } from '../records/subscription.ts';
 import { inspectQueue } from './inspect-queue.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
+const BROKER_INFO_TIMEOUT_MS = 3_000;
+/** Brokers report their uptime in whole seconds. */
+const UPTIME_UNIT_MS = 1_000;
+
 export interface Start {
   readonly offset: bigint;
   /** Recognises the present life of the queue; undefined: no message of it is known yet. */
   readonly mark: LifeMark | undefined;
   /** The queue is another one than the item knows: its attempts, deaths and mark are of the earlier one. */
   readonly anotherLife: boolean;
+  /** What the item has of the group's offset is outdated: it is written before the first delivery. */
+  readonly outdatesItem: boolean;
 }
 
 /**
@@ -40,19 +48,51 @@ export async function findStart(
   ]);
   const decision = startOffset({
     stored,
-    committed: committedOffset,
+    committed: assignment.settledOffset ?? committedOffset,
+    settled:
+      stored === undefined || range === undefined || source.coexist === true
+        ? undefined
+        : settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment)),
     start,
     mark: lifeMark,
     knownMax: maxOffset,
     range,
   });
-  const offset = await offsetOf(client, queue, decision, range);
-  reportStart(logger, decision, offset);
+  let offset = await offsetOf(client, queue, decision, range);
   // Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers can lose one
   // (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
-  if (!own && (offset !== stored || stored === 0n)) await commitStart(deps, source, queue, offset);
+  if (!own && (offset !== stored || stored === 0n)) {
+    const { resetPending } = await commitStart(deps, source, queue, offset);
+    // An operator's reset is reported by the first pull.
+    if (resetPending && stored !== undefined) offset = stored;
+  }
+  reportStart(logger, decision, offset);
   const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
-  return { offset, mark: anotherLife ? firstMark(range) : lifeMark, anotherLife };
+  return {
+    offset,
+    mark: anotherLife ? firstMark(range) : lifeMark,
+    anotherLife,
+    outdatesItem: anotherLife || decision.kind === 'settled',
+  };
+}
+
+/**
+ * Earliest time at which the broker may have been started, epoch ms. It is asked for only where
+ * commits may be lost. With ACL it takes an administrator's right: without it, and without an
+ * answer, undefined.
+ */
+async function brokerStartedAt(
+  { client, clock }: PullerDeps,
+  stored: bigint,
+  assignment: Assignment,
+): Promise<number | undefined> {
+  if (!mayHaveLostCommits(stored, assignment)) return undefined;
+  const { brokerName } = assignment.queue;
+  const info = await client
+    .brokerInfo(brokerName, { timeoutMs: BROKER_INFO_TIMEOUT_MS })
+    .catch(() => undefined);
+  const uptime = info && uptimeMs(info);
+  return uptime === undefined ? undefined : clock.now() - uptime - UPTIME_UNIT_MS;
 }
 
 /** The broker's offset of the group. A 0 that takes the group back is looked at twice: before 5.0 it may mean "none". */
@@ -77,8 +117,14 @@ export async function offsetOf(
   range: QueueRange | undefined,
   options: CallOptions = {},
 ): Promise<bigint> {
-  if (decision.kind !== 'younger-than') return decision.offset;
+  if (decision.kind !== 'younger-than' && decision.kind !== 'settled') return decision.offset;
   const found = await client.searchOffset(queue, decision.storedAt + 1, options);
+  if (decision.kind === 'settled')
+    return found < decision.stored
+      ? decision.stored
+      : found < decision.offset
+        ? found
+        : decision.offset;
   return range !== undefined && found < range.min ? range.min : found;
 }
 
@@ -103,6 +149,17 @@ function reportStart(logger: Logger, decision: StartOffset, offset: bigint): voi
       logger.warn(
         { code: 'ROCKETMQ_OFFSET_LOST', offset: String(offset) },
         'offset of the group lost by the broker, starting at the committed offset of the table',
+      );
+      return;
+    case 'settled':
+      logger.warn(
+        {
+          code: 'ROCKETMQ_COMMITS_LOST',
+          stored: String(decision.stored),
+          settled: String(decision.offset),
+          offset: String(offset),
+        },
+        'settled offset of the table is above the stored offset, starting there',
       );
       return;
     default:
@@ -132,9 +189,9 @@ async function commitStart(
   source: SourceConfig,
   queue: MessageQueue,
   offset: bigint,
-): Promise<void> {
+): Promise<{ readonly resetPending: boolean }> {
   try {
-    await deps.client.commitOffset(source.consumerGroup, queue, offset);
+    return await deps.client.commitOffset(source.consumerGroup, queue, offset);
   } catch {
     // From 5.3 on a commit does not make the group, but a pull does, where the broker may make groups.
     const subscription = {
@@ -153,7 +210,7 @@ async function commitStart(
       maxMessages: 1,
       suspendMs: 0,
     });
-    await deps.client.commitOffset(source.consumerGroup, queue, offset);
+    return deps.client.commitOffset(source.consumerGroup, queue, offset);
   }
 }
 

@@ -1,9 +1,9 @@
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Assignment, Attempts, BatchLimit, Lease, LifeMark } from '../model/assignment.ts';
+import type { Assignment, Attempts, BatchLimit, Lease } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { LeaseAnswer } from '../ports/assignment-store.ts';
+import type { LeaseAnswer, QueueMirrors } from '../ports/assignment-store.ts';
 import type { PullerDeps, PullerOptions, StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -126,7 +126,6 @@ export async function renewLease(
       holder: lease.holder,
       fence: lease.fence,
       leaseUntil: until,
-      committedOffset: session.knownOffset,
       ...mirrorsOf(session),
       crash: progressed || crash === undefined ? null : crash,
       attempts: attemptsOf(session) ?? null,
@@ -219,7 +218,6 @@ export async function releaseLease(session: QueueSession): Promise<void> {
     fence: lease.fence,
     // After a pause nobody is to be missed.
     ...(session.stopPolicy?.measureHandOver === false ? {} : { heldUntil: deps.clock.now() }),
-    committedOffset: session.knownOffset,
     ...mirrorsOf(session),
     ...(keep && session.crash !== undefined
       ? {
@@ -286,13 +284,17 @@ function attemptsOf(session: QueueSession): Attempts | undefined {
   return attempts.size === 0 ? undefined : attempts;
 }
 
-/** The mirrors for people and for scaling: what the broker told last, or what was pulled since; and when the group went on. */
-function mirrorsOf({ maxOffset, lifeMark, progressAt, messages: { nextOffset } }: QueueSession): {
-  maxOffset?: bigint;
-  lifeMark: LifeMark | null;
-  progressAt?: number;
-} {
+/** The mirrors for the next holder, for people and for scaling: offsets, the queue's end as reported or pulled, and when the group went on. */
+function mirrorsOf(session: QueueSession): Partial<QueueMirrors> {
+  const { source, offsets, popped, maxOffset, lifeMark, progressAt } = session;
+  const { nextOffset } = session.messages;
+  const { confirmedAt, notCommitted } = offsets;
+  // What members of another kind commit beside this one cannot be told from lost commits.
+  const isAlone = popped === undefined && source.coexist !== true;
   return {
+    committedOffset: session.knownOffset,
+    ...(isAlone && confirmedAt !== undefined && { confirmedAt }),
+    ...(isAlone && notCommitted !== undefined && { settledOffset: notCommitted }),
     lifeMark: lifeMark ?? null,
     ...(maxOffset === undefined
       ? {}

@@ -129,6 +129,7 @@ export class QueueSession {
       committable: () => this.messages.committable,
       perform: (action) => this.#perform(action),
       mayWrite: () => this.mayAct(),
+      now: () => deps.clock.now(),
     });
   }
 

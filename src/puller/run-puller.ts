@@ -201,7 +201,7 @@ async function workQueue(
   try {
     const pops = isPopUnit(queue);
     const start = pops
-      ? { offset: 0n, mark: undefined, anotherLife: false }
+      ? { offset: 0n, mark: undefined, anotherLife: false, outdatesItem: false }
       : await findStart(deps, source, assignment, logger);
     const { offset } = start;
     const known = start.anotherLife ? withoutHistory(assignment) : assignment;
@@ -212,7 +212,7 @@ async function workQueue(
     else session.crash = refreshCrash(known.crash, offset, options.flowLimits.maxSpan);
     // Before the first delivery: the next holder must not take the queue for a new one again, nor
     // count from the offset of an older death.
-    if (start.anotherLife || session.crash !== known.crash) await renewLease(session);
+    if (start.outdatesItem || session.crash !== known.crash) await renewLease(session);
     if (session.crash !== undefined)
       session.logger.warn(
         { crash: printable(session.crash) },

@@ -25,6 +25,8 @@ export interface OffsetKeeperDeps {
   readonly perform: (action: Exclude<OffsetAction, { type: 'read' | 'write' }>) => void;
   /** May the store be written now? Without it a commit ends before its write. */
   readonly mayWrite?: () => boolean;
+  /** Epoch ms. Without it no confirmation has a time. */
+  readonly now?: () => number;
 }
 
 /** Carries out what the offset tracker decides: one request at a time, its answer is the next event. */
@@ -32,16 +34,37 @@ export class OffsetKeeper {
   readonly #deps: OffsetKeeperDeps;
   #state: OffsetState;
   #underWay: Promise<void> | undefined;
+  #confirmedAt: number | undefined;
+  /** The last request to the store failed. */
+  #isFailing = false;
 
   /** @param stored the offset that the broker has; undefined: it has none */
   constructor(stored: bigint | undefined, deps: OffsetKeeperDeps) {
     this.#state = followingFrom(stored);
     this.#deps = deps;
+    this.#confirmedAt = deps.now?.();
   }
 
   /** The last offset that the broker confirmed. */
   get confirmed(): bigint | undefined {
     return this.#state.confirmed;
+  }
+
+  /** When the broker was known to have it last, epoch ms. */
+  get confirmedAt(): number | undefined {
+    return this.#confirmedAt;
+  }
+
+  /** Everything below it is settled, but the last request failed; undefined: there is nothing of the kind. */
+  get notCommitted(): bigint | undefined {
+    const committable = this.#deps.committable();
+    const { position, confirmed } = this.#state;
+    return this.#isFailing &&
+      position === 'following' &&
+      confirmed !== undefined &&
+      committable > confirmed
+      ? committable
+      : undefined;
   }
 
   /** An operator's reset waits for the next pull: nothing is delivered before. */
@@ -103,15 +126,21 @@ export class OffsetKeeper {
   /** Carries out requests until an answer leads to none. */
   async #answer(first: StoreAction | undefined, options: CallOptions): Promise<void> {
     for (let action = first; action !== undefined; ) {
+      const sentAt = this.#deps.now?.();
       let event: OffsetEvent;
       try {
         event = await this.#carryOut(action, options);
       } catch (error) {
+        this.#isFailing = true;
         const connectionLost = error instanceof ConnectionError;
         this.#dispatch({ type: 'request-failed', connectionLost });
         throw error;
       }
+      this.#isFailing = false;
+      const offset = event.type === 'stored' ? event.offset : undefined;
+      const arrived = action.type === 'write' && event.type === 'written' ? action.offset : offset;
       action = this.#dispatch(event);
+      if (arrived !== undefined && arrived === this.#state.confirmed) this.#confirmedAt = sentAt;
     }
   }
 

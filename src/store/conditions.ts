@@ -208,6 +208,7 @@ export function setStoredOffset(offset: bigint): ConditionalWrite {
     token: 'operatorToken',
     when: [clause.item, clause.free],
     set: { committedOffset: N(offset) },
+    remove: ['confirmedAt', 'settledOffset'],
   };
 }
 
@@ -343,7 +344,10 @@ export function renewLease(
       ...mirrors(request),
       ...records(request),
     },
-    remove: [...RECORDS, 'lifeMark' as const].filter((name) => request[name] === null),
+    remove: [
+      ...[...RECORDS, 'lifeMark' as const].filter((name) => request[name] === null),
+      ...outdatedMirrors(request),
+    ],
     values: { holder: S(request.holder), fence: N(request.fence), renewal: N(renewal) },
   };
 }
@@ -384,6 +388,7 @@ export function releaseLease(
       ...(heldUntil === undefined ? ['heldUntil'] : []),
       ...RECORDS.filter((name) => request[name] === undefined),
       ...(request.lifeMark === null ? ['lifeMark'] : []),
+      ...outdatedMirrors(request),
     ],
     values: { holder: S(request.holder), fence: N(request.fence) },
   };
@@ -420,8 +425,15 @@ function records({ crash, attempts, batchLimits, handlersRunUntil }: NullableRec
   };
 }
 
+/** Holders write both offsets together: a settled one that is not written any more is committed or dropped. */
+function outdatedMirrors({ committedOffset, settledOffset }: Partial<QueueMirrors>): string[] {
+  return committedOffset !== undefined && settledOffset === undefined ? ['settledOffset'] : [];
+}
+
 function mirrors({
   committedOffset,
+  confirmedAt,
+  settledOffset,
   maxOffset,
   lifeMark,
   progressAt,
@@ -429,6 +441,8 @@ function mirrors({
   return {
     ...(lifeMark && { lifeMark: lifeMarkToAttribute(lifeMark) }),
     ...(committedOffset !== undefined && { committedOffset: N(committedOffset) }),
+    ...(confirmedAt !== undefined && { confirmedAt: N(confirmedAt) }),
+    ...(settledOffset !== undefined && { settledOffset: N(settledOffset) }),
     ...(maxOffset !== undefined && { maxOffset: N(maxOffset) }),
     ...(progressAt !== undefined && { progressAt: N(progressAt) }),
   };

@@ -141,6 +141,8 @@ export function assignmentFromItem(item: Item): Assignment {
     absentSince: maybeNumber(item, 'absentSince'),
     retiredAt: maybeNumber(item, 'retiredAt'),
     committedOffset: maybeBigint(item, 'committedOffset'),
+    confirmedAt: maybeNumber(item, 'confirmedAt'),
+    settledOffset: maybeBigint(item, 'settledOffset'),
     maxOffset: maybeBigint(item, 'maxOffset'),
     lifeMark:
       lifeMark === undefined

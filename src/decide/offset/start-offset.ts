@@ -7,6 +7,8 @@ export interface StartFacts {
   readonly stored: bigint | undefined;
   /** The table's copy of the committed offset; undefined: no holder has written one. */
   readonly committed: bigint | undefined;
+  /** Everything below it is settled, though less is stored (decide/offset/settled-above). */
+  readonly settled?: bigint | undefined;
   /** The offset that was decided when the item was created. */
   readonly start: bigint;
   readonly mark: LifeMark | undefined;
@@ -30,7 +32,17 @@ export type StartOffset =
    * The candidate is above the maximum of the same life: the broker lost its last messages. Begin at the first message
    * that was stored after `storedAt`, which is the first one that no holder was given.
    */
-  | { readonly kind: 'younger-than'; readonly storedAt: number; readonly candidate: bigint };
+  | { readonly kind: 'younger-than'; readonly storedAt: number; readonly candidate: bigint }
+  /**
+   * The stored offset is too low. Begin at the candidate, or at the first message behind the stored offset that was
+   * stored after `storedAt`, if that is lower: the broker lost messages too, and others have their offsets now.
+   */
+  | {
+      readonly kind: 'settled';
+      readonly storedAt: number;
+      readonly stored: bigint;
+      readonly offset: bigint;
+    };
 
 /**
  * Where to begin. The candidate is the broker's offset, else the table's copy of it, else the start offset. A candidate
@@ -57,7 +69,9 @@ export function startOffset(facts: StartFacts): StartOffset {
     : minimum('above-maximum');
 }
 
-function candidateOf({ stored, committed, start }: StartFacts) {
+function candidateOf({ stored, committed, settled, start, mark }: StartFacts) {
+  if (settled !== undefined && stored !== undefined && mark !== undefined)
+    return { kind: 'settled', offset: settled, stored, storedAt: mark.storedAt } as const;
   if (stored !== undefined) return { kind: 'stored', offset: stored } as const;
   return committed === undefined
     ? ({ kind: 'decided', offset: start } as const)

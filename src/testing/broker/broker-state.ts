@@ -20,4 +20,6 @@ export interface BrokerState {
   readonly createUniqKey: () => string;
   /** Epoch milliseconds. */
   readonly now: () => number;
+  /** Since it was started last, ms. */
+  readonly uptimeMs: () => number;
 }

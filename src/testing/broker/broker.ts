@@ -56,6 +56,7 @@ const MEMBER_SCAN_MS = 10_000;
 export function createBroker(settings: BrokerSettings): Broker {
   const { delayLevels, storeHost } = settings;
   const now = Date.now;
+  let startedAt = now();
   const held = createHeldPulls((topic, queueId) => store.maxOffset(topic, queueId));
   const store: MessageStore = createMessageStore({
     delayLevels,
@@ -90,6 +91,7 @@ export function createBroker(settings: BrokerSettings): Broker {
       now,
     }),
     now,
+    uptimeMs: () => now() - startedAt,
   };
 
   const channels = new Map<ServerConnection, Channel>();
@@ -118,6 +120,7 @@ export function createBroker(settings: BrokerSettings): Broker {
       state.members.channelClosed(channel);
     },
     start() {
+      startedAt = now();
       timers = [
         setInterval(() => held.tick(now()), settings.longPollTickMs),
         setInterval(() => schedule.tick(now()), SCHEDULE_TICK_MS),

@@ -47,12 +47,12 @@ export function updateAndCreateGroup(broker: BrokerState, config: CreateGroupReq
 }
 
 /** GET_BROKER_RUNTIME_INFO: the few figures that clients look at. */
-export function getBrokerInfo(): Answer {
-  const seconds = Math.floor(process.uptime());
+export function getBrokerInfo({ now, uptimeMs }: BrokerState): Answer {
+  const seconds = Math.floor(uptimeMs() / 1000);
   const runtime = `[ ${Math.floor(seconds / 86_400)} days, ${Math.floor(seconds / 3600) % 24} hours, ${Math.floor(seconds / 60) % 60} minutes, ${seconds % 60} seconds ]`;
   const table = {
     brokerVersionDesc: 'V5_5_0',
-    bootTimestamp: String(Date.now() - seconds * 1000),
+    bootTimestamp: String(now() - uptimeMs()),
     runtime,
   };
   return okBody(JSON.stringify({ table }));
