@@ -184,14 +184,20 @@ describe('what producers can write into a message', () => {
   test('a retry topic that takes no message leaves the copy to local retries, under its own topic', async () => {
     const queues = await worldWith(TOPIC);
     await send(TOPIC, { RETRY_TOPIC: 'elsewhere' });
-    world.broker.control('SEND_MESSAGE_V2', () => ({ code: 16, remark: 'no permission' }));
-    const seen = recorder(failAll);
-    world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 2 }] });
-    await until(
-      () => world.logs.some(({ code }) => code === 'ROCKETMQ_RETRY_MESSAGE_REFUSED'),
-      'it is refused',
+    world.broker.control(
+      'SEND_MESSAGE_V2',
+      ({ command }) =>
+        command.extFields.b === RETRY.topic ? { code: 16, remark: 'no permission' } : undefined,
+      { times: Number.POSITIVE_INFINITY },
     );
-    assert.deepEqual(world.broker.messages(dlqTopic(GROUP)), []);
+    const seen = recorder(failAll);
+    world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 1 }] });
+    await until(() => world.broker.messages(dlqTopic(GROUP)).length === 1, 'it is dead', 30_000);
+    assert.equal(await originOfDeadLetter(), TOPIC);
+    assert.deepEqual(
+      seen.records.map(({ rocketmq }) => [rocketmq.topic, rocketmq.reconsumeTimes]),
+      [0, 1].map((failures) => [TOPIC, failures]),
+    );
     assert.deepEqual(world.broker.messages(RETRY.topic), []);
   });
 
