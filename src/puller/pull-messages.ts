@@ -301,6 +301,15 @@ async function take(session: QueueSession, result: PullResult, bytes: number): P
           },
           'a message cannot be decoded: it goes to the DLQ',
         );
+      if (result.overlapping.length > 0)
+        session.logger.error(
+          {
+            code: 'ROCKETMQ_RECORDS_OVERLAP',
+            count: result.overlapping.length,
+            offset: String(result.overlapping[0]),
+          },
+          'messages of an inner batch dropped, other records have their offsets',
+        );
       break;
     case 'NO_NEW_MSG':
     case 'NO_MATCHED_MSG':
