@@ -140,7 +140,10 @@ async function handleAnswer(
   }
   const { bytes, count } = sizeOf(result);
   if (!memory.admit(bytes, count, now))
-    return stepPull(state, { type: 'not-admitted', maxMessages: fewer(count) }).state;
+    return stepPull(state, {
+      type: 'not-admitted',
+      maxMessages: fewer(count, pull.request.maxMessages),
+    }).state;
   await take(session, result, bytes);
   await watchLife(session, pull, result, life);
   // A slave that lags behind its lost master says so for an offset that it does not have yet.

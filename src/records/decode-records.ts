@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../errors.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import { ENTRY_BYTES, type Message, type UndecodableRecord } from '../model/message.ts';
 import { ByteReader } from '../remoting/byte-reader.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { innerBatchSize, isInnerBatch, unwrapInnerBatch } from './inner-batch.ts';
@@ -33,8 +33,8 @@ export interface DecodeContext {
   /** Bytes of one message's body after decompression. */
   readonly maxDecompressedBytes?: number;
   /**
-   * Bytes of all bodies of the answer after decompression. The records from the first one that does not fit are left
-   * out, see `cutAt`; the first record of an answer always fits. Default: no bound.
+   * Bytes of all bodies of the answer after decompression, and ENTRY_BYTES for each message of an inner batch. The
+   * records from the first one that does not fit are left out, see `cutAt`; the first always fits. Default: no bound.
    */
   readonly maxAnswerBytes?: number;
   /** Compressed bodies stay as they are stored, see `openMessage`. Inner batches are opened all the same. */
@@ -140,6 +140,10 @@ class OpenBudget {
       : Math.min(this.maxMessageBytes, Math.max(0, this.#maxAnswerBytes - this.#opened));
   }
 
+  fits(bytes: number): boolean {
+    return this.#opened === 0 || this.#opened + bytes <= this.#maxAnswerBytes;
+  }
+
   add(bytes: number): void {
     this.#opened += bytes;
   }
@@ -153,8 +157,12 @@ function openInnerBatch(
   budget: OpenBudget,
 ): StoredMessage[] | undefined {
   const size = innerBatchSize(record, nextOffset);
+  const itemBytes = size * ENTRY_BYTES;
+  if (!budget.fits(itemBytes)) return undefined;
   const opened = openRecord(record, context, budget);
-  return opened && unwrapInnerBatch(opened, size);
+  if (opened === undefined) return undefined;
+  budget.add(itemBytes);
+  return unwrapInnerBatch(opened, size);
 }
 
 /** undefined: the body does not fit into the answer's budget. @throws ProtocolError, LimitExceededError */

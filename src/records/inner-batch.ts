@@ -4,9 +4,6 @@ import { Property } from './properties.ts';
 import type { StoredMessage } from './stored-message.ts';
 import { SystemFlag } from './system-flag.ts';
 
-/** Memory of one message beside its body, in bytes. */
-export const ENTRY_BYTES = 1024;
-
 export function isInnerBatch(sysFlag: number): boolean {
   const both = SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH;
   return (sysFlag & both) === both;

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../../../src/errors.ts';
+import { ENTRY_BYTES } from '../../../src/model/message.ts';
 import { encodeBatchItem } from '../../../src/records/batch-items.ts';
 import { decodeRecords } from '../../../src/records/decode-records.ts';
 import { encodeRecord, type RecordFields } from '../../../src/records/encode-record.ts';
@@ -386,6 +387,26 @@ describe('inner batches', () => {
         assert.equal(undecodable.length, unwrapped ? 0 : 1);
       }
     });
+
+  it('are opened as long as their messages fit into the answer’s budget', () => {
+    const fields = { body: deflateSync(batch), sysFlag: both | SystemFlag.COMPRESSED };
+    for (const bytesOf of [fields, {}]) {
+      const bytes = Buffer.concat(
+        [0n, 3n, 6n].map((queueOffset) => batchRecord({ ...bytesOf, queueOffset })),
+      );
+      const opened = (maxAnswerBytes: number) => {
+        const context = { ...CONTEXT, maxAnswerBytes, keepCompressed: true, nextBeginOffset: 9n };
+        const { messages, undecodable, cutAt } = decodeRecords(bytes, context);
+        assert.deepEqual(undecodable, []);
+        return [messages.length, cutAt];
+      };
+      const itemBytes = 3 * ENTRY_BYTES;
+      assert.deepEqual(opened(itemBytes * 4), [9, undefined]);
+      assert.deepEqual(opened(itemBytes * 2 + 2 * batch.length), [6, 6n]);
+      assert.deepEqual(opened(itemBytes), [3, 3n]);
+      assert.deepEqual(opened(1), [3, 3n]);
+    }
+  });
 
   it('give way to a record that has the offset of one of their messages', () => {
     const bytes = [batchRecord(), record({ queueOffset: 4712n, body: Buffer.from('real') })];
