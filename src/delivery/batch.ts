@@ -69,11 +69,17 @@ export class BatchBuilder {
     this.#maxBytes = maxBytes;
   }
 
+  /** Is the body alone larger than an event? In JSON it takes its own bytes or more, in every format. */
+  isTooLarge(bodyBytes: number): boolean {
+    return this.#maxBytes !== undefined && bodyBytes > this.#maxBytes;
+  }
+
   /**
    * 'full': it belongs into the next event. 'too-large': no event can carry it.
    * @param build makes an equal record for each further event that the message is part of
    */
   add(record: RocketMQRecord, build: () => RocketMQRecord): 'added' | 'full' | 'too-large' {
+    if (this.isTooLarge(record.body.length)) return 'too-large';
     const text =
       this.#maxBytes === undefined && this.#format === 'sqs'
         ? undefined
