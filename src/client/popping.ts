@@ -90,12 +90,13 @@ export function readPopAnswer(
     };
   const popped = popMessage.decodeAnswer(answer);
   const { brokerName, keepCompressed = false } = request;
+  const handles = new PopHandles(brokerName, popped);
   const { messages, undecodable } = decodeRecords(popped.records, {
     brokerName,
     maxDecompressedBytes: limits.maxDecompressedBytes,
     keepCompressed,
+    nextOffsetOf: (record) => handles.nextOffsetOf(record),
   });
-  const handles = new PopHandles(brokerName, popped);
   const all = messages.flatMap((message): PoppedMessage[] => {
     const handle = handles.of(message);
     return handle === undefined ? [] : [{ message, handle }];
@@ -105,9 +106,8 @@ export function readPopAnswer(
   return {
     messages: all.filter(wanted),
     filteredOut: all.filter((one) => !wanted(one)).map(({ handle }) => handle),
-    // A redelivery carries its handle in its properties; the broker has just written those itself, so one that cannot be read is not to be expected.
     undecodable: undecodable.flatMap((record) => {
-      const handle = handles.at(0, record);
+      const handle = handles.find(record) ?? handles.at(0, record);
       return handle === undefined ? [] : [{ undecodable: record, handle }];
     }),
     full: false,
@@ -115,6 +115,7 @@ export function readPopAnswer(
 }
 
 type Place = Pick<Message, 'queueId' | 'queueOffset'>;
+type CountedPlace = Place & Pick<Message, 'reconsumeTimes'>;
 /** A retry first, for what was delivered before. */
 const RETRY_FIRST: readonly PopHandle['retryMark'][] = [2, 1, 0];
 const ORDINARY_FIRST: readonly PopHandle['retryMark'][] = [0, 2, 1];
@@ -124,11 +125,13 @@ class PopHandles {
   readonly #brokerName: string;
   readonly #popped: PopMessageAnswer;
   readonly #starts: ReadonlyMap<string, bigint>;
+  readonly #taken: ReturnType<typeof parsePoppedOffsets>;
 
   constructor(brokerName: string, popped: PopMessageAnswer) {
     this.#brokerName = brokerName;
     this.#popped = popped;
     this.#starts = parseStartOffsets(popped.startOffsetInfo ?? '');
+    this.#taken = parsePoppedOffsets(popped.msgOffsetInfo ?? '');
   }
 
   /**
@@ -138,9 +141,10 @@ class PopHandles {
    * @throws ProtocolError for an ordinary message of a queue that the answer does not name
    */
   of(message: Message): PopHandle | undefined {
-    const text = message.properties.get(Property.POP_CK);
+    // A message of an inner batch: its properties are all the producer's.
+    const text = message.storeSize === 0 ? undefined : message.properties.get(Property.POP_CK);
     const handle =
-      text === undefined ? this.at(0, message) : (this.#own(text, message) ?? this.#find(message));
+      text === undefined ? this.at(0, message) : (this.#own(text, message) ?? this.find(message));
     if (text === undefined && handle === undefined)
       throw new ProtocolError(
         `the pop answer of ${this.#brokerName} names no start offset of queue ${message.queueId}`,
@@ -175,12 +179,27 @@ class PopHandles {
   }
 
   /** By the places that the pop took. */
-  #find(message: Message): PopHandle | undefined {
-    const taken = parsePoppedOffsets(this.#popped.msgOffsetInfo ?? '');
-    const marks = message.reconsumeTimes > 0 ? RETRY_FIRST : ORDINARY_FIRST;
+  find(record: CountedPlace): PopHandle | undefined {
+    const marks = record.reconsumeTimes > 0 ? RETRY_FIRST : ORDINARY_FIRST;
     const mark = marks.find((one) =>
-      taken.get(startOffsetKey(one, message.queueId))?.has(String(message.queueOffset)),
+      this.#taken.get(startOffsetKey(one, record.queueId))?.has(String(record.queueOffset)),
     );
-    return mark === undefined ? undefined : this.at(mark, message);
+    return mark === undefined ? undefined : this.at(mark, record);
+  }
+
+  /**
+   * The next offset behind a record that the pop took from the same queue; undefined: none. A redelivery, and a record
+   * that the pop does not name, has no room for an inner batch: retry topics have none.
+   */
+  nextOffsetOf(record: CountedPlace): bigint | undefined {
+    const { queueId, queueOffset } = record;
+    const taken = this.#taken.get(startOffsetKey(0, queueId));
+    if (this.find(record)?.retryMark !== 0 || taken === undefined) return queueOffset;
+    let next: bigint | undefined;
+    for (const text of taken) {
+      const offset = BigInt(text);
+      if (offset > queueOffset && (next === undefined || offset < next)) next = offset;
+    }
+    return next;
   }
 }

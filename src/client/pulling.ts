@@ -64,6 +64,7 @@ export function readPullAnswer(
         maxDecompressedBytes: limits.maxDecompressedBytes,
         maxAnswerBytes: limits.maxDecompressedBytes,
         keepCompressed,
+        nextBeginOffset: offsets.nextBeginOffset,
         ...(offsetDelta === undefined ? {} : { offsetDelta }),
       });
       // The retry topic is subscribed as a whole: a filter that changed must not swallow old redeliveries.
@@ -81,6 +82,7 @@ export function readPullAnswer(
         messages,
         undecodable: decoded.undecodable,
         size: records.length,
+        overlapping: decoded.overlapping ?? [],
       };
     }
     case ResponseCode.PULL_NOT_FOUND:

@@ -29,7 +29,7 @@ export class BatchItem implements RecordIdentity {
   readonly rocketmq: RecordIdentity['rocketmq'];
   readonly s3Pointer: S3Pointer | undefined;
   readonly traceHeader: string | undefined;
-  /** JSON in the event's format. undefined: the event has the record itself. */
+  /** JSON in the event's format, for Lambda. undefined: the event is made of the record itself. */
   readonly text: string | undefined;
   /** Built and not yet part of an event. */
   #record: RocketMQRecord | undefined;
@@ -69,13 +69,19 @@ export class BatchBuilder {
     this.#maxBytes = maxBytes;
   }
 
+  /** Is the body alone larger than an event? In JSON it takes its own bytes or more, in every format. */
+  isTooLarge(bodyBytes: number): boolean {
+    return this.#maxBytes !== undefined && bodyBytes > this.#maxBytes;
+  }
+
   /**
    * 'full': it belongs into the next event. 'too-large': no event can carry it.
    * @param build makes an equal record for each further event that the message is part of
    */
   add(record: RocketMQRecord, build: () => RocketMQRecord): 'added' | 'full' | 'too-large' {
+    if (this.isTooLarge(record.body.length)) return 'too-large';
     const text =
-      this.#maxBytes === undefined && this.#format === 'sqs'
+      this.#maxBytes === undefined
         ? undefined
         : JSON.stringify(EVENT_FORMAT[this.#format].item(record));
     if (this.#maxBytes !== undefined && text !== undefined) {
@@ -104,17 +110,22 @@ export function batchPayload(
   format: EventFormatName | undefined = 'sqs',
   rocketmqBatch: RocketMQEvent['rocketmqBatch'],
 ): BatchPayload {
-  const { item, around } = EVENT_FORMAT[format];
+  const { item, around, itemsOf } = EVENT_FORMAT[format];
+  const frame = (): readonly [string, string] => around(items[0] as BatchItem, rocketmqBatch);
   const json = (): string => {
-    const [before, after] = around(items[0] as BatchItem, rocketmqBatch);
+    const [before, after] = frame();
     const texts = items.map((one) => one.text ?? JSON.stringify(item(one.record())));
     return `${before}${texts.join(',')}${after}`;
   };
   return {
     json,
-    event: () =>
-      items.every(({ text }) => text === undefined)
-        ? { Records: items.map((one) => one.record()), rocketmqBatch: { ...rocketmqBatch } }
-        : JSON.parse(json()),
+    event: () => {
+      if (items.some(({ text }) => text !== undefined)) return JSON.parse(json());
+      // Only the frame goes through JSON: the text of a body may take six times its size.
+      const event = JSON.parse(frame().join(''));
+      const list = itemsOf(event);
+      for (const one of items) list.push(item(one.record()));
+      return event;
+    },
   };
 }

@@ -104,6 +104,7 @@ export function filterable({ body, properties }: Pick<Message, 'body' | 'propert
     get body() {
       return body.toString(bodyEncoding(body));
     },
+    bodyBytes: body.length,
     tags: properties.get(Property.TAGS),
     get keys() {
       return keysOf(properties.get(Property.KEYS));

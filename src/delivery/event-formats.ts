@@ -21,12 +21,17 @@ export interface EventFormat {
     first: { readonly rocketmq: Frame },
     batch: RocketMQEvent['rocketmqBatch'],
   ) => readonly [before: string, after: string];
+  /** The list of an event's items. */
+  readonly itemsOf: (event: unknown) => unknown[];
 }
+
+const isItems = (event: unknown): unknown[] => event as unknown[];
 
 export const EVENT_FORMAT: Readonly<Record<EventFormatName, EventFormat>> = {
   sqs: {
     item: (record) => record,
     around: (_first, batch) => ['{"Records":[', `],"rocketmqBatch":${JSON.stringify(batch)}}`],
+    itemsOf: (event) => (event as { Records: unknown[] }).Records,
   },
   kafka: {
     item: kafkaRecord,
@@ -34,9 +39,11 @@ export const EVENT_FORMAT: Readonly<Record<EventFormatName, EventFormat>> = {
       `{"eventSource":"SelfManagedKafka","bootstrapServers":${JSON.stringify(rocketmq.storeHost)},"records":{${JSON.stringify(kafkaPartition(rocketmq))}:[`,
       `]},"rocketmqBatch":${JSON.stringify(batch)}}`,
     ],
+    itemsOf: (event) =>
+      Object.values((event as { records: Record<string, unknown[]> }).records)[0] ?? [],
   },
-  cloudevents: { item: cloudEvent, around: () => ['[', ']'] },
-  raw: { item: rawMessage, around: () => ['[', ']'] },
+  cloudevents: { item: cloudEvent, around: () => ['[', ']'], itemsOf: isItems },
+  raw: { item: rawMessage, around: () => ['[', ']'], itemsOf: isItems },
 };
 
 /** What an event of format kafka calls a queue. Queue ids alone would be the same at every broker. */

@@ -19,8 +19,9 @@ export function addRecord(
   body: Uint8Array,
   threshold: S3PointerThreshold | undefined,
 ): ReturnType<BatchBuilder['add']> {
+  if (threshold === undefined)
+    return builder.isTooLarge(body.length) ? 'too-large' : builder.add(build(), build);
   const record = build();
-  if (threshold === undefined) return builder.add(record, build);
   if (!isLarger(record.body, threshold.bytes)) {
     const fit = builder.add(record, build);
     if (fit !== 'too-large') return fit;

@@ -46,6 +46,9 @@ export interface Message {
   readonly otherUniqKey?: string | undefined;
 }
 
+/** Memory of a message beside its body, in bytes. */
+export const ENTRY_BYTES = 1024;
+
 /** A record that could not be decoded: it keeps its place, so that it can be sent to the DLQ and passed. */
 export interface UndecodableRecord {
   readonly queueId: number;

@@ -46,6 +46,8 @@ export type PullResult = PullOffsets &
         readonly undecodable: readonly UndecodableRecord[];
         /** Bytes of the answer's body. */
         readonly size: number;
+        /** Offsets of inner batches' messages left out, because records of the answer have them. */
+        readonly overlapping: readonly bigint[];
       }
     /** Nothing new (PULL_NOT_FOUND). */
     | { readonly status: 'NO_NEW_MSG' }

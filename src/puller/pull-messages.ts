@@ -140,7 +140,10 @@ async function handleAnswer(
   }
   const { bytes, count } = sizeOf(result);
   if (!memory.admit(bytes, count, now))
-    return stepPull(state, { type: 'not-admitted', maxMessages: fewer(count) }).state;
+    return stepPull(state, {
+      type: 'not-admitted',
+      maxMessages: fewer(count, pull.request.maxMessages),
+    }).state;
   await take(session, result, bytes);
   await watchLife(session, pull, result, life);
   // A slave that lags behind its lost master says so for an offset that it does not have yet.
@@ -300,6 +303,15 @@ async function take(session: QueueSession, result: PullResult, bytes: number): P
             offsetMsgId: record.offsetMsgId,
           },
           'a message cannot be decoded: it goes to the DLQ',
+        );
+      if (result.overlapping.length > 0)
+        session.logger.error(
+          {
+            code: 'ROCKETMQ_RECORDS_OVERLAP',
+            count: result.overlapping.length,
+            offset: String(result.overlapping[0]),
+          },
+          'messages of an inner batch dropped, other records have their offsets',
         );
       break;
     case 'NO_NEW_MSG':

@@ -18,18 +18,19 @@ export interface BatchItem {
 }
 
 /** The broker counts a batch's items in 16 bits. */
-const MAX_ITEMS = 0x7fff;
+export const MAX_ITEMS = 0x7fff;
 
 /**
  * Mirrors MessageDecoder.decodeMessages.
- * @throws ProtocolError for a cut item, LimitExceededError for more items than a broker can count
+ * @param maxItems default: what a broker can count
+ * @throws ProtocolError for a cut item, LimitExceededError for more than `maxItems`
  */
-export function decodeBatchItems(batch: Buffer): BatchItem[] {
+export function decodeBatchItems(batch: Buffer, maxItems = MAX_ITEMS): BatchItem[] {
   const reader = new ByteReader(batch);
   const items: BatchItem[] = [];
   while (reader.remaining > 0) {
-    if (items.length === MAX_ITEMS)
-      throw new LimitExceededError(`a batch has more than ${MAX_ITEMS} messages`);
+    if (items.length === maxItems)
+      throw new LimitExceededError(`a batch has more than ${maxItems} messages`);
     reader.int32('size of a batch item');
     reader.int32('magic of a batch item');
     const bodyCRC = reader.int32('CRC of a batch item');

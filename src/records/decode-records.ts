@@ -1,9 +1,9 @@
 import { crc32 } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../errors.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import { ENTRY_BYTES, type Message, type UndecodableRecord } from '../model/message.ts';
 import { ByteReader } from '../remoting/byte-reader.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
-import { decodeBatchItems } from './batch-items.ts';
+import { innerBatchSize, isInnerBatch, unwrapInnerBatch } from './inner-batch.ts';
 import { formatMessageId } from './message-id.ts';
 import { isCompressed, openMessage } from './open-message.ts';
 import { StoredMessage } from './stored-message.ts';
@@ -21,6 +21,7 @@ export const MAGIC_V2 = 0xdaa320ab | 0;
 /** Bytes up to and with sysFlag: enough to name a record that cannot be read further. */
 const HEAD_BYTES = 40;
 const SIZE_AND_MAGIC_BYTES = 8;
+const QUEUE_OFFSET_AT = 20;
 const CRC_MASK = 0x7fffffff;
 
 export interface DecodeContext {
@@ -32,12 +33,16 @@ export interface DecodeContext {
   /** Bytes of one message's body after decompression. */
   readonly maxDecompressedBytes?: number;
   /**
-   * Bytes of all bodies of the answer after decompression. The records from the first one that does not fit are left
-   * out, see `cutAt`; the first record of an answer always fits. Default: no bound.
+   * Bytes of all bodies of the answer after decompression, and ENTRY_BYTES for each message of an inner batch. The
+   * records from the first one that does not fit are left out, see `cutAt`; the first always fits. Default: no bound.
    */
   readonly maxAnswerBytes?: number;
   /** Compressed bodies stay as they are stored, see `openMessage`. Inner batches are opened all the same. */
   readonly keepCompressed?: boolean;
+  /** Where the next pull begins: no inner batch reaches further, nor to the next record of the answer. */
+  readonly nextBeginOffset?: bigint;
+  /** Next offset of the queue behind a record, for answers of several queues. Default: `nextBeginOffset`. */
+  readonly nextOffsetOf?: (record: Message) => bigint | undefined;
 }
 
 export interface DecodedRecords {
@@ -45,6 +50,8 @@ export interface DecodedRecords {
   readonly undecodable: UndecodableRecord[];
   /** Queue offset of the first record that `maxAnswerBytes` left out: the next pull begins there. */
   readonly cutAt?: bigint;
+  /** Offsets of inner batches' messages that records of the answer have, too: the records stand. */
+  readonly overlapping?: readonly bigint[];
 }
 
 /**
@@ -54,18 +61,19 @@ export interface DecodedRecords {
  * @throws ProtocolError when a damaged size leaves no way to the next record
  */
 export function decodeRecords(body: Buffer, context: DecodeContext): DecodedRecords {
-  const messages: Message[] = [];
+  const messages: StoredMessage[] = [];
   const undecodable: UndecodableRecord[] = [];
   const budget = new OpenBudget(context);
   for (let start = 0; start < body.length; ) {
     const end = start + recordSize(body, start);
     try {
       const record = readRecord(new ByteReader(body, start, end), context);
-      const opened = openRecord(record, context, budget);
-      if (opened === undefined) return { messages, undecodable, cutAt: record.queueOffset };
-      if (isInnerBatch(opened.sysFlag))
-        for (const [n, item] of decodeBatchItems(opened.body).entries())
-          messages.push(opened.inner(n, item));
+      const opened = isInnerBatch(record.sysFlag)
+        ? openInnerBatch(record, nextOffset(record, body, end, context), context, budget)
+        : openRecord(record, context, budget);
+      if (opened === undefined)
+        return { ...withoutOverlap(messages, undecodable), cutAt: record.queueOffset };
+      if (Array.isArray(opened)) for (const item of opened) messages.push(item);
       else messages.push(opened);
     } catch (error) {
       // Whatever it is, it is this record's: the pull would fail again and again with all of them.
@@ -77,7 +85,41 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     }
     start = end;
   }
-  return { messages, undecodable };
+  return withoutOverlap(messages, undecodable);
+}
+
+/** The next offset of the queue behind a record; undefined: not known. */
+function nextOffset(
+  record: StoredMessage,
+  body: Buffer,
+  end: number,
+  { nextBeginOffset, nextOffsetOf, offsetDelta = 0n }: DecodeContext,
+): bigint | undefined {
+  if (nextOffsetOf !== undefined) return nextOffsetOf(record);
+  if (nextBeginOffset === undefined || end + HEAD_BYTES > body.length) return nextBeginOffset;
+  const next = body.readBigInt64BE(end + QUEUE_OFFSET_AT) + offsetDelta;
+  return next < nextBeginOffset ? next : nextBeginOffset;
+}
+
+/** A message of an inner batch gives way to the record that has its offset. */
+function withoutOverlap(
+  all: readonly StoredMessage[],
+  undecodable: UndecodableRecord[],
+): DecodedRecords {
+  if (all.every(({ storeSize }) => storeSize > 0)) return { messages: [...all], undecodable };
+  const ofRecords = new Set<string>(undecodable.map(placeOf));
+  for (const message of all) if (message.storeSize > 0) ofRecords.add(placeOf(message));
+  const messages: Message[] = [];
+  const overlapping: bigint[] = [];
+  for (const message of all)
+    if (message.storeSize === 0 && ofRecords.has(placeOf(message)))
+      overlapping.push(message.queueOffset);
+    else messages.push(message);
+  return { messages, undecodable, ...(overlapping.length === 0 ? {} : { overlapping }) };
+}
+
+function placeOf({ queueId, queueOffset }: Pick<Message, 'queueId' | 'queueOffset'>): string {
+  return `${queueId}@${queueOffset}`;
 }
 
 /** What the bodies of one answer may take after decompression. */
@@ -98,9 +140,29 @@ class OpenBudget {
       : Math.min(this.maxMessageBytes, Math.max(0, this.#maxAnswerBytes - this.#opened));
   }
 
+  fits(bytes: number): boolean {
+    return this.#opened === 0 || this.#opened + bytes <= this.#maxAnswerBytes;
+  }
+
   add(bytes: number): void {
     this.#opened += bytes;
   }
+}
+
+/** undefined: the batch does not fit into the answer's budget. @throws ProtocolError, LimitExceededError */
+function openInnerBatch(
+  record: StoredMessage,
+  nextOffset: bigint | undefined,
+  context: DecodeContext,
+  budget: OpenBudget,
+): StoredMessage[] | undefined {
+  const size = innerBatchSize(record, nextOffset);
+  const itemBytes = size * ENTRY_BYTES;
+  if (!budget.fits(itemBytes)) return undefined;
+  const opened = openRecord(record, context, budget);
+  if (opened === undefined) return undefined;
+  budget.add(itemBytes);
+  return unwrapInnerBatch(opened, size);
 }
 
 /** undefined: the body does not fit into the answer's budget. @throws ProtocolError, LimitExceededError */
@@ -148,11 +210,6 @@ function isMagic(magic: number): boolean {
 
 function hex(value: number): string {
   return `0x${(value >>> 0).toString(16)}`;
-}
-
-function isInnerBatch(sysFlag: number): boolean {
-  const both = SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH;
-  return (sysFlag & both) === both;
 }
 
 function readRecord(reader: ByteReader, context: DecodeContext): StoredMessage {

@@ -4,6 +4,8 @@ import { peekDeadLetters } from '../../src/dlq/dead-letters.ts';
 import type { RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic, type MessageQueue } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
+import { encodeBatchItem } from '../../src/records/batch-items.ts';
+import { SystemFlag } from '../../src/records/system-flag.ts';
 import {
   createPullerWorld,
   GROUP,
@@ -30,15 +32,15 @@ describe('what producers can write into a message', () => {
   async function send(
     topic: string,
     properties: Record<string, string>,
-    { reconsumeTimes = 0, born = Date.now() } = {},
+    { reconsumeTimes = 0, born = Date.now(), sysFlag = 0, body = Buffer.from('x') } = {},
   ): Promise<void> {
     const text = Object.entries({ UNIQ_KEY: 'ID', ...properties })
       .map(([name, value]) => `${name}\u0001${value}\u0002`)
       .join('');
     const connection = await connectRaw(world.broker.brokers[0]?.address ?? '');
-    const fields = { a: 'p', b: topic, c: 'TBW102', d: 4, e: 0, f: 0, g: born, h: 0 };
+    const fields = { a: 'p', b: topic, c: 'TBW102', d: 4, e: 0, f: sysFlag, g: born, h: 0 };
     await connection
-      .call(310, { ...fields, i: text, j: reconsumeTimes, k: false, m: false }, { body: 'x' })
+      .call(310, { ...fields, i: text, j: reconsumeTimes, k: false, m: false }, { body })
       .finally(() => connection.close());
   }
 
@@ -211,5 +213,30 @@ describe('what producers can write into a message', () => {
       world.logs.filter(({ code }) => code === 'ROCKETMQ_SHARED_MESSAGE_ID').length,
       1,
     );
+  });
+
+  test('a message that says it is an inner batch has one offset, and its neighbours are delivered', async () => {
+    const items = ['0', '1', '2'].map((text) =>
+      encodeBatchItem({ flag: 0, body: Buffer.from(text), properties: {} }),
+    );
+    const forged = {
+      sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH,
+      body: Buffer.concat(items),
+    };
+    world = await createPullerWorld();
+    const queues = await world.prepare();
+    await send(TOPIC, {}, forged);
+    await send(TOPIC, { INNER_NUM: '3' }, forged);
+    await world.produce(5, 0, (n) => ({ body: Buffer.from(`real ${n}`) }));
+    await send(TOPIC, { INNER_NUM: '3' }, forged);
+    const seen = recorder();
+    const puller = world.start(seen.handler, { queues });
+    await until(() => world.committed() === 8n, 'everything is done');
+    await puller.stop();
+    assert.deepEqual(
+      seen.bodies.toSorted(),
+      [0, 1, 2, 3, 4].map((n) => `real ${n}`),
+    );
+    assert.equal(world.broker.messages(dlqTopic(GROUP)).length, 3);
   });
 });

@@ -112,6 +112,7 @@ describe('records', () => {
     const innerBatch = record({
       body: batch,
       sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH,
+      properties: { INNER_NUM: '3' },
     });
     const vectors = messageVectors().map((vector) => Buffer.from(vector.stored, 'base64'));
     const pairs = vectors.map((vector, n) =>

@@ -4,16 +4,26 @@ import type { FilterPattern, PatternFields, PatternRule } from '../../model/filt
 export interface Filterable {
   /** As handlers see it. */
   readonly body: string;
+  /** As the message has it. */
+  readonly bodyBytes: number;
   readonly tags: string | undefined;
   readonly keys: readonly string[];
   readonly properties: Readonly<Record<string, string>>;
 }
 
+/**
+ * A larger body is not parsed and counts as no JSON: parsed, a body of nothing but "[]" takes many
+ * times its size. Lambda's limit of an event, about.
+ */
+export const MAX_FILTERED_JSON_BYTES = 6 * 1024 * 1024;
+
 /** Does one of the patterns match? Lambda's event filtering: a message that none matches is done without its handler. */
 export function matchesAny(patterns: readonly FilterPattern[], message: Filterable): boolean {
   let json: { readonly value: unknown } | undefined;
   const parsed = (): unknown => {
-    json ??= { value: readJson(message.body) };
+    json ??= {
+      value: message.bodyBytes > MAX_FILTERED_JSON_BYTES ? undefined : readJson(message.body),
+    };
     return json.value;
   };
   return patterns.some((pattern) => matches(pattern, message, parsed));

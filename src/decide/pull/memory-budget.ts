@@ -1,3 +1,5 @@
+import { ENTRY_BYTES } from '../../model/message.ts';
+
 /*
  * Memory of one puller invocation, in bytes. Two parts:
  *   stored     answers as they came from brokers, compressed bodies still compressed. Half of it is divided among the
@@ -13,8 +15,7 @@ const OPENED_COPIES = 3;
 const TEXT_COPIES = 2;
 /** An event for Lambda is also JSON, a payload and a request body. */
 const PAYLOAD_COPIES = 4;
-/** An entry and its message without the body; a record without the body. */
-const ENTRY_BYTES = 1024;
+/** A record without the body. */
 const RECORD_BYTES = 4096;
 /** A queue that waits asks again at least twice a second. One that does not ask any more loses its place. */
 const TICKET_MS = 2_000;
@@ -350,7 +351,11 @@ function bodyWithin(bytes: number, lambda: boolean): number {
   return Math.floor(most);
 }
 
-/** How many messages to ask for after an answer that did not fit. */
-export function fewer(count: number): number {
-  return Math.max(1, Math.floor(count / 2));
+/**
+ * How many records to ask for after an answer that did not fit.
+ * @param count messages of the answer: an inner batch is one record with up to 32,767 of them
+ * @param asked records that were asked for
+ */
+export function fewer(count: number, asked = count): number {
+  return Math.max(1, Math.floor(Math.min(count, asked) / 2));
 }

@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { readPopAnswer } from '../../../src/client/popping.ts';
 import type { PopResult } from '../../../src/ports/rocketmq.ts';
+import { encodeBatchItem } from '../../../src/records/batch-items.ts';
 import type { RecordFields } from '../../../src/records/encode-record.ts';
 import { formatPopHandle } from '../../../src/records/pop-handle.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
+import { SystemFlag } from '../../../src/records/system-flag.ts';
 import { DEFAULT_LIMITS } from '../../../src/remoting/limits.ts';
 import { popMessage } from '../../../src/requests/pop-message.ts';
 import { record } from '../../support/records.ts';
@@ -21,12 +23,12 @@ const HANDLE = {
 } as const;
 
 /** The answer of a pop that took offset 9 of the topic's queue 0 and offsets 7 and 9 of its retry queue 0. */
-function read(fields: Partial<RecordFields>): PopResult {
+function read(fields: Partial<RecordFields>, msgOffsetInfo = '0 0 9;2 0 7,9'): PopResult {
   const { popTime, invisibleTime, reviveQid } = HANDLE;
   const wire = popMessage.encodeAnswer({
     ...{ popTime, invisibleTime, reviveQid, restNum: 0n },
     startOffsetInfo: '0 0 8;2 0 5',
-    msgOffsetInfo: '0 0 9;2 0 7,9',
+    msgOffsetInfo,
     records: record({ queueId: 0, queueOffset: 9n, reconsumeTimes: 0, ...fields }),
   });
   return readPopAnswer(
@@ -65,5 +67,42 @@ describe('the handle of a popped message', () => {
       assert.deepEqual(handleOf({ ...forged, reconsumeTimes: 1 }), HANDLE);
       assert.deepEqual(handleOf({ ...forged, queueOffset: 7n }), { ...HANDLE, queueOffset: 7n });
       assert.deepEqual(read({ ...forged, queueOffset: 6n }).messages, []);
+    });
+});
+
+describe('an inner batch that is popped', () => {
+  const batch = (properties: Record<string, string> = {}): Partial<RecordFields> => ({
+    body: Buffer.concat(
+      ['a', 'b', 'c'].map((text) =>
+        encodeBatchItem({ flag: 0, body: Buffer.from(text), properties }),
+      ),
+    ),
+    sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH,
+    properties: { INNER_NUM: '3' },
+  });
+  const offsets = ({ messages }: PopResult): unknown =>
+    messages.map(({ message, handle }) => [message.queueOffset, handle.queueOffset]);
+
+  it('is unwrapped when the pop took no other record at its offsets', () => {
+    for (const properties of [{}, { POP_CK: formatPopHandle(HANDLE) }])
+      assert.deepEqual(offsets(read(batch(properties), '0 0 9,12')), [
+        [9n, 9n],
+        [10n, 10n],
+        [11n, 11n],
+      ]);
+  });
+
+  for (const [name, fields, msgOffsetInfo, retryMark] of [
+    ['reaches another record of the pop', {}, '0 0 9,11', 0],
+    ['is not named by the pop', {}, '0 0 8', 0],
+    ['comes from the retry topic', { reconsumeTimes: 1 }, '0 0 9,20;2 0 9', 2],
+  ] as const)
+    it(`is one undecodable record, with its own handle, when it ${name}`, () => {
+      const { messages, undecodable } = read({ ...batch(), ...fields }, msgOffsetInfo);
+      assert.deepEqual(messages, []);
+      assert.deepEqual(
+        undecodable.map(({ handle }) => [handle.queueOffset, handle.retryMark]),
+        [[9n, retryMark]],
+      );
     });
 });

@@ -1,6 +1,10 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { type Filterable, matchesAny } from '../../../src/decide/filter/matches-pattern.ts';
+import {
+  type Filterable,
+  MAX_FILTERED_JSON_BYTES,
+  matchesAny,
+} from '../../../src/decide/filter/matches-pattern.ts';
 import type { FilterPattern } from '../../../src/model/filter-pattern.ts';
 
 const order = {
@@ -15,6 +19,7 @@ const order = {
 };
 const message = (settings: Partial<Filterable> = {}): Filterable => ({
   body: JSON.stringify(order),
+  bodyBytes: 0,
   tags: 'paid',
   keys: ['order-17', 'buyer-3'],
   properties: { tenant: 'acme', retries: '3' },
@@ -144,4 +149,22 @@ describe('a body that is nested deeper than a stack', () => {
     const body = `[${'0,'.repeat(500_000)}{"state":"paid"}]`;
     assert.equal(matches({ body: { state: ['paid'] } }, { body }), true);
   });
+});
+
+test('a body over the limit is as one that is no JSON, and is not read for fields', () => {
+  const tooLarge = { bodyBytes: MAX_FILTERED_JSON_BYTES + 1 };
+  for (const pattern of [
+    { body: { state: ['paid'] } },
+    { body: { missing: [{ exists: false }] } },
+    { $or: [{ body: { state: ['paid'] } }, { tags: ['open'] }] },
+    { tags: ['paid'] },
+    { body: [{ prefix: '{' }] },
+  ] as const)
+    assert.equal(
+      matches(pattern as FilterPattern, tooLarge),
+      matches(pattern as FilterPattern, { body: '{ no JSON' }),
+    );
+  const atLimit = { bodyBytes: MAX_FILTERED_JSON_BYTES };
+  assert.equal(matches({ body: { state: ['paid'] } }, atLimit), true);
+  assert.equal(matches({ body: { state: ['paid'] } }, tooLarge), false);
 });

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
-import { MemoryBudget, type QueueMemory } from '../../../src/decide/pull/memory-budget.ts';
+import { fewer, MemoryBudget, type QueueMemory } from '../../../src/decide/pull/memory-budget.ts';
 
 const MIB = 1024 * 1024;
 
@@ -47,6 +47,12 @@ describe('answers in hand', () => {
     assert.ok(store(second, 12 * MIB));
     second.note(-12 * MIB);
     assert.ok(store(third, 12 * MIB));
+  });
+
+  it('of inner batches that did not fit are asked for with fewer records', () => {
+    assert.equal(fewer(2 * 32_767, 32), 16);
+    assert.equal(fewer(32_767, 1), 1);
+    assert.equal(fewer(8, 32), 4);
   });
 
   it('that did not fit are asked for with fewer messages', () => {

@@ -69,6 +69,13 @@ describe('BatchBuilder', () => {
     assert.equal(builder.items.length, 1);
   });
 
+  it('does not make JSON of a record whose body no event can carry', () => {
+    const body = 'x'.repeat(MAX_EVENT_BYTES + 1);
+    const toJSON = () => assert.fail('no JSON is made');
+    const huge = { ...recordOf(Buffer.from('x')), body, toJSON };
+    assert.equal(add(new BatchBuilder(MAX_EVENT_BYTES), huge), 'too-large');
+  });
+
   it('a handler in this process is concerned by no payload limit', () => {
     const builder = new BatchBuilder(undefined);
     for (let at = 0; at < 3; at++)

@@ -4,8 +4,10 @@ import { KafkaSelfManagedEventSchema } from '@aws-lambda-powertools/parser/schem
 import type { SelfManagedKafkaEvent } from 'aws-lambda';
 import { BatchBuilder, MAX_EVENT_BYTES } from '../../../src/delivery/batch.ts';
 import { buildRecord } from '../../../src/delivery/build-record.ts';
+import { EVENT_FORMAT } from '../../../src/delivery/event-formats.ts';
 import { withPointer } from '../../../src/delivery/offload-body.ts';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
+import type { RocketMQRecord } from '../../../src/model/event.ts';
 import {
   EVENT_FORMATS,
   type EventFormatName,
@@ -96,6 +98,17 @@ describe('eventFormat', () => {
       const payload = inline.finish(INFO);
       assert.deepEqual(JSON.parse(JSON.stringify(payload.event())), event(format));
       assert.deepEqual(JSON.parse(payload.json()), event(format));
+    });
+
+  for (const format of EVENT_FORMATS)
+    it(`${format}: no JSON is made of a record that a handler in this process gets`, () => {
+      const [record] = RECORDS as [RocketMQRecord];
+      const toJSON = () => assert.fail('JSON is made');
+      const guarded = { ...record, toJSON, rocketmq: { ...record.rocketmq, toJSON } };
+      const builder = new BatchBuilder(undefined, format);
+      builder.add(guarded, () => guarded);
+      const inProcess = builder.finish(INFO).event();
+      assert.equal(EVENT_FORMAT[format].itemsOf(inProcess).length, 1);
     });
 
   it('kafka is what Lambda gives of a self-managed Kafka, with RocketMQ’s own fields beside', () => {

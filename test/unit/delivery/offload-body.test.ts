@@ -36,6 +36,15 @@ function pointerOf(
 }
 
 describe('addRecord', () => {
+  test('a body that is larger than an event is told without its record', () => {
+    const builder = new BatchBuilder(MAX_EVENT_BYTES);
+    const build = () => assert.fail('no record is built');
+    assert.equal(
+      addRecord(builder, build, Buffer.alloc(MAX_EVENT_BYTES + 1), undefined),
+      'too-large',
+    );
+  });
+
   test('counts a body as it stands in JSON, to the byte', () => {
     for (const [body, size] of [
       ['a'.repeat(50), 50],

@@ -2,9 +2,10 @@ import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import { deflateSync, gzipSync, zstdCompressSync } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../../../src/errors.ts';
+import { ENTRY_BYTES } from '../../../src/model/message.ts';
 import { encodeBatchItem } from '../../../src/records/batch-items.ts';
 import { decodeRecords } from '../../../src/records/decode-records.ts';
-import { encodeRecord } from '../../../src/records/encode-record.ts';
+import { encodeRecord, type RecordFields } from '../../../src/records/encode-record.ts';
 import { isCompressed, openMessage } from '../../../src/records/open-message.ts';
 import { compressionFlag, SystemFlag } from '../../../src/records/system-flag.ts';
 import { encodeLz4Frame } from '../../support/lz4.ts';
@@ -274,9 +275,17 @@ describe('inner batches', () => {
     }),
   );
   const batch = Buffer.concat(items);
+  /** A record with an inner batch of the three items, as a broker stores it. */
+  const batchRecord = (fields: Partial<RecordFields> = {}, num = '3'): Buffer =>
+    record({
+      body: batch,
+      sysFlag: both,
+      properties: { ...RECORD.properties, INNER_NUM: num },
+      ...fields,
+    });
 
   it('are unwrapped: place from the record, content from the item', () => {
-    const { messages } = decodeRecords(record({ body: batch, sysFlag: both }), CONTEXT);
+    const { messages } = decodeRecords(batchRecord(), CONTEXT);
     assert.deepEqual(
       messages.map((m) => [
         m.queueOffset,
@@ -303,7 +312,7 @@ describe('inner batches', () => {
   });
 
   it('are decompressed first, and their CRC is not looked at', () => {
-    const bytes = record({ body: deflateSync(batch), sysFlag: both | SystemFlag.COMPRESSED });
+    const bytes = batchRecord({ body: deflateSync(batch), sysFlag: both | SystemFlag.COMPRESSED });
     assert.equal(
       decodeRecords(
         patched(bytes, (copy) => copy.writeInt32BE(1, CRC_AT)),
@@ -320,7 +329,7 @@ describe('inner batches', () => {
 
   it('that are cut give one undecodable record and no message', () => {
     const { messages, undecodable } = decodeRecords(
-      record({ body: batch.subarray(0, -1), sysFlag: both }),
+      batchRecord({ body: batch.subarray(0, -1) }),
       CONTEXT,
     );
     assert.deepEqual([messages.length, undecodable.length], [0, 1]);
@@ -330,14 +339,87 @@ describe('inner batches', () => {
     const tiny = encodeBatchItem({ flag: 0, body: Buffer.alloc(0), properties: {} });
     const of = (n: number) =>
       decodeRecords(
-        record({
-          body: deflateSync(Buffer.alloc(n * tiny.length, tiny)),
-          sysFlag: both | SystemFlag.COMPRESSED,
-        }),
+        batchRecord(
+          {
+            body: deflateSync(Buffer.alloc(n * tiny.length, tiny)),
+            sysFlag: both | SystemFlag.COMPRESSED,
+          },
+          '32767',
+        ),
         CONTEXT,
       );
     assert.equal(of(32767).messages.length, 32767);
     assert.ok(of(32768).undecodable[0]?.error instanceof LimitExceededError);
+  });
+
+  for (const [name, num, fields] of [
+    ['no INNER_NUM', '', {}],
+    ['an INNER_NUM of none', '0', {}],
+    ['an INNER_NUM that is no number', '3x', {}],
+    ['more than a broker can count', '32768', {}],
+    ['fewer messages than INNER_NUM', '4', {}],
+    ['more messages than INNER_NUM', '2', {}],
+    ['no message', '1', { body: Buffer.alloc(0) }],
+  ] as const)
+    it(`are one undecodable record when they have ${name}`, () => {
+      const { messages, undecodable } = decodeRecords(batchRecord(fields, num), CONTEXT);
+      assert.deepEqual(
+        [messages.length, undecodable.map(({ queueOffset }) => queueOffset)],
+        [0, [4711n]],
+      );
+    });
+
+  for (const [name, nextBeginOffset, next, unwrapped] of [
+    ['the next record', 4720n, [4713n], false],
+    ['where the next pull begins', 4713n, [], false],
+    ['nothing', 4714n, [], true],
+    ['nothing, and a record stands behind them', 4715n, [4714n], true],
+  ] as const)
+    it(`are ${unwrapped ? 'unwrapped' : 'one undecodable record'} when they reach ${name}`, () => {
+      for (const offsetDelta of [0n, 1000n]) {
+        const bytes = [batchRecord(), ...next.map((queueOffset) => record({ queueOffset }))];
+        const context = { ...CONTEXT, offsetDelta, nextBeginOffset: nextBeginOffset + offsetDelta };
+        const { messages, undecodable } = decodeRecords(Buffer.concat(bytes), context);
+        assert.deepEqual(
+          messages.map(({ queueOffset }) => queueOffset - offsetDelta),
+          [...(unwrapped ? [4711n, 4712n, 4713n] : []), ...next],
+        );
+        assert.equal(undecodable.length, unwrapped ? 0 : 1);
+      }
+    });
+
+  it('are opened as long as their messages fit into the answer’s budget', () => {
+    const fields = { body: deflateSync(batch), sysFlag: both | SystemFlag.COMPRESSED };
+    for (const bytesOf of [fields, {}]) {
+      const bytes = Buffer.concat(
+        [0n, 3n, 6n].map((queueOffset) => batchRecord({ ...bytesOf, queueOffset })),
+      );
+      const opened = (maxAnswerBytes: number) => {
+        const context = { ...CONTEXT, maxAnswerBytes, keepCompressed: true, nextBeginOffset: 9n };
+        const { messages, undecodable, cutAt } = decodeRecords(bytes, context);
+        assert.deepEqual(undecodable, []);
+        return [messages.length, cutAt];
+      };
+      const itemBytes = 3 * ENTRY_BYTES;
+      assert.deepEqual(opened(itemBytes * 4), [9, undefined]);
+      assert.deepEqual(opened(itemBytes * 2 + 2 * batch.length), [6, 6n]);
+      assert.deepEqual(opened(itemBytes), [3, 3n]);
+      assert.deepEqual(opened(1), [3, 3n]);
+    }
+  });
+
+  it('give way to a record that has the offset of one of their messages', () => {
+    const bytes = [batchRecord(), record({ queueOffset: 4712n, body: Buffer.from('real') })];
+    const { messages, overlapping } = decodeRecords(Buffer.concat(bytes), CONTEXT);
+    assert.deepEqual(
+      messages.map(({ queueOffset, body }) => [queueOffset, body.toString()]),
+      [
+        [4711n, 'a'],
+        [4713n, 'c'],
+        [4712n, 'real'],
+      ],
+    );
+    assert.deepEqual(overlapping, [4712n]);
   });
 });
 
