@@ -243,8 +243,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'crash-record-is-not-written-at-the-start',
     file: 'src/puller/run-puller.ts',
-    find: 'if (start.anotherLife || session.crash !== known.crash) await renewLease(session);',
-    replace: 'if (start.anotherLife) await renewLease(session);',
+    find: 'if (start.outdatesItem || session.crash !== known.crash) await renewLease(session);',
+    replace: 'if (start.outdatesItem) await renewLease(session);',
     scenarios: ['poisons'],
   },
   {
