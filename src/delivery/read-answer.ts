@@ -94,6 +94,10 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
     const own = readRedelivery(item, short(name));
     if (own.kind === 'invalid') return own;
     const positions = positionsOf(identifier);
+    if (positions === 'ambiguous')
+      return invalid(
+        `the itemIdentifier "${short(name)}" is a receiptHandle and the messageId of another record`,
+      );
     if (positions === undefined)
       return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
     ends.delete(name);
@@ -168,7 +172,9 @@ function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
 }
 
 /** Which records of the batch an identifier names. */
-type PositionsOf = (identifier: KafkaIdentifier | string) => readonly number[] | undefined;
+type PositionsOf = (
+  identifier: KafkaIdentifier | string,
+) => readonly number[] | 'ambiguous' | undefined;
 
 /**
  * By the name of the queue as the event has it, by topic and partition, or by the partition alone:
@@ -198,13 +204,20 @@ function positionsInKafka(records: readonly Identified[]): PositionsOf {
   };
 }
 
+/** A producer chooses messageIds: none of them may stand for the receiptHandle of another record. */
 function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
-  const positions = new Map<unknown, number[]>();
+  const byMessageId = new Map<unknown, number[]>();
+  const byHandle = new Map<unknown, number[]>();
   records.forEach(({ messageId, receiptHandle }, position) => {
-    note(positions, messageId, position);
-    note(positions, receiptHandle, position);
+    note(byMessageId, messageId, position);
+    note(byHandle, receiptHandle, position);
   });
-  return (identifier) => positions.get(identifier);
+  return (identifier) => {
+    const handled = byHandle.get(identifier);
+    const named = byMessageId.get(identifier);
+    if (handled === undefined) return named;
+    return named?.some((position) => !handled.includes(position)) ? 'ambiguous' : handled;
+  };
 }
 
 function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: number): void {

@@ -70,6 +70,19 @@ describe('readAnswer', () => {
     });
   });
 
+  it('a receiptHandle that another record has as messageId names neither of them', () => {
+    const [victim, other] = RECORDS;
+    assert.ok(victim && other);
+    const hostile = { ...other, messageId: victim.receiptHandle };
+    const own = { ...victim, messageId: victim.receiptHandle };
+    for (const format of ['sqs', 'kafka'] as const) {
+      const answer = items(item(victim.receiptHandle, { action: 'drop' }));
+      assert.equal(readAnswer(answer, [victim, hostile], format).kind, 'invalid');
+      const verdict = readAnswer(answer, [own, other], format);
+      assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0]);
+    }
+  });
+
   it('takes a delay level per message; the last word counts', () => {
     assert.deepEqual(failures(items(item('B', { delayLevel: 18 }), item('A', { delayLevel: 0 }))), {
       0: 'auto',
