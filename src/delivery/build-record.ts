@@ -2,9 +2,9 @@ import { hash } from 'node:crypto';
 import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
-import { queueKey } from '../model/message-queue.ts';
+import { queueKey, retryTopic } from '../model/message-queue.ts';
 import { bodyEncoding } from '../records/body-encoding.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
+import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
 
@@ -84,7 +84,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     rocketmq.shardingKey = shardingKey;
   }
   return {
-    messageId: message.msgId,
+    messageId: messageIdOf(message, context),
     // Names this delivery and no other.
     receiptHandle: `${queueKey(message)}/${queueOffset}`,
     body,
@@ -96,6 +96,21 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     awsRegion: context.region,
     rocketmq,
   };
+}
+
+/** A producer chooses the UNIQ_KEY: one in the form of a receiptHandle could name another record. */
+function messageIdOf(
+  message: Message,
+  { topic, consumerGroup }: Pick<RecordContext, 'topic' | 'consumerGroup'>,
+): string {
+  const { msgId, brokerName } = message;
+  if (!msgId.includes('/')) return msgId;
+  const topics = [topic, message.topic, retryTopic(consumerGroup)];
+  if (!topics.some((one) => msgId.startsWith(`${one}/${brokerName}/`))) return msgId;
+  const origin =
+    isOwnRetry(message, consumerGroup) && message.properties.get(Property.ORIGIN_MESSAGE_ID);
+  // An origin is a producer's text, too, where a client of any kind wrote to the retry topic.
+  return origin && !origin.includes('/') ? origin : message.offsetMsgId;
 }
 
 /** The part of a message that `filterPatterns` see: what its record would have. */

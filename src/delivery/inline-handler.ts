@@ -1,3 +1,4 @@
+import { types } from 'node:util';
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
@@ -8,7 +9,7 @@ import { describeThrown } from './thrown.ts';
 export type InlineHandlerFunction = (event: never, context: Context) => unknown;
 
 /**
- * A handler in this process. A synchronous throw, a rejection and a timeout are failures, as they are of a function;
+ * A handler in this process. A synchronous throw, a rejection, a returned error and a timeout are failures, as they are of a function;
  * what still runs after its timeout cannot be stopped, only ignored.
  * @param handler undefined when the puller's bundle has none of that name: nothing can be delivered then
  * @param context what the handler gets as Lambda context
@@ -40,7 +41,10 @@ export function createInlineHandler(
           Promise.resolve(handler(payload.event() as never, context())),
           limit,
         ]);
-        return { kind: 'answered', answer };
+        // A function's answer could not say it: JSON makes {} of an error.
+        return answer instanceof Error || types.isNativeError(answer)
+          ? { kind: 'failed', ...describeThrown(answer) }
+          : { kind: 'answered', answer };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
         return { kind: 'failed', ...describeThrown(cause) };

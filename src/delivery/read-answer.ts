@@ -25,7 +25,7 @@ const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
 const MAX_ITEMS = 100_000;
 
 /**
- * Nothing, null, {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
+ * Nothing, null, a plain {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
  * identifier is a messageId or a receiptHandle (with format kafka also a partition with an offset), and all records that it matches fail. Delays and
  * actions beside the list count for items that say nothing of their own. Anything else is invalid: never success by accident.
  */
@@ -34,11 +34,30 @@ export function readAnswer(
   records: readonly Identified[],
   format: EventFormatName = 'sqs',
 ): Verdict {
+  let plain: unknown;
   try {
-    return read(plainAnswer(answer), records, format);
+    plain = plainAnswer(answer);
   } catch (error) {
-    return invalid(`the answer cannot be read: ${describeThrown(error).errorMessage}`);
+    return unreadable(error);
   }
+  return readPlainAnswer(plain, records, format);
+}
+
+/** Like `readAnswer`, for what `plainAnswer` returned: `toJSON` runs once. */
+export function readPlainAnswer(
+  answer: unknown,
+  records: readonly Identified[],
+  format: EventFormatName = 'sqs',
+): Verdict {
+  try {
+    return read(answer, records, format);
+  } catch (error) {
+    return unreadable(error);
+  }
+}
+
+export function unreadable(error: unknown): Verdict {
+  return invalid(`the answer cannot be read: ${describeThrown(error).errorMessage}`);
 }
 
 /** An object of a class that says how it stands in JSON: a function's answer has that form, too. */
@@ -53,21 +72,25 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   if (answer === undefined || answer === null) return ALL_DONE;
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
-  const { batchItemFailures } = answer as { batchItemFailures?: unknown };
+  const { batchItemFailures, then } = answer as { batchItemFailures?: unknown; then?: unknown };
+  if (typeof then === 'function') return invalid('the answer is a promise within the answer');
   if (batchItemFailures === null) return ALL_DONE;
   if (batchItemFailures === undefined) {
     // A misspelt name must not pass for success.
     const [other] = Object.keys(answer).filter((key) => key !== 'batchItemFailures');
-    return other === undefined
+    if (other !== undefined)
+      return invalid(`the answer has "${short(other)}" but no batchItemFailures`);
+    return isPlain(answer)
       ? ALL_DONE
-      : invalid(`the answer has "${short(other)}" but no batchItemFailures`);
+      : invalid(`the answer is ${tagOf(answer)}, not a plain object with batchItemFailures`);
   }
   if (!Array.isArray(batchItemFailures))
     return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
   const { length } = batchItemFailures;
   if (length === 0) return ALL_DONE;
-  if (length > MAX_ITEMS)
-    return invalid(`batchItemFailures has ${length} items, more than ${MAX_ITEMS}`);
+  // The length of a proxy may be any value.
+  if (!isWhole(length, MAX_ITEMS))
+    return invalid(`batchItemFailures has ${length} items, not 0 to ${MAX_ITEMS}`);
   const common = readRedelivery(answer, 'the answer');
   if (common.kind === 'invalid') return common;
   const positionsOf =
@@ -94,6 +117,10 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
     const own = readRedelivery(item, short(name));
     if (own.kind === 'invalid') return own;
     const positions = positionsOf(identifier);
+    if (positions === 'ambiguous')
+      return invalid(
+        `the itemIdentifier "${short(name)}" is a receiptHandle and the messageId of another record`,
+      );
     if (positions === undefined)
       return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
     ends.delete(name);
@@ -103,6 +130,17 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   for (const { positions, end } of ends.values())
     for (const position of positions) failures.set(position, end);
   return { kind: 'read', failures };
+}
+
+/** An object literal, of any realm: what JSON can say. */
+function isPlain(answer: object): boolean {
+  const prototype: unknown = Object.getPrototypeOf(answer);
+  return prototype === null || Object.getPrototypeOf(prototype) === null;
+}
+
+/** `[object Map]` and the like. */
+function tagOf(answer: object): string {
+  return short(Object.prototype.toString.call(answer));
 }
 
 /** What an item, or the answer as a whole, says of redelivery. @param of for the reason: whose fields they are */
@@ -168,7 +206,9 @@ function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
 }
 
 /** Which records of the batch an identifier names. */
-type PositionsOf = (identifier: KafkaIdentifier | string) => readonly number[] | undefined;
+type PositionsOf = (
+  identifier: KafkaIdentifier | string,
+) => readonly number[] | 'ambiguous' | undefined;
 
 /**
  * By the name of the queue as the event has it, by topic and partition, or by the partition alone:
@@ -198,13 +238,20 @@ function positionsInKafka(records: readonly Identified[]): PositionsOf {
   };
 }
 
+/** A producer chooses messageIds: none of them may stand for the receiptHandle of another record. */
 function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
-  const positions = new Map<unknown, number[]>();
+  const byMessageId = new Map<unknown, number[]>();
+  const byHandle = new Map<unknown, number[]>();
   records.forEach(({ messageId, receiptHandle }, position) => {
-    note(positions, messageId, position);
-    note(positions, receiptHandle, position);
+    note(byMessageId, messageId, position);
+    note(byHandle, receiptHandle, position);
   });
-  return (identifier) => positions.get(identifier);
+  return (identifier) => {
+    const handled = byHandle.get(identifier);
+    const named = byMessageId.get(identifier);
+    if (handled === undefined) return named;
+    return named?.some((position) => !handled.includes(position)) ? 'ambiguous' : handled;
+  };
 }
 
 function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: number): void {

@@ -1,7 +1,7 @@
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
 import type { RecordIdentity } from './batch.ts';
-import { readAnswer, type Verdict } from './read-answer.ts';
+import { plainAnswer, readPlainAnswer, unreadable, type Verdict } from './read-answer.ts';
 import { readSuspension } from './read-suspension.ts';
 
 /** How a handler call ended, with its answer read. */
@@ -27,9 +27,15 @@ export function readOutcome(
 ): CallOutcome {
   if (outcome.kind !== 'answered') return outcome;
   const answer = functionResponseType === 'None' ? undefined : outcome.answer;
+  let plain: unknown;
+  try {
+    plain = plainAnswer(answer);
+  } catch (error) {
+    return { kind: 'answered', verdict: unreadable(error), suspension: 'invalid' };
+  }
   return {
     kind: 'answered',
-    verdict: readAnswer(answer, items, eventFormat),
-    suspension: readSuspension(answer),
+    verdict: readPlainAnswer(plain, items, eventFormat),
+    suspension: readSuspension(plain),
   };
 }

@@ -1,14 +1,12 @@
-import { plainAnswer } from './read-answer.ts';
-
 /** ConsumeMessageOrderlyService clamps what it is told. */
 export const SHORTEST_SUSPENSION_MS = 10;
 export const LONGEST_SUSPENSION_MS = 30_000;
 
-/** How long a handler's answer wants its order to wait: `suspendCurrentQueueTimeMillis`, clamped. undefined: it does not say. */
+/** How long a handler's answer wants its order to wait: `suspendCurrentQueueTimeMillis`, clamped. undefined: it does not say. @param answer as `plainAnswer` returned it */
 export function readSuspension(answer: unknown): number | 'invalid' | undefined {
   let millis: unknown;
   try {
-    millis = (plainAnswer(answer) as { suspendCurrentQueueTimeMillis?: unknown } | null | undefined)
+    millis = (answer as { suspendCurrentQueueTimeMillis?: unknown } | null | undefined)
       ?.suspendCurrentQueueTimeMillis;
   } catch {
     return 'invalid';

@@ -208,7 +208,10 @@ function deadLetterWays(
   const ways = (): SendWay[] => {
     if (!('topic' in record)) return [back];
     const send = messageWay(session, record, DLQ, 0, localRetries);
-    return messageFirst(session, record) === undefined ? [back, send] : [send, back];
+    const why = messageFirst(session, record);
+    if (why === undefined) return [back, send];
+    // Request 36 keeps RETRY_TOPIC: the dead letter would name a topic that its producer chose.
+    return why === 'misleading' ? [send] : [send, back];
   };
   return [...ways(), letterWay('retry-topic'), letterWay('dead-letter-topic')];
 }

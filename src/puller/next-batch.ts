@@ -4,6 +4,7 @@ import { isolation } from '../decide/crash/crash-record.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
+import { UNLIMITED_RECONSUME_TIMES } from '../decide/retry/redelivery.ts';
 import { exceedsLimit } from '../decide/retry/send-steps.ts';
 import { BatchBuilder, type BatchItem, batchPayload, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { buildRecord, filterable } from '../delivery/build-record.ts';
@@ -37,7 +38,7 @@ export function maxReconsumeTimes(
     maximumRetryAttemptsByTag !== undefined &&
     Object.hasOwn(maximumRetryAttemptsByTag, tag);
   const attempts = ofTag ? (maximumRetryAttemptsByTag[tag] as number) : maximumRetryAttempts;
-  return attempts < 0 ? 0x7fffffff : attempts;
+  return attempts < 0 ? UNLIMITED_RECONSUME_TIMES : attempts;
 }
 
 /** undefined: it has none, or it cannot be read; then the limit of all messages holds. */

@@ -3,6 +3,7 @@ import {
   exactLevel,
   LONGEST_DELAY_SECONDS,
   type Redelivery,
+  UNLIMITED_RECONSUME_TIMES,
   wireLevel,
 } from '../decide/retry/redelivery.ts';
 import {
@@ -101,8 +102,8 @@ export interface FailedMessage {
 
 /**
  * Gives a failed message to the broker, to come again as asked. Request 36 knows levels only: seconds that no level has go by the timer wheel, or,
- * where the broker has none, by the next longer level. Deliveries that were counted here travel with a send only, so that it comes before request 36
- * then, as with properties that request 36 must not keep (see whyAsMessage).
+ * where the broker has none, by the next longer level. Deliveries that were counted here travel with a send only: request 36 is not used then. Where
+ * properties must not be kept, the send comes first or alone (see whyAsMessage).
  */
 export async function redeliver(
   session: QueueSession,
@@ -114,12 +115,7 @@ export async function redeliver(
   const back = requestWay(session, message, level, maxReconsumeTimes);
   const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
   const timed = timerWay(session, failed, redelivery);
-  // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
-  const counted = localRetries > 0 && session.source.coexist !== true;
-  const why = messageFirst(session, message);
-  // Request 36 would bring it back under another topic, or dead-letter it by another group's count.
-  const others = why === 'misleading' ? [] : [back];
-  const ways = counted || why !== undefined ? [send, ...others] : [back, send];
+  const ways = waysBack(session, failed, { back, send });
   return sendInTurn(session, message, [...timed, ...ways], failed.inDoubt ? 1 : MAX_UNANSWERED);
 }
 
@@ -136,9 +132,27 @@ export async function sendBack(
   // A record that cannot be decoded cannot be sent as a message.
   if (!('topic' in record)) return sendInTurn(session, record, [back], maxUnanswered);
   const send = messageWay(session, record, delayLevel, maxReconsumeTimes, localRetries);
-  const why = messageFirst(session, record);
-  const ways = why === undefined ? [back, send] : why === 'misleading' ? [send] : [send, back];
+  const failed = { message: record, localRetries, maxReconsumeTimes };
+  const ways = waysBack(session, failed, { back, send });
   return sendInTurn(session, record, ways, maxUnanswered);
+}
+
+/**
+ * The ways of a failed message to its next delivery, with `back` as request 36 and `send` as message.
+ * `misleading` properties would bring it back under another topic, or dead-letter it by another
+ * group's count. Deliveries that were counted here would be lost for its limit.
+ */
+function waysBack(
+  session: QueueSession,
+  { message, localRetries, maxReconsumeTimes }: Omit<FailedMessage, 'inDoubt'>,
+  { back, send }: { readonly back: SendWay; readonly send: SendWay },
+): SendWay[] {
+  const why = messageFirst(session, message);
+  // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
+  const counted = localRetries > 0 && session.source.coexist !== true;
+  if (why === 'misleading' || (counted && maxReconsumeTimes !== UNLIMITED_RECONSUME_TIMES))
+    return [send];
+  return counted || why !== undefined ? [send, back] : [back, send];
 }
 
 /** Must the message go back as a message, because of properties that request 36 would keep? Why, or undefined. */

@@ -93,11 +93,15 @@ export function lifeMarkToAttribute({ offset, storedAt }: LifeMark): AttributeVa
   return { M: { offset: N(offset), storedAt: N(storedAt) } };
 }
 
-/** By offset, as text: `{ "4711": 3 }`. */
+/** Runs of neighbours with the same count, `<from>-<to>:<count>`: `"4711-4802:3 4805-4805:1"`. */
 export function attemptsToAttribute(attempts: Attempts): AttributeValue {
-  return {
-    M: Object.fromEntries([...attempts].map(([offset, count]) => [String(offset), N(count)])),
-  };
+  const runs: { from: bigint; to: bigint; count: number }[] = [];
+  for (const [offset, count] of [...attempts].sort(([a], [b]) => (a < b ? -1 : 1))) {
+    const last = runs.at(-1);
+    if (last?.count === count && last.to === offset - 1n) last.to = offset;
+    else runs.push({ from: offset, to: offset, count });
+  }
+  return S(runs.map(({ from, to, count }) => `${from}-${to}:${count}`).join(' '));
 }
 
 /** `[{ "until": 4711, "maxMessages": 16 }]`. */
@@ -116,8 +120,18 @@ function batchLimitsFromList(list: readonly AttributeValue[]): BatchLimit[] {
   }));
 }
 
-function attemptsFromMap(map: Item): Attempts {
-  return new Map(Object.keys(map).map((offset) => [BigInt(offset), number(map, offset)]));
+/** Earlier versions wrote a map by offset, `{ "4711": 3 }`. */
+function attemptsFromAttribute({ S: runs, M: byOffset }: AttributeValue): Attempts | undefined {
+  if (byOffset !== undefined)
+    return new Map(
+      Object.keys(byOffset).map((offset) => [BigInt(offset), number(byOffset, offset)]),
+    );
+  if (runs === undefined) return undefined;
+  const attempts = new Map<bigint, number>();
+  for (const [, from, to, count] of runs.matchAll(/(\d+)-(\d+):(\d+)/g))
+    for (let offset = BigInt(from ?? 0); offset <= BigInt(to ?? -1); offset++)
+      attempts.set(offset, Number(count));
+  return attempts;
 }
 
 export function assignmentFromItem(item: Item): Assignment {
@@ -128,7 +142,7 @@ export function assignmentFromItem(item: Item): Assignment {
     lease,
     heldUntil: maybeNumber(item, 'heldUntil'),
     crash: crash === undefined ? undefined : crashFromMap(crash),
-    attempts: item.attempts?.M === undefined ? undefined : attemptsFromMap(item.attempts.M),
+    attempts: item.attempts === undefined ? undefined : attemptsFromAttribute(item.attempts),
     batchLimits:
       item.batchLimits?.L === undefined ? undefined : batchLimitsFromList(item.batchLimits.L),
     handlersRunUntil: maybeNumber(item, 'handlersRunUntil'),

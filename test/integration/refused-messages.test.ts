@@ -162,6 +162,28 @@ describe('a failed message that the broker does not take back', () => {
     assert.equal(dlq()[0]?.reconsumeTimes, 4);
   });
 
+  test('request 36, which would forget its deliveries here, does not follow a refused send', async () => {
+    world = await createPullerWorld();
+    const queues = await world.prepare();
+    world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+    const busy = world.broker.control('CONSUMER_SEND_MSG_BACK', () => BUSY, FOREVER);
+    world.broker.control(
+      'SEND_MESSAGE_V2',
+      ({ command }) => (command.extFields.b === RETRY.topic ? NO_RIGHT : undefined),
+      FOREVER,
+    );
+    await world.produce(1, 0, () => ({ body: Buffer.from(POISON) }));
+    const seen = failsPoison();
+    world.start(seen.handler, { queues, subscriptions: [{ ...SOON, maximumRetryAttempts: 2 }] });
+    await until(
+      () => world.logs.some(({ code }) => code === 'ROCKETMQ_SEND_BACK_FAILED'),
+      'it is not taken back',
+    );
+    busy.remove();
+    await until(() => dlq().length === 1, 'its end', 20_000);
+    assert.deepEqual(told(seen.records), [0, 1, 2]);
+  });
+
   test('its deliveries here are not forgotten when another puller goes on', async () => {
     world = await createPullerWorld();
     await world.prepare();

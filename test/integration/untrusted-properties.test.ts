@@ -203,6 +203,23 @@ describe('what producers can write into a message', () => {
     assert.deepEqual(world.broker.messages(RETRY.topic), []);
   });
 
+  test('a retry topic that takes no message does not let a producer choose the origin of a dead letter', async () => {
+    const queues = await worldWith(TOPIC);
+    await send(TOPIC, { RETRY_TOPIC: 'payments' });
+    world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+    world.broker.control(
+      'SEND_MESSAGE_V2',
+      ({ command }) =>
+        command.extFields.b === RETRY.topic ? { code: 16, remark: 'no permission' } : undefined,
+      { times: Number.POSITIVE_INFINITY },
+    );
+    world.start(recorder(failAll).handler, {
+      queues,
+      subscriptions: [{ maximumRetryAttempts: 0 }],
+    });
+    assert.equal(await originOfDeadLetter(), TOPIC);
+  });
+
   test('records of one messageId in an event are reported', async () => {
     const queues = await worldWith(TOPIC);
     await world.produce(3, 0, (index) => ({ properties: { UNIQ_KEY: index === 2 ? 'B' : 'A' } }));

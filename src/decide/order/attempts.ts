@@ -1,7 +1,10 @@
 import type { Attempts } from '../../model/assignment.ts';
 
-/** Bounds the item: about 4 KB at most, also when a handler fails for every key of a queue. */
-export const MOST_ATTEMPTS = 256;
+/**
+ * Bounds the item: as many messages as may wait in a queue, also when no two of them are neighbours
+ * with the same count. At most 60 KB with offsets of 12 digits.
+ */
+export const MAX_ATTEMPT_RUNS = 2_000;
 
 /**
  * The failed deliveries to keep for whoever holds the queue next.
@@ -18,10 +21,17 @@ export function attemptsToKeep(
   for (const { offset, localRetries } of entries)
     if (localRetries > 0) kept.push([offset, localRetries]);
   for (const [offset, count] of loaded) if (offset >= nextOffset) kept.push([offset, count]);
-  if (kept.length > MOST_ATTEMPTS) {
-    // Those nearest to their limit matter most; the others begin anew, and reach it later.
-    kept.sort(([a, aCount], [b, bCount]) => bCount - aCount || (a < b ? -1 : 1));
-    kept.length = MOST_ATTEMPTS;
-  }
-  return new Map(kept);
+  return new Map(kept.length > MAX_ATTEMPT_RUNS ? nearestToLimit(kept) : kept);
+}
+
+/** Those nearest to their limit matter most; the others begin anew, and reach it later. */
+function nearestToLimit(kept: readonly [bigint, number][]): [bigint, number][] {
+  const sorted = kept.toSorted(([a, aCount], [b, bCount]) => bCount - aCount || (a < b ? -1 : 1));
+  let runs = 0;
+  const end = sorted.findIndex(([offset, count], index) => {
+    const [offsetBefore, countBefore] = sorted[index - 1] ?? [];
+    if (countBefore !== count || offsetBefore !== offset - 1n) runs++;
+    return runs > MAX_ATTEMPT_RUNS;
+  });
+  return end < 0 ? sorted : sorted.slice(0, end);
 }

@@ -15,6 +15,8 @@ export type Redelivery =
 
 /** timerMaxDelaySec of a stock broker. */
 export const LONGEST_DELAY_SECONDS = 3 * 24 * 3600;
+/** maxReconsumeTimes of a message without a limit: as far as the protocol counts. */
+export const UNLIMITED_RECONSUME_TIMES = 0x7fffffff;
 export const HIGHEST_LEVEL = 18;
 
 /** messageDelayLevel of a stock broker, in seconds, level 1 first. */

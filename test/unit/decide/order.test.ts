@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
-import { attemptsToKeep, MOST_ATTEMPTS } from '../../../src/decide/order/attempts.ts';
+import { attemptsToKeep, MAX_ATTEMPT_RUNS } from '../../../src/decide/order/attempts.ts';
 import {
   blocksForLong,
   endsInOrder,
@@ -104,13 +104,21 @@ describe('attempts to keep', () => {
   });
 
   test('of too many, those nearest to their limit', () => {
-    const entries = Array.from({ length: MOST_ATTEMPTS + 10 }, (_, index) => ({
-      offset: BigInt(index),
+    const entries = Array.from({ length: MAX_ATTEMPT_RUNS + 10 }, (_, index) => ({
+      offset: BigInt(2 * index),
       localRetries: index < 10 ? 1 : 2,
     }));
-    const kept = attemptsToKeep(entries, new Map(), 1_000n);
-    assert.equal(kept.size, MOST_ATTEMPTS);
-    assert.deepEqual([kept.get(9n), kept.get(10n)], [undefined, 2]);
+    const kept = attemptsToKeep(entries, new Map(), 10_000n);
+    assert.equal(kept.size, MAX_ATTEMPT_RUNS);
+    assert.deepEqual([kept.get(18n), kept.get(20n)], [undefined, 2]);
+  });
+
+  test('all of a queue that its largest batches fill, when neighbours have the same count', () => {
+    const entries = Array.from({ length: 20_000 }, (_, index) => ({
+      offset: BigInt(index),
+      localRetries: index < 10_000 ? 1 : 2,
+    }));
+    assert.equal(attemptsToKeep(entries, new Map(), 20_000n).size, 20_000);
   });
 });
 

@@ -18,6 +18,21 @@ const CONTEXT: RecordContext = {
 const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 
 describe('buildRecord', () => {
+  it('a UNIQ_KEY in the form of a receiptHandle is no messageId, on no delivery', () => {
+    const retry = retryTopic(CONTEXT.consumerGroup);
+    const built = (topic: string, properties: Record<string, string>) =>
+      buildRecord(messageAt(4, { topic, properties }), CONTEXT);
+    for (const key of ['orders/broker-a/3/5', `${retry}/broker-a/0/5`]) {
+      const first = built('orders', { UNIQ_KEY: key });
+      assert.equal(first.messageId, first.rocketmq.offsetMsgId);
+      const again = built(retry, { UNIQ_KEY: key, ORIGIN_MESSAGE_ID: first.messageId });
+      assert.equal(again.messageId, first.messageId);
+      const hostile = built(retry, { UNIQ_KEY: key, ORIGIN_MESSAGE_ID: key });
+      assert.equal(hostile.messageId, hostile.rocketmq.offsetMsgId);
+    }
+    assert.equal(built('orders', { UNIQ_KEY: 'shop/de/1/42' }).messageId, 'shop/de/1/42');
+  });
+
   it('is shaped like an SQS record, with RocketMQ’s own fields beside', () => {
     const properties = {
       TAGS: 'paid',

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { Redelivery } from '../../../src/decide/retry/redelivery.ts';
 import { readAnswer } from '../../../src/delivery/read-answer.ts';
@@ -40,6 +41,13 @@ function revoked(): object {
   return proxy;
 }
 
+function lengthOf(length: unknown): unknown[] {
+  const list = [item('A')];
+  return new Proxy(list, {
+    get: (target, name) => (name === 'length' ? length : Reflect.get(target, name)),
+  });
+}
+
 function endless(): unknown[] {
   const list: unknown[] = [undefined];
   list[Symbol.iterator] = function* () {
@@ -68,6 +76,19 @@ describe('readAnswer', () => {
       0: 'default',
       1: 'default',
     });
+  });
+
+  it('a receiptHandle that another record has as messageId names neither of them', () => {
+    const [victim, other] = RECORDS;
+    assert.ok(victim && other);
+    const hostile = { ...other, messageId: victim.receiptHandle };
+    const own = { ...victim, messageId: victim.receiptHandle };
+    for (const format of ['sqs', 'kafka'] as const) {
+      const answer = items(item(victim.receiptHandle, { action: 'drop' }));
+      assert.equal(readAnswer(answer, [victim, hostile], format).kind, 'invalid');
+      const verdict = readAnswer(answer, [own, other], format);
+      assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0]);
+    }
   });
 
   it('takes a delay level per message; the last word counts', () => {
@@ -229,6 +250,27 @@ describe('readAnswer', () => {
     ['a symbol as action', items(item('A', { action: Symbol('dlq') }))],
     ['a bigint as delay', items(item('A', { delaySeconds: 1n }))],
     ['a list without an end', items(...Array.from({ length: 100_001 }, () => item('A')))],
+    ['a Map', new Map([['batchItemFailures', []]])],
+    ['a Set', new Set(['A'])],
+    ['an Error', new Error('returned')],
+    ['a Response', new Response('{"batchItemFailures":[]}', { status: 500 })],
+    ['a generator', (function* () {})()],
+    ['a typed array', new Uint8Array(0)],
+    ['a boxed value', Object(false)],
+    ['an instance of a class', new (class Report {})()],
+    ['an asynchronous toJSON', { toJSON: async () => items(item('A')) }],
+    [
+      'toJSON with a thenable',
+      {
+        toJSON: () =>
+          Object.fromEntries([
+            ['batchItemFailures', []],
+            ['then', throwing],
+          ]),
+      },
+    ],
+    ['a list of a negative length', { batchItemFailures: lengthOf(-1) }],
+    ['a list of no length', { batchItemFailures: lengthOf(Number.NaN) }],
     ['a list with holes', { batchItemFailures: new Array(3) }],
     ['a list whose iterator never ends', { batchItemFailures: endless() }],
     ['a function', () => ({ batchItemFailures: [] })],
@@ -249,6 +291,11 @@ describe('readAnswer', () => {
       }
     }
     assert.deepEqual(failures(new Report()), { 1: 'default' });
+  });
+
+  it('objects of another realm and without a prototype are as plain as others', () => {
+    assert.deepEqual(failures(runInNewContext('({})')), {});
+    assert.deepEqual(failures(Object.create(null)), {});
   });
 
   it('reads each field once', () => {

@@ -1,0 +1,36 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readOutcome } from '../../../src/delivery/read-outcome.ts';
+
+const RECORD = {
+  messageId: 'A',
+  receiptHandle: 'orders/broker-a/0/1',
+  rocketmq: { topic: 'orders', brokerName: 'broker-a', queueId: 0, queueOffset: '1' },
+};
+const read = (answer: unknown) =>
+  readOutcome({ kind: 'answered', answer }, [RECORD] as never, { eventFormat: 'sqs' });
+
+test('toJSON of an answer runs once, for the verdict and for the suspension', () => {
+  let calls = 0;
+  const outcome = read({
+    toJSON: () =>
+      calls++ === 0
+        ? { batchItemFailures: [{ itemIdentifier: 'A' }], suspendCurrentQueueTimeMillis: 50 }
+        : { suspendCurrentQueueTimeMillis: 30_000 },
+  });
+  assert.equal(calls, 1);
+  assert.deepEqual(outcome, {
+    kind: 'answered',
+    verdict: { kind: 'read', failures: new Map([[0, 'default']]) },
+    suspension: 50,
+  });
+});
+
+test('toJSON that throws makes an invalid answer', () => {
+  const outcome = read({
+    toJSON: () => {
+      throw new Error('not now');
+    },
+  });
+  assert.equal(outcome.kind === 'answered' && outcome.verdict.kind, 'invalid');
+});
