@@ -122,7 +122,7 @@ export function batchPayload(
     event: () => {
       if (items.some(({ text }) => text !== undefined)) return JSON.parse(json());
       // Only the frame goes through JSON: the text of a body may take six times its size.
-      const event = JSON.parse(frame().join(''));
+      const event = JSON.parse(frame().join('')) as ReturnType<BatchPayload['event']>;
       const list = itemsOf(event);
       for (const one of items) list.push(item(one.record()));
       return event;

@@ -1,5 +1,5 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { type DeliveryMemory, deliveryCost } from '../decide/pull/memory-budget.ts';
+import { type DeliveryMemory, deliveryCost, type EventUse } from '../decide/pull/memory-budget.ts';
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
@@ -15,18 +15,18 @@ export function openEntry(
   entry: QueueEntry,
   message: Message,
   delivery: DeliveryMemory,
-  { handler }: SubscriptionConfig,
+  subscription: SubscriptionConfig,
 ): Message | 'wait' | 'undecodable' {
   const { deps, memory, messages } = session;
   const now = deps.clock.now();
-  const lambda = handler.invocation !== 'inline';
+  const use = eventUse(subscription);
   if (!isCompressed(message))
-    return delivery.take(deliveryCost(message.body.length, lambda), now) ? message : 'wait';
+    return delivery.take(deliveryCost(message.body.length, use), now) ? message : 'wait';
   try {
     const rules = {
       open: (maxBytes: number) => openMessage(message, maxBytes),
       isTooLarge: (error: unknown) => error instanceof LimitExceededError,
-      lambda,
+      use,
     };
     return memory.open(entry, delivery, rules, now) ?? 'wait';
   } catch (error) {
@@ -34,4 +34,10 @@ export function openEntry(
     messages.fail(entry, asUndecodable(message, error));
     return 'undecodable';
   }
+}
+
+/** Events of format kafka have every body in base64. */
+function eventUse({ handler, eventFormat }: SubscriptionConfig): EventUse {
+  if (handler.invocation !== 'inline') return 'lambda';
+  return eventFormat === 'kafka' ? 'base64' : 'text';
 }

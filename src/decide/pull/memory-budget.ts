@@ -13,8 +13,12 @@ const DELIVERED_SHARE = 0.4;
 const OPENED_COPIES = 3;
 /** A body that is not compressed is a view of its answer: only the text comes on top. */
 const TEXT_COPIES = 2;
-/** An event for Lambda is also JSON, a payload and a request body. */
-const PAYLOAD_COPIES = 4;
+/**
+ * What an event takes beside bodies and texts, by what it is for. For Lambda: JSON, a payload and a request body. In
+ * base64, for a handler in this process: the bytes and their base64.
+ */
+const EVENT_COPIES = { lambda: 4, base64: 3, text: 0 } as const;
+export type EventUse = keyof typeof EVENT_COPIES;
 /** A record without the body. */
 const RECORD_BYTES = 4096;
 /** A queue that waits asks again at least twice a second. One that does not ask any more loses its place. */
@@ -231,13 +235,13 @@ export class QueueMemory {
     now: number,
   ): T | undefined {
     const { maxMessageBytes, delivered } = this.#budget;
-    const { open, isTooLarge, lambda } = rules;
+    const { open, isTooLarge, use } = rules;
     if (!this.#tooLarge.has(message)) {
       const free = delivered.freeFor(this, now);
-      const maxBytes = Math.min(maxMessageBytes, bodyWithin(free, lambda));
+      const maxBytes = Math.min(maxMessageBytes, bodyWithin(free, use));
       try {
         const opened = maxBytes > 0 ? open(maxBytes) : undefined;
-        if (opened !== undefined && delivery.take(openedCost(opened.body.length, lambda), now))
+        if (opened !== undefined && delivery.take(openedCost(opened.body.length, use), now))
           return opened;
       } catch (error) {
         if (maxBytes === maxMessageBytes || !isTooLarge(error)) throw error;
@@ -245,11 +249,11 @@ export class QueueMemory {
       // It is not decompressed again before there is room for the largest.
       this.#tooLarge.add(message);
     }
-    const most = openedCost(maxMessageBytes, lambda);
+    const most = openedCost(maxMessageBytes, use);
     if (!delivery.take(most, now)) return undefined;
     try {
       const opened = open(maxMessageBytes);
-      delivery.give(most - openedCost(opened.body.length, lambda));
+      delivery.give(most - openedCost(opened.body.length, use));
       return opened;
     } catch (error) {
       delivery.give(most);
@@ -285,8 +289,7 @@ interface OpenRules<T> {
   /** Throws when the body would take more than `maxBytes`. */
   readonly open: (maxBytes: number) => T;
   readonly isTooLarge: (error: unknown) => boolean;
-  /** Its event goes to Lambda, not to a handler in this process. */
-  readonly lambda: boolean;
+  readonly use: EventUse;
 }
 
 /** What one handler call takes. */
@@ -329,25 +332,28 @@ export function answerCost(bytes: number, count: number): number {
 }
 
 /** What a body takes whose message is delivered as it came. */
-export function deliveryCost(bodyBytes: number, lambda: boolean): number {
-  return RECORD_BYTES + bodyBytes * TEXT_COPIES + payloadCost(bodyBytes, lambda);
+export function deliveryCost(bodyBytes: number, use: EventUse): number {
+  return RECORD_BYTES + bodyBytes * TEXT_COPIES + eventCost(bodyBytes, use);
 }
 
-function openedCost(bodyBytes: number, lambda: boolean): number {
-  return RECORD_BYTES + bodyBytes * OPENED_COPIES + payloadCost(bodyBytes, lambda);
+function openedCost(bodyBytes: number, use: EventUse): number {
+  return RECORD_BYTES + bodyBytes * OPENED_COPIES + eventCost(bodyBytes, use);
 }
 
 /** A body that fits into no payload does not become one. */
-function payloadCost(bodyBytes: number, lambda: boolean): number {
-  return lambda ? PAYLOAD_COPIES * Math.min(bodyBytes, MAX_PAYLOAD_BYTES) : 0;
+function eventCost(bodyBytes: number, use: EventUse): number {
+  const bytes = use === 'lambda' ? Math.min(bodyBytes, MAX_PAYLOAD_BYTES) : bodyBytes;
+  return EVENT_COPIES[use] * bytes;
 }
 
 /** The largest body that may be decompressed within so many bytes. */
-function bodyWithin(bytes: number, lambda: boolean): number {
+function bodyWithin(bytes: number, use: EventUse): number {
   const free = Math.max(0, bytes - RECORD_BYTES);
-  const small = free / (OPENED_COPIES + (lambda ? PAYLOAD_COPIES : 0));
+  const small = free / (OPENED_COPIES + EVENT_COPIES[use]);
   const most =
-    small <= MAX_PAYLOAD_BYTES ? small : (free - payloadCost(small, lambda)) / OPENED_COPIES;
+    use === 'lambda' && small > MAX_PAYLOAD_BYTES
+      ? (free - eventCost(small, use)) / OPENED_COPIES
+      : small;
   return Math.floor(most);
 }
 

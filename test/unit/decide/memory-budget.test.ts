@@ -1,7 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it, test } from 'node:test';
 import fc from 'fast-check';
-import { fewer, MemoryBudget, type QueueMemory } from '../../../src/decide/pull/memory-budget.ts';
+import {
+  deliveryCost,
+  type EventUse,
+  fewer,
+  MemoryBudget,
+  type QueueMemory,
+} from '../../../src/decide/pull/memory-budget.ts';
 
 const MIB = 1024 * 1024;
 
@@ -65,7 +71,7 @@ describe('answers in hand', () => {
 
 describe('handler calls', () => {
   const rules = (bytes: number, tried: number[]) => ({
-    lambda: false,
+    use: 'text' as EventUse,
     isTooLarge: (error: unknown) => error instanceof RangeError,
     open: (maxBytes: number) => {
       tried.push(maxBytes);
@@ -92,6 +98,29 @@ describe('handler calls', () => {
     assert.ok(other.open(message, next, rules(60 * MIB, tried), 0));
     next.release();
     assert.equal(budget.used.delivered, 0);
+  });
+
+  it('are charged for what their event takes beside the text', () => {
+    const held = (use: EventUse): number => {
+      const queue = new MemoryBudget(1024 * MIB).open(() => {});
+      const delivery = queue.startDelivery();
+      assert.ok(queue.open({}, delivery, { ...rules(20 * MIB, []), use }, 0));
+      assert.ok(deliveryCost(20 * MIB, use) < delivery.held);
+      return Math.round(delivery.held / MIB);
+    };
+    assert.deepEqual([held('text'), held('base64'), held('lambda')], [60, 120, 84]);
+  });
+
+  it('that make base64 decompress no more than fits with it', () => {
+    const budget = new MemoryBudget(512 * MIB);
+    const [one, other] = [budget.open(() => {}), budget.open(() => {})];
+    assert.ok(one.open({}, one.startDelivery(), { ...rules(20 * MIB, []), use: 'base64' }, 0));
+    const tried: number[] = [];
+    const next = other.startDelivery();
+    const open = (use: EventUse) => other.open({}, next, { ...rules(20 * MIB, tried), use }, 0);
+    assert.equal(open('base64'), undefined);
+    assert.ok((tried[0] ?? 0) < 20 * MIB);
+    assert.equal(open('text')?.body.length, 20 * MIB);
   });
 
   it('a body that no memory suffices for fails, and leaves nothing behind', () => {

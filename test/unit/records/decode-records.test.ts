@@ -280,7 +280,7 @@ describe('inner batches', () => {
     record({
       body: batch,
       sysFlag: both,
-      properties: { ...RECORD.properties, INNER_NUM: num },
+      properties: { INNER_NUM: num },
       ...fields,
     });
 
