@@ -1,6 +1,6 @@
 import { crc32 } from 'node:zlib';
 import { LimitExceededError, ProtocolError } from '../errors.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { UndecodableRecord } from '../model/message.ts';
 import { ByteReader } from '../remoting/byte-reader.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { decodeBatchItems } from './batch-items.ts';
@@ -41,7 +41,7 @@ export interface DecodeContext {
 }
 
 export interface DecodedRecords {
-  readonly messages: Message[];
+  readonly messages: StoredMessage[];
   readonly undecodable: UndecodableRecord[];
   /** Queue offset of the first record that `maxAnswerBytes` left out: the next pull begins there. */
   readonly cutAt?: bigint;
@@ -54,7 +54,7 @@ export interface DecodedRecords {
  * @throws ProtocolError when a damaged size leaves no way to the next record
  */
 export function decodeRecords(body: Buffer, context: DecodeContext): DecodedRecords {
-  const messages: Message[] = [];
+  const messages: StoredMessage[] = [];
   const undecodable: UndecodableRecord[] = [];
   const budget = new OpenBudget(context);
   for (let start = 0; start < body.length; ) {
