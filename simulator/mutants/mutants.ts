@@ -325,8 +325,8 @@ const ORDER: readonly Mutant[] = [
   {
     name: 'attempts-are-forgotten',
     file: 'src/decide/order/attempts.ts',
-    find: 'return new Map(kept);',
-    replace: 'return new Map(kept.slice(0, 0));',
+    find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
+    replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
   },
 ];

@@ -99,7 +99,9 @@ export function readPopAnswer(
   });
   const all = messages.flatMap((message): PoppedMessage[] => {
     const handle = handles.of(message);
-    return handle === undefined ? [] : [{ message, handle }];
+    if (handle === undefined) return [];
+    // Brokers count on retries only: elsewhere the count, and with it 1ST_POP_TIME, is a producer's.
+    return [{ message: handle.retryMark === 0 ? message.uncounted() : message, handle }];
   });
   const wanted = ({ message }: PoppedMessage): boolean =>
     matchesTags(request.subscription, message.properties.get(Property.TAGS));

@@ -1,4 +1,3 @@
-import { types } from 'node:util';
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
@@ -42,7 +41,7 @@ export function createInlineHandler(
           limit,
         ]);
         // A function's answer could not say it: JSON makes {} of an error.
-        return answer instanceof Error || types.isNativeError(answer)
+        return answer instanceof Error
           ? { kind: 'failed', ...describeThrown(answer) }
           : { kind: 'answered', answer };
       } catch (cause) {

@@ -46,7 +46,7 @@ export interface DecodeContext {
 }
 
 export interface DecodedRecords {
-  readonly messages: Message[];
+  readonly messages: StoredMessage[];
   readonly undecodable: UndecodableRecord[];
   /** Queue offset of the first record that `maxAnswerBytes` left out: the next pull begins there. */
   readonly cutAt?: bigint;

@@ -22,13 +22,16 @@ export function isOwnRetry({ topic }: Pick<Message, 'topic'>, consumerGroup: str
 
 /**
  * Deliveries to this group that failed before, as far as brokers count them. A dead letter that the
- * group reads from a `%DLQ%` topic still has the count of the group that gave it up.
+ * group reads from a `%DLQ%` topic still has the count of the group that gave it up. In mode pop the
+ * client leaves a count on popped retries only. A producer may have made it negative.
  */
 export function failedDeliveries(
   message: Pick<Message, 'topic' | 'reconsumeTimes'>,
   { consumerGroup, mode }: GroupMode,
 ): number {
-  return mode === 'pop' || isOwnRetry(message, consumerGroup) ? message.reconsumeTimes : 0;
+  return mode === 'pop' || isOwnRetry(message, consumerGroup)
+    ? Math.max(0, message.reconsumeTimes)
+    : 0;
 }
 
 /**

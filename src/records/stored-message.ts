@@ -92,6 +92,15 @@ export class StoredMessage implements Message {
 
   /** The same message with another body: the decompressed one. */
   withBody(body: Buffer, sysFlag: number): this {
+    return this.#with({ body, sysFlag });
+  }
+
+  /** The same message without the count that a producer has written. */
+  uncounted(): this {
+    return this.reconsumeTimes === 0 ? this : this.#with({ reconsumeTimes: 0 });
+  }
+
+  #with(fields: Partial<Pick<Message, 'body' | 'sysFlag' | 'reconsumeTimes'>>): this {
     const message = new StoredMessage({
       topic: this.topic,
       brokerName: this.brokerName,
@@ -108,8 +117,9 @@ export class StoredMessage implements Message {
       bornHostBytes: this.#bornHostBytes,
       storeHostBytes: this.#storeHostBytes,
       propertyBytes: this.#propertyBytes,
-      sysFlag,
-      body,
+      sysFlag: this.sysFlag,
+      body: this.body,
+      ...fields,
     });
     message.#properties = this.#properties;
     return message as this;

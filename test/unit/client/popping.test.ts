@@ -106,3 +106,21 @@ describe('an inner batch that is popped', () => {
       );
     });
 });
+
+describe('the count of a popped message', () => {
+  const countOf = (fields: Partial<RecordFields>): unknown =>
+    read(fields).messages[0]?.message.reconsumeTimes;
+
+  it('is the broker’s on a retry, and 0 on what a producer sent', () => {
+    assert.equal(countOf({ ...withHandle(formatPopHandle(HANDLE)), reconsumeTimes: 2 }), 2);
+    for (const reconsumeTimes of [20, -5]) assert.equal(countOf({ reconsumeTimes }), 0);
+  });
+
+  it('is left out without a change of anything else', () => {
+    const properties = { TAGS: 'paid', '1ST_POP_TIME': '1000' };
+    const { message } = read({ properties, reconsumeTimes: 20 }).messages[0] ?? {};
+    const { message: plain } = read({ properties }).messages[0] ?? {};
+    assert.deepEqual(message?.properties, plain?.properties);
+    assert.deepEqual([message?.body, message?.msgId], [plain?.body, plain?.msgId]);
+  });
+});

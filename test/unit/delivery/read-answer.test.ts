@@ -253,6 +253,7 @@ describe('readAnswer', () => {
     ['a Map', new Map([['batchItemFailures', []]])],
     ['a Set', new Set(['A'])],
     ['an Error', new Error('returned')],
+    ['an Error of another realm', runInNewContext('new Error("returned")')],
     ['a Response', new Response('{"batchItemFailures":[]}', { status: 500 })],
     ['a generator', (function* () {})()],
     ['a typed array', new Uint8Array(0)],
@@ -263,10 +264,9 @@ describe('readAnswer', () => {
       'toJSON with a thenable',
       {
         toJSON: () =>
-          Object.fromEntries([
-            ['batchItemFailures', []],
-            ['then', throwing],
-          ]),
+          Object.fromEntries(
+            ['batchItemFailures', 'then'].map((name) => [name, name === 'then' ? throwing : []]),
+          ),
       },
     ],
     ['a list of a negative length', { batchItemFailures: lengthOf(-1) }],

@@ -29,6 +29,9 @@ describe('failedDeliveries', () => {
     for (const topic of ['orders', '%DLQ%workers', '%DLQ%other', '%RETRY%other'])
       assert.equal(failedDeliveries(message(topic, {}, counted), GROUP), 0, topic);
     assert.equal(failedDeliveries(message('orders', {}, counted), POP), 17);
+    const negative = { reconsumeTimes: -5 };
+    assert.equal(failedDeliveries(message(OWN, {}, negative), GROUP), 0);
+    assert.equal(failedDeliveries(message('orders', {}, negative), POP), 0);
   });
 });
 
