@@ -109,7 +109,7 @@ function withoutOverlap(
   if (all.every(({ storeSize }) => storeSize > 0)) return { messages: [...all], undecodable };
   const ofRecords = new Set<string>(undecodable.map(placeOf));
   for (const message of all) if (message.storeSize > 0) ofRecords.add(placeOf(message));
-  const messages: Message[] = [];
+  const messages: StoredMessage[] = [];
   const overlapping: bigint[] = [];
   for (const message of all)
     if (message.storeSize === 0 && ofRecords.has(placeOf(message)))

@@ -186,6 +186,7 @@ describe('what producers can write into a message', () => {
   test('a retry topic that takes no message leaves the copy to local retries, under its own topic', async () => {
     const queues = await worldWith(TOPIC);
     await send(TOPIC, { RETRY_TOPIC: 'elsewhere' });
+    world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
     world.broker.control(
       'SEND_MESSAGE_V2',
       ({ command }) =>
