@@ -324,8 +324,10 @@ class Run {
     if (command.code === RequestCode.UPDATE_CONSUMER_OFFSET) {
       const { topic, queueId, commitOffset } = updateConsumerOffset.decode(command);
       const queue = `${topic}/${brokerName}/${queueId}`;
-      // An operator's write: what it passes is skipped, whatever the command answers later.
-      if (queue !== undefined && process.kind === 'operator')
+      // An operator's write: what it passes is skipped, whatever the command answers later. While a reset by
+      // mqadmin waits for its pull, the broker drops it.
+      const { offsets } = this.#brokers.named(brokerName).broker.state;
+      if (process.kind === 'operator' && !offsets.hasReset(GROUP, topic, queueId))
         this.#skip(queue, commitOffset, false);
       if (process.kind === 'puller')
         this.#emit({ kind: 'commit-sent', by: client, queue, offset: commitOffset });
