@@ -110,13 +110,14 @@ export async function redeliver(
   failed: FailedMessage,
   redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
 ): Promise<SendOutcome> {
-  const { message, localRetries, maxReconsumeTimes } = failed;
-  const level = wireLevel(redelivery);
-  const back = requestWay(session, message, level, maxReconsumeTimes);
-  const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
   const timed = timerWay(session, failed, redelivery);
-  const ways = waysBack(session, failed, { back, send });
-  return sendInTurn(session, message, [...timed, ...ways], failed.inDoubt ? 1 : MAX_UNANSWERED);
+  const ways = waysBack(session, failed, wireLevel(redelivery));
+  return sendInTurn(
+    session,
+    failed.message,
+    [...timed, ...ways],
+    failed.inDoubt ? 1 : MAX_UNANSWERED,
+  );
 }
 
 /** A failure that its puller's death tells: the broker decides when the message, or its record, comes again. */
@@ -128,25 +129,26 @@ export async function sendBack(
   localRetries: number,
   maxUnanswered: number,
 ): Promise<SendOutcome> {
-  const back = requestWay(session, record, delayLevel, maxReconsumeTimes);
-  // A record that cannot be decoded cannot be sent as a message.
-  if (!('topic' in record)) return sendInTurn(session, record, [back], maxUnanswered);
-  const send = messageWay(session, record, delayLevel, maxReconsumeTimes, localRetries);
-  const failed = { message: record, localRetries, maxReconsumeTimes };
-  const ways = waysBack(session, failed, { back, send });
+  const ways =
+    'topic' in record
+      ? waysBack(session, { message: record, localRetries, maxReconsumeTimes }, delayLevel)
+      : // A record that cannot be decoded cannot be sent as a message.
+        [requestWay(session, record, delayLevel, maxReconsumeTimes)];
   return sendInTurn(session, record, ways, maxUnanswered);
 }
 
 /**
- * The ways of a failed message to its next delivery, with `back` as request 36 and `send` as message.
+ * The ways of a failed message to its next delivery: request 36, and a send to the retry topic.
  * `misleading` properties would bring it back under another topic, or dead-letter it by another
  * group's count. Deliveries that were counted here would be lost for its limit.
  */
 function waysBack(
   session: QueueSession,
   { message, localRetries, maxReconsumeTimes }: Omit<FailedMessage, 'inDoubt'>,
-  { back, send }: { readonly back: SendWay; readonly send: SendWay },
+  level: number,
 ): SendWay[] {
+  const back = requestWay(session, message, level, maxReconsumeTimes);
+  const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
   const why = messageFirst(session, message);
   // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
   const counted = localRetries > 0 && session.source.coexist !== true;

@@ -102,11 +102,8 @@ function nextOffset(
 }
 
 /** A message of an inner batch gives way to the record that has its offset. */
-function withoutOverlap(
-  all: readonly StoredMessage[],
-  undecodable: UndecodableRecord[],
-): DecodedRecords {
-  if (all.every(({ storeSize }) => storeSize > 0)) return { messages: [...all], undecodable };
+function withoutOverlap(all: StoredMessage[], undecodable: UndecodableRecord[]): DecodedRecords {
+  if (all.every(({ storeSize }) => storeSize > 0)) return { messages: all, undecodable };
   const ofRecords = new Set<string>(undecodable.map(placeOf));
   for (const message of all) if (message.storeSize > 0) ofRecords.add(placeOf(message));
   const messages: StoredMessage[] = [];
