@@ -118,7 +118,7 @@ describe('broadcasting: every deployment gets every message', () => {
     // The failed one was dropped with a name: no retry, no DLQ, no offset of the group.
     assert.deepEqual(
       shop.codes.filter((code) => code.startsWith('ROCKETMQ')),
-      ['ROCKETMQ_BROADCAST_DROPPED'],
+      ['ROCKETMQ_HANDLER_FAILED', 'ROCKETMQ_BROADCAST_DROPPED'],
     );
     assert.deepEqual(broker.messages('%RETRY%listeners'), []);
     for (let id = 0; id < QUEUES; id++)
