@@ -1,3 +1,4 @@
+import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { suspect } from '../decide/crash/crash-record.ts';
 import { backoff } from '../decide/retry/backoff.ts';
@@ -32,7 +33,10 @@ export type DeliveryResult =
   /** No verdict: the messages stay unfinished, and are not delivered again before `notBefore`, epoch ms. */
   | { readonly kind: 'no-verdict'; readonly notBefore: number };
 
-type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }>;
+type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }> & {
+  /** Epoch ms, when the handler was called. */
+  readonly startedAt: number;
+};
 
 const SETTLED = { kind: 'settled' } as const;
 const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
@@ -84,15 +88,16 @@ async function countLostCall(
   outcome: Unavailable,
 ): Promise<Unavailable> {
   if (outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
-  const timeoutMs = subscription.handler.timeout * 1000;
+  const { clock } = session.deps;
+  const waitMs = remainingRunMs(subscription.handler, outcome.startedAt, clock.now());
   const signal = session.lifecycle.signal('handlers');
   session.logger.warn(
-    { err: outcome.error, waitMs: timeoutMs, code: 'ROCKETMQ_ANSWER_LOST' },
+    { err: outcome.error, waitMs, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, its call counts until the handler timeout has passed',
   );
-  await session.deps.clock.sleep(timeoutMs, signal).catch(() => {});
+  await clock.sleep(waitMs, signal).catch(() => {});
   if (!signal.aborted) return { ...outcome, mayRun: false };
-  session.outlived(timeoutMs);
+  session.outlived(remainingRunMs(subscription.handler, outcome.startedAt, clock.now()));
   return outcome;
 }
 
@@ -100,7 +105,7 @@ async function countLostCall(
 function waitsForLostCall(
   session: QueueSession,
   { batchId, deliveries, subscription }: Batch,
-  { error, mayRun = false }: Unavailable,
+  { error, mayRun = false, startedAt }: Unavailable,
 ): boolean {
   session.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
   if (!mayRun) return false;
@@ -110,7 +115,7 @@ function waitsForLostCall(
     { err: error, batchId, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, ordered delivery paused until the handler timeout has passed',
   );
-  session.outlived(subscription.handler.timeout * 1000);
+  session.outlived(remainingRunMs(subscription.handler, startedAt, session.deps.clock.now()));
   return true;
 }
 
@@ -150,9 +155,11 @@ async function callOnce(
   try {
     const outcome = await invoke(session, call, attempt);
     if (outcome.kind === 'misconfigured') return refuse(session, batch, outcome.error);
-    return outcome.kind === 'unavailable' ? outcome : { kind: 'verdict', outcome };
+    return outcome.kind === 'unavailable'
+      ? { ...outcome, startedAt: call.startedAt }
+      : { kind: 'verdict', outcome };
   } catch (error) {
-    if (call.expired === undefined) return abandoned(session, batch, error);
+    if (call.expired === undefined) return abandoned(session, call, error);
   } finally {
     session.calls.delete(call);
   }
@@ -211,7 +218,7 @@ function refuse(session: QueueSession, { subscription }: Batch, error: Error): D
 /** The call was aborted: the lease is lost, or the rest of the time is needed to commit and release. */
 function abandoned(
   session: QueueSession,
-  { batchId, deliveries, subscription }: Batch,
+  { batch: { batchId, deliveries, subscription }, startedAt }: HandlerCall,
   error: unknown,
 ): DeliveryResult {
   if (!session.lifecycle.signal('handlers').aborted) throw error;
@@ -221,7 +228,8 @@ function abandoned(
   );
   session.noteRepeated(deliveries.length);
   const { handler } = subscription;
-  if (handler.invocation === 'function') session.outlived(handler.timeout * 1000);
+  if (handler.invocation === 'function')
+    session.outlived(remainingRunMs(handler, startedAt, session.deps.clock.now()));
   return NO_VERDICT;
 }
 
