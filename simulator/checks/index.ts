@@ -2,6 +2,7 @@ import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { concurrency } from './concurrency.ts';
 import { drained } from './drained.ts';
+import { leaseEnd } from './lease-end.ts';
 import { leftBehind } from './left-behind.ts';
 import { memory } from './memory.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
@@ -21,6 +22,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   nothingLost,
   committedBelowUnfinished,
   oneHolder,
+  leaseEnd,
   retryLimit,
   sendsPerFailure,
   recordAge,

@@ -79,6 +79,20 @@ const OFFSETS: readonly Mutant[] = [
     scenarios: ['mqadmin', 'operator'],
   },
   {
+    name: 'lost-commits-pass-for-others-offset',
+    file: 'src/queue/offset-tracker.ts',
+    find: '(state.connectionLost && confirmed !== undefined && offset < confirmed)',
+    replace: 'false',
+    scenarios: ['lost-commits'],
+  },
+  {
+    name: 'lost-commits-between-holders-are-not-noticed',
+    file: 'src/decide/offset/settled-above.ts',
+    find: 'startedAt > confirmedAt;',
+    replace: 'startedAt < 0;',
+    scenarios: ['lost-commits'],
+  },
+  {
     name: 'first-queues-start-at-their-end',
     file: 'src/decide/assignment/start-position.ts',
     find: "case 'TRIM_HORIZON':\n      return { at: 'min' };",
@@ -122,6 +136,13 @@ const LEASES: readonly Mutant[] = [
     find: "ours: '#holder = :holder AND #fence = :fence',",
     replace: "ours: '(#fence = :fence OR NOT #holder = :holder OR #fence <> :fence)',",
     scenarios: ['stale-holders', 'lambda'],
+  },
+  {
+    name: 'late-renewal-shortens-the-lease',
+    file: 'src/store/conditions.ts',
+    find: 'when: [clause.ours, clause.laterRenewal],',
+    replace: 'when: [clause.ours],',
+    scenarios: ['stale-holders', 'table'],
   },
   {
     name: 'takes-a-live-lease',

@@ -125,6 +125,18 @@ function createOne(
   const persist = (): void => {
     written = new Map([...committed].map(([key, { offset }]) => [key, offset]));
   };
+  /** Offsets go back to what the file has; the first ones of a queue are gone with it. */
+  const forgetUnwritten = (): void => {
+    const { offsets } = broker.state;
+    const lost = [...committed].filter(([key, { offset }]) => written.get(key) !== offset);
+    if (lost.length === 0) return;
+    const kept = [...committed].map(([key, { key: of }]) => [of, written.get(key)] as const);
+    for (const [[group]] of kept) offsets.forgetGroup(group);
+    committed.clear();
+    for (const [of, offset] of kept)
+      if (offset !== undefined) offsets.commit(...of, offset);
+      else observer.committed(name, ...of, 0n);
+  };
   const start = (): void => {
     broker.start();
     persistLater();
@@ -148,12 +160,7 @@ function createOne(
       simulated.registered = false;
       network.cutServer(server);
       broker.stop();
-      if (how === 'KILL')
-        for (const [key, entry] of committed) {
-          const before = written.get(key);
-          if (before === undefined || before === entry.offset) continue;
-          broker.state.offsets.commit(...entry.key, before);
-        }
+      if (how === 'KILL') forgetUnwritten();
       scheduler.schedule(ms, host, () => {
         server.state = 'up';
         broker.start();

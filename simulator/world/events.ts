@@ -56,6 +56,14 @@ export type WorldEvent =
       readonly holder: string;
       readonly fence: number;
     }
+  /** The holder's lease has another end now. Epoch ms of its clock. */
+  | {
+      readonly kind: 'renewed';
+      readonly queue: QueueName;
+      readonly holder: string;
+      readonly from: number;
+      readonly to: number;
+    }
   | {
       readonly kind: 'skipped';
       readonly queue: QueueName;
@@ -105,6 +113,8 @@ export function describe(event: WorldEvent): string {
       return `${event.queue} is committed at ${event.offset}`;
     case 'acquired':
       return `${event.holder} acquires ${event.queue}, fence ${event.fence}`;
+    case 'renewed':
+      return `${event.holder} renews ${event.queue} by ${event.to - event.from} ms`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
     case 'pulled':

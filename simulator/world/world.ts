@@ -362,13 +362,14 @@ class Run {
       this.#emit({ kind: 'committed', queue, offset: BigInt(to) });
     }
     if (after.holder?.S === undefined || after.topic?.S === undefined) return;
-    if (before?.fence?.N === after.fence?.N) return;
-    this.#emit({
-      kind: 'acquired',
-      queue: `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`,
-      holder: after.holder.S,
-      fence: Number(after.fence?.N),
-    });
+    const queue = `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+    const holder = after.holder.S;
+    if (before?.fence?.N !== after.fence?.N)
+      this.#emit({ kind: 'acquired', queue, holder, fence: Number(after.fence?.N) });
+    else if (before?.leaseUntil?.N !== undefined && before.leaseUntil.N !== after.leaseUntil?.N) {
+      const [from, to] = [Number(before.leaseUntil.N), Number(after.leaseUntil?.N)];
+      this.#emit({ kind: 'renewed', queue, holder, from, to });
+    }
   }
 
   /** What has no end yet, one line each. */
