@@ -24,6 +24,8 @@ interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  /** Share of the messages that their producer sends twice: it has no answer to the first send. */
+  readonly twice?: number;
   /** A stricter bound than the computed one. */
   readonly drainMs?: number;
 }
@@ -153,12 +155,50 @@ function processFaults(random: Random): Fault[] {
   });
 }
 
+/** Sometimes every attempt of one message, so that it goes to the DLQ. */
+function destinationFaults(random: Random): Fault[] {
+  const first = random.int(1, 8);
+  const nths = random.chance(0.5)
+    ? [first, first + 1, first + 2]
+    : some(random, 1, 6, () => random.int(1, 12));
+  return [
+    ...nths.map(
+      (nth): Fault => ({
+        kind: 'destination-request',
+        nth,
+        fate: random.pick(['throttled', 'lost', 'answer-lost'] as const),
+      }),
+    ),
+    ...(random.chance(0.5) ? processFaults(random) : []),
+  ];
+}
+
 function anyFaults(random: Random): Fault[] {
   return [
     ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
     ...(random.chance(0.5) ? tableFaults(random) : []),
     ...(random.chance(0.8) ? processFaults(random) : []),
   ];
+}
+
+/** Another deployment: some options are others, whatever runs goes on with the old ones. */
+function redeployment(random: Random): Fault {
+  return {
+    kind: 'redeploy',
+    at: time(random),
+    subscription: {
+      batchSize: random.int(1, 20),
+      maximumRetryAttempts: 3,
+      ...(random.chance(0.5) && { parallelizationFactor: random.int(1, 3) }),
+      ...(random.chance(0.3) && {
+        order: random.chance(0.3) ? undefined : order(random.pick(['queue', 'key'] as const)).order,
+      }),
+      ...(random.chance(0.3) && {
+        filter: { type: 'TAG', expression: random.pick(['*', 't0', 't0||t1']) },
+      }),
+    },
+    source: random.chance(0.5) ? { pullers: random.pick(['queue', 1, 2] as const) } : {},
+  };
 }
 
 const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
@@ -292,13 +332,18 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 45_000,
     behaviours: mixed,
     faults: [
-      {
-        kind: 'redeploy',
-        at: time(random),
-        subscription: { batchSize: random.int(1, 20), maximumRetryAttempts: 3 },
-      },
+      ...some(random, 1, 3, () => redeployment(random)),
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
+  }),
+  'sent-twice': (random) => ({
+    queues: 2,
+    messages: 16,
+    withinMs: 20_000,
+    behaviours: mixed,
+    twice: 0.5,
+    subscription: { maximumRetryAttempts: random.int(0, 2), ...random.pick([{}, order('key')]) },
+    faults: random.chance(0.5) ? anyFaults(random) : [],
   }),
   operator: (random) => ({
     queues: 2,
@@ -505,6 +550,22 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ),
     ],
   }),
+  'on-failure': (random) => ({
+    queues: 1,
+    messages: 14,
+    withinMs: 20_000,
+    behaviours: (own) => (own.chance(0.5) ? { kind: 'fails', times: own.pick([1, 99]) } : OK),
+    subscription: {
+      maximumRetryAttempts: random.int(0, 2),
+      batchSize: random.int(1, 6),
+      onFailure: random.pick([
+        { type: 'sqs', arn: 'arn:aws:sqs:eu-central-1:123456789012:failed' },
+        { type: 's3', arn: 'arn:aws:s3:::failed' },
+      ] as const),
+      ...(random.chance(0.3) ? order('queue') : {}),
+    },
+    faults: random.chance(0.8) ? destinationFaults(random) : [],
+  }),
   aged: (random) => ({
     queues: 2,
     messages: 20,
@@ -660,9 +721,23 @@ export function planOf(scenario: string, seed: number): Plan {
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
+      tag: `t${number % 3}`,
       behaviour: shape.behaviours(ofMessages),
     }),
   );
+  const ofCopies = random.fork('copies');
+  const copies = messages
+    .filter(() => ofCopies.chance(shape.twice ?? 0))
+    .map(
+      (message, index): PlannedMessage => ({
+        ...message,
+        number: shape.messages + index,
+        copyOf: message.number,
+        at: message.at + ofCopies.int(0, 3_000),
+        queueId: ofCopies.int(0, queues - 1),
+        behaviour: shape.behaviours(ofCopies),
+      }),
+    );
   const plan: Omit<Plan, 'drainMs'> = {
     scenario,
     seed,
@@ -694,7 +769,7 @@ export function planOf(scenario: string, seed: number): Plan {
         },
       ],
     },
-    messages,
+    messages: [...messages, ...copies],
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,

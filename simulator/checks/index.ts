@@ -2,6 +2,7 @@ import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { concurrency } from './concurrency.ts';
 import { drained } from './drained.ts';
+import { filtered } from './filtered.ts';
 import { leaseEnd } from './lease-end.ts';
 import { leftBehind } from './left-behind.ts';
 import { memory } from './memory.ts';
@@ -26,6 +27,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   retryLimit,
   sendsPerFailure,
   recordAge,
+  filtered,
   order,
   nothingAfterSkip,
   operatorsOffset,

@@ -305,6 +305,20 @@ const FAILURES: readonly Mutant[] = [
     scenarios: ['bisect', 'retries'],
   },
   {
+    name: 'destination-is-not-waited-for',
+    file: 'src/puller/dead-letter.ts',
+    find: 'await deliver(session, failed, subscription, onFailure);',
+    replace: 'deliver(session, failed, subscription, onFailure).catch(() => {});',
+    scenarios: ['on-failure'],
+  },
+  {
+    name: 'refusal-of-the-destination-counts-as-stored',
+    file: 'src/puller/dead-letter.ts',
+    find: "session.count('OnFailureDestinationDeliveryErrorCount');",
+    replace: "session.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    scenarios: ['on-failure'],
+  },
+  {
     name: 'drop-goes-to-the-dlq',
     file: 'src/puller/settle-messages.ts',
     find: "if (redelivery !== undefined && redelivery.kind !== 'drop')\n      failed.push({ delivery, redelivery });",

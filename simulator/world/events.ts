@@ -18,6 +18,8 @@ export interface Position {
   readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
+  /** The destination of `onFailure` has it. */
+  givenUp: boolean;
   deliveries: Delivery[];
 }
 
@@ -40,6 +42,8 @@ export type WorldEvent =
   | { readonly kind: 'stored'; readonly brokerName: string; readonly position: Position }
   | { readonly kind: 'parked'; readonly number: number; readonly reconsumeTimes: number }
   | { readonly kind: 'dead-lettered'; readonly number: number }
+  /** The destination of `onFailure` stored it. */
+  | { readonly kind: 'given-to-destination'; readonly number: number }
   | { readonly kind: 'delivery-started'; readonly deliveries: readonly Delivery[] }
   | { readonly kind: 'delivery-ended'; readonly deliveries: readonly Delivery[] }
   | {
@@ -94,6 +98,8 @@ export function describe(event: WorldEvent): string {
       return `message ${event.number} parked for redelivery ${event.reconsumeTimes}`;
     case 'dead-lettered':
       return `message ${event.number} stored in the DLQ`;
+    case 'given-to-destination':
+      return `message ${event.number} stored by the destination of onFailure`;
     case 'delivery-started':
     case 'delivery-ended': {
       const [first] = event.deliveries;

@@ -64,9 +64,9 @@ export class Handlers {
     for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
     const batchItemFailures = treated.flatMap(({ record, treatment }) =>
       treatment === 'fails'
-        ? [{ itemIdentifier: record.messageId }]
+        ? [{ itemIdentifier: identifierOf(record, event.Records) }]
         : treatment === 'dropped'
-          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
+          ? [{ itemIdentifier: identifierOf(record, event.Records), action: 'drop' }]
           : [],
     );
     return {
@@ -88,6 +88,15 @@ export class Handlers {
     this.#failures.set(number, failures + 1);
     return behaviour.kind;
   }
+}
+
+/** A message that was sent twice has one messageId, which would name both records. */
+function identifierOf(
+  { messageId, receiptHandle }: RocketMQRecord,
+  all: readonly RocketMQRecord[],
+): string {
+  const isShared = all.filter((record) => record.messageId === messageId).length > 1;
+  return isShared ? receiptHandle : messageId;
 }
 
 function deliveryOf(
