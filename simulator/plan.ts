@@ -1,4 +1,5 @@
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import type { PullerOptions } from '../src/puller/puller-deps.ts';
 import type { RequestCode } from '../src/remoting/request-code.ts';
 
 /** How a handler treats one message, by its number. */
@@ -174,6 +175,8 @@ export interface Plan {
   /** Of a puller. */
   readonly memoryBytes: number;
   readonly bodyBytes: number;
+  /** Of a puller, where they are not the default ones. */
+  readonly options?: Partial<PullerOptions>;
   /** So long before its store each message was made, by its producer's clock. */
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */

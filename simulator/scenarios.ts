@@ -24,6 +24,7 @@ interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  readonly options?: Plan['options'];
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -74,7 +75,7 @@ function brokerFaults(random: Random, broker: string): Fault[] {
   });
 }
 
-function requestFault(random: Random): Fault {
+function requestFault(random: Random): Extract<Fault, { readonly kind: 'request' }> {
   return {
     kind: 'request',
     code: random.pick([
@@ -153,6 +154,18 @@ function processFaults(random: Random): Fault[] {
         };
     }
   });
+}
+
+function popFaults(random: Random): Fault[] {
+  return some(
+    random,
+    1,
+    4,
+    (): Fault => ({
+      ...requestFault(random),
+      code: random.pick(['POP_MESSAGE', 'ACK_MESSAGE', 'CHANGE_MESSAGE_INVISIBLETIME'] as const),
+    }),
+  );
 }
 
 /** Sometimes every attempt of one message, so that it goes to the DLQ. */
@@ -335,6 +348,40 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...some(random, 1, 3, () => redeployment(random)),
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
+  }),
+  pop: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { mode: 'pop', pullers: random.pick(['queue', 1, 2] as const) },
+    subscription: {
+      maximumRetryAttempts: random.int(1, 3),
+      batchSize: random.int(1, 10),
+      parallelizationFactor: random.int(1, 2),
+    },
+    options: { popInvisibleMs: 15_000 },
+    faults: random.chance(0.7) ? [...popFaults(random), ...processFaults(random)] : [],
+  }),
+  // A handler takes longer than the invisible time.
+  'pop-slow': (random) => ({
+    queues: 1,
+    messages: 6,
+    withinMs: 20_000,
+    behaviours: always,
+    source: { mode: 'pop' },
+    subscription: {
+      batchSize: random.int(1, 3),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 30,
+      },
+    },
+    handlerMs: [12_000, 25_000],
+    options: { popInvisibleMs: 10_000 },
+    pullerTimeoutMs: 120_000,
   }),
   'sent-twice': (random) => ({
     queues: 2,
@@ -778,6 +825,7 @@ export function planOf(scenario: string, seed: number): Plan {
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    ...(shape.options !== undefined && { options: shape.options }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

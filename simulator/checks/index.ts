@@ -12,6 +12,7 @@ import { oneHolder } from './one-holder.ts';
 import { operatorsOffset } from './operators-offset.ts';
 import { order } from './order.ts';
 import { pauseIsKept } from './pause-is-kept.ts';
+import { popped } from './popped.ts';
 import { prompt } from './prompt.ts';
 import { recordAge } from './record-age.ts';
 import { repeats } from './repeats.ts';
@@ -22,6 +23,7 @@ import { sendsPerFailure } from './sends-per-failure.ts';
 export const CHECKS: readonly CheckDefinition[] = [
   nothingLost,
   committedBelowUnfinished,
+  popped,
   oneHolder,
   leaseEnd,
   retryLimit,

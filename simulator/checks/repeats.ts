@@ -16,6 +16,7 @@ export const repeats: CheckDefinition = {
     const forgets =
       plan.source.coexist === true &&
       plan.faults.some((fault) => fault.kind === 'broker-restart' && fault.how === 'KILL');
+    const isPop = plan.source.mode === 'pop';
     const commitAgeMs =
       plan.source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
     const untilCommittedMs = commitAgeMs + (forgets ? FORGOTTEN_MS : 0);
@@ -23,14 +24,17 @@ export const repeats: CheckDefinition = {
       on(event) {
         if (event.kind !== 'delivery-started') return undefined;
         for (const { position } of event.deliveries) {
-          if (position.doneAt === undefined) continue;
+          const done = isPop
+            ? ledger.story(position.number).positions.find((one) => one.doneAt !== undefined)
+            : position;
+          if (done?.doneAt === undefined) continue;
           // Done ahead of an unfinished one, it comes again whenever its queue changes hands.
-          const since = ledger.committableSince(position);
+          const since = isPop ? done.doneAt : ledger.committableSince(position);
           if (since === undefined || !Number.isFinite(since)) continue;
           const from = since - DISTURBED_MS;
           const until = since + untilCommittedMs;
           if (faultTimes.some((at) => at >= from && at <= Math.min(until, scheduler.now))) continue;
-          return `message ${position.number} at ${position.key} was handled ${scheduler.now - position.doneAt} ms ago and is delivered again without a fault`;
+          return `message ${position.number} at ${position.key} was handled ${scheduler.now - done.doneAt} ms ago and is delivered again without a fault`;
         }
         return undefined;
       },

@@ -19,7 +19,8 @@ export const retryLimit: CheckDefinition = {
       ),
     );
     const hasDestination = plan.source.subscriptions.some(({ onFailure }) => onFailure);
-    const failsAlone = plan.pullerTimeoutMs > shortestMs(plan);
+    // In mode pop brokers count whatever was not acknowledged.
+    const failsAlone = plan.source.mode !== 'pop' && plan.pullerTimeoutMs > shortestMs(plan);
     const maxAgeMs = maxAgeOf(plan);
     /** Dead letters of messages that were too old for their handler. */
     const aged = new Set<number>();

@@ -373,6 +373,30 @@ const ORDER: readonly Mutant[] = [
   },
 ];
 
+const POP: readonly Mutant[] = [
+  {
+    name: 'popped-failure-is-acknowledged',
+    file: 'src/puller/settle-popped.ts',
+    find: 'await makeVisible(session, popped, entry, delayMs);',
+    replace: 'await acknowledge(session, popped, { entry });',
+    scenarios: ['pop'],
+  },
+  {
+    name: 'popped-messages-are-not-prolonged',
+    file: 'src/puller/popped-messages.ts',
+    find: 'if (this.#prolonging) return;',
+    replace: 'if (!this.#prolonging) return;',
+    scenarios: ['pop-slow'],
+  },
+  {
+    name: 'popped-messages-never-become-visible',
+    file: 'src/decide/pop/invisible-time.ts',
+    find: 'return now < visibleAt - SAFETY_MS;',
+    replace: 'return now < visibleAt + 3_600_000;',
+    scenarios: ['pop', 'pop-slow'],
+  },
+];
+
 const LIFE: readonly Mutant[] = [
   {
     name: 'more-calls-than-the-limit',
@@ -434,4 +458,11 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...OFFSETS, ...LEASES, ...FAILURES, ...ORDER, ...LIFE];
+export const MUTANTS: readonly Mutant[] = [
+  ...OFFSETS,
+  ...LEASES,
+  ...FAILURES,
+  ...ORDER,
+  ...POP,
+  ...LIFE,
+];

@@ -18,6 +18,9 @@ export interface Position {
   readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
+  /** Mode pop: epoch ms, until when its puller may deliver it. */
+  lentUntil: number;
+  acknowledged: boolean;
   /** The destination of `onFailure` has it. */
   givenUp: boolean;
   deliveries: Delivery[];
@@ -42,6 +45,8 @@ export type WorldEvent =
   | { readonly kind: 'stored'; readonly brokerName: string; readonly position: Position }
   | { readonly kind: 'parked'; readonly number: number; readonly reconsumeTimes: number }
   | { readonly kind: 'dead-lettered'; readonly number: number }
+  /** Mode pop: a puller said that it has its end. */
+  | { readonly kind: 'acknowledged'; readonly position: Position }
   /** The destination of `onFailure` stored it. */
   | { readonly kind: 'given-to-destination'; readonly number: number }
   | { readonly kind: 'delivery-started'; readonly deliveries: readonly Delivery[] }
@@ -98,6 +103,8 @@ export function describe(event: WorldEvent): string {
       return `message ${event.number} parked for redelivery ${event.reconsumeTimes}`;
     case 'dead-lettered':
       return `message ${event.number} stored in the DLQ`;
+    case 'acknowledged':
+      return `message ${event.position.number} acknowledged at ${event.position.key}`;
     case 'given-to-destination':
       return `message ${event.number} stored by the destination of onFailure`;
     case 'delivery-started':

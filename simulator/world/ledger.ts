@@ -89,6 +89,8 @@ export class Ledger {
       physicalOffset: message.physicalOffset,
       bytes: message.body.length,
       doneAt: undefined,
+      lentUntil: Number.POSITIVE_INFINITY,
+      acknowledged: false,
       givenUp: false,
       deliveries: [],
     };
@@ -103,6 +105,16 @@ export class Ledger {
 
   atPhysicalOffset(brokerName: string, offset: bigint): Position | undefined {
     return this.#physical.get(`${brokerName}@${offset}`);
+  }
+
+  /** Where the message of a record stands. A popped retry has the place of a message of its topic, as brokers write it. */
+  recordAt(receiptHandle: string, body: string, told: number): Position | undefined {
+    const read = readBody(body);
+    if (read === undefined) return this.positions.get(receiptHandle);
+    const place = receiptHandle.split('/').slice(1).join('/');
+    return this.story(read.number).positions.findLast(
+      ({ key, reconsumeTimes }) => key.endsWith(`/${place}`) && reconsumeTimes <= told,
+    );
   }
 
   /** The destination of `onFailure` has the message at the position. @returns its number; undefined: not one of ours */
@@ -122,9 +134,14 @@ export class Ledger {
       position.givenUp ||
       this.#optional.has(position.number) ||
       story.dropped ||
-      story.copies.some(({ reconsumeTimes }) => reconsumeTimes > position.reconsumeTimes) ||
+      this.hasCopy(position) ||
       position.offset < (this.skipped.get(position.queue) ?? 0n)
     );
+  }
+
+  /** Was it sent back, or did its broker make it visible again? */
+  hasCopy({ number, reconsumeTimes }: Position): boolean {
+    return this.story(number).copies.some((copy) => copy.reconsumeTimes > reconsumeTimes);
   }
 
   /** Since when everything up to the position has its end, so that a commit may pass it. */

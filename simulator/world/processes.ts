@@ -12,6 +12,7 @@ import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { createPullerInvoker } from '../../src/runtime/puller-invoker.ts';
 import { createSystemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -44,6 +45,7 @@ export interface ProcessDeps {
   readonly service: () => ServiceConfig;
   readonly pullerTimeoutMs: number;
   readonly memoryBytes: number;
+  readonly options: Partial<PullerOptions>;
   readonly maxSkewMs: number;
   readonly log: (host: Host, level: string, message: string, fields: object) => void;
   readonly ended: (
@@ -110,6 +112,7 @@ export class Processes {
           remainingMs,
           memoryBytes: this.#deps.memoryBytes,
           destinations: this.#deps.destinations.clients(),
+          options: this.#deps.options,
         });
       } finally {
         await client.close();

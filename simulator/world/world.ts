@@ -140,6 +140,18 @@ class Run {
           const event = this.#ledger.stored(brokerName, message);
           if (event !== undefined) this.#emit(event);
         },
+        popped: {
+          lent: (key, until) => {
+            const position = this.#ledger.positions.get(key);
+            if (position !== undefined) position.lentUntil = until;
+          },
+          acknowledged: (key) => {
+            const position = this.#ledger.positions.get(key);
+            if (position === undefined) return;
+            position.acknowledged = true;
+            this.#emit({ kind: 'acknowledged', position });
+          },
+        },
         committed: (brokerName, group, topic, queueId, offset) => {
           if (group !== GROUP || this.#isBroadcast) return;
           const queue = `${topic}/${brokerName}/${queueId}`;
@@ -193,6 +205,7 @@ class Run {
       service: () => this.#service(),
       pullerTimeoutMs: plan.pullerTimeoutMs,
       memoryBytes: plan.memoryBytes,
+      options: plan.options ?? {},
       maxSkewMs: plan.maxSkewMs,
       log: (host, level, message, fields) =>
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
@@ -392,6 +405,14 @@ class Run {
     }
     for (const [queue, positions] of this.#ledger.queues) {
       if (queue.startsWith(DLQ_TOPIC_PREFIX)) continue;
+      if (this.#plan.source.mode === 'pop' && !queue.startsWith(`${retryTopic(GROUP)}/`)) {
+        const left = positions.filter(
+          (position) => !position.acknowledged && !this.#ledger.hasCopy(position),
+        );
+        if (left.length > 0)
+          found.push(`${queue} has ${left.length} messages that are not acknowledged`);
+        continue;
+      }
       const last = positions[positions.length - 1]!;
       const committed = this.#ledger.committed.get(queue) ?? 0n;
       if (committed <= last.offset)
