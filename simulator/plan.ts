@@ -122,6 +122,13 @@ export type Fault =
       readonly broker: string;
       readonly queues: number;
     }
+  /** The topic is deleted, with its messages, and created again after `ms`. Older brokers keep its offsets. */
+  | {
+      readonly kind: 'topic-recreated';
+      readonly at: number;
+      readonly ms: number;
+      readonly keepsOffsets: boolean;
+    }
   | { readonly kind: 'slots'; readonly at: number; readonly pullers: number }
   | {
       readonly kind: 'redeploy';
@@ -196,6 +203,11 @@ export function expectedOrder({ source, faults }: Plan): SubscriptionConfig['ord
   return faults.some((fault) => fault.kind === 'redeploy' && 'order' in fault.subscription)
     ? undefined
     : source.subscriptions[0]?.order;
+}
+
+/** Offsets mean other messages from some time on. */
+export function recreatesTopics({ faults }: Plan): boolean {
+  return faults.some(({ kind }) => kind === 'topic-recreated');
 }
 
 /** Expressions that are deployed at some time. */

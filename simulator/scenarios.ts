@@ -349,6 +349,21 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
   }),
+  recreated: (random) => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: mixed,
+    faults: [
+      {
+        kind: 'topic-recreated',
+        at: random.int(10_000, 60_000),
+        ms: random.chance(0.5) ? random.int(500, 8_000) : random.int(8_000, 100_000),
+        keepsOffsets: random.chance(0.5),
+      },
+      ...(random.chance(0.4) ? processFaults(random) : []),
+    ],
+  }),
   pop: (random) => ({
     queues: 2,
     messages: 24,

@@ -108,6 +108,16 @@ const OFFSETS: readonly Mutant[] = [
   },
 ];
 
+const LIVES: readonly Mutant[] = [
+  {
+    name: 'life-mark-is-ignored',
+    file: 'src/decide/offset/queue-life.ts',
+    find: 'range.firstStoredAt > mark.storedAt',
+    replace: 'range.firstStoredAt > mark.storedAt + 1e15',
+    scenarios: ['recreated'],
+  },
+];
+
 const LEASES: readonly Mutant[] = [
   {
     name: 'lease-without-margin',
@@ -460,6 +470,7 @@ const LIFE: readonly Mutant[] = [
 
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
+  ...LIVES,
   ...LEASES,
   ...FAILURES,
   ...ORDER,

@@ -22,6 +22,8 @@ export interface Stage {
   committed(queue: string): bigint;
   /** An operator moved the queue. @param done it was confirmed: nothing before may be delivered any more */
   skipped(queue: string, to: bigint, done: boolean): void;
+  /** Its messages have no other end. */
+  topicDeleted(topic: string): void;
   /** A pause was confirmed. */
   paused(until: number): void;
   /** The next answer to a pull of the queue does not arrive. */

@@ -434,6 +434,7 @@ class Run {
       at: (ms, run) => this.#at(ms, run),
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
+      topicDeleted: (topic) => this.#ledger.topicDeleted(topic),
       paused: (until) => this.#emit({ kind: 'paused', until }),
       loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       failSends: (fate) => this.#faults.failSends(fate),
