@@ -129,6 +129,8 @@ export type Fault =
       readonly ms: number;
       readonly keepsOffsets: boolean;
     }
+  /** Another stage with a table of its own works in the same group: its schedule is on for `ms`. */
+  | { readonly kind: 'second-deployment'; readonly at: number; readonly ms: number }
   | { readonly kind: 'slots'; readonly at: number; readonly pullers: number }
   | {
       readonly kind: 'redeploy';
@@ -208,6 +210,11 @@ export function expectedOrder({ source, faults }: Plan): SubscriptionConfig['ord
 /** Offsets mean other messages from some time on. */
 export function recreatesTopics({ faults }: Plan): boolean {
   return faults.some(({ kind }) => kind === 'topic-recreated');
+}
+
+/** Others work in the group, whom no lease of ours holds off. */
+export function sharesGroup({ faults }: Plan): boolean {
+  return faults.some(({ kind }) => kind === 'second-deployment');
 }
 
 /** Expressions that are deployed at some time. */

@@ -349,6 +349,17 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
   }),
+  'two-deployments': (random) => ({
+    queues: 3,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: mixed,
+    source: { coexist: random.chance(0.7), pullers: random.int(1, 2) },
+    faults: [
+      { kind: 'second-deployment', at: random.int(500, 40_000), ms: random.int(30_000, 100_000) },
+      ...(random.chance(0.5) ? processFaults(random) : []),
+    ],
+  }),
   recreated: (random) => ({
     queues: 2,
     messages: 40,

@@ -104,6 +104,11 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.topicDeleted(name);
     endsAfter(stage, `absence of ${name}`, ms, () => stage.brokers.createTopic(name, queues));
   },
+  'second-deployment'({ ms }, stage) {
+    stage.note('another stage is deployed');
+    stage.setSecondDeployment(true);
+    endsAfter(stage, 'schedule of the other stage', ms, () => stage.setSecondDeployment(false));
+  },
   slots({ pullers }, stage) {
     stage.note(`deployed with pullers: ${pullers}`);
     stage.deploy((source) => ({ ...source, pullers }));
