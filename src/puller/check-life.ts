@@ -1,10 +1,14 @@
 import { isAnotherLife } from '../decide/offset/queue-life.ts';
 import { startOffset } from '../decide/offset/start-offset.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
-import { adoptOffset } from './commit-offset.ts';
-import { firstMark, offsetOf, reportInvalidOffset } from './find-start.ts';
+import type { OffsetCommits } from './commit-offset.ts';
+import { offsetOf, reportInvalidOffset } from './find-start.ts';
 import { inspectQueue } from './inspect-queue.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { KnownQueue } from './known-queue.ts';
+import type { PullerDeps } from './puller-deps.ts';
 
 /**
  * Without an answer for this long the queue may have been deleted and created again: brokers need seconds for it, and a
@@ -12,15 +16,24 @@ import type { QueueSession } from './queue-session.ts';
  */
 export const LIFE_CHECK_AFTER_MS = 1_000;
 
+export interface LifeParts extends Pick<PullerDeps, 'client'> {
+  readonly logger: Logger;
+  readonly queue: MessageQueue;
+  readonly messages: Pick<ProcessQueue, 'generation' | 'nextOffset'>;
+  readonly known: Pick<KnownQueue, 'lifeMark' | 'beginLife'>;
+  readonly commits: Pick<OffsetCommits, 'adopt'>;
+}
+
 /**
  * Is the queue still the one that the session began with? When not, the session goes on at its first message.
  * @throws what the client throws: nothing is concluded then
  */
-export async function checkLife(session: QueueSession, signal: AbortSignal): Promise<void> {
-  const { deps, queue, messages, lifeMark } = session;
+export async function checkLife(parts: LifeParts, signal: AbortSignal): Promise<void> {
+  const { client, logger, queue, messages, known, commits } = parts;
+  const { lifeMark } = known;
   if (lifeMark === undefined) return;
   const { generation, nextOffset: candidate } = messages;
-  const range = await inspectQueue(deps.client, queue, { signal });
+  const range = await inspectQueue(client, queue, { signal });
   if (range === undefined || messages.generation !== generation) return;
   if (!isAnotherLife(lifeMark, range)) return;
   const decision = {
@@ -29,9 +42,9 @@ export async function checkLife(session: QueueSession, signal: AbortSignal): Pro
     reason: 'another-life',
     candidate,
   } as const;
-  reportInvalidOffset(session.logger, decision, range.min);
-  session.lifeMark = firstMark(range);
-  await adoptOffset(session, range.min, false);
+  reportInvalidOffset(logger, decision, range.min);
+  known.beginLife(range);
+  await commits.adopt(range.min, false);
 }
 
 type Moved = Extract<PullResult, { status: 'OFFSET_MOVED' }>;
@@ -45,13 +58,14 @@ type Moved = Extract<PullResult, { status: 'OFFSET_MOVED' }>;
  * @throws what the client throws
  */
 export async function followMovedOffset(
-  session: QueueSession,
+  parts: LifeParts,
   { minOffset, maxOffset, nextBeginOffset }: Moved,
   { asked, trusted, signal }: { asked: bigint; trusted: boolean; signal: AbortSignal },
 ): Promise<boolean> {
-  const { deps, queue, messages, lifeMark } = session;
+  const { client, logger, queue, messages, known, commits } = parts;
+  const { lifeMark } = known;
   const { generation } = messages;
-  const inspected = await inspectQueue(deps.client, queue, { signal });
+  const inspected = await inspectQueue(client, queue, { signal });
   const range = inspected ?? { min: minOffset, max: maxOffset, firstStoredAt: undefined };
   const decision = startOffset({
     stored: asked,
@@ -65,12 +79,11 @@ export async function followMovedOffset(
   const offset =
     decision.kind === 'stored'
       ? nextBeginOffset
-      : await offsetOf(deps.client, queue, decision, range, { signal });
+      : await offsetOf(client, queue, decision, range, { signal });
   if (messages.generation !== generation) return true;
   if (decision.kind === 'minimum' || decision.kind === 'younger-than')
-    reportInvalidOffset(session.logger, decision, offset);
-  if (decision.kind === 'minimum' && decision.reason !== 'below-minimum')
-    session.lifeMark = firstMark(range);
-  await adoptOffset(session, offset, false);
+    reportInvalidOffset(logger, decision, offset);
+  if (decision.kind === 'minimum' && decision.reason !== 'below-minimum') known.beginLife(range);
+  await commits.adopt(offset, false);
   return true;
 }

@@ -17,9 +17,9 @@ import { type DrainReason, stopPolicy } from '../../src/queue/stop-reasons.ts';
 import { type Command, runTranscript } from '../support/transcript.ts';
 
 describe('transcripts', () => {
-  test('offset-tracker', () => {
+  test('offset-tracker', async () => {
     let state = followingFrom(undefined);
-    runTranscript('offset-tracker', (command) => {
+    await runTranscript('offset-tracker', (command) => {
       if (command.word === 'begin') {
         state = followingFrom(offset(command.arg('stored')));
         return describeOffsets(state);
@@ -30,9 +30,9 @@ describe('transcripts', () => {
     });
   });
 
-  test('pull-state', () => {
+  test('pull-state', async () => {
     let state = FIRST_PULL;
-    runTranscript('pull-state', (command) => {
+    await runTranscript('pull-state', (command) => {
       const step: PullStep =
         command.word === 'begin'
           ? { kind: 'go-on', state: FIRST_PULL }
@@ -42,9 +42,9 @@ describe('transcripts', () => {
     });
   });
 
-  test('queue-lifecycle', () => {
+  test('queue-lifecycle', async () => {
     let state = RUNNING;
-    runTranscript('queue-lifecycle', (command) => {
+    await runTranscript('queue-lifecycle', (command) => {
       if (command.word === 'begin') state = RUNNING;
       else {
         const next = stepLifecycle(state, lifecycleEvent(command));
