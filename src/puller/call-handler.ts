@@ -1,3 +1,4 @@
+import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
@@ -62,7 +63,10 @@ export type DeliveryResult =
   /** No verdict: the messages stay unfinished, and are not delivered again before `notBefore`, epoch ms. */
   | { readonly kind: 'no-verdict'; readonly notBefore: number };
 
-type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }>;
+type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }> & {
+  /** Epoch ms, when the handler was called. */
+  readonly startedAt: number;
+};
 
 const SETTLED = { kind: 'settled' } as const;
 const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
@@ -111,15 +115,16 @@ async function countLostCall(
   outcome: Unavailable,
 ): Promise<Unavailable> {
   if (outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
-  const timeoutMs = subscription.handler.timeout * 1000;
+  const { clock } = parts;
+  const waitMs = remainingRunMs(subscription.handler, outcome.startedAt, clock.now());
   const signal = parts.lifecycle.signal('handlers');
   parts.logger.warn(
-    { err: outcome.error, waitMs: timeoutMs, code: 'ROCKETMQ_ANSWER_LOST' },
+    { err: outcome.error, waitMs, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, its call counts until the handler timeout has passed',
   );
-  await parts.clock.sleep(timeoutMs, signal).catch(() => {});
+  await clock.sleep(waitMs, signal).catch(() => {});
   if (!signal.aborted) return { ...outcome, mayRun: false };
-  parts.rights.outlived(timeoutMs);
+  parts.rights.outlived(remainingRunMs(subscription.handler, outcome.startedAt, clock.now()));
   return outcome;
 }
 
@@ -127,7 +132,7 @@ async function countLostCall(
 function waitsForLostCall(
   parts: CallParts,
   { batchId, deliveries, subscription }: Batch,
-  { error, mayRun = false }: Unavailable,
+  { error, mayRun = false, startedAt }: Unavailable,
 ): boolean {
   parts.counts.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
   if (!mayRun) return false;
@@ -137,7 +142,7 @@ function waitsForLostCall(
     { err: error, batchId, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, ordered delivery paused until the handler timeout has passed',
   );
-  parts.rights.outlived(subscription.handler.timeout * 1000);
+  parts.rights.outlived(remainingRunMs(subscription.handler, startedAt, parts.clock.now()));
   return true;
 }
 
@@ -170,9 +175,11 @@ async function callOnce(
   try {
     const outcome = await timeouts.watch(call, () => invoke(parts, call, attempt));
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
-    return outcome.kind === 'unavailable' ? outcome : { kind: 'verdict', outcome };
+    return outcome.kind === 'unavailable'
+      ? { ...outcome, startedAt: call.startedAt }
+      : { kind: 'verdict', outcome };
   } catch (error) {
-    if (call.expired === undefined) return abandoned(parts, batch, error);
+    if (call.expired === undefined) return abandoned(parts, call, error);
   }
   await call.expired;
   return SETTLED;
@@ -225,7 +232,7 @@ function refuse(parts: CallParts, { subscription }: Batch, error: Error): Delive
 /** The call was aborted: the lease is lost, or the rest of the time is needed to commit and release. */
 function abandoned(
   parts: CallParts,
-  { batchId, deliveries, subscription }: Batch,
+  { batch: { batchId, deliveries, subscription }, startedAt }: HandlerCall,
   error: unknown,
 ): DeliveryResult {
   if (!parts.lifecycle.signal('handlers').aborted) throw error;
@@ -235,7 +242,8 @@ function abandoned(
   );
   parts.counts.repeated(deliveries.length);
   const { handler } = subscription;
-  if (handler.invocation === 'function') parts.rights.outlived(handler.timeout * 1000);
+  if (handler.invocation === 'function')
+    parts.rights.outlived(remainingRunMs(handler, startedAt, parts.clock.now()));
   return NO_VERDICT;
 }
 
