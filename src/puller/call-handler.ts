@@ -5,7 +5,7 @@ import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import { commitOffset } from './commit-offset.ts';
-import { confirmDelivery, waitsSince } from './confirm-delivery.ts';
+import { confirmDelivery } from './confirm-delivery.ts';
 import { renewLease } from './hold-lease.ts';
 import type { QueueSession } from './queue-session.ts';
 import { storeBodies } from './store-bodies.ts';
@@ -42,26 +42,30 @@ const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
  * its position was changed, or an order has to wait for a function whose answer was lost. Throttles
  * and lost networks count as no failure.
  * @param flush the queue is on its way out, and this batch still goes to its handler
+ * @param waitsFrom since when its messages wait for more than their turn, epoch ms; undefined: they do not
  */
 export async function callHandler(
   session: QueueSession,
   batch: Batch,
   flush: boolean,
+  waitsFrom: number | undefined,
 ): Promise<DeliveryResult> {
   const { clock } = session.deps;
-  let since = waitsSince(batch) ?? clock.now();
+  let since = waitsFrom ?? clock.now();
   if (!(await storeBodies(session, batch))) return SETTLED;
   for (let attempt = 1; ; attempt++) {
     const result = await inPermit(session, batch, async () => {
-      if (!(await confirmDelivery(session, batch, since)) || !(flush || session.delivers))
-        return NO_VERDICT;
-      const outcome = await callOnce(session, batch, attempt);
+      const isWanted = await confirmDelivery(session, batch, since);
+      if (!isWanted || !(flush || session.delivers)) return NO_VERDICT;
+      const outcome = await callOnce(session, batch, attempt, flush);
       return outcome.kind === 'unavailable'
         ? await countLostCall(session, batch, outcome)
         : outcome;
     });
     if (result.kind !== 'unavailable') return result;
-    if (waitsForLostCall(session, batch, result)) return NO_VERDICT;
+    // Due at once, but not before its queue opens again: what is known of the queue is old by then.
+    if (waitsForLostCall(session, batch, result))
+      return { kind: 'no-verdict', notBefore: clock.now() };
     since = clock.now();
     await backOff(session, result, attempt);
   }
@@ -131,6 +135,7 @@ async function callOnce(
   session: QueueSession,
   batch: Batch,
   attempt: number,
+  flush: boolean,
 ): Promise<DeliveryResult | Unavailable> {
   const { deps, options } = session;
   const { handler } = batch.subscription;
@@ -142,8 +147,12 @@ async function callOnce(
   // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
   if (attempt > 1 && session.ending !== undefined)
     return noVerdictFor(session, UNAVAILABLE_AGAIN_MS);
-  if (batch.alone && !(await announce(session, batch)))
-    return noVerdictFor(session, ANNOUNCE_AGAIN_MS);
+  if (batch.alone) {
+    if (!(await announce(session, batch))) return noVerdictFor(session, ANNOUNCE_AGAIN_MS);
+    // Its commit and its renewal tell of a reset, a pause, a move.
+    const isExpected = batch.deliveries.every(({ entry }) => session.messages.expects(entry));
+    if (!isExpected || !(flush || session.delivers)) return NO_VERDICT;
+  }
   const abandon = new AbortController();
   const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
   session.calls.add(call);

@@ -2,6 +2,7 @@ import type { CallOutcome } from '../delivery/read-outcome.ts';
 import { windowEnd } from './batching-window.ts';
 import { bisect } from './bisect-batch.ts';
 import { callHandler } from './call-handler.ts';
+import { waitsSince } from './confirm-delivery.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { nextBatch, partOf } from './next-batch.ts';
 import type { QueueSession } from './queue-session.ts';
@@ -61,12 +62,20 @@ function lookAgainMs(session: QueueSession): number {
   );
 }
 
-/** @param flush the queue is on its way out, and this batch still goes to its handler */
-async function deliver(session: QueueSession, batch: Batch, flush = false): Promise<void> {
+/**
+ * @param flush the queue is on its way out, and this batch still goes to its handler
+ * @param waitsFrom since when the messages wait for more than their turn, epoch ms; undefined: they do not
+ */
+async function deliver(
+  session: QueueSession,
+  batch: Batch,
+  flush = false,
+  waitsFrom = waitsSince(batch),
+): Promise<void> {
   const { clock } = session.deps;
   const startedAt = clock.now();
   session.isolating = batch.alone;
-  const result = await callHandler(session, batch, flush).finally(() => {
+  const result = await callHandler(session, batch, flush, waitsFrom).finally(() => {
     session.isolating = false;
   });
   if (result.kind === 'settled') return;
@@ -141,10 +150,12 @@ async function failWhole(
 }
 
 async function deliverParts(session: QueueSession, parts: readonly Batch[]): Promise<void> {
+  // A part waits while the handler has the one before it.
+  const since = session.deps.clock.now();
   for (const part of parts) {
     // The queue is on its way out, or its messages were dropped for another offset.
     if (session.delivers && part.deliveries.every(({ entry }) => session.messages.expects(entry)))
-      await deliver(session, part);
+      await deliver(session, part, false, since);
     else requeueBatch(session, part);
   }
 }
