@@ -206,7 +206,10 @@ function deadLetterWays(
   });
   const back = requestWay(session, record, DLQ, 0);
   const ways = (): SendWay[] => {
-    if (!('topic' in record)) return [back];
+    if (!('topic' in record))
+      return record.unopened && messageFirst(session, record.unopened) === 'misleading'
+        ? []
+        : [back];
     const send = messageWay(session, record, DLQ, 0, localRetries);
     const why = messageFirst(session, record);
     if (why === undefined) return [back, send];
