@@ -70,8 +70,9 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     hasBatch ? withoutOverlap(messages, undecodable) : { messages, undecodable };
   for (let start = 0; start < body.length; ) {
     const end = start + recordSize(body, start);
+    let record: StoredMessage | undefined;
     try {
-      const record = readRecord(new ByteReader(body, start, end), context);
+      record = readRecord(new ByteReader(body, start, end), context);
       const opened = isInnerBatch(record.sysFlag)
         ? openInnerBatch(record, nextOffset(record, body, end, context), context, budget)
         : openRecord(record, context, budget);
@@ -86,6 +87,7 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
       undecodable.push({
         ...describeUndecodable(new ByteReader(body, start, end), context, cause),
         stored: body.subarray(start, end),
+        ...(record !== undefined && { unopened: record }),
       });
     }
     start = end;
