@@ -316,6 +316,13 @@ const ORDER: readonly Mutant[] = [
     scenarios: ['slow-functions', 'ordered-by-queue'],
   },
   {
+    name: 'a-cold-start-is-not-waited-for',
+    file: 'src/decide/budget/handler-run-time.ts',
+    find: "(invocation === 'function' ? MAX_START_MS : 0)",
+    replace: "(invocation === 'function' ? 0 : MAX_START_MS)",
+    scenarios: ['slow-functions', 'ordered-by-queue'],
+  },
+  {
     name: 'each-lease-waits-anew-for-functions',
     file: 'src/store/conditions.ts',
     find: 'return handlerTimeoutMs === undefined || handlersRunUntil > lease.leaseUntil',

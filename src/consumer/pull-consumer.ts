@@ -2,6 +2,8 @@ import { callOptions, messageQueue } from '../client/check-calls.ts';
 import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
 import {
   filledText,
+  logger,
+  objectWith,
   offset as offsetValue,
   oneOf,
   optional,
@@ -103,16 +105,19 @@ export class PullConsumer implements AsyncDisposable {
 
   /** Connects when first used. @throws ConfigError for options that are missing, misspelt or not valid */
   constructor(options: PullConsumerOptions) {
-    const checked = checkCluster(options, { consumerGroup: rocketmqName, logger: () => {} });
-    const { consumerGroup, logger, ...cluster } = checked;
+    const checked = checkCluster(options, {
+      consumerGroup: rocketmqName,
+      logger: optional(logger),
+    });
+    const { consumerGroup, logger: log, ...cluster } = checked;
     this.consumerGroup = consumerGroup;
-    this.#logger = logger;
-    this.#client = createRocketMQClient(cluster, logger === undefined ? {} : { logger });
+    this.#logger = log;
+    this.#client = createRocketMQClient(cluster, log === undefined ? {} : { logger: log });
   }
 
   /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
   async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
-    filledText(topic, 'topic');
+    rocketmqName(topic, 'topic');
     checkCall(options, 'options');
     return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(
       compareQueues,
@@ -247,6 +252,7 @@ export class PullConsumer implements AsyncDisposable {
 
   /** The topic that a message was sent to: a redelivery's own is `%RETRY%<consumerGroup>`. */
   topicOf(message: Message): string {
+    checkPulled(message);
     return userTopic(message, this.consumerGroup);
   }
 
@@ -264,7 +270,7 @@ export class PullConsumer implements AsyncDisposable {
     const targets = typeof from === 'string' || !isList(from) ? [from] : from;
     if (targets.length === 0) refuse(undefined, 'from', 'at least one topic or queue');
     for (const target of targets)
-      if (typeof target === 'string') filledText(target, 'topic');
+      if (typeof target === 'string') rocketmqName(target, 'topic');
       else messageQueue(target, 'queue');
     checkReadOptions(options, 'options');
     return this.#loop(new Reading(this.#readDeps(), targets, options));
@@ -380,10 +386,26 @@ export class PullConsumer implements AsyncDisposable {
   }
 }
 
+const pulledMessage = objectWith(
+  {
+    topic: rocketmqName,
+    brokerName: filledText,
+    queueOffset: offsetValue,
+    commitLogOffset: offsetValue,
+    offsetMsgId: filledText,
+    reconsumeTimes: wholeNumber(0, MAX_RECONSUME_TIMES),
+    properties: (value, place) => {
+      if (!(value instanceof Map)) refuse(value, place, 'a Map');
+    },
+    body: (value, place) => {
+      if (!Buffer.isBuffer(value)) refuse(value, place, 'a Buffer');
+    },
+  },
+  'a message that was pulled',
+);
+
 function checkPulled(message: Message): void {
-  const { commitLogOffset, offsetMsgId } = message ?? {};
-  if (typeof commitLogOffset !== 'bigint' || typeof offsetMsgId !== 'string')
-    refuse(message, 'message', 'a message that was pulled');
+  pulledMessage(message, 'message');
 }
 
 function isList(

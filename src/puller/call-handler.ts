@@ -1,4 +1,6 @@
+import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
@@ -6,7 +8,7 @@ import { linkSignals } from '../model/linked-signal.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { CallRights } from './call-rights.ts';
 import type { Commits } from './commit-offset.ts';
-import { type QueueReview, waitsSince } from './confirm-delivery.ts';
+import type { QueueReview } from './confirm-delivery.ts';
 import { type ConsumeTimeouts, HandlerCall } from './consume-timeout.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { Fetching } from './fetching.ts';
@@ -33,6 +35,7 @@ export interface CallParts
   extends TraceParts,
     Pick<PullerDeps, 'handlers' | 'random' | 'remainingMs'> {
   readonly options: Pick<PullerOptions, 'reserveMs'>;
+  readonly messages: Pick<ProcessQueue, 'expects'>;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'signal' | 'stop'>;
@@ -62,7 +65,10 @@ export type DeliveryResult =
   /** No verdict: the messages stay unfinished, and are not delivered again before `notBefore`, epoch ms. */
   | { readonly kind: 'no-verdict'; readonly notBefore: number };
 
-type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }>;
+type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }> & {
+  /** Epoch ms, when the handler was called. */
+  readonly startedAt: number;
+};
 
 const SETTLED = { kind: 'settled' } as const;
 const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
@@ -72,23 +78,28 @@ const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
  * its position was changed, or an order has to wait for a function whose answer was lost. Throttles
  * and lost networks count as no failure.
  * @param flush the queue is on its way out, and this batch still goes to its handler
+ * @param waitsFrom since when its messages wait for more than their turn, epoch ms; undefined: they do not
  */
 export async function callHandler(
   parts: CallParts,
   batch: Batch,
   flush: boolean,
+  waitsFrom: number | undefined,
 ): Promise<DeliveryResult> {
   const { clock, bodyStorage, review, fetching } = parts;
-  let since = waitsSince(batch) ?? clock.now();
+  let since = waitsFrom ?? clock.now();
   if (!(await bodyStorage.storeBodies(batch))) return SETTLED;
   for (let attempt = 1; ; attempt++) {
     const result = await inPermit(parts, batch, async () => {
-      if (!(await review.confirm(batch, since)) || !(flush || fetching.delivers)) return NO_VERDICT;
-      const outcome = await callOnce(parts, batch, attempt);
+      const isWanted = await review.confirm(batch, since);
+      if (!isWanted || !(flush || fetching.delivers)) return NO_VERDICT;
+      const outcome = await callOnce(parts, batch, attempt, flush);
       return outcome.kind === 'unavailable' ? await countLostCall(parts, batch, outcome) : outcome;
     });
     if (result.kind !== 'unavailable') return result;
-    if (waitsForLostCall(parts, batch, result)) return NO_VERDICT;
+    // Due at once, but not before its queue opens again: what is known of the queue is old by then.
+    if (waitsForLostCall(parts, batch, result))
+      return { kind: 'no-verdict', notBefore: clock.now() };
     since = clock.now();
     await backOff(parts, result, attempt);
   }
@@ -111,15 +122,16 @@ async function countLostCall(
   outcome: Unavailable,
 ): Promise<Unavailable> {
   if (outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
-  const timeoutMs = subscription.handler.timeout * 1000;
+  const { clock } = parts;
+  const waitMs = remainingRunMs(subscription.handler, outcome.startedAt, clock.now());
   const signal = parts.lifecycle.signal('handlers');
   parts.logger.warn(
-    { err: outcome.error, waitMs: timeoutMs, code: 'ROCKETMQ_ANSWER_LOST' },
+    { err: outcome.error, waitMs, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, its call counts until the handler timeout has passed',
   );
-  await parts.clock.sleep(timeoutMs, signal).catch(() => {});
+  await clock.sleep(waitMs, signal).catch(() => {});
   if (!signal.aborted) return { ...outcome, mayRun: false };
-  parts.rights.outlived(timeoutMs);
+  parts.rights.outlived(remainingRunMs(subscription.handler, outcome.startedAt, clock.now()));
   return outcome;
 }
 
@@ -127,7 +139,7 @@ async function countLostCall(
 function waitsForLostCall(
   parts: CallParts,
   { batchId, deliveries, subscription }: Batch,
-  { error, mayRun = false }: Unavailable,
+  { error, mayRun = false, startedAt }: Unavailable,
 ): boolean {
   parts.counts.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
   if (!mayRun) return false;
@@ -137,7 +149,7 @@ function waitsForLostCall(
     { err: error, batchId, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, ordered delivery paused until the handler timeout has passed',
   );
-  parts.rights.outlived(subscription.handler.timeout * 1000);
+  parts.rights.outlived(remainingRunMs(subscription.handler, startedAt, parts.clock.now()));
   return true;
 }
 
@@ -154,6 +166,7 @@ async function callOnce(
   parts: CallParts,
   batch: Batch,
   attempt: number,
+  flush: boolean,
 ): Promise<DeliveryResult | Unavailable> {
   const { clock, remainingMs, options, lifecycle, timeouts } = parts;
   const { handler } = batch.subscription;
@@ -165,14 +178,21 @@ async function callOnce(
   // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
   if (attempt > 1 && lifecycle.ending !== undefined)
     return noVerdictFor(parts, UNAVAILABLE_AGAIN_MS);
-  if (batch.alone && !(await announce(parts, batch))) return noVerdictFor(parts, ANNOUNCE_AGAIN_MS);
+  if (batch.alone) {
+    if (!(await announce(parts, batch))) return noVerdictFor(parts, ANNOUNCE_AGAIN_MS);
+    // Its commit and its renewal tell of a reset, a pause, a move.
+    const isExpected = batch.deliveries.every(({ entry }) => parts.messages.expects(entry));
+    if (!isExpected || !(flush || parts.fetching.delivers)) return NO_VERDICT;
+  }
   const call = new HandlerCall(batch, clock.now());
   try {
     const outcome = await timeouts.watch(call, () => invoke(parts, call, attempt));
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
-    return outcome.kind === 'unavailable' ? outcome : { kind: 'verdict', outcome };
+    return outcome.kind === 'unavailable'
+      ? { ...outcome, startedAt: call.startedAt }
+      : { kind: 'verdict', outcome };
   } catch (error) {
-    if (call.expired === undefined) return abandoned(parts, batch, error);
+    if (call.expired === undefined) return abandoned(parts, call, error);
   }
   await call.expired;
   return SETTLED;
@@ -225,7 +245,7 @@ function refuse(parts: CallParts, { subscription }: Batch, error: Error): Delive
 /** The call was aborted: the lease is lost, or the rest of the time is needed to commit and release. */
 function abandoned(
   parts: CallParts,
-  { batchId, deliveries, subscription }: Batch,
+  { batch: { batchId, deliveries, subscription }, startedAt }: HandlerCall,
   error: unknown,
 ): DeliveryResult {
   if (!parts.lifecycle.signal('handlers').aborted) throw error;
@@ -235,7 +255,8 @@ function abandoned(
   );
   parts.counts.repeated(deliveries.length);
   const { handler } = subscription;
-  if (handler.invocation === 'function') parts.rights.outlived(handler.timeout * 1000);
+  if (handler.invocation === 'function')
+    parts.rights.outlived(remainingRunMs(handler, startedAt, parts.clock.now()));
   return NO_VERDICT;
 }
 

@@ -204,7 +204,8 @@ function deadLetterWays(
   });
   const back = requestWay(parts, record, DLQ, 0);
   const ways = (): SendWay[] => {
-    if (!('topic' in record)) return [back];
+    if (!('topic' in record))
+      return record.unopened && messageFirst(parts, record.unopened) === 'misleading' ? [] : [back];
     const send = messageWay(parts, record, DLQ, 0, localRetries);
     const why = messageFirst(parts, record);
     if (why === undefined) return [back, send];

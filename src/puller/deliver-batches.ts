@@ -5,6 +5,7 @@ import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { stopPolicy } from '../queue/stop-reasons.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
 import type { DeliveryResult } from './call-handler.ts';
+import { waitsSince } from './confirm-delivery.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { Fetching } from './fetching.ts';
 import type { HeldLease } from './held-lease.ts';
@@ -34,7 +35,11 @@ interface DeliverParts {
   readonly nextBatch: () => Chosen;
   /** Until when the next batch waits to become full, epoch ms; undefined: it does not. */
   readonly windowEnd: () => number | undefined;
-  readonly callHandler: (batch: Batch, flush: boolean) => Promise<DeliveryResult>;
+  readonly callHandler: (
+    batch: Batch,
+    flush: boolean,
+    waitsFrom: number | undefined,
+  ) => Promise<DeliveryResult>;
   readonly settlement: Settlement;
 }
 
@@ -101,11 +106,19 @@ function lookAgainMs(parts: DeliverParts): number {
   );
 }
 
-/** @param flush the queue is on its way out, and this batch still goes to its handler */
-async function deliver(parts: DeliverParts, batch: Batch, flush = false): Promise<void> {
+/**
+ * @param flush the queue is on its way out, and this batch still goes to its handler
+ * @param waitsFrom since when the messages wait for more than their turn, epoch ms; undefined: they do not
+ */
+async function deliver(
+  parts: DeliverParts,
+  batch: Batch,
+  flush = false,
+  waitsFrom = waitsSince(batch),
+): Promise<void> {
   const { clock, counts, crash, lease, logger, settlement } = parts;
   const startedAt = clock.now();
-  const call = () => parts.callHandler(batch, flush);
+  const call = () => parts.callHandler(batch, flush, waitsFrom);
   const result = await (batch.alone ? crash.deliverAlone(call) : call());
   if (result.kind === 'settled') return;
   if (result.kind === 'no-verdict') return settlement.putBack(batch, result.notBefore);
@@ -121,13 +134,16 @@ async function deliver(parts: DeliverParts, batch: Batch, flush = false): Promis
   );
   // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
   if (!lease.mayAct()) return counts.repeated(batch.deliveries.length);
-  for (const part of await settlement.conclude(batch, outcome)) await deliverPart(parts, part);
+  const nextParts = await settlement.conclude(batch, outcome);
+  // A part waits while the handler has the one before it.
+  const concludedAt = clock.now();
+  for (const part of nextParts) await deliverPart(parts, part, concludedAt);
 }
 
-async function deliverPart(parts: DeliverParts, part: Batch): Promise<void> {
+async function deliverPart(parts: DeliverParts, part: Batch, waitsFrom: number): Promise<void> {
   const { fetching, messages, settlement } = parts;
   // The queue is on its way out, or its messages were dropped for another offset.
   if (fetching.delivers && part.deliveries.every(({ entry }) => messages.expects(entry)))
-    await deliver(parts, part);
+    await deliver(parts, part, false, waitsFrom);
   else settlement.putBack(part);
 }

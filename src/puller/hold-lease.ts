@@ -1,3 +1,4 @@
+import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
 import type { Assignment, Lease } from '../model/assignment.ts';
@@ -107,7 +108,7 @@ function isFinal(reason: Extract<LeaseAnswer, { applied: false }>['reason']): bo
  */
 function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
   const timeouts = subscriptions.flatMap(({ order, handler }) =>
-    order !== undefined && handler.invocation === 'function' ? [handler.timeout * 1000] : [],
+    order !== undefined && handler.invocation === 'function' ? [maxRunMs(handler)] : [],
   );
   return timeouts.length === 0 ? undefined : Math.max(...timeouts);
 }

@@ -86,7 +86,8 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...{ settlement, timeouts, mayDeliver },
     nextBatch: () => nextBatch(choice),
     windowEnd: () => windowEnd(state),
-    callHandler: (batch: Batch, flush: boolean) => callHandler(call, batch, flush),
+    callHandler: (batch: Batch, flush: boolean, waitsFrom: number | undefined) =>
+      callHandler(call, batch, flush, waitsFrom),
     writes: new BackgroundWrites(state),
     figures: () => figuresOf(state),
     report: (): QueueReport => ({
