@@ -9,6 +9,7 @@ import type { PullLoop } from './pull-ports.ts';
 import {
   firstPull,
   type LifeCheck,
+  mayHold,
   type PullAction,
   type PullEvent,
   type PullState,
@@ -112,7 +113,7 @@ function nextPull(loop: PullLoop, state: PullState, suspendMs: number): SentPull
       offset: messages.nextOffset,
       subscription: loop.subscription,
       maxMessages: singly ? 1 : maxMessages,
-      suspendMs: resetPending ? 0 : suspendMs,
+      suspendMs: resetPending || !mayHold(state) ? 0 : suspendMs,
       keepCompressed: true,
       brokerId,
     },

@@ -190,6 +190,11 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
   }
 }
 
+/** May the broker hold the next pull? Not while its answer is needed to check the queue's life. */
+export function mayHold({ lifeCheckAt }: PullState): boolean {
+  return lifeCheckAt === undefined;
+}
+
 function act(state: PullState, action: PullAction): PullStep {
   return { state, action };
 }
