@@ -15,9 +15,9 @@ export interface Mutant {
 const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-before-send-back',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (popped === undefined && !session.messages.expects(entry)) return;',
-    replace: 'if (popped === undefined && !session.messages.settle(entry)) return;',
+    file: 'src/puller/pulled-ends.ts',
+    find: 'if (!messages.expects(entry)) return;',
+    replace: 'if (!messages.settle(entry)) return;',
     scenarios: ['broker', 'retries'],
   },
   {
@@ -60,8 +60,8 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'no-final-commit',
     file: 'src/puller/commit-offset.ts',
-    find: 'await commitOffset(session);\n    if (!isDue(session) || tries === LAST_TRIES) return;',
-    replace: 'if (!isDue(session) || tries > 0) return;',
+    find: 'await this.commit();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
+    replace: 'if (!this.#isDue || tries > 0) return;',
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
   },
   {
@@ -175,7 +175,7 @@ const LEASES: readonly Mutant[] = [
   },
   {
     name: 'pause-is-not-obeyed',
-    file: 'src/puller/hold-lease.ts',
+    file: 'src/puller/lease-keeper.ts',
     find: 'if (pausedUntil !== undefined && pausedUntil > now)',
     replace: 'if (pausedUntil !== undefined && pausedUntil < 0)',
     scenarios: ['operator'],
@@ -192,10 +192,10 @@ const LEASES: readonly Mutant[] = [
 const FAILURES: readonly Mutant[] = [
   {
     name: 'bisect-loses-the-middle',
-    file: 'src/puller/bisect-batch.ts',
-    find: 'partOf(session, batch, middle, deliveries.length)',
+    file: 'src/puller/settlement.ts',
+    find: 'partOf(this.#parts, batch, end.first, deliveries.length)',
     replace:
-      'partOf(session, batch, Math.min(middle + 1, deliveries.length - 1), deliveries.length)',
+      'partOf(this.#parts, batch, Math.min(end.first + 1, deliveries.length - 1), deliveries.length)',
     scenarios: ['bisect'],
   },
   {
@@ -207,9 +207,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count-in-order',
-    file: 'src/puller/settle-in-order.ts',
-    find: 'failures: failedDeliveries(message, session.source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, session.source),',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -219,9 +219,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (failedDeliveries(message, session.source) + entry.localRetries >= max)',
-    replace: 'if (failedDeliveries(message, session.source) >= max)',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -259,30 +259,30 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'batch-limits-are-not-stored',
-    file: 'src/puller/hold-lease.ts',
-    find: 'return batchLimits.length === 0 ? undefined : batchLimits;',
-    replace: 'return batchLimits.length >= 0 ? undefined : batchLimits;',
+    file: 'src/puller/lease-keeper.ts',
+    find: 'return limits.length === 0 ? undefined : limits;',
+    replace: 'return limits.length >= 0 ? undefined : limits;',
     scenarios: ['slow-failures'],
   },
   {
     name: 'suspect-is-not-committed',
-    file: 'src/puller/settle-messages.ts',
-    find: 'await commitFinally(session);\n  await renewLease(session);',
+    file: 'src/puller/settlement.ts',
+    find: 'await commits.commitFinally();\n    await leaseKeeper.renew();',
     replace: '',
     scenarios: ['poisons'],
   },
   {
     name: 'crash-record-is-not-written-at-the-start',
-    file: 'src/puller/run-puller.ts',
-    find: 'if (start.outdatesItem || session.crash !== known.crash) await renewLease(session);',
-    replace: 'if (start.outdatesItem) await renewLease(session);',
+    file: 'src/puller/work-queue.ts',
+    find: 'if (start.outdatesItem || outdatesCrash) await leaseKeeper.renew();',
+    replace: 'if (start.outdatesItem) await leaseKeeper.renew();',
     scenarios: ['poisons'],
   },
   {
     name: 'one-retry-too-many',
-    file: 'src/puller/settle-messages.ts',
-    find: 'const max = maxReconsumeTimes(subscription, message);',
-    replace: 'const max = maxReconsumeTimes(subscription, message) + 1;',
+    file: 'src/puller/settlement.ts',
+    find: 'maxFailures: maxReconsumeTimes(subscription, message),',
+    replace: 'maxFailures: maxReconsumeTimes(subscription, message) + 1,',
     scenarios: ['retries'],
   },
   {
@@ -317,23 +317,23 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'destination-is-not-waited-for',
     file: 'src/puller/dead-letter.ts',
-    find: 'await deliver(session, failed, subscription, onFailure);',
-    replace: 'deliver(session, failed, subscription, onFailure).catch(() => {});',
+    find: 'await deliver(parts, failed, subscription, onFailure);',
+    replace: 'deliver(parts, failed, subscription, onFailure).catch(() => {});',
     scenarios: ['on-failure'],
   },
   {
     name: 'refusal-of-the-destination-counts-as-stored',
     file: 'src/puller/dead-letter.ts',
-    find: "session.count('OnFailureDestinationDeliveryErrorCount');",
-    replace: "session.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    find: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');",
+    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
     scenarios: ['on-failure'],
   },
   {
     name: 'drop-goes-to-the-dlq',
-    file: 'src/puller/settle-messages.ts',
-    find: "if (redelivery !== undefined && redelivery.kind !== 'drop')\n      failed.push({ delivery, redelivery });",
+    file: 'src/decide/settle/settlement-rules.ts',
+    find: "if (redelivery.kind === 'drop') return DROP;",
     replace:
-      "if (redelivery !== undefined)\n      failed.push({ delivery, redelivery: redelivery.kind === 'drop' ? { kind: 'dlq' } : redelivery });",
+      "if (redelivery.kind === 'drop') return { kind: 'dead-letter', condition: 'RejectedByHandler' };",
     scenarios: ['retries'],
   },
 ];
@@ -386,10 +386,17 @@ const ORDER: readonly Mutant[] = [
 const POP: readonly Mutant[] = [
   {
     name: 'popped-failure-is-acknowledged',
-    file: 'src/puller/settle-popped.ts',
-    find: 'await makeVisible(session, popped, entry, delayMs);',
-    replace: 'await acknowledge(session, popped, { entry });',
+    file: 'src/puller/popped-ends.ts',
+    find: 'await makeVisible(parts, entry, delayMs);',
+    replace: 'await acknowledge(parts, entry);',
     scenarios: ['pop'],
+  },
+  {
+    name: 'popped-poison-has-no-end',
+    file: 'src/decide/batch/why-unhandled.ts',
+    find: 'return brokerFailures - maxReconsumeTimes;',
+    replace: 'return brokerFailures - maxReconsumeTimes - 1_000;',
+    scenarios: ['pop-poison'],
   },
   {
     name: 'popped-messages-are-not-prolonged',
@@ -432,7 +439,7 @@ const LIFE: readonly Mutant[] = [
   },
   {
     name: 'rejection-without-a-handler',
-    file: 'src/puller/run-puller.ts',
+    file: 'src/puller/watch-queue.ts',
     find: 'loops.then(onEnd, onEnd);',
     replace: "loops.then(onEnd, onEnd).then(() => Promise.reject(new Error('not handled')));",
     scenarios: ['steady'],

@@ -6,8 +6,9 @@ import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
-import { DEFAULT_OPTIONS, notWorked, runPuller } from '../puller/run-puller.ts';
+import { DEFAULT_OPTIONS, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
+import { notWorked } from '../puller/work-queue.ts';
 import { Seat } from './seat.ts';
 
 /**

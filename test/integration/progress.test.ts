@@ -190,6 +190,57 @@ describe('an operator’s word counts for what waits', { concurrency: 3 }, () =>
       assert.equal(seen.records.length, 1);
       await puller.stop();
     });
+
+    test(`${change} while the first part of a bisected batch is with the handler`, async (context) => {
+      const world = await prepared(context);
+      await world.produce(4);
+      const seen = recorder(async ({ Records }) => {
+        if (Records.length === 4) throw new Error('one of them is bad');
+        await changes[change](world);
+        await sleep(700);
+      });
+      const puller = world.start(seen.handler, {
+        subscriptions: [{ batchSize: 4 }],
+        options: SELDOM,
+      });
+      await until(() => seen.events.length >= 2, 'the first part', 10_000);
+      await sleep(2_000);
+      // Neither the second part, nor (after the reset to 2) its messages as a part of the old batch.
+      const [, , third] = seen.events;
+      if (change === 'reset') assert.equal(third?.rocketmqBatch.bisectedFrom, undefined);
+      else assert.equal(third, undefined);
+      await puller.stop();
+    });
+
+    if (change === 'reset') continue;
+    test(`${change} before a suspect is delivered alone: its announcement tells`, async (context) => {
+      const world = await prepared(context);
+      await world.produce(3);
+      // Two deaths at offset 0: one message at a time.
+      for (const holder of ['first', 'second']) await world.die(holder);
+      let changed = false;
+      const seen = recorder();
+      const puller = world.start(seen.handler, {
+        options: SELDOM,
+        deps: {
+          store: {
+            ...world.store,
+            // In the moment before the announcement.
+            renew: async (request) => {
+              if (!changed && request.crash?.suspect !== undefined) {
+                changed = true;
+                await changes[change](world);
+              }
+              return world.store.renew(request);
+            },
+          },
+        },
+      });
+      await until(() => changed, 'an announcement', 10_000);
+      await sleep(1_500);
+      assert.deepEqual(seen.bodies, []);
+      await puller.stop();
+    });
   }
 });
 
