@@ -349,6 +349,27 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
   }),
+  'java-members': (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    source: { coexist: true, pullers: random.int(1, 2) },
+    faults: [
+      ...some(
+        random,
+        1,
+        2,
+        (): Fault => ({
+          kind: 'java-member',
+          at: random.int(500, 30_000),
+          ms: random.int(40_000, 150_000),
+          dies: random.chance(0.5),
+        }),
+      ),
+      ...(random.chance(0.4) ? processFaults(random) : []),
+    ],
+  }),
   'two-deployments': (random) => ({
     queues: 3,
     messages: 40,
