@@ -683,8 +683,8 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         timeout: 10,
       },
     },
-    // Two calls fit into an invocation, but not a second one after the first took its whole timeout.
-    pullerTimeoutMs: 28_200,
+    // After a call that took its whole timeout a second one fits with luck, or never.
+    pullerTimeoutMs: random.pick([28_000, 28_200]),
   }),
   // Each lease ends while its holder still waits for the function that the first one may have called.
   'deaths-in-a-row': (random) => ({
