@@ -113,7 +113,9 @@ export class Ledger {
     if (read === undefined) return this.positions.get(receiptHandle);
     const place = receiptHandle.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
-      ({ key, reconsumeTimes }) => key.endsWith(`/${place}`) && reconsumeTimes <= told,
+      ({ key, reconsumeTimes }) =>
+        key === receiptHandle ||
+        (POP_RETRY.test(key) && key.endsWith(`/${place}`) && reconsumeTimes <= told),
     );
   }
 
@@ -213,6 +215,9 @@ export class Ledger {
     }
   }
 }
+
+/** A position in the topic where brokers put what was popped and not acknowledged: `%RETRY%group_topic`. */
+const POP_RETRY = /^%RETRY%[^/]*_/;
 
 /** Bodies are `{"n":7,"k":"a"}`, padded. */
 export function readBody(body: Buffer | string): { number: number; key: string } | undefined {
