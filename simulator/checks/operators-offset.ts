@@ -13,6 +13,11 @@ export const operatorsOffset: CheckDefinition = {
     // A broker that is killed goes back by itself.
     if (plan.faults.some((fault) => fault.kind === 'broker-restart')) return {};
     const last = new Map<string, bigint>();
+    const writtenAt = new Map<string, number>();
+    /** By queue and offset, when its last commit was sent. */
+    const sentAt = new Map<string, number>();
+    // Of a reset whose pull got no answer nothing is left once a commit that was under way has written over it.
+    const losesResets = plan.faults.some((fault) => fault.kind === 'mqadmin-reset' && fault.isLost);
     const undone = new Map<string, { readonly since: number; readonly offset: bigint }>();
     const overdue = (by: number): string | undefined => {
       for (const [queue, { since, offset }] of undone) {
@@ -27,13 +32,23 @@ export const operatorsOffset: CheckDefinition = {
         if (event.kind === 'skipped') {
           const before = last.get(event.queue) ?? 0n;
           // The confirmation of a write may be later than the next operator's.
-          if (!event.done || event.to > before) last.set(event.queue, event.to);
+          if (!event.done || event.to > before) {
+            last.set(event.queue, event.to);
+            writtenAt.set(event.queue, scheduler.now);
+          }
         }
+        if (event.kind === 'commit-sent')
+          sentAt.set(`${event.queue}/${event.offset}`, scheduler.now);
         if (event.kind === 'committed') {
           const { queue, offset } = event;
           const written = last.get(queue);
+          const wasUnderWay =
+            (sentAt.get(`${queue}/${offset}`) ?? 0) <= (writtenAt.get(queue) ?? 0);
+          if (losesResets && wasUnderWay && written !== undefined && offset < written)
+            last.delete(queue);
           if (written === undefined || offset >= written) undone.delete(queue);
-          else if (!undone.has(queue)) undone.set(queue, { since: scheduler.now, offset });
+          else if (last.has(queue) && !undone.has(queue))
+            undone.set(queue, { since: scheduler.now, offset });
         }
         return overdue(scheduler.now);
       },
