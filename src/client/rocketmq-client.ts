@@ -14,6 +14,7 @@ import { timerMs } from '../model/timer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type {
+  AnswerOptions,
   CallOptions,
   MemberAnswers,
   OutgoingMessage,
@@ -201,7 +202,7 @@ class Client implements RocketMQClient {
   }
 
   /** An answer over the frame limit is asked for again with fewer messages; one message that does not fit throws LimitExceededError. */
-  async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
+  async pull(request: PullRequest, options: AnswerOptions = {}): Promise<PullResult> {
     const key = queueKey(request.queue);
     for (;;) {
       const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
@@ -217,7 +218,7 @@ class Client implements RocketMQClient {
     }
   }
 
-  async #pullOnce(request: PullRequest, options: CallOptions): Promise<PullResult> {
+  async #pullOnce(request: PullRequest, options: AnswerOptions): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
     const rules = {
       timeoutMs: pullTimeout(request),

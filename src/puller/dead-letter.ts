@@ -11,12 +11,12 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
-import { asUndecodable, openMessage } from '../records/open-message.ts';
 import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { recordOf } from './next-batch.ts';
+import { openForEnd } from './open-entry.ts';
 import type { PendingEnd } from './pending-ends.ts';
 import type { QueueSession } from './queue-session.ts';
 import {
@@ -50,7 +50,11 @@ export async function endForGood(
   }
   // Pulled before the offset was dictated anew: it comes again, or never was to come.
   if (!messages.expects(entry)) return;
-  const end = await findEnd(session, readable(session, content), condition, pendingEnds.get(entry));
+  const opened = await openForEnd(session, entry, content);
+  if (opened === undefined) return leaveToNextHolder(session, entry);
+  const end = await findEnd(session, opened.content, condition, pendingEnds.get(entry)).finally(
+    () => opened.memory.release(),
+  );
   if (end.kind === 'lease-lost') return leaveToNextHolder(session, entry);
   if (end.kind === 'again') {
     logger.error(
@@ -77,18 +81,6 @@ export async function endForGood(
   if (end.kind === 'logged') session.count('DiscardedEventCount');
   if (popped !== undefined) await acknowledge(session, popped, { entry });
   if (messages.settle(entry) && end.kind === 'stored') session.noteSentBack('dead-lettered');
-}
-
-/** What no handler got may still be compressed. A body that does not open is a record that cannot be decoded. */
-function readable({ memory }: QueueSession, content: Content): Content {
-  const { message } = content;
-  if (message === undefined) return content;
-  try {
-    return { ...content, message: openMessage(message, memory.maxMessageBytes) };
-  } catch (error) {
-    const cause = error instanceof Error ? error : new Error(String(error));
-    return { ...content, message: undefined, undecodable: asUndecodable(message, cause) };
-  }
 }
 
 /** The lease is lost: the message stays unfinished. */

@@ -1,6 +1,6 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { AnswerDroppedError, ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
 import { isFinalRefusal } from '../queue/pull-failure.ts';
 import { buildSubscription } from '../records/subscription.ts';
@@ -32,20 +32,19 @@ export async function popMessages(
   );
   // What the largest of the last messages took.
   let messageBytes = MAX_MESSAGE_BYTES;
+  let patient = true;
   while (session.ending === undefined) {
-    const room = Math.min(
-      MAX_MESSAGES,
-      capacity - messages.count,
-      memory.countOf(messageBytes, deps.clock.now()),
-    );
-    if (room <= 0) {
+    const sentAt = deps.clock.now();
+    const max = Math.min(MAX_MESSAGES, capacity - messages.count);
+    const { count, mayWait } = memory.reservePop(max, messageBytes, patient, sentAt);
+    if (count === 0) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
     const workMs = session.fetchMs();
     if (workMs === undefined) return;
-    const pollMs = suspendTime(workMs, Math.min(options.maxSuspendMs, POLL_MS));
-    const sentAt = deps.clock.now();
+    // A poll that waits holds no memory that another queue could use.
+    const pollMs = mayWait ? suspendTime(workMs, Math.min(options.maxSuspendMs, POLL_MS)) : 0;
     try {
       const result = await deps.client.pop(
         {
@@ -53,30 +52,36 @@ export async function popMessages(
           topic: queue.topic,
           brokerName: queue.brokerName,
           subscription,
-          maxMessages: room,
+          maxMessages: count,
           invisibleMs: options.popInvisibleMs,
           pollMs,
           start: startingPosition === 'LATEST' ? 'max' : 'min',
           keepCompressed: true,
         },
-        { signal: session.lifecycle.signal('requests') },
+        {
+          signal: session.lifecycle.signal('requests'),
+          reserve: (bytes) => memory.receivePopped(bytes, count, deps.clock.now()),
+        },
       );
       session.pullFailures = 0;
-      if (result.messages.length > 0)
-        messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
-      else memory.withdraw();
+      const isEmpty = result.messages.length === 0;
+      if (!isEmpty) messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
+      memory.endFetch();
       if (!session.mayAct()) return;
       await take(session, popped, result, sentAt);
-      if (result.full || (pollMs === 0 && result.messages.length === 0))
+      if (result.full || (pollMs === 0 && isEmpty && patient))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
+      patient = isEmpty;
     } catch (error) {
+      memory.endFetch();
       if (session.lifecycle.isLost) return;
       if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
         session.logger.error({ err: error }, 'the broker refuses to give messages');
         return session.end('refused');
       }
       if (error instanceof ConnectionError) session.offsets.connectionLost();
-      memory.withdraw();
+      if (error instanceof AnswerDroppedError)
+        messageBytes = Math.max(messageBytes, error.bytes / count);
       session.pullFailures++;
       session.count('PollingErrorCount');
       const waitMs = backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);

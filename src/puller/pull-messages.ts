@@ -2,9 +2,15 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import { isolation } from '../decide/crash/crash-record.ts';
 import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
-import { answerCost, fewer } from '../decide/pull/memory-budget.ts';
+import { fewer } from '../decide/pull/memory-budget.ts';
+import { answerCost } from '../decide/pull/memory-costs.ts';
 import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
-import { ConnectionError, RocketMQError, TopicNotFoundError } from '../errors.ts';
+import {
+  AnswerDroppedError,
+  ConnectionError,
+  RocketMQError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullRequest, PullResult } from '../ports/rocketmq.ts';
@@ -51,7 +57,7 @@ interface LifeWatch {
 
 /** Keeps the process queue filled until the session ends: pull, take what came, go on where the broker says. Mirrors DefaultMQPushConsumerImpl.pullMessage. */
 export async function pullMessages(session: QueueSession): Promise<void> {
-  const { deps } = session;
+  const { deps, memory } = session;
   const plan = planOf(session);
   const life: LifeWatch = { answeredAt: deps.clock.now(), unchecked: false };
   let state = FIRST_PULL;
@@ -66,15 +72,25 @@ export async function pullMessages(session: QueueSession): Promise<void> {
     if (workMs === undefined) return;
     const pull = nextPull(session, plan, state, workMs);
     try {
-      const result = await deps.client.pull(pull.request, { signal: pull.signal });
+      const { request, signal } = pull;
+      const reserve = (bytes: number): boolean =>
+        memory.receive(bytes, request.maxMessages, deps.clock.now());
+      const result = await deps.client.pull(request, { signal, reserve });
       session.pullFailures = 0;
       state = await handleAnswer(session, state, pull, result, life);
     } catch (error) {
       if (pull.signal.aborted) continue;
+      if (error instanceof AnswerDroppedError) {
+        state = await handleDropped(session, state, pull);
+        continue;
+      }
       const step = handleFailure(session, state, error);
       if (step.kind === 'stop') return stopPulling(session, error, step.why);
       state = step.state;
+      memory.endFetch();
       if (step.kind === 'wait') await session.pause(step.waitMs);
+    } finally {
+      memory.endFetch();
     }
   }
 }
@@ -95,8 +111,9 @@ function nextPull(
   { brokerId, maxMessages = batchSize, unreadable }: PullState,
   workMs: number,
 ): SentPull {
-  const { messages, queue, source } = session;
+  const { memory, messages, queue, source } = session;
   const { resetPending } = session.offsets;
+  const atOnce = resetPending || memory.reserves;
   return {
     request: {
       consumerGroup: source.consumerGroup,
@@ -104,8 +121,9 @@ function nextPull(
       offset: messages.nextOffset,
       subscription,
       maxMessages: pullsSingly(session, unreadable) ? 1 : maxMessages,
-      suspendMs: resetPending ? 0 : suspendTime(workMs, longPollMs),
+      suspendMs: atOnce ? 0 : suspendTime(workMs, longPollMs),
       keepCompressed: true,
+      maxAnswerBytes: memory.maxAnswerBytes,
       // Only the master knows of resets.
       brokerId: resetPending ? MASTER_ID : brokerId,
     },
@@ -134,8 +152,8 @@ async function handleAnswer(
     return handleMoved(session, state, pull, result, fromMaster);
   // Until the reset is known, nothing may be delivered: what came is pulled again.
   if (pull.resetPending && result.status !== 'OFFSET_MOVED') {
-    await followReset(session);
-    if (session.offsets.resetPending) await wakeup.wait(SHORT_POLL_WAIT_MS);
+    memory.endFetch();
+    await learnReset(session);
     return state;
   }
   const { bytes, count } = sizeOf(result);
@@ -152,6 +170,22 @@ async function handleAnswer(
     await wakeup.wait(SHORT_POLL_WAIT_MS);
   const confirmed = stepPull(state, { type: 'confirmed' }).state;
   return stepPull(confirmed, { type: 'admitted' }).state;
+}
+
+async function learnReset(session: QueueSession): Promise<void> {
+  await followReset(session);
+  if (session.offsets.resetPending) await session.wakeup.wait(SHORT_POLL_WAIT_MS);
+}
+
+/** The answer was not read: it is pulled again when there is memory for it. */
+async function handleDropped(
+  session: QueueSession,
+  state: PullState,
+  { request, resetPending }: SentPull,
+): Promise<PullState> {
+  if (resetPending) await learnReset(session);
+  const maxMessages = fewer(request.maxMessages);
+  return stepPull(state, { type: 'not-admitted', maxMessages }).state;
 }
 
 /** OFFSET_MOVED that is no operator's reset: the master's own figures decide, unless it repeats itself against them. */
@@ -188,7 +222,7 @@ async function watchLife(
 }
 
 function handleFailure(session: QueueSession, state: PullState, error: unknown): PullStep {
-  const { deps, memory } = session;
+  const { deps } = session;
   const failure = error instanceof TopicNotFoundError ? 'refused' : pullFailureOf(error);
   const step = stepPull(state, {
     type: 'failed',
@@ -199,7 +233,6 @@ function handleFailure(session: QueueSession, state: PullState, error: unknown):
   session.count('PollingErrorCount');
   if (step.kind === 'stop') return step;
   if (error instanceof ConnectionError) session.offsets.connectionLost();
-  memory.withdraw();
   session.pullFailures = step.state.failures;
   const waitMs = step.kind === 'wait' ? Math.round(step.waitMs) : 0;
   session.logger.warn({ err: error, failure, waitMs, code: 'ROCKETMQ_PULL_FAILED' }, 'pull failed');
@@ -270,15 +303,12 @@ function pullsSingly({ crash, messages, offsets }: QueueSession, unreadable: num
   );
 }
 
-/** What the answer takes in memory. The messages of an inner batch are views of its decompressed body. */
+/** What the answer takes in memory. */
 function sizeOf(result: PullResult): { bytes: number; count: number } {
   if (result.status !== 'FOUND') return { bytes: 0, count: 0 };
-  const count = result.messages.length + result.undecodable.length;
-  const inner = result.messages.reduce(
-    (bytes, { storeSize, body }) => (storeSize === 0 ? bytes + body.length : bytes),
-    0,
-  );
-  return { bytes: count === 0 ? 0 : answerCost(result.size + inner, count), count };
+  const { messages, undecodable, size } = result;
+  const count = messages.length + undecodable.length;
+  return { bytes: count === 0 ? 0 : answerCost(size, messages, undecodable.length), count };
 }
 
 async function take(session: QueueSession, result: PullResult, bytes: number): Promise<void> {

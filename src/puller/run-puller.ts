@@ -81,7 +81,7 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   };
   const utilization =
     given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
-  const memory = given.memory ?? new MemoryBudget(given.memoryBytes);
+  const memory = given.memory ?? new MemoryBudget(given.memoryBytes, request.queues.length);
   const deps: PullerDeps = {
     ...given,
     logger,
@@ -253,6 +253,7 @@ async function workQueue(
       ),
     );
   if (writes !== undefined) await beforeTheEnd(deps, RETURN_RESERVE_MS, writes.settled());
+  session.memory.close();
   return session.report();
 }
 
