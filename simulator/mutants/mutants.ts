@@ -430,9 +430,8 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'no-flow-control',
     file: 'src/decide/pull/memory-budget.ts',
-    find: 'return this.#stored <= share ? share - this.#stored + common : common;',
-    replace:
-      'return this.#stored <= share ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - common;',
+    find: 'return Math.max(0, Math.min(room, free));',
+    replace: 'return Number.MAX_SAFE_INTEGER - Math.min(room, free);',
     scenarios: ['memory'],
   },
   {

@@ -12,11 +12,11 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
-import { asUndecodable, openMessage } from '../records/open-message.ts';
 import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { Content, EndCarrier } from './end-carrier.ts';
+import { type OpenForEndParts, openForEnd } from './open-entry.ts';
 import type { PendingEnd, PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueCounts } from './queue-counts.ts';
@@ -41,7 +41,9 @@ const AGAIN_WHEN_AWAY_MS = 5_000;
 export interface DeadLetterParts
   extends SendParts,
     RecordParts,
+    OpenForEndParts,
     Pick<PullerDeps, 'destinations' | 'holder'> {
+  readonly memory: OpenForEndParts['memory'] & SendParts['memory'];
   readonly subscriptions: QueueSubscriptions;
   readonly carrier: EndCarrier;
   readonly pendingEnds: PendingEnds;
@@ -60,7 +62,11 @@ export async function endForGood(
 ): Promise<void> {
   const { carrier, pendingEnds, counts } = parts;
   if (!carrier.owns(entry)) return;
-  const end = await findEnd(parts, readable(parts, content), condition, pendingEnds.of(entry));
+  const opened = await openForEnd(parts, entry, content);
+  if (opened === undefined) return carrier.abandon(entry);
+  const end = await findEnd(parts, opened.content, condition, pendingEnds.of(entry)).finally(() =>
+    opened.memory.release(),
+  );
   if (end.kind === 'lease-lost') return carrier.abandon(entry);
   if (end.kind === 'again') return postpone(parts, entry, condition, end);
   pendingEnds.stored(entry);
@@ -89,18 +95,6 @@ async function postpone(
   const counted = pendingEnds.of(entry) === undefined || failure !== 'unreachable';
   pendingEnds.postpone(entry, pending);
   await carrier.postpone(entry, clock.now() + afterMs, counted);
-}
-
-/** What no handler got may still be compressed. A body that does not open is a record that cannot be decoded. */
-function readable({ memory }: Pick<SendParts, 'memory'>, content: Content): Content {
-  const { message } = content;
-  if (message === undefined) return content;
-  try {
-    return { ...content, message: openMessage(message, memory.maxMessageBytes) };
-  } catch (error) {
-    const cause = error instanceof Error ? error : new Error(String(error));
-    return { ...content, message: undefined, undecodable: asUndecodable(message, cause) };
-  }
 }
 
 type End =

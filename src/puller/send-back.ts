@@ -21,6 +21,7 @@ import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { openMessage } from '../records/open-message.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
+import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
@@ -215,8 +216,9 @@ export function messageWay(
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {
-  // What no handler got may still be compressed, and goes decompressed.
-  const opened = (): Message => openMessage(message, memory.maxMessageBytes);
+  // What no handler got may still be compressed, and goes decompressed. What fits into no frame cannot be sent.
+  const maxBytes = Math.min(memory.maxMessageBytes, DEFAULT_LIMITS.maxFrameBytes);
+  const opened = (): Message => openMessage(message, maxBytes);
   return {
     name: 'message',
     send: async () =>

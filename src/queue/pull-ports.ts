@@ -24,12 +24,18 @@ export interface PullPosition {
 
 /** Memory for answers. */
 export interface PullMemory {
+  /** Maximum of bytes that an answer may take with what is decompressed of it. */
+  readonly maxAnswerBytes: number;
+  /** Memory is reserved for the next answer: the broker must not hold the pull. */
+  readonly reserves: boolean;
   /** May the next pull be sent? */
   mayFetch(now: number): boolean;
+  /** An answer begins to arrive. False: there is no memory for it, and it is not read. @param asked messages */
+  receive(bytes: number, asked: number, now: number): boolean;
   /** False: there is no memory for an answer. It is dropped, and pulled again when `mayFetch` allows it. */
   admit(bytes: number, count: number, now: number): boolean;
-  /** The request failed, or brought nothing. */
-  withdraw(): void;
+  /** The request has ended: what it brought is stored or dropped. */
+  endFetch(): void;
 }
 
 /** What the owner of a queue counts and logs. */

@@ -87,6 +87,8 @@ export type PullEvent =
   | { readonly type: 'admitted' }
   /** There is no memory for the answer: it is pulled again with fewer messages. */
   | { readonly type: 'not-admitted'; readonly maxMessages: number }
+  /** There was no memory for the answer when it began to arrive, and it was not read. */
+  | { readonly type: 'dropped'; readonly maxMessages: number; readonly resetPending: boolean }
   | { readonly type: 'taken' }
   /** After a wait. */
   | { readonly type: 'waited' }
@@ -180,6 +182,8 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
       return act(state, { type: 'take', isMarked: state.lifeCheckAt === undefined });
     case 'not-admitted':
       return pull({ ...state, maxMessages: event.maxMessages });
+    case 'dropped':
+      return onDropped(state, event);
     case 'taken':
       return onTaken(state);
     case 'waited':
@@ -263,6 +267,15 @@ function onLifeChecked(
       // A slave may serve the pulls of a master that is away.
       return act({ ...state, lifeCheckAt: now + LIFE_CHECK_AFTER_MS }, { type: 'admit' });
   }
+}
+
+/** The reset that it was to report may be visible in the stored offset. */
+function onDropped(
+  state: PullState,
+  { maxMessages, resetPending }: Extract<PullEvent, { type: 'dropped' }>,
+): PullStep {
+  const next = { ...state, maxMessages };
+  return resetPending ? act(next, { type: 'read-stored-offset' }) : pull(next);
 }
 
 function onTaken(state: PullState): PullStep {
