@@ -94,7 +94,7 @@ const PACKAGES = {
 const NODE_MODULES = {
   'src/decide/': ['crypto'],
   'src/records/': ['buffer', 'net', 'zlib'],
-  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls'],
+  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls', 'util/types'],
   'src/delivery/': ['crypto'],
   'src/console/': ['crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],

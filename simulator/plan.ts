@@ -165,10 +165,8 @@ export interface Plan {
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
-  /** After the last fault and the last message everything has its end within this. */
+  /** After the last fault and the last message everything has its end within this (drain-bound). */
   readonly drainMs: number;
-  /** Whatever happens, everything has its end by then: deaths that messages cause are no faults without end. */
-  readonly maxVirtualMs: number;
 }
 
 /** When the fault is over, ms after the start; those without a time are counted from the requests that they wait for. */

@@ -1,4 +1,5 @@
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import { drainBound } from './drain-bound.ts';
 import { createRandom, type Random } from './kernel/random.ts';
 import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
 
@@ -23,8 +24,8 @@ interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  /** A stricter bound than the computed one. */
   readonly drainMs?: number;
-  readonly maxVirtualMs?: number;
 }
 
 type Scenario = (random: Random) => Shape;
@@ -183,9 +184,6 @@ const poisoned = (
     batchSize: random.int(1, 4),
     handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
   },
-  // Five deaths each, with a lease of 30 s.
-  drainMs: 300_000 * messages,
-  maxVirtualMs: 600_000 + 300_000 * messages,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -622,7 +620,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         timeout: 5,
       },
     },
-    maxVirtualMs: 1_800_000,
   }),
 };
 
@@ -649,7 +646,7 @@ export function planOf(scenario: string, seed: number): Plan {
       behaviour: shape.behaviours(ofMessages),
     }),
   );
-  return {
+  const plan: Omit<Plan, 'drainMs'> = {
     scenario,
     seed,
     brokers,
@@ -689,7 +686,6 @@ export function planOf(scenario: string, seed: number): Plan {
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
-    drainMs: shape.drainMs ?? 300_000,
-    maxVirtualMs: shape.maxVirtualMs ?? 600_000,
   };
+  return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

@@ -15,9 +15,9 @@ export interface Mutant {
 const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-before-send-back',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (popped === undefined && !session.messages.expects(entry)) return;',
-    replace: 'if (popped === undefined && !session.messages.settle(entry)) return;',
+    file: 'src/puller/pulled-ends.ts',
+    find: 'if (!messages.expects(entry)) return;',
+    replace: 'if (!messages.settle(entry)) return;',
     scenarios: ['broker', 'retries'],
   },
   {
@@ -60,8 +60,8 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'no-final-commit',
     file: 'src/puller/commit-offset.ts',
-    find: 'await commitOffset(session);\n    if (!isDue(session) || tries === LAST_TRIES) return;',
-    replace: 'if (!isDue(session) || tries > 0) return;',
+    find: 'await this.commit();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
+    replace: 'if (!this.#isDue || tries > 0) return;',
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
   },
   {
@@ -144,7 +144,7 @@ const LEASES: readonly Mutant[] = [
   },
   {
     name: 'pause-is-not-obeyed',
-    file: 'src/puller/hold-lease.ts',
+    file: 'src/puller/lease-keeper.ts',
     find: 'if (pausedUntil !== undefined && pausedUntil > now)',
     replace: 'if (pausedUntil !== undefined && pausedUntil < 0)',
     scenarios: ['operator'],
@@ -161,10 +161,10 @@ const LEASES: readonly Mutant[] = [
 const FAILURES: readonly Mutant[] = [
   {
     name: 'bisect-loses-the-middle',
-    file: 'src/puller/bisect-batch.ts',
-    find: 'partOf(session, batch, middle, deliveries.length)',
+    file: 'src/puller/settlement.ts',
+    find: 'partOf(this.#parts, batch, end.first, deliveries.length)',
     replace:
-      'partOf(session, batch, Math.min(middle + 1, deliveries.length - 1), deliveries.length)',
+      'partOf(this.#parts, batch, Math.min(end.first + 1, deliveries.length - 1), deliveries.length)',
     scenarios: ['bisect'],
   },
   {
@@ -176,9 +176,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count-in-order',
-    file: 'src/puller/settle-in-order.ts',
-    find: 'failures: failedDeliveries(message, session.source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, session.source),',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -188,9 +188,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (failedDeliveries(message, session.source) + entry.localRetries >= max)',
-    replace: 'if (failedDeliveries(message, session.source) >= max)',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -228,30 +228,30 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'batch-limits-are-not-stored',
-    file: 'src/puller/hold-lease.ts',
-    find: 'return batchLimits.length === 0 ? undefined : batchLimits;',
-    replace: 'return batchLimits.length >= 0 ? undefined : batchLimits;',
+    file: 'src/puller/lease-keeper.ts',
+    find: 'return limits.length === 0 ? undefined : limits;',
+    replace: 'return limits.length >= 0 ? undefined : limits;',
     scenarios: ['slow-failures'],
   },
   {
     name: 'suspect-is-not-committed',
-    file: 'src/puller/settle-messages.ts',
-    find: 'await commitFinally(session);\n  await renewLease(session);',
+    file: 'src/puller/settlement.ts',
+    find: 'await commits.commitFinally();\n    await leaseKeeper.renew();',
     replace: '',
     scenarios: ['poisons'],
   },
   {
     name: 'crash-record-is-not-written-at-the-start',
-    file: 'src/puller/run-puller.ts',
-    find: 'if (start.outdatesItem || session.crash !== known.crash) await renewLease(session);',
-    replace: 'if (start.outdatesItem) await renewLease(session);',
+    file: 'src/puller/work-queue.ts',
+    find: 'if (start.outdatesItem || outdatesCrash) await leaseKeeper.renew();',
+    replace: 'if (start.outdatesItem) await leaseKeeper.renew();',
     scenarios: ['poisons'],
   },
   {
     name: 'one-retry-too-many',
-    file: 'src/puller/settle-messages.ts',
-    find: 'const max = maxReconsumeTimes(subscription, message);',
-    replace: 'const max = maxReconsumeTimes(subscription, message) + 1;',
+    file: 'src/puller/settlement.ts',
+    find: 'maxFailures: maxReconsumeTimes(subscription, message),',
+    replace: 'maxFailures: maxReconsumeTimes(subscription, message) + 1,',
     scenarios: ['retries'],
   },
   {
@@ -285,10 +285,10 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'drop-goes-to-the-dlq',
-    file: 'src/puller/settle-messages.ts',
-    find: "if (redelivery !== undefined && redelivery.kind !== 'drop')\n      failed.push({ delivery, redelivery });",
+    file: 'src/decide/settle/settlement-rules.ts',
+    find: "if (redelivery.kind === 'drop') return DROP;",
     replace:
-      "if (redelivery !== undefined)\n      failed.push({ delivery, redelivery: redelivery.kind === 'drop' ? { kind: 'dlq' } : redelivery });",
+      "if (redelivery.kind === 'drop') return { kind: 'dead-letter', condition: 'RejectedByHandler' };",
     scenarios: ['retries'],
   },
 ];
@@ -313,6 +313,13 @@ const ORDER: readonly Mutant[] = [
     file: 'src/puller/queue-order.ts',
     find: 'if (now < this.#handlersRunUntil) return false;',
     replace: '',
+    scenarios: ['slow-functions', 'ordered-by-queue'],
+  },
+  {
+    name: 'a-cold-start-is-not-waited-for',
+    file: 'src/decide/budget/handler-run-time.ts',
+    find: "(invocation === 'function' ? MAX_START_MS : 0)",
+    replace: "(invocation === 'function' ? 0 : MAX_START_MS)",
     scenarios: ['slow-functions', 'ordered-by-queue'],
   },
   {
@@ -356,7 +363,7 @@ const LIFE: readonly Mutant[] = [
   },
   {
     name: 'rejection-without-a-handler',
-    file: 'src/puller/run-puller.ts',
+    file: 'src/puller/watch-queue.ts',
     find: 'loops.then(onEnd, onEnd);',
     replace: "loops.then(onEnd, onEnd).then(() => Promise.reject(new Error('not handled')));",
     scenarios: ['steady'],

@@ -83,6 +83,8 @@ class Run {
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #lastEvent: number;
+  /** Of the plan. Deaths that messages cause are part of what is left to do (drain-bound). */
+  #lastFault = START;
 
   constructor(plan: Plan) {
     this.#plan = plan;
@@ -230,9 +232,7 @@ class Run {
       const now = this.#scheduler.now;
       const isDrained = now > this.#lastEvent && this.#pending().length === 0;
       drainedAt = isDrained ? (drainedAt ?? now) : undefined;
-      const lastFault = this.#faultTimes[this.#faultTimes.length - 1] ?? START;
-      const { drainMs, maxVirtualMs } = this.#plan;
-      const until = Math.min(START + maxVirtualMs, Math.max(this.#lastEvent, lastFault) + drainMs);
+      const until = Math.max(this.#lastEvent, this.#lastFault) + this.#plan.drainMs;
       over = now > until || (drainedAt !== undefined && now - drainedAt >= AFTERWARDS_MS);
       if (!over) this.#at(LOOK_MS, look);
     };
@@ -279,6 +279,7 @@ class Run {
   }
 
   #fault(text: string): void {
+    this.#lastFault = this.#scheduler.now;
     this.#faultTimes.push(this.#scheduler.now);
     this.#emit({ kind: 'fault', text });
   }

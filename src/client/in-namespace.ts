@@ -1,5 +1,5 @@
 import type { MemberInfo } from '../model/membership.ts';
-import type { HostAndPort, Message } from '../model/message.ts';
+import type { HostAndPort, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { MemberAnswers, OutgoingMessage, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { withNamespace, withoutNamespace } from '../records/namespace.ts';
@@ -33,6 +33,8 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
     value: T,
   ): T => wireTopic(wireGroup(value));
   const seen = (message: Message): Message => new PlainMessage(message, plain);
+  const seenRecord = (record: UndecodableRecord): UndecodableRecord =>
+    record.unopened === undefined ? record : { ...record, unopened: seen(record.unopened) };
   const stored = (message: Message): Message =>
     message instanceof PlainMessage ? message.stored : message;
   const place = <T extends { queue?: MessageQueue }>(options: T): T =>
@@ -82,7 +84,11 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       };
       const result = await client.pull(wired, options);
       return result.status === 'FOUND'
-        ? { ...result, messages: result.messages.map(seen) }
+        ? {
+            ...result,
+            messages: result.messages.map(seen),
+            undecodable: result.undecodable.map(seenRecord),
+          }
         : result;
     },
     queryOffset: (group, queue, options) =>
@@ -105,6 +111,10 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
         ...result,
         messages: result.messages.map(({ message, handle }) => ({
           message: seen(message),
+          handle,
+        })),
+        undecodable: result.undecodable.map(({ undecodable, handle }) => ({
+          undecodable: seenRecord(undecodable),
           handle,
         })),
       };

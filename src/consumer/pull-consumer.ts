@@ -2,6 +2,8 @@ import { callOptions, messageQueue } from '../client/check-calls.ts';
 import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
 import {
   filledText,
+  logger,
+  objectWith,
   offset as offsetValue,
   oneOf,
   optional,
@@ -34,6 +36,7 @@ import { PULL_BATCH_SIZE } from '../queue/pull-loop.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { boundLogger } from './bound-logger.ts';
 import { checkFilter, checkReadOptions } from './check-read-options.ts';
 import { QueueCursor } from './queue-cursor.ts';
 import { BLOCK_MS } from './queue-reader.ts';
@@ -133,24 +136,28 @@ export class PullConsumer implements AsyncDisposable {
   constructor(options: PullConsumerOptions, deps: PullConsumerDeps = {}) {
     const checked = checkCluster(options, {
       consumerGroup: rocketmqName,
-      logger: () => {},
+      logger: optional(logger),
       maxCachedBytes: optional(positive),
     });
-    const { consumerGroup, logger, maxCachedBytes = MAX_CACHED_BYTES, ...cluster } = checked;
+    const { consumerGroup, logger: log, maxCachedBytes = MAX_CACHED_BYTES, ...cluster } = checked;
     const { clock = PROGRAM_CLOCK, random = Math.random } = deps;
     this.consumerGroup = consumerGroup;
-    this.#logger = logger ?? SILENT;
+    this.#logger = boundLogger(log);
     this.#clock = clock;
     this.#random = random;
     this.#memory = MemoryBudget.ofAnswers(maxCachedBytes);
     this.#client =
       deps.client ??
-      createRocketMQClient(cluster, { clock, random, ...(logger === undefined ? {} : { logger }) });
+      createRocketMQClient(cluster, {
+        clock,
+        random,
+        ...(log === undefined ? {} : { logger: log }),
+      });
   }
 
   /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
   async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
-    filledText(topic, 'topic');
+    rocketmqName(topic, 'topic');
     checkCall(options, 'options');
     return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(
       compareQueues,
@@ -289,6 +296,7 @@ export class PullConsumer implements AsyncDisposable {
 
   /** The topic that a message was sent to: a redelivery's own is `%RETRY%<consumerGroup>`. */
   topicOf(message: Message): string {
+    checkPulled(message);
     return userTopic(message, this.consumerGroup);
   }
 
@@ -306,7 +314,7 @@ export class PullConsumer implements AsyncDisposable {
     const targets = typeof from === 'string' || !isList(from) ? [from] : from;
     if (targets.length === 0) refuse(undefined, 'from', 'at least one topic or queue');
     for (const target of targets)
-      if (typeof target === 'string') filledText(target, 'topic');
+      if (typeof target === 'string') rocketmqName(target, 'topic');
       else messageQueue(target, 'queue');
     checkReadOptions(options, 'options');
     return this.#loop(new Reading(this.#readDeps(), targets, options));
@@ -448,18 +456,26 @@ export class PullConsumer implements AsyncDisposable {
   }
 }
 
-const SILENT: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => SILENT,
-};
+const pulledMessage = objectWith(
+  {
+    topic: rocketmqName,
+    brokerName: filledText,
+    queueOffset: offsetValue,
+    commitLogOffset: offsetValue,
+    offsetMsgId: filledText,
+    reconsumeTimes: wholeNumber(0, MAX_RECONSUME_TIMES),
+    properties: (value, place) => {
+      if (!(value instanceof Map)) refuse(value, place, 'a Map');
+    },
+    body: (value, place) => {
+      if (!Buffer.isBuffer(value)) refuse(value, place, 'a Buffer');
+    },
+  },
+  'a message that was pulled',
+);
 
 function checkPulled(message: Message): void {
-  const { commitLogOffset, offsetMsgId } = message ?? {};
-  if (typeof commitLogOffset !== 'bigint' || typeof offsetMsgId !== 'string')
-    refuse(message, 'message', 'a message that was pulled');
+  pulledMessage(message, 'message');
 }
 
 function isList(

@@ -181,19 +181,25 @@ export async function* peekDeadLetters(
   consumerGroup: string,
   options: DeadLetterSelection & CallOptions & { readonly limit?: number } = {},
 ): AsyncGenerator<DeadLetter, void, undefined> {
-  const { limit = Number.POSITIVE_INFINITY, signal } = options;
+  const { limit, signal } = options;
   const call = signal === undefined ? {} : { signal };
   let given = 0;
-  if (given >= limit) return;
+  if (isReached(limit, given)) return;
   for (const place of await selectedQueues(client, consumerGroup, options, call)) {
     const start = await startOf(client, place, options, place.minOffset, call);
     for await (const letters of readQueue(client, place, start, call))
       for (const letter of letters) {
         if (!isSelected(letter, options)) continue;
         yield letter;
-        if (++given >= limit) return;
+        given++;
+        if (isReached(limit, given)) return;
       }
   }
+}
+
+/** @param limit undefined: there is none */
+export function isReached(limit: number | undefined, count: number): boolean {
+  return limit !== undefined && count >= limit;
 }
 
 /** Where reading begins: as asked, else at `otherwise`. */

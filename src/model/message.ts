@@ -59,6 +59,8 @@ export interface UndecodableRecord {
   readonly error: Error;
   /** The record as the broker stores it: a view of the answer. */
   readonly stored?: Buffer;
+  /** The message with its stored body, where only that one cannot be read: damaged, or too large. */
+  readonly unopened?: Message;
 }
 
 /** A message that failed for good, in a form that brokers take. */

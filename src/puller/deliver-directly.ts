@@ -10,7 +10,8 @@ import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
 import { timerMs } from '../model/timer.ts';
 import { userTopic } from '../records/subscription.ts';
-import { builderFor, maxReconsumeTimes } from './next-batch.ts';
+import { maxReconsumeTimes } from './max-reconsume-times.ts';
+import { builderFor } from './next-batch.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 /**

@@ -1,24 +1,34 @@
-import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { type DeliveryMemory, deliveryCost, type EventUse } from '../decide/pull/memory-budget.ts';
+import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import {
+  type DeliveryMemory,
+  deliveryCost,
+  type EventUse,
+  type QueueMemory,
+} from '../decide/pull/memory-budget.ts';
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
+import type { Clock } from '../ports/clock.ts';
 import { asUndecodable, isCompressed, openMessage } from '../records/open-message.ts';
-import type { QueueSession } from './queue-session.ts';
+
+interface OpenParts {
+  readonly clock: Clock;
+  readonly memory: Pick<QueueMemory, 'open'>;
+  readonly messages: Pick<ProcessQueue, 'fail'>;
+}
 
 /**
  * The entry's message with its body decompressed, within the memory of the invocation. `wait`: there is not enough now.
  * `undecodable`: the body is damaged, or takes more than one message may; the entry has become an undecodable record.
  */
 export function openEntry(
-  session: QueueSession,
+  { clock, memory, messages }: OpenParts,
   entry: QueueEntry,
   message: Message,
   delivery: DeliveryMemory,
   subscription: SubscriptionConfig,
 ): Message | 'wait' | 'undecodable' {
-  const { deps, memory, messages } = session;
-  const now = deps.clock.now();
+  const now = clock.now();
   const use = eventUse(subscription);
   if (!isCompressed(message))
     return delivery.take(deliveryCost(message.body.length, use), now) ? message : 'wait';

@@ -7,18 +7,17 @@ import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.t
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
-/** The part of the session that it works with. */
-interface Borrower {
-  readonly deps: PullerDeps;
-  readonly options: PullerOptions;
-  readonly source: SourceConfig;
+interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock'> {
+  readonly options: Pick<PullerOptions, 'popInvisibleMs'>;
+  readonly source: Pick<SourceConfig, 'consumerGroup'>;
   readonly queue: MessageQueue;
-  readonly messages: ProcessQueue;
+  readonly messages: Pick<ProcessQueue, 'append'>;
   readonly logger: Logger;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
-  mayAct(): boolean;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
 }
 
 interface Popped {
@@ -45,18 +44,18 @@ const PROLONG_WINDOW = 16;
 
 /** What the broker lent to this puller: the handles of the entries in the process queue. Mirrors PopProcessQueue. */
 export class PoppedMessages {
-  readonly #session: Borrower;
+  readonly #parts: PoppedParts;
   /** By the entry's place in the process queue. */
   readonly #popped = new Map<bigint, Popped>();
   #prolonging = false;
 
-  constructor(session: Borrower) {
-    this.#session = session;
+  constructor(parts: PoppedParts) {
+    this.#parts = parts;
   }
 
   /** @param sentAt when the pop was sent, so that the time is never thought longer than it is; epoch ms */
   put(popped: readonly (PoppedMessage | PoppedUndecodable)[], sentAt: number): void {
-    const { messages } = this.#session;
+    const { messages } = this.#parts;
     for (const record of popped) {
       const { handle } = record;
       this.#popped.set(messages.append(record, sentAt, memoryOf(record)), {
@@ -71,7 +70,7 @@ export class PoppedMessages {
   /** Does the message still belong to this puller? */
   isOurs({ offset }: QueueEntry): boolean {
     const popped = this.#popped.get(offset);
-    return popped !== undefined && isOurs(popped.visibleAt, this.#session.deps.clock.now());
+    return popped !== undefined && isOurs(popped.visibleAt, this.#parts.clock.now());
   }
 
   /** Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards. */
@@ -103,7 +102,7 @@ export class PoppedMessages {
         this.#prolonging = false;
       })
       .catch((error: unknown) =>
-        this.#session.logger.error(
+        this.#parts.logger.error(
           { err: error, code: 'ROCKETMQ_INTERNAL' },
           'popped messages not prolonged, trying again',
         ),
@@ -111,8 +110,8 @@ export class PoppedMessages {
   }
 
   async #prolongAll(): Promise<void> {
-    const { deps, options } = this.#session;
-    const now = deps.clock.now();
+    const { clock, options } = this.#parts;
+    const now = clock.now();
     const due = [...this.#popped].filter(
       ([, { visibleAt, prolongFrom }]) =>
         prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
@@ -121,12 +120,11 @@ export class PoppedMessages {
   }
 
   async #prolongOne(offset: bigint, popped: Popped): Promise<void> {
-    const { deps, options, source, queue, logger, lifecycle } = this.#session;
-    const { client, clock } = deps;
+    const { client, clock, options, source, queue, logger, lifecycle, lease } = this.#parts;
     const invisibleMs = options.popInvisibleMs;
     const turn = popped.turn.then(async () => {
       // It may have got its end meanwhile.
-      if (!this.#popped.has(offset) || !this.#session.mayAct()) return;
+      if (!this.#popped.has(offset) || !lease.mayAct()) return;
       const sentAt = clock.now();
       const signal = lifecycle.signal('requests');
       popped.handle = await client.changeInvisibleTime(

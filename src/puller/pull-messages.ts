@@ -1,138 +1,162 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
-import { isolation } from '../decide/crash/crash-record.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { RocketMQError, TopicNotFoundError } from '../errors.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { pullFailureOf } from '../queue/pull-failure.ts';
 import { PULL_BATCH_SIZE, type PullEnd, pullQueue } from '../queue/pull-loop.ts';
-import type { PullLoop, PullObserver, PullPosition } from '../queue/pull-ports.ts';
+import type { PullMemory, PullObserver, PullPosition } from '../queue/pull-ports.ts';
+import type { Wakeup } from '../queue/wakeup.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { adoptOffset, followReset } from './commit-offset.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { OffsetCommits } from './commit-offset.ts';
+import type { CrashKeeper } from './crash-keeper.ts';
+import type { FailedSends } from './failed-sends.ts';
+import type { HandOverMeasure } from './hand-over-measure.ts';
+import type { HeldLease } from './held-lease.ts';
+import type { KnownQueue } from './known-queue.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import type { QueueActivity } from './queue-activity.ts';
+import type { QueueCounts } from './queue-counts.ts';
+import type { QueueSubscriptions } from './queue-subscriptions.ts';
+import { fetchTime } from './time-left.ts';
 
-/** Keeps the process queue filled until the session ends. */
-export async function pullMessages(session: QueueSession): Promise<void> {
-  const end = await pullQueue(pullLoopOf(session));
-  if (end.kind === 'stopped') stopPulling(session, end);
+interface PullParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'remainingMs'> {
+  readonly options: Pick<PullerOptions, 'flowLimits' | 'maxSuspendMs' | 'reserveMs'>;
+  readonly source: Pick<SourceConfig, 'consumerGroup'>;
+  readonly queue: MessageQueue;
+  readonly logger: Logger;
+  readonly subscriptions: Pick<QueueSubscriptions, 'isRetryQueue' | 'ofQueue'>;
+  readonly messages: ProcessQueue;
+  readonly memory: PullMemory;
+  readonly wakeup: Wakeup;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'signal' | 'stop'>;
+  readonly offsets: Pick<OffsetKeeper, 'resetPending' | 'connectionLost'>;
+  readonly commits: Pick<OffsetCommits, 'adopt' | 'followReset'>;
+  readonly known: KnownQueue;
+  readonly crash: Pick<CrashKeeper, 'isolation'>;
+  readonly failedSends: Pick<FailedSends, 'refusedAt'>;
+  readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
+  readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
+  readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
 }
 
-function pullLoopOf(session: QueueSession): PullLoop {
-  const { deps, queue } = session;
-  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } =
-    session.subscriptionOf(queue.topic) ?? {};
-  const longPollMs = longPolling === undefined ? session.options.maxSuspendMs : longPolling * 1000;
-  return {
-    consumerGroup: session.source.consumerGroup,
-    queue,
-    subscription: subscriptionFor(session),
+/** Keeps the process queue filled until the queue ends. */
+export async function pullMessages(parts: PullParts): Promise<void> {
+  const { options, messages, crash } = parts;
+  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } = parts.subscriptions.ofQueue ?? {};
+  const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
+  const end = await pullQueue({
+    consumerGroup: parts.source.consumerGroup,
+    queue: parts.queue,
+    subscription: subscriptionFor(parts),
     batchSize: pullBatchSize,
-    client: deps.client,
-    messages: session.messages,
-    limits: session.options.flowLimits,
-    memory: session.memory,
-    position: positionOf(session),
-    lifeMark: {
-      get: () => session.lifeMark,
-      set: (mark) => {
-        session.lifeMark = mark;
-      },
-    },
-    lifecycle: session.lifecycle,
-    wakeup: session.wakeup,
-    clock: deps.clock,
-    random: deps.random,
-    logger: session.logger,
+    client: parts.client,
+    messages,
+    limits: options.flowLimits,
+    memory: parts.memory,
+    position: positionOf(parts),
+    life: parts.known,
+    lifecycle: parts.lifecycle,
+    wakeup: parts.wakeup,
+    clock: parts.clock,
+    random: parts.random,
+    logger: parts.logger,
     suspendMs: () => {
-      const workMs = session.fetchMs();
+      const workMs = fetchTime(parts);
       return workMs === undefined ? undefined : suspendTime(workMs, longPollMs);
     },
     // What is delivered alone, because it may have killed its holders, is pulled alone as well.
-    pullsSingly: () => isolation(session.crash, session.messages.nextOffset) !== 'batch',
+    pullsSingly: () => crash.isolation(messages.nextOffset) !== 'batch',
     failureOf: (error) => (error instanceof TopicNotFoundError ? 'refused' : pullFailureOf(error)),
-    observer: observerOf(session),
-  };
+    observer: observerOf(parts),
+  });
+  if (end.kind === 'stopped') stopPulling(parts, end);
 }
 
-function positionOf(session: QueueSession): PullPosition {
-  const { offsets } = session;
+function positionOf({ offsets, commits }: PullParts): PullPosition {
   return {
     get resetPending() {
       return offsets.resetPending;
     },
-    moveTo: (offset, reset) => adoptOffset(session, offset, reset),
-    resolveReset: () => followReset(session),
+    moveTo: (offset, reset) => commits.adopt(offset, reset),
+    resolveReset: async () => {
+      await commits.followReset();
+    },
     connectionLost: () => offsets.connectionLost(),
   };
 }
 
-function observerOf(session: QueueSession): PullObserver {
+function observerOf(parts: PullParts): PullObserver {
+  const { activity, counts } = parts;
   return {
-    answered: () => {
-      session.pullFailures = 0;
+    answered: () => activity.answered(),
+    taken: (result, from) => noteAnswer(parts, result, from),
+    failed: (isFinal) => {
+      counts.count('PollingErrorCount');
+      if (!isFinal) activity.failed();
     },
-    taken: (result, from) => noteAnswer(session, result, from),
-    failed: (_error, failures) => {
-      session.count('PollingErrorCount');
-      session.pullFailures = failures;
-    },
-    full: () => hastenRefused(session),
+    full: () => hastenRefused(parts),
   };
 }
 
 function stopPulling(
-  session: QueueSession,
+  parts: PullParts,
   { error, why }: Extract<PullEnd, { kind: 'stopped' }>,
 ): void {
   if (why === 'refused')
-    session.logger.error(
-      { err: error, code: 'ROCKETMQ_PULL_REFUSED' },
-      'pull refused by the broker',
-    );
+    parts.logger.error({ err: error, code: 'ROCKETMQ_PULL_REFUSED' }, 'pull refused by the broker');
   else
-    session.logger.error(
+    parts.logger.error(
       {
         err: error,
         code: error instanceof RocketMQError ? error.code : 'ROCKETMQ_PROTOCOL',
-        offset: String(session.messages.nextOffset),
+        offset: String(parts.messages.nextOffset),
       },
       'record not readable, move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
     );
-  session.end('refused');
+  parts.lifecycle.stop('refused');
 }
 
 /** The queue stands still at its limits: a message that the broker does not take back comes to its limit without its whole delay. */
-function hastenRefused({ messages, refusedAt }: QueueSession): void {
+function hastenRefused({ messages, failedSends }: PullParts): void {
   messages.hasten((entry) => {
-    const refused = refusedAt.get(entry);
+    const refused = failedSends.refusedAt(entry);
     return refused === undefined ? undefined : refused + MIN_LOCAL_RETRY_MS;
   });
 }
 
-function subscriptionFor(session: QueueSession): Subscription {
-  const { topic } = session.queue;
-  const filter = session.isRetryQueue ? undefined : session.subscriptionOf(topic)?.filter;
+function subscriptionFor(parts: PullParts): Subscription {
+  const { topic } = parts.queue;
+  const filter = parts.subscriptions.isRetryQueue ? undefined : parts.subscriptions.ofQueue?.filter;
   return filter === undefined
     ? buildSubscription(topic, '*')
     : buildSubscription(
         topic,
         filter.expression,
         filter.type,
-        filter.type === 'SQL92' ? session.deps.clock.now() : 0,
+        filter.type === 'SQL92' ? parts.clock.now() : 0,
       );
 }
 
-function noteAnswer(session: QueueSession, result: PullResult, from: bigint): void {
-  session.maxOffset = result.maxOffset;
+function noteAnswer(parts: PullParts, result: PullResult, from: bigint): void {
+  const { messages, known, activity, handOver, logger } = parts;
+  known.pulled(result.maxOffset);
   if (result.status === 'OFFSET_MOVED') return;
-  countPolled(session, result, from);
+  countPolled(parts, result, from);
   if (result.status !== 'FOUND') {
-    if (session.messages.nextOffset >= result.maxOffset) session.noteEmptyPoll();
+    if (messages.nextOffset >= result.maxOffset && messages.count === 0) handOver.foundNothing();
     return;
   }
-  session.lastMessageAt = session.deps.clock.now();
+  activity.touch();
   for (const record of result.undecodable)
-    session.logger.error(
+    logger.error(
       {
         err: record.error,
         offset: String(record.queueOffset),
@@ -144,15 +168,15 @@ function noteAnswer(session: QueueSession, result: PullResult, from: bigint): vo
 
 /** What the broker's filter, or ours, left out lies between the offsets. A poll that brings nothing counts 0. */
 function countPolled(
-  session: QueueSession,
+  { counts }: PullParts,
   result: Exclude<PullResult, { status: 'OFFSET_MOVED' }>,
   from: bigint,
 ): void {
   const { messages, undecodable } = result.status === 'FOUND' ? result : NOTHING;
   const brought = messages.length + undecodable.length;
   const passed = Number(result.nextBeginOffset - from);
-  session.notePolled(messages, undecodable.length);
-  if (passed > brought) session.count('FilteredOutEventCount', passed - brought);
+  counts.polled(messages, undecodable.length);
+  if (passed > brought) counts.count('FilteredOutEventCount', passed - brought);
 }
 
 const NOTHING = { messages: [], undecodable: [] } as const;

@@ -30,14 +30,19 @@ const KEPT_LONGEST: ReadonlySet<string> = new Set([
   UNDECODABLE_PROPERTY,
 ]);
 
-/** Delays and timers of an earlier send. With them a dead letter would come late, or nowhere. */
-const DELAYS: ReadonlySet<string> = new Set(
+/**
+ * What an earlier send left. With its delay or timer a dead letter would come late, or nowhere;
+ * with the mark of a batch brokers refuse a message.
+ */
+const EARLIER_SEND: ReadonlySet<string> = new Set(
   Object.values(Property).filter(
     (name) =>
       name.startsWith('TIMER_') ||
       name === Property.DELAY ||
       name === Property.REAL_TOPIC ||
-      name === Property.REAL_QID,
+      name === Property.REAL_QID ||
+      name === Property.INNER_NUM ||
+      name === Property.INNER_BASE,
   ),
 );
 
@@ -67,7 +72,7 @@ export function fittingForm(
  */
 export function deadLetterOf(message: Message, origin: Origin, failures: number): DeadLetter {
   const properties = new Map(message.properties);
-  for (const name of DELAYS) properties.delete(name);
+  for (const name of EARLIER_SEND) properties.delete(name);
   setOrigin(properties, origin);
   const fitting = fittingForm(message.body, properties);
   const compressed =
@@ -87,18 +92,12 @@ export function deadLetterOf(message: Message, origin: Origin, failures: number)
 
 /** A record that cannot be decoded, as a message: its stored bytes are the body. */
 export function undecodableMessage(
-  {
-    queueId,
-    queueOffset,
-    commitLogOffset,
-    reconsumeTimes,
-    offsetMsgId,
-    error,
-    stored,
-  }: UndecodableRecord,
+  record: UndecodableRecord,
   { brokerName, topic }: { readonly brokerName: string; readonly topic: string },
 ): Message {
-  const body = stored ?? Buffer.alloc(0);
+  const { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId } = record;
+  const known = knownFacts(record);
+  const body = record.stored ?? Buffer.alloc(0);
   const unknownHost = { address: '0.0.0.0', port: 0 };
   return {
     topic,
@@ -117,10 +116,26 @@ export function undecodableMessage(
     bodyCRC: 0,
     storeSize: body.length,
     body,
-    properties: new Map([[UNDECODABLE_PROPERTY, withoutSeparators(error.message)]]),
     offsetMsgId,
     msgId: offsetMsgId,
+    ...known,
+    properties: new Map([
+      ...(known?.properties ?? []),
+      [UNDECODABLE_PROPERTY, withoutSeparators(record.error.message)],
+    ]),
   };
+}
+
+/** What a dead letter keeps of a message whose body cannot be read. undefined: nothing more is known, or the properties cannot be read either. */
+function knownFacts({ unopened }: UndecodableRecord): Partial<Message> | undefined {
+  if (unopened === undefined) return undefined;
+  try {
+    const { topic, flag, bornTimestamp, bornHost, storeTimestamp, storeHost, properties, msgId } =
+      unopened;
+    return { topic, flag, bornTimestamp, bornHost, storeTimestamp, storeHost, properties, msgId };
+  } catch {
+    return undefined;
+  }
 }
 
 function setOrigin(properties: Map<string, string>, { topic, messageId }: Origin): void {

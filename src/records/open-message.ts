@@ -30,13 +30,11 @@ export function openMessage<M extends Message>(message: M, maxBytes: number): M 
   return message.withBody(decompress(type, body, maxBytes), sysFlag & ~SystemFlag.COMPRESSED);
 }
 
-/** What is left of a message whose body does not open. */
-export function asUndecodable(
-  { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId, body }: Message,
-  error: Error,
-): UndecodableRecord {
+/** A message whose body does not open, as a record that cannot be decoded. */
+export function asUndecodable(unopened: Message, error: Error): UndecodableRecord {
+  const { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId, body } = unopened;
   const place = { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId };
-  return { ...place, error, stored: body };
+  return { ...place, error, stored: body, unopened };
 }
 
 function isOpenable<M extends Message>(message: M): message is M & Openable {

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { maxRunMs } from '../../src/decide/budget/handler-run-time.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { BatchPayload, HandlerOutcome, MessageHandler } from '../../src/ports/invoke.ts';
 import { fastClock } from '../support/coordinator-world.ts';
@@ -78,7 +79,8 @@ describe('every invocation makes progress that is stored', () => {
     await world.die('dead');
     const diedAt = clock.now();
     const { handlersRunUntil = 0 } = await takeOnce();
-    assert.ok(handlersRunUntil > diedAt && handlersRunUntil <= diedAt + timeout * 1000 + 100);
+    const maxMs = maxRunMs({ ...FUNCTION, timeout });
+    assert.ok(handlersRunUntil > diedAt && handlersRunUntil <= diedAt + maxMs + 100);
     const seen = recorder(() => {
       assert.ok(clock.now() >= handlersRunUntil);
     });
@@ -186,6 +188,57 @@ describe('an operator’s word counts for what waits', { concurrency: 3 }, () =>
       await changes[change](world);
       await sleep(4_000);
       assert.equal(seen.records.length, 1);
+      await puller.stop();
+    });
+
+    test(`${change} while the first part of a bisected batch is with the handler`, async (context) => {
+      const world = await prepared(context);
+      await world.produce(4);
+      const seen = recorder(async ({ Records }) => {
+        if (Records.length === 4) throw new Error('one of them is bad');
+        await changes[change](world);
+        await sleep(700);
+      });
+      const puller = world.start(seen.handler, {
+        subscriptions: [{ batchSize: 4 }],
+        options: SELDOM,
+      });
+      await until(() => seen.events.length >= 2, 'the first part', 10_000);
+      await sleep(2_000);
+      // Neither the second part, nor (after the reset to 2) its messages as a part of the old batch.
+      const [, , third] = seen.events;
+      if (change === 'reset') assert.equal(third?.rocketmqBatch.bisectedFrom, undefined);
+      else assert.equal(third, undefined);
+      await puller.stop();
+    });
+
+    if (change === 'reset') continue;
+    test(`${change} before a suspect is delivered alone: its announcement tells`, async (context) => {
+      const world = await prepared(context);
+      await world.produce(3);
+      // Two deaths at offset 0: one message at a time.
+      for (const holder of ['first', 'second']) await world.die(holder);
+      let changed = false;
+      const seen = recorder();
+      const puller = world.start(seen.handler, {
+        options: SELDOM,
+        deps: {
+          store: {
+            ...world.store,
+            // In the moment before the announcement.
+            renew: async (request) => {
+              if (!changed && request.crash?.suspect !== undefined) {
+                changed = true;
+                await changes[change](world);
+              }
+              return world.store.renew(request);
+            },
+          },
+        },
+      });
+      await until(() => changed, 'an announcement', 10_000);
+      await sleep(1_500);
+      assert.deepEqual(seen.bodies, []);
       await puller.stop();
     });
   }

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { inspect } from 'node:util';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { peekDeadLetters } from '../../src/dlq/dead-letters.ts';
 import { PermissionError } from '../../src/errors.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import { readableQueues } from '../../src/model/route.ts';
@@ -65,6 +66,7 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
   before(async () => {
     rocketmq = await startSecuredRocketMQ({
       messageDelayLevel: Array.from({ length: 18 }, () => '1s').join(' '),
+      brokerConf: { autoCreateTopicEnable: 'false' },
     });
     store = await startSecretStore();
     admin = clientOf(ADMIN);
@@ -227,6 +229,54 @@ describe(`a real cluster with ${since('5.0') ? 'ACL 2.0' : 'ACL 1.0 (on 4.9)'}`,
         'the old key was refused',
       );
       assert.doesNotMatch(lines.join('\n'), /(first|second)-secret-key/);
+    } finally {
+      await service.end();
+      dynamodb.destroy();
+      await database.stop();
+    }
+  });
+
+  test('a message that goes back as a message needs no other right, and its dead letter makes its topic, though topics are not made automatically', async () => {
+    const user: Credentials = { accessKey: 'copy-worker', secretKey: 'copy-secret-key' };
+    await admin.createTopic('copies', { readQueueNums: 1, writeQueueNums: 1 });
+    await admin.createGroup('copy-workers');
+    await rocketmq.allow(user, { topics: ['copies'], groups: ['copy-workers'] });
+    const client = clientOf(user);
+    const database = await startDynalite();
+    const dynamodb = await connect(database.endpoint);
+    // A copy of another group's retry: request 36 would keep its RETRY_TOPIC.
+    await admin.send({
+      topic: 'copies',
+      body: Buffer.from('bad'),
+      properties: { RETRY_TOPIC: 'elsewhere', UNIQ_KEY: 'COPY' },
+    });
+    const told: number[] = [];
+    const service = startInProcess({
+      client,
+      dynamodb,
+      nameServer: rocketmq.nameServer,
+      source: source([subscription('copies', { maximumRetryAttempts: 1 })], {
+        consumerGroup: 'copy-workers',
+      }),
+      handler: ({ Records }) => {
+        told.push(...Records.map(({ rocketmq }) => rocketmq.reconsumeTimes));
+        throw new Error('bad');
+      },
+    });
+    try {
+      const letters = async (): Promise<(string | undefined)[]> => {
+        const found: (string | undefined)[] = [];
+        for await (const { message, originTopic } of peekDeadLetters(admin, 'copy-workers'))
+          found.push(message?.msgId, originTopic);
+        return found;
+      };
+      await until(
+        async () => (await letters().catch(() => [])).length > 0,
+        'a dead letter',
+        60_000,
+      );
+      assert.deepEqual(await letters(), ['COPY', 'copies']);
+      assert.deepEqual(told, [0, 1]);
     } finally {
       await service.end();
       dynamodb.destroy();

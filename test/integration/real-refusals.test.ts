@@ -2,8 +2,11 @@ import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { after, before, describe, test } from 'node:test';
 import { peekDeadLetters } from '../../src/dlq/dead-letters.ts';
+import { TopicNotFoundError } from '../../src/errors.ts';
 import type { Message } from '../../src/model/message.ts';
+import { dlqTopic, retryTopic } from '../../src/model/message-queue.ts';
 import { encodeBatchItem } from '../../src/records/batch-items.ts';
+import { buildSubscription } from '../../src/records/subscription.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { connectRaw } from '../support/raw-connection.ts';
@@ -106,4 +109,34 @@ describe('messages that a real broker does not take back', {
         await service.end();
       }
     });
+
+  test('a group without retry queues: the broker says that it stored a send-back, and stores nothing', async () => {
+    const { client } = world;
+    const [consumerGroup, topic] = [`g-${randomUUID()}`, `t-${randomUUID()}`];
+    await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+    await client.createGroup(consumerGroup, { retryQueueNums: 0 });
+    const { queue } = await client.send({ topic, body: Buffer.from('lost') });
+    const pulled = await client.pull({
+      consumerGroup,
+      queue,
+      offset: 0n,
+      subscription: buildSubscription(topic, '*'),
+      maxMessages: 1,
+      suspendMs: 0,
+    });
+    const [message] = pulled.status === 'FOUND' ? pulled.messages : [];
+    assert.ok(message);
+    for (const delayLevel of [1, -1])
+      await client.sendBack({
+        consumerGroup,
+        brokerName: message.brokerName,
+        commitLogOffset: message.commitLogOffset,
+        delayLevel,
+        maxReconsumeTimes: 16,
+        originMsgId: message.offsetMsgId,
+        originTopic: topic,
+      });
+    for (const made of [retryTopic(consumerGroup), dlqTopic(consumerGroup)])
+      await assert.rejects(client.topicRoute(made, { fresh: true }), TopicNotFoundError);
+  });
 });

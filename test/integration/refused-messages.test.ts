@@ -425,6 +425,75 @@ describe('a failed message that the broker does not take back', () => {
   });
 });
 
+describe('a message whose body does not open', () => {
+  let world: PullerWorld;
+  afterEach(() => world.stop());
+  const property = (name: string, value: string) => `${name}\u0001${value}\u0002`;
+  const OWN = `${property('own', 'x')}${property('UNIQ_KEY', 'U')}${property('INNER_NUM', '3')}`;
+  const facts = (properties: ReadonlyMap<string, string> | undefined) =>
+    ['own', 'UNIQ_KEY', 'RETRY_TOPIC'].map((name) => properties?.get(name));
+
+  for (const [why, properties] of [
+    ['which request 36 refuses', OWN],
+    ['whose producer chose another origin', OWN + property('RETRY_TOPIC', 'payments')],
+  ] as const)
+    test(`${why}: its dead letter keeps its properties and its id`, async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      const back = world.broker.control('CONSUMER_SEND_MSG_BACK', () => ILLEGAL, FOREVER);
+      await world.produceUndecodable(0, properties);
+      await world.produce(1);
+      const seen = recorder();
+      world.start(seen.handler);
+      await until(() => world.committed() === 2n, 'the queue goes on', 10_000);
+      const [letter, ...more] = world.broker.messages(dlqTopic(GROUP));
+      assert.deepEqual([more, seen.bodies], [[], ['0']]);
+      assert.deepEqual(facts(letter?.properties), ['x', 'U', TOPIC]);
+      assert.equal(letter?.properties.has('INNER_NUM'), false, 'brokers refuse it');
+      assert.match(letter?.properties.get('DLQ_UNDECODABLE') ?? '', /compressed/);
+      assert.equal(letter?.body.toString('latin1'), 'not what it says');
+      assert.equal(back.calls > 0, properties === OWN);
+    });
+
+  test('goes to onFailure, and into the log, with its properties', async () => {
+    for (const onFailure of [{ type: 'sqs', arn: ARN } as const, undefined]) {
+      world = await createPullerWorld();
+      await world.prepare();
+      for (const code of ['CONSUMER_SEND_MSG_BACK', 'SEND_MESSAGE_V2'] as const)
+        world.broker.control(
+          code,
+          ({ command }) => (command.extFields.b === TOPIC ? undefined : NO_RIGHT),
+          FOREVER,
+        );
+      await world.produceUndecodable(0, OWN);
+      const records: FailureRecord[] = [];
+      const lines: Record<string, unknown>[] = [];
+      const deliver = async (_arn: string, record: FailureRecord) => {
+        records.push(structuredClone(record));
+      };
+      const logger: Logger = {
+        debug: () => {},
+        info: () => {},
+        warn: () => {},
+        error: (fields) => void lines.push(fields as Record<string, unknown>),
+        child: () => logger,
+      };
+      world.start(recorder().handler, {
+        deps: { logger, destinations: { sqs: { deliver } } },
+        subscriptions: [onFailure === undefined ? {} : { onFailure }],
+      });
+      await until(() => world.committed() === 1n, 'the queue goes on', 10_000);
+      const logged = lines.find(({ code }) => code === 'ROCKETMQ_MESSAGE_DISCARDED')?.properties;
+      const own =
+        onFailure === undefined
+          ? (logged as Record<string, string> | undefined)?.own
+          : records[0]?.payload.Records[0].rocketmq.properties.own;
+      assert.equal(own, 'x');
+      if (onFailure !== undefined) await world.stop();
+    }
+  });
+});
+
 describe('a send whose answer is lost', () => {
   let world: PullerWorld;
   afterEach(() => world.stop());

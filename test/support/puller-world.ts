@@ -180,7 +180,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
       }
     },
     /** A message that says it is compressed in a way that nobody has defined. */
-    async produceUndecodable(queueId = 0): Promise<void> {
+    async produceUndecodable(queueId = 0, properties = ''): Promise<void> {
       await raw(async (connection) => {
         const fields = {
           a: 'p',
@@ -191,7 +191,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
           f: 0x701,
           g: Date.now(),
           h: 0,
-          i: '',
+          i: properties,
           j: 0,
           k: false,
           m: false,

@@ -24,9 +24,9 @@ import { type DrainReason, stopPolicy } from '../../src/queue/stop-reasons.ts';
 import { type Command, runTranscript } from '../support/transcript.ts';
 
 describe('transcripts', () => {
-  test('offset-tracker', () => {
+  test('offset-tracker', async () => {
     let state = followingFrom(undefined);
-    runTranscript('offset-tracker', (command) => {
+    await runTranscript('offset-tracker', (command) => {
       if (command.word === 'begin') {
         state = followingFrom(offset(command.arg('stored')));
         return describeOffsets(state);
@@ -37,9 +37,9 @@ describe('transcripts', () => {
     });
   });
 
-  test('pull-state', () => {
+  test('pull-state', async () => {
     let state = firstPull(0);
-    runTranscript('pull-state', (command) => {
+    await runTranscript('pull-state', (command) => {
       const step: PullStep =
         command.word === 'begin'
           ? { state: firstPull(0, command.maybe('mark') === 'old'), action: { type: 'pull' } }
@@ -49,9 +49,9 @@ describe('transcripts', () => {
     });
   });
 
-  test('queue-lifecycle', () => {
+  test('queue-lifecycle', async () => {
     let state = RUNNING;
-    runTranscript('queue-lifecycle', (command) => {
+    await runTranscript('queue-lifecycle', (command) => {
       if (command.word === 'begin') state = RUNNING;
       else {
         const next = stepLifecycle(state, lifecycleEvent(command));
