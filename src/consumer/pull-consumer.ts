@@ -303,7 +303,8 @@ export class PullConsumer implements AsyncDisposable {
   /**
    * All messages of topics or single queues, one after the other, in order within each queue; without end, until the signal aborts, the loop is
    * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
-   * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
+   * `startingPosition`. Pulls ahead within `flowLimits` and `maxCachedBytes`. A broker that is away is
+   * waited for, at the start and later. A message counts as passed when the loop asks for the next one: `commit()` and
    * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
    * @throws ConfigError at once for options that are misspelt or not valid; what does not end by itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
    */
