@@ -72,19 +72,27 @@ async function carryOut(parts: DeliverParts, work: NextWork, flush = false): Pro
 
 /** The last batch of a queue that is on its way out: whoever comes next would make its messages wait a second window. */
 async function deliverWhatWaits(parts: DeliverParts): Promise<void> {
-  const { lifecycle, messages, clock, subscriptions, settlement } = parts;
+  const { lifecycle, messages, settlement } = parts;
   const { ending } = lifecycle;
   if (ending === undefined || !stopPolicy(ending).flushWindow || !parts.mayDeliver()) return;
-  const entry = messages.peek(clock.now());
-  if (entry?.message === undefined) return;
-  const subscription = subscriptions.ofMessage(entry.message);
-  const { count } = messages.waiting(clock.now());
-  // More than one batch did not wait for its window.
-  if (subscription?.maximumBatchingWindow === undefined || count >= subscription.batchSize) return;
+  if (!waitsForWindow(parts)) return;
   const { work, filteredOut } = parts.nextBatch();
   if (filteredOut.length > 0) await settlement.settleFilteredOut(filteredOut);
   if (work?.kind === 'batch') await carryOut(parts, work, true);
   else if (work !== undefined) messages.giveBack(work.entry, 0, false);
+}
+
+/** Does one batch wait for its window? More than one batch did not wait for it. */
+function waitsForWindow({
+  clock,
+  messages,
+  subscriptions,
+}: Pick<DeliverParts, 'clock' | 'messages' | 'subscriptions'>): boolean {
+  const entry = messages.peek(clock.now());
+  if (entry?.message === undefined) return false;
+  const subscription = subscriptions.ofMessage(entry.message);
+  if (subscription?.maximumBatchingWindow === undefined) return false;
+  return messages.waiting(clock.now()).count < subscription.batchSize;
 }
 
 /** Until then nothing changes by itself: the next message that waits for its time is due, or it is time to look for others. */

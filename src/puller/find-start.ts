@@ -49,23 +49,14 @@ export async function findStart(
   const decision = startOffset({
     stored,
     committed: assignment.settledOffset ?? committedOffset,
-    settled:
-      stored === undefined || range === undefined || source.coexist === true
-        ? undefined
-        : settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment)),
+    settled: range && (await settledOf(deps, source, stored, assignment)),
     start,
     mark: lifeMark,
     knownMax: maxOffset,
     range,
   });
-  let offset = await offsetOf(client, queue, decision, range);
-  // Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers can lose one
-  // (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
-  if (!own && (offset !== stored || stored === 0n)) {
-    const { resetPending } = await commitStart(deps, source, queue, offset);
-    // An operator's reset is reported by the first pull.
-    if (resetPending && stored !== undefined) offset = stored;
-  }
+  const decided = await offsetOf(client, queue, decision, range);
+  const offset = own ? decided : await storeStart(deps, source, queue, stored, decided);
   reportStart(logger, decision, offset);
   const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
   return {
@@ -74,6 +65,35 @@ export async function findStart(
     anotherLife,
     outdatesItem: anotherLife || decision.kind === 'settled',
   };
+}
+
+/** Where settled messages end whose commits the broker lost; undefined: it lost none, or nothing can be said. */
+async function settledOf(
+  deps: PullerDeps,
+  { coexist }: SourceConfig,
+  stored: bigint | undefined,
+  assignment: Assignment,
+): Promise<ReturnType<typeof settledAbove>> {
+  if (stored === undefined || coexist === true) return undefined;
+  return settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment));
+}
+
+/**
+ * Commits where the holder begins, unless the broker has it. Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers
+ * can lose one (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
+ * @returns where the holder begins
+ */
+async function storeStart(
+  deps: PullerDeps,
+  source: SourceConfig,
+  queue: MessageQueue,
+  stored: bigint | undefined,
+  offset: bigint,
+): Promise<bigint> {
+  if (offset === stored && stored !== 0n) return offset;
+  const { resetPending } = await commitStart(deps, source, queue, offset);
+  // An operator's reset is reported by the first pull.
+  return resetPending && stored !== undefined ? stored : offset;
 }
 
 /**

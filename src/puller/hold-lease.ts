@@ -4,7 +4,7 @@ import { isLive, leaseUntil } from '../decide/lease/lease.ts';
 import type { Assignment, Lease } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { LeaseAnswer } from '../ports/assignment-store.ts';
+import type { AssignmentStore, LeaseAnswer } from '../ports/assignment-store.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
 const ACQUIRE_POLL_MS = 300;
@@ -25,54 +25,81 @@ export async function acquireLease(
   queue: MessageQueue,
   handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
 ): Promise<LeaseAnswer> {
-  const { store, clock, holder } = deps;
-  const settings = sourceDigest(source);
+  const { clock, holder } = deps;
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
+  const settings = {
+    settings: sourceDigest(source),
+    ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
+  };
   const giveUpAt =
     clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   const unanswered = new Set<number>();
-  for (let wishUntil = 0; ; ) {
+  const successor = new Successor(deps, key);
+  for (; ; await clock.sleep(ACQUIRE_POLL_MS)) {
     const now = clock.now();
-    const endsAt = now + deps.remainingMs();
-    const answer = await store
-      .acquire({
-        ...key,
-        now,
-        leaseUntil: leaseUntil(now, endsAt),
-        endsAt,
-        settings,
-        ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
-      })
-      .catch((error: unknown) => {
-        unanswered.add(now);
-        if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
-        deps.logger.warn(
-          { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
-          'acquisition of the lease not answered, trying again',
-        );
-        return undefined;
-      });
-    if (answer === undefined) {
-      await clock.sleep(ACQUIRE_POLL_MS);
-      continue;
-    }
-    if (!answer.applied && isOwnAcquisition(answer.current, holder, unanswered))
-      return { applied: true, assignment: answer.current };
-    if (
-      answer.applied ||
-      !(answer.reason === 'held' || answer.reason === 'successor-waits') ||
-      now >= giveUpAt ||
-      deps.signal?.aborted === true
-    )
-      return answer;
-    if (wishUntil - now < WISH_MS / 2 && isLive(answer.current?.lease, now)) {
-      wishUntil = now + WISH_MS;
-      const wish = await store.announceSuccessor({ ...key, until: wishUntil, now });
-      // Somebody else waits already: two would only take turns.
-      if (!wish.applied && wish.reason === 'successor-waits') return wish;
-    }
-    await clock.sleep(ACQUIRE_POLL_MS);
+    const answer = await tryToAcquire(deps, { ...key, ...settings, now }, unanswered, giveUpAt);
+    if (answer === undefined) continue;
+    if (answer.applied) return answer;
+    const { current } = answer;
+    if (isOwnAcquisition(current, holder, unanswered))
+      return { applied: true, assignment: current };
+    if (isFinal(answer.reason) || now >= giveUpAt || deps.signal?.aborted === true) return answer;
+    const refused = await successor.announce(current, now);
+    if (refused !== undefined) return refused;
   }
+}
+
+/** Announces this invocation to the holder of a live lease, again and again. */
+class Successor {
+  readonly #deps: Pick<PullerDeps, 'store'>;
+  readonly #key: Omit<SuccessorRequest, 'until' | 'now'>;
+  #until = 0;
+
+  constructor(deps: Pick<PullerDeps, 'store'>, key: Omit<SuccessorRequest, 'until' | 'now'>) {
+    this.#deps = deps;
+    this.#key = key;
+  }
+
+  /** @returns the refusal, when another successor waits already: two would only take turns */
+  async announce(item: Assignment | undefined, now: number): Promise<LeaseAnswer | undefined> {
+    if (this.#until - now >= WISH_MS / 2 || !isLive(item?.lease, now)) return undefined;
+    this.#until = now + WISH_MS;
+    const request = { ...this.#key, until: this.#until, now };
+    const answer = await this.#deps.store.announceSuccessor(request);
+    return !answer.applied && answer.reason === 'successor-waits' ? answer : undefined;
+  }
+}
+
+type SuccessorRequest = Parameters<AssignmentStore['announceSuccessor']>[0];
+
+/**
+ * One acquisition. undefined: it had no answer, and is repeated.
+ * @throws what the store throws, once too often
+ */
+async function tryToAcquire(
+  { store, clock, logger, remainingMs }: PullerDeps,
+  request: Omit<Parameters<AssignmentStore['acquire']>[0], 'leaseUntil' | 'endsAt'>,
+  unanswered: Set<number>,
+  giveUpAt: number,
+): Promise<LeaseAnswer | undefined> {
+  const { now, queue } = request;
+  const endsAt = clock.now() + remainingMs();
+  try {
+    return await store.acquire({ ...request, leaseUntil: leaseUntil(now, endsAt), endsAt });
+  } catch (error) {
+    unanswered.add(now);
+    if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
+    logger.warn(
+      { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
+      'acquisition of the lease not answered, trying again',
+    );
+    return undefined;
+  }
+}
+
+/** Waiting does not help: the queue is not for this slot now. */
+function isFinal(reason: Extract<LeaseAnswer, { applied: false }>['reason']): boolean {
+  return reason !== 'held' && reason !== 'successor-waits';
 }
 
 /**

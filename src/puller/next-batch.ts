@@ -195,11 +195,10 @@ function add(
   event: EventDraft,
   memory: DeliveryMemory,
 ): Reading {
-  const { source, subscriptions, bodies } = parts;
   const stored = entry.message as Message;
-  const topic = userTopic(stored, source.consumerGroup);
-  const own = subscriptions.ofTopic(topic) as SubscriptionConfig;
-  const { subscription = own, builder = builderFor(own), first = stored } = event;
+  const topic = userTopic(stored, parts.source.consumerGroup);
+  const own = parts.subscriptions.ofTopic(topic) as SubscriptionConfig;
+  const { subscription = own, first = stored } = event;
   if (own !== subscription) return { kind: 'of-another' };
   const message = openEntry(parts, entry, stored, memory, own);
   if (message === 'wait') return { kind: 'of-another' };
@@ -207,9 +206,21 @@ function add(
   if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
     return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'of-another' };
+  return addTo(parts, event, own, message, entry.localRetries);
+}
+
+function addTo(
+  parts: NextBatchParts,
+  event: EventDraft,
+  own: SubscriptionConfig,
+  message: Message,
+  localRetries: number,
+): Reading {
+  const { bodies } = parts;
+  const { builder = builderFor(own), first = message } = event;
   const fit = addRecord(
     builder,
-    () => recordOf(parts, message, own, entry.localRetries),
+    () => recordOf(parts, message, own, localRetries),
     message.body,
     bodies && own.s3PointerThreshold,
   );
@@ -278,7 +289,8 @@ function pendingEndOf(
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
   const tries = facts.localRetries - counted - 1;
-  return { condition, tries, unanswered: 0, localRetries: counted };
+  // Its send may have had no answer.
+  return { condition, tries, unanswered: 1, localRetries: counted };
 }
 
 /** An empty event for the subscription's handler. */

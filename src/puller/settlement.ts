@@ -97,11 +97,12 @@ export class Settlement {
    * @param suspendMs of the answer; without it that of the event's options
    */
   async settle(
-    { batchId, deliveries, items, subscription }: Batch,
+    batch: Batch,
     verdictOf: (position: number) => MessageVerdict,
-    suspendMs = subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
   ): Promise<void> {
-    const { source, messages, counts, carrier, random } = this.#parts;
+    const { source, counts, carrier, random } = this.#parts;
+    const { deliveries, subscription } = batch;
     const settled = deliveries.map(({ entry, message }) => ({
       lane: entry.lane,
       failures: failedDeliveries(message, source) + entry.localRetries,
@@ -112,24 +113,9 @@ export class Settlement {
     const failed: Failed[] = [];
     for (const [position, end] of this.#mode.rules.endsOf(settled, verdictOf, options).entries()) {
       const delivery = deliveries[position] as Delivery;
-      const { entry } = delivery;
-      switch (end.kind) {
-        case 'drop':
-          this.#noteDropped(batchId, entry, items[position]?.messageId);
-          done.push(entry);
-          break;
-        case 'done':
-          done.push(entry);
-          break;
-        case 'untouched':
-          messages.giveBack(entry, 0, false);
-          break;
-        case 'suspend':
-          this.#suspend(batchId, entry, end, subscription.maximumRetryAttempts);
-          break;
-        default:
-          failed.push({ delivery, end, maxFailures: settled[position]?.maxFailures ?? 0 });
-      }
+      if (end.kind === 'redeliver' || end.kind === 'dead-letter')
+        failed.push({ delivery, end, maxFailures: settled[position]?.maxFailures ?? 0 });
+      else if (this.#isDone(batch, position, end)) done.push(delivery.entry);
     }
     const handled = await carrier.finish(done);
     if (handled > 0) counts.handled(handled);
@@ -173,6 +159,28 @@ export class Settlement {
   /** Nothing is delivered any more: commits what was settled, or gives back what no handler got. */
   async close(): Promise<void> {
     await this.#parts.carrier.close();
+  }
+
+  /** Is the message done? Otherwise it was put back. */
+  #isDone(
+    { batchId, deliveries, items, subscription }: Batch,
+    position: number,
+    end: Exclude<MessageEnd, Failed['end']>,
+  ): boolean {
+    const { entry } = deliveries[position] as Delivery;
+    switch (end.kind) {
+      case 'done':
+        return true;
+      case 'drop':
+        this.#noteDropped(batchId, entry, items[position]?.messageId);
+        return true;
+      case 'untouched':
+        this.#parts.messages.giveBack(entry, 0, false);
+        return false;
+      case 'suspend':
+        this.#suspend(batchId, entry, end, subscription.maximumRetryAttempts);
+        return false;
+    }
   }
 
   /** Which message it was, smaller batches show. */
