@@ -36,6 +36,7 @@ import { PULL_BATCH_SIZE } from '../queue/pull-loop.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { boundLogger } from './bound-logger.ts';
 import { checkFilter, checkReadOptions } from './check-read-options.ts';
 import { QueueCursor } from './queue-cursor.ts';
 import { BLOCK_MS } from './queue-reader.ts';
@@ -141,7 +142,7 @@ export class PullConsumer implements AsyncDisposable {
     const { consumerGroup, logger: log, maxCachedBytes = MAX_CACHED_BYTES, ...cluster } = checked;
     const { clock = PROGRAM_CLOCK, random = Math.random } = deps;
     this.consumerGroup = consumerGroup;
-    this.#logger = log ?? SILENT;
+    this.#logger = boundLogger(log);
     this.#clock = clock;
     this.#random = random;
     this.#memory = MemoryBudget.ofAnswers(maxCachedBytes);
@@ -302,7 +303,8 @@ export class PullConsumer implements AsyncDisposable {
   /**
    * All messages of topics or single queues, one after the other, in order within each queue; without end, until the signal aborts, the loop is
    * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
-   * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
+   * `startingPosition`. Pulls ahead within `flowLimits` and `maxCachedBytes`. A broker that is away is
+   * waited for, at the start and later. A message counts as passed when the loop asks for the next one: `commit()` and
    * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
    * @throws ConfigError at once for options that are misspelt or not valid; what does not end by itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
    */
@@ -472,14 +474,6 @@ const pulledMessage = objectWith(
   },
   'a message that was pulled',
 );
-
-const SILENT: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => SILENT,
-};
 
 function checkPulled(message: Message): void {
   pulledMessage(message, 'message');

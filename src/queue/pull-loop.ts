@@ -1,4 +1,3 @@
-import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
 import { fewer } from '../decide/pull/memory-budget.ts';
 import { answerCost } from '../decide/pull/memory-costs.ts';
@@ -268,7 +267,7 @@ function handleFailure(
   const failure = loop.failureOf(error);
   const now = loop.clock.now();
   const step = stepPull(state, { type: 'failed', failure, brokerId, now, random: loop.random() });
-  loop.observer.failed?.(error, step.state.failures);
+  loop.observer.failed?.(step.action.type !== 'back-off');
   if (step.action.type !== 'back-off') return step;
   if (error instanceof ConnectionError) loop.position.connectionLost();
   const waitMs = Math.round(step.action.waitMs);
@@ -289,13 +288,13 @@ function sizeOf(result: PullResult): { bytes: number; count: number } {
 }
 
 function take(loop: PullLoop, result: PullResult, isMarked: boolean): void {
-  const { messages, lifeMark, logger } = loop;
+  const { messages, life, logger } = loop;
   const from = messages.nextOffset;
   if (result.status === 'FOUND') {
     const { undecodable, nextBeginOffset } = result;
     const { bytes } = sizeOf(result);
     messages.put(result.messages, undecodable, nextBeginOffset, loop.clock.now(), bytes);
-    if (isMarked) lifeMark.set(advanceMark(lifeMark.get(), result.messages));
+    if (isMarked) life.found(result.messages);
     if (result.overlapping.length > 0)
       logger.error(
         {

@@ -1,6 +1,8 @@
+import type { QueueRange } from '../decide/offset/queue-life.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { FlowLimits } from '../decide/pull/flow-control.ts';
 import type { LifeMark } from '../model/assignment.ts';
+import type { Message } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -20,6 +22,15 @@ export interface PullPosition {
   resolveReset(): Promise<void>;
   /** The connection failed: the broker may have been restarted. */
   connectionLost(): void;
+}
+
+/** Recognises the queue's present life (decide/offset/queue-life). */
+export interface PullLife {
+  readonly lifeMark: LifeMark | undefined;
+  /** These messages belong to the present life. */
+  found(messages: readonly Message[]): void;
+  /** The queue was deleted and created again. */
+  beginLife(range: QueueRange): void;
 }
 
 /** Memory for answers. */
@@ -43,8 +54,8 @@ export interface PullObserver {
   answered?(): void;
   /** The answer is in the buffer, or its reset was followed. @param from where the pull began */
   taken?(result: PullResult, from: bigint): void;
-  /** @param failures pulls in a row that failed */
-  failed?(error: unknown, failures: number): void;
+  /** @param isFinal the loop ends with it */
+  failed?(isFinal: boolean): void;
   /** Nothing is pulled: the limits are reached. */
   full?(): void;
 }
@@ -64,11 +75,7 @@ export interface PullLoop {
   readonly limits: FlowLimits;
   readonly memory: PullMemory;
   readonly position: PullPosition;
-  /** Recognises the queue's present life (decide/offset/queue-life). */
-  readonly lifeMark: {
-    get(): LifeMark | undefined;
-    set(mark: LifeMark | undefined): void;
-  };
+  readonly life: PullLife;
   /** The mark was set before this loop began: the first answer is compared with it. */
   readonly isMarkOld?: boolean;
   /** Ends the loop. Its signal `pull` aborts requests and waits, also when the position is changed. */
