@@ -6,8 +6,7 @@ import type { CheckDefinition } from './check.ts';
 const SHARE = 0.4;
 export const memory: CheckDefinition = {
   name: 'memory',
-  invariant:
-    'What a puller has read and not finished is at most 40 % of its memory.',
+  invariant: 'What a puller has read and not finished is at most 40 % of its memory.',
   create: ({ plan, ledger }) => {
     const held = new Map<Host, Set<Position>>();
     const bound = plan.memoryBytes * SHARE;
