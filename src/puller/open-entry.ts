@@ -1,4 +1,3 @@
-import { isAscii } from 'node:buffer';
 import { MAX_FILTERED_JSON_BYTES } from '../decide/filter/matches-pattern.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
@@ -6,7 +5,7 @@ import { deliveryCost, type EventUse, parsedCost } from '../decide/pull/memory-c
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import { asUndecodable, isCompressed, openMessage } from '../records/open-message.ts';
+import { asUndecodable, isCompressed, openMessage, textBytes } from '../records/open-message.ts';
 import type { QueueSession } from './queue-session.ts';
 
 /** How often the end of a message that waits for memory looks for it. */
@@ -71,7 +70,7 @@ function openRules(message: Message) {
   return {
     open: (maxBytes: number) => openMessage(message, maxBytes),
     isTooLarge: (error: unknown) => error instanceof LimitExceededError,
-    textBytes: ({ body }: Message) => (isAscii(body) ? 1 : 2) * body.length,
+    textBytes,
     tooLarge: (bytes: number, maxBytes: number) =>
       new LimitExceededError(
         `a body of this message takes ${bytes} bytes with its text, and ${maxBytes} are allowed`,
