@@ -1,4 +1,3 @@
-import { isAscii } from 'node:buffer';
 import { MAX_FILTERED_JSON_BYTES } from '../decide/filter/matches-pattern.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory, QueueMemory } from '../decide/pull/memory-budget.ts';
@@ -8,7 +7,7 @@ import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
-import { asUndecodable, isCompressed, openMessage } from '../records/open-message.ts';
+import { asUndecodable, isCompressed, openMessage, textBytes } from '../records/open-message.ts';
 import type { HeldLease } from './held-lease.ts';
 
 interface OpenParts {
@@ -86,7 +85,7 @@ function openRules(message: Message) {
   return {
     open: (maxBytes: number) => openMessage(message, maxBytes),
     isTooLarge: (error: unknown) => error instanceof LimitExceededError,
-    textBytes: ({ body }: Message) => (isAscii(body) ? 1 : 2) * body.length,
+    textBytes,
     tooLarge: (bytes: number, maxBytes: number) =>
       new LimitExceededError(
         `a body of this message takes ${bytes} bytes with its text, and ${maxBytes} are allowed`,

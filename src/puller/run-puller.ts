@@ -45,7 +45,9 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
   };
   const utilization =
     given.meter === undefined ? undefined : new Utilization(given.clock, given.meter);
-  const memory = given.memory ?? new MemoryBudget(given.memoryBytes, request.queues.length);
+  const memory =
+    given.memory ??
+    new MemoryBudget(given.memoryBytes, request.queues.length, given.collectGarbage);
   const deps: PullerDeps = {
     ...given,
     logger,

@@ -21,7 +21,6 @@ import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { openMessage } from '../records/open-message.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
-import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
@@ -208,6 +207,9 @@ export function requestWay(
   };
 }
 
+/** The frame limit: a larger body cannot be sent. */
+const MAX_SENT_BYTES = 16 * 1024 * 1024;
+
 /** Java's fallback: an ordinary send to the retry topic. */
 export function messageWay(
   { client, source, lifecycle, memory }: SendParts,
@@ -216,8 +218,8 @@ export function messageWay(
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {
-  // What no handler got may still be compressed, and goes decompressed. What fits into no frame cannot be sent.
-  const maxBytes = Math.min(memory.maxMessageBytes, DEFAULT_LIMITS.maxFrameBytes);
+  // What no handler got may still be compressed, and goes decompressed.
+  const maxBytes = Math.min(memory.maxMessageBytes, MAX_SENT_BYTES);
   const opened = (): Message => openMessage(message, maxBytes);
   return {
     name: 'message',

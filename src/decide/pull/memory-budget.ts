@@ -26,17 +26,29 @@ export class MemoryBudget {
   readonly maxAnswerBytes: number;
   readonly #storedBytes: number;
   readonly #minQueues: number;
+  readonly #collectGarbage: () => void;
   readonly #queues = new Set<QueueMemory>();
 
   /**
    * @param memoryBytes of the process; undefined: no bound but that of a single message
    * @param queues that are going to be opened: each keeps its share for itself from the beginning
+   * @param collectGarbage called before a body is decompressed, when what large ones have left may still be there
    */
-  constructor(memoryBytes = Number.POSITIVE_INFINITY, queues = 1) {
+  constructor(
+    memoryBytes = Number.POSITIVE_INFINITY,
+    queues = 1,
+    collectGarbage: () => void = () => {},
+  ) {
+    this.#collectGarbage = collectGarbage;
     this.#storedBytes = memoryBytes * STORED_SHARE;
     this.#minQueues = Math.max(1, queues);
     this.maxAnswerBytes = Math.min(MAX_MESSAGE_BYTES, Math.floor(memoryBytes * LARGE_SHARE));
     this.delivered = new MemoryPool(memoryBytes * DELIVERED_SHARE);
+  }
+
+  /** A body is going to be decompressed. */
+  beforeOpen(): void {
+    if (this.delivered.takeReleased() > 0) this.#collectGarbage();
   }
 
   /** Bytes that one decompressed body may take. */
@@ -260,6 +272,7 @@ export class QueueMemory implements PoolUser {
     const costOf = (opened: T): number => openedCost(opened, textBytes(opened), use);
     if (!this.#tooLarge.has(message)) {
       const maxBytes = Math.min(maxMessageBytes, bodyWithin(delivery.freeAt(now), use));
+      if (maxBytes > 0) this.#budget.beforeOpen();
       try {
         const opened = maxBytes > 0 ? open(maxBytes) : undefined;
         if (opened !== undefined && delivery.takeWithin(costOf(opened), now, meanwhile(opened)))
@@ -276,6 +289,7 @@ export class QueueMemory implements PoolUser {
       openedCost(largest, MAX_TEXT_COPIES * maxMessageBytes, use),
     );
     if (!delivery.take(most, now)) return undefined;
+    this.#budget.beforeOpen();
     try {
       const opened = open(maxMessageBytes);
       const cost = costOf(opened);

@@ -7,10 +7,15 @@ export interface PoolUser {
 /** A user that waits asks again at least twice a second. One that does not ask any more loses its place. */
 const TICKET_MS = 2_000;
 
+/** V8 collects what is smaller soon enough. */
+const LARGE_PART_BYTES = 1024 * 1024;
+const COLLECTED_SHARE = 0.25;
+
 /** Memory that is given out in the order in which it was asked for. */
 export class MemoryPool {
   readonly maxBytes: number;
   #used = 0;
+  #released = 0;
   /** The users that wait, in order, and until when their place is kept, epoch ms. */
   readonly #waiting = new Map<PoolUser, { bytes: number; until: number }>();
 
@@ -20,6 +25,14 @@ export class MemoryPool {
 
   get used(): number {
     return this.#used;
+  }
+
+  /** What was given back in large parts since this was asked last, when it is a good part of the pool: it may not have been collected yet. */
+  takeReleased(): number {
+    if (this.#released < this.maxBytes * COLLECTED_SHARE) return 0;
+    const released = this.#released;
+    this.#released = 0;
+    return released;
   }
 
   /** What the user could take now. */
@@ -42,6 +55,7 @@ export class MemoryPool {
 
   give(bytes: number): void {
     this.#used -= bytes;
+    if (bytes >= LARGE_PART_BYTES) this.#released += bytes;
     this.#wakeNext();
   }
 
