@@ -126,6 +126,21 @@ export class Ledger {
     return position.number;
   }
 
+  /** The topic's messages are gone, and its offsets are to mean others. */
+  topicDeleted(topic: string): void {
+    for (const [queue, positions] of this.queues) {
+      if (!queue.startsWith(`${topic}/`)) continue;
+      for (const { key, number } of positions) {
+        const story = this.story(number);
+        if (!this.hasEnded(story)) story.dropped = true;
+        this.positions.delete(key);
+      }
+      this.queues.delete(queue);
+      this.committed.delete(queue);
+      this.skipped.delete(queue);
+    }
+  }
+
   /** Has the message at the position its end there: handled, sent back, dead-lettered, dropped or skipped? */
   isFinished(position: Position): boolean {
     const story = this.story(position.number);

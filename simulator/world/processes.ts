@@ -35,6 +35,8 @@ export interface Process {
 }
 
 export interface ProcessDeps {
+  /** Of the processes' names. */
+  readonly prefix: string;
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
@@ -219,7 +221,10 @@ export class Processes {
   ): void {
     const { scheduler, random, maxSkewMs } = this.#deps;
     const invocation = ++this.#counts[kind];
-    const host = createHost(`${kind}-${invocation}`, random.int(-maxSkewMs, maxSkewMs));
+    const host = createHost(
+      `${this.#deps.prefix}${kind}-${invocation}`,
+      random.int(-maxSkewMs, maxSkewMs),
+    );
     const process: Process = { host, kind, invocation };
     this.running.set(host, process);
     const deadline = scheduler.now + timeoutMs;
