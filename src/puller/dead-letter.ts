@@ -3,6 +3,7 @@ import { afterFailedEnd, MAX_UNANSWERED } from '../decide/retry/send-steps.ts';
 import { failureRecord } from '../delivery/failure-record.ts';
 import type { FailureCondition, OnFailure } from '../model/failure.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import {
   deadLetterOf,
@@ -26,6 +27,7 @@ import {
   messageFirst,
   messageWay,
   requestWay,
+  type SendOutcome,
   type SendParts,
   type SendWay,
   sendInTurn,
@@ -112,40 +114,46 @@ async function findEnd(
   condition: FailureCondition,
   before: PendingEnd | undefined,
 ): Promise<End> {
-  const { localRetries = content.localRetries, unanswered = 0, tries = 0 } = before ?? {};
+  const tried = before ?? {
+    ...{ condition, tries: 0, unanswered: 0 },
+    localRetries: content.localRetries,
+  };
   const { message } = content;
   const record = message ?? (content.undecodable as UndecodableRecord);
-  const failed: FailedForGood = {
-    message: message ?? undecodableMessage(record as UndecodableRecord, parts.queue),
-    localRetries,
-    condition,
-  };
+  const failed = failedForGood(record, parts.queue, tried.localRetries, condition);
   if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
   if (message !== undefined && (await deliverToDestination(parts, failed)))
     return { kind: 'stored' };
   const sent = await sendInTurn(
     parts,
     record,
-    deadLetterWays(parts, record, localRetries),
-    unanswered > 0 ? 1 : MAX_UNANSWERED,
+    deadLetterWays(parts, record, failed.localRetries),
+    tried.unanswered > 0 ? 1 : MAX_UNANSWERED,
   );
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
   if (message === undefined && (await deliverToDestination(parts, failed)))
     return { kind: 'stored' };
-  const answered = sent.failure !== 'unreachable';
+  const end = afterNotTaken({ ...tried, condition }, sent);
+  if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
+  return end;
+}
+
+/** The end was tried once more, and nothing took the message. */
+function afterNotTaken(
+  tried: PendingEnd,
+  { failure, unanswered }: Extract<SendOutcome, { kind: 'not-taken' }>,
+): Extract<End, { kind: 'again' }> | { readonly kind: 'logged' } {
   const pending = {
-    condition,
-    tries: tries + (answered ? 1 : 0),
-    unanswered: unanswered + sent.unanswered,
-    localRetries,
+    ...tried,
+    tries: tried.tries + (failure === 'unreachable' ? 0 : 1),
+    unanswered: tried.unanswered + unanswered,
   };
-  const step = afterFailedEnd(sent.failure, { ...pending, tries: Math.max(1, pending.tries) });
-  if (step.kind === 'again')
-    return { kind: 'again', failure: sent.failure, afterMs: step.afterMs, pending };
-  logDiscarded(parts, record, failed, sent.failure);
-  return { kind: 'logged' };
+  const step = afterFailedEnd(failure, { ...pending, tries: Math.max(1, pending.tries) });
+  return step.kind === 'again'
+    ? { kind: 'again', failure, afterMs: step.afterMs, pending }
+    : { kind: 'logged' };
 }
 
 interface FailedForGood {
@@ -153,6 +161,16 @@ interface FailedForGood {
   /** Failed deliveries that the broker has not counted. */
   readonly localRetries: number;
   readonly condition: FailureCondition;
+}
+
+function failedForGood(
+  record: Message | UndecodableRecord,
+  queue: MessageQueue,
+  localRetries: number,
+  condition: FailureCondition,
+): FailedForGood {
+  const message = 'topic' in record ? record : undecodableMessage(record, queue);
+  return { message, localRetries, condition };
 }
 
 /** True when the destination of `onFailure` has the message. Like every delivery it may arrive twice. */
