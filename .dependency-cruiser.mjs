@@ -17,6 +17,7 @@ export const ROOMS = {
   'src/puller/': [
     'queue',
     'delivery',
+    'dlq',
     'flow',
     'decide',
     'ports',

@@ -25,7 +25,7 @@ export interface LifeParts extends Pick<PullerDeps, 'client'> {
 }
 
 /**
- * Is the queue still the one that the session began with? When not, the session goes on at its first message.
+ * Is the queue still the one that the holder began with? When not, the holder goes on at its first message.
  * @throws what the client throws: nothing is concluded then
  */
 export async function checkLife(parts: LifeParts, signal: AbortSignal): Promise<void> {

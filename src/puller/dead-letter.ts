@@ -1,6 +1,7 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { afterFailedEnd, MAX_UNANSWERED } from '../decide/retry/send-steps.ts';
+import { afterFailedEnd } from '../decide/retry/send-steps.ts';
 import { failureRecord } from '../delivery/failure-record.ts';
+import { isDeadLettered } from '../dlq/is-dead-lettered.ts';
 import type { FailureCondition, OnFailure } from '../model/failure.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -32,6 +33,11 @@ import {
   type SendWay,
   sendInTurn,
 } from './send-back.ts';
+import { sendFailureOf } from './send-failure.ts';
+
+/** A holder tries an end for so long at most, and the next one begins soon after it. */
+const LOOK_BACK_MS = 20 * 60_000;
+const AGAIN_WHEN_AWAY_MS = 5_000;
 
 /** What the end of a message that failed for good needs. */
 export interface DeadLetterParts
@@ -122,22 +128,50 @@ async function findEnd(
   const record = message ?? (content.undecodable as UndecodableRecord);
   const failed = failedForGood(record, parts.queue, tried.localRetries, condition);
   if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
-  if (message !== undefined && (await deliverToDestination(parts, failed)))
-    return { kind: 'stored' };
-  const sent = await sendInTurn(
-    parts,
-    record,
-    deadLetterWays(parts, record, failed.localRetries),
-    tried.unanswered > 0 ? 1 : MAX_UNANSWERED,
-  );
+  const known = await knownEnd(parts, failed, tried);
+  if (known !== undefined) return known;
+  // The broker keeps a record that cannot be decoded as it is, which no destination does.
+  const isFirst = message !== undefined;
+  if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
+  const sent = await sendDeadLetter(parts, record, tried);
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
-  // The broker keeps a record that cannot be decoded as it is, which no destination does.
-  if (message === undefined && (await deliverToDestination(parts, failed)))
-    return { kind: 'stored' };
+  if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
   const end = afterNotTaken({ ...tried, condition }, sent);
   if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
   return end;
+}
+
+/** The end of a message whose dead letter was sent without an answer, as far as its broker shows it; undefined: it is tried once more. */
+async function knownEnd(
+  parts: DeadLetterParts,
+  failed: FailedForGood,
+  tried: PendingEnd,
+): Promise<End | undefined> {
+  if (tried.unanswered === 0) return undefined;
+  switch (await findCopy(parts, failed)) {
+    case 'stored':
+      return { kind: 'stored' };
+    case 'none':
+      return undefined;
+    case 'broker-away': {
+      const afterMs = AGAIN_WHEN_AWAY_MS;
+      return { kind: 'again', failure: 'unreachable', afterMs, pending: tried };
+    }
+  }
+}
+
+function sendDeadLetter(
+  parts: DeadLetterParts,
+  record: Message | UndecodableRecord,
+  { localRetries, unanswered }: PendingEnd,
+): Promise<SendOutcome> {
+  const ways = deadLetterWays(parts, record, localRetries);
+  // One that has never an answer must not keep the others from their turn.
+  const first = unanswered % ways.length;
+  const inTurn = [...ways.slice(first), ...ways.slice(0, first)];
+  // After one without an answer the dead letter is looked for, and that takes the broker a moment.
+  return sendInTurn(parts, record, inTurn, 1);
 }
 
 /** The end was tried once more, and nothing took the message. */
@@ -154,6 +188,39 @@ function afterNotTaken(
   return step.kind === 'again'
     ? { kind: 'again', failure, afterMs: step.afterMs, pending }
     : { kind: 'logged' };
+}
+
+/**
+ * Sends without an answer may have made a dead letter. Where nobody may read the dead letters, nothing is known of it.
+ */
+async function findCopy(
+  parts: DeadLetterParts,
+  { message }: FailedForGood,
+): Promise<'stored' | 'none' | 'broker-away'> {
+  const { client, clock, source, queue, lifecycle, logger } = parts;
+  const sought = {
+    message,
+    originMessageId: originOf(parts, message).messageId,
+    brokerName: queue.brokerName,
+    since: clock.now() - LOOK_BACK_MS,
+  };
+  try {
+    const signal = lifecycle.signal('requests');
+    const isStored = await isDeadLettered(client, source.consumerGroup, sought, { signal });
+    return isStored ? 'stored' : 'none';
+  } catch (error) {
+    const failure = sendFailureOf(error);
+    logger.warn(
+      {
+        err: error,
+        code: 'ROCKETMQ_DEAD_LETTER_UNKNOWN',
+        offset: String(message.queueOffset),
+        failure,
+      },
+      'dead-letter queue not readable, it is not known whether an unanswered send is stored',
+    );
+    return failure === 'refused' || failure === 'forbidden' ? 'none' : 'broker-away';
+  }
 }
 
 interface FailedForGood {

@@ -289,7 +289,8 @@ function pendingEndOf(
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
   const tries = facts.localRetries - counted - 1;
-  return { condition, tries, unanswered: 0, localRetries: counted };
+  // Its send may have had no answer.
+  return { condition, tries, unanswered: 1, localRetries: counted };
 }
 
 /** An empty event for the subscription's handler. */
