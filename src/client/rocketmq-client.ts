@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   BrokerError,
   ConnectionError,
@@ -10,7 +9,6 @@ import {
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
-import { timerMs } from '../model/timer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type {
@@ -81,6 +79,7 @@ import {
   writableQueues,
 } from './outgoing.ts';
 import { BROKERS_CLOCK, POP_CODES, readPopAnswer, wirePop, wirePopped } from './popping.ts';
+import { PROGRAM_CLOCK } from './program-clock.ts';
 import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts';
 import { firstAtOrAfter } from './search-by-time.ts';
 
@@ -127,16 +126,6 @@ export function createRocketMQClient(
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
 
-const SYSTEM_CLOCK: Clock = {
-  now: Date.now,
-  sleep: (ms, signal) =>
-    delay(timerMs(ms), undefined, signal === undefined ? {} : { signal }).catch(
-      (error: unknown) => {
-        throw signal?.aborted === true ? signal.reason : error;
-      },
-    ),
-};
-
 class Client implements RocketMQClient {
   readonly #nameServers: NameServers;
   readonly #pool: ConnectionPool;
@@ -152,7 +141,7 @@ class Client implements RocketMQClient {
   constructor(
     config: ClusterConfig,
     {
-      clock = SYSTEM_CLOCK,
+      clock = PROGRAM_CLOCK,
       random = Math.random,
       limits = DEFAULT_LIMITS,
       logger,

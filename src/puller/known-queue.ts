@@ -1,7 +1,4 @@
-import { advanceMark, type QueueRange } from '../decide/offset/queue-life.ts';
 import type { LifeMark } from '../model/assignment.ts';
-import type { Message } from '../model/message.ts';
-import { firstMark } from './find-start.ts';
 
 /** What this holder has learned of the queue, for the assignment. */
 export class KnownQueue {
@@ -33,14 +30,9 @@ export class KnownQueue {
     this.#maxOffset = maxOffset;
   }
 
-  /** These messages belong to the queue's present life. */
-  found(messages: readonly Message[]): void {
-    this.#lifeMark = advanceMark(this.#lifeMark, messages);
-  }
-
-  /** The queue was deleted and created again. */
-  beginLife(range: QueueRange): void {
-    this.#lifeMark = firstMark(range);
+  /** @param lifeMark of the queue's present life */
+  mark(lifeMark: LifeMark | undefined): void {
+    this.#lifeMark = lifeMark;
   }
 
   committed(now: number): void {

@@ -110,6 +110,11 @@ export class MemoryBudget {
     );
   }
 
+  /** For a process that only stores answers. @param storedBytes of all queues together */
+  static ofAnswers(storedBytes: number): MemoryBudget {
+    return new MemoryBudget(storedBytes / STORED_SHARE);
+  }
+
   /** @param wake called when a queue that waits may ask again */
   open(wake: () => void): QueueMemory {
     const queue = new QueueMemory(this, wake, () => this.#queues.delete(queue));
