@@ -15,6 +15,8 @@ const MAX_CALL_MS = 2_000;
 const DEATHS = 6;
 /** Connections and requests that time out, name servers that are asked again, brokers' ticks. */
 const SLACK_MS = 60_000;
+/** Of level 2 in mode pop (decide/pop/invisible-time). */
+const POP_DELAY_MS = 60_000;
 const DELAYS_MS = [1_000, 5_000, 10_000, 30_000, 60_000, 120_000] as const;
 
 type Unbounded = Omit<Plan, 'drainMs'>;
@@ -60,7 +62,9 @@ export function drainBound(plan: Unbounded): number {
 function work(plan: Unbounded): Work {
   const { messages, source } = plan;
   const { batchSize, order, retryDelay, maximumRecordAgeInSeconds } = source.subscriptions[0]!;
+  const popDelayMs = source.mode === 'pop' ? POP_DELAY_MS : undefined;
   const delayMs =
+    popDelayMs ??
     order?.suspendCurrentQueueTimeMillis ??
     DELAYS_MS[retryDelay !== undefined && 'level' in retryDelay ? retryDelay.level - 1 : 2]!;
   const work: Work = { callMs: 0, waitMs: 0, deaths: 0 };

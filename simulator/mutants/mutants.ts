@@ -79,6 +79,20 @@ const OFFSETS: readonly Mutant[] = [
     scenarios: ['mqadmin', 'operator'],
   },
   {
+    name: 'lost-commits-pass-for-others-offset',
+    file: 'src/queue/offset-tracker.ts',
+    find: '(state.connectionLost && confirmed !== undefined && offset < confirmed)',
+    replace: 'false',
+    scenarios: ['lost-commits'],
+  },
+  {
+    name: 'lost-commits-between-holders-are-not-noticed',
+    file: 'src/decide/offset/settled-above.ts',
+    find: 'startedAt > confirmedAt;',
+    replace: 'startedAt < 0;',
+    scenarios: ['lost-commits'],
+  },
+  {
     name: 'first-queues-start-at-their-end',
     file: 'src/decide/assignment/start-position.ts',
     find: "case 'TRIM_HORIZON':\n      return { at: 'min' };",
@@ -122,6 +136,13 @@ const LEASES: readonly Mutant[] = [
     find: "ours: '#holder = :holder AND #fence = :fence',",
     replace: "ours: '(#fence = :fence OR NOT #holder = :holder OR #fence <> :fence)',",
     scenarios: ['stale-holders', 'lambda'],
+  },
+  {
+    name: 'late-renewal-shortens-the-lease',
+    file: 'src/store/conditions.ts',
+    find: 'when: [clause.ours, clause.laterRenewal],',
+    replace: 'when: [clause.ours],',
+    scenarios: ['stale-holders', 'table'],
   },
   {
     name: 'takes-a-live-lease',
@@ -284,6 +305,20 @@ const FAILURES: readonly Mutant[] = [
     scenarios: ['bisect', 'retries'],
   },
   {
+    name: 'destination-is-not-waited-for',
+    file: 'src/puller/dead-letter.ts',
+    find: 'await deliver(session, failed, subscription, onFailure);',
+    replace: 'deliver(session, failed, subscription, onFailure).catch(() => {});',
+    scenarios: ['on-failure'],
+  },
+  {
+    name: 'refusal-of-the-destination-counts-as-stored',
+    file: 'src/puller/dead-letter.ts',
+    find: "session.count('OnFailureDestinationDeliveryErrorCount');",
+    replace: "session.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    scenarios: ['on-failure'],
+  },
+  {
     name: 'drop-goes-to-the-dlq',
     file: 'src/decide/settle/settlement-rules.ts',
     find: "if (redelivery.kind === 'drop') return DROP;",
@@ -335,6 +370,30 @@ const ORDER: readonly Mutant[] = [
     find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
     replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
+  },
+];
+
+const POP: readonly Mutant[] = [
+  {
+    name: 'popped-failure-is-acknowledged',
+    file: 'src/puller/settle-popped.ts',
+    find: 'await makeVisible(session, popped, entry, delayMs);',
+    replace: 'await acknowledge(session, popped, { entry });',
+    scenarios: ['pop'],
+  },
+  {
+    name: 'popped-messages-are-not-prolonged',
+    file: 'src/puller/popped-messages.ts',
+    find: 'if (this.#prolonging) return;',
+    replace: 'if (!this.#prolonging) return;',
+    scenarios: ['pop-slow'],
+  },
+  {
+    name: 'popped-messages-never-become-visible',
+    file: 'src/decide/pop/invisible-time.ts',
+    find: 'return now < visibleAt - SAFETY_MS;',
+    replace: 'return now < visibleAt + 3_600_000;',
+    scenarios: ['pop', 'pop-slow'],
   },
 ];
 
@@ -399,4 +458,11 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...OFFSETS, ...LEASES, ...FAILURES, ...ORDER, ...LIFE];
+export const MUTANTS: readonly Mutant[] = [
+  ...OFFSETS,
+  ...LEASES,
+  ...FAILURES,
+  ...ORDER,
+  ...POP,
+  ...LIFE,
+];
