@@ -56,6 +56,8 @@ export interface SendBackOptions extends CallOptions {
 const DEFAULT_RECONSUME_TIMES = 16;
 const MAX_RECONSUME_TIMES = 2 ** 31 - 1;
 const MAX_DELAY_LEVEL = 18;
+/** What a Date can have. */
+const MAX_TIME_MS = 8.64e15;
 
 const checkCall = callOptions();
 const checkPull = callOptions({
@@ -198,7 +200,8 @@ export class PullConsumer implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<bigint> {
     checkQueueCall(queue, options);
-    if (!Number.isFinite(timestamp instanceof Date ? timestamp.getTime() : timestamp))
+    const time: unknown = timestamp instanceof Date ? timestamp.getTime() : timestamp;
+    if (typeof time !== 'number' || !(Math.abs(time) <= MAX_TIME_MS))
       refuse(timestamp, 'timestamp', 'epoch milliseconds or a valid Date');
     return await this.#client.searchOffset(queue, Number(timestamp), options);
   }
