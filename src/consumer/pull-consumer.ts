@@ -13,6 +13,7 @@ import {
 } from '../client/check-values.ts';
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { Message } from '../model/message.ts';
 import {
   compareQueues,
@@ -225,7 +226,8 @@ export class PullConsumer implements AsyncDisposable {
   async sendBack(message: Message, options: SendBackOptions = {}): Promise<void> {
     checkSendBack(options, 'options');
     checkPulled(message);
-    const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
+    const { maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, delayLevel: given, ...call } = options;
+    const delayLevel = delayLevelOf(given);
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
     const asMessage = (): Promise<void> =>
@@ -387,6 +389,12 @@ export class PullConsumer implements AsyncDisposable {
     compiled.catch(() => this.#compiled.delete(key));
     return compiled;
   }
+}
+
+/** The numbers of RocketMQ's own clients. */
+function delayLevelOf(given = 0): DelayLevel {
+  if (given === 0) return 'broker-decides';
+  return given < 0 ? 'dead-letter' : given;
 }
 
 const pulledMessage = objectWith(

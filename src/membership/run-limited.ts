@@ -1,9 +1,8 @@
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { linkSignals } from '../model/linked-signal.ts';
-import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { PullerRequest } from '../ports/invoke.ts';
+import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS, notWorked, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
@@ -18,10 +17,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
   const source = given.service.sources.find(
     (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
   );
-  if (source === undefined || !isLimited(source) || given.clock.now() > request.notAfter)
+  if (source === undefined || !isLimited(source) || isTooLate(request, given.clock.now()))
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
-  await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
+  await given.store.slots.create({ cluster, consumerGroup }, slot);
   const limitedMs = maxTimeoutMs(
     source.subscriptions.filter(({ maximumConcurrency }) => maximumConcurrency !== undefined),
   );
@@ -59,10 +58,8 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
       return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, reason)) };
     }
     // The time that it waited for the seat does not make it late.
-    return await runPuller(
-      { ...request, notAfter: Number.POSITIVE_INFINITY },
-      { ...given, signal, share },
-    );
+    const { notAfter: _started, ...inTime } = request;
+    return await runPuller(inTime, { ...given, signal, share });
   } finally {
     unlink();
     ended.abort();

@@ -1,9 +1,15 @@
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Assignment, Attempts, BatchLimit, Lease } from '../model/assignment.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import {
+  type Assignment,
+  type Attempts,
+  type BatchLimit,
+  type Lease,
+  type LeasePlace,
+  placeKey,
+} from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { LeaseAnswer, QueueMirrors } from '../ports/assignment-store.ts';
+import type { LeaseAnswer, LeaseStore, QueueMirrors } from '../ports/assignment-store.ts';
 import type { PullerDeps, PullerOptions, StopReason } from './puller-deps.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -17,14 +23,14 @@ const WISH_MS = 5_000;
  * Takes the lease of a queue. When somebody else holds it, announces itself as successor and waits a while: the holder sees the wish at its next
  * renewal, drains and releases.
  */
-export async function acquireLease(
-  deps: PullerDeps,
+export async function acquireLease<Place extends LeasePlace>(
+  deps: Omit<PullerDeps, 'store'> & { readonly store: LeaseStore<Place> },
   options: PullerOptions,
   source: SourceConfig,
   slot: number,
-  queue: MessageQueue,
+  queue: Place,
   handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
-): Promise<LeaseAnswer> {
+): Promise<LeaseAnswer<Place>> {
   const { store, clock, holder } = deps;
   const settings = sourceDigest(source);
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
@@ -47,7 +53,7 @@ export async function acquireLease(
         unanswered.add(now);
         if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
         deps.logger.warn(
-          { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
+          { err: error, queue: placeKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
           'acquisition of the lease not answered, trying again',
         );
         return undefined;
@@ -90,11 +96,11 @@ function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
  * An acquisition of this call was applied after all. It would stand until its end and count as a death. Told by its time:
  * the same request id alone may also be another attempt of the same invocation.
  */
-function isOwnAcquisition(
-  item: Assignment | undefined,
+function isOwnAcquisition<Place extends LeasePlace>(
+  item: Assignment<Place> | undefined,
   holder: string,
   unanswered: ReadonlySet<number>,
-): item is Assignment {
+): item is Assignment<Place> {
   return item?.lease?.holder === holder && unanswered.has(item.lease.acquiredAt);
 }
 

@@ -216,7 +216,7 @@ export function recordOf(
   });
 }
 
-const BROKER_DECIDES = 0;
+const BROKER_DECIDES = 'broker-decides';
 
 function whyUnhandled(
   session: QueueSession,

@@ -13,7 +13,7 @@ import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import type { Assignment } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
-import type { PullerRequest } from '../ports/invoke.ts';
+import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import { BackgroundWrites, beforeTheEnd } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
 import {
@@ -140,7 +140,7 @@ function whyNotStart(
   source: SourceConfig | undefined,
 ): StopReason | undefined {
   const { logger, clock } = deps;
-  if (clock.now() > request.notAfter) {
+  if (isTooLate(request, clock.now())) {
     logger.warn(
       { notAfter: request.notAfter },
       'the invocation came too late: the coordinator has invoked others since',
@@ -199,7 +199,7 @@ async function workQueue(
   let writes: BackgroundWrites | undefined;
   let released = false;
   try {
-    const pops = isPopUnit(queue);
+    const pops = isPopUnit(assignment.queue);
     const start = pops
       ? { offset: 0n, mark: undefined, anotherLife: false, outdatesItem: false }
       : await findStart(deps, source, assignment, logger);

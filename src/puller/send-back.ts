@@ -12,6 +12,7 @@ import {
   overallFailure,
   type SendFailure,
 } from '../decide/retry/send-steps.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { openMessage } from '../records/open-message.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
@@ -20,7 +21,7 @@ import type { QueueSession } from './queue-session.ts';
 import { sendFailureOf } from './send-failure.ts';
 
 /** Straight to the DLQ, as request 36 calls it. */
-export const DLQ = -1;
+export const DLQ = 'dead-letter';
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 /** The timer wheel turns by the second and rounds down: a message must not come sooner than it was asked for. */
 const TIMER_PRECISION_MS = 1_000;
@@ -124,7 +125,7 @@ export async function redeliver(
 export async function sendBack(
   session: QueueSession,
   record: Message | UndecodableRecord,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
   localRetries: number,
   maxUnanswered: number,
@@ -145,7 +146,7 @@ export async function sendBack(
 function waysBack(
   session: QueueSession,
   { message, localRetries, maxReconsumeTimes }: Omit<FailedMessage, 'inDoubt'>,
-  level: number,
+  level: DelayLevel,
 ): SendWay[] {
   const back = requestWay(session, message, level, maxReconsumeTimes);
   const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
@@ -173,7 +174,7 @@ export function messageFirst(
 export function requestWay(
   { deps, queue, source, lifecycle }: QueueSession,
   message: Message | UndecodableRecord,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
 ): SendWay {
   const request = {
@@ -196,7 +197,7 @@ export function requestWay(
 export function messageWay(
   { deps, source, lifecycle, memory }: QueueSession,
   message: Message,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {

@@ -3,6 +3,7 @@ import { isPermanent, MAX_UNANSWERED, MIN_LOCAL_RETRY_MS } from '../decide/retry
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { CrashRecord } from '../model/assignment.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { UndecodableRecord } from '../model/message.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
 import { commitFinally } from './commit-offset.ts';
@@ -259,7 +260,7 @@ async function returnUnhandled(
   session: QueueSession,
   entry: Delivery['entry'],
   content: Content,
-  delayLevel: number,
+  delayLevel: DelayLevel,
 ): Promise<void> {
   const record = content.message ?? (content.undecodable as UndecodableRecord);
   const { localRetries } = content;

@@ -1,6 +1,7 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import type { BatchItem } from '../delivery/batch.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
@@ -34,7 +35,7 @@ export type NextWork =
 /** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
 export interface Unhandled {
   readonly kind: 'unhandled';
-  readonly delayLevel: number;
+  readonly delayLevel: DelayLevel;
   /** Why it has its end, when it has it now. */
   readonly condition: FailureCondition;
   readonly code: string;

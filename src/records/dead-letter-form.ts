@@ -92,7 +92,7 @@ export function undecodableMessage(
     queueOffset,
     commitLogOffset,
     reconsumeTimes,
-    offsetMsgId,
+    offsetMsgId = '',
     error,
     stored,
   }: UndecodableRecord,
