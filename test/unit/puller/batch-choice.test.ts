@@ -114,6 +114,7 @@ function whyMessage(command: Command): string {
     brokerFailures: number('broker-failures'),
     localRetries: number('failures-here'),
     maxReconsumeTimes: number('limit'),
+    isPopped: command.maybe('mode') === 'pop',
   };
   const why = whyMessageUnhandled(facts);
   return why === undefined ? 'to its handler' : `${why.how}, ${why.condition}: ${why.reason}`;
