@@ -469,7 +469,8 @@ const LIFE: readonly Mutant[] = [
     name: 'retry-queue-is-never-worked',
     file: 'src/decide/dispatch/which-to-invoke.ts',
     find: "if (!isLive(lease, now)) return 'free';",
-    replace: "if (!isLive(lease, now)) return slot < 0 || lease !== undefined ? 'held' : 'free';",
+    replace:
+      "if (!isLive(lease, now)) return slot === 'foreign' || lease !== undefined ? 'held' : 'free';",
     scenarios: ['lambda'],
   },
 ];
