@@ -115,6 +115,7 @@ function whyMessage(command: Command): string {
     localRetries: number('failures-here'),
     isPopped: command.maybe('popped') === 'yes',
     maxReconsumeTimes: number('limit'),
+    isPopped: command.maybe('mode') === 'pop',
   };
   const why = whyMessageUnhandled(facts);
   return why === undefined ? 'to its handler' : `${why.how}, ${why.condition}: ${why.reason}`;
