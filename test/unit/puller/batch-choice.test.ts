@@ -113,7 +113,6 @@ function whyMessage(command: Command): string {
     maximumRecordAgeInSeconds: 60,
     brokerFailures: number('broker-failures'),
     localRetries: number('failures-here'),
-    isPopped: command.maybe('popped') === 'yes',
     maxReconsumeTimes: number('limit'),
     isPopped: command.maybe('mode') === 'pop',
   };
