@@ -100,7 +100,7 @@ const NODE_MODULES = {
   'src/console/': ['crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],
   'src/puller/': ['crypto'],
-  'src/runtime/': ['timers/promises'],
+  'src/runtime/': ['timers/promises', 'v8', 'vm'],
   'src/testing/': ['crypto', 'events', 'net'],
 };
 

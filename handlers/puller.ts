@@ -4,13 +4,13 @@ import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { runLimited } from '../src/membership/run-limited.ts';
 import { runMember } from '../src/membership/run-member.ts';
-import { isSeat } from '../src/model/membership.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
+import { collectGarbage } from '../src/runtime/collect-garbage.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
 import {
   ENVIRONMENT,
@@ -57,7 +57,7 @@ export function createPullerHandler(
             ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
             : createLambdaHandler(lambda, functionName);
         try {
-          return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
+          return await (request.asMember === true ? runMember : runLimited)(request, {
             ...invocation,
             client: invocation.clients(request.cluster),
             handlers,
@@ -94,10 +94,13 @@ function callable({ sqs, sns, s3 }: FailureDestinations): FailureDestinations {
 }
 
 /** Without it (locally) each queue has Java's limits. */
-function memoryOf({ memoryLimitInMB }: Context): { memoryBytes?: number } {
+function memoryOf({ memoryLimitInMB }: Context): {
+  memoryBytes?: number;
+  collectGarbage?: () => void;
+} {
   const megabytes = Number(memoryLimitInMB);
   return Number.isFinite(megabytes) && megabytes > 0
-    ? { memoryBytes: megabytes * 1024 * 1024 }
+    ? { memoryBytes: megabytes * 1024 * 1024, collectGarbage }
     : {};
 }
 

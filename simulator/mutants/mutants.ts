@@ -447,9 +447,8 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'no-flow-control',
     file: 'src/decide/pull/memory-budget.ts',
-    find: 'return this.#stored <= share ? share - this.#stored + common : common;',
-    replace:
-      'return this.#stored <= share ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - common;',
+    find: 'return Math.max(0, Math.min(room, free));',
+    replace: 'return Number.MAX_SAFE_INTEGER - Math.min(room, free);',
     scenarios: ['memory'],
   },
   {
@@ -477,7 +476,8 @@ const LIFE: readonly Mutant[] = [
     name: 'retry-queue-is-never-worked',
     file: 'src/decide/dispatch/which-to-invoke.ts',
     find: "if (!isLive(lease, now)) return 'free';",
-    replace: "if (!isLive(lease, now)) return slot < 0 || lease !== undefined ? 'held' : 'free';",
+    replace:
+      "if (!isLive(lease, now)) return slot === 'foreign' || lease !== undefined ? 'held' : 'free';",
     scenarios: ['lambda'],
   },
 ];

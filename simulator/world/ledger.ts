@@ -111,6 +111,9 @@ export class Ledger {
   recordAt(receiptHandle: string, body: string, told: number): Position | undefined {
     const read = readBody(body);
     if (read === undefined) return this.positions.get(receiptHandle);
+    const exact = this.positions.get(receiptHandle);
+    // Failures that only a puller counts are told, too: a pulled record has its own place.
+    if (exact?.number === read.number && exact.lentUntil === Number.POSITIVE_INFINITY) return exact;
     const place = receiptHandle.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
       ({ key, reconsumeTimes }) =>

@@ -7,7 +7,6 @@ import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
 import { runLimited } from '../../src/membership/run-limited.ts';
 import { runMember } from '../../src/membership/run-member.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import { isSeat } from '../../src/model/membership.ts';
 import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
@@ -102,7 +101,7 @@ export class Processes {
             )
           : createLambdaHandler(lambda().client(), functionName);
       try {
-        await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
+        await (request.asMember === true ? runMember : runLimited)(request, {
           service,
           client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),

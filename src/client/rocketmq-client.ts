@@ -12,6 +12,7 @@ import type { ClusterConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type {
+  AnswerOptions,
   CallOptions,
   MemberAnswers,
   OutgoingMessage,
@@ -75,6 +76,7 @@ import {
   SEND_CODES,
   sendStatus,
   timedRetryMessage,
+  wireDelayLevel,
   wireMaxReconsumeTimes,
   writableQueues,
 } from './outgoing.ts';
@@ -190,7 +192,7 @@ class Client implements RocketMQClient {
   }
 
   /** An answer over the frame limit is asked for again with fewer messages; one message that does not fit throws LimitExceededError. */
-  async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
+  async pull(request: PullRequest, options: AnswerOptions = {}): Promise<PullResult> {
     const key = queueKey(request.queue);
     for (;;) {
       const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
@@ -206,7 +208,7 @@ class Client implements RocketMQClient {
     }
   }
 
-  async #pullOnce(request: PullRequest, options: CallOptions): Promise<PullResult> {
+  async #pullOnce(request: PullRequest, options: AnswerOptions): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
     const rules = {
       timeoutMs: pullTimeout(request),
@@ -371,8 +373,9 @@ class Client implements RocketMQClient {
     const wire = {
       group: consumerGroup,
       offset: commitLogOffset,
-      delayLevel,
-      originMsgId,
+      delayLevel: wireDelayLevel(delayLevel),
+      // Without the field, 5.x fails at the limit.
+      originMsgId: originMsgId ?? '',
       originTopic,
       unitMode: false,
       maxReconsumeTimes,

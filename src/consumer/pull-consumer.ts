@@ -19,6 +19,7 @@ import type { QueueRange } from '../decide/offset/queue-life.ts';
 import { startOffset } from '../decide/offset/start-offset.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { Message } from '../model/message.ts';
 import {
   compareQueues,
@@ -36,6 +37,7 @@ import { PULL_BATCH_SIZE } from '../queue/pull-loop.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { boundLogger } from './bound-logger.ts';
 import { checkFilter, checkReadOptions } from './check-read-options.ts';
 import { QueueCursor } from './queue-cursor.ts';
 import { BLOCK_MS } from './queue-reader.ts';
@@ -81,6 +83,8 @@ const MAX_CACHED_BYTES = 256 * 1024 * 1024;
 const DEFAULT_RECONSUME_TIMES = 16;
 const MAX_RECONSUME_TIMES = 2 ** 31 - 1;
 const MAX_DELAY_LEVEL = 18;
+/** What a Date can have. */
+const MAX_TIME_MS = 8.64e15;
 
 const checkCall = callOptions();
 const checkPull = callOptions({
@@ -141,7 +145,7 @@ export class PullConsumer implements AsyncDisposable {
     const { consumerGroup, logger: log, maxCachedBytes = MAX_CACHED_BYTES, ...cluster } = checked;
     const { clock = PROGRAM_CLOCK, random = Math.random } = deps;
     this.consumerGroup = consumerGroup;
-    this.#logger = log ?? SILENT;
+    this.#logger = boundLogger(log);
     this.#clock = clock;
     this.#random = random;
     this.#memory = MemoryBudget.ofAnswers(maxCachedBytes);
@@ -237,7 +241,8 @@ export class PullConsumer implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<bigint> {
     checkQueueCall(queue, options);
-    if (!Number.isFinite(timestamp instanceof Date ? timestamp.getTime() : timestamp))
+    const time: unknown = timestamp instanceof Date ? timestamp.getTime() : timestamp;
+    if (typeof time !== 'number' || !(Math.abs(time) <= MAX_TIME_MS))
       refuse(timestamp, 'timestamp', 'epoch milliseconds or a valid Date');
     return await this.#client.searchOffset(queue, Number(timestamp), options);
   }
@@ -261,7 +266,8 @@ export class PullConsumer implements AsyncDisposable {
   async sendBack(message: Message, options: SendBackOptions = {}): Promise<void> {
     checkSendBack(options, 'options');
     checkPulled(message);
-    const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
+    const { maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, delayLevel: given, ...call } = options;
+    const delayLevel = delayLevelOf(given);
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
     const asMessage = (): Promise<void> =>
@@ -302,7 +308,8 @@ export class PullConsumer implements AsyncDisposable {
   /**
    * All messages of topics or single queues, one after the other, in order within each queue; without end, until the signal aborts, the loop is
    * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
-   * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
+   * `startingPosition`. Pulls ahead within `flowLimits` and `maxCachedBytes`. A broker that is away is
+   * waited for, at the start and later. A message counts as passed when the loop asks for the next one: `commit()` and
    * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
    * @throws ConfigError at once for options that are misspelt or not valid; what does not end by itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
    */
@@ -455,6 +462,12 @@ export class PullConsumer implements AsyncDisposable {
   }
 }
 
+/** The numbers of RocketMQ's own clients. */
+function delayLevelOf(given = 0): DelayLevel {
+  if (given === 0) return 'broker-decides';
+  return given < 0 ? 'dead-letter' : given;
+}
+
 const pulledMessage = objectWith(
   {
     topic: rocketmqName,
@@ -472,14 +485,6 @@ const pulledMessage = objectWith(
   },
   'a message that was pulled',
 );
-
-const SILENT: Logger = {
-  debug: () => {},
-  info: () => {},
-  warn: () => {},
-  error: () => {},
-  child: () => SILENT,
-};
 
 function checkPulled(message: Message): void {
   pulledMessage(message, 'message');

@@ -1,3 +1,4 @@
+import { advanceMark } from '../decide/offset/queue-life.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import type { LifeMark } from '../model/assignment.ts';
@@ -6,7 +7,8 @@ import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction } from '../queue/offset-tracker.ts';
-import type { PullLoop, PullPosition } from '../queue/pull-ports.ts';
+import type { PullLife, PullPosition } from '../queue/pull-ports.ts';
+import { firstMark } from '../queue/valid-offset.ts';
 
 /** Where a group begins in a queue. */
 export interface CursorStart {
@@ -34,7 +36,7 @@ export class QueueCursor {
   readonly messages: ProcessQueue;
   readonly offsets: OffsetKeeper;
   readonly position: PullPosition;
-  readonly lifeMark: PullLoop['lifeMark'];
+  readonly life: PullLife;
   readonly #logger: Logger;
   #reader: CursorReader | undefined;
   #wasRead = false;
@@ -64,7 +66,7 @@ export class QueueCursor {
     // A stored offset that is not valid any more is written over, though the new one is lower.
     if (stored !== undefined && stored !== position) this.offsets.rewind(position);
     this.position = positionOf(this.offsets);
-    this.lifeMark = markFrom(lifeMark);
+    this.life = lifeFrom(lifeMark);
   }
 
   /** A loop reads the queue now. */
@@ -137,12 +139,17 @@ function positionOf(offsets: OffsetKeeper): PullPosition {
   };
 }
 
-function markFrom(first: LifeMark | undefined): PullLoop['lifeMark'] {
+function lifeFrom(first: LifeMark | undefined): PullLife {
   let mark = first;
   return {
-    get: () => mark,
-    set: (next) => {
-      mark = next;
+    get lifeMark() {
+      return mark;
+    },
+    found(messages) {
+      mark = advanceMark(mark, messages);
+    },
+    beginLife(range) {
+      mark = firstMark(range);
     },
   };
 }

@@ -142,7 +142,7 @@ export class QueueReader {
 
   #pullLoop(cursor: QueueCursor, subscription: Subscription, memory: QueueMemory): PullLoop {
     const { consumerGroup, client, clock, random, limits, wakeup } = this.#deps;
-    const { queue, messages, position, lifeMark } = cursor;
+    const { queue, messages, position, life } = cursor;
     return {
       consumerGroup,
       queue,
@@ -153,7 +153,7 @@ export class QueueReader {
       limits,
       memory,
       position,
-      lifeMark,
+      life,
       // An earlier loop, or the opening, may be long ago.
       isMarkOld: true,
       lifecycle: this.#lifecycle,

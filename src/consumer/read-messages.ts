@@ -22,7 +22,10 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** A tag expression (`paid || refunded`) or `{ sql }`; everything when absent. Retry topics are read as a whole. */
   readonly filter?: string | { readonly sql: string };
-  /** Where a queue begins of which the group has no offset. Default TRIM_HORIZON, its first message. */
+  /**
+   * Where a queue begins of which the group has no offset when the loop begins. Queues that appear
+   * later begin at their first message. Default TRIM_HORIZON, the first message.
+   */
   readonly startingPosition?: Exclude<StartingPosition, 'AT_TIMESTAMP'>;
   /** Commits what was passed about so often, and when the loop ends. Absent: nothing is committed but by `commit()`. */
   readonly commitIntervalMs?: number;

@@ -33,7 +33,7 @@ export class MemberQueues {
 
   constructor(deps: PullerDeps, request: Omit<PullerRequest, 'queues' | 'notAfter'>) {
     this.#deps = deps;
-    this.#memory = deps.memory ?? new MemoryBudget(deps.memoryBytes);
+    this.#memory = deps.memory ?? new MemoryBudget(deps.memoryBytes, 1, deps.collectGarbage);
     this.#request = request;
   }
 
@@ -89,10 +89,7 @@ export class MemberQueues {
       },
     };
     try {
-      const { queues } = await runPuller(
-        { ...this.#request, queues: [queue], notAfter: Number.MAX_SAFE_INTEGER },
-        deps,
-      );
+      const { queues } = await runPuller({ ...this.#request, queues: [queue] }, deps);
       this.reports.push(...queues);
     } catch (error) {
       this.#deps.logger.error(

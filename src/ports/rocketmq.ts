@@ -1,4 +1,5 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { DirectResult, GroupMember, MemberInfo } from '../model/membership.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -10,6 +11,15 @@ import type { Subscription } from '../model/subscription.ts';
 export interface CallOptions {
   readonly signal?: AbortSignal;
   readonly timeoutMs?: number;
+}
+
+/** Of a request whose answer may be large. */
+export interface AnswerOptions extends CallOptions {
+  /**
+   * Asked when the answer begins to arrive, by the bytes of its body. False: it is not read, and the
+   * request fails with AnswerDroppedError. Default: it is read.
+   */
+  readonly reserve?: (bytes: number) => boolean;
 }
 
 export interface PullRequest {
@@ -28,6 +38,8 @@ export interface PullRequest {
    * false: they come decompressed, as many as take 64 MiB together, and the next pull brings the rest.
    */
   readonly keepCompressed?: boolean;
+  /** With `keepCompressed`: most bytes that inner batches of the answer may take. A single one beyond it is undecodable. Default 64 MiB. */
+  readonly maxAnswerBytes?: number;
 }
 
 interface PullOffsets {
@@ -92,9 +104,9 @@ export interface SendBackRequest {
   readonly consumerGroup: string;
   readonly brokerName: string;
   readonly commitLogOffset: bigint;
-  /** 0: broker decides (3 + reconsumeTimes); −1: DLQ now; n: that level. */
-  readonly delayLevel: number;
-  readonly originMsgId: string;
+  readonly delayLevel: DelayLevel;
+  /** undefined: the record cannot be read so far. */
+  readonly originMsgId: string | undefined;
   readonly originTopic: string;
   readonly maxReconsumeTimes: number;
 }
@@ -149,7 +161,7 @@ export interface SendBackOptions extends CallOptions {
 export interface RocketMQ {
   /** Reads the route (and remembers the broker addresses in it). Throws TopicNotFoundError when no name server knows the topic. `fresh` passes by the cache. */
   topicRoute(topic: string, options?: CallOptions & { fresh?: boolean }): Promise<TopicRoute>;
-  pull(request: PullRequest, options?: CallOptions): Promise<PullResult>;
+  pull(request: PullRequest, options?: AnswerOptions): Promise<PullResult>;
   /** The committed offset, or undefined when the broker has none (code 22). */
   queryOffset(
     consumerGroup: string,
@@ -183,7 +195,7 @@ export interface RocketMQ {
   /** First offset stored at or after the timestamp (epoch ms). */
   searchOffset(queue: MessageQueue, timestamp: number, options?: CallOptions): Promise<bigint>;
   /** Takes messages for a time (200050). Brokers of 5.0 and later; BrokerError REQUEST_CODE_NOT_SUPPORTED from older ones. */
-  pop(request: PopRequest, options?: CallOptions): Promise<PopResult>;
+  pop(request: PopRequest, options?: AnswerOptions): Promise<PopResult>;
   /** A popped message is done (200051). Also answered when it became visible again before. */
   ack(
     consumerGroup: string,
@@ -215,7 +227,7 @@ export interface RocketMQ {
   sendBackAsNormalMessage(
     consumerGroup: string,
     message: Message,
-    delayLevel: number,
+    delayLevel: DelayLevel,
     maxReconsumeTimes: number,
     options?: SendBackOptions,
   ): Promise<void>;

@@ -1,4 +1,7 @@
+import { advanceMark, type QueueRange } from '../decide/offset/queue-life.ts';
 import type { LifeMark } from '../model/assignment.ts';
+import type { Message } from '../model/message.ts';
+import { firstMark } from '../queue/valid-offset.ts';
 
 /** What this holder has learned of the queue, for the assignment. */
 export class KnownQueue {
@@ -30,9 +33,14 @@ export class KnownQueue {
     this.#maxOffset = maxOffset;
   }
 
-  /** @param lifeMark of the queue's present life */
-  mark(lifeMark: LifeMark | undefined): void {
-    this.#lifeMark = lifeMark;
+  /** These messages belong to the queue's present life. */
+  found(messages: readonly Message[]): void {
+    this.#lifeMark = advanceMark(this.#lifeMark, messages);
+  }
+
+  /** The queue was deleted and created again. */
+  beginLife(range: QueueRange): void {
+    this.#lifeMark = firstMark(range);
   }
 
   committed(now: number): void {

@@ -2,7 +2,7 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { AnswerDroppedError, ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -38,7 +38,7 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly queue: MessageQueue;
   readonly subscriptions: Pick<QueueSubscriptions, 'ofQueue'>;
   readonly messages: Pick<ProcessQueue, 'count'>;
-  readonly memory: Pick<QueueMemory, 'countOf' | 'withdraw'>;
+  readonly memory: Pick<QueueMemory, 'reservePop' | 'receivePopped' | 'endFetch'>;
   readonly wakeup: Wakeup;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'isLost' | 'signal' | 'stop'>;
@@ -56,39 +56,70 @@ export async function popMessages(
 ): Promise<void> {
   const { clock, memory, messages, wakeup, lifecycle } = parts;
   const subscription = subscriptionOf(parts);
-  // What the largest of the last messages took.
-  let messageBytes = MAX_MESSAGE_BYTES;
-  let failures = 0;
+  let pace = FIRST_PACE;
   while (lifecycle.ending === undefined) {
-    const room = Math.min(
-      MAX_MESSAGES,
-      capacity - messages.count,
-      memory.countOf(messageBytes, clock.now()),
-    );
-    if (room <= 0) {
+    const sentAt = clock.now();
+    const max = Math.min(MAX_MESSAGES, capacity - messages.count);
+    const reserved = memory.reservePop(max, pace.messageBytes, pace.patient, sentAt);
+    const { count } = reserved;
+    if (count === 0) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
-    const workMs = fetchTime(parts);
-    if (workMs === undefined) return;
-    const pollMs = suspendTime(workMs, Math.min(parts.options.maxSuspendMs, POLL_MS));
-    const sentAt = clock.now();
+    const pollMs = pollTime(parts, reserved.mayWait);
+    if (pollMs === undefined) return;
     try {
-      const result = await pop(parts, subscription, room, pollMs);
-      failures = 0;
+      const result = await pop(parts, subscription, count, pollMs);
       parts.activity.answered();
-      if (result.messages.length > 0)
-        messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
-      else memory.withdraw();
+      const { patient } = pace;
+      pace = paceAfter(pace, result);
+      memory.endFetch();
       if (!parts.lease.mayAct()) return;
       await take(parts, popped, result, sentAt);
-      if (result.full || (pollMs === 0 && result.messages.length === 0))
+      const isEmpty = result.messages.length === 0;
+      if (result.full || (pollMs === 0 && isEmpty && patient))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {
-      failures++;
-      if (!(await goOnAfter(parts, error, failures))) return;
+      memory.endFetch();
+      pace = paceAfterFailure(pace, error, count);
+      if (!(await goOnAfter(parts, error, pace.failures))) return;
     }
   }
+}
+
+/** What earlier answers show about the next pop. */
+interface PopPace {
+  /** What the largest of the last messages took. */
+  readonly messageBytes: number;
+  /** The last pop brought nothing: the next one need not be answered soon. */
+  readonly patient: boolean;
+  /** Pops in a row that failed. */
+  readonly failures: number;
+}
+
+const FIRST_PACE: PopPace = { messageBytes: MAX_MESSAGE_BYTES, patient: true, failures: 0 };
+
+function paceAfter({ messageBytes }: PopPace, { messages }: PopResult): PopPace {
+  if (messages.length === 0) return { messageBytes, patient: true, failures: 0 };
+  const largest = Math.max(messageBytes / 2, ...messages.map(memoryOf));
+  return { messageBytes: largest, patient: false, failures: 0 };
+}
+
+/** @param count messages that were asked for */
+function paceAfterFailure(pace: PopPace, error: unknown, count: number): PopPace {
+  const messageBytes =
+    error instanceof AnswerDroppedError
+      ? Math.max(pace.messageBytes, error.bytes / count)
+      : pace.messageBytes;
+  return { ...pace, messageBytes, failures: pace.failures + 1 };
+}
+
+/** How long the broker may hold the pop, ms; undefined: there is no time for one. */
+function pollTime(parts: PopParts, mayWait: boolean): number | undefined {
+  const workMs = fetchTime(parts);
+  if (workMs === undefined) return undefined;
+  // A poll that waits holds no memory that another queue could use.
+  return mayWait ? suspendTime(workMs, Math.min(parts.options.maxSuspendMs, POLL_MS)) : 0;
 }
 
 function subscriptionOf({
@@ -101,7 +132,7 @@ function subscriptionOf({
 }
 
 function pop(
-  { client, lifecycle, options, queue, source, subscriptions }: PopParts,
+  { client, clock, lifecycle, memory, options, queue, source, subscriptions }: PopParts,
   subscription: Subscription,
   maxMessages: number,
   pollMs: number,
@@ -118,13 +149,16 @@ function pop(
       start: subscriptions.ofQueue?.startingPosition === 'LATEST' ? 'max' : 'min',
       keepCompressed: true,
     },
-    { signal: lifecycle.signal('requests') },
+    {
+      signal: lifecycle.signal('requests'),
+      reserve: (bytes) => memory.receivePopped(bytes, maxMessages, clock.now()),
+    },
   );
 }
 
 /** False: nothing is popped any more. @param failures in a row */
 async function goOnAfter(parts: PopParts, error: unknown, failures: number): Promise<boolean> {
-  const { activity, counts, lifecycle, logger, memory, offsets } = parts;
+  const { activity, counts, lifecycle, logger, offsets } = parts;
   if (lifecycle.isLost) return false;
   if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
     logger.error({ err: error }, 'the broker refuses to give messages');
@@ -132,7 +166,6 @@ async function goOnAfter(parts: PopParts, error: unknown, failures: number): Pro
     return false;
   }
   if (error instanceof ConnectionError) offsets.connectionLost();
-  memory.withdraw();
   activity.failed();
   counts.count('PollingErrorCount');
   const waitMs = backoff(failures, parts.random(), ERROR_BACKOFF);

@@ -1,6 +1,6 @@
 import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { answerCost } from '../decide/pull/memory-budget.ts';
+import { answerCost, entryCost } from '../decide/pull/memory-costs.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
@@ -32,9 +32,9 @@ interface Popped {
 
 /** What a popped record takes of its answer. */
 export function memoryOf(record: PoppedMessage | PoppedUndecodable): number {
-  if (!('message' in record)) return answerCost(0, 1);
-  const { storeSize, body } = record.message;
-  return answerCost(Math.max(storeSize, body.length), 1);
+  if (!('message' in record)) return entryCost();
+  const { message } = record;
+  return answerCost(message.storeSize, [message]);
 }
 
 /** A call that failed is made again after this. */
@@ -56,9 +56,12 @@ export class PoppedMessages {
   /** @param sentAt when the pop was sent, so that the time is never thought longer than it is; epoch ms */
   put(popped: readonly (PoppedMessage | PoppedUndecodable)[], sentAt: number): void {
     const { messages } = this.#parts;
+    // Bodies are views of the answer, which is held until the last of its messages has its end.
+    const bytes = popped.reduce((sum, record) => sum + memoryOf(record), 0);
+    const answer = { bytes, left: 0 };
     for (const record of popped) {
       const { handle } = record;
-      this.#popped.set(messages.append(record, sentAt, memoryOf(record)), {
+      this.#popped.set(messages.append(record, sentAt, answer), {
         handle,
         visibleAt: sentAt + Number(handle.invisibleTime),
         turn: Promise.resolve(),

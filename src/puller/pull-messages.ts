@@ -1,14 +1,18 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import { RocketMQError, TopicNotFoundError } from '../errors.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { PullResult } from '../ports/rocketmq.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { pullFailureOf } from '../queue/pull-failure.ts';
 import { PULL_BATCH_SIZE, type PullEnd, pullQueue } from '../queue/pull-loop.ts';
-import type { PullLoop, PullObserver, PullPosition } from '../queue/pull-ports.ts';
+import type { PullMemory, PullObserver, PullPosition } from '../queue/pull-ports.ts';
+import type { Wakeup } from '../queue/wakeup.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import type { OffsetCommits } from './commit-offset.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
@@ -22,20 +26,20 @@ import type { QueueCounts } from './queue-counts.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { fetchTime } from './time-left.ts';
 
-interface PullParts
-  extends Pick<
-      PullLoop,
-      'client' | 'queue' | 'messages' | 'memory' | 'wakeup' | 'clock' | 'random' | 'logger'
-    >,
-    Pick<PullerDeps, 'remainingMs'> {
+interface PullParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'remainingMs'> {
   readonly options: Pick<PullerOptions, 'flowLimits' | 'maxSuspendMs' | 'reserveMs'>;
   readonly source: Pick<SourceConfig, 'consumerGroup'>;
+  readonly queue: MessageQueue;
+  readonly logger: Logger;
   readonly subscriptions: Pick<QueueSubscriptions, 'isRetryQueue' | 'ofQueue'>;
+  readonly messages: ProcessQueue;
+  readonly memory: PullMemory;
+  readonly wakeup: Wakeup;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'signal' | 'stop'>;
   readonly offsets: Pick<OffsetKeeper, 'resetPending' | 'connectionLost'>;
   readonly commits: Pick<OffsetCommits, 'adopt' | 'followReset'>;
-  readonly known: Pick<KnownQueue, 'lifeMark' | 'mark' | 'pulled'>;
+  readonly known: KnownQueue;
   readonly crash: Pick<CrashKeeper, 'isolation'>;
   readonly failedSends: Pick<FailedSends, 'refusedAt'>;
   readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
@@ -43,17 +47,12 @@ interface PullParts
   readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
 }
 
-/** Keeps the process queue filled until the queue's work ends. */
+/** Keeps the process queue filled until the queue ends. */
 export async function pullMessages(parts: PullParts): Promise<void> {
-  const end = await pullQueue(pullLoopOf(parts));
-  if (end.kind === 'stopped') stopPulling(parts, end);
-}
-
-function pullLoopOf(parts: PullParts): PullLoop {
-  const { options, subscriptions, known, crash, messages } = parts;
-  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } = subscriptions.ofQueue ?? {};
+  const { options, messages, crash } = parts;
+  const { longPolling, pullBatchSize = PULL_BATCH_SIZE } = parts.subscriptions.ofQueue ?? {};
   const longPollMs = longPolling === undefined ? options.maxSuspendMs : longPolling * 1000;
-  return {
+  const end = await pullQueue({
     consumerGroup: parts.source.consumerGroup,
     queue: parts.queue,
     subscription: subscriptionFor(parts),
@@ -63,7 +62,7 @@ function pullLoopOf(parts: PullParts): PullLoop {
     limits: options.flowLimits,
     memory: parts.memory,
     position: positionOf(parts),
-    lifeMark: { get: () => known.lifeMark, set: (mark) => known.mark(mark) },
+    life: parts.known,
     lifecycle: parts.lifecycle,
     wakeup: parts.wakeup,
     clock: parts.clock,
@@ -77,7 +76,8 @@ function pullLoopOf(parts: PullParts): PullLoop {
     pullsSingly: () => crash.isolation(messages.nextOffset) !== 'batch',
     failureOf: (error) => (error instanceof TopicNotFoundError ? 'refused' : pullFailureOf(error)),
     observer: observerOf(parts),
-  };
+  });
+  if (end.kind === 'stopped') stopPulling(parts, end);
 }
 
 function positionOf({ offsets, commits }: PullParts): PullPosition {
@@ -86,7 +86,9 @@ function positionOf({ offsets, commits }: PullParts): PullPosition {
       return offsets.resetPending;
     },
     moveTo: (offset, reset) => commits.adopt(offset, reset),
-    resolveReset: () => commits.followReset(),
+    resolveReset: async () => {
+      await commits.followReset();
+    },
     connectionLost: () => offsets.connectionLost(),
   };
 }
@@ -96,30 +98,30 @@ function observerOf(parts: PullParts): PullObserver {
   return {
     answered: () => activity.answered(),
     taken: (result, from) => noteAnswer(parts, result, from),
-    failed: () => {
+    failed: (isFinal) => {
       counts.count('PollingErrorCount');
-      activity.failed();
+      if (!isFinal) activity.failed();
     },
     full: () => hastenRefused(parts),
   };
 }
 
 function stopPulling(
-  { logger, lifecycle, messages }: PullParts,
+  parts: PullParts,
   { error, why }: Extract<PullEnd, { kind: 'stopped' }>,
 ): void {
   if (why === 'refused')
-    logger.error({ err: error, code: 'ROCKETMQ_PULL_REFUSED' }, 'pull refused by the broker');
+    parts.logger.error({ err: error, code: 'ROCKETMQ_PULL_REFUSED' }, 'pull refused by the broker');
   else
-    logger.error(
+    parts.logger.error(
       {
         err: error,
         code: error instanceof RocketMQError ? error.code : 'ROCKETMQ_PROTOCOL',
-        offset: String(messages.nextOffset),
+        offset: String(parts.messages.nextOffset),
       },
       'record not readable, move the offset of the group behind it (mqadmin resetOffsetByTime, or skip)',
     );
-  lifecycle.stop('refused');
+  parts.lifecycle.stop('refused');
 }
 
 /** The queue stands still at its limits: a message that the broker does not take back comes to its limit without its whole delay. */
@@ -130,21 +132,21 @@ function hastenRefused({ messages, failedSends }: PullParts): void {
   });
 }
 
-function subscriptionFor({ queue, subscriptions, clock }: PullParts): Subscription {
-  const { topic } = queue;
-  const filter = subscriptions.isRetryQueue ? undefined : subscriptions.ofQueue?.filter;
+function subscriptionFor(parts: PullParts): Subscription {
+  const { topic } = parts.queue;
+  const filter = parts.subscriptions.isRetryQueue ? undefined : parts.subscriptions.ofQueue?.filter;
   return filter === undefined
     ? buildSubscription(topic, '*')
     : buildSubscription(
         topic,
         filter.expression,
         filter.type,
-        filter.type === 'SQL92' ? clock.now() : 0,
+        filter.type === 'SQL92' ? parts.clock.now() : 0,
       );
 }
 
 function noteAnswer(parts: PullParts, result: PullResult, from: bigint): void {
-  const { known, messages, handOver, activity, logger } = parts;
+  const { messages, known, activity, handOver, logger } = parts;
   known.pulled(result.maxOffset);
   if (result.status === 'OFFSET_MOVED') return;
   countPolled(parts, result, from);

@@ -188,6 +188,7 @@ async function close(held: HeldQueue): Promise<void> {
   share?.leave(queueKey(queue));
   await beforeTheEnd(held, RETURN_RESERVE_MS, leaseKeeper.close());
   await beforeTheEnd(held, RETURN_RESERVE_MS, writes.settled());
+  held.memory.close();
 }
 
 export function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {

@@ -4,12 +4,9 @@ import type { PullResult } from '../ports/rocketmq.ts';
 import { inspectQueue } from './inspect-queue.ts';
 import type { PullLoop } from './pull-ports.ts';
 import type { LifeCheck } from './pull-state.ts';
-import { firstMark, offsetOf, reportInvalidOffset } from './valid-offset.ts';
+import { offsetOf, reportInvalidOffset } from './valid-offset.ts';
 
-type LifeChecks = Pick<
-  PullLoop,
-  'client' | 'queue' | 'messages' | 'position' | 'lifeMark' | 'logger'
->;
+type LifeChecks = Pick<PullLoop, 'client' | 'queue' | 'messages' | 'position' | 'life' | 'logger'>;
 
 /**
  * Is the queue still the one that its mark was set in? When not, the loop goes on at its first message.
@@ -19,13 +16,13 @@ export async function checkLife(
   loop: LifeChecks,
   signal: AbortSignal,
 ): Promise<Exclude<LifeCheck, 'unknown'>> {
-  const { client, queue, messages, lifeMark } = loop;
-  const mark = lifeMark.get();
-  if (mark === undefined) return 'same';
+  const { client, queue, messages, life } = loop;
+  const { lifeMark } = life;
+  if (lifeMark === undefined) return 'same';
   const { generation, nextOffset: candidate } = messages;
   const range = await inspectQueue(client, queue, { signal });
   if (messages.generation !== generation) return 'outdated';
-  if (range === undefined || !isAnotherLife(mark, range)) return 'same';
+  if (range === undefined || !isAnotherLife(lifeMark, range)) return 'same';
   const decision = {
     kind: 'minimum',
     offset: range.min,
@@ -33,7 +30,7 @@ export async function checkLife(
     candidate,
   } as const;
   reportInvalidOffset(loop.logger, decision, range.min);
-  lifeMark.set(firstMark(range));
+  life.beginLife(range);
   await loop.position.moveTo(range.min, false);
   return 'another';
 }
@@ -52,7 +49,7 @@ export async function followMovedOffset(
   { minOffset, maxOffset, nextBeginOffset }: Moved,
   { asked, trusted, signal }: { asked: bigint; trusted: boolean; signal: AbortSignal },
 ): Promise<'moved' | 'contradicted'> {
-  const { client, queue, messages, lifeMark } = loop;
+  const { client, queue, messages, life } = loop;
   const { generation } = messages;
   const inspected = await inspectQueue(client, queue, { signal });
   const range = inspected ?? { min: minOffset, max: maxOffset, firstStoredAt: undefined };
@@ -60,7 +57,7 @@ export async function followMovedOffset(
     stored: asked,
     committed: undefined,
     start: asked,
-    mark: lifeMark.get(),
+    mark: life.lifeMark,
     knownMax: undefined,
     range,
   });
@@ -72,8 +69,7 @@ export async function followMovedOffset(
   if (messages.generation !== generation) return 'moved';
   if (decision.kind === 'minimum' || decision.kind === 'younger-than')
     reportInvalidOffset(loop.logger, decision, offset);
-  if (decision.kind === 'minimum' && decision.reason !== 'below-minimum')
-    lifeMark.set(firstMark(range));
+  if (decision.kind === 'minimum' && decision.reason !== 'below-minimum') life.beginLife(range);
   await loop.position.moveTo(offset, false);
   return 'moved';
 }

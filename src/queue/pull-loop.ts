@@ -1,7 +1,7 @@
-import { advanceMark } from '../decide/offset/queue-life.ts';
 import { flowControl } from '../decide/pull/flow-control.ts';
-import { answerCost, fewer } from '../decide/pull/memory-budget.ts';
-import { ConnectionError } from '../errors.ts';
+import { fewer } from '../decide/pull/memory-budget.ts';
+import { answerCost } from '../decide/pull/memory-costs.ts';
+import { AnswerDroppedError, ConnectionError } from '../errors.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { PullRequest, PullResult } from '../ports/rocketmq.ts';
 import { checkLife, followMovedOffset } from './check-life.ts';
@@ -57,7 +57,9 @@ export async function pullQueue(loop: PullLoop): Promise<PullEnd> {
     }
     const suspendMs = loop.suspendMs();
     if (suspendMs === undefined) break;
-    const outcome = await pullOnce(loop, state, nextPull(loop, state, suspendMs));
+    const outcome = await pullOnce(loop, state, nextPull(loop, state, suspendMs)).finally(() =>
+      loop.memory.endFetch(),
+    );
     if ('kind' in outcome) return outcome;
     state = outcome;
   }
@@ -81,12 +83,22 @@ async function pullOnce(
       return stepPull(state, await work());
     } catch (error) {
       if (sent.signal.aborted) return stepPull(state, { type: 'interrupted' });
+      const { request, resetPending } = sent;
+      if (error instanceof AnswerDroppedError)
+        return stepPull(state, {
+          type: 'dropped',
+          maxMessages: fewer(request.maxMessages),
+          resetPending,
+        });
       cause = error;
       return handleFailure(loop, state, error, brokerId);
     }
   };
   let step = await attempt(before, sent.brokerId, async () => {
-    result = await loop.client.pull(sent.request, { signal: sent.signal });
+    const { request, signal } = sent;
+    const reserve = (bytes: number): boolean =>
+      loop.memory.receive(bytes, request.maxMessages, loop.clock.now());
+    result = await loop.client.pull(request, { signal, reserve });
     loop.observer.answered?.();
     return answered(loop, sent, result);
   });
@@ -100,8 +112,9 @@ async function pullOnce(
 }
 
 function nextPull(loop: PullLoop, state: PullState, suspendMs: number): SentPull {
-  const { messages, position, lifecycle } = loop;
+  const { memory, messages, position, lifecycle } = loop;
   const { resetPending } = position;
+  const answersAtOnce = resetPending || memory.reserves || !mayHold(state);
   const { unreadable, maxMessages = loop.batchSize } = state;
   const singly = unreadable > 0 || resetPending || loop.pullsSingly();
   // Only the master knows of resets.
@@ -113,8 +126,9 @@ function nextPull(loop: PullLoop, state: PullState, suspendMs: number): SentPull
       offset: messages.nextOffset,
       subscription: loop.subscription,
       maxMessages: singly ? 1 : maxMessages,
-      suspendMs: resetPending || !mayHold(state) ? 0 : suspendMs,
+      suspendMs: answersAtOnce ? 0 : suspendMs,
       keepCompressed: true,
+      maxAnswerBytes: memory.maxAnswerBytes,
       brokerId,
     },
     brokerId,
@@ -151,6 +165,8 @@ async function perform(
   sent: SentPull,
   result: PullResult | undefined,
 ): Promise<PullEvent> {
+  // Another queue may have the memory while this one waits.
+  if (WAITS.has(action.type)) loop.memory.endFetch();
   switch (action.type) {
     case 'back-off':
       await loop.clock.sleep(action.waitMs, loop.lifecycle.signal('pull')).catch(() => {});
@@ -166,6 +182,12 @@ async function perform(
       return handleAnswer(loop, action, sent, result);
   }
 }
+
+const WAITS: ReadonlySet<PullAction['type']> = new Set([
+  'back-off',
+  'linger',
+  'read-stored-offset',
+]);
 
 type AnswerAction = Extract<
   PullAction,
@@ -206,9 +228,8 @@ async function handleAnswer(
 }
 
 async function followReset(loop: PullLoop, result: PullResult): Promise<void> {
-  const { messages, memory, position, observer, logger, wakeup } = loop;
+  const { messages, position, observer, logger, wakeup } = loop;
   const from = messages.nextOffset;
-  memory.admit(0, 0, loop.clock.now());
   logger.warn(
     {
       code: 'ROCKETMQ_OFFSET_RESET',
@@ -246,10 +267,9 @@ function handleFailure(
   const failure = loop.failureOf(error);
   const now = loop.clock.now();
   const step = stepPull(state, { type: 'failed', failure, brokerId, now, random: loop.random() });
-  loop.observer.failed?.(error, step.state.failures);
+  loop.observer.failed?.(step.action.type !== 'back-off');
   if (step.action.type !== 'back-off') return step;
   if (error instanceof ConnectionError) loop.position.connectionLost();
-  loop.memory.withdraw();
   const waitMs = Math.round(step.action.waitMs);
   loop.logger.warn({ err: error, failure, waitMs, code: 'ROCKETMQ_PULL_FAILED' }, 'pull failed');
   return step;
@@ -259,25 +279,22 @@ function isFull({ memory, messages, limits, clock }: PullLoop): boolean {
   return flowControl(messages, limits) !== undefined || !memory.mayFetch(clock.now());
 }
 
-/** What the answer takes in memory. The messages of an inner batch are views of its decompressed body. */
+/** What the answer takes in memory. */
 function sizeOf(result: PullResult): { bytes: number; count: number } {
   if (result.status !== 'FOUND') return { bytes: 0, count: 0 };
-  const count = result.messages.length + result.undecodable.length;
-  const inner = result.messages.reduce(
-    (bytes, { storeSize, body }) => (storeSize === 0 ? bytes + body.length : bytes),
-    0,
-  );
-  return { bytes: count === 0 ? 0 : answerCost(result.size + inner, count), count };
+  const { messages, undecodable, size } = result;
+  const count = messages.length + undecodable.length;
+  return { bytes: count === 0 ? 0 : answerCost(size, messages, undecodable.length), count };
 }
 
 function take(loop: PullLoop, result: PullResult, isMarked: boolean): void {
-  const { messages, lifeMark, logger } = loop;
+  const { messages, life, logger } = loop;
   const from = messages.nextOffset;
   if (result.status === 'FOUND') {
     const { undecodable, nextBeginOffset } = result;
     const { bytes } = sizeOf(result);
     messages.put(result.messages, undecodable, nextBeginOffset, loop.clock.now(), bytes);
-    if (isMarked) lifeMark.set(advanceMark(lifeMark.get(), result.messages));
+    if (isMarked) life.found(result.messages);
     if (result.overlapping.length > 0)
       logger.error(
         {

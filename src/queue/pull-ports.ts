@@ -1,6 +1,8 @@
+import type { QueueRange } from '../decide/offset/queue-life.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { FlowLimits } from '../decide/pull/flow-control.ts';
 import type { LifeMark } from '../model/assignment.ts';
+import type { Message } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -22,14 +24,29 @@ export interface PullPosition {
   connectionLost(): void;
 }
 
+/** Recognises the queue's present life (decide/offset/queue-life). */
+export interface PullLife {
+  readonly lifeMark: LifeMark | undefined;
+  /** These messages belong to the present life. */
+  found(messages: readonly Message[]): void;
+  /** The queue was deleted and created again. */
+  beginLife(range: QueueRange): void;
+}
+
 /** Memory for answers. */
 export interface PullMemory {
+  /** Maximum of bytes that an answer may take with what is decompressed of it. */
+  readonly maxAnswerBytes: number;
+  /** Memory is reserved for the next answer: the broker must not hold the pull. */
+  readonly reserves: boolean;
   /** May the next pull be sent? */
   mayFetch(now: number): boolean;
+  /** An answer begins to arrive. False: there is no memory for it, and it is not read. @param asked messages */
+  receive(bytes: number, asked: number, now: number): boolean;
   /** False: there is no memory for an answer. It is dropped, and pulled again when `mayFetch` allows it. */
   admit(bytes: number, count: number, now: number): boolean;
-  /** The request failed, or brought nothing. */
-  withdraw(): void;
+  /** The request has ended: what it brought is stored or dropped. */
+  endFetch(): void;
 }
 
 /** What the owner of a queue counts and logs. */
@@ -37,8 +54,8 @@ export interface PullObserver {
   answered?(): void;
   /** The answer is in the buffer, or its reset was followed. @param from where the pull began */
   taken?(result: PullResult, from: bigint): void;
-  /** @param failures pulls in a row that failed */
-  failed?(error: unknown, failures: number): void;
+  /** @param isFinal the loop ends with it */
+  failed?(isFinal: boolean): void;
   /** Nothing is pulled: the limits are reached. */
   full?(): void;
 }
@@ -58,11 +75,7 @@ export interface PullLoop {
   readonly limits: FlowLimits;
   readonly memory: PullMemory;
   readonly position: PullPosition;
-  /** Recognises the queue's present life (decide/offset/queue-life). */
-  readonly lifeMark: {
-    get(): LifeMark | undefined;
-    set(mark: LifeMark | undefined): void;
-  };
+  readonly life: PullLife;
   /** The mark was set before this loop began: the first answer is compared with it. */
   readonly isMarkOld?: boolean;
   /** Ends the loop. Its signal `pull` aborts requests and waits, also when the position is changed. */

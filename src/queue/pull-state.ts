@@ -87,6 +87,8 @@ export type PullEvent =
   | { readonly type: 'admitted' }
   /** There is no memory for the answer: it is pulled again with fewer messages. */
   | { readonly type: 'not-admitted'; readonly maxMessages: number }
+  /** There was no memory for the answer when it began to arrive, and it was not read. */
+  | { readonly type: 'dropped'; readonly maxMessages: number; readonly resetPending: boolean }
   | { readonly type: 'taken' }
   /** After a wait. */
   | { readonly type: 'waited' }
@@ -173,13 +175,15 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
     case 'contradicted':
       return onContradicted(state, event.now);
     case 'reset-read':
-      return event.pending ? linger(state) : pull(state);
+      return onResetRead(state, event.pending);
     case 'life-checked':
       return onLifeChecked(state, event);
     case 'admitted':
       return act(state, { type: 'take', isMarked: state.lifeCheckAt === undefined });
     case 'not-admitted':
       return pull({ ...state, maxMessages: event.maxMessages });
+    case 'dropped':
+      return onDropped(state, event);
     case 'taken':
       return onTaken(state);
     case 'waited':
@@ -188,6 +192,10 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
     case 'failed':
       return onFailed(state, event);
   }
+}
+
+function onResetRead(state: PullState, pending: boolean): PullStep {
+  return pending ? linger(state) : pull(state);
 }
 
 /** May the broker hold the next pull? Not while its answer is needed to check the queue's life. */
@@ -263,6 +271,15 @@ function onLifeChecked(
       // A slave may serve the pulls of a master that is away.
       return act({ ...state, lifeCheckAt: now + LIFE_CHECK_AFTER_MS }, { type: 'admit' });
   }
+}
+
+/** The reset that it was to report may be visible in the stored offset. */
+function onDropped(
+  state: PullState,
+  { maxMessages, resetPending }: Extract<PullEvent, { type: 'dropped' }>,
+): PullStep {
+  const next = { ...state, maxMessages };
+  return resetPending ? act(next, { type: 'read-stored-offset' }) : pull(next);
 }
 
 function onTaken(state: PullState): PullStep {
