@@ -19,9 +19,9 @@ import { assignment, lease } from '../support/assignments.ts';
 import { type Command, runTranscript } from '../support/transcript.ts';
 
 describe('transcripts of the coordinator', () => {
-  test('assignments', () => {
+  test('assignments', async () => {
     let table = new Table();
-    runTranscript('assignments', (command) => {
+    await runTranscript('assignments', (command) => {
       if (command.word === 'begin') {
         table = new Table();
         return `slots: ${command.arg('slots')}${table.begin(command)}`;
@@ -30,9 +30,9 @@ describe('transcripts of the coordinator', () => {
     });
   });
 
-  test('dispatch', () => {
+  test('dispatch', async () => {
     let world = new Dispatching({});
-    runTranscript('dispatch', (command) => {
+    await runTranscript('dispatch', (command) => {
       if (command.word === 'begin') {
         world = new Dispatching(rulesOf(command));
         return command.text.slice('begin'.length).trim() || 'one invocation per queue';
@@ -41,10 +41,10 @@ describe('transcripts of the coordinator', () => {
     });
   });
 
-  test('keep-pauses', () => {
+  test('keep-pauses', async () => {
     let pauses: StandingPause[] = [];
     let items: Assignment[] = [];
-    runTranscript('keep-pauses', (command) => {
+    await runTranscript('keep-pauses', (command) => {
       const key = () => queueAt(command.arg('queue'));
       switch (command.word) {
         case 'begin':
@@ -82,9 +82,9 @@ describe('transcripts of the coordinator', () => {
     });
   });
 
-  test('idle-watch', () => {
+  test('idle-watch', async () => {
     let polls = new Map<string, bigint>();
-    runTranscript('idle-watch', (command) => {
+    await runTranscript('idle-watch', (command) => {
       if (command.word === 'begin') {
         polls = new Map();
         return 'no poll';
