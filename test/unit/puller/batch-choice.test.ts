@@ -113,8 +113,8 @@ function whyMessage(command: Command): string {
     maximumRecordAgeInSeconds: 60,
     brokerFailures: number('broker-failures'),
     localRetries: number('failures-here'),
-    isPopped: command.maybe('mode') === 'pop',
     maxReconsumeTimes: number('limit'),
+    isPopped: command.maybe('mode') === 'pop',
   };
   const why = whyMessageUnhandled(facts);
   return why === undefined ? 'to its handler' : `${why.how}, ${why.condition}: ${why.reason}`;
