@@ -684,7 +684,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       },
     },
     // After a call that took its whole timeout a second one fits with luck, or never.
-    pullerTimeoutMs: random.pick([28_000, 28_200]),
+    pullerTimeoutMs: random.pick([28_000, 28_200, 28_400, 28_600]),
   }),
   // Each lease ends while its holder still waits for the function that the first one may have called.
   'deaths-in-a-row': (random) => ({
