@@ -6,6 +6,7 @@ import { waitsSince } from './confirm-delivery.ts';
 import { messageSubscription } from './message-subscription.ts';
 import { nextBatch, partOf } from './next-batch.ts';
 import type { QueueSession } from './queue-session.ts';
+import { holdsLease } from './regain-lease.ts';
 import { DLQ } from './send-back.ts';
 import { settleInOrder, splitInOrder } from './settle-in-order.ts';
 import { settleBatch, settleFilteredOut, settleUnhandled } from './settle-messages.ts';
@@ -90,8 +91,8 @@ async function deliver(
     },
     'the handler was called',
   );
-  // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
-  if (!session.mayAct()) return session.noteRepeated(batch.deliveries.length);
+  // Somebody may have taken over while the handler ran: then the next holder delivers again, and nothing of this counts.
+  if (!(await holdsLease(session))) return session.noteRepeated(batch.deliveries.length);
   if (outcome.kind === 'too-large') return splitTooLarge(session, batch, outcome.error);
   if (session.order !== undefined) return settleInOrder(session, session.order, batch, outcome);
   if (outcome.kind === 'failed') {

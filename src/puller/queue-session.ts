@@ -278,12 +278,9 @@ export class QueueSession {
       (this.order ?? this.attempts).unsaved = true;
   }
 
-  /** May this holder pull, deliver, send back or commit right now? */
+  /** May this holder pull, deliver, send back or commit right now? A lease that has ended may come back, see `holdsLease`. */
   mayAct(): boolean {
-    if (this.lifecycle.isLost) return false;
-    if (mayAct(this.lease, this.deps.clock.now())) return true;
-    this.loseLease('it could not be renewed in time', false);
-    return false;
+    return !this.lifecycle.isLost && mayAct(this.lease, this.deps.clock.now());
   }
 
   /** May a batch go to its handler right now? */

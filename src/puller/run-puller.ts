@@ -40,6 +40,7 @@ import {
   type StopReason,
 } from './puller-deps.ts';
 import { QueueSession } from './queue-session.ts';
+import { holdsLease } from './regain-lease.ts';
 import { returnPopped } from './settle-popped.ts';
 import { Utilization } from './utilization.ts';
 
@@ -351,9 +352,13 @@ async function maintain(
     // A handler may take minutes, in which nothing changes.
     session.noteLoad();
     const now = deps.clock.now();
-    if (done || !session.mayAct()) continue;
+    if (done) continue;
     if (session.workMs() <= 0) session.end('deadline');
     if (mustGiveUp(deps.remainingMs(), options.reserveMs)) session.lifecycle.abortHandlers();
+    if (!session.mayAct()) {
+      writes.begin('regain', async () => void (await holdsLease(session)));
+      continue;
+    }
     const idle =
       messages.count === 0 &&
       now - session.lastMessageAt >= options.idleTimeoutMs &&
