@@ -4,6 +4,7 @@ import { ConnectionError, TopicNotFoundError } from '../errors.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
 import { isFinalRefusal } from '../queue/pull-failure.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import { createPoppedCopier } from './copy-popped.ts';
 import { memoryOf, type PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
 
@@ -32,6 +33,7 @@ export async function popMessages(
   );
   // What the largest of the last messages took.
   let messageBytes = MAX_MESSAGE_BYTES;
+  const copyUnrevivable = createPoppedCopier(session);
   while (session.ending === undefined) {
     const room = Math.min(
       MAX_MESSAGES,
@@ -66,7 +68,8 @@ export async function popMessages(
         messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
       else memory.withdraw();
       if (!session.mayAct()) return;
-      await take(session, popped, result, sentAt);
+      const messages = await copyUnrevivable(result.messages);
+      await take(session, popped, { ...result, messages }, sentAt);
       if (result.full || (pollMs === 0 && result.messages.length === 0))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
     } catch (error) {

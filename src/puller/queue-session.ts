@@ -119,8 +119,11 @@ export class QueueSession {
     this.lifecycle = new LifecycleKeeper({
       log: (level, fields, message) => this.logger[level](fields, message),
       onChange: () => {
-        // Dead letters that wait to be stored get one more try: a popping puller goes on as long as it has messages.
-        this.messages.hasten((entry) => (this.pendingEnds.has(entry) ? 0 : undefined));
+        // Dead letters that wait to be stored, and messages that no broker brings back, get one more try: a popping puller
+        // goes on as long as it has messages.
+        this.messages.hasten((entry) =>
+          this.pendingEnds.has(entry) || this.popped?.isRevivable(entry) === false ? 0 : undefined,
+        );
         this.wakeup.all();
       },
     });

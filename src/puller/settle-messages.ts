@@ -13,7 +13,7 @@ import { maxReconsumeTimes } from './next-batch.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
 import { DLQ, redeliver, type SendOutcome, sendBack } from './send-back.ts';
-import { acknowledge, invisibleFor, redeliverLater } from './settle-popped.ts';
+import { acknowledge, invisibleFor, redeliverLater, returnToBroker } from './settle-popped.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
 import type { Batch, Delivery, NextWork, Unhandled } from './work.ts';
 
@@ -203,6 +203,14 @@ async function failPopped(
   delivery: Delivery,
   redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
 ): Promise<void> {
+  const { entry, message } = delivery;
+  if (!popped.isRevivable(entry)) {
+    // A puller on its way out does not wait for it.
+    if (session.ending !== undefined) return returnToBroker(session, popped, entry);
+    const failures = failedDeliveries(message, session.source) + entry.localRetries + 1;
+    const waitMs = localDelayMs(redelivery, failures, MIN_LOCAL_RETRY_MS);
+    return session.giveBackFailed(entry, session.deps.clock.now() + waitMs);
+  }
   await redeliverLater(session, popped, delivery, invisibleFor(redelivery, delivery.message));
   if (session.messages.settle(delivery.entry)) session.noteSentBack('retried');
 }

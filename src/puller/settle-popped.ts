@@ -3,8 +3,10 @@ import { backoff } from '../decide/retry/backoff.ts';
 import type { Redelivery } from '../decide/retry/redelivery.ts';
 import type { Message } from '../model/message.ts';
 import type { PopHandle } from '../model/pop.ts';
+import { loggedContent } from '../records/dead-letter-form.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { QueueSession } from './queue-session.ts';
+import { DLQ } from './send-back.ts';
 import type { Delivery } from './work.ts';
 
 const TRIES = 4;
@@ -77,11 +79,56 @@ async function makeVisible(
   afterMs: number,
 ): Promise<void> {
   const { deps, source, queue } = session;
+  if (!popped.isRevivable(entry)) return endUnrevivable(session, popped, entry);
   await tell(session, popped, entry, 'given back', (handle) =>
     deps.client.changeInvisibleTime(source.consumerGroup, queue.topic, handle, afterMs, {
       signal: session.lifecycle.signal('requests'),
     }),
   );
+}
+
+/**
+ * The end of a message that its broker cannot bring back, when this puller has no time for it any
+ * more: a copy in the pop retry topic, else a dead letter, else the log.
+ */
+async function endUnrevivable(
+  session: QueueSession,
+  popped: PoppedMessages,
+  entry: Delivery['entry'],
+): Promise<void> {
+  const { deps, source, logger, lifecycle } = session;
+  const { message } = entry;
+  if (message !== undefined) {
+    const options = { signal: lifecycle.signal('requests') };
+    const copy = () => deps.client.copyToPopRetry(source.consumerGroup, message, options);
+    const bury = () =>
+      deps.client.sendBackAsNormalMessage(source.consumerGroup, message, DLQ, 0, options);
+    const refusals: unknown[] = [];
+    for (const send of [copy, bury]) {
+      if (!session.mayAct()) return popped.forget(entry);
+      try {
+        await send();
+        break;
+      } catch (error) {
+        refusals.push(error);
+      }
+    }
+    if (lifecycle.isLost) return popped.forget(entry);
+    if (refusals.length === 1) session.noteSentBack('dead-lettered');
+    if (refusals.length === 2) {
+      session.count('DiscardedEventCount');
+      logger.error(
+        {
+          err: refusals[1],
+          code: 'ROCKETMQ_MESSAGE_DISCARDED',
+          offset: String(message.queueOffset),
+          ...loggedContent(message.body, message.properties),
+        },
+        'message of an inner batch discarded, no retry topic and no dead-letter queue takes it, this line has its content',
+      );
+    }
+  }
+  await acknowledge(session, popped, { entry });
 }
 
 /** With a little patience; in the end the message comes again when its time is over. */
