@@ -17,6 +17,7 @@ export const ROOMS = {
   'src/puller/': [
     'queue',
     'delivery',
+    'dlq',
     'flow',
     'decide',
     'ports',
@@ -94,12 +95,12 @@ const PACKAGES = {
 const NODE_MODULES = {
   'src/decide/': ['crypto'],
   'src/records/': ['buffer', 'net', 'zlib'],
-  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls'],
+  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls', 'util/types'],
   'src/delivery/': ['crypto'],
   'src/console/': ['crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],
   'src/puller/': ['crypto'],
-  'src/runtime/': ['timers/promises'],
+  'src/runtime/': ['timers/promises', 'v8', 'vm'],
   'src/testing/': ['crypto', 'events', 'net'],
 };
 

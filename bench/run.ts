@@ -1,4 +1,4 @@
-/** `npm run bench [-- throughput latency table memory bundle]`: measures this consumer beside Java's and ali-ons, on one broker in one run. */
+/** `npm run bench [-- throughput latency table memory bounded growth bundle]`: measures this consumer beside Java's and ali-ons, on one broker in one run. */
 import { existsSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
@@ -9,7 +9,9 @@ import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
 import { startDynamoDBLocal } from '../test/support/dynamodb-local.ts';
 import { startRealRocketMQ } from '../test/support/real-rocketmq.ts';
 import { missingStack } from '../test/support/stack.ts';
+import { measureBounded } from './bounded.ts';
 import { measureBundles } from './bundles.ts';
+import { measureGrowth } from './growth.ts';
 import { measureLatency } from './latency.ts';
 import { measureMemory } from './memory.ts';
 import { type Row, table } from './report.ts';
@@ -17,7 +19,7 @@ import { measureTableUse } from './table-use.ts';
 import { measureThroughput } from './throughput.ts';
 
 const RESULTS = fileURLToPath(new URL('./results/', import.meta.url));
-const PARTS = ['throughput', 'latency', 'table', 'memory', 'bundle'] as const;
+const PARTS = ['throughput', 'latency', 'table', 'memory', 'bounded', 'growth', 'bundle'] as const;
 
 const { words: wanted, refuse } = readArguments({
   help: `usage: npm run bench [-- PART …]
@@ -26,6 +28,8 @@ const { words: wanted, refuse } = readArguments({
   latency      from send to handler, beside Java's consumer (a minute)
   table        reads and writes of the table per queue and hour (a minute)
   memory       of a puller with a slow handler over a backlog of 400 MiB (a minute)
+  bounded      peak of a puller of 512 MB under loads that would fill it (minutes, 2 GB on disk)
+  growth       of the heap over 500,000 messages in each mode (half an hour)
   bundle       sizes of the Lambda bundles and their cold import
 All of them when none is named. Figures are written to bench/results/.`,
   options: {},
@@ -55,6 +59,8 @@ if (missing === false && wanted.join() !== 'bundle') {
     if (runs('latency')) await measureLatency(place);
     if (runs('table')) await measureTableUse(place);
     if (runs('memory')) await measureMemory(place);
+    if (runs('bounded')) await measureBounded(place);
+    if (runs('growth')) await measureGrowth(place);
   } finally {
     await client.close();
     await Promise.all([rocketmq.stop(), dynamodb.stop()]);

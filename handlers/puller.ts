@@ -11,6 +11,7 @@ import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
+import { collectGarbage } from '../src/runtime/collect-garbage.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
 import {
   ENVIRONMENT,
@@ -94,10 +95,13 @@ function callable({ sqs, sns, s3 }: FailureDestinations): FailureDestinations {
 }
 
 /** Without it (locally) each queue has Java's limits. */
-function memoryOf({ memoryLimitInMB }: Context): { memoryBytes?: number } {
+function memoryOf({ memoryLimitInMB }: Context): {
+  memoryBytes?: number;
+  collectGarbage?: () => void;
+} {
   const megabytes = Number(memoryLimitInMB);
   return Number.isFinite(megabytes) && megabytes > 0
-    ? { memoryBytes: megabytes * 1024 * 1024 }
+    ? { memoryBytes: megabytes * 1024 * 1024, collectGarbage }
     : {};
 }
 

@@ -1,4 +1,5 @@
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import type { PullerOptions } from '../src/puller/puller-deps.ts';
 import type { RequestCode } from '../src/remoting/request-code.ts';
 
 /** How a handler treats one message, by its number. */
@@ -23,6 +24,9 @@ export interface PlannedMessage {
   readonly brokerName: string;
   readonly queueId: number;
   readonly key: string;
+  readonly tag: string;
+  /** Sent twice: the number of the first copy, whose UNIQ_KEY it has. */
+  readonly copyOf?: number;
   readonly behaviour: Behaviour;
 }
 
@@ -91,6 +95,12 @@ export type Fault =
       readonly nth: number;
       readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'late';
     }
+  /** The nth attempt to give a message to the destination of `onFailure`. */
+  | {
+      readonly kind: 'destination-request';
+      readonly nth: number;
+      readonly fate: 'throttled' | 'lost' | 'answer-lost';
+    }
   | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
   /** The nth asynchronous invocation. */
   | {
@@ -116,7 +126,11 @@ export type Fault =
   | {
       readonly kind: 'redeploy';
       readonly at: number;
-      readonly subscription: Partial<SubscriptionConfig>;
+      /** undefined: the option is taken away. */
+      readonly subscription: {
+        readonly [Name in keyof SubscriptionConfig]?: SubscriptionConfig[Name] | undefined;
+      };
+      readonly source?: Partial<SourceConfig>;
     }
   | {
       readonly kind: 'operator';
@@ -161,14 +175,14 @@ export interface Plan {
   /** Of a puller. */
   readonly memoryBytes: number;
   readonly bodyBytes: number;
+  /** Of a puller, where they are not the default ones. */
+  readonly options?: Partial<PullerOptions>;
   /** So long before its store each message was made, by its producer's clock. */
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
-  /** After the last fault and the last message everything has its end within this. */
+  /** After the last fault and the last message everything has its end within this (drain-bound). */
   readonly drainMs: number;
-  /** Whatever happens, everything has its end by then: deaths that messages cause are no faults without end. */
-  readonly maxVirtualMs: number;
 }
 
 /** When the fault is over, ms after the start; those without a time are counted from the requests that they wait for. */
@@ -177,6 +191,25 @@ export function endOf(fault: Fault): number {
   return at + ('ms' in fault ? fault.ms : 0);
 }
 
-export function expectedOrder(plan: Plan): SubscriptionConfig['order'] {
-  return plan.source.subscriptions[0]?.order;
+/** undefined: none, or it changes on the way. */
+export function expectedOrder({ source, faults }: Plan): SubscriptionConfig['order'] {
+  return faults.some((fault) => fault.kind === 'redeploy' && 'order' in fault.subscription)
+    ? undefined
+    : source.subscriptions[0]?.order;
+}
+
+/** Expressions that are deployed at some time. */
+export function filtersOf({ source, faults }: Plan): string[] {
+  const first = source.subscriptions[0]!;
+  const later = faults.flatMap((fault) =>
+    fault.kind === 'redeploy' && fault.subscription.filter ? [fault.subscription.filter] : [],
+  );
+  return [first.filter, ...later].map((filter) =>
+    'expression' in filter ? filter.expression : '*',
+  );
+}
+
+/** As brokers and clients compare tags: `*`, or tags joined by `||`. */
+export function isWanted(expression: string, tag: string): boolean {
+  return expression === '*' || expression.split('||').includes(tag);
 }

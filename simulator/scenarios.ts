@@ -1,4 +1,5 @@
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
+import { drainBound } from './drain-bound.ts';
 import { createRandom, type Random } from './kernel/random.ts';
 import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
 
@@ -23,8 +24,11 @@ interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  readonly options?: Plan['options'];
+  /** Share of the messages that their producer sends twice: it has no answer to the first send. */
+  readonly twice?: number;
+  /** A stricter bound than the computed one. */
   readonly drainMs?: number;
-  readonly maxVirtualMs?: number;
 }
 
 type Scenario = (random: Random) => Shape;
@@ -71,7 +75,7 @@ function brokerFaults(random: Random, broker: string): Fault[] {
   });
 }
 
-function requestFault(random: Random): Fault {
+function requestFault(random: Random): Extract<Fault, { readonly kind: 'request' }> {
   return {
     kind: 'request',
     code: random.pick([
@@ -152,12 +156,62 @@ function processFaults(random: Random): Fault[] {
   });
 }
 
+function popFaults(random: Random): Fault[] {
+  return some(
+    random,
+    1,
+    4,
+    (): Fault => ({
+      ...requestFault(random),
+      code: random.pick(['POP_MESSAGE', 'ACK_MESSAGE', 'CHANGE_MESSAGE_INVISIBLETIME'] as const),
+    }),
+  );
+}
+
+/** Sometimes every attempt of one message, so that it goes to the DLQ. */
+function destinationFaults(random: Random): Fault[] {
+  const first = random.int(1, 8);
+  const nths = random.chance(0.5)
+    ? [first, first + 1, first + 2]
+    : some(random, 1, 6, () => random.int(1, 12));
+  return [
+    ...nths.map(
+      (nth): Fault => ({
+        kind: 'destination-request',
+        nth,
+        fate: random.pick(['throttled', 'lost', 'answer-lost'] as const),
+      }),
+    ),
+    ...(random.chance(0.5) ? processFaults(random) : []),
+  ];
+}
+
 function anyFaults(random: Random): Fault[] {
   return [
     ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
     ...(random.chance(0.5) ? tableFaults(random) : []),
     ...(random.chance(0.8) ? processFaults(random) : []),
   ];
+}
+
+/** Another deployment: some options are others, whatever runs goes on with the old ones. */
+function redeployment(random: Random): Fault {
+  return {
+    kind: 'redeploy',
+    at: time(random),
+    subscription: {
+      batchSize: random.int(1, 20),
+      maximumRetryAttempts: 3,
+      ...(random.chance(0.5) && { parallelizationFactor: random.int(1, 3) }),
+      ...(random.chance(0.3) && {
+        order: random.chance(0.3) ? undefined : order(random.pick(['queue', 'key'] as const)).order,
+      }),
+      ...(random.chance(0.3) && {
+        filter: { type: 'TAG', expression: random.pick(['*', 't0', 't0||t1']) },
+      }),
+    },
+    source: random.chance(0.5) ? { pullers: random.pick(['queue', 1, 2] as const) } : {},
+  };
 }
 
 const order = (by: 'queue' | 'key'): Partial<SubscriptionConfig> => ({
@@ -183,9 +237,6 @@ const poisoned = (
     batchSize: random.int(1, 4),
     handler: { invocation: 'inline', functionKey: 'handler', functionName: 'handler', timeout: 5 },
   },
-  // Five deaths each, with a lease of 30 s.
-  drainMs: 300_000 * messages,
-  maxVirtualMs: 600_000 + 300_000 * messages,
 });
 
 /** Every scenario by its name: a seed's random numbers in, what is to happen out. */
@@ -294,13 +345,52 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 45_000,
     behaviours: mixed,
     faults: [
-      {
-        kind: 'redeploy',
-        at: time(random),
-        subscription: { batchSize: random.int(1, 20), maximumRetryAttempts: 3 },
-      },
+      ...some(random, 1, 3, () => redeployment(random)),
       ...(random.chance(0.5) ? processFaults(random) : []),
     ],
+  }),
+  pop: (random) => ({
+    queues: 2,
+    messages: 24,
+    withinMs: 45_000,
+    behaviours: mixed,
+    source: { mode: 'pop', pullers: random.pick(['queue', 1, 2] as const) },
+    subscription: {
+      maximumRetryAttempts: random.int(1, 3),
+      batchSize: random.int(1, 10),
+      parallelizationFactor: random.int(1, 2),
+    },
+    options: { popInvisibleMs: 15_000 },
+    faults: random.chance(0.7) ? [...popFaults(random), ...processFaults(random)] : [],
+  }),
+  // A handler takes longer than the invisible time.
+  'pop-slow': (random) => ({
+    queues: 1,
+    messages: 6,
+    withinMs: 20_000,
+    behaviours: always,
+    source: { mode: 'pop' },
+    subscription: {
+      batchSize: random.int(1, 3),
+      handler: {
+        invocation: 'function',
+        functionKey: 'handler',
+        functionName: 'handler',
+        timeout: 30,
+      },
+    },
+    handlerMs: [12_000, 25_000],
+    options: { popInvisibleMs: 10_000 },
+    pullerTimeoutMs: 120_000,
+  }),
+  'sent-twice': (random) => ({
+    queues: 2,
+    messages: 16,
+    withinMs: 20_000,
+    behaviours: mixed,
+    twice: 0.5,
+    subscription: { maximumRetryAttempts: random.int(0, 2), ...random.pick([{}, order('key')]) },
+    faults: random.chance(0.5) ? anyFaults(random) : [],
   }),
   operator: (random) => ({
     queues: 2,
@@ -441,6 +531,23 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
+  // The broker loses commits that it confirmed, at work and between two pullers.
+  'lost-commits': (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 110_000,
+    behaviours: always,
+    pullerTimeoutMs: random.int(28_000, 45_000),
+    faults: [random.int(15_000, 40_000), random.int(110_000, 115_000)].map(
+      (at): Fault => ({
+        kind: 'broker-restart',
+        at,
+        broker: BROKER,
+        how: 'KILL',
+        ms: random.int(2_000, 10_000),
+      }),
+    ),
+  }),
   'two-brokers': (random) => ({
     brokers: [BROKER, 'broker-b'],
     queues: 2,
@@ -489,6 +596,22 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         (): Fault => ({ kind: 'kill', at: time(random), of: 'puller', which: 0 }),
       ),
     ],
+  }),
+  'on-failure': (random) => ({
+    queues: 1,
+    messages: 14,
+    withinMs: 20_000,
+    behaviours: (own) => (own.chance(0.5) ? { kind: 'fails', times: own.pick([1, 99]) } : OK),
+    subscription: {
+      maximumRetryAttempts: random.int(0, 2),
+      batchSize: random.int(1, 6),
+      onFailure: random.pick([
+        { type: 'sqs', arn: 'arn:aws:sqs:eu-central-1:123456789012:failed' },
+        { type: 's3', arn: 'arn:aws:s3:::failed' },
+      ] as const),
+      ...(random.chance(0.3) ? order('queue') : {}),
+    },
+    faults: random.chance(0.8) ? destinationFaults(random) : [],
   }),
   aged: (random) => ({
     queues: 2,
@@ -622,7 +745,6 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         timeout: 5,
       },
     },
-    maxVirtualMs: 1_800_000,
   }),
 };
 
@@ -646,10 +768,24 @@ export function planOf(scenario: string, seed: number): Plan {
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
+      tag: `t${number % 3}`,
       behaviour: shape.behaviours(ofMessages),
     }),
   );
-  return {
+  const ofCopies = random.fork('copies');
+  const copies = messages
+    .filter(() => ofCopies.chance(shape.twice ?? 0))
+    .map(
+      (message, index): PlannedMessage => ({
+        ...message,
+        number: shape.messages + index,
+        copyOf: message.number,
+        at: message.at + ofCopies.int(0, 3_000),
+        queueId: ofCopies.int(0, queues - 1),
+        behaviour: shape.behaviours(ofCopies),
+      }),
+    );
+  const plan: Omit<Plan, 'drainMs'> = {
     scenario,
     seed,
     brokers,
@@ -680,7 +816,7 @@ export function planOf(scenario: string, seed: number): Plan {
         },
       ],
     },
-    messages,
+    messages: [...messages, ...copies],
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
     maxSkewMs: 900,
@@ -689,7 +825,7 @@ export function planOf(scenario: string, seed: number): Plan {
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
-    drainMs: shape.drainMs ?? 300_000,
-    maxVirtualMs: shape.maxVirtualMs ?? 600_000,
+    ...(shape.options !== undefined && { options: shape.options }),
   };
+  return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

@@ -48,6 +48,16 @@ export class LimitExceededError extends RocketMQError {
   }
 }
 
+/** There was no memory for an answer, so it was passed over as it arrived: to be asked for again when there is. */
+export class AnswerDroppedError extends RocketMQError {
+  /** Bytes of its body. */
+  readonly bytes: number;
+  constructor(request: string, bytes: number) {
+    super('ROCKETMQ_ANSWER_DROPPED', `no memory for the answer to ${request}, ${bytes} bytes`);
+    this.bytes = bytes;
+  }
+}
+
 /** The server answered with a code that is no success. */
 export class BrokerError extends RocketMQError {
   readonly responseCode: number;

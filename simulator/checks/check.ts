@@ -1,4 +1,5 @@
-import type { Scheduler } from '../kernel/scheduler.ts';
+import type { SourceConfig } from '../../src/model/source.ts';
+import type { Host, Scheduler } from '../kernel/scheduler.ts';
 import type { Plan } from '../plan.ts';
 import type { WorldEvent } from '../world/events.ts';
 import type { Ledger } from '../world/ledger.ts';
@@ -10,6 +11,8 @@ export interface CheckedWorld {
   readonly scheduler: Scheduler;
   /** Epoch ms of each fault that took place, in order. */
   readonly faultTimes: readonly number[];
+  /** What the puller was deployed with. */
+  sourceOf(puller: Host): SourceConfig;
   /** What is not drained yet, one line each; empty: everything has its end. */
   pending(): string[];
 }

@@ -2,6 +2,8 @@ import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { concurrency } from './concurrency.ts';
 import { drained } from './drained.ts';
+import { filtered } from './filtered.ts';
+import { leaseEnd } from './lease-end.ts';
 import { leftBehind } from './left-behind.ts';
 import { memory } from './memory.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
@@ -10,6 +12,7 @@ import { oneHolder } from './one-holder.ts';
 import { operatorsOffset } from './operators-offset.ts';
 import { order } from './order.ts';
 import { pauseIsKept } from './pause-is-kept.ts';
+import { popped } from './popped.ts';
 import { prompt } from './prompt.ts';
 import { recordAge } from './record-age.ts';
 import { repeats } from './repeats.ts';
@@ -20,10 +23,13 @@ import { sendsPerFailure } from './sends-per-failure.ts';
 export const CHECKS: readonly CheckDefinition[] = [
   nothingLost,
   committedBelowUnfinished,
+  popped,
   oneHolder,
+  leaseEnd,
   retryLimit,
   sendsPerFailure,
   recordAge,
+  filtered,
   order,
   nothingAfterSkip,
   operatorsOffset,

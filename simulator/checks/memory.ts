@@ -4,17 +4,12 @@ import type { CheckDefinition } from './check.ts';
 
 /** decide/pull: what queues of one puller may hold together. */
 const SHARE = 0.4;
-/** A broker gives so much at once, whatever is left of the share. */
-const ANSWER_BYTES = 256 * 1024;
-
 export const memory: CheckDefinition = {
   name: 'memory',
-  invariant:
-    'What a puller has pulled and not finished is at most 40 % of its memory, and one answer for each queue.',
+  invariant: 'What a puller has read and not finished is at most 40 % of its memory.',
   create: ({ plan, ledger }) => {
     const held = new Map<Host, Set<Position>>();
-    const queues = plan.topics.reduce((sum, topic) => sum + topic.queues, 1) * plan.brokers.length;
-    const bound = plan.memoryBytes * SHARE + queues * ANSWER_BYTES;
+    const bound = plan.memoryBytes * SHARE;
     return {
       on(event) {
         if (event.kind === 'ended') held.delete(event.host);

@@ -11,20 +11,22 @@ function shortestMs({ source }: Plan): number {
 export const retryLimit: CheckDefinition = {
   name: 'retry-limit',
   invariant:
-    'A message is in the DLQ exactly when its failures passed maximumRetryAttempts, once, and it is not delivered after that.',
+    'A message is in the DLQ, or at the destination of onFailure, exactly when its failures passed maximumRetryAttempts, once, and it is not delivered after that.',
   create: ({ plan, ledger, scheduler, faultTimes }) => {
     const limit = Math.max(
       ...plan.source.subscriptions.map(({ maximumRetryAttempts }) =>
         maximumRetryAttempts < 0 ? Number.POSITIVE_INFINITY : maximumRetryAttempts,
       ),
     );
-    const failsAlone = plan.pullerTimeoutMs > shortestMs(plan);
+    const hasDestination = plan.source.subscriptions.some(({ onFailure }) => onFailure);
+    // In mode pop brokers count whatever was not acknowledged.
+    const failsAlone = plan.source.mode !== 'pop' && plan.pullerTimeoutMs > shortestMs(plan);
     const maxAgeMs = maxAgeOf(plan);
     /** Dead letters of messages that were too old for their handler. */
     const aged = new Set<number>();
     return {
       on(event) {
-        if (event.kind === 'dead-lettered') {
+        if (event.kind === 'dead-lettered' || event.kind === 'given-to-destination') {
           const [first] = ledger.story(event.number).positions;
           // Each clock may be wrong.
           if (first !== undefined && scheduler.now - first.storedAt > maxAgeMs - 2 * plan.maxSkewMs)
@@ -39,22 +41,27 @@ export const retryLimit: CheckDefinition = {
       },
       atEnd: () =>
         [...ledger.stories.values()].flatMap(
-          ({ number, deadLetters, failures, positions, dropped }) => {
+          ({ number, deadLetters, failureRecords, failures, positions, dropped }) => {
             const handled = positions.some(({ doneAt }) => doneAt !== undefined);
             const behaviour = plan.messages.find((message) => message.number === number)?.behaviour;
             const found: string[] = [];
+            const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
-            if (deadLetters > 1 && faultTimes.length === 0)
-              found.push(`message ${number} is in the DLQ ${deadLetters} times`);
+            if (ends > 1 && faultTimes.length === 0)
+              found.push(
+                `message ${number} is in the DLQ ${deadLetters} times, and has ${ends} ends`,
+              );
+            if (hasDestination && deadLetters > 0 && faultTimes.length === 0)
+              found.push(`message ${number} is in the DLQ, and onFailure has a destination`);
             if (
               failsAlone &&
-              deadLetters > 0 &&
+              ends > 0 &&
               failures <= limit &&
               behaviour?.kind !== 'kills' &&
               !aged.has(number)
             )
               found.push(
-                `message ${number} is in the DLQ after ${failures} failures, and the limit is ${limit}`,
+                `message ${number} has its end after ${failures} failures, and the limit is ${limit}`,
               );
             if (
               failsAlone &&
@@ -63,8 +70,8 @@ export const retryLimit: CheckDefinition = {
               behaviour?.kind !== 'throws'
             )
               found.push(`message ${number} failed ${failures} times, and the limit is ${limit}`);
-            if (deadLetters === 0 && !handled && !dropped && failures > limit)
-              found.push(`message ${number} failed ${failures} times and is not in the DLQ`);
+            if (ends === 0 && !handled && !dropped && failures > limit)
+              found.push(`message ${number} failed ${failures} times and has no end`);
             return found;
           },
         ),

@@ -15,9 +15,9 @@ export interface Mutant {
 const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-before-send-back',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (popped === undefined && !session.messages.expects(entry)) return;',
-    replace: 'if (popped === undefined && !session.messages.settle(entry)) return;',
+    file: 'src/puller/pulled-ends.ts',
+    find: 'if (!messages.expects(entry)) return;',
+    replace: 'if (!messages.settle(entry)) return;',
     scenarios: ['broker', 'retries'],
   },
   {
@@ -60,8 +60,8 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'no-final-commit',
     file: 'src/puller/commit-offset.ts',
-    find: 'await commitOffset(session);\n    if (!isDue(session) || tries === LAST_TRIES) return;',
-    replace: 'if (!isDue(session) || tries > 0) return;',
+    find: 'await this.commit();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
+    replace: 'if (!this.#isDue || tries > 0) return;',
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
   },
   {
@@ -77,6 +77,20 @@ const OFFSETS: readonly Mutant[] = [
     find: '(state.connectionLost && confirmed !== undefined && offset < confirmed)',
     replace: '(offset !== confirmed && offset !== state.unconfirmed)',
     scenarios: ['mqadmin', 'operator'],
+  },
+  {
+    name: 'lost-commits-pass-for-others-offset',
+    file: 'src/queue/offset-tracker.ts',
+    find: '(state.connectionLost && confirmed !== undefined && offset < confirmed)',
+    replace: 'false',
+    scenarios: ['lost-commits'],
+  },
+  {
+    name: 'lost-commits-between-holders-are-not-noticed',
+    file: 'src/decide/offset/settled-above.ts',
+    find: 'startedAt > confirmedAt;',
+    replace: 'startedAt < 0;',
+    scenarios: ['lost-commits'],
   },
   {
     name: 'first-queues-start-at-their-end',
@@ -117,7 +131,7 @@ const LEASES: readonly Mutant[] = [
     scenarios: ['steady'],
     also: {
       file: 'src/puller/regain-lease.ts',
-      find: '  await renewLease(session);\n',
+      find: '    await leaseKeeper.renew();\n',
       replace: '',
     },
   },
@@ -127,6 +141,13 @@ const LEASES: readonly Mutant[] = [
     find: "ours: '#holder = :holder AND #fence = :fence',",
     replace: "ours: '(#fence = :fence OR NOT #holder = :holder OR #fence <> :fence)',",
     scenarios: ['stale-holders', 'lambda'],
+  },
+  {
+    name: 'late-renewal-shortens-the-lease',
+    file: 'src/store/conditions.ts',
+    find: 'when: [clause.ours, clause.laterRenewal],',
+    replace: 'when: [clause.ours],',
+    scenarios: ['stale-holders', 'table'],
   },
   {
     name: 'takes-a-live-lease',
@@ -149,7 +170,7 @@ const LEASES: readonly Mutant[] = [
   },
   {
     name: 'pause-is-not-obeyed',
-    file: 'src/puller/hold-lease.ts',
+    file: 'src/puller/lease-keeper.ts',
     find: 'if (pausedUntil !== undefined && pausedUntil > now)',
     replace: 'if (pausedUntil !== undefined && pausedUntil < 0)',
     scenarios: ['operator'],
@@ -166,10 +187,10 @@ const LEASES: readonly Mutant[] = [
 const FAILURES: readonly Mutant[] = [
   {
     name: 'bisect-loses-the-middle',
-    file: 'src/puller/bisect-batch.ts',
-    find: 'partOf(session, batch, middle, deliveries.length)',
+    file: 'src/puller/settlement.ts',
+    find: 'partOf(this.#parts, batch, end.first, deliveries.length)',
     replace:
-      'partOf(session, batch, Math.min(middle + 1, deliveries.length - 1), deliveries.length)',
+      'partOf(this.#parts, batch, Math.min(end.first + 1, deliveries.length - 1), deliveries.length)',
     scenarios: ['bisect'],
   },
   {
@@ -181,9 +202,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count-in-order',
-    file: 'src/puller/settle-in-order.ts',
-    find: 'failures: failedDeliveries(message, session.source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, session.source),',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -193,9 +214,9 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'local-deliveries-do-not-count',
-    file: 'src/puller/settle-messages.ts',
-    find: 'if (failedDeliveries(message, session.source) + entry.localRetries >= max)',
-    replace: 'if (failedDeliveries(message, session.source) >= max)',
+    file: 'src/puller/settlement.ts',
+    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
+    replace: 'failures: failedDeliveries(message, source),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -233,30 +254,30 @@ const FAILURES: readonly Mutant[] = [
   },
   {
     name: 'batch-limits-are-not-stored',
-    file: 'src/puller/hold-lease.ts',
-    find: 'return batchLimits.length === 0 ? undefined : batchLimits;',
-    replace: 'return batchLimits.length >= 0 ? undefined : batchLimits;',
+    file: 'src/puller/lease-keeper.ts',
+    find: 'return limits.length === 0 ? undefined : limits;',
+    replace: 'return limits.length >= 0 ? undefined : limits;',
     scenarios: ['slow-failures'],
   },
   {
     name: 'suspect-is-not-committed',
-    file: 'src/puller/settle-messages.ts',
-    find: 'await commitFinally(session);\n  await renewLease(session);',
+    file: 'src/puller/settlement.ts',
+    find: 'await commits.commitFinally();\n    await leaseKeeper.renew();',
     replace: '',
     scenarios: ['poisons'],
   },
   {
     name: 'crash-record-is-not-written-at-the-start',
-    file: 'src/puller/run-puller.ts',
-    find: 'if (start.outdatesItem || session.crash !== known.crash) await renewLease(session);',
-    replace: 'if (start.outdatesItem) await renewLease(session);',
+    file: 'src/puller/work-queue.ts',
+    find: 'if (start.outdatesItem || outdatesCrash) await leaseKeeper.renew();',
+    replace: 'if (start.outdatesItem) await leaseKeeper.renew();',
     scenarios: ['poisons'],
   },
   {
     name: 'one-retry-too-many',
-    file: 'src/puller/settle-messages.ts',
-    find: 'const max = maxReconsumeTimes(subscription, message);',
-    replace: 'const max = maxReconsumeTimes(subscription, message) + 1;',
+    file: 'src/puller/settlement.ts',
+    find: 'maxFailures: maxReconsumeTimes(subscription, message),',
+    replace: 'maxFailures: maxReconsumeTimes(subscription, message) + 1,',
     scenarios: ['retries'],
   },
   {
@@ -289,11 +310,25 @@ const FAILURES: readonly Mutant[] = [
     scenarios: ['bisect', 'retries'],
   },
   {
+    name: 'destination-is-not-waited-for',
+    file: 'src/puller/dead-letter.ts',
+    find: 'await deliver(session, failed, subscription, onFailure);',
+    replace: 'deliver(session, failed, subscription, onFailure).catch(() => {});',
+    scenarios: ['on-failure'],
+  },
+  {
+    name: 'refusal-of-the-destination-counts-as-stored',
+    file: 'src/puller/dead-letter.ts',
+    find: "session.count('OnFailureDestinationDeliveryErrorCount');",
+    replace: "session.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    scenarios: ['on-failure'],
+  },
+  {
     name: 'drop-goes-to-the-dlq',
-    file: 'src/puller/settle-messages.ts',
-    find: "if (redelivery !== undefined && redelivery.kind !== 'drop')\n      failed.push({ delivery, redelivery });",
+    file: 'src/decide/settle/settlement-rules.ts',
+    find: "if (redelivery.kind === 'drop') return DROP;",
     replace:
-      "if (redelivery !== undefined)\n      failed.push({ delivery, redelivery: redelivery.kind === 'drop' ? { kind: 'dlq' } : redelivery });",
+      "if (redelivery.kind === 'drop') return { kind: 'dead-letter', condition: 'RejectedByHandler' };",
     scenarios: ['retries'],
   },
 ];
@@ -321,6 +356,13 @@ const ORDER: readonly Mutant[] = [
     scenarios: ['slow-functions', 'ordered-by-queue'],
   },
   {
+    name: 'a-cold-start-is-not-waited-for',
+    file: 'src/decide/budget/handler-run-time.ts',
+    find: "(invocation === 'function' ? MAX_START_MS : 0)",
+    replace: "(invocation === 'function' ? 0 : MAX_START_MS)",
+    scenarios: ['slow-functions', 'ordered-by-queue'],
+  },
+  {
     name: 'each-lease-waits-anew-for-functions',
     file: 'src/store/conditions.ts',
     find: 'return handlerTimeoutMs === undefined || handlersRunUntil > lease.leaseUntil',
@@ -333,6 +375,30 @@ const ORDER: readonly Mutant[] = [
     find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
     replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
+  },
+];
+
+const POP: readonly Mutant[] = [
+  {
+    name: 'popped-failure-is-acknowledged',
+    file: 'src/puller/settle-popped.ts',
+    find: 'await makeVisible(session, popped, entry, delayMs);',
+    replace: 'await acknowledge(session, popped, { entry });',
+    scenarios: ['pop'],
+  },
+  {
+    name: 'popped-messages-are-not-prolonged',
+    file: 'src/puller/popped-messages.ts',
+    find: 'if (this.#prolonging) return;',
+    replace: 'if (!this.#prolonging) return;',
+    scenarios: ['pop-slow'],
+  },
+  {
+    name: 'popped-messages-never-become-visible',
+    file: 'src/decide/pop/invisible-time.ts',
+    find: 'return now < visibleAt - SAFETY_MS;',
+    replace: 'return now < visibleAt + 3_600_000;',
+    scenarios: ['pop', 'pop-slow'],
   },
 ];
 
@@ -361,7 +427,7 @@ const LIFE: readonly Mutant[] = [
   },
   {
     name: 'rejection-without-a-handler',
-    file: 'src/puller/run-puller.ts',
+    file: 'src/puller/watch-queue.ts',
     find: 'loops.then(onEnd, onEnd);',
     replace: "loops.then(onEnd, onEnd).then(() => Promise.reject(new Error('not handled')));",
     scenarios: ['steady'],
@@ -369,9 +435,8 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'no-flow-control',
     file: 'src/decide/pull/memory-budget.ts',
-    find: 'return this.#stored <= share ? share - this.#stored + common : common;',
-    replace:
-      'return this.#stored <= share ? Number.MAX_SAFE_INTEGER : Number.MAX_SAFE_INTEGER - common;',
+    find: 'return Math.max(0, Math.min(room, free));',
+    replace: 'return Number.MAX_SAFE_INTEGER - Math.min(room, free);',
     scenarios: ['memory'],
   },
   {
@@ -397,4 +462,11 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
-export const MUTANTS: readonly Mutant[] = [...OFFSETS, ...LEASES, ...FAILURES, ...ORDER, ...LIFE];
+export const MUTANTS: readonly Mutant[] = [
+  ...OFFSETS,
+  ...LEASES,
+  ...FAILURES,
+  ...ORDER,
+  ...POP,
+  ...LIFE,
+];

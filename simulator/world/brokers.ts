@@ -7,6 +7,7 @@ import { answerFromNameServer, type RegisteredBroker } from '../../src/testing/n
 import { runAs } from '../kernel/globals.ts';
 import { createHost, type Host, type Scheduler } from '../kernel/scheduler.ts';
 import type { Network, SimulatedServer } from './network.ts';
+import { PopBroker, type PopObserver } from './pop.ts';
 
 export const NAME_SERVER = '10.1.0.1:9876';
 /** How long a real broker takes until name servers have it again. */
@@ -18,6 +19,7 @@ const PERSIST_MS = 5_000;
 export interface BrokerObserver {
   stored(brokerName: string, message: StoredMessage): void;
   committed(brokerName: string, group: string, topic: string, queueId: number, to: bigint): void;
+  readonly popped: PopObserver;
 }
 
 export interface SimulatedBroker {
@@ -112,18 +114,37 @@ function createOne(
     channelExpiredMs: 120_000,
   });
   const committed = new Map<string, { readonly key: OffsetKey; offset: bigint }>();
-  observe(broker, name, observer, committed);
+  const pop = new PopBroker(broker.state, host, scheduler, observer.popped);
+  const stored: BrokerObserver['stored'] = (...message) => {
+    observer.stored(...message);
+    pop.arrived();
+  };
+  observe(broker, name, { ...observer, stored }, committed);
   let written = new Map<string, bigint>();
   const server: SimulatedServer = {
     address: `${storeHost.address}:${storeHost.port}`,
     host,
     state: 'up',
-    handle: broker.handle,
+    handle(command, connection, answer) {
+      if (!pop.handle(command, answer)) broker.handle(command, connection, answer);
+    },
     closed: broker.connectionClosed,
   };
   network.listen(server);
   const persist = (): void => {
     written = new Map([...committed].map(([key, { offset }]) => [key, offset]));
+  };
+  /** Offsets go back to what the file has; the first ones of a queue are gone with it. */
+  const forgetUnwritten = (): void => {
+    const { offsets } = broker.state;
+    const lost = [...committed].filter(([key, { offset }]) => written.get(key) !== offset);
+    if (lost.length === 0) return;
+    const kept = [...committed].map(([key, { key: of }]) => [of, written.get(key)] as const);
+    for (const [[group]] of kept) offsets.forgetGroup(group);
+    committed.clear();
+    for (const [of, offset] of kept)
+      if (offset !== undefined) offsets.commit(...of, offset);
+      else observer.committed(name, ...of, 0n);
   };
   const start = (): void => {
     broker.start();
@@ -148,12 +169,8 @@ function createOne(
       simulated.registered = false;
       network.cutServer(server);
       broker.stop();
-      if (how === 'KILL')
-        for (const [key, entry] of committed) {
-          const before = written.get(key);
-          if (before === undefined || before === entry.offset) continue;
-          broker.state.offsets.commit(...entry.key, before);
-        }
+      pop.forgetHeld();
+      if (how === 'KILL') forgetUnwritten();
       scheduler.schedule(ms, host, () => {
         server.state = 'up';
         broker.start();

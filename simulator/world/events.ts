@@ -18,6 +18,11 @@ export interface Position {
   readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
+  /** Mode pop: epoch ms, until when its puller may deliver it. */
+  lentUntil: number;
+  acknowledged: boolean;
+  /** The destination of `onFailure` has it. */
+  givenUp: boolean;
   deliveries: Delivery[];
 }
 
@@ -40,6 +45,10 @@ export type WorldEvent =
   | { readonly kind: 'stored'; readonly brokerName: string; readonly position: Position }
   | { readonly kind: 'parked'; readonly number: number; readonly reconsumeTimes: number }
   | { readonly kind: 'dead-lettered'; readonly number: number }
+  /** Mode pop: a puller said that it has its end. */
+  | { readonly kind: 'acknowledged'; readonly position: Position }
+  /** The destination of `onFailure` stored it. */
+  | { readonly kind: 'given-to-destination'; readonly number: number }
   | { readonly kind: 'delivery-started'; readonly deliveries: readonly Delivery[] }
   | { readonly kind: 'delivery-ended'; readonly deliveries: readonly Delivery[] }
   | {
@@ -55,6 +64,14 @@ export type WorldEvent =
       readonly queue: QueueName;
       readonly holder: string;
       readonly fence: number;
+    }
+  /** The holder's lease has another end now. Epoch ms of its clock. */
+  | {
+      readonly kind: 'renewed';
+      readonly queue: QueueName;
+      readonly holder: string;
+      readonly from: number;
+      readonly to: number;
     }
   | {
       readonly kind: 'skipped';
@@ -86,6 +103,10 @@ export function describe(event: WorldEvent): string {
       return `message ${event.number} parked for redelivery ${event.reconsumeTimes}`;
     case 'dead-lettered':
       return `message ${event.number} stored in the DLQ`;
+    case 'acknowledged':
+      return `message ${event.position.number} acknowledged at ${event.position.key}`;
+    case 'given-to-destination':
+      return `message ${event.number} stored by the destination of onFailure`;
     case 'delivery-started':
     case 'delivery-ended': {
       const [first] = event.deliveries;
@@ -105,6 +126,8 @@ export function describe(event: WorldEvent): string {
       return `${event.queue} is committed at ${event.offset}`;
     case 'acquired':
       return `${event.holder} acquires ${event.queue}, fence ${event.fence}`;
+    case 'renewed':
+      return `${event.holder} renews ${event.queue} by ${event.to - event.from} ms`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
     case 'pulled':

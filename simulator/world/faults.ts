@@ -4,6 +4,7 @@ import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { pullMessage } from '../../src/requests/pull-message.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault, Plan, ProcessKind } from '../plan.ts';
+import type { DestinationFate } from './destinations.ts';
 import type { RequestFate } from './network.ts';
 import type { TableFate } from './table.ts';
 
@@ -78,6 +79,14 @@ export class CountedFaults {
     const fault = this.#find('table-request', (one) => one.nth === nth);
     if (fault === undefined) return 'carried-out';
     this.#onFault(`table request ${nth}: ${fault.fate}`);
+    return fault.fate;
+  }
+
+  ofDestinationRequest(): DestinationFate {
+    const nth = this.#count('destination-request');
+    const fault = this.#find('destination-request', (one) => one.nth === nth);
+    if (fault === undefined) return 'carried-out';
+    this.#onFault(`request ${nth} to the destination: ${fault.fate}`);
     return fault.fate;
   }
 

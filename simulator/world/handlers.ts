@@ -3,7 +3,7 @@ import type { Random } from '../kernel/random.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Behaviour, Plan } from '../plan.ts';
 import type { Delivery } from './events.ts';
-import { type Ledger, readBody } from './ledger.ts';
+import type { Ledger } from './ledger.ts';
 
 /** What one handler call comes to, decided when it begins. */
 export interface HandlerScript {
@@ -31,10 +31,12 @@ export class Handlers {
 
   script(event: RocketMQEvent, puller: Host, now: number): HandlerScript {
     const records = event.Records.flatMap((record) => {
-      const position = this.#ledger.positions.get(record.receiptHandle);
-      return position === undefined || readBody(record.body) === undefined
-        ? []
-        : [{ record, position }];
+      const position = this.#ledger.recordAt(
+        record.receiptHandle,
+        record.body,
+        record.rocketmq.reconsumeTimes,
+      );
+      return position === undefined ? [] : [{ record, position }];
     });
     const treated = records.map(({ record, position }) => ({
       record,
@@ -64,9 +66,9 @@ export class Handlers {
     for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
     const batchItemFailures = treated.flatMap(({ record, treatment }) =>
       treatment === 'fails'
-        ? [{ itemIdentifier: record.messageId }]
+        ? [{ itemIdentifier: identifierOf(record, event.Records) }]
         : treatment === 'dropped'
-          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
+          ? [{ itemIdentifier: identifierOf(record, event.Records), action: 'drop' }]
           : [],
     );
     return {
@@ -88,6 +90,15 @@ export class Handlers {
     this.#failures.set(number, failures + 1);
     return behaviour.kind;
   }
+}
+
+/** A message that was sent twice has one messageId, which would name both records. */
+function identifierOf(
+  { messageId, receiptHandle }: RocketMQRecord,
+  all: readonly RocketMQRecord[],
+): string {
+  const isShared = all.filter((record) => record.messageId === messageId).length > 1;
+  return isShared ? receiptHandle : messageId;
 }
 
 function deliveryOf(

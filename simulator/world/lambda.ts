@@ -24,6 +24,8 @@ class LambdaError extends Error {
 }
 
 const PULLER_FUNCTION = 'puller';
+/** Lambda's longest init phase. */
+const MAX_INIT_MS = 10_000;
 const encode = (value: unknown): Uint8Array => Buffer.from(JSON.stringify(value) ?? '');
 
 /** The functions of one account: asynchronous invocations of pullers, synchronous ones of handlers, cold starts and throttles. */
@@ -115,15 +117,16 @@ export class Lambda {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
     const timeoutMs = this.#handlerTimeoutMs();
     const end = fate === 'dies' ? 'dies' : script.end;
-    // A cold start comes before it. docs/limits.md: what happens when both pass the timeout.
-    const slowMs = fate === 'slow' || fate === 'cut-off' ? timeoutMs - 5_000 : 0;
-    const runMs = end === 'runs-on' ? timeoutMs : Math.min(timeoutMs, script.durationMs + slowMs);
+    const isSlow = fate === 'slow' || fate === 'cut-off';
+    const runMs = end === 'runs-on' || isSlow ? timeoutMs : Math.min(timeoutMs, script.durationMs);
+    // The timeout begins to count after the start of the environment.
+    const startMs = isSlow ? this.#random.int(5, MAX_INIT_MS) : this.#coldStartMs();
     const onAbort = (): void =>
       reject(Object.assign(new Error('Request aborted'), { name: 'AbortError' }));
     abortSignal?.addEventListener('abort', onAbort, { once: true });
     // The connection breaks, and the function goes on.
     if (fate === 'cut-off') this.#settle(caller, abortSignal, onAbort, () => reject(hungUp()));
-    this.#scheduler.schedule(this.#coldStartMs() + runMs, host, () => {
+    this.#scheduler.schedule(startMs + runMs, host, () => {
       this.running.delete(host);
       if (end === 'dies')
         for (const delivery of script.deliveries)

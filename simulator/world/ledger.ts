@@ -1,6 +1,7 @@
 import { DLQ_TOPIC_PREFIX } from '../../src/model/message-queue.ts';
 import type { StoredMessage } from '../../src/testing/broker/message-store.ts';
 import { SCHEDULE_TOPIC } from '../../src/testing/broker/names.ts';
+import type { Host } from '../kernel/scheduler.ts';
 import type { Delivery, Position, QueueName, WorldEvent } from './events.ts';
 
 /** A message's whole story. */
@@ -11,6 +12,8 @@ export interface Story {
   /** Copies that are stored, parked or dead. */
   readonly copies: { readonly reconsumeTimes: number; readonly at: number }[];
   deadLetters: number;
+  /** Records at the destination of `onFailure`. */
+  failureRecords: number;
   /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. */
   failures: number;
   dropped: boolean;
@@ -28,15 +31,22 @@ export class Ledger {
   /** By broker and commit log offset. */
   readonly #physical = new Map<string, Position>();
 
-  readonly #orderBy: 'queue' | 'key' | undefined;
+  readonly #orderOf: (puller: Host) => 'queue' | 'key' | undefined;
 
   /** A failure has no redelivery: the message is given up. */
   readonly #broadcasts: boolean;
+  /** Messages that a filter excludes at some time, so that no handler need get them. */
+  readonly #optional: ReadonlySet<number>;
 
-  /** @param orderBy what the source delivers strictly one after the other */
-  constructor(orderBy: 'queue' | 'key' | undefined, broadcasts: boolean) {
-    this.#orderBy = orderBy;
+  /** @param orderOf what the puller delivers strictly one after the other */
+  constructor(
+    orderOf: (puller: Host) => 'queue' | 'key' | undefined,
+    broadcasts: boolean,
+    optional: ReadonlySet<number>,
+  ) {
+    this.#orderOf = orderOf;
     this.#broadcasts = broadcasts;
+    this.#optional = optional;
   }
 
   story(number: number): Story {
@@ -47,6 +57,7 @@ export class Ledger {
       positions: [],
       copies: [],
       deadLetters: 0,
+      failureRecords: 0,
       failures: 0,
       dropped: false,
     };
@@ -78,6 +89,9 @@ export class Ledger {
       physicalOffset: message.physicalOffset,
       bytes: message.body.length,
       doneAt: undefined,
+      lentUntil: Number.POSITIVE_INFINITY,
+      acknowledged: false,
+      givenUp: false,
       deliveries: [],
     };
     story.positions.push(position);
@@ -93,15 +107,41 @@ export class Ledger {
     return this.#physical.get(`${brokerName}@${offset}`);
   }
 
+  /** Where the message of a record stands. A popped retry has the place of a message of its topic, as brokers write it. */
+  recordAt(receiptHandle: string, body: string, told: number): Position | undefined {
+    const read = readBody(body);
+    if (read === undefined) return this.positions.get(receiptHandle);
+    const place = receiptHandle.split('/').slice(1).join('/');
+    return this.story(read.number).positions.findLast(
+      ({ key, reconsumeTimes }) => key.endsWith(`/${place}`) && reconsumeTimes <= told,
+    );
+  }
+
+  /** The destination of `onFailure` has the message at the position. @returns its number; undefined: not one of ours */
+  gaveUp(key: string): number | undefined {
+    const position = this.positions.get(key);
+    if (position === undefined) return undefined;
+    position.givenUp = true;
+    this.story(position.number).failureRecords++;
+    return position.number;
+  }
+
   /** Has the message at the position its end there: handled, sent back, dead-lettered, dropped or skipped? */
   isFinished(position: Position): boolean {
     const story = this.story(position.number);
     return (
       position.doneAt !== undefined ||
+      position.givenUp ||
+      this.#optional.has(position.number) ||
       story.dropped ||
-      story.copies.some(({ reconsumeTimes }) => reconsumeTimes > position.reconsumeTimes) ||
+      this.hasCopy(position) ||
       position.offset < (this.skipped.get(position.queue) ?? 0n)
     );
+  }
+
+  /** Was it sent back, or did its broker make it visible again? */
+  hasCopy({ number, reconsumeTimes }: Position): boolean {
+    return this.story(number).copies.some((copy) => copy.reconsumeTimes > reconsumeTimes);
   }
 
   /** Since when everything up to the position has its end, so that a commit may pass it. */
@@ -125,7 +165,9 @@ export class Ledger {
   hasEnded(story: Story): boolean {
     return (
       story.dropped ||
+      this.#optional.has(story.number) ||
       story.deadLetters > 0 ||
+      story.failureRecords > 0 ||
       story.positions.some(
         ({ doneAt, queue, offset }) =>
           doneAt !== undefined || offset < (this.skipped.get(queue) ?? 0n),
@@ -138,13 +180,16 @@ export class Ledger {
   }
 
   ended(deliveries: readonly Delivery[], now: number): void {
+    const [first] = deliveries;
+    if (first === undefined) return;
+    const orderBy = this.#orderOf(first.puller);
     const failedGroups = new Set<string>();
     for (const delivery of deliveries) {
       delivery.endedAt = now;
       const { position, outcome } = delivery;
       // In order, what comes after a failure in its group is delivered again, whatever the handler says of it.
-      const group = this.#orderBy === 'key' ? position.messageKey : '';
-      if (this.#orderBy !== undefined && failedGroups.has(group)) continue;
+      const group = orderBy === 'key' ? position.messageKey : '';
+      if (orderBy !== undefined && failedGroups.has(group)) continue;
       if (outcome !== 'ok') failedGroups.add(group);
       const story = this.story(position.number);
       if (outcome === 'ok') position.doneAt ??= now;

@@ -8,10 +8,11 @@ import { runLimited } from '../../src/membership/run-limited.ts';
 import { runMember } from '../../src/membership/run-member.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { isSeat } from '../../src/model/membership.ts';
-import type { HandlerConfig, ServiceConfig } from '../../src/model/source.ts';
+import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { createPullerInvoker } from '../../src/runtime/puller-invoker.ts';
 import { createSystemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -19,6 +20,7 @@ import { currentHost, runAs } from '../kernel/globals.ts';
 import type { Random } from '../kernel/random.ts';
 import { createHost, type Host, type Scheduler } from '../kernel/scheduler.ts';
 import type { ProcessKind } from '../plan.ts';
+import type { Destinations } from './destinations.ts';
 import type { HandlerScript, Handlers } from './handlers.ts';
 import type { Lambda } from './lambda.ts';
 import type { Network } from './network.ts';
@@ -37,11 +39,13 @@ export interface ProcessDeps {
   readonly random: Random;
   readonly network: Network;
   readonly table: Table;
+  readonly destinations: Destinations;
   readonly lambda: () => Lambda;
   readonly handlers: Handlers;
   readonly service: () => ServiceConfig;
   readonly pullerTimeoutMs: number;
   readonly memoryBytes: number;
+  readonly options: Partial<PullerOptions>;
   readonly maxSkewMs: number;
   readonly log: (host: Host, level: string, message: string, fields: object) => void;
   readonly ended: (
@@ -63,6 +67,8 @@ const AFTERMATH_MS = 50;
 /** Starts, freezes and kills the sandboxes of one deployment. */
 export class Processes {
   readonly running = new Map<Host, Process>();
+  /** What each puller was deployed with. */
+  readonly sourceOf = new WeakMap<Host, SourceConfig>();
   readonly #deps: ProcessDeps;
   readonly #counts: Record<Process['kind'], number> = {
     puller: 0,
@@ -84,6 +90,7 @@ export class Processes {
     const { table, lambda, pullerTimeoutMs } = this.#deps;
     this.#start('puller', pullerTimeoutMs, async (host, remainingMs, logger) => {
       const service = this.#deps.service();
+      this.sourceOf.set(host, service.sources[0]!);
       const client = this.#client(service, logger);
       const handlers = ({ invocation, functionName }: HandlerConfig) =>
         invocation === 'inline'
@@ -104,6 +111,8 @@ export class Processes {
           holder: host.name,
           remainingMs,
           memoryBytes: this.#deps.memoryBytes,
+          destinations: this.#deps.destinations.clients(),
+          options: this.#deps.options,
         });
       } finally {
         await client.close();

@@ -1,3 +1,4 @@
+import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault } from '../plan.ts';
 import { operate } from './operator.ts';
@@ -96,11 +97,16 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.note(`deployed with pullers: ${pullers}`);
     stage.deploy((source) => ({ ...source, pullers }));
   },
-  redeploy({ subscription }, stage) {
-    stage.note(`deployed with ${JSON.stringify(subscription)}`);
+  redeploy({ subscription, source: changed }, stage) {
+    stage.note(`deployed with ${JSON.stringify({ ...subscription, ...changed })}`);
+    const set = Object.entries(subscription).filter(([, value]) => value !== undefined);
     stage.deploy((source) => ({
       ...source,
-      subscriptions: source.subscriptions.map((one) => ({ ...one, ...subscription })),
+      ...changed,
+      subscriptions: source.subscriptions.map((before) => {
+        const kept = Object.entries(before).filter(([name]) => !(name in subscription));
+        return Object.fromEntries([...kept, ...set]) as unknown as SubscriptionConfig;
+      }),
     }));
   },
   operator: operate,

@@ -12,8 +12,9 @@ import { CHECKS } from '../checks/index.ts';
 import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
 import { createRandom } from '../kernel/random.ts';
 import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
-import { endOf, expectedOrder, type Plan } from '../plan.ts';
+import { endOf, filtersOf, isWanted, type Plan } from '../plan.ts';
 import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
+import { Destinations } from './destinations.ts';
 import { describe, type WorldEvent } from './events.ts';
 import type { Item } from './expressions.ts';
 import { CountedFaults } from './faults.ts';
@@ -83,11 +84,22 @@ class Run {
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #lastEvent: number;
+  /** Of the plan. Deaths that messages cause are part of what is left to do (drain-bound). */
+  #lastFault = START;
 
   constructor(plan: Plan) {
     this.#plan = plan;
     this.#source = plan.source;
-    this.#ledger = new Ledger(expectedOrder(plan)?.by, this.#isBroadcast);
+    const filters = filtersOf(plan);
+    this.#ledger = new Ledger(
+      (puller) => this.#processes.sourceOf.get(puller)?.subscriptions[0]?.order?.by,
+      this.#isBroadcast,
+      new Set(
+        plan.messages
+          .filter(({ tag }) => !filters.every((filter) => isWanted(filter, tag)))
+          .map(({ number }) => number),
+      ),
+    );
     const random = createRandom(plan.seed, plan.scenario);
     const scheduler = this.#scheduler;
     enterWorld({
@@ -103,6 +115,7 @@ class Run {
         ledger: this.#ledger,
         scheduler,
         faultTimes: this.#faultTimes,
+        sourceOf: (puller) => this.#processes.sourceOf.get(puller) ?? plan.source,
         pending: () => this.#pending(),
       }),
     }));
@@ -126,6 +139,18 @@ class Run {
         stored: (brokerName, message) => {
           const event = this.#ledger.stored(brokerName, message);
           if (event !== undefined) this.#emit(event);
+        },
+        popped: {
+          lent: (key, until) => {
+            const position = this.#ledger.positions.get(key);
+            if (position !== undefined) position.lentUntil = until;
+          },
+          acknowledged: (key) => {
+            const position = this.#ledger.positions.get(key);
+            if (position === undefined) return;
+            position.acknowledged = true;
+            this.#emit({ kind: 'acknowledged', position });
+          },
         },
         committed: (brokerName, group, topic, queueId, offset) => {
           if (group !== GROUP || this.#isBroadcast) return;
@@ -168,11 +193,19 @@ class Run {
       random: random.fork('processes'),
       network: this.#network,
       table: this.#table,
+      destinations: new Destinations(scheduler, random.fork('destinations'), {
+        fateOf: () => this.#faults.ofDestinationRequest(),
+        stored: ({ payload }) => {
+          const number = this.#ledger.gaveUp(payload.Records[0].receiptHandle);
+          if (number !== undefined) this.#emit({ kind: 'given-to-destination', number });
+        },
+      }),
       lambda: () => this.#lambda,
       handlers,
       service: () => this.#service(),
       pullerTimeoutMs: plan.pullerTimeoutMs,
       memoryBytes: plan.memoryBytes,
+      options: plan.options ?? {},
       maxSkewMs: plan.maxSkewMs,
       log: (host, level, message, fields) =>
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
@@ -230,9 +263,7 @@ class Run {
       const now = this.#scheduler.now;
       const isDrained = now > this.#lastEvent && this.#pending().length === 0;
       drainedAt = isDrained ? (drainedAt ?? now) : undefined;
-      const lastFault = this.#faultTimes[this.#faultTimes.length - 1] ?? START;
-      const { drainMs, maxVirtualMs } = this.#plan;
-      const until = Math.min(START + maxVirtualMs, Math.max(this.#lastEvent, lastFault) + drainMs);
+      const until = Math.max(this.#lastEvent, this.#lastFault) + this.#plan.drainMs;
       over = now > until || (drainedAt !== undefined && now - drainedAt >= AFTERWARDS_MS);
       if (!over) this.#at(LOOK_MS, look);
     };
@@ -279,11 +310,13 @@ class Run {
   }
 
   #fault(text: string): void {
+    this.#lastFault = this.#scheduler.now;
     this.#faultTimes.push(this.#scheduler.now);
     this.#emit({ kind: 'fault', text });
   }
 
-  #produce({ topic, brokerName, queueId, number, key }: Plan['messages'][number]): void {
+  #produce(message: Plan['messages'][number]): void {
+    const { topic, brokerName, queueId, number, key, tag, copyOf = number } = message;
     const broker = this.#brokers.named(brokerName);
     const { writeQueueNums = 0 } = broker.broker.state.topics.get(topic) ?? {};
     const stored =
@@ -296,24 +329,14 @@ class Run {
           JSON.stringify({ n: number, k: key, padding: 'x'.repeat(this.#plan.bodyBytes) }),
         ),
         properties: new Map([
-          [Property.UNIQ_KEY, `7F000001${String(number).padStart(24, '0')}`],
+          [Property.UNIQ_KEY, `7F000001${String(copyOf).padStart(24, '0')}`],
+          [Property.TAGS, tag],
           [Property.SHARDING_KEY, key],
           ['WAIT', 'true'],
         ]),
       });
     // A producer whose broker is away tries again.
-    if (!stored)
-      this.#at(1_000, () =>
-        this.#produce({
-          topic,
-          brokerName,
-          queueId,
-          number,
-          key,
-          at: 0,
-          behaviour: { kind: 'ok' },
-        }),
-      );
+    if (!stored) this.#at(1_000, () => this.#produce(message));
     else this.#lastEvent = Math.max(this.#lastEvent, this.#scheduler.now);
   }
 
@@ -361,13 +384,14 @@ class Run {
       this.#emit({ kind: 'committed', queue, offset: BigInt(to) });
     }
     if (after.holder?.S === undefined || after.topic?.S === undefined) return;
-    if (before?.fence?.N === after.fence?.N) return;
-    this.#emit({
-      kind: 'acquired',
-      queue: `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`,
-      holder: after.holder.S,
-      fence: Number(after.fence?.N),
-    });
+    const queue = `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+    const holder = after.holder.S;
+    if (before?.fence?.N !== after.fence?.N)
+      this.#emit({ kind: 'acquired', queue, holder, fence: Number(after.fence?.N) });
+    else if (before?.leaseUntil?.N !== undefined && before.leaseUntil.N !== after.leaseUntil?.N) {
+      const [from, to] = [Number(before.leaseUntil.N), Number(after.leaseUntil?.N)];
+      this.#emit({ kind: 'renewed', queue, holder, from, to });
+    }
   }
 
   /** What has no end yet, one line each. */
@@ -381,6 +405,14 @@ class Run {
     }
     for (const [queue, positions] of this.#ledger.queues) {
       if (queue.startsWith(DLQ_TOPIC_PREFIX)) continue;
+      if (this.#plan.source.mode === 'pop' && !queue.startsWith(`${retryTopic(GROUP)}/`)) {
+        const left = positions.filter(
+          (position) => !position.acknowledged && !this.#ledger.hasCopy(position),
+        );
+        if (left.length > 0)
+          found.push(`${queue} has ${left.length} messages that are not acknowledged`);
+        continue;
+      }
       const last = positions[positions.length - 1]!;
       const committed = this.#ledger.committed.get(queue) ?? 0n;
       if (committed <= last.offset)

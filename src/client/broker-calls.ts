@@ -31,6 +31,8 @@ export interface CallRules extends CallOptions {
   readonly accepted?: readonly number[];
   /** May be sent again when its connection broke: a read, or a write whose repetition changes nothing. */
   readonly repeatable?: boolean;
+  /** See OutgoingRequest. */
+  readonly reserve?: ((bytes: number) => boolean) | undefined;
 }
 
 type Outcome =
@@ -98,10 +100,12 @@ export class BrokerCalls {
       timeoutMs: Math.max(1, deadline - this.#now()),
       ...(rules.signal === undefined ? {} : { signal: rules.signal }),
     });
-    let outcome = await this.#attempt(target, definition, request, left());
+    const { reserve } = rules;
+    let outcome = await this.#attempt(target, definition, request, { ...left(), reserve });
     if (deadline > this.#now()) {
       const next = await this.#nextTarget(target, outcome, rules, left());
-      if (next !== undefined) outcome = await this.#attempt(next, definition, request, left());
+      if (next !== undefined)
+        outcome = await this.#attempt(next, definition, request, { ...left(), reserve });
     }
     if (outcome.kind === 'unreachable') throw outcome.error;
     const { answer, announced } = outcome;
@@ -118,7 +122,7 @@ export class BrokerCalls {
     target: CallTarget,
     definition: RequestDefinition<Request, Answer>,
     request: Request,
-    options: CallOptions & { timeoutMs?: number },
+    options: CallOptions & Pick<CallRules, 'reserve'>,
   ): Promise<Outcome> {
     if (this.#announced(target) === undefined) await this.#learn(target, options);
     const announced = this.#announced(target);
@@ -133,10 +137,11 @@ export class BrokerCalls {
       };
     }
     try {
-      const { timeoutMs = CALL_TIMEOUT_MS, signal } = options;
+      const { timeoutMs = CALL_TIMEOUT_MS, signal, reserve } = options;
       const answer = await this.#exchange(this.#brokers.reachable(announced), definition, request, {
         timeoutMs,
         signal,
+        reserve,
       });
       if ((target.brokerId ?? MASTER_ID) === MASTER_ID)
         this.#versions.set(target.brokerName, answer.version);

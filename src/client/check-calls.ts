@@ -6,12 +6,13 @@ import {
   objectWith,
   optional,
   positive,
+  rocketmqName,
   wholeNumber,
 } from './check-values.ts';
 
 /** A message has a queue's fields too, and may stand for it. */
 export const messageQueue = objectWith(
-  { topic: filledText, brokerName: filledText, queueId: wholeNumber(0, 2 ** 31 - 1) },
+  { topic: rocketmqName, brokerName: filledText, queueId: wholeNumber(0, 2 ** 31 - 1) },
   'a queue: { topic, brokerName, queueId }',
 );
 

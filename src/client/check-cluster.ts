@@ -1,15 +1,18 @@
+import { ConfigError } from '../errors.ts';
 import type { ClusterConfig } from '../model/source.ts';
 import {
   fields,
   filledText,
+  listOf,
   objectWith,
   optional,
   refuse,
+  rocketmqName,
   text,
   trueOrFalse,
   valuesOf,
 } from './check-values.ts';
-import { parseEndpoint } from './endpoint.ts';
+import { bracketed, parseEndpoint } from './endpoint.ts';
 
 /** A cluster as programs give it: the name servers also as one text, as RocketMQ's own clients take them. */
 export interface ClusterOptions extends Omit<ClusterConfig, 'nameServers'> {
@@ -19,11 +22,12 @@ export interface ClusterOptions extends Omit<ClusterConfig, 'nameServers'> {
 
 const NAME_SERVERS = 'at least one host:port, as a list or as a text (ns1:9876;ns2:9876)';
 
+const addresses = listOf(text, 'strings');
+
 const CLUSTER = {
   nameServers: (value: unknown, place: string): void => {
     if (typeof value !== 'string' && !Array.isArray(value)) refuse(value, place, NAME_SERVERS);
-    if (Array.isArray(value))
-      for (const [index, address] of value.entries()) text(address, `${place}[${index}]`);
+    if (Array.isArray(value)) addresses(value, place);
   },
   credentials: optional(
     fields({ accessKey: filledText, secretKey: filledText, securityToken: optional(text) }),
@@ -40,7 +44,9 @@ const CLUSTER = {
   ),
   secrets: optional(objectWith({}, 'an object')),
   addressMap: optional(valuesOf(text, 'an object of announced address: address')),
-  namespace: optional(text),
+  namespace: optional((value, place) => {
+    if (value !== '') rocketmqName(value, place);
+  }),
 };
 
 /**
@@ -52,14 +58,26 @@ export function checkCluster<Options extends ClusterOptions>(
   more: Parameters<typeof fields>[0] = {},
 ): Omit<Options, 'nameServers'> & ClusterConfig {
   fields({ ...CLUSTER, ...more }, 'an object with nameServers')(options, 'options');
-  const nameServers = listOf(options.nameServers);
+  const nameServers = addressesOf(options.nameServers);
   if (nameServers.length === 0) refuse(undefined, 'options.nameServers', NAME_SERVERS);
-  for (const address of [...nameServers, ...Object.values(options.addressMap ?? {})])
-    parseEndpoint(address);
+  for (const [index, address] of nameServers.entries())
+    checkAddress(address, `options.nameServers[${index}]`);
+  for (const [announced, address] of Object.entries(options.addressMap ?? {})) {
+    checkAddress(bracketed(announced), 'a name in options.addressMap');
+    checkAddress(address, `options.addressMap.${announced}`);
+  }
   return { ...options, nameServers };
 }
 
-function listOf(nameServers: string | readonly string[]): readonly string[] {
+function checkAddress(address: string, place: string): void {
+  try {
+    parseEndpoint(address);
+  } catch (error) {
+    throw new ConfigError(`${place}: ${(error as Error).message}`, { cause: error });
+  }
+}
+
+function addressesOf(nameServers: string | readonly string[]): readonly string[] {
   return typeof nameServers === 'string'
     ? nameServers
         .split(';')

@@ -1,11 +1,13 @@
+import { isUint8Array } from 'node:util/types';
 import type { OutgoingMessage } from '../ports/rocketmq.ts';
 import {
+  entriesOf,
   fields,
-  filledText,
+  listOf,
   optional,
   refuse,
+  rocketmqName,
   text,
-  valuesOf,
   wholeNumber,
 } from './check-values.ts';
 
@@ -15,19 +17,22 @@ export interface CheckedMessage extends OutgoingMessage {
   readonly keys?: readonly string[];
 }
 
+const keyList = listOf(text, 'strings');
+
 const checkFields = fields(
   {
-    topic: filledText,
+    topic: rocketmqName,
     body: (value, place) => {
-      if (typeof value !== 'string' && !isBytes(value))
+      // Of any realm; no other typed array, whose bytes depend on the machine.
+      if (typeof value !== 'string' && !isUint8Array(value))
         refuse(value, place, 'a string (sent as UTF-8), a Buffer or a Uint8Array');
     },
-    properties: optional(valuesOf(text, 'an object or a Map of strings')),
+    properties: optional(entriesOf(text, 'an object or a Map of strings')),
     tags: optional(text),
     keys: optional((value, place) => {
       if (typeof value === 'string') return;
       if (!Array.isArray(value)) refuse(value, place, 'a string or a list of strings');
-      for (const [index, key] of value.entries()) text(key, `${place}[${index}]`);
+      keyList(value, place);
     }),
     shardingKey: optional(text),
     flag: optional(wholeNumber(-(2 ** 31), 2 ** 31 - 1)),
@@ -49,14 +54,10 @@ export function checkMessage(message: OutgoingMessage, place = 'message'): Check
 /** @throws ConfigError that names the message's place and the field */
 export function checkMessages(messages: readonly OutgoingMessage[]): CheckedMessage[] {
   if (!Array.isArray(messages)) refuse(messages, 'messages', 'a list of messages');
-  return (messages as readonly OutgoingMessage[]).map((message, index) =>
+  if (messages.length === 0) refuse(undefined, 'messages', 'at least one message');
+  return Array.from(messages as readonly OutgoingMessage[], (message, index) =>
     checkMessage(message, `messages[${index}]`),
   );
-}
-
-/** Uint8Array and Buffer, also of another realm: no other typed array, whose bytes depend on the machine. */
-function isBytes(value: unknown): value is Uint8Array {
-  return Object.prototype.toString.call(value) === '[object Uint8Array]';
 }
 
 function bytesOf(body: string | Uint8Array): Buffer {

@@ -49,6 +49,14 @@ export const abortSignal = that(
   'the signal of an AbortController',
 );
 
+/** The part of pino that is used. */
+export const logger: Check = (value, place) => {
+  const names = ['debug', 'info', 'warn', 'error'] as const;
+  const given = value as Readonly<Record<string, unknown>> | null | undefined;
+  if (typeof value !== 'object' || names.some((name) => typeof given?.[name] !== 'function'))
+    refuse(value, place, `an object with the functions ${names.join(', ')}`);
+};
+
 export function wholeNumber(from: number, to: number): Check {
   return that(
     (value) => Number.isInteger(value) && (value as number) >= from && (value as number) <= to,
@@ -68,24 +76,46 @@ export function optional(check: Check): Check {
 
 /** An object whose fields may have other names too, such as a message where a queue is wanted. */
 export function objectWith(shape: Readonly<Record<string, Check>>, wanted: string): Check {
+  return readable((value, place) => {
+    if (!isObject(value)) refuse(value, place, wanted);
+    for (const [name, check] of Object.entries(shape)) check(value[name], `${place}.${name}`);
+  });
+}
+
+/** No list, Map, Date, Buffer or Promise: their content would be passed over without a word. */
+export function isObject(value: unknown): value is Readonly<Record<string, unknown>> {
+  return Object.prototype.toString.call(value) === '[object Object]';
+}
+
+/** Getters and proxies may throw anything; it is refused as the value of the innermost object. */
+function readable(check: Check): Check {
   return (value, place) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      refuse(value, place, wanted);
-    for (const [name, check] of Object.entries(shape))
-      check((value as Record<string, unknown>)[name], `${place}.${name}`);
+    try {
+      check(value, place);
+    } catch (error) {
+      if (error instanceof ConfigError) throw error;
+      throw new ConfigError(
+        `${place} cannot be read (${textOf(error)}): give an object with plain values`,
+        { cause: error },
+      );
+    }
   };
+}
+
+function textOf(thrown: unknown): string {
+  return thrown instanceof Error ? thrown.message : typeof thrown;
 }
 
 /** An object with these fields only: a misspelt one is refused with the name that is nearest. */
 export function fields(shape: Readonly<Record<string, Check>>, wanted = 'an object'): Check {
   const known = Object.keys(shape);
   const checkAll = objectWith(shape, wanted);
-  return (value, place) => {
-    if (typeof value === 'object' && value !== null && !Array.isArray(value))
+  return readable((value, place) => {
+    if (isObject(value))
       for (const [name, found] of Object.entries(value))
         if (found !== undefined && !known.includes(name)) refuseUnknown(name, place, known);
     checkAll(value, place);
-  };
+  });
 }
 
 function refuseUnknown(name: string, place: string, known: readonly string[]): never {
@@ -95,16 +125,31 @@ function refuseUnknown(name: string, place: string, known: readonly string[]): n
   );
 }
 
-/** A plain object whose values all pass; or a Map. */
+/** An object whose values all pass. */
 export function valuesOf(check: Check, wanted: string): Check {
-  return (value, place) => {
-    if (typeof value !== 'object' || value === null || Array.isArray(value))
-      refuse(value, place, wanted);
-    const entries: Iterable<[unknown, unknown]> =
-      value instanceof Map ? value.entries() : Object.entries(value);
-    for (const [name, each] of entries) {
+  return readable((value, place) => {
+    if (!isObject(value)) refuse(value, place, wanted);
+    for (const [name, each] of Object.entries(value)) check(each, `${place}.${name}`);
+  });
+}
+
+/** The same, or a Map. */
+export function entriesOf(check: Check, wanted: string): Check {
+  const ofObject = valuesOf(check, wanted);
+  return readable((value, place) => {
+    if (!(value instanceof Map)) return ofObject(value, place);
+    for (const [name, each] of value) {
       text(name, `a name in ${place}`);
       check(each, `${place}.${String(name)}`);
     }
-  };
+  });
+}
+
+/** @param wanted what the elements are, such as "strings" */
+export function listOf(check: Check, wanted: string): Check {
+  return readable((value, place) => {
+    if (!Array.isArray(value)) refuse(value, place, `a list of ${wanted}`);
+    // A list may have holes, which `forEach` would pass over.
+    for (const [index, each] of value.entries()) check(each, `${place}[${index}]`);
+  });
 }

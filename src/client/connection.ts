@@ -1,5 +1,10 @@
 import type { Socket } from 'node:net';
-import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../errors.ts';
+import {
+  AnswerDroppedError,
+  ConnectionError,
+  LimitExceededError,
+  RequestTimeoutError,
+} from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
 import {
   isOneway,
@@ -51,6 +56,8 @@ export interface OutgoingRequest {
   readonly code: number;
   readonly extFields: Readonly<Record<string, string>>;
   readonly body?: Buffer | undefined;
+  /** Asked when the header of the answer has come, by the bytes of its body. False: the body is not read, and the request fails with AnswerDroppedError. */
+  readonly reserve?: ((bytes: number) => boolean) | undefined;
 }
 
 /** Nothing was sent: whoever gets this may repeat any request. Does not leave this folder. */
@@ -59,6 +66,7 @@ export class NotConnectedError extends ConnectionError {}
 interface Pending {
   /** Of the request, for messages. */
   readonly name: string;
+  readonly reserve: (bytes: number) => boolean;
   readonly resolve: (command: RemotingCommand) => void;
   readonly reject: (error: unknown) => void;
 }
@@ -89,7 +97,13 @@ export class Connection {
     this.#socket = socket;
     this.#onServerRequest = options.onServerRequest;
     this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
-    this.#decoder = new FrameDecoder({ maxFrameBytes: this.#maxFrameBytes, readOversized: true });
+    this.#decoder = new FrameDecoder({
+      maxFrameBytes: this.#maxFrameBytes,
+      readOversized: true,
+      // A late answer, which nothing waits for, is not read.
+      wants: (head, bytes) =>
+        !isResponse(head) || this.#pending.get(head.opaque)?.reserve(bytes) === true,
+    });
     // The timer of a request that waits keeps the process alive, not an idle connection.
     socket.unref();
     socket.on('data', (chunk: Buffer) => this.#onData(chunk));
@@ -147,6 +161,7 @@ export class Connection {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         this.#pending.delete(opaque);
+        this.#decoder.dropResponse(opaque);
       };
       const onAbort = (): void => {
         settle();
@@ -164,6 +179,7 @@ export class Connection {
       signal?.addEventListener('abort', onAbort, { once: true });
       this.#pending.set(opaque, {
         name,
+        reserve: request.reserve ?? (() => true),
         resolve: (command) => {
           settle();
           resolve(command);
@@ -240,7 +256,7 @@ export class Connection {
         if (!isResponse(command)) this.#answer(command);
         else {
           this.#answered = true;
-          this.#pending.get(command.opaque)?.resolve(command);
+          this.#settle(command);
         }
       }
       if (this.#decoder.failure !== undefined) throw this.#decoder.failure;
@@ -253,6 +269,12 @@ export class Connection {
         }),
       );
     }
+  }
+
+  #settle(command: RemotingCommand): void {
+    const pending = this.#pending.get(command.opaque);
+    if (command.droppedBytes === undefined) pending?.resolve(command);
+    else pending?.reject(new AnswerDroppedError(pending.name, command.droppedBytes));
   }
 
   /** The request whose answer is too large fails by that name: repeated as it is, it would end every connection. */

@@ -28,6 +28,9 @@ export function parseEndpoint(text: string): Endpoint {
  */
 export function bracketed(announced: string): string {
   const colon = announced.lastIndexOf(':');
+  if (colon === -1) return announced;
   const host = announced.slice(0, colon);
-  return isIPv6(host) ? `[${host}]${announced.slice(colon)}` : announced;
+  // Not with its zone: node:net knows fewer characters than interfaces have in their names.
+  const [address = ''] = host.split('%');
+  return isIPv6(address) ? `[${host}]${announced.slice(colon)}` : announced;
 }

@@ -11,6 +11,8 @@ import { within } from './within.ts';
 export interface ExchangeOptions {
   readonly timeoutMs: number;
   readonly signal?: AbortSignal | undefined;
+  /** See OutgoingRequest. */
+  readonly reserve?: ((bytes: number) => boolean) | undefined;
 }
 
 /** Sends one request to one address and gives back the answer, whatever its code. */
@@ -35,7 +37,8 @@ export function exchangeOver(
   renew: RenewCredentials = () => Promise.resolve(undefined),
 ): Exchange {
   let current = given;
-  const send: Exchange = async (address, definition, request, { timeoutMs, signal }) => {
+  const send: Exchange = async (address, definition, request, options) => {
+    const { timeoutMs, signal, reserve } = options;
     const deadline = clock.now() + timeoutMs;
     const { extFields, body } = definition.encode(request);
     const connection = await pool.get(address, { timeoutMs, signal });
@@ -43,7 +46,8 @@ export function exchangeOver(
     if (left <= 0)
       throw new NotConnectedError(address, `cannot connect to ${address} within ${timeoutMs} ms`);
     const signed = current === undefined ? extFields : signRequest(extFields, body, current);
-    return connection.request({ code: definition.code, extFields: signed, body }, left, signal);
+    const { code } = definition;
+    return connection.request({ code, extFields: signed, body, reserve }, left, signal);
   };
   return async (address, definition, request, options) => {
     const deadline = clock.now() + options.timeoutMs;

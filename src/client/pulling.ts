@@ -53,16 +53,20 @@ export function wirePull({
 /** Mirrors MQClientAPIImpl.processPullResponse and PullAPIWrapper.processPullResult. @throws ProtocolError */
 export function readPullAnswer(
   answer: RemotingCommand,
-  { queue, subscription, keepCompressed = false }: PullRequest,
+  { queue, subscription, keepCompressed = false, maxAnswerBytes }: PullRequest,
   limits: Limits,
 ): PullResult {
+  const maxBytes = Math.min(
+    limits.maxDecompressedBytes,
+    (keepCompressed ? maxAnswerBytes : undefined) ?? Number.POSITIVE_INFINITY,
+  );
   const { records, offsetDelta, ...offsets } = pullMessage.decodeAnswer(answer);
   switch (answer.code) {
     case ResponseCode.SUCCESS: {
       const decoded = decodeRecords(records, {
         brokerName: queue.brokerName,
-        maxDecompressedBytes: limits.maxDecompressedBytes,
-        maxAnswerBytes: limits.maxDecompressedBytes,
+        maxDecompressedBytes: maxBytes,
+        maxAnswerBytes: maxBytes,
         keepCompressed,
         nextBeginOffset: offsets.nextBeginOffset,
         ...(offsetDelta === undefined ? {} : { offsetDelta }),

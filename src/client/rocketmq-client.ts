@@ -1,5 +1,4 @@
 import { randomInt } from 'node:crypto';
-import { setTimeout as delay } from 'node:timers/promises';
 import {
   BrokerError,
   ConnectionError,
@@ -10,10 +9,10 @@ import {
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_READ, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig } from '../model/source.ts';
-import { timerMs } from '../model/timer.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type {
+  AnswerOptions,
   CallOptions,
   MemberAnswers,
   OutgoingMessage,
@@ -82,6 +81,7 @@ import {
   writableQueues,
 } from './outgoing.ts';
 import { BROKERS_CLOCK, POP_CODES, readPopAnswer, wirePop, wirePopped } from './popping.ts';
+import { PROGRAM_CLOCK } from './program-clock.ts';
 import { PULL_CODES, pullTimeout, readPullAnswer, wirePull } from './pulling.ts';
 import { firstAtOrAfter } from './search-by-time.ts';
 
@@ -128,16 +128,6 @@ export function createRocketMQClient(
   return config.namespace === undefined ? client : inNamespace(client, config.namespace);
 }
 
-const SYSTEM_CLOCK: Clock = {
-  now: Date.now,
-  sleep: (ms, signal) =>
-    delay(timerMs(ms), undefined, signal === undefined ? {} : { signal }).catch(
-      (error: unknown) => {
-        throw signal?.aborted === true ? signal.reason : error;
-      },
-    ),
-};
-
 class Client implements RocketMQClient {
   readonly #nameServers: NameServers;
   readonly #pool: ConnectionPool;
@@ -153,7 +143,7 @@ class Client implements RocketMQClient {
   constructor(
     config: ClusterConfig,
     {
-      clock = SYSTEM_CLOCK,
+      clock = PROGRAM_CLOCK,
       random = Math.random,
       limits = DEFAULT_LIMITS,
       logger,
@@ -202,7 +192,7 @@ class Client implements RocketMQClient {
   }
 
   /** An answer over the frame limit is asked for again with fewer messages; one message that does not fit throws LimitExceededError. */
-  async pull(request: PullRequest, options: CallOptions = {}): Promise<PullResult> {
+  async pull(request: PullRequest, options: AnswerOptions = {}): Promise<PullResult> {
     const key = queueKey(request.queue);
     for (;;) {
       const maxMessages = this.#answerSizes.ask(key, request.maxMessages);
@@ -218,7 +208,7 @@ class Client implements RocketMQClient {
     }
   }
 
-  async #pullOnce(request: PullRequest, options: CallOptions): Promise<PullResult> {
+  async #pullOnce(request: PullRequest, options: AnswerOptions): Promise<PullResult> {
     const { queue, brokerId = MASTER_ID } = request;
     const rules = {
       timeoutMs: pullTimeout(request),

@@ -5,14 +5,14 @@ export {
   type DeadLetterSelection,
   type DeadLetterTopic,
   listDeadLetters,
-  peekDeadLetters,
 } from '../dlq/dead-letters.ts';
-export { type RedriveOptions, type RedriveReport, redriveDeadLetters } from '../dlq/redrive.ts';
+export type { RedriveOptions, RedriveReport } from '../dlq/redrive.ts';
 export * from '../errors.ts';
 export type { HostAndPort, Message, UndecodableRecord } from '../model/message.ts';
 export { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 export type { ClusterConfig, Credentials, TlsOptions } from '../model/source.ts';
 export type { OutgoingMessage, PullResult, RocketMQ, SendResult } from '../ports/rocketmq.ts';
+export { peekDeadLetters, redriveDeadLetters } from './checked-dead-letters.ts';
 export { Producer, type SendOptions } from './producer.ts';
 export {
   PullConsumer,

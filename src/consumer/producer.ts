@@ -1,7 +1,7 @@
 import { callOptions, messageQueue } from '../client/check-calls.ts';
 import type { ClusterOptions } from '../client/check-cluster.ts';
 import { checkMessage, checkMessages } from '../client/check-message.ts';
-import { optional } from '../client/check-values.ts';
+import { optional, refuse } from '../client/check-values.ts';
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { CallOptions, OutgoingMessage, RocketMQ, SendResult } from '../ports/rocketmq.ts';
@@ -12,6 +12,14 @@ export interface SendOptions extends CallOptions {
 }
 
 const checkSendOptions = callOptions({ queue: optional(messageQueue) });
+
+/** @throws ConfigError */
+function checkSend(options: SendOptions, topic: string | undefined): void {
+  checkSendOptions(options, 'options');
+  const { queue } = options;
+  if (queue !== undefined && queue.topic !== topic)
+    refuse(queue.topic, 'options.queue.topic', `a queue of the message's topic "${topic}"`);
+}
 
 /**
  * A small producer, for tools, tests and functions that send a message now and then: no transactions, no compression, no repetition of a send whose
@@ -34,8 +42,9 @@ export class Producer implements AsyncDisposable {
   }
 
   async send(message: OutgoingMessage, options: SendOptions = {}): Promise<SendResult> {
-    checkSendOptions(options, 'options');
-    return await this.#client.send(checkMessage(message), options);
+    const checked = checkMessage(message);
+    checkSend(options, checked.topic);
+    return await this.#client.send(checked, options);
   }
 
   /** All of one topic; they land in one queue, in their order. */
@@ -43,8 +52,9 @@ export class Producer implements AsyncDisposable {
     messages: readonly OutgoingMessage[],
     options: SendOptions = {},
   ): Promise<SendResult> {
-    checkSendOptions(options, 'options');
-    return await this.#client.sendBatch(checkMessages(messages), options);
+    const checked = checkMessages(messages);
+    checkSend(options, checked[0]?.topic);
+    return await this.#client.sendBatch(checked, options);
   }
 
   async close(): Promise<void> {

@@ -2,14 +2,22 @@ import { callOptions, messageQueue } from '../client/check-calls.ts';
 import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
 import {
   filledText,
+  logger,
+  objectWith,
   offset as offsetValue,
   oneOf,
   optional,
+  positive,
   refuse,
   rocketmqName,
   wholeNumber,
 } from '../client/check-values.ts';
+import { PROGRAM_CLOCK } from '../client/program-clock.ts';
 import { createRocketMQClient } from '../client/rocketmq-client.ts';
+import type { StartPosition } from '../decide/assignment/start-position.ts';
+import type { QueueRange } from '../decide/offset/queue-life.ts';
+import { startOffset } from '../decide/offset/start-offset.ts';
+import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import {
@@ -20,13 +28,18 @@ import {
 } from '../model/message-queue.ts';
 import { readableQueues } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
+import { inspectQueue } from '../queue/inspect-queue.ts';
+import { PULL_BATCH_SIZE } from '../queue/pull-loop.ts';
+import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { buildSubscription, userTopic } from '../records/subscription.ts';
+import { boundLogger } from './bound-logger.ts';
 import { checkFilter, checkReadOptions } from './check-read-options.ts';
-import { BLOCK_MS, MOST_MESSAGES } from './fill-cursor.ts';
 import { QueueCursor } from './queue-cursor.ts';
+import { BLOCK_MS } from './queue-reader.ts';
 import { type ReadDeps, Reading, type ReadOptions } from './read-messages.ts';
 
 /** The cluster, and the group whose offsets are used. */
@@ -34,6 +47,20 @@ export interface PullConsumerOptions extends ClusterOptions {
   readonly consumerGroup: string;
   /** Gets what goes wrong and is repeated; nothing is logged without one. */
   readonly logger?: Logger;
+  /**
+   * Bytes of responses that all loops together hold ahead of the messages that were passed. Bodies
+   * count as they are stored: a compressed one is opened when its message is delivered. A single
+   * response that is larger is taken when its queue holds nothing else. Default 256 MiB.
+   */
+  readonly maxCachedBytes?: number;
+}
+
+/** All optional: tests bring their own time, randomness and client. */
+export interface PullConsumerDeps {
+  readonly client?: RocketMQ;
+  readonly clock?: Clock;
+  /** 0 ≤ r < 1 */
+  readonly random?: () => number;
 }
 
 export interface PullOptions extends CallOptions {
@@ -51,6 +78,7 @@ export interface SendBackOptions extends CallOptions {
   readonly maxReconsumeTimes?: number;
 }
 
+const MAX_CACHED_BYTES = 256 * 1024 * 1024;
 const DEFAULT_RECONSUME_TIMES = 16;
 const MAX_RECONSUME_TIMES = 2 ** 31 - 1;
 const MAX_DELAY_LEVEL = 18;
@@ -59,7 +87,7 @@ const checkCall = callOptions();
 const checkPull = callOptions({
   offset: optional(offsetValue),
   filter: optional(checkFilter),
-  maxMessages: optional(wholeNumber(1, MOST_MESSAGES)),
+  maxMessages: optional(wholeNumber(1, PULL_BATCH_SIZE)),
 });
 const checkSendBack = callOptions({
   delayLevel: optional(wholeNumber(-1, MAX_DELAY_LEVEL)),
@@ -94,7 +122,10 @@ function checkQueueCall(queue: MessageQueue, options: CallOptions, check = check
 export class PullConsumer implements AsyncDisposable {
   readonly consumerGroup: string;
   readonly #client: RocketMQ;
-  readonly #logger: Logger | undefined;
+  readonly #logger: Logger;
+  readonly #clock: Clock;
+  readonly #random: () => number;
+  readonly #memory: MemoryBudget;
   readonly #closed = new AbortController();
   readonly #cursors = new Map<string, Promise<QueueCursor>>();
   readonly #readings = new Set<Reading>();
@@ -102,17 +133,31 @@ export class PullConsumer implements AsyncDisposable {
   readonly #compiled = new Map<string, Promise<Subscription>>();
 
   /** Connects when first used. @throws ConfigError for options that are missing, misspelt or not valid */
-  constructor(options: PullConsumerOptions) {
-    const checked = checkCluster(options, { consumerGroup: rocketmqName, logger: () => {} });
-    const { consumerGroup, logger, ...cluster } = checked;
+  constructor(options: PullConsumerOptions, deps: PullConsumerDeps = {}) {
+    const checked = checkCluster(options, {
+      consumerGroup: rocketmqName,
+      logger: optional(logger),
+      maxCachedBytes: optional(positive),
+    });
+    const { consumerGroup, logger: log, maxCachedBytes = MAX_CACHED_BYTES, ...cluster } = checked;
+    const { clock = PROGRAM_CLOCK, random = Math.random } = deps;
     this.consumerGroup = consumerGroup;
-    this.#logger = logger;
-    this.#client = createRocketMQClient(cluster, logger === undefined ? {} : { logger });
+    this.#logger = boundLogger(log);
+    this.#clock = clock;
+    this.#random = random;
+    this.#memory = MemoryBudget.ofAnswers(maxCachedBytes);
+    this.#client =
+      deps.client ??
+      createRocketMQClient(cluster, {
+        clock,
+        random,
+        ...(log === undefined ? {} : { logger: log }),
+      });
   }
 
   /** The queues of a topic that may be read, sorted. @throws TopicNotFoundError */
   async fetchQueues(topic: string, options: CallOptions = {}): Promise<MessageQueue[]> {
-    filledText(topic, 'topic');
+    rocketmqName(topic, 'topic');
     checkCall(options, 'options');
     return readableQueues(await this.#client.topicRoute(topic, { ...options, fresh: true })).sort(
       compareQueues,
@@ -237,9 +282,13 @@ export class PullConsumer implements AsyncDisposable {
       );
     } catch (error) {
       if (!(error instanceof BrokerError || error instanceof RequestTimeoutError)) throw error;
-      this.#logger?.warn(
-        { err: error, offset: String(message.queueOffset) },
-        'a message could not be sent back: sending it as an ordinary one',
+      this.#logger.warn(
+        {
+          err: error,
+          offset: String(message.queueOffset),
+          code: 'ROCKETMQ_SEND_BACK_REFUSED',
+        },
+        'message not sent back by its broker, sending it as an ordinary one',
       );
       await asMessage();
     }
@@ -247,13 +296,15 @@ export class PullConsumer implements AsyncDisposable {
 
   /** The topic that a message was sent to: a redelivery's own is `%RETRY%<consumerGroup>`. */
   topicOf(message: Message): string {
+    checkPulled(message);
     return userTopic(message, this.consumerGroup);
   }
 
   /**
    * All messages of topics or single queues, one after the other, in order within each queue; without end, until the signal aborts, the loop is
    * left, or the consumer is closed. Begins at the position of an earlier loop or `seek`, else at the group's stored offset, else at
-   * `startingPosition`. Pulls ahead within `flowLimits`. A message counts as passed when the loop asks for the next one: `commit()` and
+   * `startingPosition`. Pulls ahead within `flowLimits` and `maxCachedBytes`. A broker that is away is
+   * waited for, at the start and later. A message counts as passed when the loop asks for the next one: `commit()` and
    * `commitIntervalMs` store no more than that, so what was in hand when the program died comes again.
    * @throws ConfigError at once for options that are misspelt or not valid; what does not end by itself, in the loop: PermissionError, GroupNotFoundError, InvalidFilterError, UndecodableRecordError
    */
@@ -264,7 +315,7 @@ export class PullConsumer implements AsyncDisposable {
     const targets = typeof from === 'string' || !isList(from) ? [from] : from;
     if (targets.length === 0) refuse(undefined, 'from', 'at least one topic or queue');
     for (const target of targets)
-      if (typeof target === 'string') filledText(target, 'topic');
+      if (typeof target === 'string') rocketmqName(target, 'topic');
       else messageQueue(target, 'queue');
     checkReadOptions(options, 'options');
     return this.#loop(new Reading(this.#readDeps(), targets, options));
@@ -298,7 +349,10 @@ export class PullConsumer implements AsyncDisposable {
     return {
       consumerGroup: this.consumerGroup,
       client: this.#client,
+      clock: this.#clock,
+      random: this.#random,
       logger: this.#logger,
+      memory: this.#memory,
       fetchQueues: (topic) => this.fetchQueues(topic),
       cursorOf: (queue, start) => this.#cursorOf(queue, start),
       subscriptionOf: (topic, brokerName, filter) => this.#subscription(topic, brokerName, filter),
@@ -311,7 +365,7 @@ export class PullConsumer implements AsyncDisposable {
     const cursor = await this.#cursorOf(queue);
     const {
       filter,
-      maxMessages = MOST_MESSAGES,
+      maxMessages = PULL_BATCH_SIZE,
       offset = cursor.messages.committable,
       ...call
     } = options;
@@ -331,27 +385,50 @@ export class PullConsumer implements AsyncDisposable {
     return result;
   }
 
-  #cursorOf(
-    queue: MessageQueue,
-    start: 'TRIM_HORIZON' | 'LATEST' = 'TRIM_HORIZON',
-  ): Promise<QueueCursor> {
+  #cursorOf(queue: MessageQueue, start: StartPosition = { at: 'min' }): Promise<QueueCursor> {
     const key = queueKey(queue);
     const known = this.#cursors.get(key);
     if (known !== undefined) return known;
     const cursor = this.#openCursor(queue, start);
     this.#cursors.set(key, cursor);
-    // One that could not be opened is opened anew.
+    // One that could not be opened is opened again.
     cursor.catch(() => this.#cursors.delete(key));
     return cursor;
   }
 
-  async #openCursor(queue: MessageQueue, start: 'TRIM_HORIZON' | 'LATEST'): Promise<QueueCursor> {
-    const { topic, brokerName, queueId } = queue;
-    const stored = await this.committed(queue);
-    const position =
-      stored ?? (start === 'LATEST' ? await this.maxOffset(queue) : await this.minOffset(queue));
+  /** Begins at the stored offset, if it is valid in the queue as it is now. */
+  async #openCursor(
+    { topic, brokerName, queueId }: MessageQueue,
+    at: StartPosition,
+  ): Promise<QueueCursor> {
+    const queue = { topic, brokerName, queueId };
     const deps = { consumerGroup: this.consumerGroup, client: this.#client, logger: this.#logger };
-    return new QueueCursor({ queue: { topic, brokerName, queueId }, position, stored }, deps);
+    const [stored, range] = await Promise.all([
+      this.committed(queue),
+      inspectQueue(this.#client, queue),
+    ]);
+    const start = stored ?? (await this.#startOf(queue, at, range));
+    const facts = { stored, start, range, committed: undefined, mark: undefined };
+    const decision = startOffset({ ...facts, knownMax: undefined });
+    const position = await offsetOf(this.#client, queue, decision, range);
+    if (decision.kind === 'minimum')
+      reportInvalidOffset(this.#logger.child({ queue: queueKey(queue) }), decision, position);
+    return new QueueCursor({ queue, position, stored, lifeMark: firstMark(range) }, deps);
+  }
+
+  async #startOf(
+    queue: MessageQueue,
+    start: StartPosition,
+    range: QueueRange | undefined,
+  ): Promise<bigint> {
+    switch (start.at) {
+      case 'min':
+        return range?.min ?? (await this.#client.minOffset(queue));
+      case 'max':
+        return range?.max ?? (await this.#client.maxOffset(queue));
+      case 'timestamp':
+        return this.#client.searchOffset(queue, start.timestamp);
+    }
   }
 
   /** A SQL92 filter that does not compile would deliver everything: the broker compiles it first. @throws InvalidFilterError */
@@ -370,7 +447,7 @@ export class PullConsumer implements AsyncDisposable {
     const key = JSON.stringify([topic, brokerName, filter.sql]);
     const known = this.#compiled.get(key);
     if (known !== undefined) return known;
-    const subscription = buildSubscription(topic, filter.sql, 'SQL92', Date.now());
+    const subscription = buildSubscription(topic, filter.sql, 'SQL92', this.#clock.now());
     const compiled = this.#client
       .checkSubscription(this.consumerGroup, subscription, brokerName)
       .then(() => subscription);
@@ -380,10 +457,26 @@ export class PullConsumer implements AsyncDisposable {
   }
 }
 
+const pulledMessage = objectWith(
+  {
+    topic: rocketmqName,
+    brokerName: filledText,
+    queueOffset: offsetValue,
+    commitLogOffset: offsetValue,
+    offsetMsgId: filledText,
+    reconsumeTimes: wholeNumber(0, MAX_RECONSUME_TIMES),
+    properties: (value, place) => {
+      if (!(value instanceof Map)) refuse(value, place, 'a Map');
+    },
+    body: (value, place) => {
+      if (!Buffer.isBuffer(value)) refuse(value, place, 'a Buffer');
+    },
+  },
+  'a message that was pulled',
+);
+
 function checkPulled(message: Message): void {
-  const { commitLogOffset, offsetMsgId } = message ?? {};
-  if (typeof commitLogOffset !== 'bigint' || typeof offsetMsgId !== 'string')
-    refuse(message, 'message', 'a message that was pulled');
+  pulledMessage(message, 'message');
 }
 
 function isList(

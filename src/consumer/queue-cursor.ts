@@ -1,9 +1,31 @@
+import { advanceMark } from '../decide/offset/queue-life.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { QueueMemory } from '../decide/pull/memory-budget.ts';
+import type { LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction } from '../queue/offset-tracker.ts';
+import type { PullLife, PullPosition } from '../queue/pull-ports.ts';
+import { firstMark } from '../queue/valid-offset.ts';
+
+/** Where a group begins in a queue. */
+export interface CursorStart {
+  readonly queue: MessageQueue;
+  readonly position: bigint;
+  /** The group's offset, as the broker has it; undefined: it has none. */
+  readonly stored: bigint | undefined;
+  readonly lifeMark: LifeMark | undefined;
+}
+
+/** What a loop lends to the cursor that it reads. */
+interface CursorReader {
+  /** Of the answers in hand. */
+  readonly memory: QueueMemory;
+  /** Aborts a held pull, because the position was changed. */
+  interruptPull(): void;
+}
 
 /**
  * Where a PullConsumer is in one queue: what was pulled and not yet passed, and what the broker has
@@ -13,28 +35,27 @@ export class QueueCursor {
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
   readonly offsets: OffsetKeeper;
-  readonly #logger: Logger | undefined;
-  #busy = false;
+  readonly position: PullPosition;
+  readonly life: PullLife;
+  readonly #logger: Logger;
+  #reader: CursorReader | undefined;
   #wasRead = false;
-  #pull = new AbortController();
 
   constructor(
-    place: {
-      readonly queue: MessageQueue;
-      readonly position: bigint;
-      readonly stored: bigint | undefined;
-    },
+    { queue, position, stored, lifeMark }: CursorStart,
     deps: {
       readonly consumerGroup: string;
-      readonly client: RocketMQ;
-      readonly logger?: Logger | undefined;
+      readonly client: Pick<RocketMQ, 'queryOffset' | 'commitOffset'>;
+      readonly logger: Logger;
     },
   ) {
     const { client, consumerGroup, logger } = deps;
-    this.queue = place.queue;
-    this.messages = new ProcessQueue(place.position);
+    this.queue = queue;
+    this.messages = new ProcessQueue(position, undefined, (bytes) =>
+      this.#reader?.memory.note(bytes),
+    );
     this.#logger = logger;
-    this.offsets = new OffsetKeeper(place.stored, {
+    this.offsets = new OffsetKeeper(stored, {
       store: {
         read: (options) => client.queryOffset(consumerGroup, this.queue, options),
         write: (offset, options) => client.commitOffset(consumerGroup, this.queue, offset, options),
@@ -42,11 +63,15 @@ export class QueueCursor {
       committable: () => this.messages.committable,
       perform: (action) => this.#perform(action),
     });
+    // A stored offset that is not valid any more is written over, though the new one is lower.
+    if (stored !== undefined && stored !== position) this.offsets.rewind(position);
+    this.position = positionOf(this.offsets);
+    this.life = lifeFrom(lifeMark);
   }
 
   /** A loop reads the queue now. */
   get busy(): boolean {
-    return this.#busy;
+    return this.#reader !== undefined;
   }
 
   /** A loop has read it: its position is worth storing. */
@@ -54,27 +79,23 @@ export class QueueCursor {
     return this.#wasRead;
   }
 
-  /** Aborts a held pull when the position is dictated. */
-  get pullSignal(): AbortSignal {
-    return this.#pull.signal;
-  }
-
-  startReading(): void {
-    this.#busy = true;
+  startReading(reader: CursorReader): void {
+    this.#reader = reader;
     this.#wasRead = true;
   }
 
   /** What was pulled and not passed is pulled again by the next loop. */
   stopReading(): void {
     this.messages.dropAll(this.messages.committable);
-    this.#busy = false;
+    this.#reader?.memory.close();
+    this.#reader = undefined;
   }
 
   /** Stores an offset of the user's. Without a loop it is the position, too. */
   async store(offset: bigint, options: CallOptions): Promise<{ resetPending: boolean }> {
     await this.offsets.store(offset, options);
     const { resetPending } = this.offsets;
-    if (!this.#busy && !resetPending) this.messages.dropAll(offset);
+    if (!this.busy && !resetPending) this.messages.dropAll(offset);
     return { resetPending };
   }
 
@@ -91,25 +112,46 @@ export class QueueCursor {
     switch (action.type) {
       case 'restart':
         this.messages.dropAll(action.at);
-        this.#interrupt();
+        this.#reader?.interruptPull();
         break;
       case 'pull-from-master':
-        this.#interrupt();
+        this.#reader?.interruptPull();
         break;
       case 'report':
         if (action.finding.kind === 'committed') break;
-        this.#logger?.warn(
+        this.#logger.warn(
           { queue: this.queue, code: 'ROCKETMQ_OFFSET_CHANGED', ...printable(action.finding) },
           'stored offset differs from the last confirmed one',
         );
     }
   }
+}
 
-  #interrupt(): void {
-    const interrupted = this.#pull;
-    this.#pull = new AbortController();
-    interrupted.abort(new Error('the position was dictated anew'));
-  }
+/** Nothing is stored but by commits of the user's. */
+function positionOf(offsets: OffsetKeeper): PullPosition {
+  return {
+    get resetPending() {
+      return offsets.resetPending;
+    },
+    moveTo: async (offset, reset) => offsets.moved(offset, reset),
+    resolveReset: () => offsets.resolveReset(),
+    connectionLost: () => offsets.connectionLost(),
+  };
+}
+
+function lifeFrom(first: LifeMark | undefined): PullLife {
+  let mark = first;
+  return {
+    get lifeMark() {
+      return mark;
+    },
+    found(messages) {
+      mark = advanceMark(mark, messages);
+    },
+    beginLife(range) {
+      mark = firstMark(range);
+    },
+  };
 }
 
 function printable(finding: object): object {

@@ -1,16 +1,20 @@
+import { type StartPosition, startPosition } from '../decide/assignment/start-position.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { FLOW_LIMITS, type FlowLimits } from '../decide/pull/flow-control.ts';
-import { RocketMQError, TopicNotFoundError } from '../errors.ts';
+import type { MemoryBudget } from '../decide/pull/memory-budget.ts';
+import { LimitExceededError, ProtocolError, RocketMQError, TopicNotFoundError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { StartingPosition } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
-import { Wakeup } from '../queue/wakeup.ts';
-import { fillCursor } from './fill-cursor.ts';
+import { timerOf, Wakeup } from '../queue/wakeup.ts';
+import { asUndecodable, openMessage } from '../records/open-message.ts';
 import type { QueueCursor } from './queue-cursor.ts';
+import { QueueReader, type ReaderDeps } from './queue-reader.ts';
 
 /** All optional. */
 export interface ReadOptions {
@@ -18,7 +22,10 @@ export interface ReadOptions {
   readonly signal?: AbortSignal;
   /** A tag expression (`paid || refunded`) or `{ sql }`; everything when absent. Retry topics are read as a whole. */
   readonly filter?: string | { readonly sql: string };
-  /** Where a queue begins of which the group has no offset. Default TRIM_HORIZON, its first message. */
+  /**
+   * Where a queue begins of which the group has no offset when the loop begins. Queues that appear
+   * later begin at their first message. Default TRIM_HORIZON, the first message.
+   */
   readonly startingPosition?: Exclude<StartingPosition, 'AT_TIMESTAMP'>;
   /** Commits what was passed about so often, and when the loop ends. Absent: nothing is committed but by `commit()`. */
   readonly commitIntervalMs?: number;
@@ -49,12 +56,13 @@ export class UndecodableRecordError extends RocketMQError {
 export interface ReadDeps {
   readonly consumerGroup: string;
   readonly client: RocketMQ;
-  readonly logger: Logger | undefined;
+  readonly clock: Clock;
+  readonly random: () => number;
+  readonly logger: Logger;
+  /** For the answers of all loops. */
+  readonly memory: MemoryBudget;
   readonly fetchQueues: (topic: string) => Promise<MessageQueue[]>;
-  readonly cursorOf: (
-    queue: MessageQueue,
-    start: Exclude<StartingPosition, 'AT_TIMESTAMP'>,
-  ) => Promise<QueueCursor>;
+  readonly cursorOf: (queue: MessageQueue, start: StartPosition) => Promise<QueueCursor>;
   readonly subscriptionOf: (
     topic: string,
     brokerName: string,
@@ -65,6 +73,10 @@ export interface ReadDeps {
 }
 
 const ROUTE_INTERVAL_MS = 30_000;
+/** No broker is there: the routes are read again after this. */
+const ROUTE_RETRY_MS = 1_000;
+/** What a body may take decompressed, as in `pull`. */
+const MAX_BODY_BYTES = 64 * 1024 * 1024;
 
 interface Turn {
   readonly cursor: QueueCursor;
@@ -76,24 +88,27 @@ export class Reading {
   readonly #deps: ReadDeps;
   readonly #options: ReadOptions;
   readonly #targets: readonly (string | MessageQueue)[];
-  readonly #wakeup = new Wakeup();
-  readonly #end = new AbortController();
-  readonly #readers = new Map<
-    string,
-    { readonly cursor: QueueCursor; readonly stop: AbortController; readonly work: Promise<void> }
-  >();
+  readonly #wakeup: Wakeup;
+  readonly #readers = new Map<string, QueueReader>();
+  /** Of all queues that were read, also of those that left the route. */
+  readonly #cursors = new Map<string, QueueCursor>();
+  /** Topics whose route was read: queues that appear later begin at their first message. */
+  readonly #met = new Set<string>();
   #failure: { readonly error: unknown } | undefined;
-  /** In the order of their turns. */
-  #cursors: readonly QueueCursor[] = [];
   #turn = 0;
-  #routesAt = 0;
-  #committedAt = Date.now();
+  #routesDueAt: number;
+  #commitDueAt: number;
+  #committing: Promise<void> | undefined;
   #finished: Promise<void> | undefined;
 
   constructor(deps: ReadDeps, targets: readonly (string | MessageQueue)[], options: ReadOptions) {
+    const { clock } = deps;
     this.#deps = deps;
     this.#options = options;
     this.#targets = targets;
+    this.#wakeup = new Wakeup(() => {}, timerOf(clock));
+    this.#routesDueAt = clock.now();
+    this.#commitDueAt = clock.now() + this.#commitIntervalMs;
   }
 
   async *messages(): AsyncGenerator<Message, void, undefined> {
@@ -111,9 +126,11 @@ export class Reading {
         }
         const { cursor, entry } = next;
         cursor.messages.take(entry);
-        if (entry.message === undefined) await this.#undecodable(cursor, entry);
-        // Whoever asks for the next message has passed this one; a `break` has not.
-        else yield entry.message;
+        const record = openEntry(entry);
+        if ('message' in record)
+          // Whoever asks for the next message has passed this one; a `break` has not.
+          yield record.message;
+        else await this.#undecodable(cursor, record.undecodable);
         cursor.messages.settle(entry);
       }
     } finally {
@@ -122,110 +139,118 @@ export class Reading {
     }
   }
 
-  async #undecodable({ queue }: QueueCursor, { undecodable }: QueueEntry): Promise<void> {
-    const record = undecodable as UndecodableRecord;
+  async #undecodable({ queue }: QueueCursor, record: UndecodableRecord): Promise<void> {
     if (this.#options.onUndecodable === undefined) throw new UndecodableRecordError(queue, record);
     await this.#options.onUndecodable(record, queue);
   }
 
+  get #commitIntervalMs(): number {
+    return this.#options.commitIntervalMs ?? Number.POSITIVE_INFINITY;
+  }
+
   /** Queues that came or went, commits that are due, and what has failed meanwhile. */
   async #keepUp(): Promise<void> {
-    const { commitIntervalMs, routeIntervalMs = ROUTE_INTERVAL_MS } = this.#options;
+    const { routeIntervalMs = ROUTE_INTERVAL_MS } = this.#options;
     if (this.#failure !== undefined) throw this.#failure.error;
-    const now = Date.now();
-    if (now - this.#routesAt >= routeIntervalMs) {
-      const first = this.#routesAt === 0;
-      this.#routesAt = now;
-      await this.#readRoutes(first);
+    const now = this.#deps.clock.now();
+    if (now >= this.#routesDueAt) {
+      this.#routesDueAt = now + routeIntervalMs;
+      await this.#readRoutes();
     }
-    if (commitIntervalMs !== undefined && now - this.#committedAt >= commitIntervalMs) {
-      this.#committedAt = now;
-      await this.#commit();
+    if (now >= this.#commitDueAt) {
+      this.#commitDueAt = now + this.#commitIntervalMs;
+      // A broker that does not answer holds up no other queue's messages.
+      this.#committing ??= this.#commit().finally(() => {
+        this.#committing = undefined;
+      });
     }
   }
 
   async #wait(stop: AbortSignal): Promise<void> {
-    if (stop.aborted) return;
-    const { commitIntervalMs = Number.POSITIVE_INFINITY, routeIntervalMs = ROUTE_INTERVAL_MS } =
-      this.#options;
-    const due = Math.min(this.#routesAt + routeIntervalMs, this.#committedAt + commitIntervalMs);
-    await this.#wakeup.wait(Math.max(1, due - Date.now()));
+    if (stop.aborted || this.#failure !== undefined) return;
+    const due = Math.min(this.#routesDueAt, this.#commitDueAt);
+    await this.#wakeup.wait(Math.max(1, due - this.#deps.clock.now()));
   }
 
-  async #readRoutes(first: boolean): Promise<void> {
-    const wanted = new Map<string, MessageQueue>();
+  async #readRoutes(): Promise<void> {
+    const wanted = new Map<string, { queue: MessageQueue; start: StartPosition }>();
     for (const target of this.#targets) {
-      if (typeof target !== 'string') wanted.set(queueKey(target), target);
-      else
-        for (const queue of await this.#queuesOf(target, first)) {
-          wanted.set(queueKey(queue), queue);
-        }
+      const topic = typeof target === 'string' ? target : target.topic;
+      const start = this.#startOf(topic);
+      const queues = typeof target === 'string' ? await this.#queuesOf(target) : [target];
+      for (const queue of queues) wanted.set(queueKey(queue), { queue, start });
     }
     for (const [key, reader] of this.#readers)
       if (!wanted.has(key)) {
-        reader.stop.abort();
         this.#readers.delete(key);
-        await reader.work;
-        reader.cursor.stopReading();
+        reader.stop();
+        await reader.done.catch(() => {});
+        reader.close();
       }
-    for (const [key, queue] of wanted)
-      if (!this.#readers.has(key)) await this.#startReading(key, queue);
-    this.#cursors = [...this.#readers.values()].map(({ cursor }) => cursor);
+    for (const [key, { queue, start }] of wanted)
+      if (!this.#readers.has(key)) this.#startReading(key, queue, start);
+  }
+
+  #startOf(topic: string): StartPosition {
+    const { startingPosition = 'TRIM_HORIZON' } = this.#options;
+    const isRetry = topic.startsWith(RETRY_TOPIC_PREFIX);
+    return startPosition(isRetry ? undefined : { startingPosition }, this.#met.has(topic));
   }
 
   /** A retry topic appears with the first message that is sent back. A route that cannot be read later leaves things as they are. */
-  async #queuesOf(topic: string, first: boolean): Promise<MessageQueue[]> {
+  async #queuesOf(topic: string): Promise<MessageQueue[]> {
     try {
-      return await this.#deps.fetchQueues(topic);
+      const queues = await this.#deps.fetchQueues(topic);
+      this.#met.add(topic);
+      return queues;
     } catch (error) {
       if (error instanceof TopicNotFoundError && topic.startsWith(RETRY_TOPIC_PREFIX)) return [];
-      if (first) throw error;
-      this.#deps.logger?.warn(
-        { err: error, topic },
-        'the route cannot be read: going on with the queues as they are',
+      if (!this.#met.has(topic) && !(await this.#areBrokersAway(error))) throw error;
+      this.#deps.logger.warn(
+        { err: error, topic, code: 'ROCKETMQ_ROUTE_NOT_READ' },
+        'route not read, keeping the queues as they are',
       );
+      if (!this.#met.has(topic)) this.#routesDueAt = this.#deps.clock.now() + ROUTE_RETRY_MS;
       return [...this.#readers.values()]
-        .map(({ cursor }) => cursor.queue)
+        .map(({ queue }) => queue)
         .filter((queue) => queue.topic === topic);
     }
   }
 
-  async #startReading(key: string, queue: MessageQueue): Promise<void> {
-    const { client, consumerGroup, logger } = this.#deps;
-    const { filter, flowLimits, startingPosition = 'TRIM_HORIZON' } = this.#options;
-    const subscription = await this.#deps.subscriptionOf(queue.topic, queue.brokerName, filter);
-    const cursor = await this.#deps.cursorOf(queue, startingPosition);
-    if (cursor.busy)
-      throw new RocketMQError(
-        'ROCKETMQ_USAGE',
-        `${key} is read by another loop of this consumer: end that one first, or use two consumers`,
-      );
-    cursor.startReading();
-    const stop = new AbortController();
-    const deps = {
-      client,
-      consumerGroup,
-      logger,
-      limits: { ...FLOW_LIMITS, ...flowLimits },
+  /** Brokers that are away take their topics out of the routes: without any broker, a topic that is not found may exist. */
+  async #areBrokersAway(error: unknown): Promise<boolean> {
+    if (!(error instanceof TopicNotFoundError)) return false;
+    const there = await this.#deps.client.brokerNames().catch(() => undefined);
+    return there?.length === 0;
+  }
+
+  #startReading(key: string, queue: MessageQueue, start: StartPosition): void {
+    const { filter } = this.#options;
+    const deps: ReaderDeps = {
+      ...this.#deps,
+      limits: { ...FLOW_LIMITS, ...this.#options.flowLimits },
       wakeup: this.#wakeup,
+      subscriptionOf: ({ topic, brokerName }) =>
+        this.#deps.subscriptionOf(topic, brokerName, filter),
+      onOpen: (cursor) => this.#cursors.set(key, cursor),
     };
-    const { signal, unlink } = linkSignals(stop.signal, this.#end.signal);
-    const work = fillCursor(cursor, subscription, { ...deps, signal })
-      .catch((error: unknown) => {
-        this.#failure ??= { error };
-        this.#wakeup.all();
-      })
-      .finally(unlink);
-    this.#readers.set(key, { cursor, stop, work });
+    const reader = new QueueReader(queue, start, deps);
+    this.#readers.set(key, reader);
+    reader.done.catch((error: unknown) => {
+      this.#failure ??= { error };
+      this.#wakeup.all();
+    });
   }
 
   /** The next message, of the queue whose turn it is. */
   #next(): Turn | undefined {
-    const now = Date.now();
-    for (let tried = 0; tried < this.#cursors.length; tried++) {
-      const cursor = this.#cursors[this.#turn++ % this.#cursors.length] as QueueCursor;
+    const now = this.#deps.clock.now();
+    const readers = [...this.#readers.values()];
+    for (let tried = 0; tried < readers.length; tried++) {
+      const { cursor } = readers[this.#turn++ % readers.length] as QueueReader;
       // After a reset, what is cached is from before it.
-      const entry = cursor.offsets.resetPending ? undefined : cursor.messages.peek(now);
+      if (cursor === undefined || cursor.offsets.resetPending) continue;
+      const entry = cursor.messages.peek(now);
       if (entry !== undefined) return { cursor, entry };
     }
     return undefined;
@@ -233,13 +258,13 @@ export class Reading {
 
   async #commit(): Promise<void> {
     await Promise.all(
-      [...this.#readers.values()].map(({ cursor }) =>
+      [...this.#cursors.values()].map((cursor) =>
         cursor
           .commit({})
           .catch((error: unknown) =>
-            this.#deps.logger?.warn(
-              { err: error, queue: cursor.queue },
-              'a commit failed; the next one repeats it',
+            this.#deps.logger.warn(
+              { err: error, queue: queueKey(cursor.queue), code: 'ROCKETMQ_COMMIT_FAILED' },
+              'commit failed, the next one repeats it',
             ),
           ),
       ),
@@ -249,11 +274,27 @@ export class Reading {
   /** Ends the pulls, and stores what was passed if that is asked for. May be called again. */
   finish(): Promise<void> {
     this.#finished ??= (async () => {
-      this.#end.abort();
-      await Promise.all([...this.#readers.values()].map(({ work }) => work));
+      const readers = [...this.#readers.values()];
+      for (const reader of readers) reader.stop();
+      await Promise.all(readers.map(({ done }) => done.catch(() => {})));
+      await this.#committing;
       if (this.#options.commitIntervalMs !== undefined) await this.#commit();
-      for (const { cursor } of this.#readers.values()) cursor.stopReading();
+      for (const reader of readers) reader.close();
     })();
     return this.#finished;
+  }
+}
+
+/** The entry's message with its body decompressed. */
+function openEntry({
+  message,
+  undecodable,
+}: QueueEntry): { readonly message: Message } | { readonly undecodable: UndecodableRecord } {
+  if (message === undefined) return { undecodable: undecodable as UndecodableRecord };
+  try {
+    return { message: openMessage(message, MAX_BODY_BYTES) };
+  } catch (error) {
+    if (!(error instanceof ProtocolError || error instanceof LimitExceededError)) throw error;
+    return { undecodable: asUndecodable(message, error) };
   }
 }

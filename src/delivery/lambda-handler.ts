@@ -1,10 +1,8 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
+import { MAX_START_MS } from '../decide/budget/handler-run-time.ts';
 import { RocketMQError } from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
 import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
-
-/** Beyond the handler's timeout: a cold start, and the way there and back. Lambda itself ends the handler at its timeout. */
-const ANSWER_SLACK_MS = 15_000;
 
 const TRACE_ID_HEADER = 'X-Amzn-Trace-Id';
 
@@ -72,7 +70,7 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
     async invoke(payload, { timeoutMs, signal }): Promise<HandlerOutcome> {
       const call = new AbortController();
       const abort = (): void => call.abort();
-      const timer = setTimeout(abort, timerMs(timeoutMs + ANSWER_SLACK_MS));
+      const timer = setTimeout(abort, timerMs(timeoutMs + MAX_START_MS));
       signal?.addEventListener('abort', abort, { once: true });
       try {
         signal?.throwIfAborted();

@@ -108,10 +108,12 @@ async function describe(
   };
 }
 
+/** @param of one broker only */
 async function deadLetterQueues(
   client: RocketMQ,
   topic: string,
   call: CallOptions,
+  of?: string,
 ): Promise<DeadLetterQueue[] | undefined> {
   let route: TopicRoute;
   try {
@@ -120,12 +122,14 @@ async function deadLetterQueues(
     if (error instanceof TopicNotFoundError) return undefined;
     throw error;
   }
-  const queues = route.queues.flatMap(({ brokerName, readQueueNums, writeQueueNums, perm }) =>
-    Array.from({ length: Math.max(readQueueNums, writeQueueNums) }, (_, queueId) => ({
-      queue: { topic, brokerName, queueId },
-      readable: (perm & PERM_READ) !== 0,
-    })),
-  );
+  const queues = route.queues
+    .filter(({ brokerName }) => of === undefined || brokerName === of)
+    .flatMap(({ brokerName, readQueueNums, writeQueueNums, perm }) =>
+      Array.from({ length: Math.max(readQueueNums, writeQueueNums) }, (_, queueId) => ({
+        queue: { topic, brokerName, queueId },
+        readable: (perm & PERM_READ) !== 0,
+      })),
+    );
   queues.sort((a, b) => compareQueues(a.queue, b.queue));
   return Promise.all(
     queues.map(async ({ queue, readable }) => {
@@ -160,10 +164,7 @@ export async function selectedQueues(
   call: CallOptions,
 ): Promise<DeadLetterQueue[]> {
   const topic = dlqTopic(consumerGroup);
-  const all = (await deadLetterQueues(client, topic, call)) ?? [];
-  const queues = all.filter(
-    ({ queue }) => brokerName === undefined || queue.brokerName === brokerName,
-  );
+  const queues = (await deadLetterQueues(client, topic, call, brokerName)) ?? [];
   const unreadable = [
     ...new Set(queues.filter(({ readable }) => !readable).map(({ queue }) => queue.brokerName)),
   ];
@@ -181,19 +182,25 @@ export async function* peekDeadLetters(
   consumerGroup: string,
   options: DeadLetterSelection & CallOptions & { readonly limit?: number } = {},
 ): AsyncGenerator<DeadLetter, void, undefined> {
-  const { limit = Number.POSITIVE_INFINITY, signal } = options;
+  const { limit, signal } = options;
   const call = signal === undefined ? {} : { signal };
   let given = 0;
-  if (given >= limit) return;
+  if (isReached(limit, given)) return;
   for (const place of await selectedQueues(client, consumerGroup, options, call)) {
     const start = await startOf(client, place, options, place.minOffset, call);
     for await (const letters of readQueue(client, place, start, call))
       for (const letter of letters) {
         if (!isSelected(letter, options)) continue;
         yield letter;
-        if (++given >= limit) return;
+        given++;
+        if (isReached(limit, given)) return;
       }
   }
+}
+
+/** @param limit undefined: there is none */
+export function isReached(limit: number | undefined, count: number): boolean {
+  return limit !== undefined && count >= limit;
 }
 
 /** Where reading begins: as asked, else at `otherwise`. */

@@ -10,6 +10,7 @@ import {
   type DeadLetter,
   type DeadLetterQueue,
   type DeadLetterSelection,
+  isReached,
   isSelected,
   REDRIVE_GROUP,
   readQueue,
@@ -66,12 +67,11 @@ export async function redriveDeadLetters(
   consumerGroup: string,
   options: RedriveOptions = {},
 ): Promise<RedriveReport> {
-  const { limit = Number.POSITIVE_INFINITY, signal } = options;
+  const { signal } = options;
   const run: Run = {
     client,
     consumerGroup,
     options,
-    limit,
     redriven: 0,
     skipped: [],
     stopped: false,
@@ -88,7 +88,6 @@ interface Run {
   readonly client: RocketMQ;
   readonly consumerGroup: string;
   readonly options: RedriveOptions;
-  readonly limit: number;
   redriven: number;
   readonly skipped: { queue: MessageQueue; offset: bigint; reason: string }[];
   stopped: boolean;
@@ -96,8 +95,8 @@ interface Run {
 
 async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
   const { client, options } = run;
-  const selects = ['ids', 'offsets', 'since', 'offset'].some((name) =>
-    Object.hasOwn(options, name),
+  const selects = (['ids', 'offsets', 'since', 'offset'] as const).some(
+    (name) => options[name] !== undefined,
   );
   const notes = !selects && options.dryRun !== true;
   const start = await startOf(
@@ -117,7 +116,7 @@ async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
   try {
     for await (const letters of readQueue(client, place, start, {})) {
       for (const letter of letters) {
-        if (options.signal?.aborted === true || run.redriven >= run.limit) {
+        if (options.signal?.aborted === true || isReached(options.limit, run.redriven)) {
           run.stopped = true;
           return;
         }

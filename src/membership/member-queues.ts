@@ -33,7 +33,7 @@ export class MemberQueues {
 
   constructor(deps: PullerDeps, request: Omit<PullerRequest, 'queues' | 'notAfter'>) {
     this.#deps = deps;
-    this.#memory = deps.memory ?? new MemoryBudget(deps.memoryBytes);
+    this.#memory = deps.memory ?? new MemoryBudget(deps.memoryBytes, 1, deps.collectGarbage);
     this.#request = request;
   }
 

@@ -1,3 +1,4 @@
+import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { linkSignals } from '../model/linked-signal.ts';
@@ -5,8 +6,9 @@ import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
-import { DEFAULT_OPTIONS, notWorked, runPuller } from '../puller/run-puller.ts';
+import { DEFAULT_OPTIONS, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
+import { notWorked } from '../puller/work-queue.ts';
 import { Seat } from './seat.ts';
 
 /**
@@ -22,8 +24,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
   await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
-  const limitedMs = maxTimeoutMs(
-    source.subscriptions.filter(({ maximumConcurrency }) => maximumConcurrency !== undefined),
+  const limitedMs = Math.max(
+    ...source.subscriptions.flatMap(({ handler, maximumConcurrency }) =>
+      maximumConcurrency === undefined ? [] : [maxRunMs(handler)],
+    ),
   );
   const seat = await Seat.take(given, options, source, slot, limitedMs);
   if (seat === undefined) {

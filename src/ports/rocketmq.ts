@@ -12,6 +12,15 @@ export interface CallOptions {
   readonly timeoutMs?: number;
 }
 
+/** Of a request whose answer may be large. */
+export interface AnswerOptions extends CallOptions {
+  /**
+   * Asked when the answer begins to arrive, by the bytes of its body. False: it is not read, and the
+   * request fails with AnswerDroppedError. Default: it is read.
+   */
+  readonly reserve?: (bytes: number) => boolean;
+}
+
 export interface PullRequest {
   readonly consumerGroup: string;
   readonly queue: MessageQueue;
@@ -28,6 +37,8 @@ export interface PullRequest {
    * false: they come decompressed, as many as take 64 MiB together, and the next pull brings the rest.
    */
   readonly keepCompressed?: boolean;
+  /** With `keepCompressed`: most bytes that inner batches of the answer may take. A single one beyond it is undecodable. Default 64 MiB. */
+  readonly maxAnswerBytes?: number;
 }
 
 interface PullOffsets {
@@ -149,7 +160,7 @@ export interface SendBackOptions extends CallOptions {
 export interface RocketMQ {
   /** Reads the route (and remembers the broker addresses in it). Throws TopicNotFoundError when no name server knows the topic. `fresh` passes by the cache. */
   topicRoute(topic: string, options?: CallOptions & { fresh?: boolean }): Promise<TopicRoute>;
-  pull(request: PullRequest, options?: CallOptions): Promise<PullResult>;
+  pull(request: PullRequest, options?: AnswerOptions): Promise<PullResult>;
   /** The committed offset, or undefined when the broker has none (code 22). */
   queryOffset(
     consumerGroup: string,
@@ -183,7 +194,7 @@ export interface RocketMQ {
   /** First offset stored at or after the timestamp (epoch ms). */
   searchOffset(queue: MessageQueue, timestamp: number, options?: CallOptions): Promise<bigint>;
   /** Takes messages for a time (200050). Brokers of 5.0 and later; BrokerError REQUEST_CODE_NOT_SUPPORTED from older ones. */
-  pop(request: PopRequest, options?: CallOptions): Promise<PopResult>;
+  pop(request: PopRequest, options?: AnswerOptions): Promise<PopResult>;
   /** A popped message is done (200051). Also answered when it became visible again before. */
   ack(
     consumerGroup: string,

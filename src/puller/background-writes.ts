@@ -1,13 +1,19 @@
+import type { Logger } from '../ports/logger.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { PullerDeps } from './puller-deps.ts';
-import type { QueueSession } from './queue-session.ts';
+
+interface WriteParts {
+  readonly logger: Logger;
+  readonly lifecycle: Pick<LifecycleKeeper, 'stop'>;
+}
 
 /** Writes that go on beside the loop that began them: at most one of each kind at a time. */
 export class BackgroundWrites {
-  readonly #session: QueueSession;
+  readonly #parts: WriteParts;
   readonly #running = new Map<string, Promise<void>>();
 
-  constructor(session: QueueSession) {
-    this.#session = session;
+  constructor(parts: WriteParts) {
+    this.#parts = parts;
   }
 
   /** Begins the write, unless one of its kind is under way. What it throws drains the queue. */
@@ -15,8 +21,8 @@ export class BackgroundWrites {
     if (this.#running.has(kind)) return;
     const running = write()
       .catch((error: unknown) => {
-        this.#session.logger.error({ err: error }, 'an unexpected error: draining');
-        this.#session.end('error');
+        this.#parts.logger.error({ err: error }, 'an unexpected error: draining');
+        this.#parts.lifecycle.stop('error');
       })
       .finally(() => this.#running.delete(kind));
     this.#running.set(kind, running);

@@ -1,16 +1,27 @@
+import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
-import { suspect } from '../decide/crash/crash-record.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
-import { commitOffset } from './commit-offset.ts';
-import { confirmDelivery } from './confirm-delivery.ts';
-import { renewLease } from './hold-lease.ts';
-import type { QueueSession } from './queue-session.ts';
-import { storeBodies } from './store-bodies.ts';
-import { traceCall } from './trace-calls.ts';
-import type { Batch, Delivery, HandlerCall } from './work.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { CallRights } from './call-rights.ts';
+import type { Commits } from './commit-offset.ts';
+import type { QueueReview } from './confirm-delivery.ts';
+import { type ConsumeTimeouts, HandlerCall } from './consume-timeout.ts';
+import type { CrashKeeper } from './crash-keeper.ts';
+import type { Fetching } from './fetching.ts';
+import type { HandOverMeasure } from './hand-over-measure.ts';
+import type { HeldLease } from './held-lease.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import type { QueueCounts } from './queue-counts.ts';
+import type { OrderGate } from './queue-order.ts';
+import type { BodyStorage } from './store-bodies.ts';
+import { pause } from './time-left.ts';
+import { type TraceParts, traceCall } from './trace-calls.ts';
+import type { Batch, Delivery } from './work.ts';
 
 const UNAVAILABLE_BACKOFF = { firstMs: 200, longestMs: 10_000 };
 /** While the queue drains, a handler that could not be called is called again after this. */
@@ -19,6 +30,28 @@ const UNAVAILABLE_AGAIN_MS = 1_000;
 const THROTTLED = 'TooManyRequestsException';
 /** A suspect that could not be announced waits for the table. */
 const ANNOUNCE_AGAIN_MS = 1_000;
+
+export interface CallParts
+  extends TraceParts,
+    Pick<PullerDeps, 'handlers' | 'random' | 'remainingMs'> {
+  readonly options: Pick<PullerOptions, 'reserveMs'>;
+  readonly messages: Pick<ProcessQueue, 'expects'>;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'signal' | 'stop'>;
+  readonly commits: Pick<Commits, 'commit'>;
+  readonly crash: CrashKeeper;
+  readonly rights: CallRights;
+  readonly fetching: Pick<Fetching, 'delivers'>;
+  readonly bodyStorage: BodyStorage;
+  readonly review: QueueReview;
+  readonly timeouts: Pick<ConsumeTimeouts, 'watch'>;
+  readonly order: Pick<OrderGate, 'keepsOrder'>;
+  readonly handOver: HandOverMeasure;
+  readonly counts: QueueCounts;
+  /** May a batch go to its handler right now? */
+  readonly mayDeliver: () => boolean;
+}
 
 /** How the delivery of a batch ended. */
 export type DeliveryResult =
@@ -32,7 +65,10 @@ export type DeliveryResult =
   /** No verdict: the messages stay unfinished, and are not delivered again before `notBefore`, epoch ms. */
   | { readonly kind: 'no-verdict'; readonly notBefore: number };
 
-type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }>;
+type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }> & {
+  /** Epoch ms, when the handler was called. */
+  readonly startedAt: number;
+};
 
 const SETTLED = { kind: 'settled' } as const;
 const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
@@ -45,149 +81,138 @@ const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
  * @param waitsFrom since when its messages wait for more than their turn, epoch ms; undefined: they do not
  */
 export async function callHandler(
-  session: QueueSession,
+  parts: CallParts,
   batch: Batch,
   flush: boolean,
   waitsFrom: number | undefined,
 ): Promise<DeliveryResult> {
-  const { clock } = session.deps;
+  const { clock, bodyStorage, review, fetching } = parts;
   let since = waitsFrom ?? clock.now();
-  if (!(await storeBodies(session, batch))) return SETTLED;
+  if (!(await bodyStorage.storeBodies(batch))) return SETTLED;
   for (let attempt = 1; ; attempt++) {
-    const result = await inPermit(session, batch, async () => {
-      const isWanted = await confirmDelivery(session, batch, since);
-      if (!isWanted || !(flush || session.delivers)) return NO_VERDICT;
-      const outcome = await callOnce(session, batch, attempt, flush);
-      return outcome.kind === 'unavailable'
-        ? await countLostCall(session, batch, outcome)
-        : outcome;
+    const result = await inPermit(parts, batch, async () => {
+      const isWanted = await review.confirm(batch, since);
+      if (!isWanted || !(flush || fetching.delivers)) return NO_VERDICT;
+      const outcome = await callOnce(parts, batch, attempt, flush);
+      return outcome.kind === 'unavailable' ? await countLostCall(parts, batch, outcome) : outcome;
     });
     if (result.kind !== 'unavailable') return result;
     // Due at once, but not before its queue opens again: what is known of the queue is old by then.
-    if (waitsForLostCall(session, batch, result))
+    if (waitsForLostCall(parts, batch, result))
       return { kind: 'no-verdict', notBefore: clock.now() };
     since = clock.now();
-    await backOff(session, result, attempt);
+    await backOff(parts, result, attempt);
   }
 }
 
 /** Within the right to call the handler, where calls are limited over all queues (`maximumConcurrency`). */
 async function inPermit<Result>(
-  session: QueueSession,
+  parts: CallParts,
   batch: Batch,
   call: () => Promise<Result>,
 ): Promise<Result | typeof NO_VERDICT> {
-  const release = await session.permit(batch.subscription);
+  const release = await parts.rights.permit(batch.subscription);
   return release === undefined ? NO_VERDICT : await call().finally(release);
 }
 
 /** Where calls are limited, one whose answer got lost counts as long as its function may run. */
 async function countLostCall(
-  session: QueueSession,
+  parts: CallParts,
   { subscription }: Batch,
   outcome: Unavailable,
 ): Promise<Unavailable> {
   if (outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
-  const timeoutMs = subscription.handler.timeout * 1000;
-  const signal = session.lifecycle.signal('handlers');
-  session.logger.warn(
-    { err: outcome.error, waitMs: timeoutMs, code: 'ROCKETMQ_ANSWER_LOST' },
+  const { clock } = parts;
+  const waitMs = remainingRunMs(subscription.handler, outcome.startedAt, clock.now());
+  const signal = parts.lifecycle.signal('handlers');
+  parts.logger.warn(
+    { err: outcome.error, waitMs, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, its call counts until the handler timeout has passed',
   );
-  await session.deps.clock.sleep(timeoutMs, signal).catch(() => {});
+  await clock.sleep(waitMs, signal).catch(() => {});
   if (!signal.aborted) return { ...outcome, mayRun: false };
-  session.outlived(timeoutMs);
+  parts.rights.outlived(remainingRunMs(subscription.handler, outcome.startedAt, clock.now()));
   return outcome;
 }
 
 /** Nothing may overtake a function that may still be at work with messages of an ordered queue. */
 function waitsForLostCall(
-  session: QueueSession,
+  parts: CallParts,
   { batchId, deliveries, subscription }: Batch,
-  { error, mayRun = false }: Unavailable,
+  { error, mayRun = false, startedAt }: Unavailable,
 ): boolean {
-  session.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
+  parts.counts.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
   if (!mayRun) return false;
-  session.noteRepeated(deliveries.length);
-  if (session.order === undefined) return false;
-  session.logger.warn(
+  parts.counts.repeated(deliveries.length);
+  if (!parts.order.keepsOrder) return false;
+  parts.logger.warn(
     { err: error, batchId, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, ordered delivery paused until the handler timeout has passed',
   );
-  session.outlived(subscription.handler.timeout * 1000);
+  parts.rights.outlived(remainingRunMs(subscription.handler, startedAt, parts.clock.now()));
   return true;
 }
 
-async function backOff(
-  session: QueueSession,
-  { error }: Unavailable,
-  attempt: number,
-): Promise<void> {
-  const waitMs = backoff(attempt, session.deps.random(), UNAVAILABLE_BACKOFF);
-  session.logger.warn(
+async function backOff(parts: CallParts, { error }: Unavailable, attempt: number): Promise<void> {
+  const waitMs = backoff(attempt, parts.random(), UNAVAILABLE_BACKOFF);
+  parts.logger.warn(
     { err: error, attempt, waitMs: Math.round(waitMs), code: 'ROCKETMQ_HANDLER_UNAVAILABLE' },
     'handler throttled or not reachable, calling it again, no failure is counted',
   );
-  await session.pause(waitMs);
+  await pause(parts, waitMs);
 }
 
 async function callOnce(
-  session: QueueSession,
+  parts: CallParts,
   batch: Batch,
   attempt: number,
   flush: boolean,
 ): Promise<DeliveryResult | Unavailable> {
-  const { deps, options } = session;
+  const { clock, remainingMs, options, lifecycle, timeouts } = parts;
   const { handler } = batch.subscription;
-  if (!fitsHandler(deps.remainingMs(), handler.timeout * 1000, options.reserveMs)) {
-    session.end('deadline');
+  if (!fitsHandler(remainingMs(), handler.timeout * 1000, options.reserveMs)) {
+    lifecycle.stop('deadline');
     return NO_VERDICT;
   }
-  if (!session.mayDeliver()) return NO_VERDICT;
+  if (!parts.mayDeliver()) return NO_VERDICT;
   // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
-  if (attempt > 1 && session.ending !== undefined)
-    return noVerdictFor(session, UNAVAILABLE_AGAIN_MS);
+  if (attempt > 1 && lifecycle.ending !== undefined)
+    return noVerdictFor(parts, UNAVAILABLE_AGAIN_MS);
   if (batch.alone) {
-    if (!(await announce(session, batch))) return noVerdictFor(session, ANNOUNCE_AGAIN_MS);
+    if (!(await announce(parts, batch))) return noVerdictFor(parts, ANNOUNCE_AGAIN_MS);
     // Its commit and its renewal tell of a reset, a pause, a move.
-    const isExpected = batch.deliveries.every(({ entry }) => session.messages.expects(entry));
-    if (!isExpected || !(flush || session.delivers)) return NO_VERDICT;
+    const isExpected = batch.deliveries.every(({ entry }) => parts.messages.expects(entry));
+    if (!isExpected || !(flush || parts.fetching.delivers)) return NO_VERDICT;
   }
-  const abandon = new AbortController();
-  const call: HandlerCall = { batch, startedAt: deps.clock.now(), abandon, expired: undefined };
-  session.calls.add(call);
+  const call = new HandlerCall(batch, clock.now());
   try {
-    const outcome = await invoke(session, call, attempt);
-    if (outcome.kind === 'misconfigured') return refuse(session, batch, outcome.error);
-    return outcome.kind === 'unavailable' ? outcome : { kind: 'verdict', outcome };
+    const outcome = await timeouts.watch(call, () => invoke(parts, call, attempt));
+    if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
+    return outcome.kind === 'unavailable'
+      ? { ...outcome, startedAt: call.startedAt }
+      : { kind: 'verdict', outcome };
   } catch (error) {
-    if (call.expired === undefined) return abandoned(session, batch, error);
-  } finally {
-    session.calls.delete(call);
+    if (call.expired === undefined) return abandoned(parts, call, error);
   }
   await call.expired;
   return SETTLED;
 }
 
 /** @throws what ends the call before its outcome; also when its messages were sent back meanwhile */
-async function invoke(
-  session: QueueSession,
-  call: HandlerCall,
-  attempt: number,
-): Promise<CallOutcome> {
-  const { deps } = session;
-  const { batch, startedAt, abandon } = call;
+async function invoke(parts: CallParts, call: HandlerCall, attempt: number): Promise<CallOutcome> {
+  const { counts, handOver, lifecycle, handlers } = parts;
+  const { batch, startedAt } = call;
   const { handler } = batch.subscription;
   const timeoutMs = handler.timeout * 1000;
-  const ends = linkSignals(session.lifecycle.signal('handlers'), abandon.signal);
+  const ends = linkSignals(lifecycle.signal('handlers'), call.signal);
   try {
-    session.count('InvokedBatchCount');
-    session.count('InvokedEventCount', batch.deliveries.length);
-    session.noteCall((batch.deliveries[0] as Delivery).message);
+    counts.count('InvokedBatchCount');
+    counts.count('InvokedEventCount', batch.deliveries.length);
+    handOver.calling((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, startedAt + timeoutMs);
-    const ended = traceCall(session, batch);
+    const ended = traceCall(parts, batch);
     const outcome = readOutcome(
-      await deps.handlers(handler).invoke(payload, { timeoutMs, signal: ends.signal }),
+      await handlers(handler).invoke(payload, { timeoutMs, signal: ends.signal }),
       batch.items,
       batch.subscription,
     );
@@ -199,13 +224,13 @@ async function invoke(
   }
 }
 
-function noVerdictFor({ deps }: QueueSession, ms: number): DeliveryResult {
-  return { kind: 'no-verdict', notBefore: deps.clock.now() + ms };
+function noVerdictFor({ clock }: Pick<CallParts, 'clock'>, ms: number): DeliveryResult {
+  return { kind: 'no-verdict', notBefore: clock.now() + ms };
 }
 
-function refuse(session: QueueSession, { subscription }: Batch, error: Error): DeliveryResult {
-  session.count('InvokeErrorCount');
-  session.logger.error(
+function refuse(parts: CallParts, { subscription }: Batch, error: Error): DeliveryResult {
+  parts.counts.count('InvokeErrorCount');
+  parts.logger.error(
     {
       err: error,
       function: subscription.handler.functionName,
@@ -213,24 +238,25 @@ function refuse(session: QueueSession, { subscription }: Batch, error: Error): D
     },
     'handler not callable, its messages wait',
   );
-  session.end('handler-misconfigured');
+  parts.lifecycle.stop('handler-misconfigured');
   return NO_VERDICT;
 }
 
 /** The call was aborted: the lease is lost, or the rest of the time is needed to commit and release. */
 function abandoned(
-  session: QueueSession,
-  { batchId, deliveries, subscription }: Batch,
+  parts: CallParts,
+  { batch: { batchId, deliveries, subscription }, startedAt }: HandlerCall,
   error: unknown,
 ): DeliveryResult {
-  if (!session.lifecycle.signal('handlers').aborted) throw error;
-  session.logger.warn(
+  if (!parts.lifecycle.signal('handlers').aborted) throw error;
+  parts.logger.warn(
     { batchId, err: error, code: 'ROCKETMQ_CALL_ABANDONED' },
     'handler not waited for any longer, no failure is counted',
   );
-  session.noteRepeated(deliveries.length);
+  parts.counts.repeated(deliveries.length);
   const { handler } = subscription;
-  if (handler.invocation === 'function') session.outlived(handler.timeout * 1000);
+  if (handler.invocation === 'function')
+    parts.rights.outlived(remainingRunMs(handler, startedAt, parts.clock.now()));
   return NO_VERDICT;
 }
 
@@ -239,11 +265,14 @@ function abandoned(
  * knows it if this one dies. What was settled is committed first: the next holder then begins with
  * the suspect, and does not count the harmless ones before it again.
  */
-async function announce(session: QueueSession, batch: Batch): Promise<boolean> {
-  const [delivery] = batch.deliveries;
-  if (session.crash === undefined || delivery === undefined) return true;
-  await commitOffset(session);
-  if (session.crash === undefined || !session.mayAct()) return session.mayAct();
-  session.crash = suspect(session.crash, delivery.entry.offset);
-  return (await renewLease(session)) && session.mayAct();
+async function announce(
+  { crash, commits, lease, leaseKeeper }: CallParts,
+  { deliveries }: Batch,
+): Promise<boolean> {
+  const [delivery] = deliveries;
+  if (crash.record === undefined || delivery === undefined) return true;
+  await commits.commit();
+  if (crash.record === undefined || !lease.mayAct()) return lease.mayAct();
+  crash.suspect(delivery.entry.offset);
+  return (await leaseKeeper.renew()) && lease.mayAct();
 }

@@ -1,4 +1,11 @@
-import type { QueueSession } from './queue-session.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { OffsetKeeper } from '../queue/offset-keeper.ts';
+import type { HeldLease } from './held-lease.ts';
+import type { PullerOptions } from './puller-deps.ts';
+import type { QueueCounts } from './queue-counts.ts';
 
 /** Settling to commit takes at most a second: this, and the two requests. */
 export const COMMIT_INTERVAL_MS = 800;
@@ -9,96 +16,130 @@ const QUIET_INTERVALS = 6;
 const LAST_TRIES = 3;
 const LAST_TRIES_PAUSE_MS = 200;
 
+/** Brings the stored offset up to what is settled, and follows the offset that others store. */
+export interface Commits {
+  commit(): Promise<void>;
+  /** The last commit before the release: what it cannot store is delivered again. */
+  commitFinally(): Promise<void>;
+  /** Goes on at the stored offset if somebody else changed it. False: it could not be read. */
+  followStored(): Promise<boolean>;
+  /** Commits again and again, until the loops have ended. */
+  keep(loops: Promise<unknown>): Promise<void>;
+}
+
+/** The broker keeps account of what was popped. */
+export const NO_COMMITS: Commits = {
+  commit: async () => {},
+  commitFinally: async () => {},
+  followStored: async () => true,
+  keep: async () => {},
+};
+
+interface CommitParts {
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly options: Pick<PullerOptions, 'commitIntervalMs'>;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'isLost'>;
+  readonly counts: Pick<QueueCounts, 'count'>;
+  readonly messages: Pick<ProcessQueue, 'count'>;
+  readonly offsets: Pick<
+    OffsetKeeper,
+    'commit' | 'check' | 'moved' | 'resolveReset' | 'isCommitDue' | 'resetPending'
+  >;
+}
+
 /**
- * Brings the broker's offset up to what is settled. Only while the lease allows, only forward, never over an operator's reset.
+ * Commits of what was pulled. Only while the lease allows, only forward, never over an operator's reset.
  * Mirrors RemoteBrokerOffsetStore.persist, with an answer that is read.
  */
-export async function commitOffset(session: QueueSession): Promise<void> {
-  if (isDue(session))
-    await attempt(session, 'commit failed, the next one repeats it', () =>
-      session.offsets.commit(),
-    );
-}
+export class OffsetCommits implements Commits {
+  readonly #parts: CommitParts;
 
-/**
- * Commits what is settled within a second, so that a killed puller repeats no more than what was in
- * flight and that second, until the loops have ended: also while they drain. With nothing to commit
- * it reads the stored offset: brokers report a reset only with the answer to a pull, which a quiet
- * queue's long poll holds back for up to 20 s.
- */
-export async function keepOffset(session: QueueSession, loops: Promise<unknown>): Promise<void> {
-  // The broker keeps account of what was popped.
-  if (session.popped !== undefined) return;
-  const { clock } = session.deps;
-  const intervalMs = session.options.commitIntervalMs;
-  const ended = new AbortController();
-  const onEnd = (): void => ended.abort();
-  const stopped = loops.then(onEnd, onEnd);
-  let readAt = clock.now();
-  while (!ended.signal.aborted) {
-    await clock.sleep(intervalMs, ended.signal).catch(() => {});
-    if (ended.signal.aborted || !session.mayAct()) continue;
-    const due = isDue(session);
-    // While nothing waits for its delivery here, a reset found later drops nothing but the poll.
-    const readEveryMs = session.messages.count > 0 ? 0 : QUIET_INTERVALS * intervalMs;
-    if (!due && (session.offsets.resetPending || clock.now() - readAt < readEveryMs)) continue;
-    readAt = clock.now();
-    await (due ? commitOffset(session) : followStoredOffset(session));
+  constructor(parts: CommitParts) {
+    this.#parts = parts;
   }
-  await stopped;
-}
 
-/** The last commit before the release: what it cannot store is delivered again. */
-export async function commitFinally(session: QueueSession): Promise<void> {
-  for (let tries = 1; ; tries++) {
-    await commitOffset(session);
-    if (!isDue(session) || tries === LAST_TRIES) return;
-    await session.deps.clock.sleep(LAST_TRIES_PAUSE_MS);
+  async commit(): Promise<void> {
+    if (this.#isDue)
+      await this.#attempt('commit failed, the next one repeats it', () =>
+        this.#parts.offsets.commit(),
+      );
   }
-}
 
-/**
- * Goes on at an offset that a pull's answer dictates: everything pulled before is forgotten, in flight too, and the new offset is
- * stored before anything else is pulled. It may lie before the old one. Mirrors the OFFSET_ILLEGAL branch of DefaultMQPushConsumerImpl.
- */
-export async function adoptOffset(
-  session: QueueSession,
-  offset: bigint,
-  reset: boolean,
-): Promise<void> {
-  session.offsets.moved(offset, reset);
-  await commitOffset(session);
-}
+  async commitFinally(): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      await this.commit();
+      if (!this.#isDue || tries === LAST_TRIES) return;
+      await this.#parts.clock.sleep(LAST_TRIES_PAUSE_MS);
+    }
+  }
 
-/** Goes on at the stored offset if somebody else changed it. False: it could not be read. */
-export function followStoredOffset(session: QueueSession): Promise<boolean> {
-  return attempt(session, 'failed to read the stored offset', () => session.offsets.check());
-}
+  followStored(): Promise<boolean> {
+    const { offsets } = this.#parts;
+    return this.#attempt('failed to read the stored offset', () => offsets.check());
+  }
 
-/**
- * Resolves a pending reset from the stored offset, when the answer to the pull that was to report it
- * got lost: commits were dropped since, so the stored offset is the reset's.
- */
-export async function followReset(session: QueueSession): Promise<void> {
-  await attempt(session, 'failed to read the stored offset', () => session.offsets.resolveReset());
-}
+  /**
+   * Commits what is settled within a second, so that a killed puller repeats no more than what was in
+   * flight and that second, until the loops have ended: also while they drain. With nothing to commit
+   * it reads the stored offset: brokers report a reset only with the answer to a pull, which a quiet
+   * queue's long poll holds back for up to 20 s.
+   */
+  async keep(loops: Promise<unknown>): Promise<void> {
+    const { clock, options, messages, offsets, lease } = this.#parts;
+    const intervalMs = options.commitIntervalMs;
+    const ended = new AbortController();
+    const onEnd = (): void => ended.abort();
+    const stopped = loops.then(onEnd, onEnd);
+    let readAt = clock.now();
+    while (!ended.signal.aborted) {
+      await clock.sleep(intervalMs, ended.signal).catch(() => {});
+      if (ended.signal.aborted || !lease.mayAct()) continue;
+      const due = this.#isDue;
+      // While nothing waits for its delivery here, a reset found later drops nothing but the poll.
+      const readEveryMs = messages.count > 0 ? 0 : QUIET_INTERVALS * intervalMs;
+      if (!due && (offsets.resetPending || clock.now() - readAt < readEveryMs)) continue;
+      readAt = clock.now();
+      await (due ? this.commit() : this.followStored());
+    }
+    await stopped;
+  }
 
-function isDue(session: QueueSession): boolean {
-  return session.popped === undefined && session.offsets.isCommitDue && session.mayAct();
-}
+  /**
+   * Goes on at an offset that a pull's answer dictates: everything pulled before is forgotten, in flight too, and the new offset is
+   * stored before anything else is pulled. It may lie before the old one. Mirrors the OFFSET_ILLEGAL branch of DefaultMQPushConsumerImpl.
+   * @param reset an operator's, which the broker has stored itself
+   */
+  async adopt(offset: bigint, reset: boolean): Promise<void> {
+    this.#parts.offsets.moved(offset, reset);
+    await this.commit();
+  }
 
-async function attempt(
-  session: QueueSession,
-  whenFailed: string,
-  request: () => Promise<void>,
-): Promise<boolean> {
-  try {
-    await request();
-    return true;
-  } catch (error) {
-    if (session.lifecycle.isLost) return false;
-    session.count('CommitErrorCount');
-    session.logger.warn({ err: error, code: 'ROCKETMQ_COMMIT_FAILED' }, whenFailed);
-    return false;
+  /**
+   * Resolves a pending reset from the stored offset, when the answer to the pull that was to report it
+   * got lost: commits were dropped since, so the stored offset is the reset's.
+   */
+  async followReset(): Promise<void> {
+    const { offsets } = this.#parts;
+    await this.#attempt('failed to read the stored offset', () => offsets.resolveReset());
+  }
+
+  get #isDue(): boolean {
+    const { offsets, lease } = this.#parts;
+    return offsets.isCommitDue && lease.mayAct();
+  }
+
+  async #attempt(whenFailed: string, request: () => Promise<void>): Promise<boolean> {
+    try {
+      await request();
+      return true;
+    } catch (error) {
+      const { lifecycle, counts, logger } = this.#parts;
+      if (lifecycle.isLost) return false;
+      counts.count('CommitErrorCount');
+      logger.warn({ err: error, code: 'ROCKETMQ_COMMIT_FAILED' }, whenFailed);
+      return false;
+    }
   }
 }

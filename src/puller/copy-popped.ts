@@ -1,3 +1,4 @@
+import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage } from '../model/pop.ts';
@@ -8,13 +9,13 @@ import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { openMessage } from '../records/open-message.ts';
 import { sendFailureOf } from './send-failure.ts';
 
-interface CopierDeps {
-  readonly deps: { readonly client: Pick<RocketMQ, 'copyToPopRetry' | 'ack'> };
+interface CopyParts {
+  readonly client: Pick<RocketMQ, 'copyToPopRetry' | 'ack'>;
   readonly source: Pick<SourceConfig, 'consumerGroup'>;
   readonly queue: MessageQueue;
   readonly logger: Logger;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
-  readonly memory: { readonly maxMessageBytes: number };
+  readonly memory: Pick<QueueMemory, 'maxMessageBytes'>;
 }
 
 /**
@@ -26,14 +27,13 @@ interface CopierDeps {
  *   those that the broker has not taken
  */
 export function createPoppedCopier({
-  deps,
+  client,
   source: { consumerGroup },
   queue,
   logger,
   lifecycle,
   memory,
-}: CopierDeps): (popped: readonly PoppedMessage[]) => Promise<readonly PoppedMessage[]> {
-  const { client } = deps;
+}: CopyParts): (popped: readonly PoppedMessage[]) => Promise<readonly PoppedMessage[]> {
   // The broker takes no copy at all, for example because it makes no subscription groups.
   let forbidden = false;
 

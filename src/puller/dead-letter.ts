@@ -1,6 +1,7 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { afterFailedEnd, MAX_UNANSWERED } from '../decide/retry/send-steps.ts';
+import { afterFailedEnd } from '../decide/retry/send-steps.ts';
 import { failureRecord } from '../delivery/failure-record.ts';
+import { isDeadLettered } from '../dlq/is-dead-lettered.ts';
 import type { FailureCondition, OnFailure } from '../model/failure.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
@@ -11,92 +12,89 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
-import { asUndecodable, openMessage } from '../records/open-message.ts';
 import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
-import { messageSubscription } from './message-subscription.ts';
-import { recordOf } from './next-batch.ts';
-import type { PendingEnd } from './pending-ends.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { Content, EndCarrier } from './end-carrier.ts';
+import { type OpenForEndParts, openForEnd } from './open-entry.ts';
+import type { PendingEnd, PendingEnds } from './pending-ends.ts';
+import type { PullerDeps } from './puller-deps.ts';
+import type { QueueCounts } from './queue-counts.ts';
+import type { QueueSubscriptions } from './queue-subscriptions.ts';
+import { type RecordParts, recordOf } from './record-of.ts';
 import {
   DLQ,
   messageFirst,
   messageWay,
   requestWay,
+  type SendParts,
   type SendWay,
   sendInTurn,
 } from './send-back.ts';
-import { acknowledge, returnToBroker } from './settle-popped.ts';
+import { sendFailureOf } from './send-failure.ts';
 
-/** What of a message is used for its end. */
-export type Content = Pick<QueueEntry, 'message' | 'undecodable' | 'localRetries'>;
+/** A holder tries an end for so long at most, and the next one begins soon after it. */
+const LOOK_BACK_MS = 20 * 60_000;
+const AGAIN_WHEN_AWAY_MS = 5_000;
+
+/** What the end of a message that failed for good needs. */
+export interface DeadLetterParts
+  extends SendParts,
+    RecordParts,
+    OpenForEndParts,
+    Pick<PullerDeps, 'destinations' | 'holder'> {
+  readonly memory: OpenForEndParts['memory'] & SendParts['memory'];
+  readonly subscriptions: QueueSubscriptions;
+  readonly carrier: EndCarrier;
+  readonly pendingEnds: PendingEnds;
+  readonly counts: QueueCounts;
+}
 
 /**
  * Gives a message that failed for good its end: the destination of its event; else, and when that does not take it, `%DLQ%<group>`, as it is or in a
  * form that fits; else the log, with its content. While the broker cannot decide, the message waits here and no handler gets it again.
  */
 export async function endForGood(
-  session: QueueSession,
+  parts: DeadLetterParts,
   entry: QueueEntry,
   condition: FailureCondition,
   content: Content = entry,
 ): Promise<void> {
-  const { messages, popped, deps, logger, pendingEnds } = session;
-  if (popped?.isOurs(entry) === false) {
-    popped.forget(entry);
-    messages.settle(entry);
-    return;
-  }
-  // Pulled before the offset was dictated anew: it comes again, or never was to come.
-  if (!messages.expects(entry)) return;
-  const end = await findEnd(session, readable(session, content), condition, pendingEnds.get(entry));
-  if (end.kind === 'lease-lost') return leaveToNextHolder(session, entry);
-  if (end.kind === 'again') {
-    logger.error(
-      {
-        code: 'ROCKETMQ_END_NOT_STORED',
-        offset: String(entry.offset),
-        condition,
-        failure: end.failure,
-        waitMs: end.afterMs,
-      },
-      'dead letter not stored, trying again without another delivery',
-    );
-    session.count('SendBackErrorCount');
-    // The first try counts, so that the next holder finds the message past its limit; later ones bound the tries of all holders together.
-    const counts = !pendingEnds.has(entry) || end.failure !== 'unreachable';
-    pendingEnds.set(entry, end.pending);
-    // A puller on its way out does not wait for it: the message comes again, to whoever pops then.
-    if (popped !== undefined && session.ending !== undefined)
-      return returnToBroker(session, popped, entry);
-    session.giveBackFailed(entry, deps.clock.now() + end.afterMs, counts);
-    return;
-  }
-  pendingEnds.delete(entry);
-  if (end.kind === 'logged') session.count('DiscardedEventCount');
-  if (popped !== undefined) await acknowledge(session, popped, { entry });
-  if (messages.settle(entry) && end.kind === 'stored') session.noteSentBack('dead-lettered');
+  const { carrier, pendingEnds, counts } = parts;
+  if (!carrier.owns(entry)) return;
+  const opened = await openForEnd(parts, entry, content);
+  if (opened === undefined) return carrier.abandon(entry);
+  const end = await findEnd(parts, opened.content, condition, pendingEnds.of(entry)).finally(() =>
+    opened.memory.release(),
+  );
+  if (end.kind === 'lease-lost') return carrier.abandon(entry);
+  if (end.kind === 'again') return postpone(parts, entry, condition, end);
+  pendingEnds.stored(entry);
+  if (end.kind === 'logged') counts.count('DiscardedEventCount');
+  if ((await carrier.finish([entry])) > 0 && end.kind === 'stored') counts.deadLettered();
 }
 
-/** What no handler got may still be compressed. A body that does not open is a record that cannot be decoded. */
-function readable({ memory }: QueueSession, content: Content): Content {
-  const { message } = content;
-  if (message === undefined) return content;
-  try {
-    return { ...content, message: openMessage(message, memory.maxMessageBytes) };
-  } catch (error) {
-    const cause = error instanceof Error ? error : new Error(String(error));
-    return { ...content, message: undefined, undecodable: asUndecodable(message, cause) };
-  }
-}
-
-/** The lease is lost: the message stays unfinished. */
-export function leaveToNextHolder(session: QueueSession, entry: QueueEntry): void {
-  const { popped, messages } = session;
-  popped?.forget(entry);
-  if (popped === undefined) messages.giveBack(entry, 0, false);
-  else messages.settle(entry);
+async function postpone(
+  { carrier, pendingEnds, counts, logger, clock }: DeadLetterParts,
+  entry: QueueEntry,
+  condition: FailureCondition,
+  { failure, afterMs, pending }: Extract<End, { kind: 'again' }>,
+): Promise<void> {
+  logger.error(
+    {
+      code: 'ROCKETMQ_END_NOT_STORED',
+      offset: String(entry.offset),
+      condition,
+      failure,
+      waitMs: afterMs,
+    },
+    'dead letter not stored, trying again without another delivery',
+  );
+  counts.count('SendBackErrorCount');
+  // The first try counts, so that the next holder finds the message past its limit; later ones bound the tries of all holders together.
+  const counted = pendingEnds.of(entry) === undefined || failure !== 'unreachable';
+  pendingEnds.postpone(entry, pending);
+  await carrier.postpone(entry, clock.now() + afterMs, counted);
 }
 
 type End =
@@ -109,7 +107,7 @@ type End =
     };
 
 async function findEnd(
-  session: QueueSession,
+  parts: DeadLetterParts,
   content: Content,
   condition: FailureCondition,
   before: PendingEnd | undefined,
@@ -118,23 +116,29 @@ async function findEnd(
   const { message } = content;
   const record = message ?? (content.undecodable as UndecodableRecord);
   const failed: FailedForGood = {
-    message: message ?? undecodableMessage(record as UndecodableRecord, session.queue),
+    message: message ?? undecodableMessage(record as UndecodableRecord, parts.queue),
     localRetries,
     condition,
   };
-  if (!session.mayAct()) return { kind: 'lease-lost' };
-  if (message !== undefined && (await deliverToDestination(session, failed)))
+  if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
+  const known = before !== undefined && unanswered > 0 ? await findCopy(parts, failed) : 'none';
+  if (known === 'stored') return { kind: 'stored' };
+  if (known === 'broker-away' && before !== undefined) {
+    const afterMs = AGAIN_WHEN_AWAY_MS;
+    return { kind: 'again', failure: 'unreachable', afterMs, pending: before };
+  }
+  if (message !== undefined && (await deliverToDestination(parts, failed)))
     return { kind: 'stored' };
-  const sent = await sendInTurn(
-    session,
-    record,
-    deadLetterWays(session, record, localRetries),
-    unanswered > 0 ? 1 : MAX_UNANSWERED,
-  );
+  const ways = deadLetterWays(parts, record, localRetries);
+  // One that has never an answer must not keep the others from their turn.
+  const first = unanswered % ways.length;
+  const inTurn = [...ways.slice(first), ...ways.slice(0, first)];
+  // After one without an answer the dead letter is looked for, and that takes the broker a moment.
+  const sent = await sendInTurn(parts, record, inTurn, 1);
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
-  if (message === undefined && (await deliverToDestination(session, failed)))
+  if (message === undefined && (await deliverToDestination(parts, failed)))
     return { kind: 'stored' };
   const answered = sent.failure !== 'unreachable';
   const pending = {
@@ -146,8 +150,41 @@ async function findEnd(
   const step = afterFailedEnd(sent.failure, { ...pending, tries: Math.max(1, pending.tries) });
   if (step.kind === 'again')
     return { kind: 'again', failure: sent.failure, afterMs: step.afterMs, pending };
-  logDiscarded(session, record, failed, sent.failure);
+  logDiscarded(parts, record, failed, sent.failure);
   return { kind: 'logged' };
+}
+
+/**
+ * Sends without an answer may have made a dead letter. Where nobody may read the dead letters, nothing is known of it.
+ */
+async function findCopy(
+  parts: DeadLetterParts,
+  { message }: FailedForGood,
+): Promise<'stored' | 'none' | 'broker-away'> {
+  const { client, clock, source, queue, lifecycle, logger } = parts;
+  const sought = {
+    message,
+    originMessageId: originOf(parts, message).messageId,
+    brokerName: queue.brokerName,
+    since: clock.now() - LOOK_BACK_MS,
+  };
+  try {
+    const signal = lifecycle.signal('requests');
+    const isStored = await isDeadLettered(client, source.consumerGroup, sought, { signal });
+    return isStored ? 'stored' : 'none';
+  } catch (error) {
+    const failure = sendFailureOf(error);
+    logger.warn(
+      {
+        err: error,
+        code: 'ROCKETMQ_DEAD_LETTER_UNKNOWN',
+        offset: String(message.queueOffset),
+        failure,
+      },
+      'dead-letter queue not readable, it is not known whether an unanswered send is stored',
+    );
+    return failure === 'refused' || failure === 'forbidden' ? 'none' : 'broker-away';
+  }
 }
 
 interface FailedForGood {
@@ -159,21 +196,21 @@ interface FailedForGood {
 
 /** True when the destination of `onFailure` has the message. Like every delivery it may arrive twice. */
 async function deliverToDestination(
-  session: QueueSession,
+  parts: DeadLetterParts,
   failed: FailedForGood,
 ): Promise<boolean> {
   const { message } = failed;
-  const subscription = messageSubscription(session, message);
+  const subscription = parts.subscriptions.ofMessage(message);
   const onFailure = subscription?.onFailure;
   if (subscription === undefined || onFailure === undefined) return false;
   try {
-    await deliver(session, failed, subscription, onFailure);
-    session.count('OnFailureDestinationDeliveredEventCount');
+    await deliver(parts, failed, subscription, onFailure);
+    parts.counts.count('OnFailureDestinationDeliveredEventCount');
     return true;
   } catch (error) {
-    if (session.lifecycle.isLost) return false;
-    session.count('OnFailureDestinationDeliveryErrorCount');
-    session.logger.error(
+    if (parts.lifecycle.isLost) return false;
+    parts.counts.count('OnFailureDestinationDeliveryErrorCount');
+    parts.logger.error(
       { err: error, code: 'ROCKETMQ_ON_FAILURE', onFailure, offset: String(message.queueOffset) },
       'dead letter not taken by the destination of onFailure, sending it to the DLQ of the group',
     );
@@ -183,35 +220,33 @@ async function deliverToDestination(
 
 /** As the broker stores it, as a message, in a form that fits, and without the retry topic. */
 function deadLetterWays(
-  session: QueueSession,
+  parts: DeadLetterParts,
   record: Message | UndecodableRecord,
   localRetries: number,
 ): SendWay[] {
-  const { source, queue, deps, lifecycle } = session;
+  const { source, queue, client, lifecycle } = parts;
   let made: DeadLetter | undefined;
   const letter = (): DeadLetter => {
     const message = 'topic' in record ? record : undecodableMessage(record, queue);
     const failures = failedDeliveries(message, source) + localRetries;
-    made ??= deadLetterOf(message, originOf(session, message), failures);
+    made ??= deadLetterOf(message, originOf(parts, message), failures);
     return made;
   };
   const letterWay = (to: 'retry-topic' | 'dead-letter-topic'): SendWay => ({
     name: `dead-letter by ${to}`,
     send: () =>
-      deps.client
+      client
         .sendDeadLetter(source.consumerGroup, letter(), to, {
           signal: lifecycle.signal('requests'),
         })
         .then(() => true),
   });
-  const back = requestWay(session, record, DLQ, 0);
+  const back = requestWay(parts, record, DLQ, 0);
   const ways = (): SendWay[] => {
     if (!('topic' in record))
-      return record.unopened && messageFirst(session, record.unopened) === 'misleading'
-        ? []
-        : [back];
-    const send = messageWay(session, record, DLQ, 0, localRetries);
-    const why = messageFirst(session, record);
+      return record.unopened && messageFirst(parts, record.unopened) === 'misleading' ? [] : [back];
+    const send = messageWay(parts, record, DLQ, 0, localRetries);
+    const why = messageFirst(parts, record);
     if (why === undefined) return [back, send];
     // Request 36 keeps RETRY_TOPIC: the dead letter would name a topic that its producer chose.
     return why === 'misleading' ? [send] : [send, back];
@@ -221,7 +256,7 @@ function deadLetterWays(
 
 /** The topic that the user knows, and the id that the message was first stored under. */
 function originOf(
-  { source }: QueueSession,
+  { source }: Pick<SendParts, 'source'>,
   message: Message,
 ): { topic: string; messageId: string } {
   return {
@@ -235,7 +270,7 @@ function originOf(
 
 /** The end that needs no other system. */
 function logDiscarded(
-  { queue, source, logger }: QueueSession,
+  { queue, source, logger }: Pick<SendParts, 'queue' | 'source' | 'logger'>,
   record: Message | UndecodableRecord,
   { message, localRetries, condition }: FailedForGood,
   failure: string,
@@ -261,32 +296,33 @@ function logDiscarded(
 }
 
 async function deliver(
-  { deps, lifecycle, source }: QueueSession,
+  parts: DeadLetterParts,
   { message, localRetries, condition }: FailedForGood,
   subscription: SubscriptionConfig,
   to: OnFailure,
 ): Promise<void> {
+  const { client, clock, destinations, holder, lifecycle } = parts;
   if (to.type === 'topic') {
     const properties = forwardedProperties(message);
     properties.set(Property.DLQ_ORIGIN_TOPIC, subscription.topic);
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
-    await deps.client.send(
+    await client.send(
       { topic: to.topic, flag: message.flag, ...fittingForm(message.body, properties) },
       { signal: lifecycle.signal('requests'), forwarded: true },
     );
     return;
   }
-  const destination = deps.destinations?.[to.type];
+  const destination = destinations?.[to.type];
   if (destination === undefined)
     throw new Error(
       `no client for ${to.type}: deploy the service again, or name an endpoint for it in a local run (AWS_ENDPOINT_URL)`,
     );
-  const record = recordOf({ deps, source }, message, subscription, localRetries);
+  const record = recordOf(parts, message, subscription, localRetries);
   const why = {
     condition,
-    requestId: deps.holder,
+    requestId: holder,
     functionArn: subscription.handler.functionName,
-    now: deps.clock.now(),
+    now: clock.now(),
   };
   await destination.deliver(to.arn, failureRecord(record, why));
 }

@@ -1,17 +1,18 @@
 import { randomUUID } from 'node:crypto';
-import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
-import { buildRecord } from '../delivery/build-record.ts';
+import { type BatchBuilder, MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import { addRecord } from '../delivery/offload-body.ts';
 import { readAnswer } from '../delivery/read-answer.ts';
 import { describeThrown } from '../delivery/thrown.ts';
-import type { RocketMQRecord } from '../model/event.ts';
+import type { S3Pointer } from '../model/event.ts';
 import type { DirectResult } from '../model/membership.ts';
 import type { Message } from '../model/message.ts';
-import type { SourceConfig } from '../model/source.ts';
+import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import { timerMs } from '../model/timer.ts';
+import type { HandlerOutcome } from '../ports/invoke.ts';
 import { userTopic } from '../records/subscription.ts';
-import { builderFor, maxReconsumeTimes } from './next-batch.ts';
+import { builderFor } from './next-batch.ts';
 import type { PullerDeps } from './puller-deps.ts';
+import { type RecordParts, recordOf } from './record-of.ts';
 
 /**
  * One message to its handler because an operator asked for it: whatever comes of it, nothing is committed, sent back or repeated.
@@ -44,7 +45,7 @@ async function deliver(
     ...(remark === undefined ? {} : { remark }),
     spentMs: deps.clock.now() - startedAt,
   });
-  const { cluster, consumerGroup } = source;
+  const { consumerGroup } = source;
   const topic = userTopic(message, consumerGroup);
   const subscription = source.subscriptions.find((candidate) => candidate.topic === topic);
   if (subscription === undefined)
@@ -52,33 +53,16 @@ async function deliver(
       'CR_THROW_EXCEPTION',
       `no handler of group "${consumerGroup}" takes topic "${topic}"`,
     );
-  const { handler } = subscription;
-  const builder = builderFor(subscription);
-  const { region = 'local', accountId = '000000000000' } = deps;
-  const limits = { localRetries: 0, maxReconsumeTimes: maxReconsumeTimes(subscription, message) };
-  const traced = subscription.tracing !== 'off';
-  const build = (): RocketMQRecord =>
-    buildRecord(message, {
-      cluster,
-      consumerGroup,
-      topic,
-      now: startedAt,
-      region,
-      accountId,
-      traced,
-      mode: source.mode ?? 'pull',
-      ...limits,
-    });
-  // Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it.
-  if (
-    addRecord(builder, build, message.body, deps.bodies && subscription.s3PointerThreshold) !==
-    'added'
-  )
+  const { handler, eventFormat } = subscription;
+  const timeoutMs = handler.timeout * 1000;
+  const builder = eventOf({ ...deps, source }, message, subscription);
+  if (builder === undefined)
     return ended(
       'CR_THROW_EXCEPTION',
       `the event is larger than Lambda's ${MAX_EVENT_BYTES} bytes`,
     );
-  const timeoutMs = handler.timeout * 1000;
+  const notStored = await storeBody(deps.bodies, builder.items[0]?.s3Pointer, message, timeoutMs);
+  if (notStored !== undefined) return ended('CR_THROW_EXCEPTION', notStored);
   const offset = String(message.queueOffset);
   const payload = builder.finish({
     batchId: randomUUID(),
@@ -88,32 +72,65 @@ async function deliver(
     lag: 0,
     deadline: startedAt + timeoutMs,
   });
-  const pointer = builder.items[0]?.s3Pointer;
+  const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
+  return ended(...resultOf(outcome, builder, eventFormat));
+}
+
+/** Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it. */
+function eventOf(
+  parts: RecordParts & Pick<DirectDeps, 'bodies'>,
+  message: Message,
+  subscription: SubscriptionConfig,
+): BatchBuilder | undefined {
+  const builder = builderFor(subscription);
+  const fit = addRecord(
+    builder,
+    () => recordOf(parts, message, subscription, 0),
+    message.body,
+    parts.bodies && subscription.s3PointerThreshold,
+  );
+  return fit === 'added' ? builder : undefined;
+}
+
+/** Why the body is not in its bucket; undefined: it is, or it need not be. */
+async function storeBody(
+  bodies: DirectDeps['bodies'],
+  pointer: S3Pointer | undefined,
+  { body }: Message,
+  timeoutMs: number,
+): Promise<string | undefined> {
+  if (bodies === undefined || pointer === undefined) return undefined;
   const limit = new AbortController();
   const timer = setTimeout(
     () => limit.abort(new Error(`the body was not stored within ${timeoutMs} ms`)),
     timerMs(timeoutMs),
   );
   try {
-    if (pointer !== undefined)
-      await deps.bodies?.put(pointer, message.body, { signal: limit.signal });
+    await bodies.put(pointer, body, { signal: limit.signal });
+    return undefined;
   } catch (error) {
-    return ended('CR_THROW_EXCEPTION', (error as Error).message);
+    return (error as Error).message;
   } finally {
     clearTimeout(timer);
   }
-  const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
+}
+
+function resultOf(
+  outcome: HandlerOutcome,
+  { items }: BatchBuilder,
+  format: SubscriptionConfig['eventFormat'],
+): [DirectResult['result'], string?] {
   switch (outcome.kind) {
     case 'answered': {
-      const verdict = readAnswer(outcome.answer, builder.items, subscription.eventFormat);
-      if (verdict.kind === 'invalid') return ended('CR_LATER', verdict.reason);
-      return ended(verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER');
+      const verdict = readAnswer(outcome.answer, items, format);
+      if (verdict.kind === 'invalid') return ['CR_LATER', verdict.reason];
+      return [verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER'];
     }
     case 'failed':
-      return ended('CR_THROW_EXCEPTION', `${outcome.errorType}: ${outcome.errorMessage}`);
+      return ['CR_THROW_EXCEPTION', `${outcome.errorType}: ${outcome.errorMessage}`];
     case 'unavailable':
     case 'too-large':
     case 'misconfigured':
-      return ended('CR_THROW_EXCEPTION', outcome.error.message);
+      return ['CR_THROW_EXCEPTION', outcome.error.message];
   }
 }

@@ -1,4 +1,3 @@
-import type { QueueRange } from '../decide/offset/queue-life.ts';
 import { mayHaveLostCommits, settledAbove } from '../decide/offset/settled-above.ts';
 import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
 import { uptimeMs } from '../flow/broker-uptime.ts';
@@ -6,9 +5,10 @@ import type { Assignment, LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
+import type { RocketMQ } from '../ports/rocketmq.ts';
+import { inspectQueue } from '../queue/inspect-queue.ts';
+import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { inspectQueue } from './inspect-queue.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 const BROKER_INFO_TIMEOUT_MS = 3_000;
@@ -49,23 +49,14 @@ export async function findStart(
   const decision = startOffset({
     stored,
     committed: assignment.settledOffset ?? committedOffset,
-    settled:
-      stored === undefined || range === undefined || source.coexist === true
-        ? undefined
-        : settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment)),
+    settled: range && (await settledOf(deps, source, stored, assignment)),
     start,
     mark: lifeMark,
     knownMax: maxOffset,
     range,
   });
-  let offset = await offsetOf(client, queue, decision, range);
-  // Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers can lose one
-  // (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
-  if (!own && (offset !== stored || stored === 0n)) {
-    const { resetPending } = await commitStart(deps, source, queue, offset);
-    // An operator's reset is reported by the first pull.
-    if (resetPending && stored !== undefined) offset = stored;
-  }
+  const decided = await offsetOf(client, queue, decision, range);
+  const offset = own ? decided : await storeStart(deps, source, queue, stored, decided);
   reportStart(logger, decision, offset);
   const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
   return {
@@ -74,6 +65,35 @@ export async function findStart(
     anotherLife,
     outdatesItem: anotherLife || decision.kind === 'settled',
   };
+}
+
+/** Where settled messages end whose commits the broker lost; undefined: it lost none, or nothing can be said. */
+async function settledOf(
+  deps: PullerDeps,
+  { coexist }: SourceConfig,
+  stored: bigint | undefined,
+  assignment: Assignment,
+): Promise<ReturnType<typeof settledAbove>> {
+  if (stored === undefined || coexist === true) return undefined;
+  return settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment));
+}
+
+/**
+ * Commits where the holder begins, unless the broker has it. Before 5.0 a stored 0 may mean "none". Of two first commits of a group to a topic brokers
+ * can lose one (ConsumerOffsetManager makes its map twice): then it is this one, which repeats what the broker reports.
+ * @returns where the holder begins
+ */
+async function storeStart(
+  deps: PullerDeps,
+  source: SourceConfig,
+  queue: MessageQueue,
+  stored: bigint | undefined,
+  offset: bigint,
+): Promise<bigint> {
+  if (offset === stored && stored !== 0n) return offset;
+  const { resetPending } = await commitStart(deps, source, queue, offset);
+  // An operator's reset is reported by the first pull.
+  return resetPending && stored !== undefined ? stored : offset;
 }
 
 /**
@@ -106,35 +126,6 @@ async function storedOffset(
   return (await client.isOffsetStored(consumerGroup, queue)) ? stored : undefined;
 }
 
-/**
- * The offset of a decision.
- * @param range as the decision was made with
- */
-export async function offsetOf(
-  client: Pick<RocketMQ, 'searchOffset'>,
-  queue: MessageQueue,
-  decision: StartOffset,
-  range: QueueRange | undefined,
-  options: CallOptions = {},
-): Promise<bigint> {
-  if (decision.kind !== 'younger-than' && decision.kind !== 'settled') return decision.offset;
-  const found = await client.searchOffset(queue, decision.storedAt + 1, options);
-  if (decision.kind === 'settled')
-    return found < decision.stored
-      ? decision.stored
-      : found < decision.offset
-        ? found
-        : decision.offset;
-  return range !== undefined && found < range.min ? range.min : found;
-}
-
-/** The mark of a queue of which only the first message is known. */
-export function firstMark(range: QueueRange | undefined): LifeMark | undefined {
-  return range?.firstStoredAt === undefined
-    ? undefined
-    : { offset: range.min, storedAt: range.firstStoredAt };
-}
-
 function reportStart(logger: Logger, decision: StartOffset, offset: bigint): void {
   switch (decision.kind) {
     case 'stored':
@@ -165,23 +156,6 @@ function reportStart(logger: Logger, decision: StartOffset, offset: bigint): voi
     default:
       reportInvalidOffset(logger, decision, offset);
   }
-}
-
-/** A candidate that is not an offset of the queue as it is now. */
-export function reportInvalidOffset(
-  logger: Logger,
-  decision: Extract<StartOffset, { candidate: bigint }>,
-  offset: bigint,
-): void {
-  logger.warn(
-    {
-      code: 'ROCKETMQ_OFFSET_INVALID',
-      reason: decision.kind === 'minimum' ? decision.reason : 'messages-lost',
-      candidate: String(decision.candidate),
-      offset: String(offset),
-    },
-    'offset not valid in the queue as it is now, starting at another offset',
-  );
 }
 
 async function commitStart(

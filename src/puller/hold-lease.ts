@@ -1,11 +1,11 @@
+import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Assignment, Attempts, BatchLimit, Lease } from '../model/assignment.ts';
+import type { Assignment, Lease } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { LeaseAnswer, QueueMirrors } from '../ports/assignment-store.ts';
-import type { PullerDeps, PullerOptions, StopReason } from './puller-deps.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { AssignmentStore, LeaseAnswer } from '../ports/assignment-store.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
 const ACQUIRE_POLL_MS = 300;
 /** After so many acquisitions without an answer the table is unavailable. The SDK has repeated each of them. */
@@ -25,54 +25,81 @@ export async function acquireLease(
   queue: MessageQueue,
   handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
 ): Promise<LeaseAnswer> {
-  const { store, clock, holder } = deps;
-  const settings = sourceDigest(source);
+  const { clock, holder } = deps;
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
+  const settings = {
+    settings: sourceDigest(source),
+    ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
+  };
   const giveUpAt =
     clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   const unanswered = new Set<number>();
-  for (let wishUntil = 0; ; ) {
+  const successor = new Successor(deps, key);
+  for (; ; await clock.sleep(ACQUIRE_POLL_MS)) {
     const now = clock.now();
-    const endsAt = now + deps.remainingMs();
-    const answer = await store
-      .acquire({
-        ...key,
-        now,
-        leaseUntil: leaseUntil(now, endsAt),
-        endsAt,
-        settings,
-        ...(handlerTimeoutMs === undefined ? {} : { handlerTimeoutMs }),
-      })
-      .catch((error: unknown) => {
-        unanswered.add(now);
-        if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
-        deps.logger.warn(
-          { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
-          'acquisition of the lease not answered, trying again',
-        );
-        return undefined;
-      });
-    if (answer === undefined) {
-      await clock.sleep(ACQUIRE_POLL_MS);
-      continue;
-    }
-    if (!answer.applied && isOwnAcquisition(answer.current, holder, unanswered))
-      return { applied: true, assignment: answer.current };
-    if (
-      answer.applied ||
-      !(answer.reason === 'held' || answer.reason === 'successor-waits') ||
-      now >= giveUpAt ||
-      deps.signal?.aborted === true
-    )
-      return answer;
-    if (wishUntil - now < WISH_MS / 2 && isLive(answer.current?.lease, now)) {
-      wishUntil = now + WISH_MS;
-      const wish = await store.announceSuccessor({ ...key, until: wishUntil, now });
-      // Somebody else waits already: two would only take turns.
-      if (!wish.applied && wish.reason === 'successor-waits') return wish;
-    }
-    await clock.sleep(ACQUIRE_POLL_MS);
+    const answer = await tryToAcquire(deps, { ...key, ...settings, now }, unanswered, giveUpAt);
+    if (answer === undefined) continue;
+    if (answer.applied) return answer;
+    const { current } = answer;
+    if (isOwnAcquisition(current, holder, unanswered))
+      return { applied: true, assignment: current };
+    if (isFinal(answer.reason) || now >= giveUpAt || deps.signal?.aborted === true) return answer;
+    const refused = await successor.announce(current, now);
+    if (refused !== undefined) return refused;
   }
+}
+
+/** Announces this invocation to the holder of a live lease, again and again. */
+class Successor {
+  readonly #deps: Pick<PullerDeps, 'store'>;
+  readonly #key: Omit<SuccessorRequest, 'until' | 'now'>;
+  #until = 0;
+
+  constructor(deps: Pick<PullerDeps, 'store'>, key: Omit<SuccessorRequest, 'until' | 'now'>) {
+    this.#deps = deps;
+    this.#key = key;
+  }
+
+  /** @returns the refusal, when another successor waits already: two would only take turns */
+  async announce(item: Assignment | undefined, now: number): Promise<LeaseAnswer | undefined> {
+    if (this.#until - now >= WISH_MS / 2 || !isLive(item?.lease, now)) return undefined;
+    this.#until = now + WISH_MS;
+    const request = { ...this.#key, until: this.#until, now };
+    const answer = await this.#deps.store.announceSuccessor(request);
+    return !answer.applied && answer.reason === 'successor-waits' ? answer : undefined;
+  }
+}
+
+type SuccessorRequest = Parameters<AssignmentStore['announceSuccessor']>[0];
+
+/**
+ * One acquisition. undefined: it had no answer, and is repeated.
+ * @throws what the store throws, once too often
+ */
+async function tryToAcquire(
+  { store, clock, logger, remainingMs }: PullerDeps,
+  request: Omit<Parameters<AssignmentStore['acquire']>[0], 'leaseUntil' | 'endsAt'>,
+  unanswered: Set<number>,
+  giveUpAt: number,
+): Promise<LeaseAnswer | undefined> {
+  const { now, queue } = request;
+  const endsAt = clock.now() + remainingMs();
+  try {
+    return await store.acquire({ ...request, leaseUntil: leaseUntil(now, endsAt), endsAt });
+  } catch (error) {
+    unanswered.add(now);
+    if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
+    logger.warn(
+      { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
+      'acquisition of the lease not answered, trying again',
+    );
+    return undefined;
+  }
+}
+
+/** Waiting does not help: the queue is not for this slot now. */
+function isFinal(reason: Extract<LeaseAnswer, { applied: false }>['reason']): boolean {
+  return reason !== 'held' && reason !== 'successor-waits';
 }
 
 /**
@@ -81,7 +108,7 @@ export async function acquireLease(
  */
 function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
   const timeouts = subscriptions.flatMap(({ order, handler }) =>
-    order !== undefined && handler.invocation === 'function' ? [handler.timeout * 1000] : [],
+    order !== undefined && handler.invocation === 'function' ? [maxRunMs(handler)] : [],
   );
   return timeouts.length === 0 ? undefined : Math.max(...timeouts);
 }
@@ -96,153 +123,6 @@ function isOwnAcquisition(
   unanswered: ReadonlySet<number>,
 ): item is Assignment {
   return item?.lease?.holder === holder && unanswered.has(item.lease.acquiredAt);
-}
-
-/**
- * Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits.
- * False: the table could not be reached, and the item is as it was or as it should be.
- * @param isOver the session has ended: an answer that comes so late means nothing any more
- */
-export async function renewLease(
-  session: QueueSession,
-  isOver: () => boolean = () => false,
-): Promise<boolean> {
-  const { deps, source, queue, lease } = session;
-  const now = deps.clock.now();
-  const until = leaseUntil(now, lease.endsAt);
-  const { crash } = session;
-  const counted = session.order ?? session.attempts;
-  counted.unsaved = false;
-  const progressed =
-    crash !== undefined &&
-    !session.isolating &&
-    session.knownOffset > crash.offset &&
-    session.knownOffset >= crash.isolateUntil;
-  const answer = await deps.store
-    .renew({
-      cluster: source.cluster,
-      consumerGroup: source.consumerGroup,
-      queue,
-      holder: lease.holder,
-      fence: lease.fence,
-      leaseUntil: until,
-      ...mirrorsOf(session),
-      crash: progressed || crash === undefined ? null : crash,
-      attempts: attemptsOf(session) ?? null,
-      batchLimits: batchLimitsOf(session) ?? null,
-      handlersRunUntil: handlersRunUntil(session) ?? null,
-    })
-    .catch((error: unknown) => {
-      counted.unsaved = true;
-      // The lease still stands until its end; the next attempt comes soon.
-      session.logger.warn({ err: error }, 'could not renew the lease');
-      return undefined;
-    });
-  if (answer === undefined) return false;
-  // The session has released meanwhile.
-  if (isOver()) return true;
-  if (!answer.applied) {
-    session.loseLease(answer.reason, true);
-    return true;
-  }
-  if (progressed && session.crash === crash) session.crash = undefined;
-  // Never later than what the table has.
-  session.lease = {
-    ...lease,
-    leaseUntil: Math.min(until, answer.assignment.lease?.leaseUntil ?? until),
-  };
-  applyAssignmentChange(session, answer.assignment);
-  return true;
-}
-
-/** Drains when the item says that the queue is not for this holder any more. Returns the reason. */
-function applyAssignmentChange(
-  session: QueueSession,
-  { successor, pausedUntil, retiredAt, slot }: Assignment,
-): StopReason | undefined {
-  const now = session.deps.clock.now();
-  const drain = (
-    reason: 'retired' | 'moved' | 'paused' | 'succession',
-    fields = {},
-  ): StopReason => {
-    session.end(reason, fields);
-    return reason;
-  };
-  if (retiredAt !== undefined) return drain('retired');
-  if (slot !== session.lease.slot) return drain('moved', { slot });
-  if (pausedUntil !== undefined && pausedUntil > now) return drain('paused', { pausedUntil });
-  if (successor !== undefined && successor.until > now && successor.holder !== session.lease.holder)
-    return drain('succession', { successor: successor.holder });
-  return undefined;
-}
-
-/**
- * Reads the item between two renewals. False: the queue was moved, paused or retired, or its lease
- * taken over, so that nothing is delivered any more.
- */
-export async function reviewAssignment(session: QueueSession): Promise<boolean> {
-  const { deps, source, queue, lease } = session;
-  const { cluster, consumerGroup } = source;
-  try {
-    const assignment = await deps.store.read({ cluster, consumerGroup }, queue);
-    if (assignment?.lease?.holder === lease.holder && assignment.fence === lease.fence) {
-      const reason = applyAssignmentChange(session, assignment);
-      return reason === undefined || reason === 'succession';
-    }
-    session.loseLease(assignment === undefined ? 'missing' : 'taken-over', true);
-    return false;
-  } catch (error) {
-    // As with a renewal that failed, the lease stands until its end.
-    session.logger.warn({ err: error }, 'failed to read the assignment');
-    return true;
-  }
-}
-
-/** Gives the lease back with the final figures. A message that was delivered alone keeps its record while there is still reason to. */
-export async function releaseLease(session: QueueSession): Promise<void> {
-  const { deps, source, queue, lease } = session;
-  const runUntil = handlersRunUntil(session);
-  // A holder that only waited has delivered nothing: who killed the one before is still to be found.
-  const keep =
-    session.crash !== undefined &&
-    (runUntil !== undefined ||
-      isUnproven(session) ||
-      session.crash.isolateUntil > session.knownOffset);
-  const attempts = attemptsOf(session);
-  const batchLimits = batchLimitsOf(session);
-  const answer = await deps.store.release({
-    cluster: source.cluster,
-    consumerGroup: source.consumerGroup,
-    queue,
-    holder: lease.holder,
-    fence: lease.fence,
-    // After a pause nobody is to be missed.
-    ...(session.stopPolicy?.measureHandOver === false ? {} : { heldUntil: deps.clock.now() }),
-    ...mirrorsOf(session),
-    ...(keep && session.crash !== undefined
-      ? {
-          crash: {
-            offset: session.crash.offset,
-            count: session.crash.count,
-            isolateUntil: session.crash.isolateUntil,
-          },
-        }
-      : {}),
-    ...(attempts === undefined ? {} : { attempts }),
-    ...(batchLimits === undefined ? {} : { batchLimits }),
-    ...(runUntil === undefined ? {} : { handlersRunUntil: runUntil }),
-  });
-  if (!answer.applied)
-    session.logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
-}
-
-/** Until when functions that were called and not waited for may run, epoch ms. */
-function handlersRunUntil({ order, deps }: QueueSession): number | undefined {
-  return order?.handlersRunUntil(deps.clock.now());
-}
-
-function batchLimitsOf({ batchLimits }: QueueSession): readonly BatchLimit[] | undefined {
-  return batchLimits.length === 0 ? undefined : batchLimits;
 }
 
 /** Gives back a queue whose work could not begin. What the item knows stays as it is: nothing was learned. */
@@ -265,40 +145,4 @@ export async function returnLease(
     ...(batchLimits && { batchLimits }),
     ...(handlersRunUntil !== undefined && { handlersRunUntil }),
   });
-}
-
-/** The deaths are neither repeated nor refuted: the broker was away, or refused the queue. */
-function isUnproven({ crash, ending, knownOffset }: QueueSession): boolean {
-  return (
-    crash !== undefined &&
-    knownOffset <= crash.offset &&
-    (ending === 'unreachable' || ending === 'refused')
-  );
-}
-
-/** Failed deliveries that only this holder has counted, when there are any. */
-function attemptsOf(session: QueueSession): Attempts | undefined {
-  // What is popped is counted by the broker.
-  if (session.popped !== undefined) return undefined;
-  const attempts = (session.order ?? session.attempts).attempts(session.messages);
-  return attempts.size === 0 ? undefined : attempts;
-}
-
-/** The mirrors for the next holder, for people and for scaling: offsets, the queue's end as reported or pulled, and when the group went on. */
-function mirrorsOf(session: QueueSession): Partial<QueueMirrors> {
-  const { source, offsets, popped, maxOffset, lifeMark, progressAt } = session;
-  const { nextOffset } = session.messages;
-  const { confirmedAt, notCommitted } = offsets;
-  // What members of another kind commit beside this one cannot be told from lost commits.
-  const isAlone = popped === undefined && source.coexist !== true;
-  return {
-    committedOffset: session.knownOffset,
-    ...(isAlone && confirmedAt !== undefined && { confirmedAt }),
-    ...(isAlone && notCommitted !== undefined && { settledOffset: notCommitted }),
-    lifeMark: lifeMark ?? null,
-    ...(maxOffset === undefined
-      ? {}
-      : { maxOffset: maxOffset < nextOffset ? nextOffset : maxOffset }),
-    ...(progressAt === undefined ? {} : { progressAt }),
-  };
 }

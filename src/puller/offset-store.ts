@@ -1,44 +1,42 @@
 import { leaseUntil } from '../decide/lease/lease.ts';
-import type { Lease } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetStore } from '../queue/offset-keeper.ts';
+import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
 const COMMIT_TIMEOUT_MS = 3_000;
 
 /** The queue whose offset is stored. */
-interface StoredQueue {
-  readonly deps: Pick<PullerDeps, 'client' | 'store' | 'clock'>;
+interface StoredQueue extends Pick<PullerDeps, 'client' | 'store' | 'clock'> {
   readonly source: SourceConfig;
   readonly queue: MessageQueue;
-  readonly lease: Lease;
+  readonly lease: Pick<HeldLease, 'current' | 'lose'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'signal'>;
   /** The last offset that was confirmed. */
-  readonly knownOffset: bigint;
-  loseLease(why: string, takenOver: boolean): void;
+  readonly committedOffset: () => bigint;
 }
 
-export function offsetStoreOf(session: StoredQueue): OffsetStore {
-  return session.source.messageModel === 'BROADCASTING'
-    ? tableOffsets(session)
-    : brokerOffsets(session);
+export function offsetStoreOf(stored: StoredQueue): OffsetStore {
+  return stored.source.messageModel === 'BROADCASTING'
+    ? tableOffsets(stored)
+    : brokerOffsets(stored);
 }
 
 /** CLUSTERING: the members of a group share its offsets at the brokers (RemoteBrokerOffsetStore). */
-function brokerOffsets({ deps, source, queue, lifecycle }: StoredQueue): OffsetStore {
+function brokerOffsets({ client, source, queue, lifecycle }: StoredQueue): OffsetStore {
   const call = (options: CallOptions): CallOptions => ({
     signal: lifecycle.signal('requests'),
     timeoutMs: COMMIT_TIMEOUT_MS,
     ...options,
   });
   return {
-    read: (options) => deps.client.queryOffset(source.consumerGroup, queue, call(options)),
+    read: (options) => client.queryOffset(source.consumerGroup, queue, call(options)),
     write: (offset, options) =>
-      deps.client.commitOffset(source.consumerGroup, queue, offset, call(options)),
+      client.commitOffset(source.consumerGroup, queue, offset, call(options)),
   };
 }
 
@@ -46,23 +44,30 @@ function brokerOffsets({ deps, source, queue, lifecycle }: StoredQueue): OffsetS
  * BROADCASTING: every deployment has offsets of its own, in the assignments of its table (LocalFileOffsetStore's place). The lease is the fence:
  * nobody else writes them, so the last one written is the stored one.
  */
-function tableOffsets(session: StoredQueue): OffsetStore {
+function tableOffsets({
+  store,
+  clock,
+  source,
+  queue,
+  lease,
+  committedOffset,
+}: StoredQueue): OffsetStore {
   return {
-    read: async () => session.knownOffset,
+    read: async () => committedOffset(),
     async write(offset) {
-      const { deps, source, queue, lease } = session;
-      const answer = await deps.store.renew({
+      const { holder, fence, endsAt } = lease.current;
+      const answer = await store.renew({
         cluster: source.cluster,
         consumerGroup: source.consumerGroup,
         queue,
-        holder: lease.holder,
-        fence: lease.fence,
-        // The session goes on with the end that it knows, which is never the later one.
-        leaseUntil: leaseUntil(deps.clock.now(), lease.endsAt),
+        holder,
+        fence,
+        // The holder goes on with the end that it knows, which is never the later one.
+        leaseUntil: leaseUntil(clock.now(), endsAt),
         committedOffset: offset,
       });
       if (answer.applied) return { resetPending: false };
-      session.loseLease(answer.reason, true);
+      lease.lose(answer.reason, true);
       throw new Error(`lease lost: ${answer.reason}`);
     },
   };

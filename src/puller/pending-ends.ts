@@ -1,3 +1,4 @@
+import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { FailureCondition } from '../model/failure.ts';
 
 /** The end of a message that failed for good and is not stored yet: it is tried again, and no handler gets the message. */
@@ -9,4 +10,22 @@ export interface PendingEnd {
   readonly unanswered: number;
   /** Failed deliveries that the broker had not counted when the end began. */
   readonly localRetries: number;
+}
+
+export class PendingEnds {
+  readonly #ends = new WeakMap<QueueEntry, PendingEnd>();
+
+  of(entry: QueueEntry): PendingEnd | undefined {
+    return this.#ends.get(entry);
+  }
+
+  /** The end was tried, here or by an earlier holder, and is not stored. */
+  postpone(entry: QueueEntry, end: PendingEnd): void {
+    this.#ends.set(entry, end);
+  }
+
+  /** The message has its end. */
+  stored(entry: QueueEntry): void {
+    this.#ends.delete(entry);
+  }
 }

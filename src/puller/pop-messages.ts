@@ -1,12 +1,27 @@
 import { suspendTime } from '../decide/budget/time-budget.ts';
+import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { AnswerDroppedError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { Subscription } from '../model/subscription.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { PopResult } from '../ports/rocketmq.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { isFinalRefusal } from '../queue/pull-failure.ts';
+import type { Wakeup } from '../queue/wakeup.ts';
 import { buildSubscription } from '../records/subscription.ts';
 import { createPoppedCopier } from './copy-popped.ts';
+import type { HandOverMeasure } from './hand-over-measure.ts';
+import type { HeldLease } from './held-lease.ts';
 import { memoryOf, type PoppedMessages } from './popped-messages.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import type { QueueActivity } from './queue-activity.ts';
+import type { QueueCounts } from './queue-counts.ts';
+import type { QueueSubscriptions } from './queue-subscriptions.ts';
+import { fetchTime, pause } from './time-left.ts';
 
 const MAX_MESSAGES = 32;
 /** A pop under way is never given up: its messages would be invisible to everybody for their time. So a queue that drains waits for it. */
@@ -17,102 +32,159 @@ const SHORT_POLL_WAIT_MS = 300;
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
 const ERROR_BACKOFF = { firstMs: 1_000, longestMs: 10_000 };
 
-/** Pops what the deliverers can take, until the session ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
+interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'remainingMs'> {
+  readonly logger: Logger;
+  readonly options: Pick<PullerOptions, 'maxSuspendMs' | 'popInvisibleMs' | 'reserveMs'>;
+  readonly source: Pick<SourceConfig, 'consumerGroup'>;
+  readonly queue: MessageQueue;
+  readonly subscriptions: Pick<QueueSubscriptions, 'ofQueue'>;
+  readonly messages: Pick<ProcessQueue, 'count'>;
+  readonly memory: Pick<
+    QueueMemory,
+    'reservePop' | 'receivePopped' | 'endFetch' | 'maxMessageBytes'
+  >;
+  readonly wakeup: Wakeup;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'isLost' | 'signal' | 'stop'>;
+  readonly offsets: Pick<OffsetKeeper, 'connectionLost'>;
+  readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
+  readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
+  readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
+}
+
+/** Pops what the deliverers can take, until the queue's work ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
 export async function popMessages(
-  session: QueueSession,
-  popped: PoppedMessages,
+  parts: PopParts,
+  popped: Pick<PoppedMessages, 'put'>,
   capacity: number,
 ): Promise<void> {
-  const { deps, memory, messages, options, queue, source, wakeup } = session;
-  const { filter, startingPosition } = session.subscriptionOf(queue.topic) ?? {};
-  const subscription = buildSubscription(
-    queue.topic,
-    filter?.expression,
-    filter?.type,
-    deps.clock.now(),
-  );
+  const { clock, memory, messages, wakeup, lifecycle } = parts;
+  const subscription = subscriptionOf(parts);
   // What the largest of the last messages took.
   let messageBytes = MAX_MESSAGE_BYTES;
-  const copyUnrevivable = createPoppedCopier(session);
-  while (session.ending === undefined) {
-    const room = Math.min(
-      MAX_MESSAGES,
-      capacity - messages.count,
-      memory.countOf(messageBytes, deps.clock.now()),
-    );
-    if (room <= 0) {
+  const copyUnrevivable = createPoppedCopier(parts);
+  let patient = true;
+  let failures = 0;
+  while (lifecycle.ending === undefined) {
+    const sentAt = clock.now();
+    const max = Math.min(MAX_MESSAGES, capacity - messages.count);
+    const { count, mayWait } = memory.reservePop(max, messageBytes, patient, sentAt);
+    if (count === 0) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
-    const workMs = session.fetchMs();
+    const workMs = fetchTime(parts);
     if (workMs === undefined) return;
-    const pollMs = suspendTime(workMs, Math.min(options.maxSuspendMs, POLL_MS));
-    const sentAt = deps.clock.now();
+    // A poll that waits holds no memory that another queue could use.
+    const longestMs = Math.min(parts.options.maxSuspendMs, POLL_MS);
+    const pollMs = mayWait ? suspendTime(workMs, longestMs) : 0;
     try {
-      const result = await deps.client.pop(
-        {
-          consumerGroup: source.consumerGroup,
-          topic: queue.topic,
-          brokerName: queue.brokerName,
-          subscription,
-          maxMessages: room,
-          invisibleMs: options.popInvisibleMs,
-          pollMs,
-          start: startingPosition === 'LATEST' ? 'max' : 'min',
-          keepCompressed: true,
-        },
-        { signal: session.lifecycle.signal('requests') },
-      );
-      session.pullFailures = 0;
-      if (result.messages.length > 0)
-        messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
-      else memory.withdraw();
-      if (!session.mayAct()) return;
+      const result = await pop(parts, subscription, count, pollMs);
+      failures = 0;
+      parts.activity.answered();
+      const isEmpty = result.messages.length === 0;
+      if (!isEmpty) messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
+      if (!parts.lease.mayAct()) return memory.endFetch();
+      // The memory of the answer stays reserved while the broker takes the copies.
       const messages = await copyUnrevivable(result.messages);
-      await take(session, popped, { ...result, messages }, sentAt);
-      if (result.full || (pollMs === 0 && result.messages.length === 0))
+      memory.endFetch();
+      await take(parts, popped, { ...result, messages }, sentAt);
+      if (result.full || (pollMs === 0 && isEmpty && patient))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
+      patient = isEmpty;
     } catch (error) {
-      if (session.lifecycle.isLost) return;
-      if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
-        session.logger.error({ err: error }, 'the broker refuses to give messages');
-        return session.end('refused');
-      }
-      if (error instanceof ConnectionError) session.offsets.connectionLost();
-      memory.withdraw();
-      session.pullFailures++;
-      session.count('PollingErrorCount');
-      const waitMs = backoff(session.pullFailures, deps.random(), ERROR_BACKOFF);
-      session.logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
-      await session.pause(waitMs);
+      memory.endFetch();
+      failures++;
+      if (error instanceof AnswerDroppedError)
+        messageBytes = Math.max(messageBytes, error.bytes / count);
+      if (!(await goOnAfter(parts, error, failures))) return;
     }
   }
 }
 
+function subscriptionOf({
+  clock,
+  queue,
+  subscriptions,
+}: Pick<PopParts, 'clock' | 'queue' | 'subscriptions'>): Subscription {
+  const { expression, type } = subscriptions.ofQueue?.filter ?? {};
+  return buildSubscription(queue.topic, expression, type, clock.now());
+}
+
+function pop(
+  { client, clock, lifecycle, memory, options, queue, source, subscriptions }: PopParts,
+  subscription: Subscription,
+  maxMessages: number,
+  pollMs: number,
+): Promise<PopResult> {
+  return client.pop(
+    {
+      consumerGroup: source.consumerGroup,
+      topic: queue.topic,
+      brokerName: queue.brokerName,
+      subscription,
+      maxMessages,
+      invisibleMs: options.popInvisibleMs,
+      pollMs,
+      start: subscriptions.ofQueue?.startingPosition === 'LATEST' ? 'max' : 'min',
+      keepCompressed: true,
+    },
+    {
+      signal: lifecycle.signal('requests'),
+      reserve: (bytes) => memory.receivePopped(bytes, maxMessages, clock.now()),
+    },
+  );
+}
+
+/** False: nothing is popped any more. @param failures in a row */
+async function goOnAfter(parts: PopParts, error: unknown, failures: number): Promise<boolean> {
+  const { activity, counts, lifecycle, logger, offsets } = parts;
+  if (lifecycle.isLost) return false;
+  if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
+    logger.error({ err: error }, 'the broker refuses to give messages');
+    lifecycle.stop('refused');
+    return false;
+  }
+  if (error instanceof ConnectionError) offsets.connectionLost();
+  activity.failed();
+  counts.count('PollingErrorCount');
+  const waitMs = backoff(failures, parts.random(), ERROR_BACKOFF);
+  logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
+  await pause(parts, waitMs);
+  return true;
+}
+
 async function take(
-  session: QueueSession,
-  popped: PoppedMessages,
+  {
+    client,
+    queue,
+    source,
+    logger,
+    lifecycle,
+    wakeup,
+    activity,
+    handOver,
+    counts,
+    messages,
+  }: PopParts,
+  popped: Pick<PoppedMessages, 'put'>,
   result: PopResult,
   sentAt: number,
 ): Promise<void> {
-  const { deps, queue, source, logger, lifecycle } = session;
-  session.notePolled(
+  const { full, filteredOut, undecodable } = result;
+  counts.polled(
     result.messages.map(({ message }) => message),
-    result.undecodable.length,
+    undecodable.length,
   );
-  if (
-    !result.full &&
-    result.messages.length + result.undecodable.length + result.filteredOut.length === 0
-  )
-    session.noteEmptyPoll();
-  if (result.filteredOut.length > 0)
-    session.count('FilteredOutEventCount', result.filteredOut.length);
-  popped.put([...result.messages, ...result.undecodable], sentAt);
-  if (result.messages.length > 0) session.lastMessageAt = deps.clock.now();
-  session.wakeup.all();
+  const brought = result.messages.length + undecodable.length + filteredOut.length;
+  if (!full && brought === 0 && messages.count === 0) handOver.foundNothing();
+  if (filteredOut.length > 0) counts.count('FilteredOutEventCount', filteredOut.length);
+  popped.put([...result.messages, ...undecodable], sentAt);
+  if (result.messages.length > 0) activity.touch();
+  wakeup.all();
   // They were given only because tag hashes collide, and are nobody's.
-  for (const handle of result.filteredOut)
-    await deps.client
+  for (const handle of filteredOut)
+    await client
       .ack(source.consumerGroup, queue.topic, handle, { signal: lifecycle.signal('requests') })
       .catch((error: unknown) => {
         if (!lifecycle.isLost)

@@ -1,24 +1,23 @@
 import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
-import { answerCost } from '../decide/pull/memory-budget.ts';
+import { answerCost, entryCost } from '../decide/pull/memory-costs.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
-/** The part of the session that it works with. */
-interface Borrower {
-  readonly deps: PullerDeps;
-  readonly options: PullerOptions;
-  readonly source: SourceConfig;
+interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock'> {
+  readonly options: Pick<PullerOptions, 'popInvisibleMs'>;
+  readonly source: Pick<SourceConfig, 'consumerGroup'>;
   readonly queue: MessageQueue;
-  readonly messages: ProcessQueue;
+  readonly messages: Pick<ProcessQueue, 'append'>;
   readonly logger: Logger;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
-  mayAct(): boolean;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
 }
 
 /** A record in hand. The messages of an inner batch share one. */
@@ -40,9 +39,9 @@ interface Popped {
 
 /** What a popped record takes of its answer. */
 export function memoryOf(record: PoppedMessage | PoppedUndecodable): number {
-  if (!('message' in record)) return answerCost(0, 1);
-  const { storeSize, body } = record.message;
-  return answerCost(Math.max(storeSize, body.length), 1);
+  if (!('message' in record)) return entryCost();
+  const { message } = record;
+  return answerCost(message.storeSize, [message]);
 }
 
 /** A call that failed is made again after this. */
@@ -52,18 +51,21 @@ const PROLONG_WINDOW = 16;
 
 /** What the broker lent to this puller: the handles of the entries in the process queue. Mirrors PopProcessQueue. */
 export class PoppedMessages {
-  readonly #session: Borrower;
+  readonly #parts: PoppedParts;
   /** By the entry's place in the process queue. */
   readonly #popped = new Map<bigint, Popped>();
   #prolonging = false;
 
-  constructor(session: Borrower) {
-    this.#session = session;
+  constructor(parts: PoppedParts) {
+    this.#parts = parts;
   }
 
   /** @param sentAt when the pop was sent, so that the time is never thought longer than it is; epoch ms */
   put(popped: readonly (PoppedMessage | PoppedUndecodable)[], sentAt: number): void {
-    const { messages } = this.#session;
+    const { messages } = this.#parts;
+    // Bodies are views of the answer, which is held until the last of its messages has its end.
+    const bytes = popped.reduce((sum, record) => sum + memoryOf(record), 0);
+    const answer = { bytes, left: 0 };
     const records = new Map<PopHandle, Popped>();
     for (const one of popped) {
       const { handle } = one;
@@ -78,7 +80,7 @@ export class PoppedMessages {
       };
       record.left++;
       records.set(handle, record);
-      this.#popped.set(messages.append(one, sentAt, memoryOf(one)), record);
+      this.#popped.set(messages.append(one, sentAt, answer), record);
     }
   }
 
@@ -90,7 +92,7 @@ export class PoppedMessages {
   /** Does the message still belong to this puller? */
   isOurs({ offset }: QueueEntry): boolean {
     const popped = this.#popped.get(offset);
-    return popped !== undefined && isOurs(popped.visibleAt, this.#session.deps.clock.now());
+    return popped !== undefined && isOurs(popped.visibleAt, this.#parts.clock.now());
   }
 
   /**
@@ -129,7 +131,7 @@ export class PoppedMessages {
         this.#prolonging = false;
       })
       .catch((error: unknown) =>
-        this.#session.logger.error(
+        this.#parts.logger.error(
           { err: error, code: 'ROCKETMQ_INTERNAL' },
           'popped messages not prolonged, trying again',
         ),
@@ -137,8 +139,8 @@ export class PoppedMessages {
   }
 
   async #prolongAll(): Promise<void> {
-    const { deps, options } = this.#session;
-    const now = deps.clock.now();
+    const { clock, options } = this.#parts;
+    const now = clock.now();
     const due = [...new Set(this.#popped.values())].filter(
       ({ visibleAt, prolongFrom }) =>
         prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
@@ -147,12 +149,11 @@ export class PoppedMessages {
   }
 
   async #prolongOne(popped: Popped): Promise<void> {
-    const { deps, options, source, queue, logger, lifecycle } = this.#session;
-    const { client, clock } = deps;
+    const { client, clock, options, source, queue, logger, lifecycle, lease } = this.#parts;
     const invisibleMs = options.popInvisibleMs;
     const turn = popped.turn.then(async () => {
       // It may have got its end meanwhile.
-      if (popped.left === 0 || !this.#session.mayAct()) return;
+      if (popped.left === 0 || !lease.mayAct()) return;
       const sentAt = clock.now();
       const signal = lifecycle.signal('requests');
       popped.handle = await client.changeInvisibleTime(

@@ -37,6 +37,8 @@ export interface PullerDeps {
   readonly accountId?: string;
   /** Memory of the process; undefined: its queues are bounded one by one, by Java's limits. */
   readonly memoryBytes?: number;
+  /** Collects garbage at once, before large bodies are decompressed. Absent: V8 decides. */
+  readonly collectGarbage?: () => void;
   /** What all queues of the invocation share; runPuller makes it of `memoryBytes` when it is absent. */
   readonly memory?: MemoryBudget;
   readonly options?: Partial<PullerOptions>;

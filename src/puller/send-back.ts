@@ -1,3 +1,4 @@
+import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import {
   exactLevel,
@@ -13,10 +14,16 @@ import {
   type SendFailure,
 } from '../decide/retry/send-steps.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { openMessage } from '../records/open-message.ts';
 import { whyAsMessage } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { HeldLease } from './held-lease.ts';
+import type { PullerDeps } from './puller-deps.ts';
+import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { sendFailureOf } from './send-failure.ts';
 
 /** Straight to the DLQ, as request 36 calls it. */
@@ -24,6 +31,17 @@ export const DLQ = -1;
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 /** The timer wheel turns by the second and rounds down: a message must not come sooner than it was asked for. */
 const TIMER_PRECISION_MS = 1_000;
+
+/** What sends of failed messages need. */
+export interface SendParts extends Pick<PullerDeps, 'client' | 'clock' | 'random'> {
+  readonly logger: Logger;
+  readonly source: SourceConfig;
+  readonly queue: MessageQueue;
+  readonly subscriptions: Pick<QueueSubscriptions, 'ofTopic'>;
+  readonly memory: Pick<QueueMemory, 'maxMessageBytes'>;
+  readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
+}
 
 /** How giving a message to the broker ended. */
 export type SendOutcome =
@@ -58,17 +76,16 @@ const GENERAL_WARNING = {
  * @param maxUnanswered sends without an answer after which nothing more is sent
  */
 export async function sendInTurn(
-  session: QueueSession,
+  { clock, random, lifecycle, lease, logger }: SendParts,
   { queueOffset }: Pick<Message, 'queueOffset'>,
   ways: readonly SendWay[],
   maxUnanswered: number,
 ): Promise<SendOutcome> {
-  const { deps, lifecycle, logger } = session;
   const failures: SendFailure[] = [];
   let unanswered = 0;
   for (const { name, send, warning: { code, text, fields } = GENERAL_WARNING } of ways)
     for (let attempt = 1; ; attempt++) {
-      if (!session.mayAct()) return { kind: 'lease-lost' };
+      if (!lease.mayAct()) return { kind: 'lease-lost' };
       try {
         if (await send()) return { kind: 'taken' };
         break;
@@ -84,7 +101,7 @@ export async function sendInTurn(
         const step = afterFailedSend(failure, { attempt, unanswered, maxUnanswered });
         if (step === 'stop') return { kind: 'not-taken', failure: 'unanswered', unanswered };
         if (step === 'next-way') break;
-        await deps.clock.sleep(backoff(attempt, deps.random(), BUSY_BACKOFF));
+        await clock.sleep(backoff(attempt, random(), BUSY_BACKOFF));
       }
     }
   return { kind: 'not-taken', failure: overallFailure(failures), unanswered };
@@ -106,14 +123,14 @@ export interface FailedMessage {
  * properties must not be kept, the send comes first or alone (see whyAsMessage).
  */
 export async function redeliver(
-  session: QueueSession,
+  parts: SendParts,
   failed: FailedMessage,
   redelivery: Exclude<Redelivery, { kind: 'drop' | 'dlq' }>,
 ): Promise<SendOutcome> {
-  const timed = timerWay(session, failed, redelivery);
-  const ways = waysBack(session, failed, wireLevel(redelivery));
+  const timed = timerWay(parts, failed, redelivery);
+  const ways = waysBack(parts, failed, wireLevel(redelivery));
   return sendInTurn(
-    session,
+    parts,
     failed.message,
     [...timed, ...ways],
     failed.inDoubt ? 1 : MAX_UNANSWERED,
@@ -122,7 +139,7 @@ export async function redeliver(
 
 /** A failure that its puller's death tells: the broker decides when the message, or its record, comes again. */
 export async function sendBack(
-  session: QueueSession,
+  parts: SendParts,
   record: Message | UndecodableRecord,
   delayLevel: number,
   maxReconsumeTimes: number,
@@ -131,10 +148,10 @@ export async function sendBack(
 ): Promise<SendOutcome> {
   const ways =
     'topic' in record
-      ? waysBack(session, { message: record, localRetries, maxReconsumeTimes }, delayLevel)
+      ? waysBack(parts, { message: record, localRetries, maxReconsumeTimes }, delayLevel)
       : // A record that cannot be decoded cannot be sent as a message.
-        [requestWay(session, record, delayLevel, maxReconsumeTimes)];
-  return sendInTurn(session, record, ways, maxUnanswered);
+        [requestWay(parts, record, delayLevel, maxReconsumeTimes)];
+  return sendInTurn(parts, record, ways, maxUnanswered);
 }
 
 /**
@@ -143,15 +160,15 @@ export async function sendBack(
  * group's count. Deliveries that were counted here would be lost for its limit.
  */
 function waysBack(
-  session: QueueSession,
+  parts: SendParts,
   { message, localRetries, maxReconsumeTimes }: Omit<FailedMessage, 'inDoubt'>,
   level: number,
 ): SendWay[] {
-  const back = requestWay(session, message, level, maxReconsumeTimes);
-  const send = messageWay(session, message, level, maxReconsumeTimes, localRetries);
-  const why = messageFirst(session, message);
+  const back = requestWay(parts, message, level, maxReconsumeTimes);
+  const send = messageWay(parts, message, level, maxReconsumeTimes, localRetries);
+  const why = messageFirst(parts, message);
   // Java consumers of the group may hold queue locks: retries that are sent as messages would go to the DLQ.
-  const counted = localRetries > 0 && session.source.coexist !== true;
+  const counted = localRetries > 0 && parts.source.coexist !== true;
   if (why === 'misleading' || (counted && maxReconsumeTimes !== UNLIMITED_RECONSUME_TIMES))
     return [send];
   return counted || why !== undefined ? [send, back] : [back, send];
@@ -159,11 +176,10 @@ function waysBack(
 
 /** Must the message go back as a message, because of properties that request 36 would keep? Why, or undefined. */
 export function messageFirst(
-  session: QueueSession,
+  { source, subscriptions }: Pick<SendParts, 'source' | 'subscriptions'>,
   message: Message,
 ): ReturnType<typeof whyAsMessage> {
-  const { source } = session;
-  const subscription = session.subscriptionOf(userTopic(message, source.consumerGroup));
+  const subscription = subscriptions.ofTopic(userTopic(message, source.consumerGroup));
   const why = whyAsMessage(message, source, subscription?.maximumRecordAgeInSeconds !== undefined);
   // Java consumers of the group may hold queue locks: brokers would dead-letter the message at once.
   return why === 'inexact' && source.coexist === true ? undefined : why;
@@ -171,7 +187,7 @@ export function messageFirst(
 
 /** Request 36: the broker copies the message that it stores. */
 export function requestWay(
-  { deps, queue, source, lifecycle }: QueueSession,
+  { client, queue, source, lifecycle }: SendParts,
   message: Message | UndecodableRecord,
   delayLevel: number,
   maxReconsumeTimes: number,
@@ -187,25 +203,28 @@ export function requestWay(
   };
   return {
     name: 'send-back',
-    send: () =>
-      deps.client.sendBack(request, { signal: lifecycle.signal('requests') }).then(isTaken),
+    send: () => client.sendBack(request, { signal: lifecycle.signal('requests') }).then(isTaken),
   };
 }
 
+/** The frame limit: a larger body cannot be sent. */
+const MAX_SENT_BYTES = 16 * 1024 * 1024;
+
 /** Java's fallback: an ordinary send to the retry topic. */
 export function messageWay(
-  { deps, source, lifecycle, memory }: QueueSession,
+  { client, source, lifecycle, memory }: SendParts,
   message: Message,
   delayLevel: number,
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {
   // What no handler got may still be compressed, and goes decompressed.
-  const opened = (): Message => openMessage(message, memory.maxMessageBytes);
+  const maxBytes = Math.min(memory.maxMessageBytes, MAX_SENT_BYTES);
+  const opened = (): Message => openMessage(message, maxBytes);
   return {
     name: 'message',
     send: async () =>
-      deps.client
+      client
         .sendBackAsNormalMessage(source.consumerGroup, opened(), delayLevel, maxReconsumeTimes, {
           signal: lifecycle.signal('requests'),
           localRetries,
@@ -216,7 +235,7 @@ export function messageWay(
 
 /** The broker's timer wheel, for seconds that no level has. */
 function timerWay(
-  { deps, source, lifecycle }: QueueSession,
+  { client, source, lifecycle }: SendParts,
   { message, localRetries, maxReconsumeTimes }: FailedMessage,
   redelivery: Redelivery,
 ): SendWay[] {
@@ -231,7 +250,7 @@ function timerWay(
     {
       name: 'timer',
       send: () =>
-        deps.client.sendBackTimed(consumerGroup, message, delayMs, maxReconsumeTimes, {
+        client.sendBackTimed(consumerGroup, message, delayMs, maxReconsumeTimes, {
           signal: lifecycle.signal('requests'),
           localRetries,
         }),

@@ -1,10 +1,17 @@
 import { randomUUID } from 'node:crypto';
 import type { CallOutcome } from '../delivery/read-outcome.ts';
 import { describeThrown } from '../delivery/thrown.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
 import { subAfter, subBefore, TraceCode, tracedMessage } from '../records/trace-data.ts';
 import type { MessageTrace } from './message-trace.ts';
-import type { QueueSession } from './queue-session.ts';
+import type { PullerDeps } from './puller-deps.ts';
 import type { Batch } from './work.ts';
+
+export interface TraceParts extends Pick<PullerDeps, 'clock' | 'trace'> {
+  readonly logger: Logger;
+  readonly source: SourceConfig;
+}
 
 type Ended = CallOutcome | 'expired';
 
@@ -13,27 +20,27 @@ type Ended = CallOutcome | 'expired';
  * the handler's answer says. Mirrors ConsumeMessageTraceHookImpl.
  * @returns to be told how the call ended; a call that could not be made has no end
  */
-export function traceCall(session: QueueSession, batch: Batch): (ended: Ended) => void {
-  const { trace } = session.deps;
+export function traceCall(parts: TraceParts, batch: Batch): (ended: Ended) => void {
+  const { trace, logger } = parts;
   if (trace === undefined) return () => {};
   // A trace that cannot be made harms no delivery.
   const harmless = <Result>(append: () => Result): Result | undefined => {
     try {
       return append();
     } catch (error) {
-      session.logger.warn(
+      logger.warn(
         { ...describeThrown(error), batchId: batch.batchId, code: 'ROCKETMQ_TRACE_LOST' },
         'handler call not traced',
       );
       return undefined;
     }
   };
-  const after = harmless(() => traceStart(session, trace, batch));
+  const after = harmless(() => traceStart(parts, trace, batch));
   return (ended) => harmless(() => after?.(ended));
 }
 
 function traceStart(
-  { deps: { clock }, source }: QueueSession,
+  { clock, source }: TraceParts,
   trace: MessageTrace,
   batch: Batch,
 ): (ended: Ended) => void {

@@ -1,14 +1,13 @@
+import type { Unhandled } from '../decide/batch/why-unhandled.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
-import { DLQ } from './send-back.ts';
-import type { Unhandled } from './work.ts';
 
 /** The end of a message that something threw over while it was handled. The queue goes on. */
 export function unprocessable(thrown: unknown): Unhandled {
   return {
     kind: 'unhandled',
-    delayLevel: DLQ,
+    how: 'for-good',
     condition: 'RejectedByHandler',
     code: 'ROCKETMQ_MESSAGE_UNPROCESSABLE',
     reason: `the message cannot be processed: ${describeThrown(thrown).errorMessage}`,

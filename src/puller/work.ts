@@ -1,7 +1,7 @@
+import type { Unhandled } from '../decide/batch/why-unhandled.ts';
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import type { BatchItem } from '../delivery/batch.ts';
-import type { FailureCondition } from '../model/failure.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
@@ -31,24 +31,4 @@ export type NextWork =
     }
   | (Unhandled & { readonly entry: QueueEntry });
 
-/** No handler can take it: straight to the DLQ, or (a suspect) back as a failure. */
-export interface Unhandled {
-  readonly kind: 'unhandled';
-  readonly delayLevel: number;
-  /** Why it has its end, when it has it now. */
-  readonly condition: FailureCondition;
-  readonly code: string;
-  readonly reason: string;
-}
-
 export type Batch = Extract<NextWork, { kind: 'batch' }>;
-
-/** A handler call of which messages may take too long: `consumeTimeout`. */
-export interface HandlerCall {
-  readonly batch: Batch;
-  /** Epoch ms. */
-  readonly startedAt: number;
-  readonly abandon: AbortController;
-  /** Set when its messages were sent back: what the handler answers later counts for nothing. */
-  expired: Promise<void> | undefined;
-}

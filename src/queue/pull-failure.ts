@@ -25,3 +25,10 @@ export function pullFailureOf(error: unknown): PullFailure {
     ? 'flow-control'
     : 'failed';
 }
+
+/** What an error says about a filter that a broker was to compile: one that has no filters answers SYSTEM_ERROR. */
+export function filterFailureOf(error: unknown): PullFailure {
+  return error instanceof BrokerError && error.responseCode === ResponseCode.SYSTEM_ERROR
+    ? 'refused'
+    : pullFailureOf(error);
+}

@@ -64,6 +64,10 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
   const messages: StoredMessage[] = [];
   const undecodable: UndecodableRecord[] = [];
   const budget = new OpenBudget(context);
+  // Only batches overlap: answers without one are not looked through again.
+  let hasBatch = false;
+  const decoded = (): DecodedRecords =>
+    hasBatch ? withoutOverlap(messages, undecodable) : { messages, undecodable };
   for (let start = 0; start < body.length; ) {
     const end = start + recordSize(body, start);
     let record: StoredMessage | undefined;
@@ -72,10 +76,11 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
       const opened = isInnerBatch(record.sysFlag)
         ? openInnerBatch(record, nextOffset(record, body, end, context), context, budget)
         : openRecord(record, context, budget);
-      if (opened === undefined)
-        return { ...withoutOverlap(messages, undecodable), cutAt: record.queueOffset };
-      if (Array.isArray(opened)) for (const item of opened) messages.push(item);
-      else messages.push(opened);
+      if (opened === undefined) return { ...decoded(), cutAt: record.queueOffset };
+      if (Array.isArray(opened)) {
+        hasBatch = true;
+        for (const item of opened) messages.push(item);
+      } else messages.push(opened);
     } catch (error) {
       // Whatever it is, it is this record's: the pull would fail again and again with all of them.
       const cause = error instanceof Error ? error : new Error(String(error));
@@ -87,7 +92,7 @@ export function decodeRecords(body: Buffer, context: DecodeContext): DecodedReco
     }
     start = end;
   }
-  return withoutOverlap(messages, undecodable);
+  return decoded();
 }
 
 /** The next offset of the queue behind a record; undefined: not known. */
@@ -105,7 +110,6 @@ function nextOffset(
 
 /** A message of an inner batch gives way to the record that has its offset. */
 function withoutOverlap(all: StoredMessage[], undecodable: UndecodableRecord[]): DecodedRecords {
-  if (all.every(({ storeSize }) => storeSize > 0)) return { messages: all, undecodable };
   const ofRecords = new Set<string>(undecodable.map(placeOf));
   for (const message of all) if (message.storeSize > 0) ofRecords.add(placeOf(message));
   const messages: StoredMessage[] = [];

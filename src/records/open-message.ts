@@ -1,3 +1,4 @@
+import { isAscii } from 'node:buffer';
 import { ProtocolError } from '../errors.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import { decompress } from './compression/decompress.ts';
@@ -28,6 +29,11 @@ export function openMessage<M extends Message>(message: M, maxBytes: number): M 
       `a body is compressed in an unknown way (sysFlag 0x${sysFlag.toString(16)})`,
     );
   return message.withBody(decompress(type, body, maxBytes), sysFlag & ~SystemFlag.COMPRESSED);
+}
+
+/** Bytes that the body takes as a text: one per character for ASCII, else up to two for each of its bytes. */
+export function textBytes({ body }: Pick<Message, 'body'>): number {
+  return (isAscii(body) ? 1 : 2) * body.length;
 }
 
 /** A message whose body does not open, as a record that cannot be decoded. */

@@ -102,6 +102,14 @@ export function parseProperties(text: string): Map<string, string> {
   return properties;
 }
 
+/** How many properties the bytes have at most; nothing is read. */
+export function countProperties(bytes: Uint8Array): number {
+  let count = bytes.length === 0 ? 0 : 1;
+  const separator = PROPERTY_SEPARATOR.charCodeAt(0);
+  for (let at = bytes.indexOf(separator); at !== -1; at = bytes.indexOf(separator, at + 1)) count++;
+  return count;
+}
+
 /** The last UNIQ_KEY, which brokers and Java's clients read. Undefined: it is the first one. */
 export function otherUniqKey(text: string): string | undefined {
   const prefix = Property.UNIQ_KEY + NAME_VALUE_SEPARATOR;

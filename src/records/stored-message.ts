@@ -3,13 +3,20 @@ import { RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
 import type { BatchItem } from './batch-items.ts';
 import { formatAddress } from './host.ts';
 import { formatMessageId } from './message-id.ts';
-import { otherUniqKey, Property, parseProperties } from './properties.ts';
+import { countProperties, otherUniqKey, Property, parseProperties } from './properties.ts';
 
 /** What a record gives as it stands: hosts as their 8 or 20 bytes (address, then a 4-byte port), properties not yet parsed. */
 export interface StoredFields
   extends Omit<
     Message,
-    'bornHost' | 'storeHost' | 'properties' | 'offsetMsgId' | 'msgId' | 'otherUniqKey'
+    | 'bornHost'
+    | 'storeHost'
+    | 'properties'
+    | 'propertyBytes'
+    | 'propertyCount'
+    | 'offsetMsgId'
+    | 'msgId'
+    | 'otherUniqKey'
   > {
   readonly bornHostBytes: Buffer;
   readonly storeHostBytes: Buffer;
@@ -68,6 +75,14 @@ export class StoredMessage implements Message {
   get properties(): ReadonlyMap<string, string> {
     this.#properties ??= parseProperties(this.#propertyBytes.toString('utf8'));
     return this.#properties;
+  }
+
+  get propertyBytes(): number {
+    return this.#propertyBytes.length;
+  }
+
+  get propertyCount(): number {
+    return countProperties(this.#propertyBytes);
   }
 
   get offsetMsgId(): string {

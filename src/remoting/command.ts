@@ -19,9 +19,11 @@ export interface RemotingCommand {
   readonly extFields: Readonly<Record<string, string>>;
   /** Empty when there is none. */
   readonly body: Buffer;
+  /** Bytes of a body that was not wanted, and was passed over. */
+  readonly droppedBytes?: number;
 }
 
-export function isResponse(command: RemotingCommand): boolean {
+export function isResponse(command: Pick<RemotingCommand, 'flag'>): boolean {
   return (command.flag & RESPONSE_FLAG) !== 0;
 }
 

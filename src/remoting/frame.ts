@@ -40,15 +40,20 @@ export function decodeFrame(frame: Buffer): RemotingCommand {
     throw new ProtocolError(
       `a frame announces ${length} bytes and has ${frame.length - LENGTH_BYTES}`,
     );
-  const type = frame.readUInt8(LENGTH_BYTES);
   const headerLength = frame.readUIntBE(LENGTH_BYTES + 1, 3);
   if (PREFIX_BYTES + headerLength > frame.length)
     throw new ProtocolError(`a header of ${headerLength} bytes in a frame of ${frame.length}`);
-  const headerBytes = frame.subarray(PREFIX_BYTES, PREFIX_BYTES + headerLength);
+  const head = decodeHead(frame.subarray(0, PREFIX_BYTES + headerLength));
+  return { ...head, body: frame.subarray(PREFIX_BYTES + headerLength) };
+}
+
+/** Reads what stands before a frame's body. @throws ProtocolError */
+export function decodeHead(bytes: Buffer): Omit<RemotingCommand, 'body'> {
+  const type = bytes.readUInt8(LENGTH_BYTES);
+  const headerBytes = bytes.subarray(PREFIX_BYTES);
   if (type > 1)
     throw new ProtocolError(
       `unknown serialize type ${type}: the peer does not speak the remoting protocol`,
     );
-  const header = type === 0 ? decodeJsonHeader(headerBytes) : decodeBinaryHeader(headerBytes);
-  return { ...header, body: frame.subarray(PREFIX_BYTES + headerLength) };
+  return type === 0 ? decodeJsonHeader(headerBytes) : decodeBinaryHeader(headerBytes);
 }

@@ -3,12 +3,13 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { maxRunMs } from '../../src/decide/budget/handler-run-time.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { seatGroup, seatOf } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
-import { createWorld, source, subscription } from '../support/coordinator-world.ts';
+import { createWorld, fastClock, source, subscription } from '../support/coordinator-world.ts';
 import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
@@ -163,21 +164,24 @@ describe('maximumConcurrency', () => {
     } as const;
     const messageHandler = createInlineHandler(seen.handler, () => ({}) as Context);
     const subscriptions = [{ maximumConcurrency: 1, handler }];
-    const startedAt = Date.now();
-    const first = world.start(messageHandler, { queues, subscriptions });
+    const clock = fastClock(20);
+    const settings = { queues, subscriptions, deps: { clock }, remainingMs: 600_000 };
+    const startedAt = clock.now();
+    const first = world.start(messageHandler, settings);
     await until(
       () => world.logs.some(({ message }) => message.startsWith("the slot's last invocation died")),
       'it waits',
     );
-    const second = world.start(messageHandler, { queues, subscriptions });
+    const second = world.start(messageHandler, settings);
     assert.ok(
       (await first.report).queues.every(
         ({ reason, handled }) => reason === 'signal' && handled === 0,
       ),
     );
     await until(() => seen.events.length === 1, 'it is delivered');
-    const waited = Date.now() - startedAt;
-    assert.ok(waited >= 1_990, `functions of the dead one could still run: ${waited} ms`);
+    const waited = clock.now() - startedAt;
+    const maxMs = maxRunMs(handler);
+    assert.ok(waited >= maxMs - 2_000, `functions of the dead one could still run: ${waited} ms`);
     await second.stop();
     const [seat] = await world.store.list(seats);
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
@@ -193,10 +197,11 @@ describe('maximumConcurrency', () => {
       functionName: 'h',
       timeout: 1,
     } as const;
+    const clock = fastClock(20);
     const called: number[] = [];
     const broken: MessageHandler = {
       async invoke() {
-        called.push(Date.now());
+        called.push(clock.now());
         return called.length === 1
           ? { kind: 'unavailable', error: new Error('socket hang up'), mayRun: true }
           : { kind: 'answered', answer: null };
@@ -205,10 +210,12 @@ describe('maximumConcurrency', () => {
     const puller = world.start(broken, {
       queues,
       subscriptions: [{ maximumConcurrency: 1, handler }],
+      deps: { clock },
+      remainingMs: 600_000,
     });
     await until(() => called.length === 3, 'both are delivered', 10_000);
     const [lost = 0, next = 0] = called;
-    assert.ok(next - lost >= 990, `the next call came after ${next - lost} ms`);
+    assert.ok(next - lost >= maxRunMs(handler), `the next call came after ${next - lost} ms`);
     await puller.stop();
     assert.equal((await world.store.list(seatGroup(world.group)))[0]?.crash, undefined);
   });
@@ -230,17 +237,24 @@ describe('maximumConcurrency', () => {
           signal?.addEventListener('abort', () => reject(signal.reason as Error), { once: true }),
         ),
     };
+    const startedAt = Date.now();
     const { queues: given } = await world.start(deaf, {
       remainingMs: 10_000,
       queues,
       subscriptions,
     }).report;
+    const clock = fastClock(20);
     assert.ok(given.every(({ reason, handled }) => reason === 'deadline' && handled === 0));
     const seen = recorder();
-    const startedAt = Date.now();
-    const puller = world.start(seen.handler, { queues, subscriptions });
+    const puller = world.start(seen.handler, {
+      queues,
+      subscriptions,
+      deps: { clock },
+      remainingMs: 600_000,
+    });
     await until(() => seen.records.length === 2, 'both are delivered');
-    assert.ok(Date.now() - startedAt >= 990, `${Date.now() - startedAt} ms`);
+    const waitedMs = clock.now() - startedAt;
+    assert.ok(waitedMs >= maxRunMs(handler), `${waitedMs} ms`);
     await puller.stop();
     const [seat] = await world.store.list(seatGroup(world.group));
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);

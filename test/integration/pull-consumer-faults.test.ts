@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import {
   type Message,
@@ -10,9 +11,12 @@ import {
 } from '../../src/consumer/index.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { pullMessage } from '../../src/requests/pull-message.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { silentLogger } from '../support/coordinator-world.ts';
 import { connectRaw } from '../support/raw-connection.ts';
+import { until } from '../support/until.ts';
 
 const TOPIC = 'orders';
 const GROUP = 'auditors';
@@ -31,7 +35,11 @@ describe('PullConsumer when things go wrong', () => {
     mq.createGroup(GROUP);
     client = createRocketMQClient({ nameServers: mq.nameServers });
     warnings = [];
-    const logger: Logger = { ...silentLogger, warn: (_, message) => void warnings.push(message) };
+    const logger: Logger = {
+      ...silentLogger,
+      warn: (_, message) => void warnings.push(message),
+      child: () => logger,
+    };
     consumer = new PullConsumer({ consumerGroup: GROUP, nameServers: mq.nameServers, logger });
   });
   afterEach(async () => {
@@ -83,6 +91,65 @@ describe('PullConsumer when things go wrong', () => {
     consumer = new PullConsumer({ consumerGroup: GROUP, nameServers: mq.nameServers });
     assert.deepEqual(await take(consumer.messages(TOPIC), 5), numbers(5));
   });
+
+  for (const [size, count] of [
+    ['as long as before', 20],
+    ['longer than before', 30],
+  ] as const)
+    test(`a topic that was deleted and created again between two loops, ${size}: every new message, in order`, async () => {
+      await produce(20);
+      await take(consumer.messages(TOPIC, { commitIntervalMs: 60_000 }), 20);
+      mq.deleteTopic(TOPIC);
+      // A store time of its own.
+      await sleep(2);
+      mq.createTopic(TOPIC, { queues: 1 });
+      await produce(count);
+      assert.deepEqual(await take(consumer.messages(TOPIC), count), numbers(count));
+    });
+
+  test('a slave with a shorter history says where to go on: nothing is skipped or repeated', async () => {
+    await produce(20);
+    await consumer.commit(queue, 10n);
+    const offsets = { nextBeginOffset: 7n, minOffset: 0n, maxOffset: 7n };
+    const answer = { suggestWhichBrokerId: 1, records: Buffer.alloc(0), ...offsets };
+    using _ = mq.control('PULL_MESSAGE', () => ({
+      code: ResponseCode.PULL_OFFSET_MOVED,
+      remark: 'OFFSET_OVERFLOW_BADLY',
+      ...pullMessage.encodeAnswer(answer),
+    }));
+    assert.deepEqual(await take(consumer.messages(TOPIC), 10), numbers(20).slice(10));
+  });
+
+  test('a queue whose offset cannot be read at first: the loop waits for it', async () => {
+    await produce(2);
+    using _ = mq.control('QUERY_CONSUMER_OFFSET', () => ({ code: 2, remark: 'busy' }));
+    assert.deepEqual(await take(consumer.messages(TOPIC), 2), numbers(2));
+  });
+
+  test('a new queue whose offset cannot be read at first ends no loop', async () => {
+    await produce(1);
+    const seen = await take(consumer.messages(TOPIC, { routeIntervalMs: 50 }), 2, async (n) => {
+      if (n !== 1) return;
+      mq.control('QUERY_CONSUMER_OFFSET', () => ({ code: 2, remark: 'busy' }));
+      mq.createTopic(TOPIC, { queues: 2 });
+      const second = { queue: { ...queue, queueId: 1 } };
+      await client.send({ topic: TOPIC, body: '7' }, second);
+    });
+    assert.deepEqual(seen, [0, 7]);
+  });
+
+  for (const [what, from] of [
+    ['a topic: its route is missing', TOPIC],
+    ['a queue', queue],
+  ] as const)
+    test(`a broker that is away when the loop begins is waited for, over ${what}`, async () => {
+      await produce(3);
+      await mq.stopBroker('broker-a');
+      const seen = take(consumer.messages(from), 3);
+      await until(() => warnings.length > 0, 'it was asked');
+      await mq.startBroker('broker-a');
+      assert.deepEqual(await seen, numbers(3));
+    });
 
   test('a broker that goes down and comes back: every message once, in order, and commits go on', async () => {
     await produce(100);

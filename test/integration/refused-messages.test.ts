@@ -565,16 +565,79 @@ describe('a send whose answer is lost', () => {
     assert.deepEqual([sends.calls, requests.calls], [1, 1]);
   });
 
-  test('of a dead letter: at most two entries, and no further delivery', async () => {
+  for (const [what, decision] of [
+    ['carried out', 'lose-answer'],
+    ['not carried out', 'drop'],
+  ] as const)
+    test(`of a dead letter that was ${what}: one entry, and no further delivery`, async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const requests = world.broker.control('CONSUMER_SEND_MSG_BACK', () => decision);
+      const seen = recorder(({ Records }) => failing(Records));
+      world.start(seen.handler, { subscriptions: [{ maximumRetryAttempts: 0 }] });
+      await until(() => world.committed() === 1n, 'its end', 20_000);
+      assert.deepEqual([seen.records.length, requests.calls, dlq().length], [1, 1, 1]);
+    });
+
+  test('of a dead letter is found by the next holder, too', async () => {
     world = await createPullerWorld();
     await world.prepare();
     await world.produce(1);
-    const requests = world.broker.control('CONSUMER_SEND_MSG_BACK', () => 'lose-answer', {
-      times: 1,
-    });
+    world.broker.control('CONSUMER_SEND_MSG_BACK', () => 'lose-answer');
+    const seen = recorder(({ Records }) => failing(Records));
+    const settings = { subscriptions: [{ maximumRetryAttempts: 0 }] };
+    const first = world.start(seen.handler, settings);
+    await until(
+      () => world.logs.some(({ code }) => code === 'ROCKETMQ_END_NOT_STORED'),
+      'the answer is missing',
+      10_000,
+    );
+    await first.stop();
+    assert.deepEqual([world.committed() ?? 0n, dlq().length], [0n, 1]);
+    world.start(seen.handler, settings);
+    await until(() => world.committed() === 1n, 'its end', 15_000);
+    assert.deepEqual([seen.records.length, dlq().length], [1, 1]);
+  });
+
+  test('of a dead letter: one of another message with the same id is not taken for it', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    const properties = { UNIQ_KEY: 'same', RETRY_TOPIC: 'others' };
+    await world.produce(1, 0, () => ({ body: Buffer.from('its own'), properties }));
+    await world.produce(1, 0, () => ({ body: Buffer.from(POISON), properties }));
+    const seen = recorder(({ Records }) => failing(Records));
+    let sends = 0;
+    world.broker.control(
+      'SEND_MESSAGE_V2',
+      ({ command }) => (command.extFields.b?.startsWith('%') && ++sends === 2 ? 'drop' : undefined),
+      FOREVER,
+    );
+    world.start(seen.handler, { subscriptions: [{ batchSize: 1, maximumRetryAttempts: 0 }] });
+    await until(() => world.committed() === 2n, 'their ends', 20_000);
+    assert.deepEqual(
+      dlq().map(({ body }) => body.toString()),
+      ['its own', POISON],
+    );
+  });
+
+  test('of a dead letter: while its broker is away nothing is sent again', async () => {
+    world = await createPullerWorld();
+    await world.prepare();
+    await world.produce(1);
+    const requests = world.broker.control('CONSUMER_SEND_MSG_BACK', () => 'lose-answer');
+    const looks = world.broker.control(
+      'PULL_MESSAGE',
+      ({ command }) => (command.extFields.topic === dlqTopic(GROUP) ? 'disconnect' : undefined),
+      FOREVER,
+    );
     const seen = recorder(({ Records }) => failing(Records));
     world.start(seen.handler, { subscriptions: [{ maximumRetryAttempts: 0 }] });
-    await until(() => world.committed() === 1n, 'its end', 20_000);
-    assert.deepEqual([seen.records.length, requests.calls, dlq().length], [1, 1, 2]);
+    const tries = () => world.logs.filter(({ code }) => code === 'ROCKETMQ_END_NOT_STORED').length;
+    await until(() => tries() === 2, 'a look without an answer', 20_000);
+    assert.deepEqual([dlq().length, world.committed() ?? 0n], [1, 0n]);
+    looks.remove();
+    await until(() => world.committed() === 1n, 'its end', 15_000);
+    assert.deepEqual([seen.records.length, requests.calls, dlq().length], [1, 1, 1]);
   });
 });

@@ -13,6 +13,7 @@ import type { Message } from '../../src/model/message.ts';
 import type { PopHandle } from '../../src/model/pop.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { runPuller } from '../../src/puller/run-puller.ts';
+import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger, source, subscription } from './coordinator-world.ts';
@@ -103,6 +104,7 @@ await runPuller(
     remainingMs: () => endsAt - Date.now(),
     signal: done.signal,
     memoryBytes: 512 * MIB,
+    collectGarbage,
   },
 );
 clearInterval(sampling);

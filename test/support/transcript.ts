@@ -16,25 +16,31 @@ export interface Command {
  * `----` what came of it, up to the next empty line. Lines with `#` are for readers.
  * `REWRITE_TRANSCRIPTS=1 npm test -- transcripts` writes what comes now instead of comparing.
  */
-export function runTranscript(name: string, run: (command: Command) => string): void {
+export async function runTranscript(
+  name: string,
+  run: (command: Command) => string | Promise<string>,
+): Promise<void> {
   const file = fileURLToPath(new URL(`../transcripts/${name}.txt`, import.meta.url));
   const before = readFileSync(file, 'utf8');
-  const after = `${before
-    .trimEnd()
-    .split(/\n\n+/)
-    .map((block) => runBlock(block, run))
-    .join('\n\n')}\n`;
+  const blocks: string[] = [];
+  for (const block of before.trimEnd().split(/\n\n+/)) blocks.push(await runBlock(block, run));
+  const after = `${blocks.join('\n\n')}\n`;
   if (process.env.REWRITE_TRANSCRIPTS === '1') writeFileSync(file, after);
   else assert.equal(after, before, `${name}.txt (REWRITE_TRANSCRIPTS=1 rewrites it)`);
 }
 
-function runBlock(block: string, run: (command: Command) => string): string {
+async function runBlock(
+  block: string,
+  run: (command: Command) => string | Promise<string>,
+): Promise<string> {
   const lines = block.split('\n');
   const end = lines.indexOf('----');
   const head = end < 0 ? lines : lines.slice(0, end);
   const commands = head.filter((line) => !line.startsWith('#'));
   if (commands.length === 0) return block;
-  const outcome = commands.map((line) => `${line}\n${run(parse(line)).replaceAll(/^/gm, '    ')}`);
+  const outcome: string[] = [];
+  for (const line of commands)
+    outcome.push(`${line}\n${(await run(parse(line))).replaceAll(/^/gm, '    ')}`);
   return [...head, '----', ...outcome].join('\n');
 }
 

@@ -18,6 +18,13 @@ async function run(runs: readonly RunOrder[]) {
   return answer.results;
 }
 
+async function explain(order: RunOrder) {
+  await using thread = startThread();
+  const answer = await thread.ask({ kind: 'explain', run: order, shrinks: false });
+  assert(answer.kind === 'explained');
+  return answer;
+}
+
 describe('the simulator', () => {
   it('finds nothing in the present code', async () => {
     const runs = Object.keys(SCENARIOS).flatMap((scenario) =>
@@ -30,17 +37,26 @@ describe('the simulator', () => {
     );
   });
 
-  it('repeats a seed to the last event, whatever ran before', async () => {
-    const [lambda, operator] = [
-      { scenario: 'lambda', seed: 7 },
-      { scenario: 'operator', seed: 7 },
-    ];
-    const once = await run([lambda, operator]);
-    const again = await run([operator, lambda]);
-    const digests = (results: typeof once) =>
-      Object.fromEntries(results.map(({ scenario, digest }) => [scenario, digest]));
-    assert.deepEqual(digests(again), digests(once));
-    assert(new Set(once.map(({ digest }) => digest)).size === 2);
+  it('repeats a seed to the last event: in any thread, after other seeds, with its trace', async () => {
+    const runs = Object.keys(SCENARIOS)
+      .filter((scenario) => scenario !== 'memory')
+      .map((scenario) => ({ scenario, seed: 7 }));
+    const middle = runs.length / 2;
+    const explained = runs[3]!;
+    const [once, reversed, first, second, answer] = await Promise.all([
+      run(runs),
+      run(runs.toReversed()),
+      run(runs.slice(0, middle)),
+      run(runs.slice(middle)),
+      explain(explained),
+    ]);
+    const ends = (results: typeof once) =>
+      new Map(results.map(({ scenario, digest, events }) => [scenario, `${events} ${digest}`]));
+    assert.deepEqual(ends(reversed.toReversed()), ends(once));
+    assert.deepEqual(ends([...first, ...second]), ends(once));
+    const { digest, events } = answer.result;
+    assert.equal(`${events} ${digest}`, ends(once).get(explained.scenario));
+    assert.equal(new Set(once.map((result) => result.digest)).size, runs.length);
   });
 
   for (const name of ['commit-above-unfinished', 'bisect-loses-the-middle', 'lane-is-overtaken'])

@@ -6,7 +6,14 @@ import {
   type OffsetState,
   step,
 } from '../../src/queue/offset-tracker.ts';
-import { FIRST_PULL, type PullEvent, type PullStep, stepPull } from '../../src/queue/pull-state.ts';
+import {
+  firstPull,
+  type LifeCheck,
+  type PullAnswer,
+  type PullEvent,
+  type PullStep,
+  stepPull,
+} from '../../src/queue/pull-state.ts';
 import {
   type LifecycleAction,
   type LifecycleEvent,
@@ -17,9 +24,9 @@ import { type DrainReason, stopPolicy } from '../../src/queue/stop-reasons.ts';
 import { type Command, runTranscript } from '../support/transcript.ts';
 
 describe('transcripts', () => {
-  test('offset-tracker', () => {
+  test('offset-tracker', async () => {
     let state = followingFrom(undefined);
-    runTranscript('offset-tracker', (command) => {
+    await runTranscript('offset-tracker', (command) => {
       if (command.word === 'begin') {
         state = followingFrom(offset(command.arg('stored')));
         return describeOffsets(state);
@@ -30,21 +37,21 @@ describe('transcripts', () => {
     });
   });
 
-  test('pull-state', () => {
-    let state = FIRST_PULL;
-    runTranscript('pull-state', (command) => {
+  test('pull-state', async () => {
+    let state = firstPull(0);
+    await runTranscript('pull-state', (command) => {
       const step: PullStep =
         command.word === 'begin'
-          ? { kind: 'go-on', state: FIRST_PULL }
-          : stepPull(state, pullEvent(command));
+          ? { state: firstPull(0, command.maybe('mark') === 'old'), action: { type: 'pull' } }
+          : stepPull(state, pullEvent(command, state.brokerId));
       state = step.state;
       return describePull(step);
     });
   });
 
-  test('queue-lifecycle', () => {
+  test('queue-lifecycle', async () => {
     let state = RUNNING;
-    runTranscript('queue-lifecycle', (command) => {
+    await runTranscript('queue-lifecycle', (command) => {
       if (command.word === 'begin') state = RUNNING;
       else {
         const next = stepLifecycle(state, lifecycleEvent(command));
@@ -56,40 +63,82 @@ describe('transcripts', () => {
   });
 });
 
-/** Without chance a wait is half of its step. */
-function pullEvent(command: Command): PullEvent {
+/** Without chance a wait is half of its step. The broker that was asked is the one of the state, unless `by` names another. */
+function pullEvent(command: Command, brokerId: number): PullEvent {
   const now = Number(command.maybe('now') ?? 0);
+  const by = Number(command.maybe('by') ?? brokerId);
   switch (command.word) {
     case 'answered':
-      return { type: 'answered', suggestedBrokerId: Number(command.arg('suggests')), now };
+      return {
+        type: 'answered',
+        answer: pullAnswer(command, by),
+        suggestedBrokerId: Number(command.maybe('suggests') ?? 0),
+        now,
+      };
     case 'contradicted':
       return { type: 'contradicted', now };
+    case 'reset-read':
+      return { type: 'reset-read', pending: command.arg('pending') === 'yes' };
+    case 'life-checked':
+      return { type: 'life-checked', life: command.arg('life') as LifeCheck, now };
     case 'not-admitted':
       return { type: 'not-admitted', maxMessages: Number(command.arg('max')) };
     case 'failed': {
       const failure = command.arg('failure') as Extract<PullEvent, { type: 'failed' }>['failure'];
-      return { type: 'failed', failure, now, random: 0 };
+      return { type: 'failed', failure, brokerId: by, now, random: 0 };
     }
-    case 'confirmed':
+    case 'moved':
     case 'admitted':
+    case 'taken':
+    case 'waited':
+    case 'interrupted':
       return { type: command.word };
     default:
       throw new Error(`unknown command: ${command.text}`);
   }
 }
 
-function describePull({ state, ...next }: PullStep): string {
+/** `answered FOUND`, `answered OFFSET_MOVED reset`, `answered NO_NEW_MSG not-held`. */
+function pullAnswer({ text }: Command, brokerId: number): PullAnswer {
+  const flags = new Set(text.split(' '));
+  const status = (['OFFSET_MOVED', 'NO_NEW_MSG', 'NO_MATCHED_MSG'] as const).find((name) =>
+    flags.has(name),
+  );
+  return {
+    status: status ?? 'FOUND',
+    reset: flags.has('by-operator'),
+    fromMaster: brokerId === 0,
+    outdated: flags.has('outdated'),
+    resetPending: flags.has('reset-pending'),
+    repeats: flags.has('not-held'),
+  };
+}
+
+function describePull({ state, action }: PullStep): string {
   const { brokerId, masterUntil, failures, unreadable, contradictions, maxMessages } = state;
-  const facts = Object.entries({ failures, unreadable, contradictions, masterUntil, maxMessages })
+  const { lifeCheckAt } = state;
+  const facts = { failures, unreadable, contradictions, masterUntil, maxMessages };
+  const shown = Object.entries(facts)
     .filter(([, value]) => value !== undefined && value !== 0)
     .map(([name, value]) => ` ${name}=${value}`);
-  const action =
-    next.kind === 'wait'
-      ? `\n> wait ${next.waitMs} ms`
-      : next.kind === 'stop'
-        ? `\n> stop: ${next.why}`
-        : '';
-  return `ask broker ${brokerId}${facts.join('')}${action}`;
+  const check = lifeCheckAt === undefined ? '' : ` check-life-at=${lifeCheckAt}`;
+  return `${describePullAction(action)}  (next broker ${brokerId}${shown.join('')}${check})`;
+}
+
+function describePullAction(action: PullStep['action']): string {
+  switch (action.type) {
+    case 'inspect-queue':
+      return `> inspect-queue${action.trusted ? ', the answer is trusted' : ''}`;
+    case 'take':
+      return `> take${action.isMarked ? '' : ', the life mark stays'}`;
+    case 'linger':
+    case 'back-off':
+      return `> ${action.type} ${action.waitMs} ms`;
+    case 'stop':
+      return `> stop: ${action.why}`;
+    default:
+      return `> ${action.type}`;
+  }
 }
 
 const NONE = 'none';

@@ -77,18 +77,3 @@ function candidateOf({ stored, committed, settled, start, mark }: StartFacts) {
     ? ({ kind: 'decided', offset: start } as const)
     : ({ kind: 'committed', offset: committed } as const);
 }
-
-/**
- * Where to go on after a pull at `asked` was answered with OFFSET_MOVED, for a client that keeps no mark. For an offset
- * above the maximum a broker offers its end; the messages of a topic that was created again lie before it.
- */
-export function movedTo(
-  asked: bigint,
-  offered: {
-    readonly nextBeginOffset: bigint;
-    readonly minOffset: bigint;
-    readonly maxOffset: bigint;
-  },
-): bigint {
-  return asked > offered.maxOffset ? offered.minOffset : offered.nextBeginOffset;
-}

@@ -20,8 +20,9 @@ export interface QueueEntry {
 }
 
 /** An answer of the broker: its memory is free when the last of its messages has its end. */
-interface Answer {
-  bytes: number;
+export interface Answer {
+  readonly bytes: number;
+  /** Messages of it without an end. Only ProcessQueue writes it. */
   left: number;
 }
 
@@ -185,19 +186,18 @@ export class ProcessQueue {
   /**
    * Adds one that has no place of its own (POP): it gets the next.
    * @param now epoch ms
-   * @param memory bytes that it takes
+   * @param answer that it is part of
    */
   append(
     record: { readonly message: Message } | { readonly undecodable: UndecodableRecord },
     now = 0,
-    memory = 0,
+    answer: Answer = { bytes: 0, left: 0 },
   ): bigint {
     const offset = this.#nextOffset;
-    const answer: Answer = { bytes: memory, left: 0 };
+    if (answer.left === 0) this.#noteMemory(answer.bytes);
     if ('message' in record)
       this.#add(offset, record.message, undefined, record.message.body.length, now, answer);
     else this.#add(offset, undefined, record.undecodable, 0, now, answer);
-    this.#noteMemory(memory);
     this.advance(offset + 1n);
     return offset;
   }

@@ -1,113 +1,64 @@
-import { ENTRY_BYTES } from '../../model/message.ts';
+import { bodyWithin, type EventUse, openedCost, unreadCost, type Weighed } from './memory-costs.ts';
+import { MemoryPool, type PoolUser } from './memory-pool.ts';
 
 /*
- * Memory of one puller invocation, in bytes. Two parts:
- *   stored     answers as they came from brokers, compressed bodies still compressed. Half of it is divided among the
- *              queues, so that no other queue can take it; the other half goes to whichever queue has more to do.
+ * Memory of one puller invocation, in bytes: 40 % of what the process has, in three parts that do not lend to each other.
+ *   stored     answers as they came from brokers, compressed bodies still compressed, from the header of the answer on.
+ *              Half of it is divided among the queues, so that no other queue can take it; the other half goes to
+ *              whichever queue has more to do.
+ *   large      one answer that is larger than what is left of `stored`, of one queue at a time, in turn.
  *   delivered  bodies that were decompressed for a handler call, and the events made of them. Given out in order.
- * One queue at a time may also hold an answer that is larger than what is left, if it holds nothing else.
+ * An answer for which there is no memory is not read: its bytes are passed over as they arrive, and the queue asks for
+ * it again with the memory reserved. So nothing waits for memory while it holds a connection, and a poll that brings
+ * nothing holds none.
  */
-const STORED_SHARE = 0.2;
-const DELIVERED_SHARE = 0.4;
-/** What a decompressed body takes, in times of its size: itself, and its text at two bytes per character. */
-const OPENED_COPIES = 3;
-/** A body that is not compressed is a view of its answer: only the text comes on top. */
-const TEXT_COPIES = 2;
-/**
- * What an event takes beside bodies and texts, by what it is for. For Lambda: JSON, a payload and a request body. In
- * base64, for a handler in this process: the bytes and their base64.
- */
-const EVENT_COPIES = { lambda: 4, base64: 3, text: 0 } as const;
-export type EventUse = keyof typeof EVENT_COPIES;
-/** A record without the body. */
-const RECORD_BYTES = 4096;
-/** A queue that waits asks again at least twice a second. One that does not ask any more loses its place. */
-const TICKET_MS = 2_000;
+const STORED_SHARE = 0.0625;
+const LARGE_SHARE = 0.0625;
+const DELIVERED_SHARE = 0.275;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
-/** Lambda's limit of an event, about. */
-const MAX_PAYLOAD_BYTES = 6 * 1024 * 1024;
-
-/** Memory that is given out in the order in which it was asked for. */
-class Pool {
-  readonly #maxBytes: number;
-  #used = 0;
-  /** Who waits, in order, and until when their place is kept, epoch ms. */
-  readonly #waiting = new Map<QueueMemory, { bytes: number; until: number }>();
-
-  constructor(maxBytes: number) {
-    this.#maxBytes = maxBytes;
-  }
-
-  get used(): number {
-    return this.#used;
-  }
-
-  /** What the queue could take now. */
-  freeFor(queue: QueueMemory, now: number): number {
-    if (!this.#isNext(queue, now)) return 0;
-    return this.#used === 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.#maxBytes - this.#used);
-  }
-
-  /** False: the queue waits, and is woken when it is its turn. A request that is larger than the pool gets all of it. */
-  take(queue: QueueMemory, bytes: number, now: number): boolean {
-    if (bytes > this.freeFor(queue, now)) {
-      this.#waiting.set(queue, { bytes, until: now + TICKET_MS });
-      return false;
-    }
-    this.#waiting.delete(queue);
-    this.#used += bytes;
-    this.#wakeNext();
-    return true;
-  }
-
-  /** Takes without asking: it is there already. */
-  add(bytes: number): void {
-    this.#used += bytes;
-  }
-
-  give(bytes: number): void {
-    this.#used -= bytes;
-    this.#wakeNext();
-  }
-
-  forget(queue: QueueMemory): void {
-    if (this.#waiting.delete(queue)) this.#wakeNext();
-  }
-
-  #isNext(queue: QueueMemory, now: number): boolean {
-    for (const [first, { until }] of this.#waiting) {
-      if (first === queue) return true;
-      if (until > now) return false;
-      this.#waiting.delete(first);
-    }
-    return true;
-  }
-
-  #wakeNext(): void {
-    const [next] = this.#waiting;
-    if (next === undefined) return;
-    const [queue, { bytes }] = next;
-    if (this.#used === 0 || this.#used + bytes <= this.#maxBytes) queue.wake();
-  }
-}
 
 /** The memory that all queues of one puller invocation share. */
 export class MemoryBudget {
-  /** Bytes that one decompressed body may take. */
-  readonly maxMessageBytes: number;
-  readonly delivered: Pool;
+  readonly delivered: MemoryPool;
   /** One queue at a time: an answer beyond the queue's share and what is left of the common part. */
-  readonly large = new Pool(1);
+  readonly large = new MemoryPool(1);
+  /** Most that one answer should take with what is decompressed of it. */
+  readonly maxAnswerBytes: number;
   readonly #storedBytes: number;
+  readonly #minQueues: number;
+  readonly #collectGarbage: () => void;
   readonly #queues = new Set<QueueMemory>();
 
-  /** @param memoryBytes of the process; undefined: no bound but that of a single message */
-  constructor(memoryBytes = Number.POSITIVE_INFINITY) {
+  /**
+   * @param memoryBytes of the process; undefined: no bound but that of a single message
+   * @param queues that are going to be opened: each keeps its share for itself from the beginning
+   * @param collectGarbage called before a body is decompressed, when what large ones have left may still be there
+   */
+  constructor(
+    memoryBytes = Number.POSITIVE_INFINITY,
+    queues = 1,
+    collectGarbage: () => void = () => {},
+  ) {
+    this.#collectGarbage = collectGarbage;
     this.#storedBytes = memoryBytes * STORED_SHARE;
-    this.delivered = new Pool(memoryBytes * DELIVERED_SHARE);
-    this.maxMessageBytes = Math.floor(
-      Math.min(MAX_MESSAGE_BYTES, (memoryBytes * DELIVERED_SHARE) / OPENED_COPIES),
-    );
+    this.#minQueues = Math.max(1, queues);
+    this.maxAnswerBytes = Math.min(MAX_MESSAGE_BYTES, Math.floor(memoryBytes * LARGE_SHARE));
+    this.delivered = new MemoryPool(memoryBytes * DELIVERED_SHARE);
+  }
+
+  /** A body is going to be decompressed. */
+  beforeOpen(): void {
+    if (this.delivered.takeReleased() > 0) this.#collectGarbage();
+  }
+
+  /** Bytes that one decompressed body may take. */
+  maxMessageBytes(use: EventUse): number {
+    return Math.min(MAX_MESSAGE_BYTES, bodyWithin(this.delivered.maxBytes, use));
+  }
+
+  /** For a process that only stores answers. @param storedBytes of all queues together */
+  static ofAnswers(storedBytes: number): MemoryBudget {
+    return new MemoryBudget(storedBytes / STORED_SHARE);
   }
 
   /** @param wake called when a queue that waits may ask again */
@@ -117,33 +68,42 @@ export class MemoryBudget {
     return queue;
   }
 
-  /** What is held now. */
+  /** What is held now. `stored` with what is being read, and with the large answer. */
   get used(): { readonly stored: number; readonly delivered: number } {
     let stored = 0;
-    for (const queue of this.#queues) stored += queue.stored;
+    for (const queue of this.#queues) stored += queue.held;
     return { stored, delivered: this.delivered.used };
   }
 
   /** What each queue may store, whatever the others do. */
   get share(): number {
-    return this.#storedBytes / 2 / Math.max(1, this.#queues.size);
+    return this.#storedBytes / 2 / Math.max(this.#minQueues, this.#queues.size);
   }
 
-  /** What is left of the part that no queue owns. */
-  get common(): number {
+  /** What a queue could store now beside what it has. */
+  roomFor(held: number): number {
     const { share } = this;
-    let free = this.#storedBytes / 2;
-    for (const queue of this.#queues) free -= Math.max(0, queue.stored - share);
-    return Math.max(0, free);
+    let common = this.#storedBytes / 2;
+    let free = this.#storedBytes;
+    for (const queue of this.#queues) {
+      if (queue.isLarge) continue;
+      common -= Math.max(0, queue.held - share);
+      free -= queue.held;
+    }
+    const room = Math.max(0, share - held) + Math.max(0, common);
+    // Shares become smaller when more queues come than were announced.
+    return Math.max(0, Math.min(room, free));
   }
 }
 
 /** One queue's part of the memory. */
-export class QueueMemory {
+export class QueueMemory implements PoolUser {
   readonly wake: () => void;
   readonly #budget: MemoryBudget;
   readonly #leave: () => void;
   #stored = 0;
+  /** For an answer that is asked for, or read, and not stored yet. */
+  #reserved = 0;
   /** Bytes of the last answer that fitted. */
   #typical = 0;
   /** Bytes of an answer that did not fit. */
@@ -163,9 +123,23 @@ export class QueueMemory {
     return this.#stored;
   }
 
-  /** Most bytes that one body may take decompressed. */
+  /** Bytes of the answers in hand, and of one that is being read. */
+  get held(): number {
+    return this.#stored + this.#reserved;
+  }
+
+  get isLarge(): boolean {
+    return this.#large;
+  }
+
+  /** Most bytes that one body may take decompressed, with its text. */
   get maxMessageBytes(): number {
-    return this.#budget.maxMessageBytes;
+    return this.#budget.maxMessageBytes('text');
+  }
+
+  /** Most bytes that an answer may take with what is decompressed of it. */
+  get maxAnswerBytes(): number {
+    return this.#budget.maxAnswerBytes;
   }
 
   /** An answer did not fit, and the next pull waits for memory. */
@@ -173,49 +147,102 @@ export class QueueMemory {
     return this.#needed !== undefined;
   }
 
-  /** Bytes that the queue could store now, beside what it has. */
-  get room(): number {
-    const { share, common } = this.#budget;
-    return this.#stored <= share ? share - this.#stored + common : common;
+  /** Memory is reserved for the next answer: it is to be asked for at once, and not waited for at the broker. */
+  get reserves(): boolean {
+    return this.#reserved > 0;
   }
 
-  /** May the next pull be sent? A queue with nothing in hand always may, unless its last answer did not fit. */
+  /** Bytes that the queue could store now, beside what it has. */
+  get room(): number {
+    return this.#large ? 0 : this.#budget.roomFor(this.held);
+  }
+
+  /**
+   * May the next pull be sent? A queue with nothing in hand always may, unless its last answer did not fit: then the
+   * memory is reserved for it first.
+   */
   mayFetch(now: number): boolean {
-    if (this.#needed !== undefined) return this.#fits(this.#needed, now);
+    if (this.#needed !== undefined) return this.#reserve(this.#needed, now);
     return this.#stored === 0 || this.room > this.#typical;
   }
 
   /**
-   * An answer has come. False: there is no memory for it. It is to be dropped and asked for again when `mayFetch` says
-   * so, with `fewer` messages.
+   * An answer begins to arrive. False: there is no memory for it, so it is not to be read, but asked for again when
+   * `mayFetch` says so.
+   * @param bytes of its body
+   * @param asked messages that were asked for
+   */
+  receive(bytes: number, asked: number, now: number): boolean {
+    if (bytes === 0) return true;
+    const cost = unreadCost(bytes, asked);
+    if (cost <= this.#reserved || this.#reserve(cost, now)) return true;
+    this.#needed = cost;
+    return false;
+  }
+
+  /**
+   * An answer was read. False: what was decompressed of it does not fit. It is to be dropped and asked for again when
+   * `mayFetch` says so, with `fewer` messages.
+   * @param bytes that it takes
    */
   admit(bytes: number, count: number, now: number): boolean {
-    if (!this.#fits(bytes, now)) {
+    if (bytes > this.#reserved && !this.#reserve(bytes, now)) {
       this.#needed = Math.ceil((bytes * fewer(count)) / Math.max(1, count));
       return false;
     }
-    if (this.room >= bytes) this.#leaveLarge();
+    this.#reserved = 0;
+    if (this.#large && this.#stored === 0 && bytes <= this.#budget.roomFor(0)) this.#leaveLarge();
     this.#needed = undefined;
     if (bytes > 0) this.#typical = bytes;
     return true;
   }
 
-  /** How many messages of so many bytes may be popped. What was popped cannot be dropped and asked for again. */
-  countOf(messageBytes: number, now: number): number {
+  /**
+   * Reserves memory for messages that are popped: they cannot be dropped and asked for again.
+   * @param max how many are wanted
+   * @param patient the broker may have none for a while: only what no other queue can take is reserved, if that is enough
+   * @returns how many may be asked for, and whether the broker may wait for them
+   */
+  reservePop(
+    max: number,
+    messageBytes: number,
+    patient: boolean,
+    now: number,
+  ): { readonly count: number; readonly mayWait: boolean } {
+    const own = Math.min(this.room, this.#budget.share - this.#stored);
     const free = Math.min(this.room, 2 * this.#budget.share - this.#stored);
-    const count = Math.max(0, Math.floor(free / messageBytes));
-    return count === 0 && this.#stored === 0 && this.#fits(messageBytes, now) ? 1 : count;
+    const countIn = (bytes: number): number =>
+      Math.max(0, Math.min(max, Math.floor(bytes / messageBytes)));
+    const mine = countIn(own);
+    const count = patient && mine > 0 ? mine : countIn(free);
+    if (count > 0) this.#reserved = count * messageBytes;
+    else if (this.#stored > 0 || !this.#reserve(messageBytes, now))
+      return { count: 0, mayWait: false };
+    return { count: Math.max(1, count), mayWait: count > 0 && count <= mine };
   }
 
-  /** The request failed, or brought nothing: another queue that waits for memory is not to wait for the next one. */
-  withdraw(): void {
+  /** A popped answer begins to arrive. False: it is much larger than what was reserved, and must not be read. */
+  receivePopped(bytes: number, asked: number, now: number): boolean {
+    const cost = unreadCost(bytes, asked);
+    if (cost <= this.#reserved || this.#reserve(cost, now)) return true;
+    if (!this.#large && !this.#budget.large.take(this, 1, now)) return false;
+    this.#large = true;
+    this.#reserved = cost;
+    return true;
+  }
+
+  /** The request has ended. What it brought is stored, or dropped; another queue need not wait for it. */
+  endFetch(): void {
+    this.#reserved = 0;
     if (this.#stored === 0) this.#leaveLarge();
   }
 
   /** What is in hand became more, or less. */
   note(bytes: number): void {
     this.#stored += bytes;
-    if (bytes < 0 && this.#stored <= this.#budget.share) this.#leaveLarge();
+    const { share } = this.#budget;
+    if (this.#large && bytes < 0 && this.#reserved === 0)
+      if (this.#stored <= Math.min(share, this.#budget.roomFor(0))) this.#leaveLarge();
   }
 
   /** What a handler call is to get. */
@@ -223,25 +250,32 @@ export class QueueMemory {
     return new DeliveryMemory(this, this.#budget.delivered);
   }
 
+  /** What the end of a message takes that no handler gets. It waits in a line of its own, beside the queue's deliveries. */
+  startEnd(): DeliveryMemory {
+    return new DeliveryMemory({ wake: this.wake }, this.#budget.delivered);
+  }
+
   /**
    * Decompresses a message within what is free. undefined: it needs more than that, and the queue waits for it.
    * @param message names it
-   * @throws what `rules.open` throws, unless a larger limit helps
+   * @throws what `rules.open` throws, unless a larger limit helps; `rules.tooLarge`
    */
-  open<T extends { readonly body: { readonly length: number } }>(
+  open<T extends Opened>(
     message: object,
     delivery: DeliveryMemory,
     rules: OpenRules<T>,
     now: number,
   ): T | undefined {
-    const { maxMessageBytes, delivered } = this.#budget;
-    const { open, isTooLarge, use } = rules;
+    const { delivered } = this.#budget;
+    const { open, isTooLarge, meanwhile, textBytes, tooLarge, use } = rules;
+    const maxMessageBytes = this.#budget.maxMessageBytes(use);
+    const costOf = (opened: T): number => openedCost(opened, textBytes(opened), use);
     if (!this.#tooLarge.has(message)) {
-      const free = delivered.freeFor(this, now);
-      const maxBytes = Math.min(maxMessageBytes, bodyWithin(free, use));
+      const maxBytes = Math.min(maxMessageBytes, bodyWithin(delivery.freeAt(now), use));
+      if (maxBytes > 0) this.#budget.beforeOpen();
       try {
         const opened = maxBytes > 0 ? open(maxBytes) : undefined;
-        if (opened !== undefined && delivery.take(openedCost(opened.body.length, use), now))
+        if (opened !== undefined && delivery.takeWithin(costOf(opened), now, meanwhile(opened)))
           return opened;
       } catch (error) {
         if (maxBytes === maxMessageBytes || !isTooLarge(error)) throw error;
@@ -249,11 +283,18 @@ export class QueueMemory {
       // It is not decompressed again before there is room for the largest.
       this.#tooLarge.add(message);
     }
-    const most = openedCost(maxMessageBytes, use);
+    const largest = { body: { length: maxMessageBytes } };
+    const most = Math.min(
+      delivered.maxBytes,
+      openedCost(largest, MAX_TEXT_COPIES * maxMessageBytes, use),
+    );
     if (!delivery.take(most, now)) return undefined;
+    this.#budget.beforeOpen();
     try {
       const opened = open(maxMessageBytes);
-      delivery.give(most - openedCost(opened.body.length, use));
+      const cost = costOf(opened);
+      if (cost > most) throw tooLarge(cost, most);
+      delivery.give(most - cost);
       return opened;
     } catch (error) {
       delivery.give(most);
@@ -264,14 +305,28 @@ export class QueueMemory {
   /** The queue is not worked any more. */
   close(): void {
     this.#stored = 0;
+    this.#reserved = 0;
+    this.#needed = undefined;
     this.#leaveLarge();
     this.#budget.large.forget(this);
     this.#budget.delivered.forget(this);
     this.#leave();
   }
 
+  /** Reserves so much in the place of what was reserved before. */
+  #reserve(bytes: number, now: number): boolean {
+    const before = this.#reserved;
+    this.#reserved = 0;
+    if (!this.#fits(bytes, now)) {
+      this.#reserved = before;
+      return false;
+    }
+    this.#reserved = bytes;
+    return true;
+  }
+
   #fits(bytes: number, now: number): boolean {
-    if (this.#large || bytes <= this.room) return true;
+    if (bytes <= this.room || (this.#large && this.#stored === 0)) return true;
     if (this.#stored > 0) return false;
     this.#large = this.#budget.large.take(this, 1, now);
     return this.#large;
@@ -284,22 +339,33 @@ export class QueueMemory {
   }
 }
 
+/** Bytes of a character at most. */
+const MAX_TEXT_COPIES = 2;
+
+type Opened = Omit<Weighed, 'storeSize'>;
+
 /** How a message is decompressed. */
 interface OpenRules<T> {
   /** Throws when the body would take more than `maxBytes`. */
   readonly open: (maxBytes: number) => T;
   readonly isTooLarge: (error: unknown) => boolean;
+  /** What the message takes beside its event before this turn of the event loop ends. */
+  readonly meanwhile: (opened: T) => number;
+  /** What the body takes as a text. */
+  readonly textBytes: (opened: T) => number;
+  /** The error of a body that takes more than there is for one message. */
+  readonly tooLarge: (bytes: number, maxBytes: number) => Error;
   readonly use: EventUse;
 }
 
 /** What one handler call takes. */
 export class DeliveryMemory {
-  readonly #queue: QueueMemory;
-  readonly #pool: Pool;
+  readonly #user: PoolUser;
+  readonly #pool: MemoryPool;
   #held = 0;
 
-  constructor(queue: QueueMemory, pool: Pool) {
-    this.#queue = queue;
+  constructor(user: PoolUser, pool: MemoryPool) {
+    this.#user = user;
     this.#pool = pool;
   }
 
@@ -307,11 +373,26 @@ export class DeliveryMemory {
     return this.#held;
   }
 
-  /** False: the queue waits for its turn. */
-  take(bytes: number, now: number): boolean {
-    if (!this.#pool.take(this.#queue, bytes, now)) return false;
-    this.#held += bytes;
+  /** What could be taken now. */
+  freeAt(now: number): number {
+    return this.#pool.freeFor(this.#user, now);
+  }
+
+  /**
+   * False: the queue waits for its turn.
+   * @param meanwhile that much must be free beside it, as far as the pool has it: for what is gone when this turn of the event loop ends
+   */
+  take(bytes: number, now: number, meanwhile = 0): boolean {
+    const most = Math.max(bytes, Math.min(bytes + meanwhile, this.#pool.maxBytes));
+    if (!this.#pool.take(this.#user, most, now)) return false;
+    this.#held += most;
+    this.give(most - bytes);
     return true;
+  }
+
+  /** As `take`, but never more than the pool has. */
+  takeWithin(bytes: number, now: number, meanwhile: number): boolean {
+    return bytes <= this.#pool.maxBytes && this.take(bytes, now, meanwhile);
   }
 
   give(bytes: number): void {
@@ -324,37 +405,6 @@ export class DeliveryMemory {
   release(): void {
     this.give(this.#held);
   }
-}
-
-/** What an answer takes: its bytes, and what is kept of each message beside them. */
-export function answerCost(bytes: number, count: number): number {
-  return bytes + count * ENTRY_BYTES;
-}
-
-/** What a body takes whose message is delivered as it came. */
-export function deliveryCost(bodyBytes: number, use: EventUse): number {
-  return RECORD_BYTES + bodyBytes * TEXT_COPIES + eventCost(bodyBytes, use);
-}
-
-function openedCost(bodyBytes: number, use: EventUse): number {
-  return RECORD_BYTES + bodyBytes * OPENED_COPIES + eventCost(bodyBytes, use);
-}
-
-/** A body that fits into no payload does not become one. */
-function eventCost(bodyBytes: number, use: EventUse): number {
-  const bytes = use === 'lambda' ? Math.min(bodyBytes, MAX_PAYLOAD_BYTES) : bodyBytes;
-  return EVENT_COPIES[use] * bytes;
-}
-
-/** The largest body that may be decompressed within so many bytes. */
-function bodyWithin(bytes: number, use: EventUse): number {
-  const free = Math.max(0, bytes - RECORD_BYTES);
-  const small = free / (OPENED_COPIES + EVENT_COPIES[use]);
-  const most =
-    use === 'lambda' && small > MAX_PAYLOAD_BYTES
-      ? (free - eventCost(small, use)) / OPENED_COPIES
-      : small;
-  return Math.floor(most);
 }
 
 /**

@@ -5,7 +5,9 @@ import {
   createRocketMQClient,
   Producer,
   PullConsumer,
+  peekDeadLetters,
   type RocketMQClient,
+  redriveDeadLetters,
 } from '../../../src/consumer/index.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../../src/testing/index.ts';
 
@@ -54,10 +56,36 @@ describe('a cluster that programs give', () => {
         { nameServers, credentials: { accessKey: 'a' } },
         /secretKey is missing/,
       ],
+      ['a name server that is empty', { nameServers: ['a:1', ''] }, /nameServers\[1\]: "" is no/],
+      ['a hole in the list', { nameServers: new Array(1) }, /options\.nameServers\[0\] is missing/],
+      ['a Map for TLS', { nameServers, tls: new Map([['enabled', true]]) }, /options\.tls is an/],
+      ['a namespace that is none', { nameServers, namespace: 'shöp' }, /options\.namespace is /],
+      [
+        'a Map of addresses',
+        { nameServers, addressMap: new Map([['a:1', 'b:1']]) },
+        /options\.addressMap is an object, which/,
+      ],
+      [
+        'an announced address without a port',
+        { nameServers, addressMap: { 'fd00::': 'b:1' } },
+        /a name in options\.addressMap: "fd00::" is no address/,
+      ],
       ['text for TLS', { nameServers, tls: 'yes' }, /options\.tls is "yes"/],
       ['a bad addressMap', { nameServers, addressMap: { 'a:1': 5 } }, /addressMap\.a:1 is 5/],
     ] as const)
       it(`${name} refuses ${what}`, () => assert.throws(() => make(options), refuses(message)));
+
+  for (const [name, make] of makers.filter((_, index) => index < 2))
+    it(`${name} refuses what is no object with plain values`, () => {
+      assert.throws(() => make(new Date()), refuses(/options is an object, which is not valid/));
+      const closed = {
+        nameServers,
+        get tls() {
+          throw new Error('closed');
+        },
+      };
+      assert.throws(() => make(closed), refuses(/options cannot be read \(closed\)/));
+    });
 
   for (const [what, consumerGroup] of [
     ['none', undefined],
@@ -70,6 +98,16 @@ describe('a cluster that programs give', () => {
       assert.throws(() => new PullConsumer(options), refuses(/options\.consumerGroup is /));
     });
 });
+
+for (const [what, logger] of [
+  ['text', 'console'],
+  ['null', null],
+  ['half of one', { warn: () => {} }],
+] as const)
+  it(`PullConsumer refuses a logger: ${what}`, () => {
+    const options: Anything = { nameServers, consumerGroup: 'auditors', logger };
+    assert.throws(() => new PullConsumer(options), refuses(/options\.logger is /));
+  });
 
 describe('calls with fields that are missing, misspelt or not valid', () => {
   const producer = new Producer({ nameServers });
@@ -89,6 +127,42 @@ describe('calls with fields that are missing, misspelt or not valid', () => {
     ['a number as body', { ...message, body: 42 }, /message\.body is 42, which is not valid/],
     ['an object as body', { ...message, body: {} }, /message\.body is an object/],
     ['other bytes', { ...message, body: new Uint16Array(2) }, /message\.body is an object/],
+    [
+      'bytes by name only',
+      { ...message, body: { [Symbol.toStringTag]: 'Uint8Array' } },
+      /message\.body is an object/,
+    ],
+    ['a Promise as body', { ...message, body: Promise.resolve('x') }, /message\.body is an object/],
+    ['bytes without a view', { ...message, body: new ArrayBuffer(2) }, /message\.body is an obj/],
+    ['a topic no broker has', { ...message, topic: 'my orders' }, /message\.topic is "my orders"/],
+    ['a hole among the keys', { ...message, keys: new Array(1) }, /message\.keys\[0\] is missing/],
+    [
+      'properties in a Set',
+      { ...message, properties: new Set(['a']) },
+      /message\.properties is an object/,
+    ],
+    [
+      'a Map of other values',
+      { ...message, properties: new Map([['a', 1]]) },
+      /message\.properties\.a is 1/,
+    ],
+    [
+      'a Map of other names',
+      { ...message, properties: new Map([[1, 'a']]) },
+      /a name in message\.properties is 1/,
+    ],
+    [
+      'a property that throws',
+      {
+        ...message,
+        properties: {
+          get a() {
+            throw new Error('closed');
+          },
+        },
+      },
+      /message\.properties cannot be read/,
+    ],
     [
       'a misspelt field',
       { ...message, tag: 'a' },
@@ -122,6 +196,29 @@ describe('calls with fields that are missing, misspelt or not valid', () => {
       /options\.timeoutMs is "5"/,
     ],
     ['send', () => producer.send(message, { queue: bad }), /options\.queue\.topic is missing/],
+    [
+      'send',
+      () => producer.send(message, { queue: { ...queue, topic: 'payments' } }),
+      /options\.queue\.topic is "payments".*a queue of the message's topic "orders"/,
+    ],
+    ['send', () => producer.send(message, new Map() as Anything), /options is an object, which/],
+    ['sendBatch', () => producer.sendBatch([]), /messages is missing: give at least one message/],
+    ['sendBatch', () => producer.sendBatch(new Array(1)), /messages\[0\] is missing/],
+    [
+      'sendBatch',
+      () => producer.sendBatch([message], { queue: { ...queue, topic: 'payments' } }),
+      /options\.queue\.topic is "payments"/,
+    ],
+    [
+      'topicOf',
+      () => Promise.resolve().then(() => consumer.topicOf(bad)),
+      /message\.topic is miss/,
+    ],
+    [
+      'sendBack',
+      () => consumer.sendBack({ ...queue, queueOffset: 0n, commitLogOffset: 0n } as Anything),
+      /message\.offsetMsgId is missing/,
+    ],
     ['sendBatch', () => producer.sendBatch(message as Anything), /messages is an object/],
     ['fetchQueues', () => consumer.fetchQueues(bad), /topic is an object/],
     ['pull', () => consumer.pull(bad), /queue\.topic is missing/],
@@ -147,7 +244,7 @@ describe('calls with fields that are missing, misspelt or not valid', () => {
       () => consumer.maxOffset(queue, { signal: 5 } as Anything),
       /options\.signal is 5/,
     ],
-    ['sendBack', () => consumer.sendBack(bad), /message is an object/],
+    ['sendBack', () => consumer.sendBack(bad), /message\.topic is missing/],
     [
       'sendBack',
       () => consumer.sendBack(bad, { delaylevel: 3 } as Anything),
@@ -180,6 +277,40 @@ describe('calls with fields that are missing, misspelt or not valid', () => {
         refuses(expected),
       );
     });
+});
+
+describe('calls about dead letters with fields that are misspelt or not valid', () => {
+  const client = createRocketMQClient({ nameServers });
+  after(() => client.close());
+  for (const [what, wrong, expected] of [
+    ['dry run', { dryrun: true }, /options\.dryrun does not exist: did you mean dryRun/],
+    ['text for it', { dryRun: 'yes' }, /options\.dryRun is "yes"/],
+    ['a limit below 0', { limit: -1 }, /options\.limit is -1/],
+    ['a number as offset', { offset: 5 }, /options\.offset is 5.*give a bigint/],
+    ['one id as text', { ids: 'a' }, /options\.ids is "a".*a list of message ids/],
+    ['a target', { to: 'orders' }, /options\.to is "orders".*a topic as \{ topic \}/],
+    ['a target inside', { to: { topics: 'orders' } }, /options\.to\.topics does not exist/],
+    ['another end', { onFailure: 'go on' }, /options\.onFailure is "go on"/],
+    ['null', null, /options is null/],
+  ] as const)
+    it(`redriveDeadLetters: ${what}`, () =>
+      assert.rejects(redriveDeadLetters(client, 'workers', wrong as Anything), refuses(expected)));
+
+  it('redriveDeadLetters and peekDeadLetters: no client, no group', async () => {
+    for (const call of [
+      (...args: readonly Anything[]) => redriveDeadLetters(args[0], args[1]),
+      (...args: readonly Anything[]) => peekDeadLetters(args[0], args[1]).next(),
+    ]) {
+      await assert.rejects(async () => call(undefined, 'workers'), refuses(/client is missing/));
+      await assert.rejects(async () => call(client, ''), refuses(/consumerGroup is ""/));
+    }
+  });
+
+  it('peekDeadLetters: a misspelt field', () =>
+    assert.rejects(
+      peekDeadLetters(client, 'workers', { limits: 5 } as Anything).next(),
+      refuses(/options\.limits does not exist: did you mean limit/),
+    ));
 });
 
 describe('a message that programs give', () => {

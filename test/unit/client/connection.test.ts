@@ -10,7 +10,12 @@ import {
   type ConnectionOptions,
 } from '../../../src/client/connection.ts';
 import { openSocket } from '../../../src/client/open-socket.ts';
-import { ConnectionError, LimitExceededError, RequestTimeoutError } from '../../../src/errors.ts';
+import {
+  AnswerDroppedError,
+  ConnectionError,
+  LimitExceededError,
+  RequestTimeoutError,
+} from '../../../src/errors.ts';
 import { isResponse, type RemotingCommand } from '../../../src/remoting/command.ts';
 import {
   answerFrame,
@@ -91,6 +96,56 @@ describe('a late answer', () => {
     for (const [command, peer] of held) peer.answer(command, { extFields: { n: 'late' } });
     assert.equal((await connection.request(numbered(2), 1000)).extFields.n, '2');
     assert.equal(server.connections, 1);
+  });
+});
+
+describe('an answer for which there is no memory', () => {
+  const large = (command: RemotingCommand, peer: Peer): void =>
+    peer.answer(command, { body: Buffer.alloc(3_000_000, command.extFields.n ?? '') });
+
+  it('is passed over, and the requests behind it are answered on the same connection', async () => {
+    const { server, connection } = await connect(large);
+    const asked: number[] = [];
+    const reserve = (bytes: number): boolean => {
+      asked.push(bytes);
+      return false;
+    };
+    const dropped = connection.request({ ...numbered(1), reserve }, 5_000);
+    const next = connection.request({ ...numbered(2), reserve: () => true }, 5_000);
+    await assert.rejects(dropped, (error) => {
+      assert(error instanceof AnswerDroppedError);
+      assert.equal(error.bytes, 3_000_000);
+      return true;
+    });
+    assert.equal((await next).body.length, 3_000_000);
+    assert.deepEqual([asked, server.connections, connection.closed], [[3_000_000], 1, false]);
+  });
+
+  it('may be one whose request was given up while it arrived', async () => {
+    const held: [RemotingCommand, Peer][] = [];
+    const { connection } = await connect((command, peer) => {
+      if (command.extFields.n === '1') held.push([command, peer]);
+      else echo(command, peer);
+    });
+    let reserved = 0;
+    const reserve = (bytes: number): boolean => {
+      reserved = bytes;
+      return true;
+    };
+    const controller = new AbortController();
+    const given = assert.rejects(
+      connection.request({ ...numbered(1), reserve }, 5_000, controller.signal),
+      /given up/,
+    );
+    await until(() => held.length === 1, 'the request arrived');
+    const [[command, peer]] = held as [[RemotingCommand, Peer]];
+    const frame = answerFrame(command, { body: Buffer.alloc(100_000) });
+    peer.write(frame.subarray(0, 50_000));
+    await until(() => reserved > 0, 'the answer began');
+    controller.abort(new Error('given up'));
+    await given;
+    peer.write(frame.subarray(50_000));
+    assert.equal((await connection.request(numbered(2), 5_000)).extFields.n, '2');
   });
 });
 

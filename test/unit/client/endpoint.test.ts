@@ -43,6 +43,11 @@ describe('bracketed', () => {
     ['2001:db8:0:0:0:0:0:7:10911', '[2001:db8:0:0:0:0:0:7]:10911'],
     ['::ffff:10.0.0.1:10911', '[::ffff:10.0.0.1]:10911'],
     ['fe80::1%eth0:10911', '[fe80::1%eth0]:10911'],
+    ['fe80::1%my_net@2:10911', '[fe80::1%my_net@2]:10911'],
+    ['fe80::1%br-lan.100:10911', '[fe80::1%br-lan.100]:10911'],
+    ['fe80::1%12:10911', '[fe80::1%12]:10911'],
+    ['::10911', '::10911'],
+    ['host%eth0:10911', 'host%eth0:10911'],
     ['[fe80::1%eth0]:10911', '[fe80::1%eth0]:10911'],
     ['[::1]:10911', '[::1]:10911'],
     ['10.0.0.1:10911', '10.0.0.1:10911'],
@@ -55,9 +60,7 @@ describe('bracketed', () => {
     });
 
   it('gives what parseEndpoint reads', () => {
-    assert.deepEqual(parseEndpoint(bracketed('fe80::1%eth0:10911')), {
-      host: 'fe80::1%eth0',
-      port: 10911,
-    });
+    for (const host of ['fe80::1%eth0', 'fe80::1%my_net', '::ffff:10.0.0.1', '2001:db8::7'])
+      assert.deepEqual(parseEndpoint(bracketed(`${host}:10911`)), { host, port: 10911 });
   });
 });

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { type ItemOffsets, settledAbove } from '../../../src/decide/offset/settled-above.ts';
 import { startOffset } from '../../../src/decide/offset/start-offset.ts';
 import { uptimeMs } from '../../../src/flow/broker-uptime.ts';
-import { offsetOf } from '../../../src/puller/find-start.ts';
+import { offsetOf } from '../../../src/queue/valid-offset.ts';
 
 const CONFIRMED = 1_000_000;
 const ITEM: ItemOffsets = {

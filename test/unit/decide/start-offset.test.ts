@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
 import { advanceMark, isAnotherLife } from '../../../src/decide/offset/queue-life.ts';
-import { movedTo, type StartFacts, startOffset } from '../../../src/decide/offset/start-offset.ts';
+import { type StartFacts, startOffset } from '../../../src/decide/offset/start-offset.ts';
 
 const NOTHING: StartFacts = {
   stored: undefined,
@@ -165,13 +165,5 @@ describe('the mark', () => {
     assert.deepEqual(mark, { offset: 6n, storedAt: 20 });
     assert.deepEqual(advanceMark(mark, [message(2, 7)]), mark);
     assert.deepEqual(advanceMark(mark, []), mark);
-  });
-});
-
-describe('a client without a mark', () => {
-  test('goes on at the minimum above the maximum, else where the broker says', () => {
-    const offered = { nextBeginOffset: 5n, minOffset: 2n, maxOffset: 5n };
-    assert.equal(movedTo(20n, offered), 2n);
-    assert.equal(movedTo(1n, { ...offered, nextBeginOffset: 2n }), 2n);
   });
 });

@@ -40,17 +40,15 @@ describe('an error in background work', () => {
     let now = 0;
     let failing = false;
     const popped = new PoppedMessages({
-      deps: {
-        clock: { now: () => now, sleep: () => Promise.resolve() },
-        client: {
-          changeInvisibleTime: async (
-            _group: string,
-            _topic: string,
-            handle: { queueOffset: bigint },
-          ) => {
-            prolonged.push(handle.queueOffset);
-            return handle;
-          },
+      clock: { now: () => now, sleep: () => Promise.resolve() },
+      client: {
+        changeInvisibleTime: async (
+          _group: string,
+          _topic: string,
+          handle: { queueOffset: bigint },
+        ) => {
+          prolonged.push(handle.queueOffset);
+          return handle;
         },
       },
       options: {
@@ -64,7 +62,7 @@ describe('an error in background work', () => {
       messages: { append: (record: PoppedMessage) => record.handle.queueOffset },
       logger,
       lifecycle: { isLost: false, signal: () => new AbortController().signal },
-      mayAct: () => true,
+      lease: { mayAct: () => true },
     } as unknown as ConstructorParameters<typeof PoppedMessages>[0]);
     const handle = { queueOffset: 7n, invisibleTime: 60_000n } as PoppedMessage['handle'];
     popped.put([{ handle } as PoppedMessage], 0);

@@ -30,16 +30,14 @@ const popped = (
 function copier(failures: ReadonlyMap<number, Error> = new Map()) {
   const calls: string[] = [];
   const copy = createPoppedCopier({
-    deps: {
-      client: {
-        async copyToPopRetry(_group, { queueOffset }) {
-          calls.push(`copy ${queueOffset}`);
-          const failure = failures.get(Number(queueOffset));
-          if (failure !== undefined) throw failure;
-        },
-        async ack(_group, _topic, { queueOffset }) {
-          calls.push(`ack ${queueOffset}`);
-        },
+    client: {
+      async copyToPopRetry(_group, { queueOffset }) {
+        calls.push(`copy ${queueOffset}`);
+        const failure = failures.get(Number(queueOffset));
+        if (failure !== undefined) throw failure;
+      },
+      async ack(_group, _topic, { queueOffset }) {
+        calls.push(`ack ${queueOffset}`);
       },
     },
     source: { consumerGroup: 'workers' },

@@ -127,4 +127,59 @@ describe('FrameDecoder', () => {
     const large = Math.min(timeOf(1_600_000), timeOf(1_600_000));
     assert.ok(large < small * 8 * 5, `8 times the bytes took ${large / small} times the time`);
   });
+
+  for (const size of [1, 3, 7, 64, 200, 1_000, 5_000])
+    it(`passes over bodies that are not wanted, in chunks of ${size}`, () => {
+      const bodies = [0, 1, 300, 0, 2_000, 40];
+      const stream = Buffer.concat(
+        bodies.map((bytes, opaque) => encodeFrame({ ...commandOf(bytes), opaque })),
+      );
+      for (const unwanted of bodies) {
+        const decoder = new FrameDecoder({ wants: (_head, bytes) => bytes !== unwanted });
+        const commands: RemotingCommand[] = [];
+        for (let at = 0; at < stream.length; at += size)
+          commands.push(...decoder.push(stream.subarray(at, at + size)));
+        const found = commands.map(({ opaque, body, droppedBytes }) => [
+          opaque,
+          droppedBytes ?? body.length,
+          droppedBytes !== undefined,
+        ]);
+        const expected = bodies.map((bytes, at) => [at, bytes, bytes > 0 && bytes === unwanted]);
+        assert.deepEqual(found, expected);
+        assert.equal(decoder.buffered, 0);
+      }
+    });
+
+  it('holds nothing of a body that is passed over', () => {
+    const decoder = new FrameDecoder({ wants: () => false });
+    const frame = encodeFrame(commandOf(1_000_000));
+    for (let at = 0; at < frame.length - 1; at += 10_000) {
+      decoder.push(frame.subarray(at, Math.min(at + 10_000, frame.length - 1)));
+      assert.equal(decoder.buffered, 0);
+    }
+    assert.equal(decoder.push(frame.subarray(-1))[0]?.droppedBytes, 1_000_000);
+  });
+
+  it('frees the buffer of a response that is not wanted any more, and reads the next frame', () => {
+    const decoder = new FrameDecoder({ wants: () => true });
+    const frame = encodeFrame(commandOf(100_000));
+    decoder.push(frame.subarray(0, 50_000));
+    decoder.dropResponse(2);
+    assert.equal(decoder.buffered, 50_000);
+    decoder.dropResponse(1);
+    assert.equal(decoder.buffered, 0);
+    const [dropped, next] = decoder.push(
+      Buffer.concat([frame.subarray(50_000), encodeFrame(commandOf(3))]),
+    );
+    assert.deepEqual([dropped?.droppedBytes, next?.body.length], [100_000, 3]);
+  });
+
+  it('reads a body that is wanted into one buffer of its size', () => {
+    const decoder = new FrameDecoder({ wants: () => true });
+    const frame = encodeFrame(commandOf(100_000));
+    decoder.push(frame.subarray(0, 500));
+    const [command] = decoder.push(frame.subarray(500));
+    assert.equal(command?.body.buffer.byteLength, frame.length);
+    assert.deepEqual(command?.body, commandOf(100_000).body);
+  });
 });

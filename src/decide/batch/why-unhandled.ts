@@ -1,0 +1,112 @@
+import type { FailureCondition } from '../../model/failure.ts';
+import { exceedsLimit } from '../retry/send-steps.ts';
+
+/** A message that no handler gets, and why. */
+export interface Unhandled {
+  readonly kind: 'unhandled';
+  /** It has its end, or its death counts as a failed delivery. */
+  readonly how: 'for-good' | 'failed';
+  /** Why it has its end, when it has it now. */
+  readonly condition: FailureCondition;
+  readonly code: string;
+  /** Log line. */
+  readonly reason: string;
+}
+
+/** What of the entry alone keeps its message from a handler, whatever stands in it. */
+export interface EntryFacts {
+  /** Its end was tried, and is not stored. */
+  readonly pendingEnd: FailureCondition | undefined;
+  /** Why it cannot be decoded; undefined: it can. */
+  readonly undecodable: string | undefined;
+  /** Deaths of holders while it was in delivery, where they are too many. */
+  readonly deaths: number | undefined;
+}
+
+/** undefined: its message is read next. */
+export function whyEntryUnhandled({
+  pendingEnd,
+  undecodable,
+  deaths,
+}: EntryFacts): Unhandled | undefined {
+  if (pendingEnd !== undefined)
+    return forGood(pendingEnd, 'ROCKETMQ_END_PENDING', 'dead letter not stored yet, trying again');
+  if (undecodable !== undefined) return undecodableEnd(undecodable);
+  if (deaths === undefined) return undefined;
+  return {
+    kind: 'unhandled',
+    how: 'failed',
+    condition: 'RetryAttemptsExhausted',
+    code: 'ROCKETMQ_KILLS_PULLER',
+    reason: `the message was in delivery when its puller died ${deaths} times: it counts as failed`,
+  };
+}
+
+/** What of a message, and of the options of its event, keeps it from a handler. */
+export interface MessageFacts {
+  /** The user's. */
+  readonly topic: string;
+  /** An event of the group takes the topic. */
+  readonly isSubscribed: boolean;
+  /** Seconds, where it is older than `maximumRecordAgeInSeconds`. */
+  readonly ageBeyondLimit: number | undefined;
+  readonly maximumRecordAgeInSeconds: number | undefined;
+  /** Failed deliveries that the broker has counted. */
+  readonly brokerFailures: number;
+  /** Failed deliveries that the broker has not counted. */
+  readonly localRetries: number;
+  readonly maxReconsumeTimes: number;
+}
+
+/** undefined: a handler may have it. */
+export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefined {
+  const { topic, ageBeyondLimit, maximumRecordAgeInSeconds } = message;
+  if (!message.isSubscribed)
+    return forGood(
+      'RejectedByHandler',
+      'ROCKETMQ_NO_HANDLER',
+      `a redelivery of topic "${topic}", which no handler of the group takes any more`,
+    );
+  if (ageBeyondLimit !== undefined)
+    return forGood(
+      'RecordAgeExceeded',
+      'ROCKETMQ_RECORD_AGE_EXCEEDED',
+      `message is ${ageBeyondLimit} s old, maximumRecordAgeInSeconds is ${maximumRecordAgeInSeconds}: moved to the dead letters`,
+    );
+  if (!isExhausted(message)) return undefined;
+  const deliveries = message.brokerFailures + localFailures(message) + 1;
+  return forGood(
+    'RetryAttemptsExhausted',
+    'ROCKETMQ_RETRIES_EXHAUSTED',
+    `message delivered ${deliveries} times, maximumRetryAttempts is ${message.maxReconsumeTimes}`,
+  );
+}
+
+type Counts = Pick<MessageFacts, 'brokerFailures' | 'localRetries' | 'maxReconsumeTimes'>;
+
+/** The holder before delivered it as often as allowed, and could not store its end. */
+export function isExhausted({ brokerFailures, localRetries, maxReconsumeTimes }: Counts): boolean {
+  return exceedsLimit(brokerFailures, localRetries, maxReconsumeTimes);
+}
+
+/** Failed deliveries of an exhausted message that the broker has not counted: what is counted above the limit were tries of its end. */
+export function localFailures({ brokerFailures, maxReconsumeTimes }: Counts): number {
+  return Math.max(0, maxReconsumeTimes - brokerFailures);
+}
+
+export function undecodableEnd(reason: string): Unhandled {
+  return forGood('RejectedByHandler', 'ROCKETMQ_UNDECODABLE', reason);
+}
+
+/** @param maxBytes of an event */
+export function tooLargeEnd(maxBytes: number): Unhandled {
+  return forGood(
+    'MaximumPayloadSizeExceeded',
+    'ROCKETMQ_EVENT_TOO_LARGE',
+    `the event of a single message is larger than Lambda's ${maxBytes} bytes: set s3PointerThreshold, or deliver it inline`,
+  );
+}
+
+function forGood(condition: FailureCondition, code: string, reason: string): Unhandled {
+  return { kind: 'unhandled', how: 'for-good', condition, code, reason };
+}

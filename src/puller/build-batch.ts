@@ -1,0 +1,94 @@
+import { randomUUID } from 'node:crypto';
+import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
+import { type BatchItem, batchPayload } from '../delivery/batch.ts';
+import { sharedMessageIds } from '../delivery/shared-ids.ts';
+import { commonTrace } from '../delivery/trace-header.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
+import type { KnownQueue } from './known-queue.ts';
+import type { Batch, Delivery } from './work.ts';
+
+export interface BatchParts {
+  readonly known: Pick<KnownQueue, 'maxOffset'>;
+}
+
+/** What goes into a batch. */
+interface BatchContent {
+  readonly subscription: SubscriptionConfig;
+  readonly deliveries: readonly Delivery[];
+  /** By position those of the deliveries. */
+  readonly items: readonly BatchItem[];
+  readonly memory: DeliveryMemory;
+  readonly alone: boolean;
+}
+
+/** A batch that was chosen just now. */
+export function newBatch(
+  { known, logger }: BatchParts & { readonly logger: Logger },
+  content: BatchContent,
+): Batch {
+  const batch = build(known, content, undefined);
+  warnOfSharedIds(logger, batch);
+  return batch;
+}
+
+/** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
+export function partOf({ known }: BatchParts, whole: Batch, from: number, to: number): Batch {
+  const { subscription, deliveries, items, memory, batchId } = whole;
+  const content = {
+    subscription,
+    deliveries: deliveries.slice(from, to),
+    items: items.slice(from, to),
+    memory,
+    alone: false,
+  };
+  return build(known, content, batchId);
+}
+
+function build(
+  { maxOffset }: BatchParts['known'],
+  content: BatchContent,
+  bisectedFrom: string | undefined,
+): Batch {
+  const { subscription, deliveries, items } = content;
+  const batchId = randomUUID();
+  const offsets = deliveries.map(({ entry }) => entry.offset);
+  const [first = 0n, last = first] = [offsets[0], offsets[offsets.length - 1]];
+  const lag = maxOffset === undefined ? 0 : Number(maxOffset - last - 1n);
+  return {
+    kind: 'batch',
+    batchId,
+    ...content,
+    bisectedFrom,
+    payload: (attempt, deadline) => ({
+      ...batchPayload(items, subscription.eventFormat, {
+        batchId,
+        attempt,
+        minOffset: String(first),
+        maxOffset: String(last),
+        lag: Math.max(0, lag),
+        deadline,
+        ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
+      }),
+      traceHeader:
+        subscription.tracing === 'parent'
+          ? commonTrace(items.map(({ traceHeader }) => traceHeader))
+          : undefined,
+    }),
+  };
+}
+
+/** How many of them a log line names. */
+const MAX_IDS_LOGGED = 5;
+
+function warnOfSharedIds(logger: Logger, { batchId, items }: Batch): void {
+  const shared = sharedMessageIds(items);
+  if (shared.length > 0)
+    logger.warn(
+      {
+        ...{ batchId, code: 'ROCKETMQ_SHARED_MESSAGE_ID', count: shared.length },
+        messageIds: shared.slice(0, MAX_IDS_LOGGED),
+      },
+      'several records of the event have the same messageId, use receiptHandle as itemIdentifier',
+    );
+}

@@ -1,0 +1,364 @@
+import type { Unhandled } from '../decide/batch/why-unhandled.ts';
+import { workTime } from '../decide/budget/time-budget.ts';
+import { blocksForLong } from '../decide/order/ends-in-order.ts';
+import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
+import type { MessageEnd, MessageVerdict } from '../decide/settle/message-end.ts';
+import type { SettlementRules, WholeEnd, WholeFailure } from '../decide/settle/settlement-rules.ts';
+import type { CallOutcome } from '../delivery/read-outcome.ts';
+import { describeThrown } from '../delivery/thrown.ts';
+import { inWindow } from '../flow/in-window.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
+import { type BatchParts, partOf } from './build-batch.ts';
+import type { Commits } from './commit-offset.ts';
+import { giveBackFailed, type LocalAttempts } from './counted-attempts.ts';
+import type { CrashKeeper } from './crash-keeper.ts';
+import { type DeadLetterParts, endForGood } from './dead-letter.ts';
+import type { Content } from './end-carrier.ts';
+import type { HeldLease } from './held-lease.ts';
+import type { BatchLimits } from './kept-batch-limits.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
+import { maxReconsumeTimes } from './max-reconsume-times.ts';
+import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import { asUndecodable, unprocessable } from './unprocessable.ts';
+import type { Batch, Delivery } from './work.ts';
+
+/** Sends to the broker in parallel per batch. */
+const SEND_BACK_WINDOW = 16;
+
+/** What differs from mode to mode, see settlement-of. */
+export interface SettlementMode {
+  readonly rules: SettlementRules;
+  /** How a message that failed and counts as done is logged. */
+  readonly drop: {
+    readonly level: 'warn' | 'error';
+    readonly code: string;
+    readonly message: string;
+  };
+  /** Other messages wait for the one that failed: its suspension counts, and its end is logged. */
+  readonly isOrdered: boolean;
+}
+
+export interface SettlementParts
+  extends DeadLetterParts,
+    BatchParts,
+    Pick<PullerDeps, 'remainingMs'> {
+  readonly options: Pick<PullerOptions, 'reserveMs'>;
+  readonly messages: ProcessQueue;
+  readonly attempts: LocalAttempts;
+  readonly batchLimits: BatchLimits;
+  readonly crash: CrashKeeper;
+  readonly commits: Pick<Commits, 'commitFinally'>;
+  readonly lease: HeldLease;
+  readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
+  readonly lifecycle: DeadLetterParts['lifecycle'] & { stop(reason: 'deadline'): void };
+}
+
+/** A handler, or Lambda about its event, has spoken. */
+type Outcome = Extract<CallOutcome, { kind: 'answered' | 'failed' | 'too-large' }>;
+
+/** A message that failed, and what becomes of it. */
+interface Failed {
+  readonly delivery: Delivery;
+  readonly end: Extract<MessageEnd, { kind: 'redeliver' | 'dead-letter' }>;
+  readonly maxFailures: number;
+}
+
+/** Gives messages their ends, after the rules of the source's mode. */
+export class Settlement {
+  readonly #mode: SettlementMode;
+  readonly #parts: SettlementParts;
+
+  constructor(mode: SettlementMode, parts: SettlementParts) {
+    this.#mode = mode;
+    this.#parts = parts;
+  }
+
+  /** Settles a batch by the outcome of its handler call. @returns its parts, when they are to be delivered at once */
+  async conclude(batch: Batch, outcome: Outcome): Promise<readonly Batch[]> {
+    const failure = wholeFailureOf(outcome);
+    if (failure !== undefined) return this.#concludeWhole(batch, failure, outcome);
+    const { verdict, suspension } = outcome as Extract<Outcome, { kind: 'answered' }>;
+    if (verdict.kind !== 'read') return [];
+    const { logger, counts } = this.#parts;
+    if (this.#mode.isOrdered && suspension === 'invalid')
+      logger.warn(
+        { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_ANSWER' },
+        'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
+      );
+    counts.count('FailedInvokeEventCount', verdict.failures.size);
+    const suspendMs = typeof suspension === 'number' ? suspension : undefined;
+    await this.settle(batch, (position) => verdict.failures.get(position), suspendMs);
+    return [];
+  }
+
+  /**
+   * Gives every message of a batch its end. What could not be sent back stays unfinished and is tried again here, up to its limit.
+   * @param verdictOf a position in the batch: undefined = done
+   * @param suspendMs of the answer; without it that of the event's options
+   */
+  async settle(
+    batch: Batch,
+    verdictOf: (position: number) => MessageVerdict,
+    suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+  ): Promise<void> {
+    const { source, counts, carrier, random } = this.#parts;
+    const { deliveries, subscription } = batch;
+    const settled = deliveries.map(({ entry, message }) => ({
+      lane: entry.lane,
+      failures: failedDeliveries(message, source) + entry.localRetries,
+      maxFailures: maxReconsumeTimes(subscription, message),
+    }));
+    const options = { retryDelay: subscription.retryDelay, suspendMs, random };
+    const done: QueueEntry[] = [];
+    const failed: Failed[] = [];
+    for (const [position, end] of this.#mode.rules.endsOf(settled, verdictOf, options).entries()) {
+      const delivery = deliveries[position] as Delivery;
+      if (end.kind === 'redeliver' || end.kind === 'dead-letter')
+        failed.push({ delivery, end, maxFailures: settled[position]?.maxFailures ?? 0 });
+      else if (this.#isDone(batch, position, end)) done.push(delivery.entry);
+    }
+    const handled = await carrier.finish(done);
+    if (handled > 0) counts.handled(handled);
+    await inWindow(failed, (one) => this.#endFailed(one), SEND_BACK_WINDOW);
+  }
+
+  /** The end of a message that no handler gets. */
+  async settleUnhandled(work: Unhandled & { readonly entry: QueueEntry }): Promise<void> {
+    const { logger, crash, commits, leaseKeeper } = this.#parts;
+    const { entry, code, how, reason } = work;
+    const offset = String(entry.offset);
+    logger.error({ code, offset, how }, reason);
+    try {
+      await this.#endUnhandled(work, entry);
+    } catch (error) {
+      logger.error(
+        { ...describeThrown(error), code: unprocessable(error).code, offset },
+        'message cannot be read for its end, only its place is used',
+      );
+      await this.#endUnhandled(work, asUndecodable(entry, error));
+    }
+    if (entry.state !== 'done' || !crash.passSuspect(entry.offset)) return;
+    // Before the first message behind the suspect: should it kill its puller too, the next one must not begin at the suspect again.
+    await commits.commitFinally();
+    await leaseKeeper.renew();
+  }
+
+  /** What no pattern of its subscription wants is done without its handler. */
+  async settleFilteredOut(entries: readonly QueueEntry[]): Promise<void> {
+    this.#parts.counts.count('FilteredOutEventCount', entries.length);
+    await this.#parts.carrier.finish(entries);
+  }
+
+  /** Puts the batch back unfinished. After a lost lease it stays as it is, see `LeaseKeeper.close`. */
+  putBack({ deliveries }: Pick<Batch, 'deliveries'>, notBefore = 0): void {
+    const { lifecycle, messages } = this.#parts;
+    if (lifecycle.isLost) return;
+    for (const { entry } of deliveries) messages.giveBack(entry, notBefore, false);
+  }
+
+  /** Nothing is delivered any more: commits what was settled, or gives back what no handler got. */
+  async close(): Promise<void> {
+    await this.#parts.carrier.close();
+  }
+
+  /** Is the message done? Otherwise it was put back. */
+  #isDone(
+    { batchId, deliveries, items, subscription }: Batch,
+    position: number,
+    end: Exclude<MessageEnd, Failed['end']>,
+  ): boolean {
+    const { entry } = deliveries[position] as Delivery;
+    switch (end.kind) {
+      case 'done':
+        return true;
+      case 'drop':
+        this.#noteDropped(batchId, entry, items[position]?.messageId);
+        return true;
+      case 'untouched':
+        this.#parts.messages.giveBack(entry, 0, false);
+        return false;
+      case 'suspend':
+        this.#suspend(batchId, entry, end, subscription.maximumRetryAttempts);
+        return false;
+    }
+  }
+
+  /** Which message it was, smaller batches show. */
+  async #concludeWhole(
+    batch: Batch,
+    failure: WholeFailure,
+    outcome: Outcome,
+  ): Promise<readonly Batch[]> {
+    const { batchLimits, lifecycle, counts } = this.#parts;
+    const { deliveries, subscription } = batch;
+    counts.count(failure === 'invalid-answer' ? 'InvalidResponseCount' : 'InvokeErrorCount');
+    if (failure !== 'too-large') counts.count('FailedInvokeEventCount', deliveries.length);
+    const end = this.#mode.rules.afterWholeFailure(failure, {
+      count: deliveries.length,
+      bisects: subscription.bisectBatchOnFunctionError !== false,
+      ...this.#calls(batch),
+    });
+    this.#reportWhole(batch, failure, outcome, end);
+    const last = deliveries.at(-1);
+    if ('maxMessages' in end && end.maxMessages !== undefined && last !== undefined)
+      batchLimits.narrow(last.entry.offset, end.maxMessages);
+    switch (end.kind) {
+      case 'each-failed':
+        await this.settle(batch, () => 'default');
+        return [];
+      case 'undeliverable':
+        for (const { entry } of deliveries) await this.settleUnhandled({ ...UNDELIVERABLE, entry });
+        return [];
+      case 'leave':
+        lifecycle.stop('deadline');
+        this.putBack(batch);
+        return [];
+      case 'put-back':
+        this.putBack(batch);
+        return [];
+      case 'parts':
+        return [
+          partOf(this.#parts, batch, 0, end.first),
+          partOf(this.#parts, batch, end.first, deliveries.length),
+        ];
+    }
+  }
+
+  #reportWhole(
+    { batchId, deliveries }: Batch,
+    failure: WholeFailure,
+    outcome: Outcome,
+    { kind }: WholeEnd,
+  ): void {
+    const { code, message } = WHOLE_FAILURES[failure];
+    this.#parts.logger.warn(
+      { batchId, code, messages: deliveries.length, ...reasonOf(outcome) },
+      `${message}, ${WHOLE_ENDS[kind]}`,
+    );
+  }
+
+  /** Calls of the batch's handler, each with its whole timeout, that fit into the invocation. */
+  #calls({ subscription }: Batch): { readonly callsLeft: number; readonly callsInAll: number } {
+    const { options, lease, remainingMs } = this.#parts;
+    const { endsAt, acquiredAt } = lease.current;
+    const within = (ms: number): number =>
+      Math.floor(workTime(ms, options.reserveMs) / (subscription.handler.timeout * 1000));
+    return { callsLeft: within(remainingMs()), callsInAll: within(endsAt - acquiredAt) };
+  }
+
+  #noteDropped(batchId: string, { offset }: QueueEntry, messageId: string | undefined): void {
+    const { level, code, message } = this.#mode.drop;
+    this.#parts.counts.dropped();
+    this.#parts.logger[level]({ batchId, offset: String(offset), msgId: messageId, code }, message);
+  }
+
+  /** Delivered again in its place. */
+  #suspend(
+    batchId: string,
+    entry: QueueEntry,
+    { failures, suspendMs }: Extract<MessageEnd, { kind: 'suspend' }>,
+    maximumRetryAttempts: number,
+  ): void {
+    const { logger, clock, counts } = this.#parts;
+    const { offset, lane } = entry;
+    const fields = { batchId, offset: String(offset), lane, failures, suspendMs };
+    if (blocksForLong(failures))
+      logger.error(
+        { ...fields, code: 'ROCKETMQ_ORDER_BLOCKED', maximumRetryAttempts },
+        'message failed repeatedly and blocks its order, fix its handler or set maximumRetryAttempts',
+      );
+    else
+      logger.warn(
+        { ...fields, code: 'ROCKETMQ_ORDER_SUSPENDED' },
+        'message failed, its order waits until it is delivered again',
+      );
+    if (giveBackFailed(this.#parts, entry, clock.now() + suspendMs))
+      counts.count('RetriedEventCount');
+  }
+
+  /** A throw meanwhile is the message's own: it cannot be processed. */
+  async #endFailed({ delivery, end, maxFailures }: Failed): Promise<void> {
+    const { carrier, messages, logger } = this.#parts;
+    const { entry } = delivery;
+    try {
+      if (end.kind === 'redeliver') await carrier.redeliver(delivery, end.redelivery, maxFailures);
+      else await this.#endForGood(entry, end);
+    } catch (error) {
+      const work = { ...unprocessable(error), entry };
+      if (messages.expects(entry)) await this.settleUnhandled(work);
+      else logger.error({ code: work.code, offset: String(entry.offset) }, work.reason);
+    }
+  }
+
+  /** Its lane waits for it: a message counts as with its handler until its end is stored. */
+  async #endForGood(
+    entry: QueueEntry,
+    { condition }: Extract<MessageEnd, { kind: 'dead-letter' }>,
+  ): Promise<void> {
+    await endForGood(this.#parts, entry, condition);
+    if (this.#mode.isOrdered && entry.state === 'done')
+      this.#parts.logger.error(
+        { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
+        'message dead-lettered, its order goes on',
+      );
+  }
+
+  /** @param content of the entry, or what of it can be read */
+  async #endUnhandled(
+    { entry, how, condition }: Unhandled & { readonly entry: QueueEntry },
+    content: Content,
+  ): Promise<void> {
+    const { carrier, counts, subscriptions, source } = this.#parts;
+    const { message, localRetries } = content;
+    const subscription = subscriptions.ofMessage(message);
+    const limits = {
+      failures: (message === undefined ? 0 : failedDeliveries(message, source)) + localRetries,
+      maxFailures: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
+    };
+    const end = this.#mode.rules.endOfUnhandled(how, limits, condition);
+    if (end.kind === 'dead-letter') await endForGood(this.#parts, entry, end.condition, content);
+    else if (end.kind === 'redeliver') await carrier.redeliverUnhandled(entry, content, limits);
+    else if ((await carrier.finish([entry])) > 0) counts.dropped();
+  }
+}
+
+const UNDELIVERABLE: Unhandled = {
+  kind: 'unhandled',
+  how: 'for-good',
+  condition: 'MaximumPayloadSizeExceeded',
+  code: 'ROCKETMQ_EVENT_TOO_LARGE',
+  reason: 'the event of a single message is larger than Lambda takes: set s3PointerThreshold',
+};
+
+const WHOLE_FAILURES: Readonly<
+  Record<WholeFailure, { readonly code: string; readonly message: string }>
+> = {
+  failed: { code: 'ROCKETMQ_HANDLER_FAILED', message: 'handler failed' },
+  'invalid-answer': { code: 'ROCKETMQ_INVALID_ANSWER', message: 'handler response not valid' },
+  'too-large': { code: 'ROCKETMQ_EVENT_TOO_LARGE', message: 'event refused by Lambda' },
+};
+
+const WHOLE_ENDS: Readonly<Record<WholeEnd['kind'], string>> = {
+  'each-failed': 'all messages of the batch have failed',
+  undeliverable: 'its message fits into no event',
+  parts: 'its batch is delivered again in two parts, no failure is counted',
+  'put-back': 'its batch is delivered again in smaller batches, no failure is counted',
+  leave: 'its batch is left to the next invocation, no failure is counted',
+};
+
+/** Why the outcome is one of the whole batch; undefined: it says what became of each message. */
+function wholeFailureOf(outcome: Outcome): WholeFailure | undefined {
+  if (outcome.kind !== 'answered') return outcome.kind;
+  return outcome.verdict.kind === 'invalid' ? 'invalid-answer' : undefined;
+}
+
+function reasonOf(outcome: Outcome): object {
+  switch (outcome.kind) {
+    case 'failed':
+      return { errorType: outcome.errorType, errorMessage: outcome.errorMessage };
+    case 'too-large':
+      return { err: outcome.error };
+    case 'answered':
+      return outcome.verdict.kind === 'invalid' ? { reason: outcome.verdict.reason } : {};
+  }
+}

@@ -1,0 +1,203 @@
+import type { Assignment, Lease } from '../model/assignment.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
+import type { Logger } from '../ports/logger.ts';
+import { beforeTheEnd } from './background-writes.ts';
+import type { BrokerLocks } from './broker-locks.ts';
+import { deliverBatches } from './deliver-batches.ts';
+import { findStart, type Start } from './find-start.ts';
+import { holdBrokerLock, leaveBrokerLock } from './hold-broker-lock.ts';
+import { acquireLease, returnLease } from './hold-lease.ts';
+import { type HeldQueue, holdQueue } from './hold-queue.ts';
+import { printable } from './printable.ts';
+import {
+  MOVED,
+  type PullerDeps,
+  type PullerOptions,
+  type QueueReport,
+  type StopReason,
+} from './puller-deps.ts';
+import { watchQueue } from './watch-queue.ts';
+
+/** What the last writes leave of the invocation for what comes after them: the release, the return. */
+const RELEASE_RESERVE_MS = 2_000;
+const RETURN_RESERVE_MS = 500;
+/** Popped messages have no place in the queue. */
+const POP_START: Start = { offset: 0n, mark: undefined, anotherLife: false, outdatesItem: false };
+
+/** One queue of an invocation. */
+interface QueueRequest {
+  readonly source: SourceConfig;
+  readonly slot: number;
+  readonly queue: MessageQueue;
+  /** undefined: the source needs none. */
+  readonly locks: BrokerLocks | undefined;
+}
+
+/** queue → lease → start offset → fetch, deliver and watch side by side → settle → commit → release. */
+export async function workQueue(
+  deps: PullerDeps,
+  options: PullerOptions,
+  request: QueueRequest,
+): Promise<QueueReport> {
+  const { source, queue } = request;
+  const logger = deps.logger.child({ queue: queueKey(queue) });
+  const acquired = await acquire(deps, options, request, logger);
+  if (typeof acquired === 'string') return notWorked(queue, acquired);
+  const { assignment, lease } = acquired;
+  let start: Start;
+  try {
+    start = isPopUnit(queue) ? POP_START : await findStart(deps, source, assignment, logger);
+  } catch (error) {
+    logger.error({ err: error }, 'the queue cannot be worked now');
+    await giveUp(deps, acquired, logger);
+    return notWorked(queue, 'error');
+  }
+  const known = start.anotherLife ? withoutHistory(assignment) : assignment;
+  const held = holdQueue(deps, options, { source, assignment: known, lease, start });
+  try {
+    await begin(held, start, known);
+    deps.onQueue?.({ figures: held.figures, adopt: (offset) => held.offsets.rewind(offset) });
+    await runLoops(held, request.locks);
+  } catch (error) {
+    logger.error({ err: error }, 'the queue cannot be worked now');
+    held.lifecycle.stop('error');
+  }
+  await close(held);
+  return held.report();
+}
+
+interface Acquired {
+  readonly assignment: Assignment;
+  readonly lease: Lease;
+}
+
+/** Why the queue is not worked, where it could not be acquired. */
+async function acquire(
+  deps: PullerDeps,
+  options: PullerOptions,
+  { source, slot, queue }: QueueRequest,
+  logger: Logger,
+): Promise<Acquired | 'error' | 'not-acquired'> {
+  const answer = await acquireLease(deps, options, source, slot, queue).catch((error: unknown) => {
+    logger.error({ err: error }, 'the table cannot be asked for the lease');
+    return undefined;
+  });
+  if (answer === undefined) return 'error';
+  if (!answer.applied) {
+    if (answer.reason === 'held' || answer.reason === 'successor-waits')
+      deps.meter?.count('LeaseConflicts');
+    const { reason, current } = answer;
+    logger.info({ reason, holder: current?.lease?.holder }, 'lease not acquired');
+    return 'not-acquired';
+  }
+  const { assignment, afterDeath } = answer;
+  if (afterDeath === true) deps.meter?.count('ExpiredLeases');
+  if (assignment.lease === undefined) throw new Error('an acquisition without a lease');
+  return { assignment, lease: assignment.lease };
+}
+
+/** The next puller must not wait for the lease to end. */
+async function giveUp(
+  deps: PullerDeps,
+  { assignment, lease }: Acquired,
+  logger: Logger,
+): Promise<void> {
+  deps.share?.leave(queueKey(assignment.queue));
+  await returnLease(deps, assignment, lease).catch((error: unknown) =>
+    logger.warn({ err: error }, 'could not release the lease: it ends by itself'),
+  );
+}
+
+/** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
+function withoutHistory(assignment: Assignment): Assignment {
+  const {
+    committedOffset: _committed,
+    maxOffset: _max,
+    attempts: _attempts,
+    batchLimits: _limits,
+    crash: _crash,
+    ...rest
+  } = assignment;
+  return rest;
+}
+
+/** Before the first delivery: the next holder must not take the queue for a new one again, nor count from the offset of an older death. */
+async function begin(
+  {
+    crash,
+    lease,
+    leaseKeeper,
+    logger,
+  }: Pick<HeldQueue, 'crash' | 'lease' | 'leaseKeeper' | 'logger'>,
+  start: Start,
+  known: Assignment,
+): Promise<void> {
+  const { record } = crash;
+  const outdatesCrash = !isPopUnit(known.queue) && record !== known.crash;
+  if (start.outdatesItem || outdatesCrash) await leaseKeeper.renew();
+  if (record !== undefined)
+    logger.warn({ crash: printable(record) }, 'the holder before died without releasing');
+  const { fence } = lease.current;
+  logger.info({ offset: String(start.offset), fence }, 'queue acquired');
+}
+
+async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promise<void> {
+  const { lifecycle, logger, queueOrder, subscriptions } = held;
+  const parallel = Math.max(
+    ...subscriptions.all.map(({ parallelizationFactor }) => parallelizationFactor),
+    1,
+  );
+  const largestBatch = Math.max(...subscriptions.all.map(({ batchSize }) => batchSize), 1);
+  const forget = stopOnSignal(held);
+  const loops = [
+    ...(locks === undefined || queueOrder === undefined
+      ? []
+      : [holdBrokerLock(held, queueOrder, locks)]),
+    held.fetching.run(parallel * largestBatch),
+    ...Array.from({ length: parallel }, () => deliverBatches(held)),
+  ];
+  // An error in one loop drains the others; what they have in flight still gets its end.
+  const guarded = loops.map((loop) =>
+    loop.catch((error: unknown) => {
+      logger.error({ err: error }, 'an unexpected error: draining');
+      lifecycle.stop('error');
+    }),
+  );
+  const all = Promise.all(guarded);
+  await Promise.all([watchQueue(held, all), held.commits.keep(all)]);
+  await all;
+  held.utilization?.note(queueKey(held.queue), false);
+  forget();
+}
+
+/** @returns forgets the signal */
+function stopOnSignal({ lifecycle, signal }: Pick<HeldQueue, 'lifecycle' | 'signal'>): () => void {
+  const onSignal = (): void => lifecycle.stop(signal?.reason === MOVED ? 'moved' : 'signal');
+  if (signal?.aborted === true) onSignal();
+  signal?.addEventListener('abort', onSignal, { once: true });
+  return () => signal?.removeEventListener('abort', onSignal);
+}
+
+/** Settles and commits what is left, then gives the broker's lock and the lease back. */
+async function close(held: HeldQueue): Promise<void> {
+  const { leaseKeeper, queue, queueOrder, settlement, share, writes } = held;
+  await beforeTheEnd(held, RELEASE_RESERVE_MS, settlement.close());
+  if (queueOrder !== undefined)
+    await beforeTheEnd(held, RELEASE_RESERVE_MS, leaveBrokerLock(held, queueOrder));
+  share?.leave(queueKey(queue));
+  await beforeTheEnd(held, RETURN_RESERVE_MS, leaseKeeper.close());
+  await beforeTheEnd(held, RETURN_RESERVE_MS, writes.settled());
+  held.memory.close();
+}
+
+export function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {
+  return {
+    queue: queueKey(queue),
+    reason,
+    handled: 0,
+    sentBack: 0,
+    dropped: 0,
+    committedOffset: undefined,
+  };
+}
