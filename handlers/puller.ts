@@ -4,7 +4,6 @@ import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { runLimited } from '../src/membership/run-limited.ts';
 import { runMember } from '../src/membership/run-member.ts';
-import { isSeat } from '../src/model/membership.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
 import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { BodyStore } from '../src/ports/body-store.ts';
@@ -58,7 +57,7 @@ export function createPullerHandler(
             ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
             : createLambdaHandler(lambda, functionName);
         try {
-          return await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
+          return await (request.asMember === true ? runMember : runLimited)(request, {
             ...invocation,
             client: invocation.clients(request.cluster),
             handlers,

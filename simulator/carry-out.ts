@@ -17,6 +17,11 @@ export async function carryOut(order: Order, began: (run: RunOrder) => void): Pr
       }
       return { kind: 'ran', results };
     }
+    case 'run-plan': {
+      const { plan } = order;
+      began({ scenario: plan.scenario, seed: plan.seed });
+      return { kind: 'ran', results: [resultOf(plan, await runPlan(plan))] };
+    }
     case 'explain': {
       const whole = planOf(order.run.scenario, order.run.seed);
       const { plan, tries } = order.shrinks
@@ -35,8 +40,11 @@ export async function carryOut(order: Order, began: (run: RunOrder) => void): Pr
   }
 }
 
-function resultOf(run: RunOrder, { trace: _trace, ...result }: RunResult): SeedResult {
-  return { ...run, ...result };
+function resultOf(
+  { scenario, seed }: RunOrder,
+  { trace: _trace, ...result }: RunResult,
+): SeedResult {
+  return { scenario, seed, ...result };
 }
 
 function traceOf(plan: Plan, { trace }: RunResult): string[] {

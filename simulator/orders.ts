@@ -1,4 +1,4 @@
-import type { Fault } from './plan.ts';
+import type { Fault, Plan } from './plan.ts';
 import type { Violation } from './world/world.ts';
 
 /** What a thread is made with. */
@@ -16,6 +16,8 @@ export interface RunOrder {
 export type Order =
   /** Runs in turn, at most until the first that fails. */
   | { readonly kind: 'run'; readonly runs: readonly RunOrder[]; readonly stopAtFailure: boolean }
+  /** A run of one's own. */
+  | { readonly kind: 'run-plan'; readonly plan: Plan }
   /** The fewest faults and messages with which the run still fails, and its trace. */
   | { readonly kind: 'explain'; readonly run: RunOrder; readonly shrinks: boolean };
 

@@ -122,6 +122,15 @@ export type Fault =
       readonly broker: string;
       readonly queues: number;
     }
+  /** The topic is deleted, with its messages, and created again after `ms`. Older brokers keep its offsets. */
+  | {
+      readonly kind: 'topic-recreated';
+      readonly at: number;
+      readonly ms: number;
+      readonly keepsOffsets: boolean;
+    }
+  /** Another stage with a table of its own works in the same group: its schedule is on for `ms`. */
+  | { readonly kind: 'second-deployment'; readonly at: number; readonly ms: number }
   | { readonly kind: 'slots'; readonly at: number; readonly pullers: number }
   | {
       readonly kind: 'redeploy';
@@ -196,6 +205,16 @@ export function expectedOrder({ source, faults }: Plan): SubscriptionConfig['ord
   return faults.some((fault) => fault.kind === 'redeploy' && 'order' in fault.subscription)
     ? undefined
     : source.subscriptions[0]?.order;
+}
+
+/** Offsets mean other messages from some time on. */
+export function recreatesTopics({ faults }: Plan): boolean {
+  return faults.some(({ kind }) => kind === 'topic-recreated');
+}
+
+/** Others work in the group, whom no lease of ours holds off. */
+export function sharesGroup({ faults }: Plan): boolean {
+  return faults.some(({ kind }) => kind === 'second-deployment');
 }
 
 /** Expressions that are deployed at some time. */

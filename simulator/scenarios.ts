@@ -6,7 +6,7 @@ import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
 const TOPIC = 'orders';
 const BROKER = 'broker-a';
 
-interface Shape {
+export interface Shape {
   readonly brokers?: readonly string[];
   readonly queues: number;
   /** Queues that the topic has at first. */
@@ -347,6 +347,32 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     faults: [
       ...some(random, 1, 3, () => redeployment(random)),
       ...(random.chance(0.5) ? processFaults(random) : []),
+    ],
+  }),
+  'two-deployments': (random) => ({
+    queues: 3,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: mixed,
+    source: { coexist: random.chance(0.7), pullers: random.int(1, 2) },
+    faults: [
+      { kind: 'second-deployment', at: random.int(500, 40_000), ms: random.int(30_000, 100_000) },
+      ...(random.chance(0.5) ? processFaults(random) : []),
+    ],
+  }),
+  recreated: (random) => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 120_000,
+    behaviours: mixed,
+    faults: [
+      {
+        kind: 'topic-recreated',
+        at: random.int(10_000, 60_000),
+        ms: random.chance(0.5) ? random.int(500, 8_000) : random.int(8_000, 100_000),
+        keepsOffsets: random.chance(0.5),
+      },
+      ...(random.chance(0.4) ? processFaults(random) : []),
     ],
   }),
   pop: (random) => ({
@@ -730,6 +756,11 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ),
   }),
   poison: (random) => poisoned(random, 1, () => true),
+  'pop-poison': (random) => ({
+    ...poisoned(random, 2, (own) => own.chance(0.7)),
+    source: { mode: 'pop' },
+    options: { popInvisibleMs: 15_000 },
+  }),
   poisons: (random) => poisoned(random, 4, (own) => own.chance(0.5)),
   inline: (random) => ({
     queues: 2,
@@ -756,7 +787,11 @@ export function planOf(scenario: string, seed: number): Plan {
       `no scenario "${scenario}": choose from ${Object.keys(SCENARIOS).join(', ')}`,
     );
   const random = createRandom(seed, `plan of ${scenario}`);
-  const shape = create(random.fork('shape'));
+  return planFrom(create(random.fork('shape')), scenario, seed, random);
+}
+
+/** The plan of a shape: what it leaves open follows from the random numbers. */
+export function planFrom(shape: Shape, scenario: string, seed: number, random: Random): Plan {
   const { brokers = [BROKER], queues } = shape;
   const ofMessages = random.fork('messages');
   const messages = Array.from(

@@ -1,3 +1,4 @@
+import { queueKey } from '../../src/model/message-queue.ts';
 import type { GroupStatus, QueueStatus, StatusAnswer } from '../../src/operator/status.ts';
 import { type CommandDefinition, type CommandRun, call } from './command.ts';
 import { TOPIC, WATCH } from './options.ts';
@@ -70,20 +71,9 @@ function groupText(group: GroupStatus): string {
 const SHORT_ID = 8;
 
 function row(queue: QueueStatus): string[] {
-  const {
-    topic,
-    brokerName,
-    queueId,
-    state,
-    slot,
-    holder,
-    brokerOffset,
-    consumerOffset,
-    lag,
-    oldestAgeMs,
-  } = queue;
+  const { state, slot, holder, brokerOffset, consumerOffset, lag, oldestAgeMs } = queue;
   return [
-    `${topic}/${brokerName}/${queueId}`,
+    queueKey(queue),
     state,
     slot === undefined ? '-' : String(slot),
     holder?.slice(0, SHORT_ID) ?? '-',

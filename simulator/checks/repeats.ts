@@ -1,3 +1,4 @@
+import { recreatesTopics, sharesGroup } from '../plan.ts';
 import type { CheckDefinition } from './check.ts';
 
 /** Commits are at most this old when nothing goes wrong. BROADCASTING writes them into the table, every 5 s. */
@@ -13,6 +14,7 @@ export const repeats: CheckDefinition = {
   invariant:
     'A message that was handled is delivered again only when a fault hit between its end and its commit.',
   create: ({ plan, ledger, scheduler, faultTimes }) => {
+    if (recreatesTopics(plan) || sharesGroup(plan)) return {};
     const forgets =
       plan.source.coexist === true &&
       plan.faults.some((fault) => fault.kind === 'broker-restart' && fault.how === 'KILL');

@@ -1,3 +1,4 @@
+import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
 import type { Plan } from '../plan.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
@@ -19,6 +20,7 @@ export const retryLimit: CheckDefinition = {
       ),
     );
     const hasDestination = plan.source.subscriptions.some(({ onFailure }) => onFailure);
+    const uncounted = plan.source.mode === 'pop' ? DEATHS_BEFORE_SEND_BACK : 0;
     // In mode pop brokers count whatever was not acknowledged.
     const failsAlone = plan.source.mode !== 'pop' && plan.pullerTimeoutMs > shortestMs(plan);
     const maxAgeMs = maxAgeOf(plan);
@@ -34,7 +36,7 @@ export const retryLimit: CheckDefinition = {
         }
         if (event.kind !== 'delivery-started') return undefined;
         for (const { position, told } of event.deliveries) {
-          if (told > limit)
+          if (told > limit + uncounted)
             return `message ${position.number} is delivered as redelivery ${told}, and the limit is ${limit}`;
         }
         return undefined;

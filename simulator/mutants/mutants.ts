@@ -108,6 +108,16 @@ const OFFSETS: readonly Mutant[] = [
   },
 ];
 
+const LIVES: readonly Mutant[] = [
+  {
+    name: 'life-mark-is-ignored',
+    file: 'src/decide/offset/queue-life.ts',
+    find: 'range.firstStoredAt > mark.storedAt',
+    replace: 'range.firstStoredAt > mark.storedAt + 1e15',
+    scenarios: ['recreated'],
+  },
+];
+
 const LEASES: readonly Mutant[] = [
   {
     name: 'lease-without-margin',
@@ -312,15 +322,15 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'destination-is-not-waited-for',
     file: 'src/puller/dead-letter.ts',
-    find: 'await deliver(session, failed, subscription, onFailure);',
-    replace: 'deliver(session, failed, subscription, onFailure).catch(() => {});',
+    find: 'await deliver(parts, failed, subscription, onFailure);',
+    replace: 'deliver(parts, failed, subscription, onFailure).catch(() => {});',
     scenarios: ['on-failure'],
   },
   {
     name: 'refusal-of-the-destination-counts-as-stored',
     file: 'src/puller/dead-letter.ts',
-    find: "session.count('OnFailureDestinationDeliveryErrorCount');",
-    replace: "session.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    find: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');",
+    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
     scenarios: ['on-failure'],
   },
   {
@@ -381,10 +391,17 @@ const ORDER: readonly Mutant[] = [
 const POP: readonly Mutant[] = [
   {
     name: 'popped-failure-is-acknowledged',
-    file: 'src/puller/settle-popped.ts',
-    find: 'await makeVisible(session, popped, entry, delayMs);',
-    replace: 'await acknowledge(session, popped, { entry });',
+    file: 'src/puller/popped-ends.ts',
+    find: 'await makeVisible(parts, entry, delayMs);',
+    replace: 'await acknowledge(parts, entry);',
     scenarios: ['pop'],
+  },
+  {
+    name: 'popped-poison-has-no-end',
+    file: 'src/decide/batch/why-unhandled.ts',
+    find: 'return brokerFailures - maxReconsumeTimes;',
+    replace: 'return brokerFailures - maxReconsumeTimes - 1_000;',
+    scenarios: ['pop-poison'],
   },
   {
     name: 'popped-messages-are-not-prolonged',
@@ -457,13 +474,15 @@ const LIFE: readonly Mutant[] = [
     name: 'retry-queue-is-never-worked',
     file: 'src/decide/dispatch/which-to-invoke.ts',
     find: "if (!isLive(lease, now)) return 'free';",
-    replace: "if (!isLive(lease, now)) return slot < 0 || lease !== undefined ? 'held' : 'free';",
+    replace:
+      "if (!isLive(lease, now)) return slot === 'foreign' || lease !== undefined ? 'held' : 'free';",
     scenarios: ['lambda'],
   },
 ];
 
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
+  ...LIVES,
   ...LEASES,
   ...FAILURES,
   ...ORDER,

@@ -111,6 +111,9 @@ export class Ledger {
   recordAt(receiptHandle: string, body: string, told: number): Position | undefined {
     const read = readBody(body);
     if (read === undefined) return this.positions.get(receiptHandle);
+    const exact = this.positions.get(receiptHandle);
+    // Failures that only a puller counts are told, too: a pulled record has its own place.
+    if (exact?.number === read.number && exact.lentUntil === Number.POSITIVE_INFINITY) return exact;
     const place = receiptHandle.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
       ({ key, reconsumeTimes }) => key.endsWith(`/${place}`) && reconsumeTimes <= told,
@@ -124,6 +127,21 @@ export class Ledger {
     position.givenUp = true;
     this.story(position.number).failureRecords++;
     return position.number;
+  }
+
+  /** The topic's messages are gone, and its offsets are to mean others. */
+  topicDeleted(topic: string): void {
+    for (const [queue, positions] of this.queues) {
+      if (!queue.startsWith(`${topic}/`)) continue;
+      for (const { key, number } of positions) {
+        const story = this.story(number);
+        if (!this.hasEnded(story)) story.dropped = true;
+        this.positions.delete(key);
+      }
+      this.queues.delete(queue);
+      this.committed.delete(queue);
+      this.skipped.delete(queue);
+    }
   }
 
   /** Has the message at the position its end there: handled, sent back, dead-lettered, dropped or skipped? */

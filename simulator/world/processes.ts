@@ -7,7 +7,6 @@ import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
 import { runLimited } from '../../src/membership/run-limited.ts';
 import { runMember } from '../../src/membership/run-member.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import { isSeat } from '../../src/model/membership.ts';
 import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
@@ -35,6 +34,8 @@ export interface Process {
 }
 
 export interface ProcessDeps {
+  /** Of the processes' names. */
+  readonly prefix: string;
   readonly scheduler: Scheduler;
   readonly random: Random;
   readonly network: Network;
@@ -100,7 +101,7 @@ export class Processes {
             )
           : createLambdaHandler(lambda().client(), functionName);
       try {
-        await (request.queues.some(isSeat) ? runMember : runLimited)(request, {
+        await (request.asMember === true ? runMember : runLimited)(request, {
           service,
           client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
@@ -219,7 +220,10 @@ export class Processes {
   ): void {
     const { scheduler, random, maxSkewMs } = this.#deps;
     const invocation = ++this.#counts[kind];
-    const host = createHost(`${kind}-${invocation}`, random.int(-maxSkewMs, maxSkewMs));
+    const host = createHost(
+      `${this.#deps.prefix}${kind}-${invocation}`,
+      random.int(-maxSkewMs, maxSkewMs),
+    );
     const process: Process = { host, kind, invocation };
     this.running.set(host, process);
     const deadline = scheduler.now + timeoutMs;

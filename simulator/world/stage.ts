@@ -7,6 +7,9 @@ import type { Network } from './network.ts';
 import type { Processes } from './processes.ts';
 import type { Table } from './table.ts';
 
+/** Names of the second deployment's processes begin with it. */
+export const SECOND_STAGE = 'prod-';
+
 /** What faults act on. */
 export interface Stage {
   readonly plan: Plan;
@@ -22,6 +25,8 @@ export interface Stage {
   committed(queue: string): bigint;
   /** An operator moved the queue. @param done it was confirmed: nothing before may be delivered any more */
   skipped(queue: string, to: bigint, done: boolean): void;
+  /** Its messages have no other end. */
+  topicDeleted(topic: string): void;
   /** A pause was confirmed. */
   paused(until: number): void;
   /** The next answer to a pull of the queue does not arrive. */
@@ -30,6 +35,8 @@ export interface Stage {
   failSends(fate: 'busy' | 'answer-lost' | undefined): void;
   /** The host's requests to the table are lost, or arrive again. */
   cutFromTable(host: Host, isCut: boolean): void;
+  /** Does the schedule start coordinators of another deployment of the group, with a table of its own? */
+  setSecondDeployment(isOn: boolean): void;
   /** Does the schedule start coordinators? */
   setSchedule(isOn: boolean): void;
   log(text: string, fields: object): void;

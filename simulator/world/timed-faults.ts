@@ -93,6 +93,22 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.note(`${topic} has ${queues} queues on ${broker} now`);
     stage.brokers.createTopic(topic, queues, [broker]);
   },
+  'topic-recreated'({ ms, keepsOffsets }, stage) {
+    const { name, queues } = stage.plan.topics[0]!;
+    stage.note(`${name} is deleted for ${ms} ms`);
+    for (const { broker } of stage.brokers.all) {
+      broker.state.topics.remove(name);
+      broker.state.store.drop(name);
+      if (!keepsOffsets) broker.state.offsets.forgetTopic(name);
+    }
+    stage.topicDeleted(name);
+    endsAfter(stage, `absence of ${name}`, ms, () => stage.brokers.createTopic(name, queues));
+  },
+  'second-deployment'({ ms }, stage) {
+    stage.note('another stage is deployed');
+    stage.setSecondDeployment(true);
+    endsAfter(stage, 'schedule of the other stage', ms, () => stage.setSecondDeployment(false));
+  },
   slots({ pullers }, stage) {
     stage.note(`deployed with pullers: ${pullers}`);
     stage.deploy((source) => ({ ...source, pullers }));

@@ -10,7 +10,7 @@ import { updateConsumerOffset } from '../../src/requests/update-offset.ts';
 import type { Answer } from '../../src/testing/broker/answer.ts';
 import { CHECKS } from '../checks/index.ts';
 import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
-import { createRandom } from '../kernel/random.ts';
+import { createRandom, type Random } from '../kernel/random.ts';
 import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
 import { endOf, filtersOf, isWanted, type Plan } from '../plan.ts';
 import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
@@ -22,8 +22,9 @@ import { type HandlerScript, Handlers } from './handlers.ts';
 import { Lambda } from './lambda.ts';
 import { Ledger } from './ledger.ts';
 import { Network } from './network.ts';
-import { Processes } from './processes.ts';
+import { type Process, Processes } from './processes.ts';
 import type { Stage } from './stage.ts';
+import { SECOND_STAGE } from './stage.ts';
 import { Table } from './table.ts';
 import { carryOut } from './timed-faults.ts';
 import { Trace } from './trace.ts';
@@ -55,6 +56,15 @@ const MAX_EVENTS = 300_000;
 
 export const GROUP = 'workers';
 
+/** The service's table and functions in one stage. */
+interface Deployment {
+  readonly table: Table;
+  readonly lambda: Lambda;
+  readonly processes: Processes;
+  /** Does the schedule start coordinators? */
+  isScheduled: boolean;
+}
+
 /** Runs a plan from beginning to end. One at a time in a thread. */
 export async function runPlan(plan: Plan): Promise<RunResult> {
   const run = new Run(plan);
@@ -74,13 +84,13 @@ class Run {
   readonly #world = createHost('world');
   readonly #faultTimes: number[] = [];
   readonly #cutFromTable = new Set<Host>();
-  #isScheduled = true;
   readonly #checks;
   readonly #network: Network;
   readonly #brokers: Brokers;
-  readonly #table: Table;
-  readonly #lambda: Lambda;
-  readonly #processes: Processes;
+  readonly #handlers: Handlers;
+  readonly #random: Random;
+  readonly #first: Deployment;
+  readonly #second: Deployment | undefined;
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #lastEvent: number;
@@ -92,7 +102,7 @@ class Run {
     this.#source = plan.source;
     const filters = filtersOf(plan);
     this.#ledger = new Ledger(
-      (puller) => this.#processes.sourceOf.get(puller)?.subscriptions[0]?.order?.by,
+      (puller) => this.#sourceOf(puller)?.subscriptions[0]?.order?.by,
       this.#isBroadcast,
       new Set(
         plan.messages
@@ -115,14 +125,16 @@ class Run {
         ledger: this.#ledger,
         scheduler,
         faultTimes: this.#faultTimes,
-        sourceOf: (puller) => this.#processes.sourceOf.get(puller) ?? plan.source,
+        sourceOf: (puller) => this.#sourceOf(puller) ?? plan.source,
         pending: () => this.#pending(),
       }),
     }));
     this.#faults = new CountedFaults(
       plan,
       (text) => this.#fault(text),
-      (host) => this.#processes.kill(host),
+      (host) => {
+        for (const { processes } of this.#deployments) processes.kill(host);
+      },
     );
     this.#network = new Network(scheduler, random.fork('network'), {
       fateOf: (command, client, server) =>
@@ -160,7 +172,22 @@ class Run {
         },
       }),
     );
-    this.#table = new Table(scheduler, random.fork('table'), {
+    this.#handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
+    this.#random = random;
+    this.#first = this.#deploy('dev', '');
+    if (plan.faults.some(({ kind }) => kind === 'second-deployment'))
+      this.#second = this.#deploy('prod', SECOND_STAGE);
+    this.#lastEvent =
+      START + Math.max(0, ...plan.messages.map(({ at }) => at), ...plan.faults.map(endOf));
+  }
+
+  /** A stage of the service: its table and its functions. @param prefix of its processes' names */
+  #deploy(stage: string, prefix: string): Deployment {
+    const plan = this.#plan;
+    const scheduler = this.#scheduler;
+    const handlers = this.#handlers;
+    const random = stage === 'dev' ? this.#random : this.#random.fork(stage);
+    const table = new Table(scheduler, random.fork('table'), {
       fateOf: (_command, client) =>
         this.#cutFromTable.has(client)
           ? 'lost'
@@ -169,7 +196,6 @@ class Run {
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
-    const handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
     const calls = {
       deliveryStarted: (script: HandlerScript) => {
         this.#ledger.started(script.deliveries);
@@ -180,19 +206,20 @@ class Run {
         this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
       },
     };
-    this.#lambda = new Lambda(
+    const lambda: Lambda = new Lambda(
       scheduler,
       random.fork('lambda'),
       this.#faults,
       handlers,
       () => this.#source.subscriptions[0]!.handler.timeout * 1000,
-      { startPuller: (request) => this.#processes.startPuller(request), ...calls },
+      { startPuller: (request) => processes.startPuller(request), ...calls },
     );
-    this.#processes = new Processes({
+    const processes = new Processes({
       scheduler,
+      prefix,
       random: random.fork('processes'),
       network: this.#network,
-      table: this.#table,
+      table,
       destinations: new Destinations(scheduler, random.fork('destinations'), {
         fateOf: () => this.#faults.ofDestinationRequest(),
         stored: ({ payload }) => {
@@ -200,9 +227,9 @@ class Run {
           if (number !== undefined) this.#emit({ kind: 'given-to-destination', number });
         },
       }),
-      lambda: () => this.#lambda,
+      lambda: () => lambda,
       handlers,
-      service: () => this.#service(),
+      service: () => this.#service(stage),
       pullerTimeoutMs: plan.pullerTimeoutMs,
       memoryBytes: plan.memoryBytes,
       options: plan.options ?? {},
@@ -216,8 +243,19 @@ class Run {
       },
       ...calls,
     });
-    this.#lastEvent =
-      START + Math.max(0, ...plan.messages.map(({ at }) => at), ...plan.faults.map(endOf));
+    return { table, lambda, processes, isScheduled: stage === 'dev' };
+  }
+
+  get #deployments(): readonly Deployment[] {
+    return this.#second === undefined ? [this.#first] : [this.#first, this.#second];
+  }
+
+  #processOf(host: Host): Process | undefined {
+    return this.#first.processes.running.get(host) ?? this.#second?.processes.running.get(host);
+  }
+
+  #sourceOf(host: Host): SourceConfig | undefined {
+    return this.#first.processes.sourceOf.get(host) ?? this.#second?.processes.sourceOf.get(host);
   }
 
   async run(): Promise<RunResult> {
@@ -229,7 +267,8 @@ class Run {
     for (const message of messages) this.#at(message.at, () => this.#produce(message));
     for (const fault of faults) if ('at' in fault) this.#at(fault.at, () => carryOut(fault, stage));
     const schedule = (): void => {
-      if (this.#isScheduled) this.#processes.startCoordinator();
+      for (const { isScheduled, processes } of this.#deployments)
+        if (isScheduled) processes.startCoordinator();
       this.#at(SCHEDULE_MS, schedule);
     };
     this.#at(0, schedule);
@@ -282,17 +321,17 @@ class Run {
     return this.#plan.source.messageModel === 'BROADCASTING';
   }
 
-  #service(): ServiceConfig {
+  #service(stage: string): ServiceConfig {
     return {
       service: 'shop',
-      stage: 'dev',
+      stage,
       clusters: { default: { nameServers: [NAME_SERVER] } },
       sources: [this.#source],
     };
   }
 
   #isProduct(host: Host): boolean {
-    return this.#processes.running.has(host);
+    return this.#processOf(host) !== undefined;
   }
 
   #emit(event: WorldEvent): void {
@@ -342,7 +381,7 @@ class Run {
 
   /** A request as its client sends it: what it is about, and whether it is the client's last. */
   #sent(command: RemotingCommand, client: Host, brokerName: string): void {
-    const process = this.#processes.running.get(client);
+    const process = this.#processOf(client);
     if (process === undefined) return;
     if (command.code === RequestCode.UPDATE_CONSUMER_OFFSET) {
       const { topic, queueId, commitOffset } = updateConsumerOffset.decode(command);
@@ -366,7 +405,7 @@ class Run {
   /** What a pull brings is in its puller's memory until it has its end. */
   #answered(request: RemotingCommand, answer: Answer, by: Host, brokerName: string): void {
     if (request.code !== RequestCode.PULL_MESSAGE || answer.code !== ResponseCode.SUCCESS) return;
-    if (this.#processes.running.get(by)?.kind !== 'puller') return;
+    if (this.#processOf(by)?.kind !== 'puller') return;
     const { topic, queueId, queueOffset } = pullMessage.decode(request);
     const next = BigInt(answer.extFields?.nextBeginOffset ?? 0);
     const positions = this.#ledger.queues
@@ -427,13 +466,12 @@ class Run {
       scheduler: this.#scheduler,
       network: this.#network,
       brokers: this.#brokers,
-      table: this.#table,
-      lambda: this.#lambda,
-      processes: this.#processes,
+      ...this.#first,
       note: (text) => this.#fault(text),
       at: (ms, run) => this.#at(ms, run),
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
+      topicDeleted: (topic) => this.#ledger.topicDeleted(topic),
       paused: (until) => this.#emit({ kind: 'paused', until }),
       loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       failSends: (fate) => this.#faults.failSends(fate),
@@ -441,8 +479,13 @@ class Run {
         if (isCut) this.#cutFromTable.add(host);
         else this.#cutFromTable.delete(host);
       },
+      setSecondDeployment: (isOn) => {
+        if (this.#second === undefined) return;
+        this.#second.isScheduled = isOn;
+        if (isOn) this.#second.processes.startCoordinator();
+      },
       setSchedule: (isOn) => {
-        this.#isScheduled = isOn;
+        this.#first.isScheduled = isOn;
       },
       log: (text, fields) => this.#trace.add(this.#scheduler.now, 'operator', text, fields),
       deploy: (change) => {

@@ -41,7 +41,10 @@ export const rocketmqName = that(
   'a name out of a-z, A-Z, 0-9, _, -, % and |',
 );
 export const trueOrFalse = that((value) => typeof value === 'boolean', 'true or false');
-export const offset = that((value) => typeof value === 'bigint', 'a bigint, such as 42n');
+export const offset = that(
+  (value) => typeof value === 'bigint' && value >= 0n && value < 2n ** 63n,
+  'a bigint from 0n to 2n ** 63n - 1n, such as 42n',
+);
 export const positive = that((value) => typeof value === 'number' && value > 0, 'a number above 0');
 export const anyFunction = that((value) => typeof value === 'function', 'a function');
 export const abortSignal = that(

@@ -1,4 +1,5 @@
 import { RocketMQError } from '../errors.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { DeadLetter, Message } from '../model/message.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
@@ -37,6 +38,18 @@ export function sendStatus(code: number): SendResult['status'] {
 /** What the wire wants to know of a limit: −1 means without end. */
 export function wireMaxReconsumeTimes(maxReconsumeTimes: number): number {
   return maxReconsumeTimes < 0 ? WITHOUT_END : maxReconsumeTimes;
+}
+
+/** The level in request 36, which also chooses the delay of a retry that is sent as a message. */
+export function wireDelayLevel(level: DelayLevel): number {
+  switch (level) {
+    case 'dead-letter':
+      return -1;
+    case 'broker-decides':
+      return 0;
+    default:
+      return level;
+  }
 }
 
 /** A send, or a batch of sends, before its queue is chosen. `msgId`: UNIQ_KEYs, joined by commas. */
@@ -169,12 +182,13 @@ function propertyMap(
 export function normalRetryMessage(
   consumerGroup: string,
   message: Message,
-  delayLevel: number,
+  level: DelayLevel,
   maxReconsumeTimes: number,
   bornTimestamp: number,
   localRetries = 0,
 ): SendMessageRequest {
   const failures = failedDeliveries(message, { consumerGroup }) + localRetries;
+  const delayLevel = wireDelayLevel(level);
   const toDlq = delayLevel < 0 || failures >= wireMaxReconsumeTimes(maxReconsumeTimes);
   const properties = ownLife(withoutTimers(message.properties), message, consumerGroup);
   if (!toDlq)

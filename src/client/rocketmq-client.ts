@@ -77,6 +77,7 @@ import {
   SEND_CODES,
   sendStatus,
   timedRetryMessage,
+  wireDelayLevel,
   wireMaxReconsumeTimes,
   writableQueues,
 } from './outgoing.ts';
@@ -373,8 +374,9 @@ class Client implements RocketMQClient {
     const wire = {
       group: consumerGroup,
       offset: commitLogOffset,
-      delayLevel,
-      originMsgId,
+      delayLevel: wireDelayLevel(delayLevel),
+      // Without the field, 5.x fails at the limit.
+      originMsgId: originMsgId ?? '',
       originTopic,
       unitMode: false,
       maxReconsumeTimes,

@@ -28,12 +28,16 @@ function change(at: number, group: GroupView, queue: QueueView, text: string): C
 }
 
 function texts(before: QueueView | undefined, after: QueueView): string[] {
-  if (before === undefined) return [`assigned to slot ${after.slot}`];
+  if (before === undefined) return [`assigned to ${owner(after)}`];
   return [
-    ...(before.slot === after.slot ? [] : [`moves from slot ${before.slot} to slot ${after.slot}`]),
+    ...(before.slot === after.slot ? [] : [`moves from ${owner(before)} to ${owner(after)}`]),
     ...(before.holder === after.holder ? [] : [handOver(before.holder, after.holder)]),
     ...(before.state !== after.state && TOLD.has(after.state) ? [`is ${after.state}`] : []),
   ];
+}
+
+function owner({ slot }: QueueView): string {
+  return slot === undefined ? 'another member' : `slot ${slot}`;
 }
 
 /** Others show in who holds it. */

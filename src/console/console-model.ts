@@ -1,4 +1,5 @@
 import type { QueueState } from '../decide/state/queue-state.ts';
+import { queueKey } from '../model/message-queue.ts';
 import type { MetricName } from '../model/metrics.ts';
 
 /** One queue as the page shows it. 64-bit numbers are decimal strings. */
@@ -6,7 +7,10 @@ export interface QueueView {
   readonly topic: string;
   readonly brokerName: string;
   readonly queueId: number;
-  readonly slot: number;
+  /** A place of POP mode: `queueId` counts the places at the broker. */
+  readonly pops?: true;
+  /** Absent: another member of the group has it. */
+  readonly slot?: number;
   readonly state: QueueState;
   /** Request id of the puller that holds it. */
   readonly holder?: string;
@@ -55,10 +59,4 @@ export function groupName({
   return cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;
 }
 
-export function queueName({
-  topic,
-  brokerName,
-  queueId,
-}: Pick<QueueView, 'topic' | 'brokerName' | 'queueId'>): string {
-  return `${topic}/${brokerName}/${queueId}`;
-}
+export const queueName: (queue: QueueView) => string = queueKey;

@@ -82,7 +82,8 @@ async function queueView(
   }).catch(() => undefined);
   const { state, slot, holder } = queueFacts(source, assignment, look?.lag, clock.now());
   return {
-    ...{ topic: queue.topic, brokerName: queue.brokerName, queueId: queue.queueId, slot, state },
+    ...{ ...queue, state },
+    ...(slot === undefined ? {} : { slot }),
     ...(holder === undefined ? {} : { holder }),
     ...(look === undefined
       ? {}

@@ -19,6 +19,7 @@ import type { QueueRange } from '../decide/offset/queue-life.ts';
 import { startOffset } from '../decide/offset/start-offset.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { BrokerError, RequestTimeoutError, RocketMQError } from '../errors.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { Message } from '../model/message.ts';
 import {
   compareQueues,
@@ -82,6 +83,8 @@ const MAX_CACHED_BYTES = 256 * 1024 * 1024;
 const DEFAULT_RECONSUME_TIMES = 16;
 const MAX_RECONSUME_TIMES = 2 ** 31 - 1;
 const MAX_DELAY_LEVEL = 18;
+/** What a Date can have. */
+const MAX_TIME_MS = 8.64e15;
 
 const checkCall = callOptions();
 const checkPull = callOptions({
@@ -238,7 +241,8 @@ export class PullConsumer implements AsyncDisposable {
     options: CallOptions = {},
   ): Promise<bigint> {
     checkQueueCall(queue, options);
-    if (!Number.isFinite(timestamp instanceof Date ? timestamp.getTime() : timestamp))
+    const time: unknown = timestamp instanceof Date ? timestamp.getTime() : timestamp;
+    if (typeof time !== 'number' || !(Math.abs(time) <= MAX_TIME_MS))
       refuse(timestamp, 'timestamp', 'epoch milliseconds or a valid Date');
     return await this.#client.searchOffset(queue, Number(timestamp), options);
   }
@@ -262,7 +266,8 @@ export class PullConsumer implements AsyncDisposable {
   async sendBack(message: Message, options: SendBackOptions = {}): Promise<void> {
     checkSendBack(options, 'options');
     checkPulled(message);
-    const { delayLevel = 0, maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, ...call } = options;
+    const { maxReconsumeTimes = DEFAULT_RECONSUME_TIMES, delayLevel: given, ...call } = options;
+    const delayLevel = delayLevelOf(given);
     const { brokerName, commitLogOffset, offsetMsgId, topic } = message;
     const place = { consumerGroup: this.consumerGroup, brokerName, commitLogOffset };
     const asMessage = (): Promise<void> =>
@@ -455,6 +460,12 @@ export class PullConsumer implements AsyncDisposable {
     compiled.catch(() => this.#compiled.delete(key));
     return compiled;
   }
+}
+
+/** The numbers of RocketMQ's own clients. */
+function delayLevelOf(given = 0): DelayLevel {
+  if (given === 0) return 'broker-decides';
+  return given < 0 ? 'dead-letter' : given;
 }
 
 const pulledMessage = objectWith(

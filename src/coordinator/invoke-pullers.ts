@@ -1,5 +1,6 @@
 import {
   INVOCATION_VALID_MS,
+  type Invoked,
   type QueueFacts,
   standing,
   whichToInvoke,
@@ -8,9 +9,10 @@ import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
 import { isLimited } from '../decide/slots/share-of.ts';
 import { GroupNotFoundError, PermissionError } from '../errors.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
-import type { Assignment } from '../model/assignment.ts';
+import { type Assignment, placeKey, type SlotPlace } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { Subscription } from '../model/subscription.ts';
+import type { PullerRequest } from '../ports/invoke.ts';
 import type { GroupCheck } from './check-group.ts';
 import type { GroupRun } from './group-run.ts';
 import { isReplaced } from './replaced-queue.ts';
@@ -55,32 +57,46 @@ export async function invokePullers(
     }),
   );
   const fences = new Map(deliverable.map(({ queue, fence }) => [queueKey(queue), fence]));
-  await Promise.all(requests.map(({ slot, queues }) => invoke(run, slot, queues, fences, facts)));
+  const seen = (key: string) => ({
+    fence: fences.get(key) ?? 0,
+    committed: facts.get(key)?.committed,
+  });
+  await Promise.all(
+    requests.map(({ slot, queues }) =>
+      invoke(
+        run,
+        { slot, queues },
+        queues.map(queueKey).map((key) => [key, seen(key)]),
+      ),
+    ),
+  );
   const quiet =
     idle.length +
     deliverable.filter((assignment) => standing(assignment, now) === 'resting').length;
   return quiet === deliverable.length;
 }
 
-/** One puller invocation; what it was for is remembered for this run. */
-export async function invoke(
+/** An invocation that holds the slot, as its member of the group. */
+export async function invokeMember(
   run: GroupRun,
-  slot: number,
-  queues: readonly MessageQueue[],
-  fences: ReadonlyMap<string, number>,
-  facts: ReadonlyMap<string, QueueFacts>,
+  { queue: place, fence }: Assignment<SlotPlace>,
+): Promise<void> {
+  const invoked = [placeKey(place), { fence, committed: undefined }] as const;
+  await invoke(run, { slot: place.slot, queues: [], asMember: true }, [invoked]);
+}
+
+/** One puller invocation; what it was for is remembered for this run. */
+async function invoke(
+  run: GroupRun,
+  request: Pick<PullerRequest, 'slot' | 'queues' | 'asMember'>,
+  invoked: readonly (readonly [string, Omit<Invoked, 'at'>])[],
 ): Promise<void> {
   const at = run.clock.now();
   try {
-    await run.invoker.invoke({ ...run.group, slot, queues, notAfter: at + INVOCATION_VALID_MS });
+    await run.invoker.invoke({ ...run.group, ...request, notAfter: at + INVOCATION_VALID_MS });
     run.counts.invocations++;
-    for (const key of queues.map(queueKey))
-      run.invoked.set(key, {
-        at,
-        fence: fences.get(key) ?? 0,
-        committed: facts.get(key)?.committed,
-      });
-    run.logger.info({ slot, queues: queues.map(queueKey) }, 'puller invoked');
+    for (const [key, what] of invoked) run.invoked.set(key, { at, ...what });
+    run.logger.info({ slot: request.slot, queues: invoked.map(([key]) => key) }, 'puller invoked');
   } catch (error) {
     run.problems.add(error);
   }

@@ -1,3 +1,4 @@
+import { afterPoll, changePolls, type PollOutcome } from '../decide/dispatch/idle-polls.ts';
 import { ConnectionError, RequestTimeoutError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -61,12 +62,15 @@ export function createIdleWatch(run: GroupRun): IdleWatch {
     found,
     watchOnly(queues) {
       const wanted = new Map(queues.map((watched) => [queueKey(watched.queue), watched]));
-      for (const [key, { offset, stop }] of [...polls]) {
-        if (wanted.get(key)?.offset === offset) continue;
+      const { stop, start } = changePolls(offsetsOf(polls), offsetsOf(wanted));
+      for (const key of stop) {
+        polls.get(key)?.stop.abort();
         polls.delete(key);
-        stop.abort();
       }
-      for (const [key, watched] of wanted) if (!polls.has(key)) watch(watched, key);
+      for (const key of start) {
+        const watched = wanted.get(key);
+        if (watched !== undefined) watch(watched, key);
+      }
     },
     watchedAt: (key) => polls.get(key)?.offset,
     async workOrTimeout(ms) {
@@ -90,47 +94,55 @@ export function createNoWatch(run: GroupRun): IdleWatch {
   };
 }
 
-/** True when the queue wants a puller; false when the watch ended before. */
+function offsetsOf(by: ReadonlyMap<string, { readonly offset: bigint }>): Map<string, bigint> {
+  return new Map(Array.from(by, ([key, { offset }]) => [key, offset]));
+}
+
+/** True when the queue needs a puller; false when the watch ended before. */
 async function untilWork(
+  run: GroupRun,
+  watched: WatchedQueue,
+  signal: AbortSignal,
+): Promise<boolean> {
+  while (!signal.aborted) {
+    const next = afterPoll(await poll(run, watched, signal));
+    if (next === 'work') return true;
+    if (signal.aborted || next === 'give-up') return false;
+    if (next === 'poll-again-later') await run.clock.sleep(RECONNECT_MS, signal).catch(() => {});
+  }
+  return false;
+}
+
+/** One long poll. The queue's errors are reported. */
+async function poll(
   run: GroupRun,
   { queue, offset, subscription }: WatchedQueue,
   signal: AbortSignal,
-): Promise<boolean> {
+): Promise<PollOutcome> {
   const { rocketmq, clock, group } = run;
-  while (!signal.aborted) {
-    const left = run.until - clock.now();
-    // The broker rounds up to its tick; what is held longer than the run is cut off by the signal, which is harmless.
-    const suspendMs = Math.min(SUSPEND_MS, Math.max(1, left - BROKER_TICK_MS));
-    const options = { signal, timeoutMs: suspendMs + BROKER_TICK_MS + ANSWER_SLACK_MS };
-    const { consumerGroup } = group;
-    try {
-      if (isPopUnit(queue)) {
-        const { topic, brokerName } = queue;
-        const askedAt = clock.now();
-        if (
-          await rocketmq.hasMessages(
-            { consumerGroup, topic, brokerName, pollMs: suspendMs },
-            options,
-          )
-        )
-          return true;
-        // A broker that holds too many polls already says no at once.
-        if (clock.now() - askedAt < RECONNECT_MS)
-          await clock.sleep(RECONNECT_MS, signal).catch(() => {});
-        continue;
-      }
-      const { status } = await rocketmq.pull(
-        { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs },
-        options,
-      );
-      if (status !== 'NO_NEW_MSG') return true;
-    } catch (error) {
-      if (signal.aborted) return false;
-      run.problems.add(error, { topic: queue.topic, brokerName: queue.brokerName });
-      const passes = error instanceof ConnectionError || error instanceof RequestTimeoutError;
-      if (!passes) return false;
-      await clock.sleep(RECONNECT_MS, signal).catch(() => {});
+  const { topic, brokerName } = queue;
+  const left = run.until - clock.now();
+  // The broker rounds up to its tick; what is held longer than the run is cut off by the signal, which is harmless.
+  const suspendMs = Math.min(SUSPEND_MS, Math.max(1, left - BROKER_TICK_MS));
+  const options = { signal, timeoutMs: suspendMs + BROKER_TICK_MS + ANSWER_SLACK_MS };
+  const { consumerGroup } = group;
+  try {
+    if (isPopUnit(queue)) {
+      const askedAt = clock.now();
+      const request = { consumerGroup, topic, brokerName, pollMs: suspendMs };
+      const hasMessages = await rocketmq.hasMessages(request, options);
+      return { type: 'asked', hasMessages, tookMs: clock.now() - askedAt };
     }
+    const { status } = await rocketmq.pull(
+      { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs },
+      options,
+    );
+    return { type: 'pulled', status };
+  } catch (error) {
+    if (signal.aborted) return { type: 'refused' };
+    run.problems.add(error, { topic, brokerName });
+    return error instanceof ConnectionError || error instanceof RequestTimeoutError
+      ? { type: 'unreachable' }
+      : { type: 'refused' };
   }
-  return false;
 }

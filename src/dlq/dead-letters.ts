@@ -198,6 +198,11 @@ export async function* peekDeadLetters(
   }
 }
 
+/** @param id undefined: it has none */
+export function isOneOf(ids: readonly string[], id: string | undefined): boolean {
+  return id !== undefined && ids.includes(id);
+}
+
 /** @param limit undefined: there is none */
 export function isReached(limit: number | undefined, count: number): boolean {
   return limit !== undefined && count >= limit;
@@ -232,7 +237,7 @@ export function isSelected(
   if (since !== undefined && message !== undefined && message.storeTimestamp < since) return false;
   if (ids === undefined) return true;
   return message === undefined
-    ? ids.includes(undecodable?.offsetMsgId ?? '')
+    ? isOneOf(ids, undecodable?.offsetMsgId)
     : ids.includes(message.msgId) || ids.includes(message.offsetMsgId);
 }
 

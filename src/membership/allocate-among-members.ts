@@ -3,12 +3,13 @@ import type { GroupRun } from '../coordinator/group-run.ts';
 import type { Routes } from '../coordinator/read-routes.ts';
 import { allocateAmongMembers } from '../decide/allocation/allocate.ts';
 import { slotToStore } from '../decide/allocation/settled.ts';
+import type { AssignedSlot } from '../model/membership.ts';
 import { queueKey } from '../model/message-queue.ts';
 
 /** Who owns which queue, by the same rule over the same list as every other member. */
 export interface Owners {
   /** queueKey → slot, or FOREIGN_SLOT; only of topics that could be decided. */
-  readonly slots: ReadonlyMap<string, number>;
+  readonly slots: ReadonlyMap<string, AssignedSlot>;
   /** Topics without a route or without a list of members: everything stays as it is, as in Java. */
   readonly undecided: ReadonlySet<string>;
 }
@@ -18,7 +19,7 @@ export function ownersOf(
   routes: Routes,
   members: ReadonlyMap<string, readonly string[]>,
 ): Owners {
-  const slots = new Map<string, number>();
+  const slots = new Map<string, AssignedSlot>();
   const undecided = new Set(routes.unknown);
   const own = Array.from({ length: slotCount(run) }, (_, slot) => run.clientId(slot));
   for (const [topic, queues] of routes.queues) {
@@ -44,7 +45,7 @@ export function allocationOf(
   {
     storedSlot,
     since,
-  }: { storedSlot: (key: string) => number | undefined; since: ReadonlyMap<string, number> },
+  }: { storedSlot: (key: string) => AssignedSlot | undefined; since: ReadonlyMap<string, number> },
 ): Allocation {
   const now = run.clock.now();
   const wanted = [...routes.queues.values()].flat().flatMap((queue) => {

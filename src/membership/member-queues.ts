@@ -89,10 +89,7 @@ export class MemberQueues {
       },
     };
     try {
-      const { queues } = await runPuller(
-        { ...this.#request, queues: [queue], notAfter: Number.MAX_SAFE_INTEGER },
-        deps,
-      );
+      const { queues } = await runPuller({ ...this.#request, queues: [queue] }, deps);
       this.reports.push(...queues);
     } catch (error) {
       this.#deps.logger.error(

@@ -2,9 +2,8 @@ import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { linkSignals } from '../model/linked-signal.ts';
-import { seatGroup, seatOf } from '../model/membership.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { PullerRequest } from '../ports/invoke.ts';
+import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
@@ -20,10 +19,10 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
   const source = given.service.sources.find(
     (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
   );
-  if (source === undefined || !isLimited(source) || given.clock.now() > request.notAfter)
+  if (source === undefined || !isLimited(source) || isTooLate(request, given.clock.now()))
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
-  await given.store.create(seatGroup({ cluster, consumerGroup }), seatOf(slot), slot, 0n);
+  await given.store.slots.create({ cluster, consumerGroup }, slot);
   const limitedMs = Math.max(
     ...source.subscriptions.flatMap(({ handler, maximumConcurrency }) =>
       maximumConcurrency === undefined ? [] : [maxRunMs(handler)],
@@ -63,10 +62,8 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
       return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, reason)) };
     }
     // The time that it waited for the seat does not make it late.
-    return await runPuller(
-      { ...request, notAfter: Number.POSITIVE_INFINITY },
-      { ...given, signal, share },
-    );
+    const { notAfter: _started, ...inTime } = request;
+    return await runPuller(inTime, { ...given, signal, share });
   } finally {
     unlink();
     ended.abort();

@@ -4,10 +4,11 @@ import { type Routes, readRoutes } from '../coordinator/read-routes.ts';
 import { storeAssignments } from '../coordinator/store-assignments.ts';
 import { oursSince, SETTLE_MS } from '../decide/allocation/settled.ts';
 import { workTime } from '../decide/budget/time-budget.ts';
-import { type GroupMember, type MemberInfo, seatOf } from '../model/membership.ts';
+import { placeKey } from '../model/assignment.ts';
+import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { PullerRequest } from '../ports/invoke.ts';
+import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
 import { deliverDirectly } from '../puller/deliver-directly.ts';
 import {
@@ -49,7 +50,7 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
   const report = (reason: StopReason, queues: PullerReport['queues'] = []): PullerReport => {
     deps.logger.info({ reason }, 'member ends');
     const seat = {
-      queue: queueKey(seatOf(slot)),
+      queue: placeKey({ slot }),
       reason,
       handled: 0,
       sentBack: 0,
@@ -58,7 +59,7 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
     };
     return { consumerGroup, queues: [seat, ...queues] };
   };
-  if (deps.clock.now() > request.notAfter) return report('too-late');
+  if (isTooLate(request, deps.clock.now())) return report('too-late');
   if (source?.coexist !== true) return report('unknown-source');
   const seat = await Seat.take(deps, options, source, slot);
   if (seat === undefined) return report('not-acquired');
@@ -232,7 +233,7 @@ class Member implements MemberAnswers {
     );
     const stored = await store.list(this.#run.group);
     const slots = new Map(stored.map((item) => [queueKey(item.queue), item.slot]));
-    const storedSlot = (key: string): number | undefined => slots.get(key);
+    const storedSlot = (key: string): AssignedSlot | undefined => slots.get(key);
     this.#since = oursSince(owners.slots, this.#slot, this.#since, storedSlot, clock.now());
     const allocation = allocationOf(this.#run, routes, owners, { storedSlot, since: this.#since });
     const items = await storeAssignments(this.#run, routes, allocation, stored);

@@ -1,6 +1,5 @@
 import { leaseUntil, mayAct } from '../decide/lease/lease.ts';
-import type { Lease } from '../model/assignment.ts';
-import { seatGroup, seatOf } from '../model/membership.ts';
+import type { Lease, SlotPlace } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseKey } from '../ports/assignment-store.ts';
 import { acquireLease } from '../puller/hold-lease.ts';
@@ -12,7 +11,7 @@ export type SeatNews = 'kept' | 'successor' | 'paused' | 'lost';
 /** The right to be the slot's member of the group: a lease like a queue's. */
 export class Seat {
   readonly #deps: PullerDeps;
-  readonly #key: LeaseKey;
+  readonly #key: LeaseKey<SlotPlace>;
   /**
    * Until when functions that earlier holders called may still run, epoch ms: one died, or could not
    * wait for them. undefined: none can.
@@ -22,7 +21,7 @@ export class Seat {
 
   private constructor(
     deps: PullerDeps,
-    key: LeaseKey,
+    key: LeaseKey<SlotPlace>,
     lease: Lease,
     handlersRunUntil: number | undefined,
   ) {
@@ -43,18 +42,18 @@ export class Seat {
     slot: number,
     handlerTimeoutMs?: number,
   ): Promise<Seat | undefined> {
-    const queue = seatOf(slot);
+    const queue: SlotPlace = { slot };
     const answer = await acquireLease(
-      deps,
+      { ...deps, store: deps.store.slots },
       options,
-      seatGroup(source),
+      source,
       slot,
       queue,
       handlerTimeoutMs,
     );
     const lease = answer.applied ? answer.assignment.lease : undefined;
     if (lease === undefined) return undefined;
-    const { cluster, consumerGroup } = seatGroup(source);
+    const { cluster, consumerGroup } = source;
     return new Seat(
       deps,
       { cluster, consumerGroup, queue, holder: lease.holder, fence: lease.fence },
@@ -71,7 +70,7 @@ export class Seat {
     const now = this.#deps.clock.now();
     const until = leaseUntil(now, this.#lease.endsAt);
     // A table that cannot be reached leaves the lease as it is, until it ends.
-    const answer = await this.#deps.store
+    const answer = await this.#deps.store.slots
       .renew({ ...this.#key, leaseUntil: until })
       .catch(() => undefined);
     if (answer === undefined) return this.mayAct() ? 'kept' : 'lost';
@@ -86,7 +85,7 @@ export class Seat {
 
   /** @param handlersRunUntil for the next holder, see the field; undefined: no handler can still run */
   async release(handlersRunUntil?: number): Promise<void> {
-    await this.#deps.store
+    await this.#deps.store.slots
       .release({ ...this.#key, ...(handlersRunUntil === undefined ? {} : { handlersRunUntil }) })
       .catch((error: unknown) => {
         this.#deps.logger.warn({ err: error }, 'failed to release the slot lease, it will expire');

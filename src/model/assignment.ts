@@ -1,4 +1,25 @@
-import type { MessageQueue } from './message-queue.ts';
+import type { AssignedSlot } from './membership.ts';
+import { type MessageQueue, type PopUnit, queueKey } from './message-queue.ts';
+
+/**
+ * A slot as something to be leased: where a slot has one invocation at a time, the lease says which.
+ * It has a lease, successors and fencing tokens like a queue.
+ */
+export interface SlotPlace {
+  readonly slot: number;
+}
+
+/** What a lease is for. */
+export type LeasePlace = MessageQueue | PopUnit | SlotPlace;
+
+export function isSlotPlace(place: LeasePlace): place is SlotPlace {
+  return !('queueId' in place);
+}
+
+/** As `queueKey`; `slot/0` for a slot. */
+export function placeKey(place: LeasePlace): string {
+  return isSlotPlace(place) ? `slot/${place.slot}` : queueKey(place);
+}
 
 /** Who works a queue now. Times are epoch milliseconds of the holder's clock. */
 export interface Lease {
@@ -73,13 +94,13 @@ export interface StandingPause extends OperatorPause {
   readonly scope: string;
 }
 
-/** The item of one queue of one group: which slot it belongs to, who holds it, and what is known of it. */
-export interface Assignment {
+/** The item of one queue (or slot) of one group: which slot it belongs to, who holds it, and what is known of it. */
+export interface Assignment<Place extends LeasePlace = MessageQueue> {
   readonly cluster: string;
   readonly consumerGroup: string;
-  readonly queue: MessageQueue;
+  readonly queue: Place;
   /** Virtual consumer instance, 0..n-1. */
-  readonly slot: number;
+  readonly slot: AssignedSlot;
   /** +1 at every change of slot. */
   readonly generation: number;
   /** Where to begin when the broker has no offset of the group: decided once, when the item was made. */

@@ -19,9 +19,9 @@ export interface MemberQueue {
   readonly committedOffset: bigint;
   readonly cachedCount: number;
   readonly cachedBytes: number;
-  /** Epoch ms; 0: not yet. */
-  readonly lastPullAt: number;
-  readonly lastConsumeAt: number;
+  /** Epoch ms; undefined: not yet. */
+  readonly lastPullAt: number | undefined;
+  readonly lastConsumeAt: number | undefined;
 }
 
 /** What a member tells of itself when a broker asks (ConsumerRunningInfo). */
@@ -42,25 +42,8 @@ export interface DirectResult {
   readonly spentMs: number;
 }
 
-/** The topic of seats. No broker has it: a seat is an item of the table only. */
-const SEAT_TOPIC = '%SEAT%';
+/** In the place of a slot: another member of the group owns the queue, and nobody here may take it. */
+export const FOREIGN_SLOT = 'foreign';
 
-/**
- * A slot's seat: its lease says which invocation is the slot's member of the group, so that two never heartbeat under one client id for long.
- * It looks like a queue, and so has a queue's leases, successors and fences.
- */
-export function seatOf(slot: number): MessageQueue {
-  return { topic: SEAT_TOPIC, brokerName: '', queueId: slot };
-}
-
-export function isSeat({ topic }: MessageQueue): boolean {
-  return topic === SEAT_TOPIC;
-}
-
-/** Seats stand under a group of their own in the table, or they would be taken for queues that left the route. A group's name never contains `#`. */
-export function seatGroup<Key extends { readonly consumerGroup: string }>(key: Key): Key {
-  return { ...key, consumerGroup: `${key.consumerGroup}#seats` };
-}
-
-/** The slot of a queue that another member of the group owns: nobody here may take it. */
-export const FOREIGN_SLOT = -1;
+/** The slot that a queue is assigned to. */
+export type AssignedSlot = number | typeof FOREIGN_SLOT;

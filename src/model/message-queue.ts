@@ -3,13 +3,22 @@ export interface MessageQueue {
   /** As the broker knows it: a retry queue keeps its `%RETRY%<group>` topic here. */
   readonly topic: string;
   readonly brokerName: string;
-  /** 0..n-1; negative: a place in POP mode, see `isPopUnit`. */
+  /** 0..n-1 */
   readonly queueId: number;
 }
 
-/** `topic/brokerName/queueId`: unique and readable, for maps, logs and handles. */
+/**
+ * A place at a broker in POP mode (decide/pop), assigned and leased like a queue. The broker hands out
+ * the messages of all its queues; `queueId` counts the places at the broker, from 0.
+ */
+export interface PopUnit extends MessageQueue {
+  readonly pops: true;
+}
+
+/** `topic/brokerName/queueId`, or `topic/brokerName/pop-0`: unique and readable, for maps, logs and handles. */
 export function queueKey(queue: MessageQueue): string {
-  return `${queue.topic}/${queue.brokerName}/${queue.queueId}`;
+  const { topic, brokerName, queueId } = queue;
+  return `${topic}/${brokerName}/${isPopUnit(queue) ? `pop-${queueId}` : queueId}`;
 }
 
 /** Java's MessageQueue.compareTo: topic, then broker name (UTF-16 order), then the queue id as a number. */
@@ -19,9 +28,8 @@ export function compareQueues(a: MessageQueue, b: MessageQueue): number {
   return a.queueId - b.queueId;
 }
 
-/** A place at a broker in POP mode (decide/pop): no queue of its own, the broker chooses. */
-export function isPopUnit({ queueId }: Pick<MessageQueue, 'queueId'>): boolean {
-  return queueId < 0;
+export function isPopUnit(queue: MessageQueue): queue is PopUnit {
+  return 'pops' in queue;
 }
 
 export const RETRY_TOPIC_PREFIX = '%RETRY%';

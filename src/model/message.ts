@@ -62,7 +62,8 @@ export interface UndecodableRecord {
   readonly queueOffset: bigint;
   readonly commitLogOffset: bigint;
   readonly reconsumeTimes: number;
-  readonly offsetMsgId: string;
+  /** undefined: the record cannot be read so far. */
+  readonly offsetMsgId: string | undefined;
   readonly error: Error;
   /** The record as the broker stores it: a view of the answer. */
   readonly stored?: Buffer;

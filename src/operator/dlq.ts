@@ -1,6 +1,7 @@
 import {
   type DeadLetter,
   type DeadLetterQueue,
+  isOneOf,
   listDeadLetters,
   readQueue,
   selectedQueues,
@@ -102,6 +103,8 @@ interface Chosen {
   readonly since: number | undefined;
   /** From the oldest that is stored, not from the first that waits. */
   readonly all: boolean;
+  /** Ends the step before its time: the response has no room for another message. */
+  readonly isFull?: () => boolean;
 }
 
 function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chosen {
@@ -132,7 +135,7 @@ function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chos
         return (
           tag === undefined &&
           key === undefined &&
-          (ids === undefined || ids.includes(undecodable?.offsetMsgId ?? ''))
+          (ids === undefined || isOneOf(ids, undecodable?.offsetMsgId))
         );
       const { properties, storeTimestamp, msgId, offsetMsgId } = message;
       return (
@@ -205,6 +208,7 @@ async function walk(
             progress.done >= limit ||
             progress.scanned >= MOST_SCANNED ||
             deps.clock.now() > endAt ||
+            chosen.isFull?.() === true ||
             deps.signal?.aborted === true
           ) {
             progress.cursor = `${queueKey(place.queue)}=${letter.offset}`;
@@ -261,16 +265,12 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
   args.finish();
   const letters: DeadLettersAnswer['letters'][number][] = [];
   let characters = 0;
-  const limited = { ...chosen, limit: Math.min(chosen.limit, 1_000) };
-  // Long bodies end a step sooner.
-  const endless = {
-    ...deps,
-    clock: {
-      ...deps.clock,
-      now: () => (characters > MOST_CHARACTERS ? Number.POSITIVE_INFINITY : deps.clock.now()),
-    },
+  const limited: Chosen = {
+    ...chosen,
+    limit: Math.min(chosen.limit, 1_000),
+    isFull: () => characters > MOST_CHARACTERS,
   };
-  const { scanned, done, ...end } = await walk(endless, limited, async (letter) => {
+  const { scanned, done, ...end } = await walk(deps, limited, async (letter) => {
     const view = viewOf(letter, full ? MOST_CHARACTERS : LONG_BODY);
     if ('body' in view) characters += view.body.length;
     letters.push(view);

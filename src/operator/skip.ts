@@ -109,10 +109,10 @@ async function parkMessage(
 ): Promise<void> {
   // Request 36 would keep the topic of an earlier life, and a redrive would look for it.
   if (whyAsMessage(message, { consumerGroup }, false) === 'misleading')
-    return client.sendBackAsNormalMessage(consumerGroup, message, -1, 0);
+    return client.sendBackAsNormalMessage(consumerGroup, message, 'dead-letter', 0);
   return client.sendBack({
     ...{ consumerGroup, brokerName, commitLogOffset: message.commitLogOffset },
-    ...{ delayLevel: -1, maxReconsumeTimes: 0 },
+    ...{ delayLevel: 'dead-letter', maxReconsumeTimes: 0 },
     ...{ originMsgId: message.offsetMsgId, originTopic: message.topic },
   });
 }

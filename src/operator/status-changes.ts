@@ -1,3 +1,4 @@
+import { queueKey } from '../model/message-queue.ts';
 import type { GroupStatus, QueueStatus, StatusAnswer } from './status.ts';
 
 export interface StatusChange {
@@ -17,13 +18,13 @@ export function changesOf(before: StatusAnswer | undefined, after: StatusAnswer)
   return after.groups.flatMap((group) => {
     const old = known.get(nameOf(group));
     if (old === undefined) return [];
-    const queues = new Map(old.queues.map((queue) => [keyOf(queue), queue]));
+    const queues = new Map(old.queues.map((queue) => [queueKey(queue), queue]));
     const at = { at: after.at, consumerGroup: group.consumerGroup };
     return [
       ...group.queues.flatMap((queue) =>
-        texts(queues.get(keyOf(queue)), queue).map((text) => ({
+        texts(queues.get(queueKey(queue)), queue).map((text) => ({
           ...at,
-          queue: keyOf(queue),
+          queue: queueKey(queue),
           text,
         })),
       ),
@@ -34,10 +35,6 @@ export function changesOf(before: StatusAnswer | undefined, after: StatusAnswer)
 
 function nameOf({ cluster, consumerGroup }: GroupStatus): string {
   return `${cluster}/${consumerGroup}`;
-}
-
-function keyOf({ topic, brokerName, queueId }: QueueStatus): string {
-  return `${topic}/${brokerName}/${queueId}`;
 }
 
 function texts(before: QueueStatus | undefined, after: QueueStatus): string[] {

@@ -18,6 +18,8 @@ export interface QueueStatus {
   readonly topic: string;
   readonly brokerName: string;
   readonly queueId: number;
+  /** A place of POP mode: `queueId` counts the places at the broker. */
+  readonly pops?: true;
   /** `unassigned`: it has no item in the table (yet). */
   readonly state: QueueState | 'unassigned';
   readonly reason?: StateReason;

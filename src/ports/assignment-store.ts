@@ -3,10 +3,13 @@ import type {
   Attempts,
   BatchLimit,
   CrashRecord,
+  LeasePlace,
   LifeMark,
   OperatorPause,
+  SlotPlace,
   StandingPause,
 } from '../model/assignment.ts';
+import type { AssignedSlot } from '../model/membership.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 export interface GroupKey {
@@ -28,8 +31,8 @@ export interface Plan {
   readonly lastPassAt: number;
 }
 
-export interface LeaseKey extends GroupKey {
-  readonly queue: MessageQueue;
+export interface LeaseKey<Place extends LeasePlace = MessageQueue> extends GroupKey {
+  readonly queue: Place;
   readonly holder: string;
   readonly fence: number;
 }
@@ -62,7 +65,7 @@ export interface HolderRecords {
  * - other-slot, retired, paused, missing: the queue is not for this slot, or for nobody now;
  * - taken-over: the lease (holder, fence) does not stand any more: stop, commit nothing.
  */
-export interface Lost {
+export interface Lost<Place extends LeasePlace = MessageQueue> {
   readonly applied: false;
   readonly reason:
     | 'held'
@@ -72,24 +75,86 @@ export interface Lost {
     | 'paused'
     | 'missing'
     | 'taken-over';
-  readonly current: Assignment | undefined;
+  readonly current: Assignment<Place> | undefined;
 }
 
-export interface Applied {
+export interface Applied<Place extends LeasePlace = MessageQueue> {
   readonly applied: true;
-  readonly assignment: Assignment;
+  readonly assignment: Assignment<Place>;
   /** Of an acquisition: the last holder's lease had ended without a release. */
   readonly afterDeath?: boolean;
 }
 
-export type LeaseAnswer = Applied | Lost;
+export type LeaseAnswer<Place extends LeasePlace = MessageQueue> = Applied<Place> | Lost<Place>;
+
+/** Leases of queues, or of slots. */
+export interface LeaseStore<Place extends LeasePlace = MessageQueue> {
+  /**
+   * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.
+   * On success fence is +1, `crash` counts a previous holder that never released, and `heldUntil` tells when the queue was held last.
+   */
+  acquire(
+    request: GroupKey & {
+      queue: Place;
+      slot: number;
+      holder: string;
+      now: number;
+      leaseUntil: number;
+      endsAt: number;
+      settings?: string;
+      /**
+       * Longest timeout of the handler functions that a dead holder may have called, ms. The item then
+       * gets `handlersRunUntil`: the end of the dead lease plus this. Absent: none is waited for.
+       */
+      handlerTimeoutMs?: number;
+    },
+  ): Promise<LeaseAnswer<Place>>;
+  /**
+   * Extends the lease while (holder, fence) stand, and mirrors the figures; null clears a record.
+   * Works also after `leaseUntil` when nobody took over. The answer shows what the holder has to obey: slot, pausedUntil, retiredAt, successor.
+   */
+  renew(
+    request: LeaseKey<Place> &
+      Partial<QueueMirrors> & { leaseUntil: number } & {
+        [Name in keyof HolderRecords]?: HolderRecords[Name] | null;
+      },
+  ): Promise<LeaseAnswer<Place>>;
+  /**
+   * Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records that are not given.
+   * `heldUntil` is now, unless nobody is to come next.
+   */
+  release(
+    request: LeaseKey<Place> &
+      Partial<QueueMirrors> &
+      Partial<HolderRecords> & { heldUntil?: number },
+  ): Promise<LeaseAnswer<Place>>;
+  /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
+  announceSuccessor(
+    request: GroupKey & {
+      queue: Place;
+      slot: number;
+      holder: string;
+      until: number;
+      now: number;
+    },
+  ): Promise<LeaseAnswer<Place>>;
+}
+
+export interface SlotStore extends LeaseStore<SlotPlace> {
+  /** Of those slots that have an item. */
+  list(group: GroupKey): Promise<Assignment<SlotPlace>[]>;
+  /** Makes the item of a slot that has none. */
+  create(group: GroupKey, slot: number): Promise<void>;
+  /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
+  setPaused(group: GroupKey, slot: number, pausedUntil: number | undefined): Promise<void>;
+}
 
 /**
  * The table. Every write is conditional, carries a token so that a repeated or unanswered write of our own counts as applied,
  * and touches one item. Reads are strongly consistent. Times are epoch ms. A method throws only when the table cannot be reached
  * or refuses (the write may then have been applied).
  */
-export interface AssignmentStore {
+export interface AssignmentStore extends LeaseStore {
   list(group: GroupKey): Promise<Assignment[]>;
   /** One queue's item; undefined: it has none. */
   read(group: GroupKey, queue: MessageQueue): Promise<Assignment | undefined>;
@@ -100,12 +165,17 @@ export interface AssignmentStore {
   create(
     group: GroupKey,
     queue: MessageQueue,
-    slot: number,
+    slot: AssignedSlot,
     startOffset: bigint,
     lifeMark?: LifeMark,
   ): Promise<boolean>;
   /** Changes the slot, generation +1, when the generation still stands. The lease is not touched: its holder drains. A waiting successor's wish ends, it is of the old slot. */
-  move(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
+  move(
+    group: GroupKey,
+    queue: MessageQueue,
+    slot: AssignedSlot,
+    generation: number,
+  ): Promise<boolean>;
   /** Notes since when passes do not find the queue in its route, or (undefined) that it is there again. */
   setAbsent(
     group: GroupKey,
@@ -121,7 +191,12 @@ export interface AssignmentStore {
     generation: number,
   ): Promise<boolean>;
   /** Brings a retired queue back to a slot, generation +1. Everything that the item knows of the queue stays. */
-  revive(group: GroupKey, queue: MessageQueue, slot: number, generation: number): Promise<boolean>;
+  revive(
+    group: GroupKey,
+    queue: MessageQueue,
+    slot: AssignedSlot,
+    generation: number,
+  ): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
   /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */
@@ -143,51 +218,6 @@ export interface AssignmentStore {
    * the broker. What holders had confirmed or settled does not count afterwards. False: the queue is held, or has no item.
    */
   writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
-  /**
-   * Takes the lease of a queue of `slot`: released, or ended before `now` (the caller's clock). A successor that waits comes before all others.
-   * On success fence is +1, `crash` counts a previous holder that never released, and `heldUntil` tells when the queue was held last.
-   */
-  acquire(
-    request: GroupKey & {
-      queue: MessageQueue;
-      slot: number;
-      holder: string;
-      now: number;
-      leaseUntil: number;
-      endsAt: number;
-      settings?: string;
-      /**
-       * Longest timeout of the handler functions that a dead holder may have called, ms. The item then
-       * gets `handlersRunUntil`: the end of the dead lease plus this. Absent: none is waited for.
-       */
-      handlerTimeoutMs?: number;
-    },
-  ): Promise<LeaseAnswer>;
-  /**
-   * Extends the lease while (holder, fence) stand, and mirrors the figures; null clears a record.
-   * Works also after `leaseUntil` when nobody took over. The answer shows what the holder has to obey: slot, pausedUntil, retiredAt, successor.
-   */
-  renew(
-    request: LeaseKey &
-      Partial<QueueMirrors> & { leaseUntil: number } & {
-        [Name in keyof HolderRecords]?: HolderRecords[Name] | null;
-      },
-  ): Promise<LeaseAnswer>;
-  /**
-   * Ends the lease; keeps fence, mirrors and the successor's wish (its turn is now); clears the records that are not given.
-   * `heldUntil` is now, unless nobody is to come next.
-   */
-  release(
-    request: LeaseKey & Partial<QueueMirrors> & Partial<HolderRecords> & { heldUntil?: number },
-  ): Promise<LeaseAnswer>;
-  /** Announces a waiting successor to the holder; the wish ends by itself at `until`, and may be repeated to go on. */
-  announceSuccessor(
-    request: GroupKey & {
-      queue: MessageQueue;
-      slot: number;
-      holder: string;
-      until: number;
-      now: number;
-    },
-  ): Promise<LeaseAnswer>;
+  /** The items of slots, where a slot has one invocation at a time. */
+  readonly slots: SlotStore;
 }

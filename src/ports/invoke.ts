@@ -5,10 +5,22 @@ export interface PullerRequest {
   readonly cluster: string;
   readonly consumerGroup: string;
   readonly slot: number;
+  /**
+   * The slot itself is to be held, as a member of its group beside others (`coexist`). It finds its
+   * queues itself.
+   */
+  readonly asMember?: true;
   /** The queues to work: those of the slot that need a holder. */
   readonly queues: readonly MessageQueue[];
-  /** Epoch ms: an invocation that starts later returns at once (asynchronous invocations may arrive hours late). */
-  readonly notAfter: number;
+  /**
+   * Epoch ms: an invocation that starts later returns at once (asynchronous invocations may arrive
+   * hours late). Absent: it has started in time.
+   */
+  readonly notAfter?: number;
+}
+
+export function isTooLate({ notAfter }: PullerRequest, now: number): boolean {
+  return notAfter !== undefined && now > notAfter;
 }
 
 export interface PullerInvoker {

@@ -1,4 +1,5 @@
 import type { ConsumerConnection } from '../model/consumer-connection.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { DirectResult, GroupMember, MemberInfo } from '../model/membership.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -103,9 +104,9 @@ export interface SendBackRequest {
   readonly consumerGroup: string;
   readonly brokerName: string;
   readonly commitLogOffset: bigint;
-  /** 0: broker decides (3 + reconsumeTimes); −1: DLQ now; n: that level. */
-  readonly delayLevel: number;
-  readonly originMsgId: string;
+  readonly delayLevel: DelayLevel;
+  /** undefined: the record cannot be read so far. */
+  readonly originMsgId: string | undefined;
   readonly originTopic: string;
   readonly maxReconsumeTimes: number;
 }
@@ -226,7 +227,7 @@ export interface RocketMQ {
   sendBackAsNormalMessage(
     consumerGroup: string,
     message: Message,
-    delayLevel: number,
+    delayLevel: DelayLevel,
     maxReconsumeTimes: number,
     options?: SendBackOptions,
   ): Promise<void>;

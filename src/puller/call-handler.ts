@@ -168,25 +168,11 @@ async function callOnce(
   attempt: number,
   flush: boolean,
 ): Promise<DeliveryResult | Unavailable> {
-  const { clock, remainingMs, options, lifecycle, timeouts } = parts;
-  const { handler } = batch.subscription;
-  if (!fitsHandler(remainingMs(), handler.timeout * 1000, options.reserveMs)) {
-    lifecycle.stop('deadline');
-    return NO_VERDICT;
-  }
-  if (!parts.mayDeliver()) return NO_VERDICT;
-  // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
-  if (attempt > 1 && lifecycle.ending !== undefined)
-    return noVerdictFor(parts, UNAVAILABLE_AGAIN_MS);
-  if (batch.alone) {
-    if (!(await announce(parts, batch))) return noVerdictFor(parts, ANNOUNCE_AGAIN_MS);
-    // Its commit and its renewal tell of a reset, a pause, a move.
-    const isExpected = batch.deliveries.every(({ entry }) => parts.messages.expects(entry));
-    if (!isExpected || !(flush || parts.fetching.delivers)) return NO_VERDICT;
-  }
-  const call = new HandlerCall(batch, clock.now());
+  const refusal = whyNotCall(parts, batch, attempt) ?? (await prepareAlone(parts, batch, flush));
+  if (refusal !== undefined) return refusal;
+  const call = new HandlerCall(batch, parts.clock.now());
   try {
-    const outcome = await timeouts.watch(call, () => invoke(parts, call, attempt));
+    const outcome = await parts.timeouts.watch(call, () => invoke(parts, call, attempt));
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
     return outcome.kind === 'unavailable'
       ? { ...outcome, startedAt: call.startedAt }
@@ -196,6 +182,37 @@ async function callOnce(
   }
   await call.expired;
   return SETTLED;
+}
+
+/** undefined: the handler may be called. */
+function whyNotCall(
+  parts: CallParts,
+  { subscription }: Batch,
+  attempt: number,
+): DeliveryResult | undefined {
+  const { remainingMs, options, lifecycle } = parts;
+  if (!fitsHandler(remainingMs(), subscription.handler.timeout * 1000, options.reserveMs)) {
+    lifecycle.stop('deadline');
+    return NO_VERDICT;
+  }
+  if (!parts.mayDeliver()) return NO_VERDICT;
+  // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
+  return attempt > 1 && lifecycle.ending !== undefined
+    ? noVerdictFor(parts, UNAVAILABLE_AGAIN_MS)
+    : undefined;
+}
+
+/** Announces a message that is delivered alone. undefined: the handler may be called. */
+async function prepareAlone(
+  parts: CallParts,
+  batch: Batch,
+  flush: boolean,
+): Promise<DeliveryResult | undefined> {
+  if (!batch.alone) return undefined;
+  if (!(await announce(parts, batch))) return noVerdictFor(parts, ANNOUNCE_AGAIN_MS);
+  // Its commit and its renewal tell of a reset, a pause, a move.
+  const isExpected = batch.deliveries.every(({ entry }) => parts.messages.expects(entry));
+  return isExpected && (flush || parts.fetching.delivers) ? undefined : NO_VERDICT;
 }
 
 /** @throws what ends the call before its outcome; also when its messages were sent back meanwhile */

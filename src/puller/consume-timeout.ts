@@ -38,7 +38,7 @@ export class HandlerCall {
 
   abandon(): void {
     this.#abandon.abort(
-      new Error('the session ends: a handler whose messages were sent back is not waited for'),
+      new Error('queue drains, a handler whose messages were sent back is not waited for'),
     );
   }
 }

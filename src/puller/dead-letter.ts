@@ -4,6 +4,7 @@ import { failureRecord } from '../delivery/failure-record.ts';
 import { isDeadLettered } from '../dlq/is-dead-lettered.ts';
 import type { FailureCondition, OnFailure } from '../model/failure.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
+import type { MessageQueue } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import {
   deadLetterOf,
@@ -27,6 +28,7 @@ import {
   messageFirst,
   messageWay,
   requestWay,
+  type SendOutcome,
   type SendParts,
   type SendWay,
   sendInTurn,
@@ -112,46 +114,74 @@ async function findEnd(
   condition: FailureCondition,
   before: PendingEnd | undefined,
 ): Promise<End> {
-  const { localRetries = content.localRetries, unanswered = 0, tries = 0 } = before ?? {};
+  const tried = before ?? {
+    ...{ condition, tries: 0, unanswered: 0 },
+    localRetries: content.localRetries,
+  };
   const { message } = content;
   const record = message ?? (content.undecodable as UndecodableRecord);
-  const failed: FailedForGood = {
-    message: message ?? undecodableMessage(record as UndecodableRecord, parts.queue),
-    localRetries,
-    condition,
-  };
+  const failed = failedForGood(record, parts.queue, tried.localRetries, condition);
   if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
-  const known = before !== undefined && unanswered > 0 ? await findCopy(parts, failed) : 'none';
-  if (known === 'stored') return { kind: 'stored' };
-  if (known === 'broker-away' && before !== undefined) {
-    const afterMs = AGAIN_WHEN_AWAY_MS;
-    return { kind: 'again', failure: 'unreachable', afterMs, pending: before };
+  const known = await knownEnd(parts, failed, tried);
+  if (known !== undefined) return known;
+  // The broker keeps a record that cannot be decoded as it is, which no destination does.
+  const isFirst = message !== undefined;
+  if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
+  const sent = await sendDeadLetter(parts, record, tried);
+  if (sent.kind === 'lease-lost') return sent;
+  if (sent.kind === 'taken') return { kind: 'stored' };
+  if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
+  const end = afterNotTaken({ ...tried, condition }, sent);
+  if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
+  return end;
+}
+
+/** The end of a message whose dead letter was sent without an answer, as far as its broker shows it; undefined: it is tried once more. */
+async function knownEnd(
+  parts: DeadLetterParts,
+  failed: FailedForGood,
+  tried: PendingEnd,
+): Promise<End | undefined> {
+  if (tried.unanswered === 0) return undefined;
+  switch (await findCopy(parts, failed)) {
+    case 'stored':
+      return { kind: 'stored' };
+    case 'none':
+      return undefined;
+    case 'broker-away': {
+      const afterMs = AGAIN_WHEN_AWAY_MS;
+      return { kind: 'again', failure: 'unreachable', afterMs, pending: tried };
+    }
   }
-  if (message !== undefined && (await deliverToDestination(parts, failed)))
-    return { kind: 'stored' };
+}
+
+function sendDeadLetter(
+  parts: DeadLetterParts,
+  record: Message | UndecodableRecord,
+  { localRetries, unanswered }: PendingEnd,
+): Promise<SendOutcome> {
   const ways = deadLetterWays(parts, record, localRetries);
   // One that has never an answer must not keep the others from their turn.
   const first = unanswered % ways.length;
   const inTurn = [...ways.slice(first), ...ways.slice(0, first)];
   // After one without an answer the dead letter is looked for, and that takes the broker a moment.
-  const sent = await sendInTurn(parts, record, inTurn, 1);
-  if (sent.kind === 'lease-lost') return sent;
-  if (sent.kind === 'taken') return { kind: 'stored' };
-  // The broker keeps a record that cannot be decoded as it is, which no destination does.
-  if (message === undefined && (await deliverToDestination(parts, failed)))
-    return { kind: 'stored' };
-  const answered = sent.failure !== 'unreachable';
+  return sendInTurn(parts, record, inTurn, 1);
+}
+
+/** The end was tried once more, and nothing took the message. */
+function afterNotTaken(
+  tried: PendingEnd,
+  { failure, unanswered }: Extract<SendOutcome, { kind: 'not-taken' }>,
+): Extract<End, { kind: 'again' }> | { readonly kind: 'logged' } {
   const pending = {
-    condition,
-    tries: tries + (answered ? 1 : 0),
-    unanswered: unanswered + sent.unanswered,
-    localRetries,
+    ...tried,
+    tries: tried.tries + (failure === 'unreachable' ? 0 : 1),
+    unanswered: tried.unanswered + unanswered,
   };
-  const step = afterFailedEnd(sent.failure, { ...pending, tries: Math.max(1, pending.tries) });
-  if (step.kind === 'again')
-    return { kind: 'again', failure: sent.failure, afterMs: step.afterMs, pending };
-  logDiscarded(parts, record, failed, sent.failure);
-  return { kind: 'logged' };
+  const step = afterFailedEnd(failure, { ...pending, tries: Math.max(1, pending.tries) });
+  return step.kind === 'again'
+    ? { kind: 'again', failure, afterMs: step.afterMs, pending }
+    : { kind: 'logged' };
 }
 
 /**
@@ -192,6 +222,16 @@ interface FailedForGood {
   /** Failed deliveries that the broker has not counted. */
   readonly localRetries: number;
   readonly condition: FailureCondition;
+}
+
+function failedForGood(
+  record: Message | UndecodableRecord,
+  queue: MessageQueue,
+  localRetries: number,
+  condition: FailureCondition,
+): FailedForGood {
+  const message = 'topic' in record ? record : undecodableMessage(record, queue);
+  return { message, localRetries, condition };
 }
 
 /** True when the destination of `onFailure` has the message. Like every delivery it may arrive twice. */

@@ -46,7 +46,7 @@ function lockOwner({ service, source, lease }: LockParts): string {
 }
 
 /**
- * Opens the queue when the lock is ours, and closes it when it is not: until the session ends. After each time that the lock came to us the stored
+ * Opens the queue when the lock is ours, and closes it when it is not, until the queue drains. After each time that the lock came to us the stored
  * offset is read again, because whoever had it may have gone on. Mirrors ConsumeMessageOrderlyService and the lock's part of DefaultMQPushConsumerImpl.
  */
 export async function holdBrokerLock(

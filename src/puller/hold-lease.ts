@@ -1,10 +1,9 @@
 import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
-import type { Assignment, Lease } from '../model/assignment.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { type Assignment, type Lease, type LeasePlace, placeKey } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { AssignmentStore, LeaseAnswer } from '../ports/assignment-store.ts';
+import type { LeaseAnswer, LeaseStore } from '../ports/assignment-store.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 
 const ACQUIRE_POLL_MS = 300;
@@ -13,18 +12,22 @@ const ACQUIRE_REPEATS = 1;
 /** A successor's wish is repeated while it waits and ends soon after it stopped. */
 const WISH_MS = 5_000;
 
+type LeaseDeps<Place extends LeasePlace> = Omit<PullerDeps, 'store'> & {
+  readonly store: LeaseStore<Place>;
+};
+
 /**
  * Takes the lease of a queue. When somebody else holds it, announces itself as successor and waits a while: the holder sees the wish at its next
  * renewal, drains and releases.
  */
-export async function acquireLease(
-  deps: PullerDeps,
+export async function acquireLease<Place extends LeasePlace>(
+  deps: LeaseDeps<Place>,
   options: PullerOptions,
   source: SourceConfig,
   slot: number,
-  queue: MessageQueue,
+  queue: Place,
   handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
-): Promise<LeaseAnswer> {
+): Promise<LeaseAnswer<Place>> {
   const { clock, holder } = deps;
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
   const settings = {
@@ -34,7 +37,7 @@ export async function acquireLease(
   const giveUpAt =
     clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   const unanswered = new Set<number>();
-  const successor = new Successor(deps, key);
+  const successor = new Successor(deps.store, key);
   for (; ; await clock.sleep(ACQUIRE_POLL_MS)) {
     const now = clock.now();
     const answer = await tryToAcquire(deps, { ...key, ...settings, now }, unanswered, giveUpAt);
@@ -50,38 +53,43 @@ export async function acquireLease(
 }
 
 /** Announces this invocation to the holder of a live lease, again and again. */
-class Successor {
-  readonly #deps: Pick<PullerDeps, 'store'>;
-  readonly #key: Omit<SuccessorRequest, 'until' | 'now'>;
-  #until = 0;
+class Successor<Place extends LeasePlace> {
+  readonly #store: LeaseStore<Place>;
+  readonly #key: Omit<SuccessorRequest<Place>, 'until' | 'now'>;
+  #until: number | undefined;
 
-  constructor(deps: Pick<PullerDeps, 'store'>, key: Omit<SuccessorRequest, 'until' | 'now'>) {
-    this.#deps = deps;
+  constructor(store: LeaseStore<Place>, key: Omit<SuccessorRequest<Place>, 'until' | 'now'>) {
+    this.#store = store;
     this.#key = key;
   }
 
   /** @returns the refusal, when another successor waits already: two would only take turns */
-  async announce(item: Assignment | undefined, now: number): Promise<LeaseAnswer | undefined> {
-    if (this.#until - now >= WISH_MS / 2 || !isLive(item?.lease, now)) return undefined;
+  async announce(
+    item: Assignment<Place> | undefined,
+    now: number,
+  ): Promise<LeaseAnswer<Place> | undefined> {
+    if ((this.#until ?? now) - now >= WISH_MS / 2 || !isLive(item?.lease, now)) return undefined;
     this.#until = now + WISH_MS;
     const request = { ...this.#key, until: this.#until, now };
-    const answer = await this.#deps.store.announceSuccessor(request);
+    const answer = await this.#store.announceSuccessor(request);
     return !answer.applied && answer.reason === 'successor-waits' ? answer : undefined;
   }
 }
 
-type SuccessorRequest = Parameters<AssignmentStore['announceSuccessor']>[0];
+type SuccessorRequest<Place extends LeasePlace> = Parameters<
+  LeaseStore<Place>['announceSuccessor']
+>[0];
 
 /**
  * One acquisition. undefined: it had no answer, and is repeated.
  * @throws what the store throws, once too often
  */
-async function tryToAcquire(
-  { store, clock, logger, remainingMs }: PullerDeps,
-  request: Omit<Parameters<AssignmentStore['acquire']>[0], 'leaseUntil' | 'endsAt'>,
+async function tryToAcquire<Place extends LeasePlace>(
+  { store, clock, logger, remainingMs }: LeaseDeps<Place>,
+  request: Omit<Parameters<LeaseStore<Place>['acquire']>[0], 'leaseUntil' | 'endsAt'>,
   unanswered: Set<number>,
   giveUpAt: number,
-): Promise<LeaseAnswer | undefined> {
+): Promise<LeaseAnswer<Place> | undefined> {
   const { now, queue } = request;
   const endsAt = clock.now() + remainingMs();
   try {
@@ -90,7 +98,7 @@ async function tryToAcquire(
     unanswered.add(now);
     if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
     logger.warn(
-      { err: error, queue: queueKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
+      { err: error, queue: placeKey(queue), code: 'ROCKETMQ_TABLE_UNAVAILABLE' },
       'acquisition of the lease not answered, trying again',
     );
     return undefined;
@@ -98,7 +106,7 @@ async function tryToAcquire(
 }
 
 /** Waiting does not help: the queue is not for this slot now. */
-function isFinal(reason: Extract<LeaseAnswer, { applied: false }>['reason']): boolean {
+function isFinal(reason: Extract<LeaseAnswer<LeasePlace>, { applied: false }>['reason']): boolean {
   return reason !== 'held' && reason !== 'successor-waits';
 }
 
@@ -117,11 +125,11 @@ function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
  * An acquisition of this call was applied after all. It would stand until its end and count as a death. Told by its time:
  * the same request id alone may also be another attempt of the same invocation.
  */
-function isOwnAcquisition(
-  item: Assignment | undefined,
+function isOwnAcquisition<Place extends LeasePlace>(
+  item: Assignment<Place> | undefined,
   holder: string,
   unanswered: ReadonlySet<number>,
-): item is Assignment {
+): item is Assignment<Place> {
   return item?.lease?.holder === holder && unanswered.has(item.lease.acquiredAt);
 }
 

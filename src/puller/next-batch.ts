@@ -274,6 +274,7 @@ function whyUnhandled(
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
     localRetries,
+    isPopped: source.mode === 'pop',
     maxReconsumeTimes: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
   };
   const why = whyMessageUnhandled(facts);

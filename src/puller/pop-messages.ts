@@ -60,46 +60,73 @@ export async function popMessages(
 ): Promise<void> {
   const { clock, memory, messages, wakeup, lifecycle } = parts;
   const subscription = subscriptionOf(parts);
-  // What the largest of the last messages took.
-  let messageBytes = MAX_MESSAGE_BYTES;
   const copyUnrevivable = createPoppedCopier(parts);
-  let patient = true;
-  let failures = 0;
+  let pace = FIRST_PACE;
   while (lifecycle.ending === undefined) {
     const sentAt = clock.now();
     const max = Math.min(MAX_MESSAGES, capacity - messages.count);
-    const { count, mayWait } = memory.reservePop(max, messageBytes, patient, sentAt);
+    const reserved = memory.reservePop(max, pace.messageBytes, pace.patient, sentAt);
+    const { count } = reserved;
     if (count === 0) {
       await wakeup.wait(FULL_WAIT_MS);
       continue;
     }
-    const workMs = fetchTime(parts);
-    if (workMs === undefined) return;
-    // A poll that waits holds no memory that another queue could use.
-    const longestMs = Math.min(parts.options.maxSuspendMs, POLL_MS);
-    const pollMs = mayWait ? suspendTime(workMs, longestMs) : 0;
+    const pollMs = pollTime(parts, reserved.mayWait);
+    if (pollMs === undefined) return;
     try {
       const result = await pop(parts, subscription, count, pollMs);
-      failures = 0;
       parts.activity.answered();
-      const isEmpty = result.messages.length === 0;
-      if (!isEmpty) messageBytes = Math.max(messageBytes / 2, ...result.messages.map(memoryOf));
+      const { patient } = pace;
+      pace = paceAfter(pace, result);
       if (!parts.lease.mayAct()) return memory.endFetch();
       // The memory of the answer stays reserved while the broker takes the copies.
-      const messages = await copyUnrevivable(result.messages);
+      const remaining = await copyUnrevivable(result.messages);
       memory.endFetch();
-      await take(parts, popped, { ...result, messages }, sentAt);
+      await take(parts, popped, { ...result, messages: remaining }, sentAt);
+      const isEmpty = result.messages.length === 0;
       if (result.full || (pollMs === 0 && isEmpty && patient))
         await wakeup.wait(SHORT_POLL_WAIT_MS);
-      patient = isEmpty;
     } catch (error) {
       memory.endFetch();
-      failures++;
-      if (error instanceof AnswerDroppedError)
-        messageBytes = Math.max(messageBytes, error.bytes / count);
-      if (!(await goOnAfter(parts, error, failures))) return;
+      pace = paceAfterFailure(pace, error, count);
+      if (!(await goOnAfter(parts, error, pace.failures))) return;
     }
   }
+}
+
+/** What earlier answers show about the next pop. */
+interface PopPace {
+  /** What the largest of the last messages took. */
+  readonly messageBytes: number;
+  /** The last pop brought nothing: the next one need not be answered soon. */
+  readonly patient: boolean;
+  /** Pops in a row that failed. */
+  readonly failures: number;
+}
+
+const FIRST_PACE: PopPace = { messageBytes: MAX_MESSAGE_BYTES, patient: true, failures: 0 };
+
+function paceAfter({ messageBytes }: PopPace, { messages }: PopResult): PopPace {
+  if (messages.length === 0) return { messageBytes, patient: true, failures: 0 };
+  const largest = Math.max(messageBytes / 2, ...messages.map(memoryOf));
+  return { messageBytes: largest, patient: false, failures: 0 };
+}
+
+/** @param count messages that were asked for */
+function paceAfterFailure(pace: PopPace, error: unknown, count: number): PopPace {
+  const messageBytes =
+    error instanceof AnswerDroppedError
+      ? Math.max(pace.messageBytes, error.bytes / count)
+      : pace.messageBytes;
+  return { ...pace, messageBytes, failures: pace.failures + 1 };
+}
+
+/** How long the broker may hold the pop, ms; undefined: there is no time for one. */
+function pollTime(parts: PopParts, mayWait: boolean): number | undefined {
+  const workMs = fetchTime(parts);
+  if (workMs === undefined) return undefined;
+  // A poll that waits holds no memory that another queue could use.
+  return mayWait ? suspendTime(workMs, Math.min(parts.options.maxSuspendMs, POLL_MS)) : 0;
 }
 
 function subscriptionOf({

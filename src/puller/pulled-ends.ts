@@ -73,8 +73,9 @@ export function pulledEnds(parts: PulledParts): EndCarrier {
     },
     abandon,
     async close() {
-      await commits.commitFinally();
+      // The commit may outlast the invocation.
       counts.repeated(messages.doneAhead);
+      await commits.commitFinally();
     },
   };
 }

@@ -6,7 +6,7 @@ import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
-import type { PullerRequest } from '../ports/invoke.ts';
+import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import { BrokerLocks } from './broker-locks.ts';
 import { BROADCAST_COMMIT_INTERVAL_MS, COMMIT_INTERVAL_MS } from './commit-offset.ts';
 import { needsBrokerLock } from './hold-broker-lock.ts';
@@ -108,7 +108,7 @@ function whyNotStart(
   source: SourceConfig | undefined,
 ): StopReason | undefined {
   const { logger, clock } = deps;
-  if (clock.now() > request.notAfter) {
+  if (isTooLate(request, clock.now())) {
     logger.warn(
       { notAfter: request.notAfter },
       'the invocation came too late: the coordinator has invoked others since',

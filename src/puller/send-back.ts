@@ -13,6 +13,7 @@ import {
   overallFailure,
   type SendFailure,
 } from '../decide/retry/send-steps.ts';
+import type { DelayLevel } from '../model/delay-level.ts';
 import type { Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -27,7 +28,7 @@ import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { sendFailureOf } from './send-failure.ts';
 
 /** Straight to the DLQ, as request 36 calls it. */
-export const DLQ = -1;
+export const DLQ = 'dead-letter';
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 /** The timer wheel turns by the second and rounds down: a message must not come sooner than it was asked for. */
 const TIMER_PRECISION_MS = 1_000;
@@ -141,7 +142,7 @@ export async function redeliver(
 export async function sendBack(
   parts: SendParts,
   record: Message | UndecodableRecord,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
   localRetries: number,
   maxUnanswered: number,
@@ -162,7 +163,7 @@ export async function sendBack(
 function waysBack(
   parts: SendParts,
   { message, localRetries, maxReconsumeTimes }: Omit<FailedMessage, 'inDoubt'>,
-  level: number,
+  level: DelayLevel,
 ): SendWay[] {
   const back = requestWay(parts, message, level, maxReconsumeTimes);
   const send = messageWay(parts, message, level, maxReconsumeTimes, localRetries);
@@ -189,7 +190,7 @@ export function messageFirst(
 export function requestWay(
   { client, queue, source, lifecycle }: SendParts,
   message: Message | UndecodableRecord,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
 ): SendWay {
   const request = {
@@ -214,7 +215,7 @@ const MAX_SENT_BYTES = 16 * 1024 * 1024;
 export function messageWay(
   { client, source, lifecycle, memory }: SendParts,
   message: Message,
-  delayLevel: number,
+  delayLevel: DelayLevel,
   maxReconsumeTimes: number,
   localRetries: number,
 ): SendWay {

@@ -110,11 +110,11 @@ export function isCommitDue({ position, confirmed }: OffsetState, committable: b
 export function step(state: OffsetState, event: OffsetEvent): OffsetStep {
   switch (event.type) {
     case 'commit-due':
-      return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);
+      return onCommitDue(state, event);
     case 'check-due':
-      return state.position === 'reset-pending' ? stay(state) : read(state, 'check');
+      return onCheckDue(state);
     case 'reset-unresolved':
-      return state.position === 'reset-pending' ? read(state, 'reset') : stay(state);
+      return onResetUnresolved(state);
     case 'stored':
       return onStored(state, event);
     case 'written':
@@ -122,20 +122,43 @@ export function step(state: OffsetState, event: OffsetEvent): OffsetStep {
     case 'write-dropped':
       return onDropped(state);
     case 'request-failed':
-      return stay({
-        ...state,
-        request: undefined,
-        connectionLost: state.connectionLost || event.connectionLost,
-      });
+      return onRequestFailed(state, event.connectionLost);
     case 'connection-lost':
       return stay({ ...state, connectionLost: true });
     case 'moved':
-      return restart({ ...state, confirmed: event.reset ? event.to : state.confirmed }, event.to);
+      return onMoved(state, event);
     case 'rewind':
       return restart(state, event.to);
     case 'store':
-      return state.request === undefined ? write(state, event.offset) : stay(state);
+      return onStore(state, event.offset);
   }
+}
+
+type EventOf<Type extends OffsetEvent['type']> = Extract<OffsetEvent, { type: Type }>;
+
+function onCommitDue(state: OffsetState, event: EventOf<'commit-due'>): OffsetStep {
+  return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);
+}
+
+function onCheckDue(state: OffsetState): OffsetStep {
+  return state.position === 'reset-pending' ? stay(state) : read(state, 'check');
+}
+
+function onResetUnresolved(state: OffsetState): OffsetStep {
+  return state.position === 'reset-pending' ? read(state, 'reset') : stay(state);
+}
+
+function onRequestFailed(state: OffsetState, lost: boolean): OffsetStep {
+  const connectionLost = state.connectionLost || lost;
+  return stay({ ...state, request: undefined, connectionLost });
+}
+
+function onMoved(state: OffsetState, { to, reset }: EventOf<'moved'>): OffsetStep {
+  return restart({ ...state, confirmed: reset ? to : state.confirmed }, to);
+}
+
+function onStore(state: OffsetState, offset: bigint): OffsetStep {
+  return state.request === undefined ? write(state, offset) : stay(state);
 }
 
 function stay(state: OffsetState, ...actions: OffsetAction[]): OffsetStep {
@@ -160,23 +183,28 @@ function restart(state: OffsetState, at: bigint, ...more: OffsetAction[]): Offse
   return stay({ ...state, position: 'rewound', request }, { type: 'restart', at }, ...more);
 }
 
-function onStored(
-  state: OffsetState,
-  { offset, committable }: Extract<OffsetEvent, { type: 'stored' }>,
-): OffsetStep {
-  const { request, confirmed } = state;
+function onStored(state: OffsetState, event: EventOf<'stored'>): OffsetStep {
+  const { request } = state;
   if (request?.kind !== 'read') return stay(state);
   const idle = { ...state, request: undefined };
   if (request.outdated === true) return stay(idle);
-  if (state.position === 'reset-pending') {
-    if (request.purpose !== 'reset') return stay(idle);
-    const at = offset ?? confirmed ?? committable;
-    return restart({ ...idle, confirmed: at }, at, report({ kind: 'reset-resolved', offset: at }));
-  }
+  if (state.position !== 'reset-pending') return compareStored(idle, request, event);
+  if (request.purpose !== 'reset') return stay(idle);
+  const at = event.offset ?? state.confirmed ?? event.committable;
+  return restart({ ...idle, confirmed: at }, at, report({ kind: 'reset-resolved', offset: at }));
+}
+
+/** Is the stored offset what the broker confirmed last? If not, the broker lost commits, or somebody else stored it. */
+function compareStored(
+  state: OffsetState,
+  request: Extract<OffsetRequest, { kind: 'read' }>,
+  { offset, committable }: EventOf<'stored'>,
+): OffsetStep {
+  const { confirmed } = state;
   if (offset === confirmed) {
     // A broker that came back with what it had: a lower offset from now on is somebody's decision.
     const connectionLost = state.connectionLost && !request.connectionLost;
-    return goOn({ ...idle, connectionLost }, request.purpose, committable);
+    return goOn({ ...state, connectionLost }, request.purpose, committable);
   }
   if (
     offset === undefined ||
@@ -184,16 +212,16 @@ function onStored(
   ) {
     // Also when nothing was settled since.
     const lost = report({ kind: 'commits-lost', confirmed, stored: offset });
-    return goOn({ ...idle, position: 'rewound' }, request.purpose, committable, lost);
+    return goOn({ ...state, position: 'rewound' }, request.purpose, committable, lost);
   }
   if (offset === state.unconfirmed)
     return goOn(
-      { ...idle, confirmed: offset, unconfirmed: undefined },
+      { ...state, confirmed: offset, unconfirmed: undefined },
       request.purpose,
       committable,
     );
   return restart(
-    { ...idle, confirmed: offset, unconfirmed: undefined },
+    { ...state, confirmed: offset, unconfirmed: undefined },
     offset,
     report({ kind: 'changed-by-others', confirmed, stored: offset }),
   );

@@ -175,7 +175,7 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
     case 'contradicted':
       return onContradicted(state, event.now);
     case 'reset-read':
-      return event.pending ? linger(state) : pull(state);
+      return onResetRead(state, event.pending);
     case 'life-checked':
       return onLifeChecked(state, event);
     case 'admitted':
@@ -192,6 +192,10 @@ export function stepPull(state: PullState, event: PullEvent): PullStep {
     case 'failed':
       return onFailed(state, event);
   }
+}
+
+function onResetRead(state: PullState, pending: boolean): PullStep {
+  return pending ? linger(state) : pull(state);
 }
 
 /** May the broker hold the next pull? Not while its answer is needed to check the queue's life. */

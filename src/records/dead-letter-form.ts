@@ -95,7 +95,7 @@ export function undecodableMessage(
   record: UndecodableRecord,
   { brokerName, topic }: { readonly brokerName: string; readonly topic: string },
 ): Message {
-  const { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId } = record;
+  const { queueId, queueOffset, commitLogOffset, reconsumeTimes, offsetMsgId = '' } = record;
   const known = knownFacts(record);
   const body = record.stored ?? Buffer.alloc(0);
   const unknownHost = { address: '0.0.0.0', port: 0 };

@@ -300,6 +300,11 @@ function describeUndecodable(
     };
   } catch {
     // Cut before these fields: the offsets are all that is known of it.
-    return { queueId, queueOffset, commitLogOffset, reconsumeTimes: 0, offsetMsgId: '', error };
+    return {
+      ...{ queueId, queueOffset, commitLogOffset },
+      reconsumeTimes: 0,
+      offsetMsgId: undefined,
+      error,
+    };
   }
 }

@@ -143,8 +143,9 @@ function readQueue(queue: FastjsonValue, figures: FastjsonValue): MemberQueue {
     committedOffset: asLong(info.commitOffset),
     cachedCount: asInteger(info.cachedMsgCount, 'cachedMsgCount'),
     cachedBytes: asInteger(info.cachedMsgSizeInMiB, 'cachedMsgSizeInMiB') * MIB,
-    lastPullAt: asInteger(info.lastPullTimestamp, 'lastPullTimestamp'),
-    lastConsumeAt: asInteger(info.lastConsumeTimestamp, 'lastConsumeTimestamp'),
+    // On the wire, 0 is never.
+    lastPullAt: asInteger(info.lastPullTimestamp, 'lastPullTimestamp') || undefined,
+    lastConsumeAt: asInteger(info.lastConsumeTimestamp, 'lastConsumeTimestamp') || undefined,
   };
 }
 
@@ -178,8 +179,8 @@ function runningInfoJson({
           cachedMsgSizeInMiB: Math.floor(cachedBytes / MIB),
           droped: false,
           locked: false,
-          lastPullTimestamp: lastPullAt,
-          lastConsumeTimestamp: lastConsumeAt,
+          lastPullTimestamp: lastPullAt ?? 0,
+          lastConsumeTimestamp: lastConsumeAt ?? 0,
         },
       ],
     ),

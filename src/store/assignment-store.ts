@@ -4,13 +4,14 @@ import {
   paginateQuery,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import type { Assignment } from '../model/assignment.ts';
+import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type {
   Applied,
   AssignmentStore,
   GroupKey,
   LeaseAnswer,
+  LeaseStore,
   Lost,
 } from '../ports/assignment-store.ts';
 import {
@@ -41,12 +42,12 @@ import {
   partitionOf,
   planFromItem,
   planKey,
-  QUEUE_PREFIX,
   queueItemKey,
   S,
   standingPauseFromItem,
   standingPauseKey,
 } from './items.ts';
+import { QUEUE_PREFIX, slotsPart } from './places.ts';
 
 export interface StoreDeps {
   /** Unique per write. */
@@ -97,7 +98,7 @@ export function createAssignmentStore(
     }
   };
 
-  const writeQueue = (group: GroupKey, queue: MessageQueue, conditional: ConditionalWrite) =>
+  const writeQueue = (group: GroupKey, queue: LeasePlace, conditional: ConditionalWrite) =>
     write(queueItemKey(group, queue), conditional);
 
   const query = async <T>(
@@ -119,34 +120,57 @@ export function createAssignmentStore(
     return found;
   };
 
-  const list = (group: GroupKey): Promise<Assignment[]> =>
-    query(group, QUEUE_PREFIX, assignmentFromItem);
-
-  const acquire = async (
-    request: GroupKey & { queue: MessageQueue } & Acquisition,
-  ): Promise<LeaseAnswer> => {
-    let seen: Assignment | undefined;
-    for (let round = 0; round < ACQUIRE_ROUNDS; round++) {
-      const outcome = await writeQueue(
-        request,
-        request.queue,
-        hasLease(seen) ? takeOver(request, seen) : acquireFree(request),
-      );
-      if (outcome.applied)
-        return {
-          ...applied(outcome),
-          ...(seen !== undefined && diedBefore(request, seen) && { afterDeath: true }),
-        };
-      seen = current(outcome);
-      const reason = whyNotTakeable(seen, request);
-      if (reason !== undefined) return { applied: false, reason, current: seen };
-    }
-    return { applied: false, reason: 'held', current: seen };
-  };
+  const leases = <Place extends LeasePlace>(): LeaseStore<Place> => ({
+    async acquire(request) {
+      let seen: Assignment<Place> | undefined;
+      for (let round = 0; round < ACQUIRE_ROUNDS; round++) {
+        const outcome = await writeQueue(
+          request,
+          request.queue,
+          hasLease(seen) ? takeOver(request, seen) : acquireFree(request),
+        );
+        if (outcome.applied)
+          return {
+            ...applied<Place>(outcome),
+            ...(seen !== undefined && diedBefore(request, seen) && { afterDeath: true }),
+          };
+        seen = current(outcome);
+        const reason = whyNotTakeable(seen, request);
+        if (reason !== undefined) return { applied: false, reason, current: seen };
+      }
+      return { applied: false, reason: 'held', current: seen };
+    },
+    async renew(request) {
+      const renew = (leaseUntil: number) =>
+        writeQueue(request, request.queue, renewLease({ ...request, leaseUntil }, ++renewals));
+      const outcome = await renew(request.leaseUntil);
+      const lease = current<Place>(outcome)?.lease;
+      if (outcome.applied || lease?.holder !== request.holder || lease.fence !== request.fence)
+        return holderAnswer(outcome);
+      // Of two at once the later one was first, but its figures are not all of them.
+      renewals = Math.max(renewals, Number(outcome.item?.renewal?.N ?? 0));
+      return holderAnswer(await renew(Math.max(request.leaseUntil, lease.leaseUntil)));
+    },
+    async release(request) {
+      const outcome = await writeQueue(request, request.queue, releaseLease(request));
+      const releasedBefore = outcome.item?.releasedFence?.N === String(request.fence);
+      return holderAnswer(releasedBefore ? { ...outcome, applied: true } : outcome);
+    },
+    async announceSuccessor(request) {
+      const outcome = await writeQueue(request, request.queue, announce(request));
+      if (outcome.applied) return applied<Place>(outcome);
+      const assignment = current<Place>(outcome);
+      return {
+        applied: false,
+        reason: whyNotFor(assignment, request) ?? 'successor-waits',
+        current: assignment,
+      };
+    },
+  });
 
   return {
-    list,
-    acquire,
+    list: (group) => query(group, QUEUE_PREFIX, assignmentFromItem),
+    ...leases<MessageQueue>(),
     async read(group, queue) {
       const item = await read(queueItemKey(group, queue));
       return item === undefined ? undefined : assignmentFromItem(item);
@@ -183,53 +207,37 @@ export function createAssignmentStore(
     },
     writeOffset: async (group, queue, offset) =>
       (await writeQueue(group, queue, setStoredOffset(offset))).applied,
-    async renew(request) {
-      const renew = (leaseUntil: number) =>
-        writeQueue(request, request.queue, renewLease({ ...request, leaseUntil }, ++renewals));
-      const outcome = await renew(request.leaseUntil);
-      const lease = current(outcome)?.lease;
-      if (outcome.applied || lease?.holder !== request.holder || lease.fence !== request.fence)
-        return holderAnswer(outcome);
-      // Of two at once the later one was first, but its figures are not all of them.
-      renewals = Math.max(renewals, Number(outcome.item?.renewal?.N ?? 0));
-      return holderAnswer(await renew(Math.max(request.leaseUntil, lease.leaseUntil)));
-    },
-    async release(request) {
-      const outcome = await writeQueue(request, request.queue, releaseLease(request));
-      const releasedBefore = outcome.item?.releasedFence?.N === String(request.fence);
-      return holderAnswer(releasedBefore ? { ...outcome, applied: true } : outcome);
-    },
-    async announceSuccessor(request) {
-      const outcome = await writeQueue(request, request.queue, announce(request));
-      if (outcome.applied) return applied(outcome);
-      const assignment = current(outcome);
-      return {
-        applied: false,
-        reason: whyNotFor(assignment, request) ?? 'successor-waits',
-        current: assignment,
-      };
+    slots: {
+      ...leases<SlotPlace>(),
+      list: (group) => query(slotsPart(group), QUEUE_PREFIX, assignmentFromItem<SlotPlace>),
+      create: async (group, slot) => {
+        await writeQueue(group, { slot }, createQueue(group, { slot }, slot, 0n));
+      },
+      setPaused: async (group, slot, pausedUntil) => {
+        await writeQueue(group, { slot }, pauseQueue(pausedUntil));
+      },
     },
   };
 }
 
-function hasLease(
-  seen: Assignment | undefined,
-): seen is Assignment & { lease: NonNullable<Assignment['lease']> } {
+function hasLease<Place extends LeasePlace>(
+  seen: Assignment<Place> | undefined,
+): seen is Assignment<Place> & { lease: NonNullable<Assignment['lease']> } {
   return seen?.lease !== undefined;
 }
 
-function current({ item }: Outcome): Assignment | undefined {
-  return item === undefined ? undefined : assignmentFromItem(item);
+function current<Place extends LeasePlace>({ item }: Outcome): Assignment<Place> | undefined {
+  return item === undefined ? undefined : assignmentFromItem<Place>(item);
 }
 
-function applied({ item }: Outcome): Applied {
-  return { applied: true, assignment: assignmentFromItem(item as Item) };
+function applied<Place extends LeasePlace>({ item }: Outcome): Applied<Place> {
+  return { applied: true, assignment: assignmentFromItem<Place>(item as Item) };
 }
 
 /** A holder's write loses for one reason only, unless the item itself is gone. */
-function holderAnswer(outcome: Outcome): LeaseAnswer {
-  if (outcome.applied) return applied(outcome);
-  const assignment = current(outcome);
+function holderAnswer<Place extends LeasePlace>(outcome: Outcome): LeaseAnswer<Place> {
+  if (outcome.applied) return applied<Place>(outcome);
+  const assignment = current<Place>(outcome);
   return {
     applied: false,
     reason: assignment === undefined ? 'missing' : 'taken-over',
@@ -241,7 +249,7 @@ type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now'>;
 
 /** The failed clause that matters most to the loser; undefined when the item, as it is now, would allow it. */
 function whyNotFor(
-  item: Assignment | undefined,
+  item: Assignment<LeasePlace> | undefined,
   { slot, holder, now }: Applicant,
 ): Lost['reason'] | undefined {
   if (item === undefined) return 'missing';
@@ -258,7 +266,7 @@ function whyNotFor(
 }
 
 function whyNotTakeable(
-  item: Assignment | undefined,
+  item: Assignment<LeasePlace> | undefined,
   applicant: Applicant,
 ): Lost['reason'] | undefined {
   const reason = whyNotFor(item, applicant);

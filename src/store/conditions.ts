@@ -1,6 +1,12 @@
 import type { AttributeValue } from '@aws-sdk/client-dynamodb';
-import type { Assignment, CrashRecord, LifeMark, OperatorPause } from '../model/assignment.ts';
-import type { MessageQueue } from '../model/message-queue.ts';
+import type {
+  Assignment,
+  CrashRecord,
+  LeasePlace,
+  LifeMark,
+  OperatorPause,
+} from '../model/assignment.ts';
+import type { AssignedSlot } from '../model/membership.ts';
 import type {
   GroupKey,
   HolderRecords,
@@ -19,6 +25,7 @@ import {
   planToItem,
   S,
 } from './items.ts';
+import { storedSlot } from './places.ts';
 
 /**
  * One conditional write to one item. `token` names the attribute that keeps the write's token. Each kind of writer has its own,
@@ -78,8 +85,8 @@ const clause = {
 
 export function createQueue(
   group: GroupKey,
-  queue: MessageQueue,
-  slot: number,
+  queue: LeasePlace,
+  slot: AssignedSlot,
   startOffset: bigint,
   lifeMark?: LifeMark,
 ): ConditionalWrite {
@@ -88,7 +95,7 @@ export function createQueue(
     when: [clause.noItem],
     set: {
       ...identity(group, queue),
-      slot: N(slot),
+      slot: N(storedSlot(slot)),
       generation: N(1),
       fence: N(0),
       startOffset: N(startOffset),
@@ -105,11 +112,11 @@ export function createQueue(
  * ```
  * The lease is not touched: no instant exists in which both may act. The wish of a successor of the old slot would only block the new one.
  */
-export function moveQueue(slot: number, generation: number): ConditionalWrite {
+export function moveQueue(slot: AssignedSlot, generation: number): ConditionalWrite {
   return {
     token: 'planToken',
     when: [clause.sameGeneration],
-    set: { slot: N(slot), generation: N(generation + 1) },
+    set: { slot: N(storedSlot(slot)), generation: N(generation + 1) },
     remove: ['successorHolder', 'successorUntil'],
     values: { generation: N(generation) },
   };
@@ -145,11 +152,11 @@ export function retireQueue(retiredAt: number, generation: number): ConditionalW
  * of the queue as it is now, the next holder decides (decide/offset/start-offset). Only the end of the last lease is
  * forgotten: nobody waited for a puller while the queue was away.
  */
-export function reviveQueue(slot: number, generation: number): ConditionalWrite {
+export function reviveQueue(slot: AssignedSlot, generation: number): ConditionalWrite {
   return {
     token: 'planToken',
     when: [clause.sameGeneration, clause.retired],
-    set: { slot: N(slot), generation: N(generation + 1) },
+    set: { slot: N(storedSlot(slot)), generation: N(generation + 1) },
     remove: ['retiredAt', 'absentSince', 'expiresAt', 'heldUntil'],
     values: { generation: N(generation) },
   };
@@ -247,7 +254,7 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  */
 export function takeOver(
   request: Acquisition,
-  seen: Assignment & { readonly lease: NonNullable<Assignment['lease']> },
+  seen: Assignment<LeasePlace> & { readonly lease: NonNullable<Assignment['lease']> },
 ): ConditionalWrite {
   const write = acquisition(request);
   return {
@@ -268,7 +275,7 @@ export function takeOver(
 /** Has the lease that is seen ended with its holder? One that takes its own again is alive. */
 export function diedBefore(
   { holder }: Pick<Acquisition, 'holder'>,
-  { lease }: Pick<Assignment, 'lease'>,
+  { lease }: Pick<Assignment<LeasePlace>, 'lease'>,
 ): boolean {
   return lease !== undefined && lease.holder !== holder;
 }
@@ -279,7 +286,10 @@ export function diedBefore(
  */
 function orphanedHandlers(
   { handlerTimeoutMs }: Acquisition,
-  { lease, handlersRunUntil = 0 }: Assignment & { readonly lease: { readonly leaseUntil: number } },
+  {
+    lease,
+    handlersRunUntil = 0,
+  }: Assignment<LeasePlace> & { readonly lease: { readonly leaseUntil: number } },
 ): Item {
   return handlerTimeoutMs === undefined || handlersRunUntil > lease.leaseUntil
     ? {}
@@ -316,7 +326,7 @@ function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquis
 }
 
 /** The mirror may be older than the broker's committed offset; see CrashRecord for how the new holder sets that right. */
-function countCrash({ crash, committedOffset, startOffset }: Assignment): CrashRecord {
+function countCrash({ crash, committedOffset, startOffset }: Assignment<LeasePlace>): CrashRecord {
   if (crash !== undefined) return { ...crash, count: crash.count + 1 };
   const offset = committedOffset ?? startOffset;
   return { offset, count: 1, isolateUntil: offset };
@@ -332,7 +342,7 @@ type NullableRecords = { readonly [Name in keyof HolderRecords]?: HolderRecords[
  * @param renewal number of this write, ascending within a holder's invocation
  */
 export function renewLease(
-  request: LeaseKey & { leaseUntil: number } & Partial<QueueMirrors> & NullableRecords,
+  request: LeaseKey<LeasePlace> & { leaseUntil: number } & Partial<QueueMirrors> & NullableRecords,
   renewal: number,
 ): ConditionalWrite {
   return {
@@ -371,7 +381,9 @@ const LEASE = [
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
 export function releaseLease(
-  request: LeaseKey & Partial<QueueMirrors> & Partial<HolderRecords> & { heldUntil?: number },
+  request: LeaseKey<LeasePlace> &
+    Partial<QueueMirrors> &
+    Partial<HolderRecords> & { heldUntil?: number },
 ): ConditionalWrite {
   const { heldUntil } = request;
   return {

@@ -5,12 +5,21 @@ import type {
   BatchLimit,
   CrashRecord,
   Lease,
+  LeasePlace,
   LifeMark,
   OperatorPause,
   StandingPause,
 } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { GroupKey, Plan } from '../ports/assignment-store.ts';
+import {
+  groupOfPart,
+  partOf,
+  placeFromStored,
+  slotFromStored,
+  sortKey,
+  storedPlace,
+} from './places.ts';
 
 export type Item = Record<string, AttributeValue>;
 
@@ -22,7 +31,6 @@ function partition({ cluster, consumerGroup }: GroupKey): AttributeValue {
   return S(`GROUP#${cluster}#${consumerGroup}`);
 }
 
-export const QUEUE_PREFIX = 'QUEUE#';
 export const PAUSE_PREFIX = 'PAUSE#';
 
 export function standingPauseKey(group: GroupKey, scope: string): Item {
@@ -33,26 +41,25 @@ export function planKey(group: GroupKey): Item {
   return { pk: partition(group), sk: S('PLAN') };
 }
 
-/** Topics never contain `#` and queue ids are digits: unambiguous whatever a broker is called. Read from attributes, never by splitting. */
-export function queueItemKey(group: GroupKey, queue: MessageQueue): Item {
-  return {
-    pk: partition(group),
-    sk: S(`${QUEUE_PREFIX}${queue.topic}#${queue.brokerName}#${queue.queueId}`),
-  };
-}
+export const queueItemKey = (group: GroupKey, place: LeasePlace): Item => ({
+  pk: partition(partOf(group, place)),
+  sk: S(sortKey(place)),
+});
 
 export function partitionOf(group: GroupKey): AttributeValue {
   return partition(group);
 }
 
 /** What a queue's item says of itself, written when it is made. */
-export function identity(group: GroupKey, queue: MessageQueue): Item {
+export function identity(group: GroupKey, place: LeasePlace): Item {
+  const { cluster, consumerGroup } = partOf(group, place);
+  const { topic, brokerName, queueId } = storedPlace(place);
   return {
-    cluster: S(group.cluster),
-    consumerGroup: S(group.consumerGroup),
-    topic: S(queue.topic),
-    brokerName: S(queue.brokerName),
-    queueId: N(queue.queueId),
+    cluster: S(cluster),
+    consumerGroup: S(consumerGroup),
+    topic: S(topic),
+    brokerName: S(brokerName),
+    queueId: N(queueId),
   };
 }
 
@@ -134,7 +141,10 @@ function attemptsFromAttribute({ S: runs, M: byOffset }: AttributeValue): Attemp
   return attempts;
 }
 
-export function assignmentFromItem(item: Item): Assignment {
+/** The key of an item says what place it is of. */
+export function assignmentFromItem<Place extends LeasePlace = MessageQueue>(
+  item: Item,
+): Assignment<Place> {
   const lease = leaseFromItem(item);
   const crash = item.crash?.M;
   const lifeMark = item.lifeMark?.M;
@@ -166,13 +176,13 @@ export function assignmentFromItem(item: Item): Assignment {
   };
   return {
     cluster: text(item, 'cluster'),
-    consumerGroup: text(item, 'consumerGroup'),
-    queue: {
+    consumerGroup: groupOfPart(text(item, 'consumerGroup')),
+    queue: placeFromStored({
       topic: text(item, 'topic'),
       brokerName: text(item, 'brokerName'),
       queueId: number(item, 'queueId'),
-    },
-    slot: number(item, 'slot'),
+    }) as Place,
+    slot: slotFromStored(number(item, 'slot')),
     generation: number(item, 'generation'),
     startOffset: bigint(item, 'startOffset'),
     fence: number(item, 'fence'),

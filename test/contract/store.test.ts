@@ -4,6 +4,7 @@ import { after, before, describe, test } from 'node:test';
 import {
   DeleteItemCommand,
   type DynamoDBClient,
+  PutItemCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../../src/model/assignment.ts';
@@ -135,6 +136,50 @@ for (const { name, missing, start } of databases) {
         assert.equal((await store.list(group)).length, 4);
         assert.equal((await store.list({ ...group, cluster: 'other' })).length, 1);
       });
+    });
+
+    test('reads and leases what earlier versions wrote: places of POP mode, slots, queues of others', async () => {
+      const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+      const write = (part: string, topic: string, brokerName: string, id: number, slot: number) =>
+        client.send(
+          new PutItemCommand({
+            TableName: TABLE,
+            Item: {
+              ...{
+                pk: { S: `GROUP#default#${part}` },
+                sk: { S: `QUEUE#${topic}#${brokerName}#${id}` },
+              },
+              ...{ cluster: { S: 'default' }, consumerGroup: { S: part }, topic: { S: topic } },
+              ...{ brokerName: { S: brokerName }, queueId: { N: String(id) } },
+              ...{ slot: { N: String(slot) }, generation: { N: '1' }, fence: { N: '4' } },
+              startOffset: { N: '0' },
+            },
+          }),
+        );
+      await write(group.consumerGroup, 'orders', 'broker-a', -2, 0);
+      await write(group.consumerGroup, 'orders', 'broker-b', 1, -1);
+      await write(`${group.consumerGroup}#seats`, '%SEAT%', '', 1, 1);
+      const place = { topic: 'orders', brokerName: 'broker-a', queueId: 1, pops: true };
+      assert.deepEqual(
+        (await store.list(group)).map(({ queue, slot }) => [queue, slot]),
+        [
+          [place, 0],
+          [{ topic: 'orders', brokerName: 'broker-b', queueId: 1 }, 'foreign'],
+        ],
+      );
+      const [item] = await store.slots.list(group);
+      assert.deepEqual(
+        [item?.queue, item?.slot, item?.consumerGroup],
+        [{ slot: 1 }, 1, group.consumerGroup],
+      );
+      const lease = { holder: 'A', now: NOW, leaseUntil: NOW + 9_000, endsAt: NOW + 9_000 };
+      const pop = await store.acquire({ ...group, queue: place, slot: 0, ...lease });
+      assert.ok(pop.applied && pop.assignment.fence === 5);
+      const slot = await store.slots.acquire({ ...group, queue: { slot: 1 }, slot: 1, ...lease });
+      assert.ok(slot.applied && slot.assignment.fence === 5);
+      const foreign = { topic: 'orders', brokerName: 'broker-b', queueId: 1 };
+      const other = await store.acquire({ ...group, queue: foreign, slot: 0, ...lease });
+      assert.ok(!other.applied && other.reason === 'other-slot');
     });
 
     describe('move', () => {

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { isSeat } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import { silentLogger } from '../support/coordinator-world.ts';
@@ -41,9 +40,11 @@ describe('an error in work that a puller does not await', () => {
     await world.produce(1);
     const store = {
       ...world.store,
-      renew: (...args: Parameters<typeof world.store.renew>) => {
-        if (isSeat(args[0].queue)) throw new Error('anything');
-        return world.store.renew(...args);
+      slots: {
+        ...world.store.slots,
+        renew: () => {
+          throw new Error('anything');
+        },
       },
     };
     const puller = world.start(recorder().handler, {

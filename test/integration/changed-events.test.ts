@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import type { MessageQueue } from '../../src/model/message-queue.ts';
+import type { PopUnit } from '../../src/model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import { DISTURBANCES, disturb } from '../support/disturb.ts';
 import { lendingClient } from '../support/lending-client.ts';
@@ -12,7 +12,7 @@ import { until } from '../support/until.ts';
 
 const COUNT = 12;
 const POISON = '3';
-const PLACE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
+const PLACE: PopUnit = { topic: TOPIC, brokerName: 'broker-a', queueId: 0, pops: true };
 
 /**
  * Turns the records round, gives each the names of the first, and does to the event whatever chance

@@ -6,6 +6,7 @@ import type { RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
+import { handlerConfig } from '../support/handler-config.ts';
 import {
   createPullerWorld,
   GROUP,
@@ -270,12 +271,7 @@ describe('concurrent consumption', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(8);
-      const handler = {
-        invocation: 'inline',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 10,
-      } as const;
+      const handler = handlerConfig('inline', 10);
       const seen = recorder(() => Promise.reject(new Error('no')));
       const options = { reserveMs: 1_000 };
       const puller = world.start(seen.handler, {
@@ -335,12 +331,7 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(3);
       const seen = recorder();
-      const handler = {
-        invocation: 'inline',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 2,
-      } as const;
+      const handler = handlerConfig('inline', 2);
       const subscriptions = [{ maximumBatchingWindow: 60, handler }];
       const puller = world.start(seen.handler, {
         subscriptions,

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
@@ -217,6 +218,7 @@ describe('the coordinator', () => {
     const [, item] = await world.items();
     assert.ok(item?.queue.brokerName === 'broker-b');
     const key = { ...world.group, queue: item.queue, holder: 'A' };
+    assert.ok(item.slot !== FOREIGN_SLOT);
     const now = world.clock.now();
     const acquired = await world.store.acquire({
       ...key,

@@ -20,6 +20,7 @@ import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { connectRaw } from '../support/raw-connection.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
 import { missingStack, since } from '../support/stack.ts';
+import { sendUndecodable } from '../support/undecodable.ts';
 import { until } from '../support/until.ts';
 
 interface Target {
@@ -407,21 +408,7 @@ for (const [name, start, skip] of [
       );
       await client.send({ topic: queue.topic, body: Buffer.from('mute') }, { queue });
       const raw = await connectRaw(target.addresses[0] as string);
-      const fields = {
-        a: 'p',
-        b: queue.topic,
-        c: 'TBW102',
-        d: 4,
-        e: 0,
-        f: 0x701,
-        g: Date.now(),
-        h: 0,
-        i: '',
-        j: 0,
-        k: false,
-        m: false,
-      };
-      await raw.call(310, fields, { body: 'not what it says' });
+      await sendUndecodable(raw, queue.topic);
       raw.close();
       await until(
         async () => (await collect(peekDeadLetters(client, group))).length === 4,

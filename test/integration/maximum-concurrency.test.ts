@@ -5,13 +5,13 @@ import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { maxRunMs } from '../../src/decide/budget/handler-run-time.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
-import { seatGroup, seatOf } from '../../src/model/membership.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { createWorld, fastClock, source, subscription } from '../support/coordinator-world.ts';
 import { connect } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
+import { handlerConfig } from '../support/handler-config.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import {
   at,
@@ -104,27 +104,22 @@ describe('maximumConcurrency', () => {
     world = await createPullerWorld();
     const queues = await world.prepare();
     await world.produce(1);
-    const seats = seatGroup(world.group);
-    await world.store.create(seats, seatOf(0), 0, 0n);
+    const { slots } = world.store;
+    await slots.create(world.group, 0);
     const now = Date.now();
     const dead = {
-      ...seats,
-      queue: seatOf(0),
+      ...world.group,
+      queue: { slot: 0 },
       slot: 0,
       holder: 'dead',
       now,
       leaseUntil: now - 1,
       endsAt: now,
     };
-    assert.ok((await world.store.acquire(dead)).applied);
+    assert.ok((await slots.acquire(dead)).applied);
     await sleep(2);
     const seen = recorder();
-    const handler = {
-      invocation: 'inline',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 1,
-    } as const;
+    const handler = handlerConfig('inline', 1);
     const startedAt = Date.now();
     const puller = world.start(seen.handler, {
       queues,
@@ -133,7 +128,7 @@ describe('maximumConcurrency', () => {
     await until(() => seen.events.length === 1, 'it is delivered');
     assert.ok(Date.now() - startedAt >= 990);
     await puller.stop();
-    const [seat] = await world.store.list(seats);
+    const [seat] = await slots.list(world.group);
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
 
@@ -141,27 +136,22 @@ describe('maximumConcurrency', () => {
     world = await createPullerWorld();
     const queues = await world.prepare();
     await world.produce(1);
-    const seats = seatGroup(world.group);
-    await world.store.create(seats, seatOf(0), 0, 0n);
+    const { slots } = world.store;
+    await slots.create(world.group, 0);
     const now = Date.now();
     const dead = {
-      ...seats,
-      queue: seatOf(0),
+      ...world.group,
+      queue: { slot: 0 },
       slot: 0,
       holder: 'dead',
       now,
       leaseUntil: now - 1,
       endsAt: now,
     };
-    assert.ok((await world.store.acquire(dead)).applied);
+    assert.ok((await slots.acquire(dead)).applied);
     await sleep(2);
     const seen = recorder();
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 2,
-    } as const;
+    const handler = handlerConfig('function', 2);
     const messageHandler = createInlineHandler(seen.handler, () => ({}) as Context);
     const subscriptions = [{ maximumConcurrency: 1, handler }];
     const clock = fastClock(20);
@@ -183,7 +173,7 @@ describe('maximumConcurrency', () => {
     const maxMs = maxRunMs(handler);
     assert.ok(waited >= maxMs - 2_000, `functions of the dead one could still run: ${waited} ms`);
     await second.stop();
-    const [seat] = await world.store.list(seats);
+    const [seat] = await slots.list(world.group);
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
 
@@ -191,12 +181,7 @@ describe('maximumConcurrency', () => {
     world = await createPullerWorld();
     const queues = await world.prepare(2);
     for (const queueId of [0, 1]) await world.produce(1, queueId);
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 1,
-    } as const;
+    const handler = handlerConfig('function', 1);
     const clock = fastClock(20);
     const called: number[] = [];
     const broken: MessageHandler = {
@@ -217,19 +202,14 @@ describe('maximumConcurrency', () => {
     const [lost = 0, next = 0] = called;
     assert.ok(next - lost >= maxRunMs(handler), `the next call came after ${next - lost} ms`);
     await puller.stop();
-    assert.equal((await world.store.list(seatGroup(world.group)))[0]?.crash, undefined);
+    assert.equal((await world.store.slots.list(world.group))[0]?.crash, undefined);
   });
 
   test('functions that were not waited for any longer count as long as they may run', async () => {
     world = await createPullerWorld();
     const queues = await world.prepare();
     await world.produce(2);
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 1,
-    } as const;
+    const handler = handlerConfig('function', 1);
     const subscriptions = [{ maximumConcurrency: 1, handler }];
     const deaf: MessageHandler = {
       invoke: (_payload, { signal }) =>
@@ -256,7 +236,7 @@ describe('maximumConcurrency', () => {
     const waitedMs = clock.now() - startedAt;
     assert.ok(waitedMs >= maxRunMs(handler), `${waitedMs} ms`);
     await puller.stop();
-    const [seat] = await world.store.list(seatGroup(world.group));
+    const [seat] = await world.store.slots.list(world.group);
     assert.deepEqual([seat?.lease, seat?.crash], [undefined, undefined]);
   });
 });

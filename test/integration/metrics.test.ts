@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RocketMQEvent } from '../../src/model/event.ts';
+import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
@@ -140,7 +141,8 @@ describe('a run of the coordinator tells', () => {
     const of = [source([subscription('orders'), subscription('unknown')])];
     await world.pass(of[0]!);
     const now = world.clock.now();
-    for (const { queue, slot } of await world.items())
+    for (const { queue, slot } of await world.items()) {
+      assert.ok(slot !== FOREIGN_SLOT);
       await world.store.acquire({
         ...world.group,
         queue,
@@ -150,6 +152,7 @@ describe('a run of the coordinator tells', () => {
         leaseUntil: now + 900_000,
         endsAt: now + 900_000,
       });
+    }
     const { record, told } = collectingGauges();
     await world.run(of, { gauges: { record } });
     assert.deepEqual([...told.keys()].sort(), ['shop-dev', 'shop-dev/workers']);

@@ -8,6 +8,7 @@ import type { OrderConfig, SubscriptionConfig } from '../../src/model/source.ts'
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
 import { fastClock } from '../support/coordinator-world.ts';
+import { handlerConfig } from '../support/handler-config.ts';
 import {
   type Answering,
   at,
@@ -730,12 +731,7 @@ describe('an ordered puller', () => {
       await world.prepare();
       await world.produce(2);
       await world.die('dead');
-      const handler = {
-        invocation: 'function',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 1,
-      } as const;
+      const handler = handlerConfig('function', 1);
       const seen = recorder();
       const clock = fastClock(20);
       const settings = { deps: { clock }, remainingMs: 600_000 };
@@ -755,12 +751,7 @@ describe('an ordered puller', () => {
     world = await createPullerWorld();
     await world.prepare();
     await world.produce(2);
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 1,
-    } as const;
+    const handler = handlerConfig('function', 1);
     const deaf: MessageHandler = {
       invoke: (_payload, { signal }) =>
         new Promise((_resolve, reject) =>
@@ -805,12 +796,7 @@ describe('an ordered puller', () => {
         return { kind: 'answered', answer: undefined };
       },
     };
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 1,
-    } as const;
+    const handler = handlerConfig('function', 1);
     const puller = world.start(flaky, {
       subscriptions: [{ ...BY_QUEUE, handler }],
       deps: { clock },

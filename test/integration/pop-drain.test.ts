@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { RocketMQKafkaEvent } from '../../src/model/event-formats.ts';
+import type { PopUnit } from '../../src/model/message-queue.ts';
 import type { PopHandle } from '../../src/model/pop.ts';
 import type { HandlerOutcome } from '../../src/ports/invoke.ts';
 import type { PopResult } from '../../src/ports/rocketmq.ts';
+import { handlerConfig } from '../support/handler-config.ts';
 import {
   createPullerWorld,
   GROUP,
@@ -14,7 +16,7 @@ import {
 } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
-const UNIT = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
+const UNIT: PopUnit = { topic: TOPIC, brokerName: 'broker-a', queueId: 0, pops: true };
 const NOTHING: PopResult = { messages: [], filteredOut: [], undecodable: [], full: false };
 
 /**
@@ -42,7 +44,7 @@ async function lend(world: PullerWorld, count: number, queues = 1) {
         subVersion: 0,
       } as const;
       const lent = async (queueId: number) => {
-        const queue = { ...UNIT, queueId };
+        const queue = { topic: TOPIC, brokerName: 'broker-a', queueId };
         const pulled = await world.client.pull({
           consumerGroup: GROUP,
           queue,
@@ -167,12 +169,7 @@ describe('a puller that popped', () => {
     const { client, calls } = await lend(world, 1);
     calls.refuseChanges = true;
     const hold = gate();
-    const handler = {
-      invocation: 'inline',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 30,
-    } as const;
+    const handler = handlerConfig('inline', 30);
     // What is lent for 60 s is at its half from the beginning.
     const puller = world.start(() => hold.passed, {
       queues: [UNIT],
@@ -223,12 +220,7 @@ describe('a puller that popped', () => {
       remainingMs = 9_000;
       return { kind: 'answered', answer: null };
     };
-    const handler = {
-      invocation: 'function',
-      functionKey: 'h',
-      functionName: 'h',
-      timeout: 3,
-    } as const;
+    const handler = handlerConfig('function', 3);
     const puller = world.start(
       { invoke },
       {

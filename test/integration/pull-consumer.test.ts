@@ -17,6 +17,7 @@ import { mqadmin } from '../support/java.ts';
 import { connectRaw } from '../support/raw-connection.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
 import { missingStack, since } from '../support/stack.ts';
+import { sendUndecodable } from '../support/undecodable.ts';
 import { until } from '../support/until.ts';
 
 interface Target {
@@ -512,22 +513,7 @@ for (const [name, start, skip] of [
     test('a record that cannot be decoded ends the loop by its name, or is given to onUndecodable and passed', async () => {
       const { topic, queues } = await topicWith(1);
       const raw = await connectRaw(target.address);
-      // It says it is compressed in a way that nobody has defined.
-      const fields = {
-        a: 'p',
-        b: topic,
-        c: 'TBW102',
-        d: 4,
-        e: 0,
-        f: 0x701,
-        g: Date.now(),
-        h: 0,
-        i: '',
-        j: 0,
-        k: false,
-        m: false,
-      };
-      await raw.call(310, fields, { body: 'not what it says' });
+      await sendUndecodable(raw, topic);
       raw.close();
       await produce(queues[0] as MessageQueue, 1, 1);
       const strict = consume();

@@ -7,6 +7,7 @@ import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { HandlerOutcome, MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
+import { handlerConfig } from '../support/handler-config.ts';
 import {
   at,
   createPullerWorld,
@@ -266,12 +267,7 @@ describe('a puller', () => {
       world = await createPullerWorld();
       const queues = await world.prepare();
       await world.produce(2);
-      const handler = {
-        invocation: 'inline',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 0.1,
-      } as const;
+      const handler = handlerConfig('inline', 0.1);
       const seen = recorder(({ Records }) =>
         Records[0]?.rocketmq.reconsumeTimes === 0 ? new Promise(() => {}) : undefined,
       );
@@ -477,12 +473,7 @@ describe('a puller', () => {
           return { kind: 'answered', answer: null };
         },
       };
-      const handler = {
-        invocation: 'function',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 5,
-      } as const;
+      const handler = handlerConfig('function', 5);
       world.start(byLambda, { subscriptions: [{ handler }] });
       await until(() => world.committed() === 7n, 'all is committed');
       assert.equal(
@@ -1100,12 +1091,7 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(2_000);
-      const handler = {
-        invocation: 'inline',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 0.5,
-      } as const;
+      const handler = handlerConfig('inline', 0.5);
       const seen = recorder(() => sleep(50));
       const puller = world.start(seen.handler, {
         remainingMs: 9_500,
@@ -1135,12 +1121,7 @@ describe('a puller', () => {
         },
       };
       const startedAt = Date.now();
-      const handler = {
-        invocation: 'function',
-        functionKey: 'h',
-        functionName: 'h',
-        timeout: 0.1,
-      } as const;
+      const handler = handlerConfig('function', 0.1);
       const report = await world.start(deaf, { remainingMs: 9_000, subscriptions: [{ handler }] })
         .report;
       assert.deepEqual(reasons(report), ['deadline']);

@@ -42,6 +42,11 @@ for (const [buffer, enablePopBufferMerge] of [
     });
     after(() => world?.stop());
 
+    const resetTo = (time: number, topic: string, group: string) =>
+      mqadmin(rocketmq.nameServer, [
+        'resetOffsetByTime',
+        ...['-g', group, '-t', topic, '-s', String(time), '-f', 'true'],
+      ]);
     const popOne = async (consumerGroup: string, topic: string): Promise<PoppedMessage> => {
       for (const giveUpAt = Date.now() + REVIVAL_MS; ; ) {
         const request = {
@@ -214,17 +219,7 @@ for (const [buffer, enablePopBufferMerge] of [
         'the broker has the offset',
         REVIVAL_MS,
       );
-      await mqadmin(rocketmq.nameServer, [
-        'resetOffsetByTime',
-        '-g',
-        group,
-        '-t',
-        topic,
-        '-s',
-        '0',
-        '-f',
-        'true',
-      ]);
+      await resetTo(0, topic, group);
       await until(() => records.length === 2 * MESSAGES, 'all came again', REVIVAL_MS);
       for (const deliveries of Map.groupBy(records, ({ body }) => body).values())
         assert.equal(deliveries.length, 2);
@@ -239,17 +234,7 @@ for (const [buffer, enablePopBufferMerge] of [
         records.length > MESSAGES / 2 ? held.promise : undefined,
       );
       await until(() => records.length > MESSAGES / 2, 'some are done, one is in hand', 30_000);
-      await mqadmin(rocketmq.nameServer, [
-        'resetOffsetByTime',
-        '-g',
-        group,
-        '-t',
-        topic,
-        '-s',
-        '0',
-        '-f',
-        'true',
-      ]);
+      await resetTo(0, topic, group);
       held.resolve();
       const times = (n: number) => records.filter(({ body }) => body === String(n)).length;
       const all = Array.from({ length: MESSAGES }, (_, n) => n);
@@ -278,17 +263,7 @@ for (const [buffer, enablePopBufferMerge] of [
       const now = Date.now();
       await sleep(20);
       await client.send({ topic, body: Buffer.from('last') });
-      await mqadmin(rocketmq.nameServer, [
-        'resetOffsetByTime',
-        '-g',
-        group,
-        '-t',
-        topic,
-        '-s',
-        String(now),
-        '-f',
-        'true',
-      ]);
+      await resetTo(now, topic, group);
       const { records } = consume(t, topic, group);
       await until(() => records.length > 0, 'the last came', 60_000);
       await until(

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { Message } from '../../src/model/message.ts';
-import type { MessageQueue } from '../../src/model/message-queue.ts';
+import type { PopUnit } from '../../src/model/message-queue.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { lendingClient } from '../support/lending-client.ts';
@@ -18,7 +18,7 @@ import { until } from '../support/until.ts';
 
 const COUNT = 12;
 const DLQ = `%DLQ%${GROUP}`;
-const PLACE: MessageQueue = { topic: TOPIC, brokerName: 'broker-a', queueId: -1 };
+const PLACE: PopUnit = { topic: TOPIC, brokerName: 'broker-a', queueId: 0, pops: true };
 const FIELDS = ['properties', 'bornHost', 'storeHost', 'msgId', 'offsetMsgId'] as const;
 
 /** A message of which one field throws when it is read. */

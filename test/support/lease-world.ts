@@ -10,6 +10,7 @@ import {
   SAFETY_MARGIN_MS,
 } from '../../src/decide/lease/lease.ts';
 import type { Lease } from '../../src/model/assignment.ts';
+import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import type { LeaseAnswer } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 
@@ -234,7 +235,7 @@ export async function createLeaseWorld(
   async function coordinatorTurn(skew: number, { action }: Turn): Promise<void> {
     const now = time + skew;
     const [item] = await store.list(group);
-    assert.ok(item !== undefined);
+    assert.ok(item !== undefined && item.slot !== FOREIGN_SLOT);
     const { generation, absentSince, retiredAt } = item;
     if (retiredAt !== undefined) await store.revive(group, QUEUE, action % SLOTS, generation);
     else if (action < 40) await store.move(group, QUEUE, (item.slot + 1) % SLOTS, generation);
@@ -282,7 +283,7 @@ export async function createLeaseWorld(
       this.pass(MAX_COMMIT_MS);
       time += INVOCATION_MS + SAFETY_MARGIN_MS;
       const [item] = await store.list(group);
-      assert.ok(item !== undefined);
+      assert.ok(item !== undefined && item.slot !== FOREIGN_SLOT);
       if (item.retiredAt !== undefined)
         assert.equal(await store.revive(group, QUEUE, item.slot, item.generation), true);
       const last: Puller = {

@@ -154,6 +154,7 @@ export class MemoryBroker {
   }
 
   async #hold(ms: number, signal: AbortSignal | undefined): Promise<void> {
+    signal?.throwIfAborted();
     const over = new AbortController();
     const onAbort = (): void => over.abort(signal?.reason);
     signal?.addEventListener('abort', onAbort, { once: true });

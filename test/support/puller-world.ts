@@ -21,6 +21,7 @@ import { source, subscription } from './coordinator-world.ts';
 import { connect, TABLE } from './databases.ts';
 import { startDynalite } from './dynalite.ts';
 import { connectRaw } from './raw-connection.ts';
+import { sendUndecodable } from './undecodable.ts';
 
 export const TOPIC = 'orders';
 export const GROUP = 'workers';
@@ -182,21 +183,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
     /** A message that says it is compressed in a way that nobody has defined. */
     async produceUndecodable(queueId = 0, properties = ''): Promise<void> {
       await raw(async (connection) => {
-        const fields = {
-          a: 'p',
-          b: TOPIC,
-          c: 'TBW102',
-          d: 4,
-          e: queueId,
-          f: 0x701,
-          g: Date.now(),
-          h: 0,
-          i: properties,
-          j: 0,
-          k: false,
-          m: false,
-        };
-        await connection.call(310, fields, { body: 'not what it says' });
+        await sendUndecodable(connection, TOPIC, queueId, properties);
       });
     },
     /** What an operator does with mqadmin. */

@@ -6,7 +6,6 @@ import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { runMember } from '../../src/membership/run-member.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import { isSeat } from '../../src/model/membership.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
@@ -74,7 +73,7 @@ export function deploy(settings: DeploymentSettings) {
         options: settings.options ?? {},
       };
       invocations.push(
-        (request.queues.some(isSeat) ? runMember : runPuller)(request, deps).finally(() =>
+        (request.asMember === true ? runMember : runPuller)(request, deps).finally(() =>
           hangUp(client),
         ),
       );

@@ -95,18 +95,19 @@ function renderRows(body, queues) {
   while (body.rows.length > queues.length) body.deleteRow(-1);
   for (const [index, queue] of queues.entries()) {
     const row = body.rows[index] ?? newRow(body);
-    const { topic, brokerName, queueId, slot, holder, lag, committed, max } = queue;
+    const { topic, brokerName, queueId, pops, slot, holder, lag, committed, max } = queue;
+    const place = `${topic}/${brokerName}/${pops ? `pop-${queueId}` : queueId}`;
     const [name, shown, slotCell, holderCell, lagCell, done] = row.cells;
-    setText(name, `${topic}/${brokerName}/${queueId}`);
+    setText(name, place);
     setText(shown, queue.state);
     shown.dataset.state = queue.state;
-    setText(slotCell, slot);
+    setText(slotCell, slot ?? '');
     setText(holderCell, holder ? holder.slice(0, 8) : '–');
     setText(lagCell, lag ?? '?');
     const [bar, label] = done.children;
     bar.max = Math.max(1, Number(max ?? 0));
     bar.value = max === '0' ? 1 : Number(committed ?? 0);
-    bar.setAttribute('aria-label', `committed part of ${topic}/${brokerName}/${queueId}`);
+    bar.setAttribute('aria-label', `committed part of ${place}`);
     setText(label, max === undefined ? 'not known' : ` ${committed} of ${max}`);
   }
 }

@@ -1,4 +1,4 @@
-import { FOREIGN_SLOT } from '../../model/membership.ts';
+import { type AssignedSlot, FOREIGN_SLOT } from '../../model/membership.ts';
 import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
 import type { AllocationStrategy } from '../../model/source.ts';
 import type { Allocator } from './allocator.ts';
@@ -70,7 +70,7 @@ export function allocateAmongMembers(
   queues: readonly MessageQueue[],
   memberIds: readonly string[],
   slotClientIds: readonly string[],
-): Map<string, number> {
+): Map<string, AssignedSlot> {
   const shares =
     strategy.name === 'CONSISTENT_HASH'
       ? memberIds.map((id) => ({ id, share: id }))
@@ -80,7 +80,9 @@ export function allocateAmongMembers(
     queues,
     shares.map(({ share }) => share),
   );
-  const slots = new Map(queues.map((queue) => [queueKey(queue), FOREIGN_SLOT]));
+  const slots = new Map<string, AssignedSlot>(
+    queues.map((queue) => [queueKey(queue), FOREIGN_SLOT]),
+  );
   for (const { id, share } of shares) {
     const slot = slotClientIds.indexOf(id);
     if (slot === -1) continue;

@@ -1,4 +1,4 @@
-import { FOREIGN_SLOT } from '../../model/membership.ts';
+import { type AssignedSlot, FOREIGN_SLOT } from '../../model/membership.ts';
 
 /** Java's members rebalance within a second of each other, and store the offset of a queue when they drop it. */
 export const SETTLE_MS = 1_500;
@@ -11,10 +11,10 @@ export const SETTLE_MS = 1_500;
  * @param storedSlot of the queue's item; undefined: no item
  */
 export function oursSince(
-  owners: ReadonlyMap<string, number>,
+  owners: ReadonlyMap<string, AssignedSlot>,
   slot: number,
   before: ReadonlyMap<string, number>,
-  storedSlot: (key: string) => number | undefined,
+  storedSlot: (key: string) => AssignedSlot | undefined,
   now: number,
 ): Map<string, number> {
   const ours = [...owners].filter(([, owner]) => owner === slot);
@@ -28,11 +28,11 @@ export function oursSince(
 
 /** The slot that the queue's item is to have now: what was just won stays where it is until it is settled. */
 export function slotToStore(
-  owner: number,
-  stored: number | undefined,
+  owner: AssignedSlot,
+  stored: AssignedSlot | undefined,
   since: number | undefined,
   now: number,
-): number {
+): AssignedSlot {
   if (since === undefined || now - since >= SETTLE_MS) return owner;
   return stored ?? FOREIGN_SLOT;
 }

@@ -1,4 +1,5 @@
-import type { Assignment } from '../../model/assignment.ts';
+import type { Assignment, LeasePlace } from '../../model/assignment.ts';
+import type { AssignedSlot } from '../../model/membership.ts';
 import { compareQueues, type MessageQueue, queueKey } from '../../model/message-queue.ts';
 
 /**
@@ -16,20 +17,20 @@ export const AWAY_BEFORE_RETIRE_MS = 24 * 3_600_000;
 /** What a pass has to write for one queue. `assignment` is the item as it was read: its generation guards the write. */
 export type PlanChange =
   /** No item yet: decide the start offset and make it. */
-  | { readonly kind: 'create'; readonly queue: MessageQueue; readonly slot: number }
-  | { readonly kind: 'move'; readonly assignment: Assignment; readonly slot: number }
+  | { readonly kind: 'create'; readonly queue: MessageQueue; readonly slot: AssignedSlot }
+  | { readonly kind: 'move'; readonly assignment: Assignment; readonly slot: AssignedSlot }
   /** First pass that does not find the queue. */
   | { readonly kind: 'miss'; readonly assignment: Assignment }
   /** It was missed, and is there again. */
   | { readonly kind: 'find'; readonly assignment: Assignment }
   | { readonly kind: 'retire'; readonly assignment: Assignment }
   /** It was retired, and is there again. */
-  | { readonly kind: 'revive'; readonly assignment: Assignment; readonly slot: number }
+  | { readonly kind: 'revive'; readonly assignment: Assignment; readonly slot: AssignedSlot }
   | { readonly kind: 'keep'; readonly assignment: Assignment };
 
 export interface Wanted {
   readonly queue: MessageQueue;
-  readonly slot: number;
+  readonly slot: AssignedSlot;
 }
 
 /**
@@ -81,7 +82,10 @@ function absentKind(
 }
 
 /** Has the queue been missing for so long that nobody waits for it, although its item stays? */
-export function isLongAbsent({ absentSince }: Pick<Assignment, 'absentSince'>, now: number) {
+export function isLongAbsent(
+  { absentSince }: Pick<Assignment<LeasePlace>, 'absentSince'>,
+  now: number,
+) {
   return absentSince !== undefined && now - absentSince >= ABSENT_BEFORE_RETIRE_MS;
 }
 

@@ -1,4 +1,5 @@
 import type { FailureCondition } from '../../model/failure.ts';
+import { DEATHS_BEFORE_SEND_BACK } from '../crash/crash-record.ts';
 import { exceedsLimit } from '../retry/send-steps.ts';
 
 /** A message that no handler gets, and why. */
@@ -56,6 +57,8 @@ export interface MessageFacts {
   /** Failed deliveries that the broker has not counted. */
   readonly localRetries: number;
   readonly maxReconsumeTimes: number;
+  /** Mode pop: the broker counts each delivery without an acknowledgement, also one whose puller died. */
+  readonly isPopped: boolean;
 }
 
 /** undefined: a handler may have it. */
@@ -73,6 +76,12 @@ export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefine
       'ROCKETMQ_RECORD_AGE_EXCEEDED',
       `message is ${ageBeyondLimit} s old, maximumRecordAgeInSeconds is ${maximumRecordAgeInSeconds}: moved to the dead letters`,
     );
+  if (message.isPopped && deathsPopped(message) > DEATHS_BEFORE_SEND_BACK)
+    return forGood(
+      'RetryAttemptsExhausted',
+      'ROCKETMQ_KILLS_PULLER',
+      `message popped ${message.brokerFailures + 1} times without an end, maximumRetryAttempts is ${message.maxReconsumeTimes}`,
+    );
   if (!isExhausted(message)) return undefined;
   const deliveries = message.brokerFailures + localFailures(message) + 1;
   return forGood(
@@ -83,6 +92,11 @@ export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefine
 }
 
 type Counts = Pick<MessageFacts, 'brokerFailures' | 'localRetries' | 'maxReconsumeTimes'>;
+
+/** Deliveries beyond the limit: a failure that a puller saw would have been the last one. */
+function deathsPopped({ brokerFailures, maxReconsumeTimes }: Counts): number {
+  return brokerFailures - maxReconsumeTimes;
+}
 
 /** The holder before delivered it as often as allowed, and could not store its end. */
 export function isExhausted({ brokerFailures, localRetries, maxReconsumeTimes }: Counts): boolean {

@@ -1,4 +1,5 @@
-import type { Assignment, Lease } from '../../model/assignment.ts';
+import type { Assignment, Lease, LeasePlace } from '../../model/assignment.ts';
+import { FOREIGN_SLOT } from '../../model/membership.ts';
 import {
   compareQueues,
   type MessageQueue,
@@ -55,7 +56,7 @@ export interface Invoked {
 }
 
 /**
- * - resting: paused, retired or long absent, for nobody;
+ * - resting: paused, retired, long absent or another member's, for nobody here;
  * - held: somebody works it, or is about to take it over;
  * - succession: held by one that ends soon, belongs to another slot or works with other options than `settings`, and nobody waits yet;
  * - free: no live lease: whether it needs a puller depends on the broker's offsets.
@@ -63,13 +64,14 @@ export interface Invoked {
 export type Standing = 'resting' | 'held' | 'succession' | 'free';
 
 export function standing(
-  assignment: Assignment,
+  assignment: Assignment<LeasePlace>,
   now: number,
   { settings, lookEveryMs = 0 }: DispatchRules = {},
 ): Standing {
   const { retiredAt, pausedUntil, lease, slot, successor } = assignment;
   const paused = pausedUntil !== undefined && pausedUntil >= now;
   if (retiredAt !== undefined || paused || isLongAbsent(assignment, now)) return 'resting';
+  if (slot === FOREIGN_SLOT) return 'resting';
   if (!isLive(lease, now)) return 'free';
   if (successor !== undefined && successor.until >= now) return 'held';
   const outdated =
@@ -103,10 +105,12 @@ export function whichToInvoke(
   now: number,
   rules: DispatchRules = {},
 ): Dispatch {
-  const chosen: Assignment[] = [];
+  const chosen: Chosen[] = [];
   const idle: Assignment[] = [];
   for (const assignment of assignments.toSorted((a, b) => compareQueues(a.queue, b.queue))) {
-    const key = queueKey(assignment.queue);
+    const { queue, slot } = assignment;
+    if (slot === FOREIGN_SLOT) continue;
+    const key = queueKey(queue);
     const fact = facts.get(key);
     switch (need(assignment, fact, now, rules)) {
       case 'nothing':
@@ -115,7 +119,7 @@ export function whichToInvoke(
         idle.push(assignment);
         break;
       case 'puller':
-        if (mayInvokeAgain(assignment, fact, invoked.get(key), now)) chosen.push(assignment);
+        if (mayInvokeAgain(assignment, fact, invoked.get(key), now)) chosen.push({ slot, queue });
     }
   }
   return {
@@ -184,8 +188,13 @@ function mayInvokeAgain(
   return facts !== undefined && fence > last.fence && facts.committed !== last.committed;
 }
 
-function bySlot(chosen: readonly Assignment[]): Dispatch['requests'] {
+interface Chosen {
+  readonly slot: number;
+  readonly queue: MessageQueue;
+}
+
+function bySlot(chosen: readonly Chosen[]): Dispatch['requests'] {
   return [...Map.groupBy(chosen, ({ slot }) => slot)]
     .sort(([a], [b]) => a - b)
-    .map(([slot, assignments]) => ({ slot, queues: assignments.map(({ queue }) => queue) }));
+    .map(([slot, ofSlot]) => ({ slot, queues: ofSlot.map(({ queue }) => queue) }));
 }

@@ -1,3 +1,4 @@
+import type { DelayLevel } from '../../model/delay-level.ts';
 import type { RetryDelay } from '../../model/source.ts';
 
 /** What is to become of a message that failed. */
@@ -55,17 +56,17 @@ export function levelNotShorter(seconds: number): number {
   return index < 0 ? LEVEL_SECONDS.length : index + 1;
 }
 
-/** What request 36 calls a redelivery: 0 the broker decides, −1 the dead-letter queue. */
-export function wireLevel(redelivery: Exclude<Redelivery, { kind: 'drop' }>): number {
+/** A redelivery in the broker's terms. */
+export function wireLevel(redelivery: Exclude<Redelivery, { kind: 'drop' }>): DelayLevel {
   switch (redelivery.kind) {
     case 'auto':
-      return 0;
+      return 'broker-decides';
     case 'level':
       return redelivery.level;
     case 'seconds':
       return levelNotShorter(redelivery.seconds);
     case 'dlq':
-      return -1;
+      return 'dead-letter';
   }
 }
 

@@ -1,4 +1,5 @@
 import type { Assignment } from '../../model/assignment.ts';
+import { FOREIGN_SLOT } from '../../model/membership.ts';
 
 /** Why a queue is not consumed. Lambda's names for event source mappings where it has one. */
 export const STATE_REASONS = [
@@ -61,6 +62,6 @@ export function reasonOfAssignment(
   if (operatorPause !== undefined && operatorPause.until > now) return 'PAUSED_BY_OPERATOR';
   if (!enabled) return 'DISABLED';
   if (pausedUntil > now) return 'PAUSED_BY_CHECK';
-  if (slot < 0) return 'HELD_BY_ANOTHER_MEMBER';
+  if (slot === FOREIGN_SLOT) return 'HELD_BY_ANOTHER_MEMBER';
   return crash !== undefined && crash.count > 1 ? 'CRASHING' : undefined;
 }

@@ -235,9 +235,18 @@ describe('calls with fields that are missing, misspelt or not valid', () => {
     ],
     ['committed', () => consumer.committed('orders' as Anything), /queue is "orders"/],
     ['commit', () => consumer.commit(queue, 5 as Anything), /offset is 5/],
+    ['commit', () => consumer.commit(queue, -1n), /offset is -1, which is not valid.*from 0n/],
+    ['commit', () => consumer.commit(queue, 2n ** 63n), /offset is 9223372036854775808/],
+    ['pull', () => consumer.pull(queue, { offset: -1n }), /options\.offset is -1/],
     ['commit', () => consumer.commit(queue, undefined as Anything), /offset is missing/],
     ['seek', () => consumer.seek(queue, 'start' as Anything), /to is "start".*begin, end/],
     ['offsetByTimestamp', () => consumer.offsetByTimestamp(queue, new Date('x')), /timestamp is /],
+    ['offsetByTimestamp', () => consumer.offsetByTimestamp(queue, 1e300), /timestamp is 1e\+300/],
+    [
+      'offsetByTimestamp',
+      () => consumer.offsetByTimestamp(queue, '5' as Anything),
+      /timestamp is "5"/,
+    ],
     ['minOffset', () => consumer.minOffset(bad), /queue\.topic is missing/],
     [
       'maxOffset',

@@ -245,14 +245,17 @@ describe('normalRetryMessage', () => {
     );
   });
 
-  it('goes to the DLQ at once with level −1: the count passes its limit, and nothing delays it', () => {
-    const request = normalRetryMessage('group', message, -1, 16, 0);
+  it('goes to the DLQ at once with level dead-letter: the count passes its limit, and nothing delays it', () => {
+    const request = normalRetryMessage('group', message, 'dead-letter', 16, 0);
     assert(request.reconsumeTimes > (request.maxReconsumeTimes ?? 0));
     assert.equal(propertiesOf(request.properties).DELAY, undefined);
   });
 
   it('without end means Java’s largest number, for −1 is a limit that is always passed', () => {
-    assert.equal(normalRetryMessage('group', message, 0, -1, 0).maxReconsumeTimes, 2_147_483_647);
+    assert.equal(
+      normalRetryMessage('group', message, 'broker-decides', -1, 0).maxReconsumeTimes,
+      2_147_483_647,
+    );
   });
 });
 

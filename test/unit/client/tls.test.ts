@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, before, describe, it } from 'node:test';
@@ -8,76 +8,12 @@ import { createRocketMQClient } from '../../../src/client/rocketmq-client.ts';
 import { ConnectionError } from '../../../src/errors.ts';
 import type { TlsOptions } from '../../../src/model/source.ts';
 import { getCluster } from '../../../src/requests/get-cluster.ts';
+import { type Certificate, makeCertificate } from '../../support/certificates.ts';
 import { type FrameServer, startFrameServer } from '../../support/frame-server.ts';
 
-/** Key and certificate, signed by itself or by an authority, for `names`. */
-function makeCertificate(
-  folder: string,
-  name: string,
-  altNames: string,
-  authority?: string,
-): { key: string; cert: string } {
-  const file = (suffix: string): string => join(folder, `${name}.${suffix}`);
-  const run = (...args: string[]): void => void execFileSync('openssl', args, { stdio: 'pipe' });
-  const extensions = file('ext');
-  if (authority === undefined) {
-    writeFileSync(
-      extensions,
-      `[req]\ndistinguished_name=dn\nx509_extensions=ca\n[dn]\n[ca]\nbasicConstraints=critical,CA:TRUE\n${altNames}`,
-    );
-    run(
-      'req',
-      '-x509',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-days',
-      '2',
-      '-subj',
-      `/CN=${name}`,
-      '-config',
-      extensions,
-      '-keyout',
-      file('key'),
-      '-out',
-      file('pem'),
-    );
-  } else {
-    writeFileSync(extensions, altNames);
-    run(
-      'req',
-      '-newkey',
-      'rsa:2048',
-      '-nodes',
-      '-subj',
-      `/CN=${name}`,
-      '-keyout',
-      file('key'),
-      '-out',
-      file('csr'),
-    );
-    const signer = [
-      '-CA',
-      join(folder, `${authority}.pem`),
-      '-CAkey',
-      join(folder, `${authority}.key`),
-      '-CAcreateserial',
-    ];
-    run(
-      'x509',
-      '-req',
-      '-in',
-      file('csr'),
-      ...signer,
-      '-days',
-      '2',
-      '-extfile',
-      extensions,
-      '-out',
-      file('pem'),
-    );
-  }
-  return { key: readFileSync(file('key'), 'utf8'), cert: readFileSync(file('pem'), 'utf8') };
+/** The texts of a key and its certificate. */
+function readPem({ key, cert }: Certificate): Certificate {
+  return { key: readFileSync(key, 'utf8'), cert: readFileSync(cert, 'utf8') };
 }
 
 function hasOpenssl(): boolean {
@@ -105,14 +41,12 @@ describe('TLS', { skip }, () => {
 
   before(async () => {
     folder = mkdtempSync(join(tmpdir(), 'rocketmq-tls-'));
-    authority = makeCertificate(folder, 'authority', '');
-    const own = makeCertificate(
-      folder,
-      'mq.example.com',
-      'subjectAltName=DNS:mq.example.com,IP:127.0.0.1',
-      'authority',
-    );
-    client = makeCertificate(folder, 'client', 'subjectAltName=DNS:client', 'authority');
+    const by = await makeCertificate(folder, 'authority');
+    const signed = async (name: string, names: string) =>
+      readPem(await makeCertificate(folder, name, { authority: by, names }));
+    authority = readPem(by);
+    const own = await signed('mq.example.com', 'DNS:mq.example.com,IP:127.0.0.1');
+    client = await signed('client', 'DNS:client');
     const answer: Parameters<typeof startFrameServer>[0] = (command, peer) =>
       peer.answer(command, getCluster.encodeAnswer([BROKER]));
     server = await startFrameServer(answer, { tls: own });

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { pauseOf } from '../../../src/decide/state/operator-pause.ts';
 import { reasonOfAssignment, reasonOfError } from '../../../src/decide/state/state-reason.ts';
 import type { Assignment } from '../../../src/model/assignment.ts';
+import { FOREIGN_SLOT } from '../../../src/model/membership.ts';
 
 const NOW = 1_000_000;
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 2 };
@@ -60,7 +61,7 @@ describe('the reason of a state', () => {
     [undefined, item({ operatorPause: { ...operatorPause, until: NOW }, pausedUntil: NOW }), true],
     ['PAUSED_BY_CHECK', item({ pausedUntil: NOW + 5 }), true],
     ['DISABLED', item({ pausedUntil: NOW + 5 }), false],
-    ['HELD_BY_ANOTHER_MEMBER', item({ slot: -1 }), true],
+    ['HELD_BY_ANOTHER_MEMBER', item({ slot: FOREIGN_SLOT }), true],
     ['CRASHING', item({ crash: { offset: 1n, count: 2, isolateUntil: 1n } }), true],
     [undefined, item({ crash: { offset: 1n, count: 1, isolateUntil: 1n } }), true],
   ] as const)

@@ -10,23 +10,26 @@ import { popUnits } from '../../../src/decide/pop/pop-units.ts';
 
 const queues = (brokerName: string, count: number) =>
   Array.from({ length: count }, (_, queueId) => ({ topic: 'orders', brokerName, queueId }));
-const unit = (brokerName: string, queueId: number) => ({ topic: 'orders', brokerName, queueId });
+const unit = (brokerName: string, queueId: number) => ({
+  ...{ topic: 'orders', brokerName, queueId },
+  pops: true,
+});
 
 describe('places at brokers in POP mode', () => {
   const two = [...queues('broker-a', 4), ...queues('broker-b', 2)];
 
   it('one per broker, however many queues it has', () => {
-    assert.deepEqual(popUnits(two, 'queue'), [unit('broker-a', -1), unit('broker-b', -1)]);
+    assert.deepEqual(popUnits(two, 'queue'), [unit('broker-a', 0), unit('broker-b', 0)]);
     assert.deepEqual(popUnits([], 'queue'), []);
   });
 
   it('N of them spread evenly, never fewer than brokers', () => {
     assert.deepEqual(popUnits(two, 3), [
-      unit('broker-a', -1),
-      unit('broker-a', -2),
-      unit('broker-b', -1),
+      unit('broker-a', 0),
+      unit('broker-a', 1),
+      unit('broker-b', 0),
     ]);
-    assert.deepEqual(popUnits(two, 1), [unit('broker-a', -1), unit('broker-b', -1)]);
+    assert.deepEqual(popUnits(two, 1), [unit('broker-a', 0), unit('broker-b', 0)]);
   });
 });
 

@@ -62,7 +62,7 @@ describe('redelivery', () => {
     assert.equal(seconds(5, 0.9, 0), 60, 'without jitter nothing is chance');
   });
 
-  it('is a level to request 36', () => {
+  it('is a delay level to brokers', () => {
     assert.deepEqual(
       [
         wireLevel({ kind: 'auto' }),
@@ -70,7 +70,7 @@ describe('redelivery', () => {
         wireLevel({ kind: 'seconds', seconds: 31 }),
         wireLevel({ kind: 'dlq' }),
       ],
-      [0, 7, 5, -1],
+      ['broker-decides', 7, 5, 'dead-letter'],
     );
   });
 });

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, beforeEach, describe, it } from 'node:test';
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { GroupRun } from '../../../src/coordinator/group-run.ts';
 import { createIdleWatch } from '../../../src/coordinator/watch-idle-queues.ts';
 import { type MessageQueue, queueKey } from '../../../src/model/message-queue.ts';
@@ -12,7 +12,6 @@ import { createMessageTrace } from '../../../src/puller/message-trace.ts';
 import { PoppedMessages } from '../../../src/puller/popped-messages.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
 import { systemClock } from '../../../src/runtime/system-clock.ts';
-import { until } from '../../support/until.ts';
 
 const queue: MessageQueue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
 const other: MessageQueue = { ...queue, queueId: 1 };
@@ -31,7 +30,7 @@ describe('an error in background work', () => {
   after(() => process.off('unhandledRejection', onUnhandled));
   beforeEach(() => void logged.splice(0));
   const nothingUnhandled = async (): Promise<void> => {
-    await sleep(20);
+    await nextTurn();
     assert.deepEqual(unhandled.splice(0), []);
   };
 
@@ -73,7 +72,8 @@ describe('an error in background work', () => {
     assert.deepEqual([prolonged, logged], [[], ['popped messages not prolonged, trying again']]);
     failing = false;
     popped.prolong();
-    await until(() => prolonged.length === 1, 'it is prolonged');
+    await nextTurn();
+    assert.equal(prolonged.length, 1);
   });
 
   it('of sending traces loses these traces and no others', async () => {
@@ -126,7 +126,8 @@ describe('an error in background work', () => {
       throw new Error('anything');
     });
     const second = locks.hold(other, () => void heard++);
-    await until(() => heard === 1, 'the other queue has its lock');
+    await nextTurn();
+    assert.equal(heard, 1);
     first.drop();
     second.drop();
     await nothingUnhandled();
@@ -149,7 +150,8 @@ describe('an error in background work', () => {
       'client-0',
     );
     locks.hold(queue, () => {});
-    await until(() => logged.includes('broker locks not renewed any more'), 'the error is logged');
+    await nextTurn();
+    assert.ok(logged.includes('broker locks not renewed any more'));
     await nothingUnhandled();
   });
 

@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import type { QueueEntry } from '../../../src/decide/process-queue/process-queue.ts';
 import type { Redelivery } from '../../../src/decide/retry/redelivery.ts';
 import { ConnectionError } from '../../../src/errors.ts';
+import type { DelayLevel } from '../../../src/model/delay-level.ts';
 import type { PoppedMessage } from '../../../src/model/pop.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../../src/model/source.ts';
 import type { RocketMQ } from '../../../src/ports/rocketmq.ts';
@@ -140,9 +141,11 @@ function brokerOf(calls: string[], mood: string | undefined): Partial<RocketMQ> 
   } as Partial<RocketMQ>;
 }
 
-function levelName(level: number): string {
-  if (level < 0) return 'to the DLQ';
-  return level === 0 ? 'sent back, the broker chooses when' : `sent back, level ${level}`;
+function levelName(level: DelayLevel): string {
+  if (level === 'dead-letter') return 'to the DLQ';
+  return level === 'broker-decides'
+    ? 'sent back, the broker chooses when'
+    : `sent back, level ${level}`;
 }
 
 async function settle(

@@ -489,7 +489,7 @@ describe('undecodable records', () => {
       queueOffset: 4711n,
       commitLogOffset: RECORD.commitLogOffset,
       reconsumeTimes: 0,
-      offsetMsgId: '',
+      offsetMsgId: undefined,
     });
   });
 
@@ -500,7 +500,7 @@ describe('undecodable records', () => {
     const short = patched(v6Flag.subarray(0, 80), (copy) => copy.writeInt32BE(80, 0));
     assert.equal(
       decodeRecords(Buffer.concat([short, good]), CONTEXT).undecodable[0]?.offsetMsgId,
-      '',
+      undefined,
     );
   });
 

@@ -69,7 +69,7 @@ describe('what brokers ask of members', () => {
           cachedCount: 7,
           cachedBytes: 2 * 1_048_576,
           lastPullAt: 5,
-          lastConsumeAt: 6,
+          lastConsumeAt: undefined,
         },
       ],
       notes: { puller: 'serverless-rocketmq' },

@@ -1,8 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import { attemptsToKeep, MAX_ATTEMPT_RUNS } from '../../../src/decide/order/attempts.ts';
-import type { Attempts } from '../../../src/model/assignment.ts';
-import { assignmentFromItem, attemptsToAttribute, N, S } from '../../../src/store/items.ts';
+import type { Attempts, LeasePlace } from '../../../src/model/assignment.ts';
+import { moveQueue } from '../../../src/store/conditions.ts';
+import {
+  assignmentFromItem,
+  attemptsToAttribute,
+  identity,
+  N,
+  queueItemKey,
+  S,
+} from '../../../src/store/items.ts';
 
 const ITEM = {
   ...{ cluster: S('default'), consumerGroup: S('workers'), topic: S('orders') },
@@ -44,5 +52,50 @@ describe('failed attempts in an item', () => {
         [4_711n, 1],
       ]),
     );
+  });
+});
+
+describe('what is leased, in the forms that tables of deployments have', () => {
+  const group = { cluster: 'default', consumerGroup: 'workers' };
+  const slots = 'GROUP#default#workers#seats';
+  for (const [what, place, key, attributes] of [
+    [
+      'a queue',
+      { topic: 'orders', brokerName: 'broker-a', queueId: 3 },
+      ['GROUP#default#workers', 'QUEUE#orders#broker-a#3'],
+      ['workers', 'orders', 'broker-a', 3],
+    ],
+    [
+      'the first place of POP mode',
+      { topic: 'orders', brokerName: 'broker-a', queueId: 0, pops: true },
+      ['GROUP#default#workers', 'QUEUE#orders#broker-a#-1'],
+      ['workers', 'orders', 'broker-a', -1],
+    ],
+    [
+      'its third place',
+      { topic: 'orders', brokerName: 'broker-a', queueId: 2, pops: true },
+      ['GROUP#default#workers', 'QUEUE#orders#broker-a#-3'],
+      ['workers', 'orders', 'broker-a', -3],
+    ],
+    ['slot 0', { slot: 0 }, [slots, 'QUEUE#%SEAT%##0'], ['workers#seats', '%SEAT%', '', 0]],
+    ['slot 12', { slot: 12 }, [slots, 'QUEUE#%SEAT%##12'], ['workers#seats', '%SEAT%', '', 12]],
+  ] as const satisfies readonly (readonly [string, LeasePlace, unknown, unknown])[])
+    test(`${what} is written and read`, () => {
+      const [pk, sk] = key;
+      assert.deepEqual(queueItemKey(group, place), { pk: S(pk), sk: S(sk) });
+      const [consumerGroup, topic, brokerName, queueId] = attributes;
+      const stored = {
+        ...{ cluster: S('default'), consumerGroup: S(consumerGroup), topic: S(topic) },
+        ...{ brokerName: S(brokerName), queueId: N(queueId) },
+      };
+      assert.deepEqual(identity(group, place), stored);
+      const item = assignmentFromItem<LeasePlace>({ ...ITEM, ...stored });
+      assert.deepEqual([item.consumerGroup, item.queue], ['workers', place]);
+    });
+
+  test('slot -1 is read as another member’s', () => {
+    assert.equal(assignmentFromItem({ ...ITEM, slot: N(-1) }).slot, 'foreign');
+    const { set } = moveQueue('foreign', 4);
+    assert.deepEqual(set.slot, N(-1));
   });
 });

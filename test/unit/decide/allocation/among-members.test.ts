@@ -14,22 +14,27 @@ const slots = (members: readonly string[], own: readonly string[]) => [
   ...allocateAmongMembers({ name: 'AVG' }, queues, members, own).values(),
 ];
 
+const F = FOREIGN_SLOT;
+
 describe('allocation among the members of a group', () => {
   test('a slot gets what its client id gets, the rest is foreign', () => {
-    assert.deepEqual(
-      slots(['10.0.0.1@java', 'shop@g@0'], ['shop@g@0']),
-      [-1, -1, -1, -1, 0, 0, 0, 0],
-    );
-    assert.deepEqual(
-      slots(['shop@g@1', 'shop@g@0', '10.0.0.1@java'], ['shop@g@0', 'shop@g@1']),
-      [-1, -1, -1, 0, 0, 0, 1, 1],
-    );
+    assert.deepEqual(slots(['10.0.0.1@java', 'shop@g@0'], ['shop@g@0']), [F, F, F, F, 0, 0, 0, 0]);
+    assert.deepEqual(slots(['shop@g@1', 'shop@g@0', '10.0.0.1@java'], ['shop@g@0', 'shop@g@1']), [
+      F,
+      F,
+      F,
+      0,
+      0,
+      0,
+      1,
+      1,
+    ]);
     assert.deepEqual(slots(['10.0.0.1@java'], ['shop@g@0']), Array(8).fill(FOREIGN_SLOT));
   });
 
   // Measured on Java: [A, A, B] gives A its first share only, B the last two queues, and nobody the second share.
   test('both shares of a client id that stands twice are its slot’s', () => {
-    assert.deepEqual(slots(['A', 'A', 'B'], ['A']), [0, 0, 0, 0, 0, 0, -1, -1]);
+    assert.deepEqual(slots(['A', 'A', 'B'], ['A']), [0, 0, 0, 0, 0, 0, F, F]);
   });
 
   test('CONFIG gives the slots what is theirs', () => {
@@ -39,7 +44,7 @@ describe('allocation among the members of a group', () => {
     } as const;
     assert.deepEqual(
       [...allocateAmongMembers(strategy, queues, ['java', 'A'], ['A']).values()],
-      [-1, -1, 0, -1, -1, -1, -1, -1],
+      [F, F, 0, F, F, F, F, F],
     );
   });
 
