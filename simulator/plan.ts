@@ -129,6 +129,13 @@ export type Fault =
       readonly ms: number;
       readonly keepsOffsets: boolean;
     }
+  /** A member of the group that is none of ours. */
+  | {
+      readonly kind: 'java-member';
+      readonly at: number;
+      readonly ms: number;
+      readonly dies: boolean;
+    }
   /** Another stage with a table of its own works in the same group: its schedule is on for `ms`. */
   | { readonly kind: 'second-deployment'; readonly at: number; readonly ms: number }
   | { readonly kind: 'slots'; readonly at: number; readonly pullers: number }
@@ -214,7 +221,7 @@ export function recreatesTopics({ faults }: Plan): boolean {
 
 /** Others work in the group, whom no lease of ours holds off. */
 export function sharesGroup({ faults }: Plan): boolean {
-  return faults.some(({ kind }) => kind === 'second-deployment');
+  return faults.some(({ kind }) => kind === 'second-deployment' || kind === 'java-member');
 }
 
 /** Expressions that are deployed at some time. */

@@ -28,8 +28,13 @@ const PIECE = 20;
 const RARE: Readonly<Record<string, number>> = {
   memory: 20,
   poisons: 5,
+  'two-deployments': 4,
+  'java-members': 3,
+  'pop-poison': 3,
   'slow-failures': 3,
   sparse: 3,
+  'lost-commits': 2,
+  recreated: 2,
 };
 /** Failures that are listed. */
 const MAX_LISTED = 20;

@@ -9,6 +9,7 @@ import { memory } from './memory.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
 import { nothingLost } from './nothing-lost.ts';
 import { oneHolder } from './one-holder.ts';
+import { oneMember } from './one-member.ts';
 import { operatorsOffset } from './operators-offset.ts';
 import { order } from './order.ts';
 import { pauseIsKept } from './pause-is-kept.ts';
@@ -25,6 +26,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   committedBelowUnfinished,
   popped,
   oneHolder,
+  oneMember,
   leaseEnd,
   retryLimit,
   sendsPerFailure,

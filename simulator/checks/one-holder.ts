@@ -1,4 +1,5 @@
 import type { Host } from '../kernel/scheduler.ts';
+import { JAVA } from '../world/java-member.ts';
 import { SECOND_STAGE } from '../world/stage.ts';
 import type { CheckDefinition } from './check.ts';
 
@@ -25,6 +26,7 @@ export const oneHolder: CheckDefinition = {
             return undefined;
           case 'delivery-started': {
             const [first] = event.deliveries;
+            if (first?.puller.name.startsWith(JAVA)) return undefined;
             return first && check(first.puller, first.position.queue, 'delivers a batch of');
           }
           case 'commit-sent':

@@ -471,6 +471,13 @@ const LIFE: readonly Mutant[] = [
     scenarios: ['steady'],
   },
   {
+    name: 'other-members-are-ignored',
+    file: 'src/membership/allocate-among-members.ts',
+    find: 'const ids = members.get(topic) ?? [];',
+    replace: 'const ids = (members.get(topic) ?? []).filter((id) => own.includes(id));',
+    scenarios: ['java-members'],
+  },
+  {
     name: 'retry-queue-is-never-worked',
     file: 'src/decide/dispatch/which-to-invoke.ts',
     find: "if (!isLive(lease, now)) return 'free';",

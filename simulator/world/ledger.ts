@@ -116,7 +116,9 @@ export class Ledger {
     if (exact?.number === read.number && exact.lentUntil === Number.POSITIVE_INFINITY) return exact;
     const place = receiptHandle.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
-      ({ key, reconsumeTimes }) => key.endsWith(`/${place}`) && reconsumeTimes <= told,
+      ({ key, reconsumeTimes }) =>
+        key === receiptHandle ||
+        (POP_RETRY.test(key) && key.endsWith(`/${place}`) && reconsumeTimes <= told),
     );
   }
 
@@ -216,6 +218,9 @@ export class Ledger {
     }
   }
 }
+
+/** A position in the topic where brokers put what was popped and not acknowledged: `%RETRY%group_topic`. */
+const POP_RETRY = /^%RETRY%[^/]*_/;
 
 /** Bodies are `{"n":7,"k":"a"}`, padded. */
 export function readBody(body: Buffer | string): { number: number; key: string } | undefined {

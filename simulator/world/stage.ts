@@ -37,6 +37,8 @@ export interface Stage {
   cutFromTable(host: Host, isCut: boolean): void;
   /** Does the schedule start coordinators of another deployment of the group, with a table of its own? */
   setSecondDeployment(isOn: boolean): void;
+  /** @returns ends it */
+  startJavaMember(): (dies: boolean) => void;
   /** Does the schedule start coordinators? */
   setSchedule(isOn: boolean): void;
   log(text: string, fields: object): void;

@@ -104,6 +104,11 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.topicDeleted(name);
     endsAfter(stage, `absence of ${name}`, ms, () => stage.brokers.createTopic(name, queues));
   },
+  'java-member'({ ms, dies }, stage) {
+    stage.note('a Java member joins the group');
+    const end = stage.startJavaMember();
+    endsAfter(stage, 'membership of the Java member', ms, () => end(dies));
+  },
   'second-deployment'({ ms }, stage) {
     stage.note('another stage is deployed');
     stage.setSecondDeployment(true);

@@ -19,6 +19,7 @@ import { describe, type WorldEvent } from './events.ts';
 import type { Item } from './expressions.ts';
 import { CountedFaults } from './faults.ts';
 import { type HandlerScript, Handlers } from './handlers.ts';
+import { JavaMember } from './java-member.ts';
 import { Lambda } from './lambda.ts';
 import { Ledger } from './ledger.ts';
 import { Network } from './network.ts';
@@ -93,6 +94,7 @@ class Run {
   readonly #second: Deployment | undefined;
   readonly #faults: CountedFaults;
   #source: SourceConfig;
+  #javaMembers = 0;
   #lastEvent: number;
   /** Of the plan. Deaths that messages cause are part of what is left to do (drain-bound). */
   #lastFault = START;
@@ -196,16 +198,7 @@ class Run {
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
-    const calls = {
-      deliveryStarted: (script: HandlerScript) => {
-        this.#ledger.started(script.deliveries);
-        this.#emit({ kind: 'delivery-started', deliveries: script.deliveries });
-      },
-      deliveryEnded: (script: HandlerScript) => {
-        this.#ledger.ended(script.deliveries, scheduler.now);
-        this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
-      },
-    };
+    const calls = this.#calls();
     const lambda: Lambda = new Lambda(
       scheduler,
       random.fork('lambda'),
@@ -244,6 +237,19 @@ class Run {
       ...calls,
     });
     return { table, lambda, processes, isScheduled: stage === 'dev' };
+  }
+
+  #calls() {
+    return {
+      deliveryStarted: (script: HandlerScript) => {
+        this.#ledger.started(script.deliveries);
+        this.#emit({ kind: 'delivery-started', deliveries: script.deliveries });
+      },
+      deliveryEnded: (script: HandlerScript) => {
+        this.#ledger.ended(script.deliveries, this.#scheduler.now);
+        this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
+      },
+    };
   }
 
   get #deployments(): readonly Deployment[] {
@@ -479,6 +485,7 @@ class Run {
         if (isCut) this.#cutFromTable.add(host);
         else this.#cutFromTable.delete(host);
       },
+      startJavaMember: () => this.#startJavaMember(),
       setSecondDeployment: (isOn) => {
         if (this.#second === undefined) return;
         this.#second.isScheduled = isOn;
@@ -492,6 +499,21 @@ class Run {
         this.#source = change(this.#source);
       },
     };
+  }
+
+  #startJavaMember(): (dies: boolean) => void {
+    const { subscriptions } = this.#plan.source;
+    const member = new JavaMember(++this.#javaMembers, {
+      scheduler: this.#scheduler,
+      network: this.#network,
+      handlers: this.#handlers,
+      group: GROUP,
+      topic: this.#plan.topics[0]!.name,
+      maxReconsumeTimes: subscriptions[0]!.maximumRetryAttempts,
+      ...this.#calls(),
+    });
+    member.start();
+    return (dies) => member.end(dies);
   }
 
   #skip(queue: string, to: bigint, done: boolean): void {
