@@ -41,7 +41,7 @@ function copier(failures: ReadonlyMap<number, Error> = new Map()) {
       },
     },
     source: { consumerGroup: 'workers' },
-    queue: { topic: 'orders', brokerName: 'broker-a', queueId: -1 },
+    queue: { topic: 'orders', brokerName: 'broker-a', queueId: 0 },
     logger: silentLogger,
     lifecycle: { isLost: false, signal: () => new AbortController().signal },
     memory: { maxMessageBytes: 1_000 },
