@@ -139,6 +139,11 @@ const LEASES: readonly Mutant[] = [
     find: 'return now - renewedAt >= interval;',
     replace: 'return now - renewedAt >= 100 * interval;',
     scenarios: ['steady'],
+    also: {
+      file: 'src/puller/regain-lease.ts',
+      find: '    await leaseKeeper.renew();\n',
+      replace: '',
+    },
   },
   {
     name: 'no-fencing-token',

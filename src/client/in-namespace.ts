@@ -141,6 +141,8 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       const named = { ...wireTopic(letter), properties: wired };
       return client.sendDeadLetter(wire(group), named, to, options);
     },
+    copyToPopRetry: (group, message, options) =>
+      client.copyToPopRetry(wire(group), stored(message), options),
     sendBackTimed: (group, message, delayMs, maxReconsumeTimes, options) =>
       client.sendBackTimed(wire(group), stored(message), delayMs, maxReconsumeTimes, options),
     async send(message, options = {}) {

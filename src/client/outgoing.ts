@@ -6,6 +6,7 @@ import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
 import type { SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
 import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
+import { poppedTopic } from '../records/pop-handle.ts';
 import { endsProperty, formatProperties, hasSeparator, Property } from '../records/properties.ts';
 import { javaHashCode } from '../records/subscription.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
@@ -328,6 +329,42 @@ export function timedRetryMessage(
     // Its age counts from its birth, as with request 36.
     bornTimestamp: message.bornTimestamp,
   });
+}
+
+/** What a broker or a producer left on a popped message, and what a copy of it must not have. */
+const NOT_OF_A_COPY = [
+  ...TIMER_PROPERTIES,
+  Property.RECONSUME_TIME,
+  Property.MAX_RECONSUME_TIMES,
+  Property.TRAN_MSG,
+  Property.POP_CK,
+  Property.FIRST_POP_TIME,
+  Property.INNER_NUM,
+  Property.INNER_BASE,
+];
+
+/**
+ * A popped message as an ordinary one for the group's pop retry topic, where brokers count its
+ * deliveries from 0. All of them read retry topics of the first form.
+ */
+export function popRetryMessage(consumerGroup: string, message: Message): SendMessageRequest {
+  const properties = new Map(message.properties);
+  for (const name of NOT_OF_A_COPY) properties.delete(name);
+  properties.set(Property.UNIQ_KEY, message.msgId);
+  properties.set(Property.FIRST_STORED, String(message.storeTimestamp));
+  return {
+    ...COMMON,
+    producerGroup: consumerGroup,
+    // As many queues as a broker would give it.
+    defaultTopicQueueNums: 1,
+    topic: poppedTopic(message.topic, consumerGroup, { retryMark: 1 }),
+    queueId: -1,
+    bornTimestamp: message.bornTimestamp,
+    flag: message.flag,
+    body: message.body,
+    properties: formatProperties(properties),
+    maxReconsumeTimes: WITHOUT_END,
+  };
 }
 
 /** Queues that may be written and have a master to take it, in route order. */

@@ -1,6 +1,6 @@
 import { ProtocolError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
-import type { PopHandle, PoppedMessage } from '../model/pop.ts';
+import type { PopHandle, PoppedMessage, UnrevivableReason } from '../model/pop.ts';
 import type { PopRequest, PopResult } from '../ports/rocketmq.ts';
 import { decodeRecords } from '../records/decode-records.ts';
 import {
@@ -100,20 +100,46 @@ export function readPopAnswer(
   const all = messages.flatMap((message): PoppedMessage[] => {
     const handle = handles.of(message);
     if (handle === undefined) return [];
-    // Brokers count on retries only: elsewhere the count, and with it 1ST_POP_TIME, is a producer's.
-    return [{ message: handle.retryMark === 0 ? message.uncounted() : message, handle }];
+    const unrevivable = whyUnrevivable(message, handle);
+    return [
+      {
+        // Brokers count on retries only: elsewhere the count, and with it 1ST_POP_TIME, is a producer's.
+        message: handle.retryMark === 0 ? message.uncounted() : message,
+        handle,
+        ...(unrevivable && { unrevivable }),
+      },
+    ];
   });
-  const wanted = ({ message }: PoppedMessage): boolean =>
-    matchesTags(request.subscription, message.properties.get(Property.TAGS));
+  const wanted = all.filter(({ message }) =>
+    matchesTags(request.subscription, message.properties.get(Property.TAGS)),
+  );
+  // A record is acknowledged as a whole: one that still has a wanted message is not filtered out.
+  const kept = new Set(wanted.map(({ handle }) => handle));
+  const handlesOfAll = new Set(all.map(({ handle }) => handle));
   return {
-    messages: all.filter(wanted),
-    filteredOut: all.filter((one) => !wanted(one)).map(({ handle }) => handle),
+    messages: wanted,
+    filteredOut: [...handlesOfAll].filter((handle) => !kept.has(handle)),
     undecodable: undecodable.flatMap((record) => {
       const handle = handles.find(record) ?? handles.at(0, record);
       return handle === undefined ? [] : [{ undecodable: record, handle }];
     }),
     full: false,
   };
+}
+
+function whyUnrevivable(
+  { storeSize, reconsumeTimes, properties }: Message,
+  { retryMark }: PopHandle,
+): UnrevivableReason | undefined {
+  if (isOfInnerBatch({ storeSize })) return 'inner-batch';
+  return retryMark === 0 && (reconsumeTimes !== 0 || properties.has(Property.FIRST_STORED))
+    ? 'miscounted'
+    : undefined;
+}
+
+/** Only its record has a size. */
+function isOfInnerBatch({ storeSize }: Pick<Message, 'storeSize'>): boolean {
+  return storeSize === 0;
 }
 
 type Place = Pick<Message, 'queueId' | 'queueOffset'>;
@@ -128,6 +154,8 @@ class PopHandles {
   readonly #popped: PopMessageAnswer;
   readonly #starts: ReadonlyMap<string, bigint>;
   readonly #taken: ReturnType<typeof parsePoppedOffsets>;
+  /** Of inner batches, by the place of their record. */
+  readonly #ofBatches = new Map<string, PopHandle>();
 
   constructor(brokerName: string, popped: PopMessageAnswer) {
     this.#brokerName = brokerName;
@@ -143,14 +171,34 @@ class PopHandles {
    * @throws ProtocolError for an ordinary message of a queue that the answer does not name
    */
   of(message: Message): PopHandle | undefined {
-    // A message of an inner batch: its properties are all the producer's.
-    const text = message.storeSize === 0 ? undefined : message.properties.get(Property.POP_CK);
-    const handle =
-      text === undefined ? this.at(0, message) : (this.#own(text, message) ?? this.find(message));
+    const text = isOfInnerBatch(message) ? undefined : message.properties.get(Property.POP_CK);
+    const handle = isOfInnerBatch(message)
+      ? this.#ofBatch(message)
+      : text === undefined
+        ? this.at(0, message)
+        : (this.#own(text, message) ?? this.find(message));
     if (text === undefined && handle === undefined)
       throw new ProtocolError(
         `the pop answer of ${this.#brokerName} names no start offset of queue ${message.queueId}`,
       );
+    return handle;
+  }
+
+  /**
+   * A broker knows the record's own offset only: an acknowledgement of it is one of all its
+   * messages, and one of another offset is passed over (PopCheckPoint.indexOfAck).
+   */
+  #ofBatch({ queueId, queueOffset }: Place): PopHandle | undefined {
+    const taken = this.#taken.get(startOffsetKey(0, queueId)) ?? [];
+    let base: bigint | undefined;
+    for (const text of taken) {
+      const offset = BigInt(text);
+      if (offset <= queueOffset && (base === undefined || offset > base)) base = offset;
+    }
+    if (base === undefined) return undefined;
+    const place = `${queueId}@${base}`;
+    const handle = this.#ofBatches.get(place) ?? this.at(0, { queueId, queueOffset: base });
+    if (handle !== undefined) this.#ofBatches.set(place, handle);
     return handle;
   }
 

@@ -72,6 +72,7 @@ import {
   type Outgoing,
   outgoingBatch,
   outgoingMessage,
+  popRetryMessage,
   queueOfKey,
   SEND_CODES,
   sendStatus,
@@ -411,6 +412,14 @@ class Client implements RocketMQClient {
     const request = deadLetterMessage(consumerGroup, letter, to, this.#now());
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: letter.brokerName }, sendMessage, request, rules);
+  }
+
+  async copyToPopRetry(
+    ...[consumerGroup, message, options = {}]: Parameters<RocketMQ['copyToPopRetry']>
+  ): Promise<void> {
+    const request = popRetryMessage(consumerGroup, message);
+    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
+    await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
   }
 
   async sendBackTimed(

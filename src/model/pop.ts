@@ -22,8 +22,19 @@ export interface PopHandle {
 export interface PoppedMessage {
   /** Its topic is the user's, also when it was popped from the retry topic. */
   readonly message: Message;
+  /** Of its record: the messages of an inner batch share one. */
   readonly handle: PopHandle;
+  /** Why a broker would not bring it back as it should; undefined: it does. */
+  readonly unrevivable?: UnrevivableReason;
 }
+
+/**
+ * A broker copies what was not acknowledged to the pop retry topic.
+ * - inner-batch: it refuses the copy, because the retry topic has no batch consume queue;
+ * - miscounted: it counts on from the producer's own count, or keeps the producer's time of the
+ *   first store.
+ */
+export type UnrevivableReason = 'inner-batch' | 'miscounted';
 
 export interface PoppedUndecodable {
   readonly undecodable: UndecodableRecord;

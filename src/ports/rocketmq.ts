@@ -242,6 +242,11 @@ export interface RocketMQ {
     options?: CallOptions,
   ): Promise<void>;
   /**
+   * A popped message that its broker would not bring back as it should (`unrevivable`), as a message of its own into
+   * the group's pop retry topic: there its deliveries are counted from 0. Its body is decompressed.
+   */
+  copyToPopRetry(consumerGroup: string, message: Message, options?: CallOptions): Promise<void>;
+  /**
    * A failed message by the broker's timer wheel: to the group's retry topic after so many milliseconds, to the second. False: the broker is older
    * than 5.0, and would deliver it at once. Brokers whose timers are off refuse it with BrokerError. Not for groups that hold queue locks: brokers
    * dead-letter their retries at once.

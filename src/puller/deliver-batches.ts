@@ -8,7 +8,6 @@ import type { DeliveryResult } from './call-handler.ts';
 import { waitsSince } from './confirm-delivery.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { Fetching } from './fetching.ts';
-import type { HeldLease } from './held-lease.ts';
 import type { Chosen } from './next-batch.ts';
 import type { QueueCounts } from './queue-counts.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
@@ -25,10 +24,11 @@ interface DeliverParts {
   readonly subscriptions: Pick<QueueSubscriptions, 'ofMessage'>;
   readonly wakeup: Wakeup;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending'>;
-  readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly crash: Pick<CrashKeeper, 'deliverAlone'>;
   readonly fetching: Pick<Fetching, 'delivers'>;
   readonly counts: Pick<QueueCounts, 'repeated'>;
+  /** Does this holder have its lease, or gets it back? */
+  readonly holdsLease: () => Promise<boolean>;
   /** May a batch go to its handler right now? */
   readonly mayDeliver: () => boolean;
   /** Takes what is delivered next. */
@@ -116,7 +116,7 @@ async function deliver(
   flush = false,
   waitsFrom = waitsSince(batch),
 ): Promise<void> {
-  const { clock, counts, crash, lease, logger, settlement } = parts;
+  const { clock, counts, crash, logger, settlement } = parts;
   const startedAt = clock.now();
   const call = () => parts.callHandler(batch, flush, waitsFrom);
   const result = await (batch.alone ? crash.deliverAlone(call) : call());
@@ -132,8 +132,8 @@ async function deliver(
     },
     'the handler was called',
   );
-  // The lease may have ended while the handler ran: then the next holder delivers again, and nothing of this counts.
-  if (!lease.mayAct()) return counts.repeated(batch.deliveries.length);
+  // Another holder may have taken over while the handler ran. It delivers again, and nothing of this counts.
+  if (!(await parts.holdsLease())) return counts.repeated(batch.deliveries.length);
   const nextParts = await settlement.conclude(batch, outcome);
   // A part waits while the handler has the one before it.
   const concludedAt = clock.now();

@@ -24,13 +24,10 @@ export class HeldLease {
     return this.#lease;
   }
 
-  /** May this holder pull, deliver, send back or commit right now? */
+  /** May this holder pull, deliver, send back or commit right now? A lease that has ended may come back, see regain-lease. */
   mayAct(): boolean {
     const { clock, lifecycle } = this.#parts;
-    if (lifecycle.isLost) return false;
-    if (mayAct(this.#lease, clock.now())) return true;
-    this.lose('it could not be renewed in time', false);
-    return false;
+    return !lifecycle.isLost && mayAct(this.#lease, clock.now());
   }
 
   /** @param leaseUntil epoch ms */

@@ -42,6 +42,7 @@ import { QueueCounts } from './queue-counts.ts';
 import { mirrorsOf } from './queue-mirrors.ts';
 import { NO_ORDER, QueueOrder } from './queue-order.ts';
 import { queueSubscriptions } from './queue-subscriptions.ts';
+import { LeaseRegain } from './regain-lease.ts';
 import { Settlement } from './settlement.ts';
 import { settlementModeOf } from './settlement-of.ts';
 import { BodyStorage } from './store-bodies.ts';
@@ -64,11 +65,12 @@ export type HeldQueue = ReturnType<typeof holdQueue>;
 
 export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: AcquiredQueue) {
   const state = queueState(deps, options, acquired);
-  const mode = isPopUnit(state.queue) ? popMode(state) : pullMode(state);
+  const mode = state.popped === undefined ? pullMode(state) : popMode(state, state.popped);
   const { source, clock, lifecycle, lease, leaseKeeper, messages, offsets, order } = state;
   const { commits } = mode;
   const settlement = new Settlement(settlementModeOf(source), { ...state, ...mode });
   const timeouts = new ConsumeTimeouts({ ...state, settlement });
+  const regain = new LeaseRegain(state);
   const mayDeliver = (): boolean =>
     !offsets.resetPending && lease.mayAct() && order.isOpen(clock.now());
   const choice = { ...state, ...mode };
@@ -84,6 +86,7 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...state,
     ...mode,
     ...{ settlement, timeouts, mayDeliver },
+    holdsLease: () => regain.holdsLease(),
     nextBatch: () => nextBatch(choice),
     windowEnd: () => windowEnd(state),
     callHandler: (batch: Batch, flush: boolean, waitsFrom: number | undefined) =>
@@ -132,17 +135,24 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const lifecycle = new LifecycleKeeper({
     log: (level, fields, message) => logger[level](fields, message),
     onChange: () => {
-      // Dead letters that wait to be stored get one more try: a popping puller goes on as long as it has messages.
-      messages.hasten((entry) => (pendingEnds.of(entry) === undefined ? undefined : 0));
+      // A popping puller goes on as long as it has messages: what only this puller delivers again, or stores as a dead
+      // letter, gets one more try.
+      messages.hasten((entry) =>
+        pendingEnds.of(entry) !== undefined || popped?.isRevivable(entry) === false ? 0 : undefined,
+      );
       wakeup.all();
     },
   });
   const lease = new HeldLease(acquired.lease, { clock, lifecycle, counts });
+  const popped = isPopped
+    ? new PoppedMessages({ ...deps, options, source, queue, logger, messages, lifecycle, lease })
+    : undefined;
   const committedOffset = (): bigint => offsets.confirmed ?? start.offset;
   const parts = {
     ...deps,
     ...{ options, source, queue, logger, counts, pendingEnds, known, attempts, batchLimits, crash },
-    ...{ queueOrder, order, noteLoad, wakeup, memory, messages, lifecycle, lease, committedOffset },
+    ...{ queueOrder, order, noteLoad, wakeup, memory, messages, lifecycle, lease, popped },
+    committedOffset,
     subscriptions: queueSubscriptions(source, queue),
     failedSends: new FailedSends(clock),
     activity: new QueueActivity(clock),
@@ -184,8 +194,7 @@ function pullMode(state: QueueState) {
 }
 
 /** Messages are lent one by one. */
-function popMode(state: QueueState) {
-  const popped = new PoppedMessages(state);
+function popMode(state: QueueState, popped: PoppedMessages) {
   return {
     commits: NO_COMMITS,
     carrier: poppedEnds({ ...state, popped }),

@@ -13,6 +13,7 @@ import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { isFinalRefusal } from '../queue/pull-failure.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import { createPoppedCopier } from './copy-popped.ts';
 import type { HandOverMeasure } from './hand-over-measure.ts';
 import type { HeldLease } from './held-lease.ts';
 import { memoryOf, type PoppedMessages } from './popped-messages.ts';
@@ -38,7 +39,10 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly queue: MessageQueue;
   readonly subscriptions: Pick<QueueSubscriptions, 'ofQueue'>;
   readonly messages: Pick<ProcessQueue, 'count'>;
-  readonly memory: Pick<QueueMemory, 'reservePop' | 'receivePopped' | 'endFetch'>;
+  readonly memory: Pick<
+    QueueMemory,
+    'reservePop' | 'receivePopped' | 'endFetch' | 'maxMessageBytes'
+  >;
   readonly wakeup: Wakeup;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'isLost' | 'signal' | 'stop'>;
@@ -56,6 +60,7 @@ export async function popMessages(
 ): Promise<void> {
   const { clock, memory, messages, wakeup, lifecycle } = parts;
   const subscription = subscriptionOf(parts);
+  const copyUnrevivable = createPoppedCopier(parts);
   let pace = FIRST_PACE;
   while (lifecycle.ending === undefined) {
     const sentAt = clock.now();
@@ -73,9 +78,11 @@ export async function popMessages(
       parts.activity.answered();
       const { patient } = pace;
       pace = paceAfter(pace, result);
+      if (!parts.lease.mayAct()) return memory.endFetch();
+      // The memory of the answer stays reserved while the broker takes the copies.
+      const remaining = await copyUnrevivable(result.messages);
       memory.endFetch();
-      if (!parts.lease.mayAct()) return;
-      await take(parts, popped, result, sentAt);
+      await take(parts, popped, { ...result, messages: remaining }, sentAt);
       const isEmpty = result.messages.length === 0;
       if (result.full || (pollMs === 0 && isEmpty && patient))
         await wakeup.wait(SHORT_POLL_WAIT_MS);

@@ -1,6 +1,8 @@
 import { redeliveryDelayMs } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { backoff } from '../decide/retry/backoff.ts';
+import { localDelayMs } from '../decide/retry/redelivery.ts';
+import { MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import type { Again } from '../decide/settle/message-end.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { Message } from '../model/message.ts';
@@ -9,11 +11,14 @@ import type { PopHandle } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import { loggedContent } from '../records/dead-letter-form.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import type { EndCarrier } from './end-carrier.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueCounts } from './queue-counts.ts';
+import { DLQ } from './send-back.ts';
 
 const TRIES = 4;
 const TRY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
@@ -27,7 +32,7 @@ interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock' | 'random'> {
   readonly source: SourceConfig;
   readonly queue: MessageQueue;
   readonly messages: ProcessQueue;
-  readonly popped: Pick<PoppedMessages, 'isOurs' | 'finish' | 'forget'>;
+  readonly popped: Pick<PoppedMessages, 'isOurs' | 'isRevivable' | 'finish' | 'forget'>;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'ending' | 'signal'>;
   readonly counts: QueueCounts;
@@ -35,8 +40,30 @@ interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock' | 'random'> {
 
 /** Ends of messages that were popped: each is acknowledged, or becomes visible again. The broker counts failures. */
 export function poppedEnds(parts: PoppedParts): EndCarrier {
-  const { messages, popped, lifecycle, counts } = parts;
-  const retry = async (entry: QueueEntry, delayMs: number): Promise<void> => {
+  const { messages, popped, lifecycle, counts, clock, source } = parts;
+  const postpone = async (
+    entry: QueueEntry,
+    notBefore: number,
+    counted: boolean,
+  ): Promise<void> => {
+    // A puller on its way out does not wait for it: the message comes again, to whoever pops then.
+    if (lifecycle.ending === undefined) messages.giveBack(entry, notBefore, counted);
+    else {
+      await giveBack(parts, entry, RETURN_MS);
+      messages.settle(entry);
+    }
+  };
+  /** @param failures with this one */
+  const retry = async (
+    entry: QueueEntry,
+    redelivery: Again,
+    failures: number,
+    delayMs: number,
+  ): Promise<void> => {
+    if (!popped.isRevivable(entry)) {
+      const waitMs = localDelayMs(redelivery, failures, MIN_LOCAL_RETRY_MS);
+      return postpone(entry, clock.now() + waitMs, true);
+    }
     await makeVisible(parts, entry, delayMs);
     if (messages.settle(entry)) counts.retried();
   };
@@ -59,17 +86,13 @@ export function poppedEnds(parts: PoppedParts): EndCarrier {
       );
       return settled;
     },
-    redeliver: ({ entry, message }, redelivery) => retry(entry, invisibleFor(redelivery, message)),
-    redeliverUnhandled: (entry, _content, { failures }) =>
-      retry(entry, redeliveryDelayMs(0, failures)),
-    async postpone(entry, notBefore, counted) {
-      // A puller on its way out does not wait for it: the message comes again, to whoever pops then.
-      if (lifecycle.ending === undefined) messages.giveBack(entry, notBefore, counted);
-      else {
-        await makeVisible(parts, entry, RETURN_MS);
-        messages.settle(entry);
-      }
+    redeliver({ entry, message }, redelivery) {
+      const failures = failedDeliveries(message, source) + entry.localRetries + 1;
+      return retry(entry, redelivery, failures, invisibleFor(redelivery, message));
     },
+    redeliverUnhandled: (entry, _content, { failures }) =>
+      retry(entry, { kind: 'auto' }, failures + 1, redeliveryDelayMs(0, failures)),
+    postpone,
     abandon(entry) {
       popped.forget(entry);
       messages.settle(entry);
@@ -104,9 +127,54 @@ async function returnAll(parts: PoppedParts): Promise<void> {
     entry = messages.peek(Number.POSITIVE_INFINITY)
   ) {
     messages.take(entry);
-    left.push(makeVisible(parts, entry, RETURN_MS));
+    left.push(giveBack(parts, entry, RETURN_MS));
   }
   await Promise.all(left);
+}
+
+/** The message is not this puller's any more: it comes again, or has its end when its broker cannot bring it back. */
+async function giveBack(parts: PoppedParts, entry: QueueEntry, afterMs: number): Promise<void> {
+  if (parts.popped.isRevivable(entry)) await makeVisible(parts, entry, afterMs);
+  else await endUnrevivable(parts, entry);
+}
+
+/**
+ * The end of a message that its broker cannot bring back, when this puller has no time for it any
+ * more: a copy in the pop retry topic, else a dead letter, else the log.
+ */
+async function endUnrevivable(parts: PoppedParts, entry: QueueEntry): Promise<void> {
+  const { client, source, counts, logger, lifecycle, lease, popped } = parts;
+  const { consumerGroup } = source;
+  const { message } = entry;
+  if (message === undefined) return acknowledge(parts, entry);
+  const options = { signal: lifecycle.signal('requests') };
+  const copy = () => client.copyToPopRetry(consumerGroup, message, options);
+  const bury = () => client.sendBackAsNormalMessage(consumerGroup, message, DLQ, 0, options);
+  const refusals: unknown[] = [];
+  for (const send of [copy, bury]) {
+    if (!lease.mayAct()) return popped.forget(entry);
+    try {
+      await send();
+      break;
+    } catch (error) {
+      refusals.push(error);
+    }
+  }
+  if (lifecycle.isLost) return popped.forget(entry);
+  if (refusals.length === 1) counts.deadLettered();
+  if (refusals.length === 2) {
+    counts.count('DiscardedEventCount');
+    logger.error(
+      {
+        err: refusals[1],
+        code: 'ROCKETMQ_MESSAGE_DISCARDED',
+        offset: String(message.queueOffset),
+        ...loggedContent(message.body, message.properties),
+      },
+      'message of an inner batch discarded, no retry topic and no dead-letter queue takes it, this line has its content',
+    );
+  }
+  await acknowledge(parts, entry);
 }
 
 /** The message comes again, counted by the broker, after the delay. Mirrors ConsumeMessagePopConcurrentlyService.changePopInvisibleTime. */

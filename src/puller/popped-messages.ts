@@ -20,8 +20,15 @@ interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock'> {
   readonly lease: Pick<HeldLease, 'mayAct'>;
 }
 
+/** A record in hand. The messages of an inner batch share one. */
 interface Popped {
   handle: PopHandle;
+  /** Its messages that have no end yet. */
+  left: number;
+  /** One of its messages is left to its time, so the record must not be acknowledged. */
+  forgotten: boolean;
+  /** False: the broker cannot bring its messages back. */
+  readonly revivable: boolean;
   /** Epoch ms of our clock: from then on somebody else may get it. */
   visibleAt: number;
   /** One call about a message at a time: each change of the time makes the handle before it worthless. */
@@ -59,15 +66,27 @@ export class PoppedMessages {
     // Bodies are views of the answer, which is held until the last of its messages has its end.
     const bytes = popped.reduce((sum, record) => sum + memoryOf(record), 0);
     const answer = { bytes, left: 0 };
-    for (const record of popped) {
-      const { handle } = record;
-      this.#popped.set(messages.append(record, sentAt, answer), {
+    const records = new Map<PopHandle, Popped>();
+    for (const one of popped) {
+      const { handle } = one;
+      const record = records.get(handle) ?? {
         handle,
+        left: 0,
+        forgotten: false,
+        revivable: !('unrevivable' in one && one.unrevivable === 'inner-batch'),
         visibleAt: sentAt + Number(handle.invisibleTime),
         turn: Promise.resolve(),
         prolongFrom: 0,
-      });
+      };
+      record.left++;
+      records.set(handle, record);
+      this.#popped.set(messages.append(one, sentAt, answer), record);
     }
+  }
+
+  /** Can the broker bring the message back? */
+  isRevivable({ offset }: QueueEntry): boolean {
+    return this.#popped.get(offset)?.revivable ?? true;
   }
 
   /** Does the message still belong to this puller? */
@@ -76,7 +95,10 @@ export class PoppedMessages {
     return popped !== undefined && isOurs(popped.visibleAt, this.#parts.clock.now());
   }
 
-  /** Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards. */
+  /**
+   * Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards.
+   * Of several messages of one record the last one calls, because the broker knows records only.
+   */
   async finish(
     { offset }: QueueEntry,
     call: (handle: PopHandle) => Promise<unknown>,
@@ -84,8 +106,8 @@ export class PoppedMessages {
     const popped = this.#popped.get(offset);
     if (popped === undefined) return;
     const turn = popped.turn.then(async () => {
-      await call(popped.handle);
-      this.#popped.delete(offset);
+      if (popped.left === 1 && !popped.forgotten) await call(popped.handle);
+      if (this.#popped.delete(offset)) popped.left--;
     });
     popped.turn = turn.catch(() => {});
     await turn;
@@ -93,6 +115,10 @@ export class PoppedMessages {
 
   /** Leaves the message to its time: it comes again when that is over. */
   forget({ offset }: QueueEntry): void {
+    const popped = this.#popped.get(offset);
+    if (popped === undefined) return;
+    popped.forgotten = true;
+    popped.left--;
     this.#popped.delete(offset);
   }
 
@@ -115,19 +141,19 @@ export class PoppedMessages {
   async #prolongAll(): Promise<void> {
     const { clock, options } = this.#parts;
     const now = clock.now();
-    const due = [...this.#popped].filter(
-      ([, { visibleAt, prolongFrom }]) =>
+    const due = [...new Set(this.#popped.values())].filter(
+      ({ visibleAt, prolongFrom }) =>
         prolongFrom <= now && prolongDue(visibleAt, now, options.popInvisibleMs),
     );
-    await inWindow(due, (one) => this.#prolongOne(...one), PROLONG_WINDOW);
+    await inWindow(due, (one) => this.#prolongOne(one), PROLONG_WINDOW);
   }
 
-  async #prolongOne(offset: bigint, popped: Popped): Promise<void> {
+  async #prolongOne(popped: Popped): Promise<void> {
     const { client, clock, options, source, queue, logger, lifecycle, lease } = this.#parts;
     const invisibleMs = options.popInvisibleMs;
     const turn = popped.turn.then(async () => {
       // It may have got its end meanwhile.
-      if (!this.#popped.has(offset) || !lease.mayAct()) return;
+      if (popped.left === 0 || !lease.mayAct()) return;
       const sentAt = clock.now();
       const signal = lifecycle.signal('requests');
       popped.handle = await client.changeInvisibleTime(

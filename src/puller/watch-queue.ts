@@ -28,6 +28,8 @@ interface WatchParts
   readonly wakeup: Wakeup;
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'stop' | 'abortHandlers'>;
+  /** Renews a lease that has ended. */
+  readonly holdsLease: () => Promise<boolean>;
   readonly timeouts: Pick<ConsumeTimeouts, 'check'>;
   /** Prolongs the time of popped messages. */
   readonly prolong: () => void;
@@ -37,7 +39,7 @@ interface WatchParts
 
 /** Renews the lease and watches the clock, until all loops have ended: also while they drain. */
 export async function watchQueue(parts: WatchParts, loops: Promise<unknown>): Promise<void> {
-  const { wakeup, lease, timeouts } = parts;
+  const { wakeup, lease, timeouts, writes } = parts;
   const renewals = new Renewals(parts);
   let done = false;
   const onEnd = (): void => {
@@ -50,8 +52,12 @@ export async function watchQueue(parts: WatchParts, loops: Promise<unknown>): Pr
     await wakeup.wait(TICK_MS);
     // A handler may take minutes, in which nothing changes.
     parts.noteLoad();
-    if (done || !lease.mayAct()) continue;
+    if (done) continue;
     checkTime(parts);
+    if (!lease.mayAct()) {
+      writes.begin('regain', async () => void (await parts.holdsLease()));
+      continue;
+    }
     checkIdle(parts);
     renewals.renewWhenDue();
     parts.prolong();

@@ -41,6 +41,11 @@ export const STOP_REASONS = {
     level: 'warn',
     message: 'lease lost, nothing more is committed or sent back',
   },
+  stalled: {
+    ...DRAINS,
+    level: 'warn',
+    message: 'lease renewed after its end, draining',
+  },
   'handler-misconfigured': {
     ...DRAINS,
     deliverPopped: false,

@@ -36,18 +36,23 @@ export function failedDeliveries(
 
 /**
  * When a broker made the message visible first, epoch ms. Request 36 does not keep the time: without
- * our property a retry has the time of its own store, and a popped retry that of its first pop.
+ * our property a retry has the time of its own store, and a popped retry that of its first pop. In
+ * mode pop a message to which a producer gave our property is copied with the right one first.
  */
 export function firstStoredAt(
   message: Pick<Message, 'topic' | 'properties' | 'storeTimestamp' | 'reconsumeTimes'>,
   { consumerGroup, mode }: GroupMode,
 ): number {
-  const { storeTimestamp } = message;
-  const name =
-    mode === 'pop'
-      ? message.reconsumeTimes > 0 && Property.FIRST_POP_TIME
-      : isOwnRetry(message, consumerGroup) && Property.FIRST_STORED;
-  const text = name === false ? undefined : message.properties.get(name);
+  const { storeTimestamp, properties } = message;
+  const ours =
+    mode === 'pop' || isOwnRetry(message, consumerGroup)
+      ? properties.get(Property.FIRST_STORED)
+      : undefined;
+  const ofBroker =
+    mode === 'pop' && message.reconsumeTimes > 0
+      ? properties.get(Property.FIRST_POP_TIME)
+      : undefined;
+  const text = ours ?? ofBroker;
   const time = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : storeTimestamp;
   return Math.min(time, storeTimestamp);
 }

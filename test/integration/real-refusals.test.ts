@@ -9,6 +9,7 @@ import { encodeBatchItem } from '../../src/records/batch-items.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { startInProcess } from '../support/in-process-service.ts';
+import { mqadmin } from '../support/java.ts';
 import { connectRaw } from '../support/raw-connection.ts';
 import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
@@ -110,7 +111,7 @@ describe('messages that a real broker does not take back', {
       }
     });
 
-  test('a group without retry queues: the broker says that it stored a send-back, and stores nothing', async () => {
+  test('a group without retry queues: the broker says that it stored a send-back, and stores nothing, until mqadmin gives it one', async () => {
     const { client } = world;
     const [consumerGroup, topic] = [`g-${randomUUID()}`, `t-${randomUUID()}`];
     await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
@@ -126,17 +127,34 @@ describe('messages that a real broker does not take back', {
     });
     const [message] = pulled.status === 'FOUND' ? pulled.messages : [];
     assert.ok(message);
-    for (const delayLevel of [1, -1])
-      await client.sendBack({
-        consumerGroup,
-        brokerName: message.brokerName,
-        commitLogOffset: message.commitLogOffset,
-        delayLevel,
-        maxReconsumeTimes: 16,
-        originMsgId: message.offsetMsgId,
-        originTopic: topic,
-      });
-    for (const made of [retryTopic(consumerGroup), dlqTopic(consumerGroup)])
-      await assert.rejects(client.topicRoute(made, { fresh: true }), TopicNotFoundError);
+    const sendBack = async (): Promise<void> => {
+      for (const delayLevel of [1, -1])
+        await client.sendBack({
+          consumerGroup,
+          brokerName: message.brokerName,
+          commitLogOffset: message.commitLogOffset,
+          delayLevel,
+          maxReconsumeTimes: 16,
+          originMsgId: message.offsetMsgId,
+          originTopic: topic,
+        });
+    };
+    const made = [retryTopic(consumerGroup), dlqTopic(consumerGroup)];
+    await sendBack();
+    for (const name of made)
+      await assert.rejects(client.topicRoute(name, { fresh: true }), TopicNotFoundError);
+    const options = ['-c', 'TestCluster', '-g', consumerGroup, '-r', '1'];
+    const output = await mqadmin(world.rocketmq.nameServer, ['updateSubGroup', ...options]);
+    assert.match(output, /success/);
+    await sendBack();
+    for (const name of made)
+      await until(
+        () =>
+          client.topicRoute(name, { fresh: true }).then(
+            () => true,
+            () => false,
+          ),
+        `a route of ${name}`,
+      );
   });
 });

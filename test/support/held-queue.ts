@@ -61,7 +61,8 @@ export function createHeldQueue(settings: HeldQueueSettings = {}): HeldQueueWorl
   const queue: MessageQueue = {
     topic: settings.isRetryQueue === true ? retryTopic(HELD_GROUP) : TOPIC,
     brokerName: 'broker-a',
-    queueId: isPopped ? -1 : 0,
+    queueId: 0,
+    ...(isPopped && { pops: true as const }),
   };
   const lease: Lease = {
     ...{ holder: 'holder-1', slot: 0, fence: 1, acquiredAt: HELD_AT, endsAt },

@@ -5,6 +5,7 @@ import { describe, test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { eventOptions } from '../../src/config/event-options.ts';
 import { clusterOptions, groupOptions, serviceOptions } from '../../src/config/service-options.ts';
+import { RequestCode } from '../../src/remoting/request-code.ts';
 import { shell } from '../support/shell.ts';
 
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
@@ -17,6 +18,29 @@ const PAGES = [
 ];
 
 describe('the documents', () => {
+  test('each request that the client sends has its row in the table of what may be repeated', () => {
+    const page = read('ARCHITECTURE.md');
+    const from = page.indexOf('## What may be repeated');
+    const table = page.slice(from, page.indexOf('\n## ', from));
+    const calls = table
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .map((line) => line.split('|')[1] ?? '');
+    const named = new Set(calls.join().match(/\d+/g));
+    const defined = globSync('src/requests/*.ts', { cwd: ROOT }).flatMap((file) =>
+      [...read(file).matchAll(/RequestCode\.([A-Z_\d]+)/g)].map(
+        ([, name]) => name as keyof typeof RequestCode,
+      ),
+    );
+    assert.ok(defined.length > 25, String(defined.length));
+    // The long form of 310: the embedded broker reads it, no client of ours sends it.
+    const sent = defined.filter((name) => name !== 'SEND_MESSAGE');
+    assert.deepEqual(
+      sent.filter((name) => !named.has(String(RequestCode[name]))),
+      [],
+    );
+  });
+
   test('npm run docs would change nothing: the pages that it writes are as the code is', async () => {
     const pages = PAGES.filter((page) => read(page).includes('<!-- Written by npm run docs'));
     assert.ok(pages.length >= 3, pages.join(', '));

@@ -23,7 +23,11 @@ const HANDLE = {
 } as const;
 
 /** The answer of a pop that took offset 9 of the topic's queue 0 and offsets 7 and 9 of its retry queue 0. */
-function read(fields: Partial<RecordFields>, msgOffsetInfo = '0 0 9;2 0 7,9'): PopResult {
+function read(
+  fields: Partial<RecordFields>,
+  msgOffsetInfo = '0 0 9;2 0 7,9',
+  tags = '*',
+): PopResult {
   const { popTime, invisibleTime, reviveQid } = HANDLE;
   const wire = popMessage.encodeAnswer({
     ...{ popTime, invisibleTime, reviveQid, restNum: 0n },
@@ -38,7 +42,7 @@ function read(fields: Partial<RecordFields>, msgOffsetInfo = '0 0 9;2 0 7,9'): P
     },
     {
       ...{ consumerGroup: 'workers', topic: 'orders', brokerName: 'broker-a', start: 'min' },
-      ...{ subscription: buildSubscription('orders', '*'), maxMessages: 32 },
+      ...{ subscription: buildSubscription('orders', tags), maxMessages: 32 },
       ...{ invisibleMs: 60_000, pollMs: 0 },
     },
     DEFAULT_LIMITS,
@@ -83,13 +87,34 @@ describe('an inner batch that is popped', () => {
   const offsets = ({ messages }: PopResult): unknown =>
     messages.map(({ message, handle }) => [message.queueOffset, handle.queueOffset]);
 
-  it('is unwrapped when the pop took no other record at its offsets', () => {
-    for (const properties of [{}, { POP_CK: formatPopHandle(HANDLE) }])
-      assert.deepEqual(offsets(read(batch(properties), '0 0 9,12')), [
+  it('is unwrapped when the pop took no other record at its offsets; its messages share the handle of the record', () => {
+    for (const properties of [{}, { POP_CK: formatPopHandle(HANDLE) }]) {
+      const result = read(batch(properties), '0 0 9,12');
+      assert.deepEqual(offsets(result), [
         [9n, 9n],
-        [10n, 10n],
-        [11n, 11n],
+        [10n, 9n],
+        [11n, 9n],
       ]);
+      assert.equal(new Set(result.messages.map(({ handle }) => handle)).size, 1);
+      assert.ok(result.messages.every(({ unrevivable }) => unrevivable === 'inner-batch'));
+    }
+  });
+
+  it('is filtered out as a whole or not at all: its record has one acknowledgement', () => {
+    const tagged = (tags: readonly string[]): Partial<RecordFields> => ({
+      ...batch(),
+      body: Buffer.concat(
+        tags.map((tag) =>
+          encodeBatchItem({ flag: 0, body: Buffer.from('x'), properties: { TAGS: tag } }),
+        ),
+      ),
+    });
+    const filtered = (tags: readonly string[]): unknown => {
+      const { messages, filteredOut } = read(tagged(tags), '0 0 9,12', 'paid');
+      return [messages.length, filteredOut.map(({ queueOffset }) => queueOffset)];
+    };
+    assert.deepEqual(filtered(['paid', 'open', 'open']), [1, []]);
+    assert.deepEqual(filtered(['open', 'open', 'open']), [0, [9n]]);
   });
 
   for (const [name, fields, msgOffsetInfo, retryMark] of [
@@ -114,6 +139,17 @@ describe('the count of a popped message', () => {
   it('is the broker’s on a retry, and 0 on what a producer sent', () => {
     assert.equal(countOf({ ...withHandle(formatPopHandle(HANDLE)), reconsumeTimes: 2 }), 2);
     for (const reconsumeTimes of [20, -5]) assert.equal(countOf({ reconsumeTimes }), 0);
+  });
+
+  it('that a producer wrote, or its time of a first store, has the message copied before it is delivered', () => {
+    const whyOf = (fields: Partial<RecordFields>): unknown => read(fields).messages[0]?.unrevivable;
+    for (const reconsumeTimes of [20, -5]) assert.equal(whyOf({ reconsumeTimes }), 'miscounted');
+    const stored = { SERVERLESS_FIRST_STORED_MS: '1' };
+    assert.equal(whyOf({ properties: stored }), 'miscounted');
+    assert.equal(whyOf({}), undefined);
+    // What comes from the retry topic was copied there by a broker or by this client.
+    const retry = { ...stored, POP_CK: formatPopHandle(HANDLE) };
+    assert.equal(whyOf({ properties: retry, reconsumeTimes: 2 }), undefined);
   });
 
   it('is left out without a change of anything else', () => {

@@ -18,20 +18,51 @@ import {
 } from '../../support/held-queue.ts';
 
 const REASON = 'RejectedByHandler';
+const UNREACHABLE = { renew: () => Promise.reject(new Error('the table is away')) };
 
 describe('the parts of a held queue', () => {
   describe('the lease', () => {
-    test('allows nothing in its last five seconds, and is lost by itself then', () => {
-      const { held, pass, logs } = createHeldQueue();
-      assert.equal(held.lease.mayAct(), true);
+    test('allows nothing in its last five seconds, and is lost when it cannot be renewed then', async () => {
+      const { held, pass, logs } = createHeldQueue({ store: UNREACHABLE });
+      assert.equal(await held.holdsLease(), true);
       pass(900_000 - 5_000);
-      assert.equal(held.lease.mayAct(), false);
+      assert.deepEqual([held.lease.mayAct(), held.lifecycle.ending], [false, undefined]);
+      assert.equal(await held.holdsLease(), false);
       assert.equal(held.lifecycle.ending, 'lease-lost');
       held.lease.lose('missing', true);
       assert.deepEqual(
-        logs.map(({ code }) => code),
+        logs.flatMap(({ code = [] }) => code),
         ['ROCKETMQ_LEASE_LOST'],
       );
+    });
+
+    test('is renewed once by all who ask when it has ended, and drains then', async () => {
+      let renewals = 0;
+      const world: HeldQueueWorld = createHeldQueue({
+        store: {
+          renew: async ({ leaseUntil }) => {
+            renewals++;
+            return applied(world, { leaseUntil });
+          },
+        },
+      });
+      world.held.lease.extend(HELD_AT + 30_000);
+      world.pass(40_000);
+      assert.equal(world.held.lease.mayAct(), false);
+      const { holdsLease } = world.held;
+      assert.deepEqual(await Promise.all([holdsLease(), holdsLease()]), [true, true]);
+      assert.deepEqual([renewals, world.held.lifecycle.ending], [1, 'stalled']);
+    });
+
+    test('is lost when another holder acquired the queue after its end', async () => {
+      const { held, pass } = createHeldQueue({
+        store: {
+          renew: async () => ({ applied: false, reason: 'taken-over', current: undefined }),
+        },
+      });
+      pass(900_000);
+      assert.equal(await held.holdsLease(), false);
+      assert.deepEqual(held.lifecycle.state, { phase: 'lost', takenOver: true });
     });
 
     test('is extended to what the table has, and no later', async () => {
@@ -68,11 +99,11 @@ describe('the parts of a held queue', () => {
 
     test('that ran out stays as it is while a handler has messages: it stands as a death', async () => {
       const world = createHeldQueue({
-        store: { release: () => assert.fail('released') },
+        store: { ...UNREACHABLE, release: () => assert.fail('released') },
       });
       takeBatch(world, ['a']);
       world.pass(900_000);
-      world.held.lease.mayAct();
+      assert.equal(await world.held.holdsLease(), false);
       await world.held.leaseKeeper.close();
     });
   });

@@ -58,6 +58,9 @@ describe('firstStoredAt', () => {
     const popped = { [Property.FIRST_POP_TIME]: '700' };
     assert.equal(firstStoredAt(message('orders', popped, { reconsumeTimes: 1 }), POP), 700);
     assert.equal(firstStoredAt(message('orders', popped), POP), 1_000);
+    const copied = { ...popped, [Property.FIRST_STORED]: '600' };
+    for (const reconsumeTimes of [0, 1])
+      assert.equal(firstStoredAt(message('orders', copied, { reconsumeTimes }), POP), 600);
     assert.equal(firstStoredAt(message('orders', popped, { reconsumeTimes: 1 }), GROUP), 1_000);
   });
 });

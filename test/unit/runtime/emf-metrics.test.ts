@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
+import { setTimeout } from 'node:timers/promises';
 import { METRICS, type MetricName } from '../../../src/model/metrics.ts';
-import { createEmfGauges, createEmfMeter } from '../../../src/runtime/emf-metrics.ts';
+import { createEmfGauges, createEmfMeter, emfOptions } from '../../../src/runtime/emf-metrics.ts';
 import { metricGroups } from '../../../src/runtime/environment.ts';
 
 const SERVICE = { service: 'shop', stage: 'prod', clusters: {}, sources: [] };
@@ -169,5 +170,22 @@ describe('metrics in the embedded format', () => {
       'ErrorCount',
       'LagMetrics',
     ]);
+  });
+
+  test('a console that is gone, or an address that is none, rejects nothing that nobody handles', async () => {
+    const rejections: unknown[] = [];
+    const note = (reason: unknown): void => void rejections.push(reason);
+    process.on('unhandledRejection', note);
+    try {
+      for (const url of ['http://127.0.0.1:1/metrics', 'no address']) {
+        const clock = { now: () => 1, sleep: async () => {} };
+        const { write } = emfOptions(SERVICE, clock, { ROCKETMQ_CONSOLE_METRICS_URL: url });
+        write?.('{}');
+      }
+      await setTimeout(200);
+    } finally {
+      process.off('unhandledRejection', note);
+    }
+    assert.deepEqual(rejections, []);
   });
 });
