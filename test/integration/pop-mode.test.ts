@@ -5,7 +5,7 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { listDeadLetters } from '../../src/dlq/dead-letters.ts';
 import { BodyNotStoredError, UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
-import type { MessageQueue } from '../../src/model/message-queue.ts';
+import { type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { BodyStore } from '../../src/ports/body-store.ts';
 import type { Meter } from '../../src/ports/meter.ts';
@@ -148,8 +148,8 @@ if (since('5.0'))
       assert.deepEqual(
         (await assignments())
           .filter(({ queue }) => queue.topic === topic)
-          .map(({ queue }) => queue.queueId),
-        [-1],
+          .map(({ queue }) => queueKey(queue)),
+        [`${topic}/broker-a/pop-0`],
       );
       await until(
         () => times.get('3')?.length === 2 && times.get('7')?.length === 2,
