@@ -10,9 +10,6 @@ import type { FailedSends } from './failed-sends.ts';
 import type { QueueCounts } from './queue-counts.ts';
 import { redeliver, type SendOutcome, type SendParts, sendBack } from './send-back.ts';
 
-/** The broker decides when the message comes again, as request 36 calls it. */
-const BROKER_DECIDES = 0;
-
 interface PulledParts extends SendParts {
   readonly messages: ProcessQueue;
   readonly attempts: LocalAttempts;
@@ -59,7 +56,7 @@ export function pulledEnds(parts: PulledParts): EndCarrier {
       const outcome = await sendBack(
         parts,
         content.message ?? (content.undecodable as UndecodableRecord),
-        BROKER_DECIDES,
+        'broker-decides',
         maxFailures,
         content.localRetries,
         failedSends.isInDoubt(entry) ? 1 : MAX_UNANSWERED,
