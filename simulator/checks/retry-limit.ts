@@ -3,9 +3,12 @@ import type { Plan } from '../plan.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
 
+/** What a puller needs beside handler calls: its start, the acquisition, and the time at its end. */
+const BESIDE_CALLS_MS = 13_000;
+
 /** A puller without the time for two calls fails a batch as a whole, and gives up calls at its end. */
-function shortestMs({ source }: Plan): number {
-  return 2_000 * Math.max(...source.subscriptions.map(({ handler }) => handler.timeout)) + 11_000;
+function shortestMs({ source: { subscriptions } }: Plan): number {
+  return 2_000 * Math.max(...subscriptions.map(({ handler }) => handler.timeout)) + BESIDE_CALLS_MS;
 }
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */

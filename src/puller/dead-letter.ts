@@ -38,6 +38,8 @@ import { sendFailureOf } from './send-failure.ts';
 /** A holder tries an end for so long at most, and the next one begins soon after it. */
 const LOOK_BACK_MS = 20 * 60_000;
 const AGAIN_WHEN_AWAY_MS = 5_000;
+/** A broker that stood still answers the first look before it has carried out what it had received before. */
+const LOOK_AGAIN_MS = 2_000;
 
 /** What the end of a message that failed for good needs. */
 export interface DeadLetterParts
@@ -199,9 +201,13 @@ async function findCopy(
     since: clock.now() - LOOK_BACK_MS,
   };
   try {
-    const signal = lifecycle.signal('requests');
-    const isStored = await isDeadLettered(client, source.consumerGroup, sought, { signal });
-    return isStored ? 'stored' : 'none';
+    const isStored = () =>
+      isDeadLettered(client, source.consumerGroup, sought, {
+        signal: lifecycle.signal('requests'),
+      });
+    if (await isStored()) return 'stored';
+    await clock.sleep(LOOK_AGAIN_MS, lifecycle.signal('requests'));
+    return (await isStored()) ? 'stored' : 'none';
   } catch (error) {
     const failure = sendFailureOf(error);
     logger.warn(

@@ -1,6 +1,6 @@
 import type { Assignment, Lease } from '../../src/model/assignment.ts';
 import type { Message } from '../../src/model/message.ts';
-import { type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
+import { type MessageQueue, type PopUnit, retryTopic } from '../../src/model/message-queue.ts';
 import type { PoppedMessage } from '../../src/model/pop.ts';
 import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { AssignmentStore } from '../../src/ports/assignment-store.ts';
@@ -58,10 +58,9 @@ export function createHeldQueue(settings: HeldQueueSettings = {}): HeldQueueWorl
     child: () => logger,
   };
   const of = source([subscription(TOPIC, settings.subscription)], settings.source);
-  const queue: MessageQueue = {
+  const queue: MessageQueue | PopUnit = {
     topic: settings.isRetryQueue === true ? retryTopic(HELD_GROUP) : TOPIC,
-    brokerName: 'broker-a',
-    queueId: 0,
+    ...{ brokerName: 'broker-a', queueId: 0 },
     ...(isPopped && { pops: true as const }),
   };
   const lease: Lease = {
