@@ -43,7 +43,8 @@ const queues = pops
   ? [...new Set(request.queues.map(({ brokerName }) => brokerName))].map((brokerName) => ({
       topic,
       brokerName,
-      queueId: -1,
+      queueId: 0,
+      pops: true as const,
     }))
   : request.queues;
 if (pops) for (const queue of queues) await deps.store.create(source, queue, 0, 0n);

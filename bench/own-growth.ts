@@ -48,7 +48,8 @@ const OPTIONS: Readonly<Record<string, Partial<SubscriptionConfig>>> = {
 };
 
 async function pullWithConsumer(): Promise<void> {
-  await using consumer = new PullConsumer({ consumerGroup: group, nameServers: [nameServer] });
+  // Without `await using`: Node 22 does not know it.
+  const consumer = new PullConsumer({ consumerGroup: group, nameServers: [nameServer] });
   const options = {
     signal: done.signal,
     commitIntervalMs: 1_000,
@@ -56,6 +57,7 @@ async function pullWithConsumer(): Promise<void> {
   };
   for await (const message of consumer.messages(topic, options))
     note(message.body.length > 0 ? 1 : 0);
+  await consumer.close();
 }
 
 async function pullWithPuller(): Promise<void> {
@@ -70,7 +72,12 @@ async function pullWithPuller(): Promise<void> {
   };
   const { request, deps, close } = await openPuller(nameServer, endpoint, source, handle);
   const brokers = new Set(request.queues.map(({ brokerName }) => brokerName));
-  const units = [...brokers].map((brokerName) => ({ topic, brokerName, queueId: -1 }));
+  const units = [...brokers].map((brokerName) => ({
+    topic,
+    brokerName,
+    queueId: 0,
+    pops: true as const,
+  }));
   const queues = mode === 'pop' ? units : request.queues;
   if (mode === 'pop') for (const queue of queues) await deps.store.create(source, queue, 0, 0n);
   await runPuller(
