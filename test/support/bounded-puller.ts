@@ -60,7 +60,8 @@ const group = { cluster: 'default', consumerGroup: 'bounded' };
 const queues = Array.from({ length: Number(queueCount) }, (_, queueId) => ({
   topic: 'orders',
   brokerName: 'broker-a',
-  queueId: mode === 'pop' ? -1 : queueId,
+  queueId,
+  ...(mode === 'pop' && { pops: true as const }),
 }));
 for (const queue of queues) await store.create(group, queue, 0, 0n);
 const client = createRocketMQClient({ nameServers: [nameServers] });
