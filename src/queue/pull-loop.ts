@@ -217,9 +217,11 @@ async function handleAnswer(
       return { type: 'life-checked', life: await lifeOf(loop, signal), now: loop.clock.now() };
     case 'admit': {
       const { bytes, count } = sizeOf(result);
-      return loop.memory.admit(bytes, count, loop.clock.now())
+      // An inner batch is one record with up to 32,767 messages: half of it cannot be asked for.
+      const records = Math.min(count, request.maxMessages);
+      return loop.memory.admit(bytes, records, loop.clock.now())
         ? { type: 'admitted' }
-        : { type: 'not-admitted', maxMessages: fewer(count, request.maxMessages) };
+        : { type: 'not-admitted', maxMessages: fewer(records) };
     }
     case 'take':
       take(loop, result, action.isMarked);

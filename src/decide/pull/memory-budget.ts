@@ -184,10 +184,11 @@ export class QueueMemory implements PoolUser {
    * An answer was read. False: what was decompressed of it does not fit. It is to be dropped and asked for again when
    * `mayFetch` says so, with `fewer` messages.
    * @param bytes that it takes
+   * @param records that it has at most: an inner batch is one
    */
-  admit(bytes: number, count: number, now: number): boolean {
+  admit(bytes: number, records: number, now: number): boolean {
     if (bytes > this.#reserved && !this.#reserve(bytes, now)) {
-      this.#needed = Math.ceil((bytes * fewer(count)) / Math.max(1, count));
+      this.#needed = Math.ceil((bytes * fewer(records)) / Math.max(1, records));
       return false;
     }
     this.#reserved = 0;
@@ -407,11 +408,7 @@ export class DeliveryMemory {
   }
 }
 
-/**
- * How many records to ask for after an answer that did not fit.
- * @param count messages of the answer: an inner batch is one record with up to 32,767 of them
- * @param asked records that were asked for
- */
-export function fewer(count: number, asked = count): number {
-  return Math.max(1, Math.floor(Math.min(count, asked) / 2));
+/** How many records to ask for after an answer of so many that did not fit. */
+export function fewer(records: number): number {
+  return Math.max(1, Math.floor(records / 2));
 }

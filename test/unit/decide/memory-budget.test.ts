@@ -95,10 +95,15 @@ describe('answers in hand', () => {
     assert.ok(store(third, 12 * MIB));
   });
 
-  it('of inner batches that did not fit are asked for with fewer records', () => {
-    assert.equal(fewer(2 * 32_767, 32), 16);
-    assert.equal(fewer(32_767, 1), 1);
-    assert.equal(fewer(8, 32), 4);
+  it('of one record that did not fit are asked for with all of its memory', () => {
+    assert.deepEqual([fewer(32), fewer(3), fewer(1)], [16, 1, 1]);
+    const queue = new MemoryBudget(512 * MIB).open(() => {});
+    assert.ok(store(queue, 20 * MIB));
+    assert.ok(queue.receive(MIB, 1, 0) && !queue.admit(20 * MIB, 1, 0));
+    queue.endFetch();
+    assert.ok(!queue.mayFetch(0));
+    queue.note(-20 * MIB);
+    assert.ok(queue.mayFetch(0));
   });
 
   it('that did not fit are asked for with fewer messages', () => {
