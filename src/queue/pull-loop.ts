@@ -19,7 +19,7 @@ import {
 
 /** Java's pullBatchSize. Brokers give at most 32 messages from memory, 8 from disk, unless they are configured otherwise. */
 export const PULL_BATCH_SIZE = 32;
-/** Flow control: look again after this, if nothing was settled before. */
+/** Flow control, or no right to pull: look again after this, if nothing changed before. */
 const FULL_WAIT_MS = 50;
 
 /** Why a loop returned. `stopped`: no repetition of the pull helps. */
@@ -56,7 +56,11 @@ export async function pullQueue(loop: PullLoop): Promise<PullEnd> {
       continue;
     }
     const suspendMs = loop.suspendMs();
-    if (suspendMs === undefined) break;
+    if (suspendMs === undefined) {
+      loop.memory.endFetch();
+      await wakeup.wait(FULL_WAIT_MS);
+      continue;
+    }
     const outcome = await pullOnce(loop, state, nextPull(loop, state, suspendMs)).finally(() =>
       loop.memory.endFetch(),
     );

@@ -88,7 +88,7 @@ export interface PullLoop {
   /** 0 ≤ r < 1 */
   readonly random: () => number;
   readonly logger: Logger;
-  /** How long the broker may hold the next pull, ms; 0: not at all. undefined: no time is left, the loop ends. */
+  /** How long the broker may hold the next pull, ms; 0: not at all. undefined: no pull now, the queue ends or its lease comes back. */
   readonly suspendMs: () => number | undefined;
   /** The message at the next offset is pulled alone. */
   readonly pullsSingly: () => boolean;

@@ -235,15 +235,13 @@ export class QueueMemory implements PoolUser {
   /** The request has ended. What it brought is stored, or dropped; another queue need not wait for it. */
   endFetch(): void {
     this.#reserved = 0;
-    if (this.#stored === 0) this.#leaveLarge();
+    this.#leaveLargeIfSmall();
   }
 
   /** What is in hand became more, or less. */
   note(bytes: number): void {
     this.#stored += bytes;
-    const { share } = this.#budget;
-    if (this.#large && bytes < 0 && this.#reserved === 0)
-      if (this.#stored <= Math.min(share, this.#budget.roomFor(0))) this.#leaveLarge();
+    if (bytes < 0 && this.#reserved === 0) this.#leaveLargeIfSmall();
   }
 
   /** What a handler call is to get. */
@@ -331,6 +329,13 @@ export class QueueMemory implements PoolUser {
     if (this.#stored > 0) return false;
     this.#large = this.#budget.large.take(this, 1, now);
     return this.#large;
+  }
+
+  /** What is in hand fits into the ordinary part. */
+  #leaveLargeIfSmall(): void {
+    if (!this.#large) return;
+    const { share } = this.#budget;
+    if (this.#stored <= Math.min(share, this.#budget.roomFor(0))) this.#leaveLarge();
   }
 
   #leaveLarge(): void {
