@@ -281,6 +281,40 @@ describe('a loop of a PullConsumer, in virtual time', () => {
     });
   });
 
+  describe('closing while a route is read', () => {
+    test('ends the loop: a queue that appears with the answer is not read', async () => {
+      broker.createTopic(TOPIC, 1);
+      broker.produce(at(0), ['a']);
+      const { seen, done } = read(2, { commitIntervalMs: 60_000, routeIntervalMs: 5_000 });
+      await clock.pass(4_000);
+      assert.deepEqual(seen, ['a']);
+      broker.createTopic(TOPIC, 2);
+      broker.before = async (call) => {
+        if (call === 'topicRoute') await clock.sleep(2_000);
+        if (call === 'commitOffset') await clock.sleep(5_000);
+      };
+      await clock.pass(2_000);
+      await clock.finish(consumer.close());
+      assert.equal(broker.committed.get(queueKey(at(0))), 1n);
+      const pulls = broker.pulls.length;
+      await clock.pass(60_000);
+      await done;
+      assert.deepEqual(broker.pulls.slice(pulls), []);
+    });
+
+    test('ends the loop without the error of the answer', async () => {
+      broker.before = async () => {
+        await clock.sleep(1_000);
+        throw new ConnectionError(BROKER, 'closed here');
+      };
+      const { seen, done } = read(1);
+      await clock.pass(500);
+      await consumer.close();
+      await clock.pass(1_000);
+      assert.deepEqual([await done, seen], [[], []]);
+    });
+  });
+
   test('a commit that is not answered holds up no message', async () => {
     broker.createTopic(TOPIC, 1);
     broker.produce(at(0), names('', 3));
