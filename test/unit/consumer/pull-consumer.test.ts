@@ -315,6 +315,23 @@ describe('a loop of a PullConsumer, in virtual time', () => {
     });
   });
 
+  test('a commit of all queues does not wait for one whose broker is away', async () => {
+    broker.createTopic(TOPIC, 2);
+    broker.produce(at(0), ['a']);
+    broker.before = async (call, queue) => {
+      if (call !== 'queryOffset' || queue?.queueId !== 1) return;
+      await clock.sleep(3_000);
+      throw new ConnectionError(BROKER, 'away');
+    };
+    const { seen, done } = read(2);
+    await clock.pass(1_000);
+    assert.deepEqual(seen, ['a']);
+    broker.produce(at(0), ['b']);
+    await clock.finish(done);
+    await clock.finish(consumer.commit());
+    assert.equal(broker.committed.get(queueKey(at(0))), 1n);
+  });
+
   test('a commit that is not answered holds up no message', async () => {
     broker.createTopic(TOPIC, 1);
     broker.produce(at(0), names('', 3));
