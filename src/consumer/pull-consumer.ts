@@ -131,6 +131,7 @@ export class PullConsumer implements AsyncDisposable {
   readonly #memory: MemoryBudget;
   readonly #closed = new AbortController();
   readonly #cursors = new Map<string, Promise<QueueCursor>>();
+  readonly #opened = new Set<QueueCursor>();
   readonly #readings = new Set<Reading>();
   /** SQL filters that brokers have compiled. */
   readonly #compiled = new Map<string, Promise<Subscription>>();
@@ -193,10 +194,8 @@ export class PullConsumer implements AsyncDisposable {
   async commit(queue?: MessageQueue, offset?: bigint, options: CallOptions = {}): Promise<void> {
     checkCall(options, 'options');
     if (queue === undefined && offset === undefined) {
-      const cursors = await Promise.all(this.#cursors.values());
-      await Promise.all(
-        cursors.filter(({ wasRead }) => wasRead).map((cursor) => cursor.commit(options)),
-      );
+      const read = [...this.#opened].filter(({ wasRead }) => wasRead);
+      await Promise.all(read.map((cursor) => cursor.commit(options)));
       return;
     }
     messageQueue(queue, 'queue');
@@ -396,8 +395,11 @@ export class PullConsumer implements AsyncDisposable {
     if (known !== undefined) return known;
     const cursor = this.#openCursor(queue, start);
     this.#cursors.set(key, cursor);
-    // One that could not be opened is opened again.
-    cursor.catch(() => this.#cursors.delete(key));
+    cursor.then(
+      (opened) => this.#opened.add(opened),
+      // One that could not be opened is opened again.
+      () => this.#cursors.delete(key),
+    );
     return cursor;
   }
 

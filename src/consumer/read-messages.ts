@@ -155,7 +155,9 @@ export class Reading {
     const now = this.#deps.clock.now();
     if (now >= this.#routesDueAt) {
       this.#routesDueAt = now + routeIntervalMs;
-      await this.#readRoutes();
+      await this.#readRoutes().catch((error: unknown) => {
+        if (this.#finished === undefined) throw error;
+      });
     }
     if (now >= this.#commitDueAt) {
       this.#commitDueAt = now + this.#commitIntervalMs;
@@ -225,6 +227,8 @@ export class Reading {
   }
 
   #startReading(key: string, queue: MessageQueue, start: StartPosition): void {
+    // The consumer was closed while the route was read.
+    if (this.#finished !== undefined) return;
     const { filter } = this.#options;
     const deps: ReaderDeps = {
       ...this.#deps,

@@ -2,6 +2,7 @@ import { TopicNotFoundError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import { dlqTopic } from '../model/message-queue.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
+import { Property } from '../records/properties.ts';
 import { type DeadLetter, peekDeadLetters } from './dead-letters.ts';
 
 /** Most dead letters of a broker that are looked at. */
@@ -9,7 +10,10 @@ const MAX_LETTERS = 2_000;
 
 /** A message that may be in the dead-letter queue. */
 export interface Sought {
-  readonly message: Pick<Message, 'msgId' | 'offsetMsgId' | 'body'>;
+  readonly message: Pick<
+    Message,
+    'msgId' | 'offsetMsgId' | 'body' | 'properties' | 'storeSize' | 'storeTimestamp'
+  >;
   /** Id that it was first stored under. */
   readonly originMessageId: string;
   /** Its broker, which writes dead letters by itself (request 36). */
@@ -56,16 +60,22 @@ async function brokersOf(
 }
 
 /**
- * Where only the producer's id tells that they are one, the body must be the same as well: producers
- * may give two messages one UNIQ_KEY.
+ * A letter that is older than the message belongs to an earlier life of it, which was redriven.
+ * Where the letter does not name the place of one record, the producer's id and the body must be
+ * the same as well: producers may give two messages one UNIQ_KEY.
  */
 function isLetterOf(
   { message, originMessageId }: Sought,
   { message: letter, originMessageId: origin }: DeadLetter,
 ): boolean {
   if (letter === undefined || origin === undefined) return false;
-  if (origin === message.offsetMsgId || origin === originMessageId) return true;
-  return (
-    origin === message.msgId && letter.msgId === message.msgId && letter.body.equals(message.body)
-  );
+  if (letter.storeTimestamp < message.storeTimestamp) return false;
+  const { msgId, offsetMsgId, body } = message;
+  if (origin !== offsetMsgId && origin !== originMessageId && origin !== msgId) return false;
+  return namesPlace(message, origin) || (letter.msgId === msgId && letter.body.equals(body));
+}
+
+/** Is the id the place of this one record? The messages of an inner batch share theirs. */
+function namesPlace({ storeSize, properties }: Sought['message'], id: string): boolean {
+  return storeSize > 0 && id !== properties.get(Property.UNIQ_KEY);
 }

@@ -6,7 +6,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
-import { openMessage } from '../records/open-message.ts';
+import { isCompressed, openMessage } from '../records/open-message.ts';
 import { sendFailureOf } from './send-failure.ts';
 
 interface CopyParts {
@@ -79,9 +79,19 @@ export function createPoppedCopier({
     const unrevivable = popped.filter((one) => one.unrevivable !== undefined);
     if (unrevivable.length === 0) return popped;
     const copied = new Set<PoppedMessage>();
-    await inWindow(unrevivable, async (one) => {
+    const copyOne = async (one: PoppedMessage): Promise<void> => {
       if (await copy(one)) copied.add(one);
-    });
+    };
+    const isSentAsStored = ({ message }: PoppedMessage): boolean => !isCompressed(message);
+    // A compressed body of a few KB may take all that one message may, beside what handlers have.
+    await Promise.all([
+      inWindow(unrevivable.filter(isSentAsStored), copyOne),
+      inWindow(
+        unrevivable.filter((one) => !isSentAsStored(one)),
+        copyOne,
+        1,
+      ),
+    ]);
     const remaining = popped.filter((one) => !copied.has(one));
     const open = new Set(remaining.map(({ handle }) => handle));
     const done = new Set([...copied].map(({ handle }) => handle));

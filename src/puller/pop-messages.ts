@@ -27,6 +27,8 @@ const MAX_MESSAGES = 32;
 /** A pop under way is never given up: its messages would be invisible to everybody for their time. So a queue that drains waits for it. */
 const POLL_MS = 5_000;
 const FULL_WAIT_MS = 500;
+/** No time is left, or the lease has ended and may come back. */
+const NO_LEASE_WAIT_MS = 50;
 const SHORT_POLL_WAIT_MS = 300;
 /** Before the first message has come: the largest that a stock broker takes. */
 const MAX_MESSAGE_BYTES = 4 * 1024 * 1024;
@@ -72,16 +74,19 @@ export async function popMessages(
       continue;
     }
     const pollMs = pollTime(parts, reserved.mayWait);
-    if (pollMs === undefined) return;
+    if (pollMs === undefined) {
+      memory.endFetch();
+      await wakeup.wait(NO_LEASE_WAIT_MS);
+      continue;
+    }
     try {
       const result = await pop(parts, subscription, count, pollMs);
       parts.activity.answered();
       const { patient } = pace;
       pace = paceAfter(pace, result);
-      if (!parts.lease.mayAct()) return memory.endFetch();
+      if (lifecycle.isLost) return memory.endFetch();
       // The memory of the answer stays reserved while the broker takes the copies.
       const remaining = await copyUnrevivable(result.messages);
-      memory.endFetch();
       await take(parts, popped, { ...result, messages: remaining }, sentAt);
       const isEmpty = result.messages.length === 0;
       if (result.full || (pollMs === 0 && isEmpty && patient))
@@ -193,6 +198,7 @@ async function take(
     handOver,
     counts,
     messages,
+    memory,
   }: PopParts,
   popped: Pick<PoppedMessages, 'put'>,
   result: PopResult,
@@ -207,6 +213,7 @@ async function take(
   if (!full && brought === 0 && messages.count === 0) handOver.foundNothing();
   if (filteredOut.length > 0) counts.count('FilteredOutEventCount', filteredOut.length);
   popped.put([...result.messages, ...undecodable], sentAt);
+  memory.endFetch();
   if (result.messages.length > 0) activity.touch();
   wakeup.all();
   // They were given only because tag hashes collide, and are nobody's.

@@ -11,7 +11,10 @@ interface FetchTime {
   readonly lease: Pick<HeldLease, 'mayAct'>;
 }
 
-/** How much time there is to fetch messages and deliver them, ms; undefined: none, or the queue is not ours any more. */
+/**
+ * How much time there is to fetch messages and deliver them, ms; undefined: none, and the queue
+ * ends, or its lease has ended, which is lost or comes back (regain-lease).
+ */
 export function fetchTime({
   remainingMs,
   options,

@@ -19,7 +19,7 @@ import {
 
 /** Java's pullBatchSize. Brokers give at most 32 messages from memory, 8 from disk, unless they are configured otherwise. */
 export const PULL_BATCH_SIZE = 32;
-/** Flow control: look again after this, if nothing was settled before. */
+/** Flow control, or no right to pull: look again after this, if nothing changed before. */
 const FULL_WAIT_MS = 50;
 
 /** Why a loop returned. `stopped`: no repetition of the pull helps. */
@@ -56,7 +56,11 @@ export async function pullQueue(loop: PullLoop): Promise<PullEnd> {
       continue;
     }
     const suspendMs = loop.suspendMs();
-    if (suspendMs === undefined) break;
+    if (suspendMs === undefined) {
+      loop.memory.endFetch();
+      await wakeup.wait(FULL_WAIT_MS);
+      continue;
+    }
     const outcome = await pullOnce(loop, state, nextPull(loop, state, suspendMs)).finally(() =>
       loop.memory.endFetch(),
     );
@@ -217,9 +221,11 @@ async function handleAnswer(
       return { type: 'life-checked', life: await lifeOf(loop, signal), now: loop.clock.now() };
     case 'admit': {
       const { bytes, count } = sizeOf(result);
-      return loop.memory.admit(bytes, count, loop.clock.now())
+      // An inner batch is one record with up to 32,767 messages: half of it cannot be asked for.
+      const records = Math.min(count, request.maxMessages);
+      return loop.memory.admit(bytes, records, loop.clock.now())
         ? { type: 'admitted' }
-        : { type: 'not-admitted', maxMessages: fewer(count, request.maxMessages) };
+        : { type: 'not-admitted', maxMessages: fewer(records) };
     }
     case 'take':
       take(loop, result, action.isMarked);

@@ -43,8 +43,11 @@ export interface PullMemory {
   mayFetch(now: number): boolean;
   /** An answer begins to arrive. False: there is no memory for it, and it is not read. @param asked messages */
   receive(bytes: number, asked: number, now: number): boolean;
-  /** False: there is no memory for an answer. It is dropped, and pulled again when `mayFetch` allows it. */
-  admit(bytes: number, count: number, now: number): boolean;
+  /**
+   * False: there is no memory for an answer. It is dropped, and pulled again when `mayFetch` allows it.
+   * @param records that it has at most: an inner batch is one
+   */
+  admit(bytes: number, records: number, now: number): boolean;
   /** The request has ended: what it brought is stored or dropped. */
   endFetch(): void;
 }
@@ -85,7 +88,7 @@ export interface PullLoop {
   /** 0 ≤ r < 1 */
   readonly random: () => number;
   readonly logger: Logger;
-  /** How long the broker may hold the next pull, ms; 0: not at all. undefined: no time is left, the loop ends. */
+  /** How long the broker may hold the next pull, ms; 0: not at all. undefined: no pull now, the queue ends or its lease comes back. */
   readonly suspendMs: () => number | undefined;
   /** The message at the next offset is pulled alone. */
   readonly pullsSingly: () => boolean;

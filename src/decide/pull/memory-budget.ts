@@ -184,10 +184,11 @@ export class QueueMemory implements PoolUser {
    * An answer was read. False: what was decompressed of it does not fit. It is to be dropped and asked for again when
    * `mayFetch` says so, with `fewer` messages.
    * @param bytes that it takes
+   * @param records that it has at most: an inner batch is one
    */
-  admit(bytes: number, count: number, now: number): boolean {
+  admit(bytes: number, records: number, now: number): boolean {
     if (bytes > this.#reserved && !this.#reserve(bytes, now)) {
-      this.#needed = Math.ceil((bytes * fewer(count)) / Math.max(1, count));
+      this.#needed = Math.ceil((bytes * fewer(records)) / Math.max(1, records));
       return false;
     }
     this.#reserved = 0;
@@ -234,15 +235,13 @@ export class QueueMemory implements PoolUser {
   /** The request has ended. What it brought is stored, or dropped; another queue need not wait for it. */
   endFetch(): void {
     this.#reserved = 0;
-    if (this.#stored === 0) this.#leaveLarge();
+    this.#leaveLargeIfSmall();
   }
 
   /** What is in hand became more, or less. */
   note(bytes: number): void {
     this.#stored += bytes;
-    const { share } = this.#budget;
-    if (this.#large && bytes < 0 && this.#reserved === 0)
-      if (this.#stored <= Math.min(share, this.#budget.roomFor(0))) this.#leaveLarge();
+    if (bytes < 0 && this.#reserved === 0) this.#leaveLargeIfSmall();
   }
 
   /** What a handler call is to get. */
@@ -332,6 +331,13 @@ export class QueueMemory implements PoolUser {
     return this.#large;
   }
 
+  /** What is in hand fits into the ordinary part. */
+  #leaveLargeIfSmall(): void {
+    if (!this.#large) return;
+    const { share } = this.#budget;
+    if (this.#stored <= Math.min(share, this.#budget.roomFor(0))) this.#leaveLarge();
+  }
+
   #leaveLarge(): void {
     if (!this.#large) return;
     this.#large = false;
@@ -407,11 +413,7 @@ export class DeliveryMemory {
   }
 }
 
-/**
- * How many records to ask for after an answer that did not fit.
- * @param count messages of the answer: an inner batch is one record with up to 32,767 of them
- * @param asked records that were asked for
- */
-export function fewer(count: number, asked = count): number {
-  return Math.max(1, Math.floor(Math.min(count, asked) / 2));
+/** How many records to ask for after an answer of so many that did not fit. */
+export function fewer(records: number): number {
+  return Math.max(1, Math.floor(records / 2));
 }

@@ -12,8 +12,11 @@ import {
 import type { Message, UndecodableRecord } from '../../../src/model/message.ts';
 import { type MessageQueue, queueKey } from '../../../src/model/message-queue.ts';
 import type { Logger } from '../../../src/ports/logger.ts';
+import { encodeBatchItem } from '../../../src/records/batch-items.ts';
+import { decodeRecords } from '../../../src/records/decode-records.ts';
 import { SystemFlag } from '../../../src/records/system-flag.ts';
 import { BROKER, MemoryBroker } from '../../support/memory-broker.ts';
+import { record } from '../../support/records.ts';
 import { type VirtualClock, virtualClock } from '../../support/virtual-clock.ts';
 
 const TOPIC = 'orders';
@@ -278,6 +281,57 @@ describe('a loop of a PullConsumer, in virtual time', () => {
     });
   });
 
+  describe('closing while a route is read', () => {
+    test('ends the loop: a queue that appears with the answer is not read', async () => {
+      broker.createTopic(TOPIC, 1);
+      broker.produce(at(0), ['a']);
+      const { seen, done } = read(2, { commitIntervalMs: 60_000, routeIntervalMs: 5_000 });
+      await clock.pass(4_000);
+      assert.deepEqual(seen, ['a']);
+      broker.createTopic(TOPIC, 2);
+      broker.before = async (call) => {
+        if (call === 'topicRoute') await clock.sleep(2_000);
+        if (call === 'commitOffset') await clock.sleep(5_000);
+      };
+      await clock.pass(2_000);
+      await clock.finish(consumer.close());
+      assert.equal(broker.committed.get(queueKey(at(0))), 1n);
+      const pulls = broker.pulls.length;
+      await clock.pass(60_000);
+      await done;
+      assert.deepEqual(broker.pulls.slice(pulls), []);
+    });
+
+    test('ends the loop without the error of the answer', async () => {
+      broker.before = async () => {
+        await clock.sleep(1_000);
+        throw new ConnectionError(BROKER, 'closed here');
+      };
+      const { seen, done } = read(1);
+      await clock.pass(500);
+      await consumer.close();
+      await clock.pass(1_000);
+      assert.deepEqual([await done, seen], [[], []]);
+    });
+  });
+
+  test('a commit of all queues does not wait for one whose broker is away', async () => {
+    broker.createTopic(TOPIC, 2);
+    broker.produce(at(0), ['a']);
+    broker.before = async (call, queue) => {
+      if (call !== 'queryOffset' || queue?.queueId !== 1) return;
+      await clock.sleep(3_000);
+      throw new ConnectionError(BROKER, 'away');
+    };
+    const { seen, done } = read(2);
+    await clock.pass(1_000);
+    assert.deepEqual(seen, ['a']);
+    broker.produce(at(0), ['b']);
+    await clock.finish(done);
+    await clock.finish(consumer.commit());
+    assert.equal(broker.committed.get(queueKey(at(0))), 1n);
+  });
+
   test('a commit that is not answered holds up no message', async () => {
     broker.createTopic(TOPIC, 1);
     broker.produce(at(0), names('', 3));
@@ -315,6 +369,28 @@ describe('a loop of a PullConsumer, in virtual time', () => {
     );
     assert.ok(held * body.length <= 2_000_000, `${held} messages were held`);
     assert.ok(held > 20, `it does pull ahead: ${held}`);
+  });
+
+  test('an inner batch for which there is no memory waits for it', async () => {
+    broker.createTopic(TOPIC, 1);
+    broker.produce(at(0), ['x'.repeat(400_000)]);
+    const item = encodeBatchItem({ flag: 0, body: Buffer.alloc(19_000), properties: {} });
+    const batch = record({
+      ...{ sysFlag: SystemFlag.NEED_UNWRAP | SystemFlag.INNER_BATCH, queueOffset: 1n },
+      ...{ properties: { INNER_NUM: '80' }, body: Buffer.concat(Array(80).fill(item)) },
+    });
+    const { messages } = decodeRecords(batch, { brokerName: BROKER });
+    const ends = { nextBeginOffset: 81n, minOffset: 0n, maxOffset: 81n, suggestWhichBrokerId: 0 };
+    const answer = { status: 'FOUND', messages, size: 1_000, undecodable: [], overlapping: [] };
+    broker.before = async (call, _queue, request) => {
+      await clock.sleep(1);
+      return call === 'pull' && request?.offset === 1n ? { ...answer, ...ends } : undefined;
+    };
+    consumer = open({ maxCachedBytes: 2_000_000 });
+    const reading = read(81, {}, async (_, { length }) => length === 1 && clock.sleep(10_000));
+    await clock.pass(10_000);
+    assert.ok(broker.pulls.length < 20, `${broker.pulls.length} pulls`);
+    await clock.finish(reading.done);
   });
 
   test('a body stays compressed until its message is delivered', async () => {

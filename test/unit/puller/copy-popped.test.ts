@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { setImmediate as nextTurn } from 'node:timers/promises';
+import { deflateSync } from 'node:zlib';
 import { GroupNotFoundError, RequestTimeoutError } from '../../../src/errors.ts';
+import type { Message } from '../../../src/model/message.ts';
 import type { PopHandle, PoppedMessage, UnrevivableReason } from '../../../src/model/pop.ts';
 import { createPoppedCopier } from '../../../src/puller/copy-popped.ts';
+import { decodeRecords } from '../../../src/records/decode-records.ts';
+import type { RecordFields } from '../../../src/records/encode-record.ts';
+import { SystemFlag } from '../../../src/records/system-flag.ts';
 import { silentLogger } from '../../support/coordinator-world.ts';
-import { messageAt } from '../../support/records.ts';
+import { record as encoded, messageAt } from '../../support/records.ts';
 
 const record = (queueOffset: bigint): PopHandle => ({
   ckQueueOffset: 0n,
@@ -26,13 +32,25 @@ const popped = (
   ...(unrevivable && { unrevivable }),
 });
 
+function stored(offset: number, fields: Partial<RecordFields>): Message {
+  const bytes = encoded({ queueOffset: BigInt(offset), ...fields });
+  const { messages } = decodeRecords(bytes, { brokerName: 'broker-a', keepCompressed: true });
+  assert.ok(messages[0]);
+  return messages[0];
+}
+
 /** @param failures of copies, by the message's offset */
 function copier(failures: ReadonlyMap<number, Error> = new Map()) {
   const calls: string[] = [];
+  let underWay = 0;
+  let mostAtOnce = 0;
   const copy = createPoppedCopier({
     client: {
       async copyToPopRetry(_group, { queueOffset }) {
         calls.push(`copy ${queueOffset}`);
+        mostAtOnce = Math.max(mostAtOnce, ++underWay);
+        await nextTurn();
+        underWay--;
         const failure = failures.get(Number(queueOffset));
         if (failure !== undefined) throw failure;
       },
@@ -48,7 +66,7 @@ function copier(failures: ReadonlyMap<number, Error> = new Map()) {
   });
   const offsets = async (messages: readonly PoppedMessage[]) =>
     (await copy(messages)).map(({ message }) => Number(message.queueOffset));
-  return { calls, offsets };
+  return { calls, offsets, mostAtOnce: () => mostAtOnce };
 }
 
 describe('popped messages that their broker would not bring back as it should', () => {
@@ -78,6 +96,19 @@ describe('popped messages that their broker would not bring back as it should', 
     assert.deepEqual(await offsets([popped(9, counted, 'miscounted')]), [9]);
     assert.deepEqual(await offsets(messages), [5, 6, 7, 9]);
     assert.deepEqual(calls, ['copy 9']);
+  });
+
+  it('are opened one at a time where they are compressed', async () => {
+    const { calls, offsets, mostAtOnce } = copier();
+    const large = [1, 2, 3].map((offset) => {
+      const one = popped(offset, record(BigInt(offset)), 'miscounted');
+      const body = deflateSync(Buffer.alloc(900));
+      return { ...one, message: stored(offset, { body, sysFlag: SystemFlag.COMPRESSED }) };
+    });
+    assert.deepEqual(await offsets(large), []);
+    assert.deepEqual([calls.slice(0, 3), mostAtOnce()], [['copy 1', 'copy 2', 'copy 3'], 1]);
+    assert.deepEqual(await offsets(messages), [5]);
+    assert.equal(mostAtOnce(), 3);
   });
 
   it('cost nothing where there are none', async () => {
