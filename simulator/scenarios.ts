@@ -426,8 +426,9 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         timeout: 30,
       },
     },
-    handlerMs: [12_000, 25_000],
-    options: { popInvisibleMs: 10_000 },
+    handlerMs: [16_000, 28_000],
+    // Prolonged at its half, and ours until 5 s before its end: so more than 10 s.
+    options: { popInvisibleMs: 15_000 },
     pullerTimeoutMs: 120_000,
   }),
   'sent-twice': (random) => ({

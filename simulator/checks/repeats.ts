@@ -4,7 +4,10 @@ import type { CheckDefinition } from './check.ts';
 /** Commits are at most this old when nothing goes wrong. BROADCASTING writes them into the table, every 5 s. */
 const COMMIT_AGE_MS = 1_500;
 const BROADCAST_COMMIT_AGE_MS = 6_000;
-/** Beside, what a broker that is killed forgets, where others commit too and the table's figures do not count: it writes offsets every 5 s. */
+/**
+ * Beside, what a broker that is killed forgets: it writes offsets every 5 s. It counts where others commit too, so that
+ * the table's figures do not, and where a puller may die before its renewal writes them.
+ */
 const FORGOTTEN_MS = 5_000;
 /** How long a fault disturbs: requests that time out, leases that end, sandboxes that thaw. */
 const DISTURBED_MS = 60_000;
@@ -15,9 +18,13 @@ export const repeats: CheckDefinition = {
     'A message that was handled is delivered again only when a fault hit between its end and its commit.',
   create: ({ plan, ledger, scheduler, faultTimes }) => {
     if (recreatesTopics(plan) || sharesGroup(plan)) return {};
-    const forgets =
-      plan.source.coexist === true &&
-      plan.faults.some((fault) => fault.kind === 'broker-restart' && fault.how === 'KILL');
+    const killsBroker = plan.faults.some(
+      (fault) => fault.kind === 'broker-restart' && fault.how === 'KILL',
+    );
+    const stopsPuller = plan.faults.some(
+      ({ kind }) => kind === 'kill' || kind === 'kill-at-request' || kind === 'freeze',
+    );
+    const forgets = killsBroker && (plan.source.coexist === true || stopsPuller);
     const isPop = plan.source.mode === 'pop';
     const commitAgeMs =
       plan.source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;

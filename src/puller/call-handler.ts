@@ -1,6 +1,6 @@
 import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
-import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { backoff } from '../decide/retry/backoff.ts';
 import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
@@ -51,6 +51,8 @@ export interface CallParts
   readonly counts: QueueCounts;
   /** May a batch go to its handler right now? */
   readonly mayDeliver: () => boolean;
+  /** False: it was popped, and its time is over. */
+  readonly isOurs: (entry: QueueEntry) => boolean;
 }
 
 /** How the delivery of a batch ended. */
@@ -187,7 +189,7 @@ async function callOnce(
 /** undefined: the handler may be called. */
 function whyNotCall(
   parts: CallParts,
-  { subscription }: Batch,
+  { subscription, deliveries }: Batch,
   attempt: number,
 ): DeliveryResult | undefined {
   const { remainingMs, options, lifecycle } = parts;
@@ -196,6 +198,8 @@ function whyNotCall(
     return NO_VERDICT;
   }
   if (!parts.mayDeliver()) return NO_VERDICT;
+  // A batch that waited for its call, or for the part before it, is chosen again without what the broker gives to others.
+  if (!deliveries.every(({ entry }) => parts.isOurs(entry))) return NO_VERDICT;
   // Popped messages are delivered even then, but not without the back-off that the end of the queue has cut short.
   return attempt > 1 && lifecycle.ending !== undefined
     ? noVerdictFor(parts, UNAVAILABLE_AGAIN_MS)

@@ -195,15 +195,12 @@ async function tell(
   call: (handle: PopHandle) => Promise<unknown>,
 ): Promise<void> {
   for (let attempt = 1; lease.mayAct(); attempt++) {
-    if (!popped.isOurs(entry)) {
+    try {
+      if (await popped.finish(entry, call)) return;
       logger.warn(
         { attempt },
         `a popped message could not be ${what} in its time: the broker gives it to somebody again`,
       );
-      break;
-    }
-    try {
-      await popped.finish(entry, call);
       break;
     } catch (error) {
       if (lifecycle.isLost) break;

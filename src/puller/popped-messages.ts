@@ -98,19 +98,19 @@ export class PoppedMessages {
   /**
    * Gives the message its end at the broker, with the handle that is valid then; it is not prolonged afterwards.
    * Of several messages of one record the last one calls, because the broker knows records only.
+   * @returns false: its time is over. A call to prolong it that was under way has been waited for
    */
-  async finish(
-    { offset }: QueueEntry,
-    call: (handle: PopHandle) => Promise<unknown>,
-  ): Promise<void> {
-    const popped = this.#popped.get(offset);
-    if (popped === undefined) return;
+  async finish(entry: QueueEntry, call: (handle: PopHandle) => Promise<unknown>): Promise<boolean> {
+    const popped = this.#popped.get(entry.offset);
+    if (popped === undefined) return false;
     const turn = popped.turn.then(async () => {
+      if (!this.isOurs(entry)) return false;
       if (popped.left === 1 && !popped.forgotten) await call(popped.handle);
-      if (this.#popped.delete(offset)) popped.left--;
+      if (this.#popped.delete(entry.offset)) popped.left--;
+      return true;
     });
     popped.turn = turn.catch(() => {});
-    await turn;
+    return turn;
   }
 
   /** Leaves the message to its time: it comes again when that is over. */
