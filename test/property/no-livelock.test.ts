@@ -11,6 +11,8 @@ import { type SimulatorThread, startThread } from '../../simulator/threads.ts';
  * follows from one handler call of progress for each invocation, so that a run that goes round without progress fails.
  */
 const RUNS = 25;
+/** Other checks are made for pullers with more time: what is done ahead of a failure is repeated when a puller ends. */
+const LIVENESS = new Set(['drained', 'nothing-lost', 'hang']);
 
 const MODES: Readonly<Record<string, Pick<Shape, 'source' | 'subscription'>>> = {
   unordered: {},
@@ -96,7 +98,11 @@ describe('with any handler that ends, finitely many invocations finish the queue
           const plan = planFrom(shape, mode, seed, createRandom(seed, mode));
           const answer = await thread.ask({ kind: 'run-plan', plan });
           assert(answer.kind === 'ran');
-          assert.deepEqual(answer.results[0]?.violations, []);
+          const { violations = [] } = answer.results[0] ?? {};
+          assert.deepEqual(
+            violations.filter(({ check }) => LIVENESS.has(check)),
+            [],
+          );
         }),
         { numRuns: RUNS },
       );
