@@ -154,6 +154,8 @@ export class Ledger {
       position.givenUp ||
       this.#optional.has(position.number) ||
       story.dropped ||
+      // Its copies are not dead-lettered again.
+      story.deadLetters > 0 ||
       this.hasCopy(position) ||
       position.offset < (this.skipped.get(position.queue) ?? 0n)
     );
