@@ -1,4 +1,3 @@
-import { advanceMark } from '../decide/offset/queue-life.ts';
 import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import type { LifeMark } from '../model/assignment.ts';
@@ -7,8 +6,9 @@ import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction } from '../queue/offset-tracker.ts';
-import type { PullLife, PullPosition } from '../queue/pull-ports.ts';
-import { firstMark } from '../queue/valid-offset.ts';
+import { printable } from '../queue/printable.ts';
+import type { PullPosition } from '../queue/pull-ports.ts';
+import { QueueLife } from '../queue/queue-life.ts';
 
 /** Where a group begins in a queue. */
 export interface CursorStart {
@@ -36,7 +36,7 @@ export class QueueCursor {
   readonly messages: ProcessQueue;
   readonly offsets: OffsetKeeper;
   readonly position: PullPosition;
-  readonly life: PullLife;
+  readonly life: QueueLife;
   readonly #logger: Logger;
   #reader: CursorReader | undefined;
   #wasRead = false;
@@ -66,7 +66,7 @@ export class QueueCursor {
     // A stored offset that is not valid any more is written over, though the new one is lower.
     if (stored !== undefined && stored !== position) this.offsets.rewind(position);
     this.position = positionOf(this.offsets);
-    this.life = lifeFrom(lifeMark);
+    this.life = new QueueLife(lifeMark);
   }
 
   /** A loop reads the queue now. */
@@ -137,28 +137,4 @@ function positionOf(offsets: OffsetKeeper): PullPosition {
     resolveReset: () => offsets.resolveReset(),
     connectionLost: () => offsets.connectionLost(),
   };
-}
-
-function lifeFrom(first: LifeMark | undefined): PullLife {
-  let mark = first;
-  return {
-    get lifeMark() {
-      return mark;
-    },
-    found(messages) {
-      mark = advanceMark(mark, messages);
-    },
-    beginLife(range) {
-      mark = firstMark(range);
-    },
-  };
-}
-
-function printable(finding: object): object {
-  return Object.fromEntries(
-    Object.entries(finding).map(([name, value]) => [
-      name,
-      typeof value === 'bigint' ? String(value) : value,
-    ]),
-  );
 }

@@ -1,4 +1,4 @@
-import { remainingRunMs } from '../decide/budget/handler-run-time.ts';
+import { runsUntil } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { backoff } from '../decide/retry/backoff.ts';
@@ -125,7 +125,8 @@ async function countLostCall(
 ): Promise<Unavailable> {
   if (outcome.mayRun !== true || subscription.maximumConcurrency === undefined) return outcome;
   const { clock } = parts;
-  const waitMs = remainingRunMs(subscription.handler, outcome.startedAt, clock.now());
+  const until = runsUntil(subscription.handler, outcome.startedAt);
+  const waitMs = Math.max(0, until - clock.now());
   const signal = parts.lifecycle.signal('handlers');
   parts.logger.warn(
     { err: outcome.error, waitMs, code: 'ROCKETMQ_ANSWER_LOST' },
@@ -133,7 +134,7 @@ async function countLostCall(
   );
   await clock.sleep(waitMs, signal).catch(() => {});
   if (!signal.aborted) return { ...outcome, mayRun: false };
-  parts.rights.outlived(remainingRunMs(subscription.handler, outcome.startedAt, clock.now()));
+  parts.rights.outlived(until);
   return outcome;
 }
 
@@ -151,7 +152,7 @@ function waitsForLostCall(
     { err: error, batchId, code: 'ROCKETMQ_ANSWER_LOST' },
     'handler response lost, ordered delivery paused until the handler timeout has passed',
   );
-  parts.rights.outlived(remainingRunMs(subscription.handler, startedAt, parts.clock.now()));
+  parts.rights.outlived(runsUntil(subscription.handler, startedAt));
   return true;
 }
 
@@ -276,8 +277,7 @@ function abandoned(
   );
   parts.counts.repeated(deliveries.length);
   const { handler } = subscription;
-  if (handler.invocation === 'function')
-    parts.rights.outlived(remainingRunMs(handler, startedAt, parts.clock.now()));
+  if (handler.invocation === 'function') parts.rights.outlived(runsUntil(handler, startedAt));
   return NO_VERDICT;
 }
 

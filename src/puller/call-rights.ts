@@ -1,12 +1,10 @@
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OrderGate } from './queue-order.ts';
 import type { SlotShare } from './slot-share.ts';
 
 interface CallRightParts {
-  readonly clock: Clock;
   readonly queue: MessageQueue;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
   readonly order: OrderGate;
@@ -19,21 +17,22 @@ export interface CallRights {
   /** The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn. */
   permit(subscription: SubscriptionConfig): Promise<(() => void) | undefined>;
   /**
-   * A function goes on, at most for so long: an ordered queue waits for it, its next holder too
+   * A function goes on, at most until then: an ordered queue waits for it, its next holder too
    * (`handlersRunUntil`), and so does the next invocation of a slot whose calls are limited.
+   * @param until epoch ms
    */
-  outlived(timeoutMs: number): void;
+  outlived(until: number): void;
 }
 
-export function callRights({ clock, queue, lifecycle, order, share }: CallRightParts): CallRights {
+export function callRights({ queue, lifecycle, order, share }: CallRightParts): CallRights {
   return {
     permit: async ({ topic }) =>
       share === undefined
         ? () => {}
         : share.permit(topic, queueKey(queue), lifecycle.signal('backoff')),
-    outlived(timeoutMs) {
+    outlived(until) {
       share?.outlived();
-      if (!lifecycle.isLost) order.waitForHandlers(clock.now() + timeoutMs);
+      if (!lifecycle.isLost) order.waitForHandlers(until);
     },
   };
 }

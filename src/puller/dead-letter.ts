@@ -24,7 +24,6 @@ import type { QueueCounts } from './queue-counts.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { type RecordParts, recordOf } from './record-of.ts';
 import {
-  DLQ,
   messageFirst,
   messageWay,
   requestWay,
@@ -129,7 +128,7 @@ async function findEnd(
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
   const isFirst = message !== undefined;
   if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
-  const sent = await sendDeadLetter(parts, record, tried);
+  const sent = await sendDeadLetter(parts, record, failed, tried.unanswered);
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
   if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
@@ -160,9 +159,10 @@ async function knownEnd(
 function sendDeadLetter(
   parts: DeadLetterParts,
   record: Message | UndecodableRecord,
-  { localRetries, unanswered }: PendingEnd,
+  failed: FailedForGood,
+  unanswered: number,
 ): Promise<SendOutcome> {
-  const ways = deadLetterWays(parts, record, localRetries);
+  const ways = deadLetterWays(parts, record, failed);
   // One that has never an answer must not keep the others from their turn.
   const first = unanswered % ways.length;
   const inTurn = [...ways.slice(first), ...ways.slice(0, first)];
@@ -186,9 +186,7 @@ function afterNotTaken(
     : { kind: 'logged' };
 }
 
-/**
- * Sends without an answer may have made a dead letter. Where nobody may read the dead letters, nothing is known of it.
- */
+/** Sends without an answer may have made a dead letter. Where nobody may read the dead letters, nothing is known of it. */
 async function findCopy(
   parts: DeadLetterParts,
   { message }: FailedForGood,
@@ -268,12 +266,11 @@ async function deliverToDestination(
 function deadLetterWays(
   parts: DeadLetterParts,
   record: Message | UndecodableRecord,
-  localRetries: number,
+  { message, localRetries }: FailedForGood,
 ): SendWay[] {
-  const { source, queue, client, lifecycle } = parts;
+  const { source, client, lifecycle } = parts;
   let made: DeadLetter | undefined;
   const letter = (): DeadLetter => {
-    const message = 'topic' in record ? record : undecodableMessage(record, queue);
     const failures = failedDeliveries(message, source) + localRetries;
     made ??= deadLetterOf(message, originOf(parts, message), failures);
     return made;
@@ -287,11 +284,11 @@ function deadLetterWays(
         })
         .then(() => true),
   });
-  const back = requestWay(parts, record, DLQ, 0);
+  const back = requestWay(parts, record, 'dead-letter', 0);
   const ways = (): SendWay[] => {
     if (!('topic' in record))
       return record.unopened && messageFirst(parts, record.unopened) === 'misleading' ? [] : [back];
-    const send = messageWay(parts, record, DLQ, 0, localRetries);
+    const send = messageWay(parts, record, 'dead-letter', 0, localRetries);
     const why = messageFirst(parts, record);
     if (why === undefined) return [back, send];
     // Request 36 keeps RETRY_TOPIC: the dead letter would name a topic that its producer chose.

@@ -3,12 +3,12 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetAction, OffsetFinding } from '../queue/offset-tracker.ts';
+import { printable } from '../queue/printable.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
 import type { LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import type { KnownQueue } from './known-queue.ts';
-import { printable } from './printable.ts';
 import type { QueueCounts } from './queue-counts.ts';
 
 interface OffsetParts {

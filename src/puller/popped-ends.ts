@@ -18,7 +18,6 @@ import type { HeldLease } from './held-lease.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueCounts } from './queue-counts.ts';
-import { DLQ } from './send-back.ts';
 
 const TRIES = 4;
 const TRY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
@@ -149,7 +148,8 @@ async function endUnrevivable(parts: PoppedParts, entry: QueueEntry): Promise<vo
   if (message === undefined) return acknowledge(parts, entry);
   const options = { signal: lifecycle.signal('requests') };
   const copy = () => client.copyToPopRetry(consumerGroup, message, options);
-  const bury = () => client.sendBackAsNormalMessage(consumerGroup, message, DLQ, 0, options);
+  const bury = () =>
+    client.sendBackAsNormalMessage(consumerGroup, message, 'dead-letter', 0, options);
   const refusals: unknown[] = [];
   for (const send of [copy, bury]) {
     if (!lease.mayAct()) return popped.forget(entry);

@@ -27,8 +27,6 @@ import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { sendFailureOf } from './send-failure.ts';
 
-/** Straight to the DLQ, as request 36 calls it. */
-export const DLQ = 'dead-letter';
 const BUSY_BACKOFF = { firstMs: 200, longestMs: 2_000 };
 /** The timer wheel turns by the second and rounds down: a message must not come sooner than it was asked for. */
 const TIMER_PRECISION_MS = 1_000;

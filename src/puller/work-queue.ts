@@ -2,6 +2,7 @@ import type { Assignment, Lease } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
+import { printable } from '../queue/printable.ts';
 import { beforeTheEnd } from './background-writes.ts';
 import type { BrokerLocks } from './broker-locks.ts';
 import { deliverBatches } from './deliver-batches.ts';
@@ -9,7 +10,6 @@ import { findStart, type Start } from './find-start.ts';
 import { holdBrokerLock, leaveBrokerLock } from './hold-broker-lock.ts';
 import { acquireLease, returnLease } from './hold-lease.ts';
 import { type HeldQueue, holdQueue } from './hold-queue.ts';
-import { printable } from './printable.ts';
 import {
   MOVED,
   type PullerDeps,

@@ -183,9 +183,8 @@ describe('what producers can write into a message', () => {
     assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_RECORD_AGE_EXCEEDED'));
   });
 
-  test('a retry topic that takes no message leaves the copy to local retries, under its own topic', async () => {
-    const queues = await worldWith(TOPIC);
-    await send(TOPIC, { RETRY_TOPIC: 'elsewhere' });
+  /** The group may write its dead-letter topic only. */
+  function refuseRetries(): void {
     world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
     world.broker.control(
       'SEND_MESSAGE_V2',
@@ -193,6 +192,12 @@ describe('what producers can write into a message', () => {
         command.extFields.b === RETRY.topic ? { code: 16, remark: 'no permission' } : undefined,
       { times: Number.POSITIVE_INFINITY },
     );
+  }
+
+  test('a retry topic that takes no message leaves the copy to local retries, under its own topic', async () => {
+    const queues = await worldWith(TOPIC);
+    await send(TOPIC, { RETRY_TOPIC: 'elsewhere' });
+    refuseRetries();
     const seen = recorder(failAll);
     world.start(seen.handler, { queues, subscriptions: [{ maximumRetryAttempts: 1 }] });
     await until(() => world.broker.messages(dlqTopic(GROUP)).length === 1, 'it is dead', 30_000);
@@ -207,13 +212,7 @@ describe('what producers can write into a message', () => {
   test('a retry topic that takes no message does not let a producer choose the origin of a dead letter', async () => {
     const queues = await worldWith(TOPIC);
     await send(TOPIC, { RETRY_TOPIC: 'payments' });
-    world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
-    world.broker.control(
-      'SEND_MESSAGE_V2',
-      ({ command }) =>
-        command.extFields.b === RETRY.topic ? { code: 16, remark: 'no permission' } : undefined,
-      { times: Number.POSITIVE_INFINITY },
-    );
+    refuseRetries();
     world.start(recorder(failAll).handler, {
       queues,
       subscriptions: [{ maximumRetryAttempts: 0 }],

@@ -11,7 +11,7 @@ export function maxRunMs({ invocation, timeout }: HandlerConfig): number {
   return timeout * 1000 + (invocation === 'function' ? MAX_START_MS : 0);
 }
 
-/** What is left of that at `now`, ms; 0: the handler has ended. */
-export function remainingRunMs(handler: HandlerConfig, startedAt: number, now: number): number {
-  return Math.max(0, startedAt + maxRunMs(handler) - now);
+/** When a handler that was called at `startedAt` has ended at the latest, epoch ms. */
+export function runsUntil(handler: HandlerConfig, startedAt: number): number {
+  return startedAt + maxRunMs(handler);
 }
