@@ -122,9 +122,9 @@ async function findEnd(
   const { message } = content;
   const record = message ?? (content.undecodable as UndecodableRecord);
   const failed = failedForGood(record, parts.queue, tried.localRetries, condition);
-  if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
   const known = await knownEnd(parts, failed, tried);
   if (known !== undefined) return known;
+  if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
   const isFirst = message !== undefined;
   if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
@@ -207,6 +207,7 @@ async function findCopy(
     await clock.sleep(LOOK_AGAIN_MS, lifecycle.signal('requests'));
     return (await isStored()) ? 'stored' : 'none';
   } catch (error) {
+    if (lifecycle.isLost) return 'none';
     const failure = sendFailureOf(error);
     logger.warn(
       {
