@@ -7,7 +7,8 @@ import { openSocket } from './open-socket.ts';
 import { within } from './within.ts';
 
 const FIRST_BACKOFF_MS = 100;
-const LONGEST_BACKOFF_MS = 5000;
+/** Shorter than a request waits (3 s): an address that is back is asked before any request gives up. */
+const LONGEST_BACKOFF_MS = 2000;
 
 interface Failures {
   readonly count: number;
