@@ -1,6 +1,7 @@
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { PullerDeps } from './puller-deps.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 interface WriteParts {
   readonly logger: Logger;
@@ -34,8 +35,6 @@ export class BackgroundWrites {
   }
 }
 
-const MAX_TIMER_MS = 2 ** 31 - 1;
-
 /**
  * Waits for work, but not into the last `reserveMs` of the invocation.
  * @throws what the work throws in that time
@@ -45,13 +44,5 @@ export async function beforeTheEnd(
   reserveMs: number,
   work: Promise<void>,
 ): Promise<void> {
-  const done = new AbortController();
-  const tooLate = clock
-    .sleep(Math.min(Math.max(0, remainingMs() - reserveMs), MAX_TIMER_MS), done.signal)
-    .catch(() => undefined);
-  try {
-    await Promise.race([work, tooLate]);
-  } finally {
-    done.abort(new Error('the work has ended'));
-  }
+  await waitAtMost(clock, remainingMs() - reserveMs, work);
 }

@@ -1,11 +1,15 @@
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
+import type { SourceConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { HeldLease } from './held-lease.ts';
+import type { KnownQueue } from './known-queue.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
 import type { PullerOptions } from './puller-deps.ts';
 import type { QueueCounts } from './queue-counts.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 /** Settling to commit takes at most a second: this, and the two requests. */
 export const COMMIT_INTERVAL_MS = 800;
@@ -13,6 +17,8 @@ export const COMMIT_INTERVAL_MS = 800;
 export const BROADCAST_COMMIT_INTERVAL_MS = 5_000;
 /** The stored offset is read that many times less often while the queue has no messages here. */
 const QUIET_INTERVALS = 6;
+/** An offset waits for its queue's mark that long. */
+const MARK_WAIT_MS = 1_000;
 const LAST_TRIES = 3;
 const LAST_TRIES_PAUSE_MS = 200;
 
@@ -40,6 +46,9 @@ interface CommitParts {
   readonly logger: Logger;
   readonly options: Pick<PullerOptions, 'commitIntervalMs'>;
   readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
+  readonly known: Pick<KnownQueue, 'lifeMark'>;
+  readonly source: Pick<SourceConfig, 'messageModel'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost'>;
   readonly counts: Pick<QueueCounts, 'count'>;
   readonly messages: Pick<ProcessQueue, 'count'>;
@@ -55,12 +64,22 @@ interface CommitParts {
  */
 export class OffsetCommits implements Commits {
   readonly #parts: CommitParts;
+  /** The assignment has a mark of the queue's life, or it was tried to give it one. */
+  #isMarked: boolean;
 
   constructor(parts: CommitParts) {
     this.#parts = parts;
+    // BROADCASTING stores offsets in the assignment itself, no broker keeps them for another queue.
+    this.#isMarked =
+      parts.known.lifeMark !== undefined || parts.source.messageModel === 'BROADCASTING';
   }
 
   async commit(): Promise<void> {
+    if (this.#isDue) await this.#markLife();
+    await this.#store();
+  }
+
+  async #store(): Promise<void> {
     if (this.#isDue)
       await this.#attempt('commit failed, the next one repeats it', () =>
         this.#parts.offsets.commit(),
@@ -69,7 +88,8 @@ export class OffsetCommits implements Commits {
 
   async commitFinally(): Promise<void> {
     for (let tries = 1; ; tries++) {
-      await this.commit();
+      // The release brings the mark.
+      await this.#store();
       if (!this.#isDue || tries === LAST_TRIES) return;
       await this.#parts.clock.sleep(LAST_TRIES_PAUSE_MS);
     }
@@ -123,6 +143,18 @@ export class OffsetCommits implements Commits {
   async followReset(): Promise<void> {
     const { offsets } = this.#parts;
     await this.#attempt('failed to read the stored offset', () => offsets.resolveReset());
+  }
+
+  /**
+   * The first offset of a queue is stored after the mark that shows which queue it is of. Should this
+   * holder die and the topic be created again, the next one would skip messages otherwise. A table
+   * that does not answer holds a commit back for a second, once: the mark comes with the next renewal.
+   */
+  async #markLife(): Promise<void> {
+    const { known, leaseKeeper, clock } = this.#parts;
+    if (this.#isMarked || known.lifeMark === undefined) return;
+    this.#isMarked = true;
+    await waitAtMost(clock, MARK_WAIT_MS, leaseKeeper.renew());
   }
 
   get #isDue(): boolean {

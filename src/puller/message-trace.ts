@@ -3,6 +3,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { TraceRecord } from '../records/trace-data.ts';
+import { waitAtMost } from './wait-at-most.ts';
 
 /** Takes records of deliveries and brings them to the trace topic, sooner or later. What goes wrong with it is logged and never harms a delivery. */
 export interface MessageTrace {
@@ -66,12 +67,7 @@ class TraceDispatcher implements MessageTrace {
       for (this.#sendWaiting(); this.#sending.size > 0; this.#sendWaiting())
         await Promise.race(this.#sending);
     };
-    const enough = new AbortController();
-    await Promise.race([
-      sent(),
-      this.#clock.sleep(Math.max(0, withinMs), enough.signal).catch(() => {}),
-    ]);
-    enough.abort();
+    await waitAtMost(this.#clock, withinMs, sent());
     clearTimeout(this.#timer);
     this.#lost += this.#waiting.length;
     this.#waiting = [];
