@@ -84,7 +84,9 @@ function units(serverless: Serverless, { config, needs }: RocketMQService): Unit
     : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
   return [
     { functionKey: COORDINATOR, entry: coordinatorEntry(config), exportName: 'handler' },
-    { functionKey: OPERATOR, entry: operatorEntry(config), exportName: 'handler' },
+    ...(functions[OPERATOR] === undefined
+      ? []
+      : [{ functionKey: OPERATOR, entry: operatorEntry(config), exportName: 'handler' }]),
     {
       functionKey: PULLER,
       entry: pullerEntry(config, needs.inline.map(source)),
