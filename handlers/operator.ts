@@ -2,6 +2,7 @@ import middy from '@middy/core';
 import { networkProbe } from '../src/client/network-probe.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
+import { requestForLog } from '../src/operator/request-log.ts';
 import { type OperatorAnswer, runOperator } from '../src/operator/run-operator.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { withDeployedValues } from '../src/runtime/environment.ts';
@@ -32,13 +33,14 @@ export function createOperatorHandler(given: ServiceConfig) {
               checkHandler: createHandlerCheck(lambda),
               probe: networkProbe,
               place: 'function',
+              commands: bundled.operator?.commands,
               signal,
             },
             request,
           );
-          // Who asked is in CloudTrail, when the function's data events are; what was asked is here.
+          // The caller's identity is in CloudTrail, with the request id. Messages of errors show arguments.
           invocation.logger.info(
-            { request, ...(answer.ok ? {} : { error: answer.error }) },
+            { request: requestForLog(request), ...(answer.ok ? {} : { code: answer.error.code }) },
             'operator request',
           );
           return answer;

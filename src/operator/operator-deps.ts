@@ -1,3 +1,4 @@
+import type { OperatorCommand } from '../model/operator-commands.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -21,5 +22,7 @@ export interface OperatorDeps {
   readonly probe: NetworkProbe;
   /** `doctor` says where it looked from. */
   readonly place: 'function' | 'local';
+  /** Commands that are carried out. Absent: all. */
+  readonly commands?: readonly OperatorCommand[] | undefined;
   readonly signal?: AbortSignal;
 }
