@@ -11,7 +11,8 @@ import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
 import { isLoopback, LOCAL_CREDENTIALS } from './local-aws.ts';
 import { openConsole } from './local-console.ts';
 import { guardPort } from './local-guard.ts';
-import { COORDINATOR, localTableName, OPERATOR, PULLER } from './resources/names.ts';
+import { COORDINATOR, localTableName, PULLER } from './resources/names.ts';
+import { OPERATORS } from './resources/operator.ts';
 import type { Log, Serverless } from './serverless-api.ts';
 
 /** Printed when the coordinator runs and handlers can be called. */
@@ -66,7 +67,7 @@ export async function prepareLocalRun(
   const endGuard = guardPort(lambda.port, lambda.host);
   const { functions } = serverless.service;
   // With --local, commands need none; whoever reaches the port would operate the service.
-  delete functions[OPERATOR];
+  for (const key of OPERATORS) delete functions[key];
   const coordinatorName = functions[COORDINATOR]!.name!;
   const passedOn = Object.fromEntries(
     Object.values(ENVIRONMENT).flatMap((name) =>

@@ -7,6 +7,7 @@ import { didYouMean } from '../../src/operator/arguments.ts';
 import { OperatorError, usage } from '../../src/operator/operator-error.ts';
 import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+import { OPERATOR, OPERATOR_READ_ONLY } from '../resources/names.ts';
 import { adHocService } from './ad-hoc-service.ts';
 import { COMMANDS } from './all-commands.ts';
 import type { CommandDefinition, Operator, OptionDefinition, Values } from './command.ts';
@@ -114,7 +115,7 @@ async function openOperator(values: Values): Promise<Operator> {
       ? usage(
           'say whose brokers are meant: --service NAME --stage STAGE, or --function NAME, or --local with --name-servers',
         )
-      : `${service}-${textOf(values, 'stage') ?? 'dev'}-rocketmqOperator`);
+      : `${service}-${textOf(values, 'stage') ?? 'dev'}-${values['read-only'] === true ? OPERATOR_READ_ONLY : OPERATOR}`);
   return deployedOperator(name, access);
 }
 

@@ -17,8 +17,8 @@ export interface OperatorDeps {
   readonly remainingMs: () => number;
   /** The deployed function of a handler; inline handlers have none. */
   readonly handlers: (handler: HandlerConfig) => MessageHandler;
-  /** May the function be invoked, without invoking it? Undefined: it may. */
-  readonly checkHandler: (functionName: string) => Promise<{ readonly why: string } | undefined>;
+  /** May the function be invoked, without invoking it? Answers undefined: it may. Absent: it cannot be checked here. */
+  readonly checkHandler?: (functionName: string) => Promise<{ readonly why: string } | undefined>;
   readonly probe: NetworkProbe;
   /** `doctor` says where it looked from. */
   readonly place: 'function' | 'local';
