@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
+import { printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import {
@@ -47,7 +48,7 @@ export default class RocketMQPlugin {
 
   constructor(serverless: Serverless, options: Values, { log }: { log: Log }) {
     this.#serverless = serverless;
-    this.#log = log;
+    this.#log = safeLog(log);
     serverless.configSchemaHandler.defineFunctionEvent('aws', 'rocketmq', eventSchema());
     this.hooks = this.#guarded({
       ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
@@ -248,6 +249,15 @@ function eventSchema(): object {
     ]),
   );
   return { anyOf: [{ type: 'object', properties }, {}] };
+}
+
+/** Texts of brokers and handlers come through it. */
+function safeLog(log: Log): Log {
+  return {
+    notice: (message) => log.notice(printableText(message)),
+    warning: (message) => log.warning(printableText(message)),
+    error: (message) => log.error(printableText(message)),
+  };
 }
 
 function mentionsReadOnly(operator: unknown): boolean {

@@ -2,6 +2,7 @@
 /** `npx serverless-rocketmq …`: the commands for teams without the framework at hand. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { printableText } from '../../src/model/printable-text.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { didYouMean } from '../../src/operator/arguments.ts';
 import { OperatorError, usage } from '../../src/operator/operator-error.ts';
@@ -44,7 +45,9 @@ async function main(given: readonly string[]): Promise<number> {
   if (command === undefined) {
     const names = COMMANDS.map((one) => one.words.join(' '));
     process.stderr.write(
-      `"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`,
+      printableText(
+        `"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`,
+      ),
     );
     return EXIT.usage;
   }
@@ -53,7 +56,7 @@ async function main(given: readonly string[]): Promise<number> {
     return await runCommand(command, values, () => openOperator(values), processTerminal());
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    process.stderr.write(`${error.code}: ${error.message}\n`);
+    process.stderr.write(printableText(`${error.code}: ${error.message}\n`));
     return EXIT.usage;
   }
 }
