@@ -26,6 +26,7 @@ const actions = (statements: ReturnType<typeof statementsOf>): string[] =>
     .filter((action) => !action.startsWith('logs:'))
     .sort();
 
+// biome-ignore lint/suspicious/noTemplateCurlyInString: a variable of Serverless
 for (const off of ['false', '"${opt:operator, \'false\'}"'])
   test(`operator: ${off} leaves the function out`, async () => {
     const fixture = await packaged(off);
