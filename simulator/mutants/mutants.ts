@@ -60,7 +60,7 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'no-final-commit',
     file: 'src/puller/commit-offset.ts',
-    find: 'await this.commit();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
+    find: 'await this.#store();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
     replace: 'if (!this.#isDue || tries > 0) return;',
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
   },
