@@ -39,7 +39,7 @@ export interface OperatorRules {
   readonly topics?: readonly string[] | 'any';
 }
 
-/** The name of a command in requests: `dlqList` for `dlq list`. */
-export function requestName(command: OperatorCommand): string {
+/** The operation that requests name for a command: `dlqList` for `dlq list`. */
+export function operationName(command: OperatorCommand): string {
   return command.replace(/ (\w)/g, (_, letter: string) => letter.toUpperCase());
 }

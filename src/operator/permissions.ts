@@ -1,4 +1,4 @@
-import { type OperatorCommand, requestName } from '../model/operator-commands.ts';
+import { type OperatorCommand, operationName } from '../model/operator-commands.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { cut, refused } from './operator-error.ts';
 
@@ -10,7 +10,7 @@ export function requireAllowed(
   command: string,
   allowed: readonly OperatorCommand[] | undefined,
 ): void {
-  if (allowed?.some((each) => requestName(each) === command) === false)
+  if (allowed?.some((each) => operationName(each) === command) === false)
     refused(
       `command ${command} is not allowed in this function, which carries out ${allowed.join(', ') || 'none'}: invoke another function, or change custom.rocketmq.operator in serverless.yml`,
     );

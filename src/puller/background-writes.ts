@@ -20,18 +20,26 @@ export class BackgroundWrites {
   /** Begins the write, unless one of its kind is under way. What it throws drains the queue. */
   begin(kind: string, write: () => Promise<void>): void {
     if (this.#running.has(kind)) return;
-    const running = write()
-      .catch((error: unknown) => {
-        this.#parts.logger.error({ err: error }, 'an unexpected error: draining');
-        this.#parts.lifecycle.stop('error');
-      })
-      .finally(() => this.#running.delete(kind));
+    const running = drainOnError(this.#parts, write()).finally(() => this.#running.delete(kind));
     this.#running.set(kind, running);
   }
 
   /** Resolves when none is under way: what outlives its invocation is frozen with it. */
   async settled(): Promise<void> {
     await Promise.all(this.#running.values());
+  }
+}
+
+/** What work beside others throws drains the queue; what they have in flight still gets its end. */
+export async function drainOnError(
+  { logger, lifecycle }: WriteParts,
+  work: Promise<void>,
+): Promise<void> {
+  try {
+    await work;
+  } catch (error) {
+    logger.error({ err: error, code: 'ROCKETMQ_INTERNAL' }, 'unexpected error, draining');
+    lifecycle.stop('error');
   }
 }
 

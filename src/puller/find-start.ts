@@ -10,11 +10,10 @@ import type { RocketMQ } from '../ports/rocketmq.ts';
 import { inspectQueue } from '../queue/inspect-queue.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import { COMMIT_TIMEOUT_MS } from './offset-store.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 const BROKER_INFO_TIMEOUT_MS = 3_000;
-/** Within the safety margin of the lease, see decide/lease. */
-const COMMIT_TIMEOUT_MS = 3_000;
 /** Brokers report their uptime in whole seconds. */
 const UPTIME_UNIT_MS = 1_000;
 

@@ -8,7 +8,7 @@ import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 /** Within the safety margin of the lease, see decide/lease. */
-const COMMIT_TIMEOUT_MS = 3_000;
+export const COMMIT_TIMEOUT_MS = 3_000;
 
 /** The queue whose offset is stored. */
 interface StoredQueue extends Pick<PullerDeps, 'client' | 'store' | 'clock'> {

@@ -3,7 +3,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { printable } from '../queue/printable.ts';
-import { beforeTheEnd, endStep } from './background-writes.ts';
+import { beforeTheEnd, drainOnError, endStep } from './background-writes.ts';
 import type { BrokerLocks } from './broker-locks.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart, type Start } from './find-start.ts';
@@ -145,7 +145,7 @@ async function begin(
 }
 
 async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promise<void> {
-  const { lifecycle, logger, queueOrder, subscriptions } = held;
+  const { queueOrder, subscriptions } = held;
   const parallel = Math.max(
     ...subscriptions.all.map(({ parallelizationFactor }) => parallelizationFactor),
     1,
@@ -159,12 +159,7 @@ async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promis
     held.fetching.run(parallel * largestBatch),
     ...Array.from({ length: parallel }, () => deliverBatches(held)),
   ];
-  // An error in one loop drains the others; what they have in flight still gets its end.
-  const guard = (loop: Promise<void>): Promise<void> =>
-    loop.catch((error: unknown) => {
-      logger.error({ err: error, code: 'ROCKETMQ_INTERNAL' }, 'unexpected error, draining');
-      lifecycle.stop('error');
-    });
+  const guard = (loop: Promise<void>): Promise<void> => drainOnError(held, loop);
   const all = Promise.all(loops.map(guard));
   // The queue ends when the last loop has ended, also when the watch or the commits failed before.
   await Promise.all([all, ...[watchQueue(held, all), held.commits.keep(all)].map(guard)]);

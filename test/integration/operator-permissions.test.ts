@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { OPERATOR_COMMANDS, requestName } from '../../src/model/operator-commands.ts';
+import { OPERATOR_COMMANDS, operationName } from '../../src/model/operator-commands.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
 import { requestForLog } from '../../src/operator/request-log.ts';
 import { OPERATIONS, runOperator } from '../../src/operator/run-operator.ts';
@@ -28,7 +28,7 @@ describe('what the caller of the operator may do', () => {
   });
 
   test('every operation is a command that can be allowed', () => {
-    assert.deepEqual(OPERATOR_COMMANDS.map(requestName).sort(), Object.keys(OPERATIONS).sort());
+    assert.deepEqual(OPERATOR_COMMANDS.map(operationName).sort(), Object.keys(OPERATIONS).sort());
   });
 
   test('a command that is not allowed is refused by name', async () => {
