@@ -52,6 +52,11 @@ export class LeaseKeeper {
     return this.#renewals.run();
   }
 
+  /** Resolves when no renewal is under way: what outlives its invocation is frozen with it. */
+  settled(): Promise<void> {
+    return this.#renewals.settled();
+  }
+
   async #renew(): Promise<boolean> {
     const { store, clock, logger, source, queue, lease, crash, attempts } = this.#parts;
     if (lease.isOver) return true;

@@ -66,7 +66,12 @@ function tableOffsets({
         leaseUntil: leaseUntil(clock.now(), endsAt),
         committedOffset: offset,
       });
-      if (answer.applied) return { resetPending: false };
+      if (answer.applied) {
+        // A later renewal of this holder was written first, with the offset of before.
+        if (answer.assignment.committedOffset !== offset)
+          throw new Error('commit overtaken by a renewal');
+        return { resetPending: false };
+      }
       lease.lose(answer.reason, true);
       throw new Error(`lease lost: ${answer.reason}`);
     },

@@ -24,6 +24,11 @@ export class SharedTurns<Result> {
     return this.#next;
   }
 
+  /** Resolves when nothing runs and nobody waits. */
+  async settled(): Promise<void> {
+    while (this.#running !== undefined) await this.#running;
+  }
+
   #begin(): Promise<Result> {
     const result = this.#work();
     const ended: Promise<void> = result.then(

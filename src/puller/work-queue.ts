@@ -185,6 +185,7 @@ async function close(held: HeldQueue): Promise<void> {
   await endStep(logger, 'leave the slot', () => share?.leave(queueKey(queue)));
   await inTime('release', RETURN_RESERVE_MS, () => leaseKeeper.close());
   await inTime('finish writes', RETURN_RESERVE_MS, () => writes.settled());
+  await inTime('finish renewals', RETURN_RESERVE_MS, () => leaseKeeper.settled());
   await endStep(logger, 'count', () => held.utilization?.note(queueKey(queue), false));
   await endStep(logger, 'free memory', () => memory.close());
 }

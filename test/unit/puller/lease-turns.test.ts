@@ -3,7 +3,12 @@ import { describe, test } from 'node:test';
 import { setImmediate as nextTurn } from 'node:timers/promises';
 import type { AssignmentStore, LeaseAnswer } from '../../../src/ports/assignment-store.ts';
 import { SharedTurns } from '../../../src/puller/shared-turns.ts';
-import { createHeldQueue, HELD_AT, type HeldQueueWorld } from '../../support/held-queue.ts';
+import {
+  createHeldQueue,
+  HELD_AT,
+  type HeldQueueWorld,
+  namedMessage,
+} from '../../support/held-queue.ts';
 
 type Renewal = Parameters<AssignmentStore['renew']>[0];
 
@@ -87,6 +92,47 @@ describe('renewals of one holder', () => {
     assert.deepEqual(await Promise.all(renewals), [true, true]);
     assert.deepEqual([table.written.length, held.lifecycle.isLost], [1, true]);
   });
+});
+
+test('the end of a queue waits for a renewal that is under way', async () => {
+  const table = waitingTable();
+  const world = createHeldQueue({ store: table.store });
+  const renewal = world.held.leaseKeeper.renew();
+  let isSettled = false;
+  const settled = world.held.leaseKeeper.settled().then(() => {
+    isSettled = true;
+  });
+  await nextTurn();
+  assert.equal(isSettled, false);
+  table.answers[0]?.resolve(applied(world));
+  await Promise.all([renewal, settled]);
+});
+
+test('BROADCASTING: an offset that a renewal has overtaken is committed again', async () => {
+  const table = waitingTable();
+  const world = createHeldQueue({ store: table.store, source: { messageModel: 'BROADCASTING' } });
+  const { held } = world;
+  held.messages.put([namedMessage('a', 0)], [], 1n, HELD_AT);
+  const entry = held.messages.peek(HELD_AT);
+  assert(entry !== undefined);
+  held.messages.take(entry);
+  held.messages.settle(entry);
+  const answerWith = (committedOffset: bigint): LeaseAnswer => {
+    const answer = applied(world);
+    assert(answer.applied);
+    return { ...answer, assignment: { ...answer.assignment, committedOffset } };
+  };
+  for (const stored of [0n, 1n]) {
+    const commit = held.commits.commit();
+    await nextTurn();
+    table.answers.at(-1)?.resolve(answerWith(stored));
+    await commit;
+    assert.deepEqual(
+      [table.written.at(-1)?.committedOffset, held.offsets.isCommitDue],
+      [1n, stored === 0n],
+    );
+  }
+  assert.deepEqual([table.written.length, held.lifecycle.isLost], [2, false]);
 });
 
 describe('a lease that is released', () => {
