@@ -521,6 +521,18 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     bodyBytes: 130_000,
     handlerMs: [500, 1_500],
   }),
+  // What the deliverers can take is several times the memory for answers.
+  'pop-memory': (random) => ({
+    queues: 2,
+    messages: 72,
+    withinMs: 1_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    source: { mode: 'pop', pullers: random.int(1, 2) },
+    subscription: { batchSize: 16, parallelizationFactor: random.int(2, 4) },
+    memoryBytes: 4 * 1024 * 1024,
+    bodyBytes: 60_000,
+    handlerMs: [500, 1_500],
+  }),
   coexist: (random) => ({
     queues: 3,
     messages: 24,

@@ -417,6 +417,19 @@ const POP: readonly Mutant[] = [
     replace: 'return now < visibleAt + 3_600_000;',
     scenarios: ['pop', 'pop-slow'],
   },
+  {
+    name: 'pops-reserve-no-memory',
+    file: 'src/decide/pull/memory-budget.ts',
+    find: 'const own = Math.min(this.room, this.#budget.share - this.#stored);',
+    replace:
+      'if (this.#stored >= 0) return { count: max, mayWait: patient };\n    const own = Math.min(this.room, this.#budget.share - this.#stored);',
+    also: {
+      file: 'src/decide/pull/memory-budget.ts',
+      find: 'if (!this.#large && !this.#budget.large.take(this, 1, now)) return false;',
+      replace: '',
+    },
+    scenarios: ['pop-memory'],
+  },
 ];
 
 const LIFE: readonly Mutant[] = [

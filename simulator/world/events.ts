@@ -80,7 +80,7 @@ export type WorldEvent =
       readonly done: boolean;
     }
   /** A broker gave these to a puller. */
-  | { readonly kind: 'pulled'; readonly by: Host; readonly positions: readonly Position[] }
+  | { readonly kind: 'received'; readonly by: Host; readonly positions: readonly Position[] }
   /** More listeners on one signal than any sound code has there. */
   | { readonly kind: 'listeners'; readonly by: Host; readonly count: number }
   /** An operator's pause of the group was confirmed. Epoch ms. */
@@ -130,7 +130,7 @@ export function describe(event: WorldEvent): string {
       return `${event.holder} renews ${event.queue} by ${event.to - event.from} ms`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
-    case 'pulled':
+    case 'received':
       return `${event.by.name} gets ${event.positions.length} messages`;
     case 'listeners':
       return `${event.by.name} has ${event.count} listeners on one signal`;

@@ -15,7 +15,7 @@ import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
 import { endOf, filtersOf, isWanted, type Plan } from '../plan.ts';
 import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
 import { Destinations } from './destinations.ts';
-import { describe, type WorldEvent } from './events.ts';
+import { describe, type Position, type WorldEvent } from './events.ts';
 import type { Item } from './expressions.ts';
 import { CountedFaults } from './faults.ts';
 import { type HandlerScript, Handlers } from './handlers.ts';
@@ -23,6 +23,7 @@ import { JavaMember } from './java-member.ts';
 import { Lambda } from './lambda.ts';
 import { Ledger } from './ledger.ts';
 import { Network } from './network.ts';
+import { placesOfPopped } from './pop.ts';
 import { type Process, Processes } from './processes.ts';
 import type { Stage } from './stage.ts';
 import { SECOND_STAGE } from './stage.ts';
@@ -408,17 +409,25 @@ class Run {
       this.#faults.beforeSend(client, process.kind, process.invocation);
   }
 
-  /** What a pull brings is in its puller's memory until it has its end. */
+  /** What a pull or a pop brings is in its puller's memory until it has its end. */
   #answered(request: RemotingCommand, answer: Answer, by: Host, brokerName: string): void {
-    if (request.code !== RequestCode.PULL_MESSAGE || answer.code !== ResponseCode.SUCCESS) return;
-    if (this.#processOf(by)?.kind !== 'puller') return;
+    if (answer.code !== ResponseCode.SUCCESS || this.#processOf(by)?.kind !== 'puller') return;
+    const positions = this.#handedOut(request, answer, brokerName);
+    if (positions.length > 0) this.#emit({ kind: 'received', by, positions });
+  }
+
+  #handedOut(request: RemotingCommand, answer: Answer, brokerName: string): Position[] {
+    if (request.code === RequestCode.POP_MESSAGE)
+      return placesOfPopped(request, answer).flatMap((place) => {
+        const [topic, queueId, offset] = place.split('/');
+        return this.#ledger.positions.get(`${topic}/${brokerName}/${queueId}/${offset}`) ?? [];
+      });
+    if (request.code !== RequestCode.PULL_MESSAGE) return [];
     const { topic, queueId, queueOffset } = pullMessage.decode(request);
     const next = BigInt(answer.extFields?.nextBeginOffset ?? 0);
-    const positions = this.#ledger.queues
-      .get(`${topic}/${brokerName}/${queueId}`)
-      ?.filter(({ offset }) => offset >= queueOffset && offset < next);
-    if (positions !== undefined && positions.length > 0)
-      this.#emit({ kind: 'pulled', by, positions });
+    return (this.#ledger.queues.get(`${topic}/${brokerName}/${queueId}`) ?? []).filter(
+      ({ offset }) => offset >= queueOffset && offset < next,
+    );
   }
 
   #written(before: Item | undefined, after: Item): void {
