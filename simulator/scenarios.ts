@@ -591,22 +591,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
-  // The broker loses commits that it confirmed, at work and between two pullers.
+  // The broker loses commits that it confirmed, at work and between two pullers. A coordinator that is killed explains no repeat.
   'lost-commits': (random) => ({
     queues: 2,
     messages: 60,
     withinMs: 110_000,
     behaviours: always,
     pullerTimeoutMs: random.int(28_000, 45_000),
-    faults: [random.int(15_000, 40_000), random.int(110_000, 115_000)].map(
-      (at): Fault => ({
-        kind: 'broker-restart',
-        at,
-        broker: BROKER,
-        how: 'KILL',
-        ms: random.int(2_000, 10_000),
-      }),
-    ),
+    faults: [
+      ...[random.int(15_000, 40_000), random.int(110_000, 115_000)].map(
+        (at): Fault => ({
+          kind: 'broker-restart',
+          at,
+          broker: BROKER,
+          how: 'KILL',
+          ms: random.int(2_000, 10_000),
+        }),
+      ),
+      { kind: 'kill', at: time(random), of: 'coordinator', which: 0 },
+    ],
   }),
   'two-brokers': (random) => ({
     brokers: [BROKER, 'broker-b'],

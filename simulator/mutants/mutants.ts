@@ -65,6 +65,13 @@ const OFFSETS: readonly Mutant[] = [
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
   },
   {
+    name: 'commits-take-longer-than-a-second',
+    file: 'src/puller/commit-offset.ts',
+    find: 'export const COMMIT_INTERVAL_MS = 800;',
+    replace: 'export const COMMIT_INTERVAL_MS = 1_800;',
+    scenarios: ['lambda', 'stale-holders'],
+  },
+  {
     name: 'reset-is-not-followed',
     file: 'src/queue/offset-tracker.ts',
     find: "offset,\n    report({ kind: 'changed-by-others', confirmed, stored: offset }),",

@@ -21,8 +21,8 @@ export interface Position {
   /** Mode pop: epoch ms, until when its puller may deliver it. */
   lentUntil: number;
   acknowledged: boolean;
-  /** The destination of `onFailure` has it. */
-  givenUp: boolean;
+  /** Since when the destination of `onFailure` has it, epoch ms. */
+  givenUpAt: number | undefined;
   deliveries: Delivery[];
 }
 

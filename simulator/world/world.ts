@@ -15,6 +15,7 @@ import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
 import { endOf, filtersOf, isWanted, type Plan } from '../plan.ts';
 import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
 import { Destinations } from './destinations.ts';
+import type { Disturbance, Disturbed } from './disturbance.ts';
 import { describe, type Position, type WorldEvent } from './events.ts';
 import type { Item } from './expressions.ts';
 import { CountedFaults } from './faults.ts';
@@ -85,6 +86,7 @@ class Run {
   readonly #scheduler = new Scheduler(START, runAs);
   readonly #world = createHost('world');
   readonly #faultTimes: number[] = [];
+  readonly #disturbances: Disturbance[] = [];
   readonly #cutFromTable = new Set<Host>();
   readonly #checks;
   readonly #network: Network;
@@ -128,13 +130,14 @@ class Run {
         ledger: this.#ledger,
         scheduler,
         faultTimes: this.#faultTimes,
+        disturbances: this.#disturbances,
         sourceOf: (puller) => this.#sourceOf(puller) ?? plan.source,
         pending: () => this.#pending(),
       }),
     }));
     this.#faults = new CountedFaults(
       plan,
-      (text) => this.#fault(text),
+      (...fault) => this.#fault(...fault),
       (host) => {
         for (const { processes } of this.#deployments) processes.kill(host);
       },
@@ -142,9 +145,9 @@ class Run {
     this.#network = new Network(scheduler, random.fork('network'), {
       fateOf: (command, client, server) =>
         this.#isProduct(client) && server !== this.#brokers.nameServer
-          ? this.#faults.ofRequest(command.code)
+          ? this.#faults.ofRequest(command.code, client)
           : { kind: 'carried-out' },
-      losesAnswer: (request) => this.#faults.losesAnswer(request),
+      losesAnswer: (request, client) => this.#faults.losesAnswer(request, client),
       onAnswer: (request, answer, client, server) =>
         this.#answered(request, answer, client, server.host.name),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
@@ -195,7 +198,7 @@ class Run {
         this.#cutFromTable.has(client)
           ? 'lost'
           : this.#isProduct(client)
-            ? this.#faults.ofTableRequest()
+            ? this.#faults.ofTableRequest(client)
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
@@ -215,9 +218,9 @@ class Run {
       network: this.#network,
       table,
       destinations: new Destinations(scheduler, random.fork('destinations'), {
-        fateOf: () => this.#faults.ofDestinationRequest(),
+        fateOf: (host) => this.#faults.ofDestinationRequest(host),
         stored: ({ payload }) => {
-          const number = this.#ledger.gaveUp(payload.Records[0].receiptHandle);
+          const number = this.#ledger.gaveUp(payload.Records[0].receiptHandle, scheduler.now);
           if (number !== undefined) this.#emit({ kind: 'given-to-destination', number });
         },
       }),
@@ -232,7 +235,10 @@ class Run {
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
       ended: (process, how, leftovers) => {
         // A deadline or a handler that ended its process disturbs as a planned fault does.
-        if (how === 'killed' || how === 'timed out') this.#faultTimes.push(scheduler.now);
+        if (how === 'killed' || how === 'timed out') {
+          this.#faultTimes.push(scheduler.now);
+          this.#disturbed({ kind: 'process', host: process.host }, 0);
+        }
         this.#emit({ kind: 'ended', host: process.host, how, leftovers });
       },
       ...calls,
@@ -355,9 +361,15 @@ class Run {
     this.#violations.push({ check, text, at: at - START });
   }
 
-  #fault(text: string): void {
+  #disturbed(of: Disturbed, ms: number): void {
+    const from = this.#scheduler.now;
+    this.#disturbances.push({ of, from, until: from + ms });
+  }
+
+  #fault(text: string, disturbed?: Disturbed, ms = 0): void {
     this.#lastFault = this.#scheduler.now;
     this.#faultTimes.push(this.#scheduler.now);
+    if (disturbed !== undefined) this.#disturbed(disturbed, ms);
     this.#emit({ kind: 'fault', text });
   }
 
@@ -439,6 +451,13 @@ class Run {
     }
     if (after.holder?.S === undefined || after.topic?.S === undefined) return;
     const queue = `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+    const offsets = [after.committedOffset?.N, after.settledOffset?.N].map((text) =>
+      BigInt(text ?? 0),
+    );
+    this.#ledger.inTable.set(
+      queue,
+      offsets.reduce((a, b) => (a > b ? a : b)),
+    );
     const holder = after.holder.S;
     if (before?.fence?.N !== after.fence?.N)
       this.#emit({ kind: 'acquired', queue, holder, fence: Number(after.fence?.N) });
@@ -482,11 +501,11 @@ class Run {
       network: this.#network,
       brokers: this.#brokers,
       ...this.#first,
-      note: (text) => this.#fault(text),
+      note: (...fault) => this.#fault(...fault),
       at: (ms, run) => this.#at(ms, run),
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
-      topicDeleted: (topic) => this.#ledger.topicDeleted(topic),
+      topicDeleted: (topic) => this.#ledger.topicDeleted(topic, this.#scheduler.now),
       paused: (until) => this.#emit({ kind: 'paused', until }),
       loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       failSends: (fate) => this.#faults.failSends(fate),
@@ -526,8 +545,8 @@ class Run {
   }
 
   #skip(queue: string, to: bigint, done: boolean): void {
-    const before = this.#ledger.skipped.get(queue) ?? 0n;
-    if (to > before) this.#ledger.skipped.set(queue, to);
+    const before = this.#ledger.skipped.get(queue)?.to ?? 0n;
+    if (to > before) this.#ledger.skipped.set(queue, { to, at: this.#scheduler.now });
     this.#emit({ kind: 'skipped', queue, to, done });
   }
 }
