@@ -25,6 +25,7 @@ export interface Shape {
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly options?: Plan['options'];
+  readonly programs?: Plan['programs'];
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -191,6 +192,34 @@ function anyFaults(random: Random): Fault[] {
     ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
     ...(random.chance(0.5) ? tableFaults(random) : []),
     ...(random.chance(0.8) ? processFaults(random) : []),
+  ];
+}
+
+/** Programs end and die, their brokers are away, and their topic has more queues. */
+function programFaults(random: Random): Fault[] {
+  const ends = some(
+    random,
+    0,
+    4,
+    (): Fault => ({
+      kind: 'program-ends',
+      at: time(random),
+      which: random.int(0, 9),
+      how: random.pick(['loop-left', 'loop-aborted', 'exit', 'close'] as const),
+    }),
+  );
+  const deaths = some(random, 0, 2, (): Fault => {
+    const at = time(random);
+    const which = random.int(0, 9);
+    return random.chance(0.6)
+      ? { kind: 'kill', at, of: 'puller', which }
+      : { kind: 'freeze', at, of: 'puller', which, ms: random.int(1_000, 45_000) };
+  });
+  return [
+    ...ends,
+    ...deaths,
+    ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
+    { kind: 'queues-added', at: time(random), topic: TOPIC, broker: BROKER, queues: 4 },
   ];
 }
 
@@ -792,6 +821,30 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
+  programs: (random) => {
+    const [processes, consumers] = random.pick([
+      [1, 1],
+      [1, 1],
+      [1, 2],
+      [2, 1],
+    ] as const);
+    const isOnly = processes * consumers === 1;
+    return {
+      queues: 4,
+      firstQueues: isOnly ? random.int(2, 4) : 4,
+      messages: 40,
+      withinMs: 45_000,
+      behaviours: mixed,
+      programs: {
+        processes,
+        consumers,
+        commits: random.pick(['interval', 'interval', 'by-hand'] as const),
+        maxCachedBytes: random.pick([200, 256 * 1024 * 1024]),
+      },
+      handlerMs: [2, 150],
+      faults: programFaults(random),
+    };
+  },
   poison: (random) => poisoned(random, 1, () => true),
   'pop-poison': (random) => ({
     ...poisoned(random, 2, (own) => own.chance(0.7)),
@@ -898,6 +951,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     ...(shape.options !== undefined && { options: shape.options }),
+    ...(shape.programs !== undefined && { programs: shape.programs }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

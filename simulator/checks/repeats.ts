@@ -1,5 +1,5 @@
 import type { Host } from '../kernel/scheduler.ts';
-import { recreatesTopics, sharesGroup } from '../plan.ts';
+import { type Plan, recreatesTopics, sharesGroup } from '../plan.ts';
 import type { Disturbance } from '../world/disturbance.ts';
 import type { Delivery, Position, QueueName } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
@@ -7,6 +7,8 @@ import type { CheckDefinition } from './check.ts';
 /** Commits are at most this old when nothing goes wrong. BROADCASTING writes them into the table, every 5 s. */
 const COMMIT_AGE_MS = 1_000;
 const BROADCAST_COMMIT_AGE_MS = 5_500;
+/** Of programs: a commit waits for the message in hand. */
+const PROGRAM_COMMIT_AGE_MS = 1_500;
 /** A broker that is killed forgets this much: it writes offsets every 5 s. */
 const FORGOTTEN_MS = 5_000;
 /** After a fault: requests that time out, connections that are opened again, a call that waited. */
@@ -19,8 +21,7 @@ export const repeats: CheckDefinition = {
   create: ({ plan, ledger, scheduler, disturbances }) => {
     if (recreatesTopics(plan) || sharesGroup(plan)) return {};
     const isPop = plan.source.mode === 'pop';
-    const commitAgeMs =
-      plan.source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
+    const commitAgeMs = commitAgeOf(plan);
     /** What the item had when the queue's holder acquired it. */
     const knownToHolder = new Map<QueueName, bigint>();
     const acquisitions: {
@@ -47,6 +48,8 @@ export const repeats: CheckDefinition = {
           return true;
         case 'process':
           return by.of.host === holder;
+        case 'message':
+          return by.of.key === position.key;
         case 'broker':
           return by.of.name === brokerOf(position);
       }
@@ -109,6 +112,11 @@ export const repeats: CheckDefinition = {
     };
   },
 };
+
+function commitAgeOf({ programs, source }: Plan): number {
+  if (programs !== undefined) return PROGRAM_COMMIT_AGE_MS;
+  return source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
+}
 
 function brokerOf({ queue }: Position): string | undefined {
   return queue.split('/')[1];

@@ -507,6 +507,44 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const PROGRAMS: readonly Mutant[] = [
+  {
+    name: 'message-in-hand-counts-as-passed',
+    file: 'src/consumer/read-messages.ts',
+    find: 'cursor.messages.take(entry);',
+    replace: 'cursor.messages.take(entry);\n        cursor.messages.settle(entry);',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'next-loop-skips-what-the-last-one-had',
+    file: 'src/consumer/queue-cursor.ts',
+    find: 'this.messages.dropAll(this.messages.committable);\n    this.#reader?.memory.close();',
+    replace: 'this.#reader?.memory.close();',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'loop-ends-without-a-commit',
+    file: 'src/consumer/read-messages.ts',
+    find: 'if (this.#options.commitIntervalMs !== undefined) await this.#commit();',
+    replace: '',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'queues-that-come-later-are-not-read',
+    file: 'src/consumer/read-messages.ts',
+    find: 'this.#routesDueAt = now + routeIntervalMs;',
+    replace: 'this.#routesDueAt = now + 10_000 * routeIntervalMs;',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'closed-consumer-leaves-its-loops',
+    file: 'src/consumer/pull-consumer.ts',
+    find: 'await Promise.all([...this.#readings].map((reading) => reading.finish()));',
+    replace: '',
+    scenarios: ['programs'],
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
   ...LIVES,
@@ -515,4 +553,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...PROGRAMS,
 ];

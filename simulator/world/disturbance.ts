@@ -5,6 +5,8 @@ export type Disturbed =
   /** Each process and each broker. */
   | { readonly kind: 'everything' }
   | { readonly kind: 'process'; readonly host: Host }
+  /** One message, by its position. */
+  | { readonly kind: 'message'; readonly key: string }
   | {
       readonly kind: 'broker';
       readonly name: string;

@@ -92,6 +92,8 @@ export type WorldEvent =
       readonly how: 'returned' | 'failed' | 'killed' | 'timed out';
       readonly leftovers: string | undefined;
     }
+  /** A loop over messages threw, though its program did not end it. */
+  | { readonly kind: 'loop-failed'; readonly by: Host; readonly text: string }
   | { readonly kind: 'unhandled-rejection'; readonly by: Host; readonly text: string };
 
 /** One line of a trace. */
@@ -140,6 +142,8 @@ export function describe(event: WorldEvent): string {
       return `FAULT ${event.text}`;
     case 'ended':
       return `${event.host.name} ${event.how}${event.leftovers === undefined ? '' : `, left behind: ${event.leftovers}`}`;
+    case 'loop-failed':
+      return `a loop of ${event.by.name} failed: ${event.text}`;
     case 'unhandled-rejection':
       return `unhandled rejection in ${event.by.name}: ${event.text}`;
   }

@@ -6,6 +6,7 @@ import type { Disturbed } from './disturbance.ts';
 import type { Lambda } from './lambda.ts';
 import type { Network } from './network.ts';
 import type { Processes } from './processes.ts';
+import type { EndOfProgram } from './programs.ts';
 import type { Table } from './table.ts';
 
 /** Names of the second deployment's processes begin with it. */
@@ -45,6 +46,7 @@ export interface Stage {
   startJavaMember(): (dies: boolean) => void;
   /** Does the schedule start coordinators? */
   setSchedule(isOn: boolean): void;
+  endProgram(which: number, how: EndOfProgram): void;
   log(text: string, fields: object): void;
   /** What is deployed from now on. */
   deploy(change: (source: SourceConfig) => SourceConfig): void;

@@ -152,6 +152,10 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     for (const host of stage.processes.of('coordinator')) stage.processes.kill(host);
     endsAfter(stage, 'absence of coordinators', ms, () => stage.setSchedule(true));
   },
+  'program-ends'({ which, how }, stage) {
+    stage.note(`a program ends: ${how}`);
+    stage.endProgram(which, how);
+  },
   'mqadmin-reset'({ queueId, isLost }, stage) {
     const [broker] = stage.brokers.all;
     const topic = stage.plan.topics[0]!.name;

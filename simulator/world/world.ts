@@ -26,6 +26,7 @@ import { Ledger } from './ledger.ts';
 import { Network } from './network.ts';
 import { placesOfPopped } from './pop.ts';
 import { type Process, Processes } from './processes.ts';
+import { Program } from './programs.ts';
 import type { Stage } from './stage.ts';
 import { SECOND_STAGE } from './stage.ts';
 import { Table } from './table.ts';
@@ -50,6 +51,7 @@ export interface RunResult {
 
 const START = Date.UTC(2026, 0, 1);
 const SCHEDULE_MS = 60_000;
+const PROGRAM_RESTART_MS = 3_000;
 const LOOK_MS = 500;
 /** How long the world goes on when everything has its end: what comes then is a repetition. */
 const AFTERWARDS_MS = 8_000;
@@ -98,6 +100,9 @@ class Run {
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #javaMembers = 0;
+  /** By their numbers; they are started again when they end. */
+  readonly #programs = new Map<number, Program>();
+  readonly #numberOf = new Map<Host, number>();
   #lastEvent: number;
   /** Of the plan. Deaths that messages cause are part of what is left to do (drain-bound). */
   #lastFault = START;
@@ -240,6 +245,9 @@ class Run {
           this.#disturbed({ kind: 'process', host: process.host }, 0);
         }
         this.#emit({ kind: 'ended', host: process.host, how, leftovers });
+        const number = this.#numberOf.get(process.host);
+        if (number !== undefined)
+          this.#at(this.#random.int(100, PROGRAM_RESTART_MS), () => this.#startProgram(number));
       },
       ...calls,
     });
@@ -284,7 +292,10 @@ class Run {
         if (isScheduled) processes.startCoordinator();
       this.#at(SCHEDULE_MS, schedule);
     };
-    this.#at(0, schedule);
+    const { programs } = this.#plan;
+    if (programs === undefined) this.#at(0, schedule);
+    for (let number = 0; number < (programs?.processes ?? 0); number++)
+      this.#at(number, () => this.#startProgram(number));
     const onRejection = (reason: unknown): void =>
       this.#emit({
         kind: 'unhandled-rejection',
@@ -522,11 +533,43 @@ class Run {
       setSchedule: (isOn) => {
         this.#first.isScheduled = isOn;
       },
+      endProgram: (which, how) => {
+        const program = this.#programs.get(which % Math.max(1, this.#programs.size));
+        // As an event of its own process: one that is frozen ends later.
+        if (program !== undefined)
+          this.#scheduler.schedule(0, program.host, () => program.end(how));
+      },
       log: (text, fields) => this.#trace.add(this.#scheduler.now, 'operator', text, fields),
       deploy: (change) => {
         this.#source = change(this.#source);
       },
     };
+  }
+
+  #startProgram(number: number): void {
+    const { programs } = this.#plan;
+    if (programs === undefined) return;
+    this.#first.processes.startProgram(async (host, logger) => {
+      this.#numberOf.set(host, number);
+      const program = new Program(number, host, logger, {
+        plan: this.#plan,
+        programs,
+        scheduler: this.#scheduler,
+        handlers: this.#handlers,
+        group: GROUP,
+        ...this.#calls(),
+        leftInHand: (key) => this.#disturbed({ kind: 'message', key }, 0),
+        isNameServerAway: () => this.#brokers.nameServer.state !== 'up',
+        loopFailed: (by, error) =>
+          this.#emit({
+            kind: 'loop-failed',
+            by,
+            text: error instanceof Error ? `${error.stack}` : String(error),
+          }),
+      });
+      this.#programs.set(number, program);
+      await program.run();
+    });
   }
 
   #startJavaMember(): (dies: boolean) => void {
