@@ -845,6 +845,33 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       faults: programFaults(random),
     };
   },
+  // The broker loses its last commits when no message follows, and programs start around its return.
+  'programs-without-a-broker': (random) => {
+    const at = random.int(2_000, 12_000);
+    const ms = random.int(2_000, 15_000);
+    return {
+      queues: 4,
+      messages: 24,
+      withinMs: 10_000,
+      behaviours: always,
+      programs: { processes: 2, consumers: 1, commits: 'interval', maxCachedBytes: 1_000_000 },
+      handlerMs: [2, 150],
+      faults: [
+        { kind: 'broker-restart', at, broker: BROKER, how: random.pick(['TERM', 'KILL']), ms },
+        ...some(
+          random,
+          1,
+          4,
+          (): Fault => ({
+            kind: 'program-ends',
+            at: at + random.int(0, ms),
+            which: random.int(0, 1),
+            how: random.pick(['loop-aborted', 'exit', 'close'] as const),
+          }),
+        ),
+      ],
+    };
+  },
   poison: (random) => poisoned(random, 1, () => true),
   'pop-poison': (random) => ({
     ...poisoned(random, 2, (own) => own.chance(0.7)),

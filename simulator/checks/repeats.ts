@@ -9,8 +9,6 @@ const COMMIT_AGE_MS = 1_000;
 const BROADCAST_COMMIT_AGE_MS = 5_500;
 /** Of programs: a commit waits for the message in hand. */
 const PROGRAM_COMMIT_AGE_MS = 1_500;
-/** A broker that is killed forgets this much: it writes offsets every 5 s. */
-const FORGOTTEN_MS = 5_000;
 /** After a fault: requests that time out, connections that are opened again, a call that waited. */
 const RECOVERY_MS = 10_000;
 
@@ -54,30 +52,31 @@ export const repeats: CheckDefinition = {
           return by.of.name === brokerOf(position);
       }
     };
-    /** Was its commit lost by its broker, and not in the item either? */
-    const isForgotten = (position: Position, since: number): boolean => {
-      const wasKilled = disturbances.some(
+    /** What brokers that were killed went back to. */
+    const forgotten: { readonly queue: QueueName; readonly to: bigint; readonly at: number }[] = [];
+    const isKilled = (queue: QueueName): boolean =>
+      disturbances.some(
         ({ of, from }) =>
           of.kind === 'broker' &&
           of.forgets &&
-          of.name === brokerOf(position) &&
-          from >= since &&
-          from <= since + commitAgeMs + FORGOTTEN_MS,
+          of.name === brokerOf({ queue }) &&
+          from === scheduler.now,
+      );
+    /** Was its commit lost by its broker, and not in the item either? */
+    const isForgotten = ({ position }: Delivery, since: number): boolean => {
+      const wasForgotten = forgotten.some(
+        ({ queue, to, at }) => queue === position.queue && to <= position.offset && at >= since,
       );
       // With `coexist` others commit, too: the item's offsets do not count.
       const isInItem = position.offset < (knownToHolder.get(position.queue) ?? 0n);
-      return wasKilled && (plan.source.coexist === true || !isInItem);
+      return wasForgotten && (plan.source.coexist === true || !isInItem);
     };
-    const isExplained = (
-      { position, puller }: Delivery,
-      before: Delivery,
-      since: number,
-    ): boolean =>
+    const isExplained = (delivery: Delivery, before: Delivery, since: number): boolean =>
       // A holder that is still there commits again what its broker forgot.
-      (!isPop && puller !== before.puller && isForgotten(position, since)) ||
+      (!isPop && delivery.puller !== before.puller && isForgotten(delivery, since)) ||
       disturbances.some(
         (by) =>
-          isDisturbed(by, position, before.puller) &&
+          isDisturbed(by, delivery.position, before.puller) &&
           by.until >= before.startedAt - RECOVERY_MS &&
           by.from <= since + commitAgeMs,
       );
@@ -87,6 +86,8 @@ export const repeats: CheckDefinition = {
           knownToHolder.set(event.queue, ledger.inTable.get(event.queue) ?? 0n);
           acquisitions.push({ ...event, at: scheduler.now });
         }
+        if (event.kind === 'committed' && isKilled(event.queue))
+          forgotten.push({ queue: event.queue, to: event.offset, at: scheduler.now });
         if (event.kind === 'skipped') moves.push({ ...event, at: scheduler.now });
         if (event.kind !== 'delivery-started') return undefined;
         for (const delivery of event.deliveries) {
@@ -118,7 +119,7 @@ function commitAgeOf({ programs, source }: Plan): number {
   return source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
 }
 
-function brokerOf({ queue }: Position): string | undefined {
+function brokerOf({ queue }: Pick<Position, 'queue'>): string | undefined {
   return queue.split('/')[1];
 }
 

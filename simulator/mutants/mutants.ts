@@ -52,7 +52,7 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-without-reading-the-stored-offset',
     file: 'src/queue/offset-tracker.ts',
-    find: "return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
+    find: "return mayBeLost || isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
     replace:
       'return isCommitDue(state, event.committable) && state.request === undefined ? write(state, event.committable) : stay(state);',
     scenarios: ['mqadmin'],
@@ -528,6 +528,20 @@ const PROGRAMS: readonly Mutant[] = [
     find: 'if (this.#options.commitIntervalMs !== undefined) await this.#commit();',
     replace: '',
     scenarios: ['programs'],
+  },
+  {
+    name: 'quiet-loop-does-not-notice-lost-commits',
+    file: 'src/queue/offset-tracker.ts',
+    find: "const mayBeLost = state.connectionLost && state.position === 'following';",
+    replace: 'const mayBeLost = false;',
+    scenarios: ['programs-without-a-broker'],
+  },
+  {
+    name: 'topic-of-a-broker-that-came-back-is-gone',
+    file: 'src/consumer/queue-reader.ts',
+    find: 'await client.topicRoute(topic, { fresh: true });\n    return false;',
+    replace: 'return true;',
+    scenarios: ['programs-without-a-broker'],
   },
   {
     name: 'queues-that-come-later-are-not-read',

@@ -26,7 +26,6 @@ interface ProgramDeps {
   readonly deliveryEnded: (script: HandlerScript) => void;
   /** A loop had the message in hand when its consumer was closed: it does not count as passed. */
   readonly leftInHand: (position: string) => void;
-  readonly isNameServerAway: () => boolean;
   /** A loop threw, though nothing ended it. */
   readonly loopFailed: (by: Host, error: unknown) => void;
 }
@@ -85,12 +84,15 @@ class Member {
   }
 
   async run(): Promise<void> {
+    const commits = this.#keepCommitted();
     try {
       while (this.#ending === undefined) {
         this.#loop = new AbortController();
         await this.#read();
       }
     } finally {
+      this.#ending ??= 'exit';
+      await commits;
       await (this.#closed ?? this.#consumer.close());
     }
   }
@@ -133,7 +135,8 @@ class Member {
       // The program ends, and a message that was not sent back stays in hand.
       if (this.#ending !== undefined) return;
       // A loop cannot begin without routes.
-      if (!(error instanceof ConnectionError && this.#deps.isNameServerAway())) throw error;
+      const isAway = this.#deps.plan.faults.some(({ kind }) => kind === 'name-server-away');
+      if (!(error instanceof ConnectionError && isAway)) throw error;
       await sleep(AGAIN_MS);
     }
     this.#leavesLoop = false;
@@ -174,6 +177,15 @@ class Member {
           maxReconsumeTimes: this.#deps.plan.source.subscriptions[0]!.maximumRetryAttempts,
         }),
       );
+  }
+
+  /** What its broker forgot after a commit by hand. */
+  async #keepCommitted(): Promise<void> {
+    if (this.#deps.programs.commits !== 'by-hand') return;
+    while (this.#ending === undefined) {
+      await sleep(COMMIT_INTERVAL_MS);
+      if (this.#ending === undefined) await this.#consumer.commit().catch(() => {});
+    }
   }
 
   async #commit(message: Message): Promise<void> {

@@ -559,7 +559,6 @@ class Run {
         group: GROUP,
         ...this.#calls(),
         leftInHand: (key) => this.#disturbed({ kind: 'message', key }, 0),
-        isNameServerAway: () => this.#brokers.nameServer.state !== 'up',
         loopFailed: (by, error) =>
           this.#emit({
             kind: 'loop-failed',
