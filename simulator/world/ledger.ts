@@ -33,6 +33,8 @@ export class Ledger {
   readonly skipped = new Map<QueueName, { readonly to: bigint; readonly at: number }>();
   /** The highest offset that the item of each queue has for its next holder. */
   readonly inTable = new Map<QueueName, bigint>();
+  /** By topic, epoch ms. */
+  readonly deletedAt = new Map<string, number>();
   /** By broker and commit log offset. */
   readonly #physical = new Map<string, Position>();
 
@@ -138,8 +140,14 @@ export class Ledger {
     return position.number;
   }
 
+  /** Does the position stand in its queue still, or was the topic deleted since? */
+  isCurrent(position: Position): boolean {
+    return this.positions.get(position.key) === position;
+  }
+
   /** The topic's messages are gone, and its offsets are to mean others. */
   topicDeleted(topic: string, now: number): void {
+    this.deletedAt.set(topic, now);
     for (const [queue, positions] of this.queues) {
       if (!queue.startsWith(`${topic}/`)) continue;
       for (const { key, number } of positions) {
