@@ -71,9 +71,13 @@ export const repeats: CheckDefinition = {
       const isInItem = position.offset < (knownToHolder.get(position.queue) ?? 0n);
       return wasForgotten && (plan.source.coexist === true || !isInItem);
     };
+    /** A member beside Java's that lost its queues acquires them again in the same process. */
+    const wasAcquiredSince = ({ position, puller }: Delivery, before: Delivery): boolean =>
+      puller !== before.puller ||
+      acquisitions.some(({ queue, at }) => queue === position.queue && at >= before.startedAt);
     const isExplained = (delivery: Delivery, before: Delivery, since: number): boolean =>
       // A holder that is still there commits again what its broker forgot.
-      (!isPop && delivery.puller !== before.puller && isForgotten(delivery, since)) ||
+      (!isPop && wasAcquiredSince(delivery, before) && isForgotten(delivery, since)) ||
       disturbances.some(
         (by) =>
           isDisturbed(by, delivery.position, before.puller) &&
