@@ -170,6 +170,13 @@ export type Fault =
       readonly which: number;
       readonly ms: number;
     }
+  /** One of the plan's programs ends its loops, or itself; then it starts again. */
+  | {
+      readonly kind: 'program-ends';
+      readonly at: number;
+      readonly which: number;
+      readonly how: 'loop-left' | 'loop-aborted' | 'exit' | 'close';
+    }
   /** Coordinators end, and the schedule starts none. */
   | { readonly kind: 'no-coordinator'; readonly at: number; readonly ms: number };
 
@@ -193,6 +200,14 @@ export interface Plan {
   readonly bodyBytes: number;
   /** Of a puller, where they are not the default ones. */
   readonly options?: Partial<PullerOptions>;
+  /** Programs with PullConsumers consume instead of coordinators and pullers. */
+  readonly programs?: {
+    readonly processes: number;
+    /** Of each process. More than one in all: each reads its share of the queues. */
+    readonly consumers: number;
+    readonly commits: 'interval' | 'by-hand';
+    readonly maxCachedBytes: number;
+  };
   /** So long before its store each message was made, by its producer's clock. */
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */

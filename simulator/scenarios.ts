@@ -25,6 +25,7 @@ export interface Shape {
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly options?: Plan['options'];
+  readonly programs?: Plan['programs'];
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -191,6 +192,34 @@ function anyFaults(random: Random): Fault[] {
     ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
     ...(random.chance(0.5) ? tableFaults(random) : []),
     ...(random.chance(0.8) ? processFaults(random) : []),
+  ];
+}
+
+/** Programs end and die, their brokers are away, and their topic has more queues. */
+function programFaults(random: Random): Fault[] {
+  const ends = some(
+    random,
+    0,
+    4,
+    (): Fault => ({
+      kind: 'program-ends',
+      at: time(random),
+      which: random.int(0, 9),
+      how: random.pick(['loop-left', 'loop-aborted', 'exit', 'close'] as const),
+    }),
+  );
+  const deaths = some(random, 0, 2, (): Fault => {
+    const at = time(random);
+    const which = random.int(0, 9);
+    return random.chance(0.6)
+      ? { kind: 'kill', at, of: 'puller', which }
+      : { kind: 'freeze', at, of: 'puller', which, ms: random.int(1_000, 45_000) };
+  });
+  return [
+    ...ends,
+    ...deaths,
+    ...(random.chance(0.6) ? brokerFaults(random, BROKER) : []),
+    { kind: 'queues-added', at: time(random), topic: TOPIC, broker: BROKER, queues: 4 },
   ];
 }
 
@@ -521,6 +550,18 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     bodyBytes: 130_000,
     handlerMs: [500, 1_500],
   }),
+  // What the deliverers can take is several times the memory for answers.
+  'pop-memory': (random) => ({
+    queues: 2,
+    messages: 72,
+    withinMs: 1_000,
+    behaviours: (own) => (own.chance(0.1) ? { kind: 'fails', times: 1 } : OK),
+    source: { mode: 'pop', pullers: random.int(1, 2) },
+    subscription: { batchSize: 16, parallelizationFactor: random.int(2, 4) },
+    memoryBytes: 4 * 1024 * 1024,
+    bodyBytes: 60_000,
+    handlerMs: [500, 1_500],
+  }),
   coexist: (random) => ({
     queues: 3,
     messages: 24,
@@ -579,22 +620,25 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
-  // The broker loses commits that it confirmed, at work and between two pullers.
+  // The broker loses commits that it confirmed, at work and between two pullers. A coordinator that is killed explains no repeat.
   'lost-commits': (random) => ({
     queues: 2,
     messages: 60,
     withinMs: 110_000,
     behaviours: always,
     pullerTimeoutMs: random.int(28_000, 45_000),
-    faults: [random.int(15_000, 40_000), random.int(110_000, 115_000)].map(
-      (at): Fault => ({
-        kind: 'broker-restart',
-        at,
-        broker: BROKER,
-        how: 'KILL',
-        ms: random.int(2_000, 10_000),
-      }),
-    ),
+    faults: [
+      ...[random.int(15_000, 40_000), random.int(110_000, 115_000)].map(
+        (at): Fault => ({
+          kind: 'broker-restart',
+          at,
+          broker: BROKER,
+          how: 'KILL',
+          ms: random.int(2_000, 10_000),
+        }),
+      ),
+      { kind: 'kill', at: time(random), of: 'coordinator', which: 0 },
+    ],
   }),
   'two-brokers': (random) => ({
     brokers: [BROKER, 'broker-b'],
@@ -777,6 +821,57 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
+  programs: (random) => {
+    const [processes, consumers] = random.pick([
+      [1, 1],
+      [1, 1],
+      [1, 2],
+      [2, 1],
+    ] as const);
+    const isOnly = processes * consumers === 1;
+    return {
+      queues: 4,
+      firstQueues: isOnly ? random.int(2, 4) : 4,
+      messages: 40,
+      withinMs: 45_000,
+      behaviours: mixed,
+      programs: {
+        processes,
+        consumers,
+        commits: random.pick(['interval', 'interval', 'by-hand'] as const),
+        maxCachedBytes: random.pick([200, 256 * 1024 * 1024]),
+      },
+      handlerMs: [2, 150],
+      faults: programFaults(random),
+    };
+  },
+  // The broker loses its last commits when no message follows, and programs start around its return.
+  'programs-without-a-broker': (random) => {
+    const at = random.int(2_000, 12_000);
+    const ms = random.int(2_000, 15_000);
+    return {
+      queues: 4,
+      messages: 24,
+      withinMs: 10_000,
+      behaviours: always,
+      programs: { processes: 2, consumers: 1, commits: 'interval', maxCachedBytes: 1_000_000 },
+      handlerMs: [2, 150],
+      faults: [
+        { kind: 'broker-restart', at, broker: BROKER, how: random.pick(['TERM', 'KILL']), ms },
+        ...some(
+          random,
+          1,
+          4,
+          (): Fault => ({
+            kind: 'program-ends',
+            at: at + random.int(0, ms),
+            which: random.int(0, 1),
+            how: random.pick(['loop-aborted', 'exit', 'close'] as const),
+          }),
+        ),
+      ],
+    };
+  },
   poison: (random) => poisoned(random, 1, () => true),
   'pop-poison': (random) => ({
     ...poisoned(random, 2, (own) => own.chance(0.7)),
@@ -883,6 +978,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     ...(shape.options !== undefined && { options: shape.options }),
+    ...(shape.programs !== undefined && { programs: shape.programs }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

@@ -27,6 +27,7 @@ const PIECE = 20;
 /** In every so many rounds. */
 const RARE: Readonly<Record<string, number>> = {
   memory: 20,
+  'pop-memory': 5,
   poisons: 5,
   'two-deployments': 4,
   'java-members': 3,

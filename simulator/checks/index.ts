@@ -5,6 +5,7 @@ import { drained } from './drained.ts';
 import { filtered } from './filtered.ts';
 import { leaseEnd } from './lease-end.ts';
 import { leftBehind } from './left-behind.ts';
+import { loopsGoOn } from './loops-go-on.ts';
 import { memory } from './memory.ts';
 import { nothingAfterSkip } from './nothing-after-skip.ts';
 import { nothingLost } from './nothing-lost.ts';
@@ -39,6 +40,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   prompt,
   concurrency,
   memory,
+  loopsGoOn,
   repeats,
   drained,
   leftBehind,

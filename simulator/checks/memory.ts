@@ -4,16 +4,17 @@ import type { CheckDefinition } from './check.ts';
 
 /** decide/pull: what queues of one puller may hold together. */
 const SHARE = 0.4;
+
 export const memory: CheckDefinition = {
   name: 'memory',
-  invariant: 'What a puller has read and not finished is at most 40 % of its memory.',
+  invariant: 'What a puller has pulled or popped and not finished is at most 40 % of its memory.',
   create: ({ plan, ledger }) => {
     const held = new Map<Host, Set<Position>>();
     const bound = plan.memoryBytes * SHARE;
     return {
       on(event) {
         if (event.kind === 'ended') held.delete(event.host);
-        if (event.kind !== 'pulled') return undefined;
+        if (event.kind !== 'received') return undefined;
         const positions = held.get(event.by) ?? new Set();
         held.set(event.by, positions);
         for (const position of event.positions) positions.add(position);

@@ -46,7 +46,7 @@ export const retryLimit: CheckDefinition = {
       },
       atEnd: () =>
         [...ledger.stories.values()].flatMap(
-          ({ number, deadLetters, failureRecords, failures, positions, dropped }) => {
+          ({ number, deadLetters, failureRecords, failures, positions, droppedAt }) => {
             const handled = positions.some(({ doneAt }) => doneAt !== undefined);
             const behaviour = plan.messages.find((message) => message.number === number)?.behaviour;
             const found: string[] = [];
@@ -75,7 +75,7 @@ export const retryLimit: CheckDefinition = {
               behaviour?.kind !== 'throws'
             )
               found.push(`message ${number} failed ${failures} times, and the limit is ${limit}`);
-            if (ends === 0 && !handled && !dropped && failures > limit)
+            if (ends === 0 && !handled && droppedAt === undefined && failures > limit)
               found.push(`message ${number} failed ${failures} times and has no end`);
             return found;
           },

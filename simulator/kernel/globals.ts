@@ -89,6 +89,8 @@ const real = {
   clearTimeout: globalThis.clearTimeout,
   setInterval: globalThis.setInterval,
   clearInterval: globalThis.clearInterval,
+  setImmediate: globalThis.setImmediate,
+  clearImmediate: globalThis.clearImmediate,
   Date: globalThis.Date,
   random: Math.random,
   now: performance.now.bind(performance),
@@ -124,6 +126,18 @@ function timer(repeats: boolean, whenReal: typeof setTimeout | typeof setInterva
 function clear(handle: unknown): void {
   if (handle instanceof VirtualTimer) handle.clear();
   else real.clearTimeout(handle as NodeJS.Timeout);
+}
+
+/** After everything that is due now. A real one would come dozens of events later, or in the next run. */
+function immediate(callback: Callback, ...given: unknown[]): unknown {
+  return world === undefined
+    ? real.setImmediate(callback, ...given)
+    : world.scheduler.schedule(0, currentHost(), () => callback(...given));
+}
+
+function clearVirtualImmediate(handle: unknown): void {
+  if (world === undefined) real.clearImmediate(handle as NodeJS.Immediate);
+  else if (handle !== undefined) (handle as SimulatedEvent).cancelled = true;
 }
 
 function delay(
@@ -186,6 +200,8 @@ export function replaceGlobals(): void {
     setInterval: timer(true, real.setInterval),
     clearTimeout: clear,
     clearInterval: clear,
+    setImmediate: immediate,
+    clearImmediate: clearVirtualImmediate,
     Date: VirtualDate,
   });
   Math.random = () => (world === undefined ? real.random() : world.random.next());

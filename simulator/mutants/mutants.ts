@@ -52,7 +52,7 @@ const OFFSETS: readonly Mutant[] = [
   {
     name: 'commit-without-reading-the-stored-offset',
     file: 'src/queue/offset-tracker.ts',
-    find: "return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
+    find: "return mayBeLost || isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);",
     replace:
       'return isCommitDue(state, event.committable) && state.request === undefined ? write(state, event.committable) : stay(state);',
     scenarios: ['mqadmin'],
@@ -63,6 +63,13 @@ const OFFSETS: readonly Mutant[] = [
     find: 'await this.#store();\n      if (!this.#isDue || tries === LAST_TRIES) return;',
     replace: 'if (!this.#isDue || tries > 0) return;',
     scenarios: ['rebalance', 'redeploy', 'short-lived'],
+  },
+  {
+    name: 'commits-take-longer-than-a-second',
+    file: 'src/puller/commit-offset.ts',
+    find: 'export const COMMIT_INTERVAL_MS = 800;',
+    replace: 'export const COMMIT_INTERVAL_MS = 1_800;',
+    scenarios: ['lambda', 'stale-holders'],
   },
   {
     name: 'reset-is-not-followed',
@@ -417,6 +424,19 @@ const POP: readonly Mutant[] = [
     replace: 'return now < visibleAt + 3_600_000;',
     scenarios: ['pop', 'pop-slow'],
   },
+  {
+    name: 'pops-reserve-no-memory',
+    file: 'src/decide/pull/memory-budget.ts',
+    find: 'const own = Math.min(this.room, this.#budget.share - this.#stored);',
+    replace:
+      'if (this.#stored >= 0) return { count: max, mayWait: patient };\n    const own = Math.min(this.room, this.#budget.share - this.#stored);',
+    also: {
+      file: 'src/decide/pull/memory-budget.ts',
+      find: 'if (!this.#large && !this.#budget.large.take(this, 1, now)) return false;',
+      replace: '',
+    },
+    scenarios: ['pop-memory'],
+  },
 ];
 
 const LIFE: readonly Mutant[] = [
@@ -487,6 +507,58 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const PROGRAMS: readonly Mutant[] = [
+  {
+    name: 'message-in-hand-counts-as-passed',
+    file: 'src/consumer/read-messages.ts',
+    find: 'cursor.messages.take(entry);',
+    replace: 'cursor.messages.take(entry);\n        cursor.messages.settle(entry);',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'next-loop-skips-what-the-last-one-had',
+    file: 'src/consumer/queue-cursor.ts',
+    find: 'this.messages.dropAll(this.messages.committable);\n    this.#reader?.memory.close();',
+    replace: 'this.#reader?.memory.close();',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'loop-ends-without-a-commit',
+    file: 'src/consumer/read-messages.ts',
+    find: 'if (this.#options.commitIntervalMs !== undefined) await this.#commit();',
+    replace: '',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'quiet-loop-does-not-notice-lost-commits',
+    file: 'src/queue/offset-tracker.ts',
+    find: "const mayBeLost = state.connectionLost && state.position === 'following';",
+    replace: 'const mayBeLost = false;',
+    scenarios: ['programs-without-a-broker'],
+  },
+  {
+    name: 'topic-of-a-broker-that-came-back-is-gone',
+    file: 'src/consumer/queue-reader.ts',
+    find: 'await client.topicRoute(topic, { fresh: true });\n    return false;',
+    replace: 'return true;',
+    scenarios: ['programs-without-a-broker'],
+  },
+  {
+    name: 'queues-that-come-later-are-not-read',
+    file: 'src/consumer/read-messages.ts',
+    find: 'this.#routesDueAt = now + routeIntervalMs;',
+    replace: 'this.#routesDueAt = now + 10_000 * routeIntervalMs;',
+    scenarios: ['programs'],
+  },
+  {
+    name: 'closed-consumer-leaves-its-loops',
+    file: 'src/consumer/pull-consumer.ts',
+    find: 'await Promise.all([...this.#readings].map((reading) => reading.finish()));',
+    replace: '',
+    scenarios: ['programs'],
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
   ...LIVES,
@@ -495,4 +567,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...PROGRAMS,
 ];

@@ -20,14 +20,14 @@ export class Destinations {
   readonly #scheduler: Scheduler;
   readonly #random: Random;
   readonly #place: Host = createHost('destinations');
-  readonly #fateOf: () => DestinationFate;
+  readonly #fateOf: (host: Host) => DestinationFate;
   readonly #stored: (record: FailureRecord) => void;
 
   constructor(
     scheduler: Scheduler,
     random: Random,
     hooks: {
-      readonly fateOf: () => DestinationFate;
+      readonly fateOf: (host: Host) => DestinationFate;
       readonly stored: (record: FailureRecord) => void;
     },
   ) {
@@ -62,7 +62,7 @@ export class Destinations {
   }
 
   #attempt(record: FailureRecord, host: Host): Promise<object> {
-    const fate = this.#fateOf();
+    const fate = this.#fateOf(host);
     const { promise, resolve, reject } = Promise.withResolvers<object>();
     const fail = (name: string): void => reject(Object.assign(new Error(name), { name }));
     const timer = setTimeout(() => fail('TimeoutError'), REQUEST_TIMEOUT_MS);

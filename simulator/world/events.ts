@@ -21,8 +21,8 @@ export interface Position {
   /** Mode pop: epoch ms, until when its puller may deliver it. */
   lentUntil: number;
   acknowledged: boolean;
-  /** The destination of `onFailure` has it. */
-  givenUp: boolean;
+  /** Since when the destination of `onFailure` has it, epoch ms. */
+  givenUpAt: number | undefined;
   deliveries: Delivery[];
 }
 
@@ -80,7 +80,7 @@ export type WorldEvent =
       readonly done: boolean;
     }
   /** A broker gave these to a puller. */
-  | { readonly kind: 'pulled'; readonly by: Host; readonly positions: readonly Position[] }
+  | { readonly kind: 'received'; readonly by: Host; readonly positions: readonly Position[] }
   /** More listeners on one signal than any sound code has there. */
   | { readonly kind: 'listeners'; readonly by: Host; readonly count: number }
   /** An operator's pause of the group was confirmed. Epoch ms. */
@@ -92,6 +92,8 @@ export type WorldEvent =
       readonly how: 'returned' | 'failed' | 'killed' | 'timed out';
       readonly leftovers: string | undefined;
     }
+  /** A loop over messages threw, though its program did not end it. */
+  | { readonly kind: 'loop-failed'; readonly by: Host; readonly text: string }
   | { readonly kind: 'unhandled-rejection'; readonly by: Host; readonly text: string };
 
 /** One line of a trace. */
@@ -130,7 +132,7 @@ export function describe(event: WorldEvent): string {
       return `${event.holder} renews ${event.queue} by ${event.to - event.from} ms`;
     case 'skipped':
       return `operator moves ${event.queue} to ${event.to}${event.done ? ': done' : ': begins'}`;
-    case 'pulled':
+    case 'received':
       return `${event.by.name} gets ${event.positions.length} messages`;
     case 'listeners':
       return `${event.by.name} has ${event.count} listeners on one signal`;
@@ -140,6 +142,8 @@ export function describe(event: WorldEvent): string {
       return `FAULT ${event.text}`;
     case 'ended':
       return `${event.host.name} ${event.how}${event.leftovers === undefined ? '' : `, left behind: ${event.leftovers}`}`;
+    case 'loop-failed':
+      return `a loop of ${event.by.name} failed: ${event.text}`;
     case 'unhandled-rejection':
       return `unhandled rejection in ${event.by.name}: ${event.text}`;
   }

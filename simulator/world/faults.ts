@@ -5,6 +5,7 @@ import { pullMessage } from '../../src/requests/pull-message.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault, Plan, ProcessKind } from '../plan.ts';
 import type { DestinationFate } from './destinations.ts';
+import type { Disturbed } from './disturbance.ts';
 import type { RequestFate } from './network.ts';
 import type { TableFate } from './table.ts';
 
@@ -33,12 +34,16 @@ const SENDS: ReadonlySet<number> = new Set([
 export class CountedFaults {
   readonly #plan: Plan;
   readonly #counts = new Map<string, number>();
-  readonly #onFault: (text: string) => void;
+  readonly #onFault: (text: string, disturbed?: Disturbed, ms?: number) => void;
   readonly #kill: (host: Host) => void;
   #fateOfSends: FaultOf<'sends-fail'>['fate'] | undefined;
   #lostPull: { readonly topic: string; readonly queueId: number } | undefined;
 
-  constructor(plan: Plan, onFault: (text: string) => void, kill: (host: Host) => void) {
+  constructor(
+    plan: Plan,
+    onFault: (text: string, disturbed?: Disturbed, ms?: number) => void,
+    kill: (host: Host) => void,
+  ) {
     this.#plan = plan;
     this.#onFault = onFault;
     this.#kill = kill;
@@ -53,16 +58,16 @@ export class CountedFaults {
     this.#fateOfSends = fate;
   }
 
-  losesAnswer(request: RemotingCommand): boolean {
+  losesAnswer(request: RemotingCommand, host: Host): boolean {
     if (this.#lostPull === undefined || request.code !== RequestCode.PULL_MESSAGE) return false;
     const { topic, queueId } = pullMessage.decode(request);
     if (topic !== this.#lostPull.topic || queueId !== this.#lostPull.queueId) return false;
     this.#lostPull = undefined;
-    this.#onFault('the answer of a pull is lost');
+    this.#onFault('the answer of a pull is lost', { kind: 'process', host });
     return true;
   }
 
-  ofRequest(code: number): RequestFate {
+  ofRequest(code: number, host: Host): RequestFate {
     if (this.#fateOfSends !== undefined && SENDS.has(code)) {
       this.#onFault(`send: ${this.#fateOfSends}`);
       return REQUEST_FATES[this.#fateOfSends](0);
@@ -70,23 +75,27 @@ export class CountedFaults {
     const nth = this.#count(`request ${code}`);
     const fault = this.#find('request', (one) => RequestCode[one.code] === code && one.nth === nth);
     if (fault === undefined) return { kind: 'carried-out' };
-    this.#onFault(`request ${nth} of ${fault.code}: ${fault.fate} ${fault.ms} ms`);
+    this.#onFault(
+      `request ${nth} of ${fault.code}: ${fault.fate} ${fault.ms} ms`,
+      { kind: 'process', host },
+      fault.ms,
+    );
     return REQUEST_FATES[fault.fate](fault.ms);
   }
 
-  ofTableRequest(): TableFate {
+  ofTableRequest(host: Host): TableFate {
     const nth = this.#count('table-request');
     const fault = this.#find('table-request', (one) => one.nth === nth);
     if (fault === undefined) return 'carried-out';
-    this.#onFault(`table request ${nth}: ${fault.fate}`);
+    this.#onFault(`table request ${nth}: ${fault.fate}`, { kind: 'process', host });
     return fault.fate;
   }
 
-  ofDestinationRequest(): DestinationFate {
+  ofDestinationRequest(host: Host): DestinationFate {
     const nth = this.#count('destination-request');
     const fault = this.#find('destination-request', (one) => one.nth === nth);
     if (fault === undefined) return 'carried-out';
-    this.#onFault(`request ${nth} to the destination: ${fault.fate}`);
+    this.#onFault(`request ${nth} to the destination: ${fault.fate}`, { kind: 'process', host });
     return fault.fate;
   }
 
@@ -97,10 +106,11 @@ export class CountedFaults {
     return fault;
   }
 
-  ofHandlerCall(): FaultOf<'handler-call'>['fate'] | undefined {
+  ofHandlerCall(host: Host): FaultOf<'handler-call'>['fate'] | undefined {
     const nth = this.#count('handler-call');
     const fault = this.#find('handler-call', (one) => one.nth === nth);
-    if (fault !== undefined) this.#onFault(`handler call ${nth}: ${fault.fate}`);
+    if (fault !== undefined)
+      this.#onFault(`handler call ${nth}: ${fault.fate}`, { kind: 'process', host });
     return fault?.fate;
   }
 

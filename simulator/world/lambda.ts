@@ -108,7 +108,7 @@ export class Lambda {
       return this.#answer(caller, (_resolve, reject) =>
         reject(new LambdaError('TooManyRequestsException', 'Rate Exceeded.', 429)),
       );
-    const fate = this.#faults.ofHandlerCall();
+    const fate = this.#faults.ofHandlerCall(caller);
     const event = JSON.parse(Buffer.from(payload).toString()) as RocketMQEvent;
     const script = this.#handlers.script(event, caller, this.#scheduler.now);
     const host = createHost(`handler-${++this.#calls}`);

@@ -12,11 +12,14 @@ export interface Story {
   /** Copies that are stored, parked or dead. */
   readonly copies: { readonly reconsumeTimes: number; readonly at: number }[];
   deadLetters: number;
+  /** Of the first one, epoch ms. */
+  deadLetteredAt: number | undefined;
   /** Records at the destination of `onFailure`. */
   failureRecords: number;
   /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. */
   failures: number;
-  dropped: boolean;
+  /** Epoch ms: it was given up without a dead letter. */
+  droppedAt: number | undefined;
 }
 
 /** What is true in the simulated world, whatever its processes believe. */
@@ -27,7 +30,11 @@ export class Ledger {
   readonly queues = new Map<QueueName, Position[]>();
   readonly committed = new Map<QueueName, bigint>();
   /** Where operators moved a queue to: what lies before counts as finished. */
-  readonly skipped = new Map<QueueName, bigint>();
+  readonly skipped = new Map<QueueName, { readonly to: bigint; readonly at: number }>();
+  /** The highest offset that the item of each queue has for its next holder. */
+  readonly inTable = new Map<QueueName, bigint>();
+  /** By topic, epoch ms. */
+  readonly deletedAt = new Map<string, number>();
   /** By broker and commit log offset. */
   readonly #physical = new Map<string, Position>();
 
@@ -57,9 +64,10 @@ export class Ledger {
       positions: [],
       copies: [],
       deadLetters: 0,
+      deadLetteredAt: undefined,
       failureRecords: 0,
       failures: 0,
-      dropped: false,
+      droppedAt: undefined,
     };
     this.stories.set(number, story);
     return story;
@@ -75,6 +83,7 @@ export class Ledger {
       return { kind: 'parked', number: read.number, reconsumeTimes: message.reconsumeTimes };
     if (message.topic.startsWith(DLQ_TOPIC_PREFIX)) {
       story.deadLetters++;
+      story.deadLetteredAt ??= message.storeTimestamp;
       return { kind: 'dead-lettered', number: read.number };
     }
     const queue = `${message.topic}/${brokerName}/${message.queueId}`;
@@ -91,7 +100,7 @@ export class Ledger {
       doneAt: undefined,
       lentUntil: Number.POSITIVE_INFINITY,
       acknowledged: false,
-      givenUp: false,
+      givenUpAt: undefined,
       deliveries: [],
     };
     story.positions.push(position);
@@ -123,21 +132,27 @@ export class Ledger {
   }
 
   /** The destination of `onFailure` has the message at the position. @returns its number; undefined: not one of ours */
-  gaveUp(key: string): number | undefined {
+  gaveUp(key: string, now: number): number | undefined {
     const position = this.positions.get(key);
     if (position === undefined) return undefined;
-    position.givenUp = true;
+    position.givenUpAt ??= now;
     this.story(position.number).failureRecords++;
     return position.number;
   }
 
+  /** Does the position stand in its queue still, or was the topic deleted since? */
+  isCurrent(position: Position): boolean {
+    return this.positions.get(position.key) === position;
+  }
+
   /** The topic's messages are gone, and its offsets are to mean others. */
-  topicDeleted(topic: string): void {
+  topicDeleted(topic: string, now: number): void {
+    this.deletedAt.set(topic, now);
     for (const [queue, positions] of this.queues) {
       if (!queue.startsWith(`${topic}/`)) continue;
       for (const { key, number } of positions) {
         const story = this.story(number);
-        if (!this.hasEnded(story)) story.dropped = true;
+        if (!this.hasEnded(story)) story.droppedAt = now;
         this.positions.delete(key);
       }
       this.queues.delete(queue);
@@ -151,13 +166,13 @@ export class Ledger {
     const story = this.story(position.number);
     return (
       position.doneAt !== undefined ||
-      position.givenUp ||
+      position.givenUpAt !== undefined ||
       this.#optional.has(position.number) ||
-      story.dropped ||
+      story.droppedAt !== undefined ||
       // Its copies are not dead-lettered again.
       story.deadLetters > 0 ||
       this.hasCopy(position) ||
-      position.offset < (this.skipped.get(position.queue) ?? 0n)
+      this.#isSkipped(position)
     );
   }
 
@@ -166,19 +181,36 @@ export class Ledger {
     return this.story(number).copies.some((copy) => copy.reconsumeTimes > reconsumeTimes);
   }
 
+  #isSkipped({ queue, offset }: Position): boolean {
+    return offset < (this.skipped.get(queue)?.to ?? 0n);
+  }
+
+  /** Since when the message at the position has its end there, epoch ms. Undefined: it has none. */
+  #finishedAt(position: Position): number | undefined {
+    if (!this.isFinished(position)) return undefined;
+    const { number, reconsumeTimes, queue, storedAt } = position;
+    const story = this.story(number);
+    return Math.min(
+      ...[
+        position.doneAt,
+        position.givenUpAt,
+        story.droppedAt,
+        story.deadLetteredAt,
+        story.copies.find((copy) => copy.reconsumeTimes > reconsumeTimes)?.at,
+        this.#isSkipped(position) ? this.skipped.get(queue)?.at : undefined,
+        this.#optional.has(number) ? storedAt : undefined,
+      ].filter((at) => at !== undefined),
+    );
+  }
+
   /** Since when everything up to the position has its end, so that a commit may pass it. */
   committableSince(position: Position): number | undefined {
     let since = 0;
     for (const each of this.queues.get(position.queue) ?? []) {
       if (each.offset > position.offset) break;
-      if (!this.isFinished(each)) return undefined;
-      const copy = this.story(each.number).copies.find(
-        ({ reconsumeTimes }) => reconsumeTimes > each.reconsumeTimes,
-      );
-      since = Math.max(
-        since,
-        Math.min(each.doneAt ?? Number.POSITIVE_INFINITY, copy?.at ?? Number.POSITIVE_INFINITY),
-      );
+      const finishedAt = this.#finishedAt(each);
+      if (finishedAt === undefined) return undefined;
+      since = Math.max(since, finishedAt);
     }
     return since;
   }
@@ -186,14 +218,11 @@ export class Ledger {
   /** Has the message its end: handled once, or dead? */
   hasEnded(story: Story): boolean {
     return (
-      story.dropped ||
+      story.droppedAt !== undefined ||
       this.#optional.has(story.number) ||
       story.deadLetters > 0 ||
       story.failureRecords > 0 ||
-      story.positions.some(
-        ({ doneAt, queue, offset }) =>
-          doneAt !== undefined || offset < (this.skipped.get(queue) ?? 0n),
-      )
+      story.positions.some((position) => position.doneAt !== undefined || this.#isSkipped(position))
     );
   }
 
@@ -215,7 +244,7 @@ export class Ledger {
       if (outcome !== 'ok') failedGroups.add(group);
       const story = this.story(position.number);
       if (outcome === 'ok') position.doneAt ??= now;
-      else if (outcome === 'dropped' || this.#broadcasts) story.dropped = true;
+      else if (outcome === 'dropped' || this.#broadcasts) story.droppedAt ??= now;
       else if (deliveries.length === 1 || !delivery.failedWithCall) story.failures++;
     }
   }

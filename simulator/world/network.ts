@@ -37,7 +37,7 @@ export interface NetworkHooks {
   /** Asked for each request as it reaches its server. */
   fateOf(command: RemotingCommand, client: Host, server: SimulatedServer): RequestFate;
   /** Asked for each answer as it leaves its server. */
-  losesAnswer(request: RemotingCommand): boolean;
+  losesAnswer(request: RemotingCommand, client: Host): boolean;
   /** Told of each answer as it leaves its server. */
   onAnswer(request: RemotingCommand, answer: Answer, client: Host, server: SimulatedServer): void;
   /** Told of each request as its client sends it. */
@@ -155,7 +155,7 @@ export class Network {
       close: () => this.#reset(socket),
     };
     const respond = (request: RemotingCommand, given: Answer, lateMs: number): void => {
-      if (isOneway(request) || this.#hooks.losesAnswer(request)) return;
+      if (isOneway(request) || this.#hooks.losesAnswer(request, socket.client)) return;
       const { code, remark, extFields = {}, body = NO_BODY } = given;
       this.#hooks.onAnswer(request, given, socket.client, server);
       toClient(

@@ -22,6 +22,20 @@ export interface PopObserver {
   acknowledged(position: string): void;
 }
 
+/** Places of the messages that an answer to a pop has, each as `topic/queueId/offset`. */
+export function placesOfPopped(request: RemotingCommand, { extFields }: Answer): string[] {
+  const { consumerGroup, topic } = popMessage.decode(request);
+  return `${extFields?.msgOffsetInfo ?? ''}`
+    .split(';')
+    .filter((part) => part !== '')
+    .flatMap((part) => {
+      const [mark, queueId, offsets = ''] = part.split(' ');
+      const retryMark = mark === String(RETRY_MARK) ? RETRY_MARK : 0;
+      const stored = poppedTopic(topic, consumerGroup, { retryMark });
+      return offsets.split(',').map((offset) => `${stored}/${queueId}/${offset}`);
+    });
+}
+
 /** A popped message that is neither acknowledged nor given back. */
 interface Checkpoint {
   readonly group: string;

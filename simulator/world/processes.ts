@@ -60,6 +60,7 @@ export interface ProcessDeps {
 
 const COORDINATOR_TIMEOUT_MS = 60_000;
 const OPERATOR_TIMEOUT_MS = 60_000;
+const PROGRAM_TIMEOUT_MS = 24 * 3_600_000;
 /** How long what an invocation leaves behind may take to go. */
 /** An invocation gives up its last requests so long before its deadline. */
 const AT_DEADLINE_MS = 2_000;
@@ -119,6 +120,11 @@ export class Processes {
         await client.close();
       }
     });
+  }
+
+  /** A user's program. It has no deadline; faults of pullers are its, too. */
+  startProgram(main: (host: Host, logger: Logger) => Promise<void>): void {
+    this.#start('puller', PROGRAM_TIMEOUT_MS, (host, _remainingMs, logger) => main(host, logger));
   }
 
   startCoordinator(): void {

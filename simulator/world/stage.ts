@@ -2,9 +2,11 @@ import type { SourceConfig } from '../../src/model/source.ts';
 import type { Host, Scheduler } from '../kernel/scheduler.ts';
 import type { Plan } from '../plan.ts';
 import type { Brokers } from './brokers.ts';
+import type { Disturbed } from './disturbance.ts';
 import type { Lambda } from './lambda.ts';
 import type { Network } from './network.ts';
 import type { Processes } from './processes.ts';
+import type { EndOfProgram } from './programs.ts';
 import type { Table } from './table.ts';
 
 /** Names of the second deployment's processes begin with it. */
@@ -19,8 +21,11 @@ export interface Stage {
   readonly table: Table;
   readonly lambda: Lambda;
   readonly processes: Processes;
-  /** Something went wrong, or is over. */
-  note(text: string): void;
+  /**
+   * Something went wrong, or is over.
+   * @param disturbed whose commits it can hold up, for `ms` from now on. Absent: nobody's
+   */
+  note(text: string, disturbed?: Disturbed, ms?: number): void;
   at(ms: number, run: () => void): void;
   committed(queue: string): bigint;
   /** An operator moved the queue. @param done it was confirmed: nothing before may be delivered any more */
@@ -41,6 +46,7 @@ export interface Stage {
   startJavaMember(): (dies: boolean) => void;
   /** Does the schedule start coordinators? */
   setSchedule(isOn: boolean): void;
+  endProgram(which: number, how: EndOfProgram): void;
   log(text: string, fields: object): void;
   /** What is deployed from now on. */
   deploy(change: (source: SourceConfig) => SourceConfig): void;

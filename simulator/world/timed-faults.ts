@@ -1,6 +1,7 @@
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault } from '../plan.ts';
+import type { Disturbed } from './disturbance.ts';
 import { operate } from './operator.ts';
 import type { Stage } from './stage.ts';
 
@@ -26,6 +27,9 @@ function pick(
   return hosts.length === 0 ? undefined : hosts[which % hosts.length];
 }
 
+const ofProcess = (host: Host): Disturbed => ({ kind: 'process', host });
+const ofBroker = (name: string, forgets = false): Disturbed => ({ kind: 'broker', name, forgets });
+
 const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
   kill(fault, stage) {
     const host = pick(stage, fault);
@@ -36,19 +40,19 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
   freeze(fault, stage) {
     const host = pick(stage, fault);
     if (host === undefined) return;
-    stage.note(`${host.name} is frozen for ${fault.ms} ms`);
+    stage.note(`${host.name} is frozen for ${fault.ms} ms`, ofProcess(host), fault.ms);
     stage.scheduler.freeze(host);
     endsAfter(stage, `freeze of ${host.name}`, fault.ms, () => stage.scheduler.thaw(host));
   },
   'broker-restart'({ broker, how, ms }, stage) {
-    stage.note(`${broker} is ended by ${how} for ${ms} ms`);
+    stage.note(`${broker} is ended by ${how} for ${ms} ms`, ofBroker(broker, how === 'KILL'), ms);
     stage.brokers.named(broker).restart(how, ms);
     endsAfter(stage, `restart of ${broker}`, ms);
   },
   'broker-silent'({ broker, ms }, stage) {
     const { server } = stage.brokers.named(broker);
     if (server.state !== 'up') return;
-    stage.note(`${broker} is out of reach for ${ms} ms`);
+    stage.note(`${broker} is out of reach for ${ms} ms`, ofBroker(broker), ms);
     server.state = 'silent';
     stage.network.mute({ server });
     endsAfter(stage, `silence of ${broker}`, ms, () => {
@@ -57,7 +61,7 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
   },
   'broker-frozen'({ broker, ms }, stage) {
     const { host } = stage.brokers.named(broker);
-    stage.note(`${broker} is frozen for ${ms} ms`);
+    stage.note(`${broker} is frozen for ${ms} ms`, ofBroker(broker), ms);
     stage.scheduler.freeze(host);
     endsAfter(stage, `freeze of ${broker}`, ms, () => stage.scheduler.thaw(host));
   },
@@ -71,16 +75,16 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     });
   },
   'sends-fail'({ fate, ms }, stage) {
-    stage.note(`sends fail for ${ms} ms: ${fate}`);
+    stage.note(`sends fail for ${ms} ms: ${fate}`, { kind: 'everything' }, ms);
     stage.failSends(fate);
     endsAfter(stage, 'failure of sends', ms, () => stage.failSends(undefined));
   },
   'connections-mute'({ broker }, stage) {
-    stage.note(`connections of ${broker} go dead without a word`);
+    stage.note(`connections of ${broker} go dead without a word`, ofBroker(broker));
     stage.network.mute({ server: stage.brokers.named(broker).server });
   },
   'table-down'({ ms }, stage) {
-    stage.note(`the table does not answer for ${ms} ms`);
+    stage.note(`the table does not answer for ${ms} ms`, { kind: 'everything' }, ms);
     stage.table.downUntil = stage.scheduler.now + ms;
     endsAfter(stage, 'silence of the table', ms);
   },
@@ -134,7 +138,11 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
   'table-cut'(fault, stage) {
     const host = pick(stage, fault);
     if (host === undefined) return;
-    stage.note(`${host.name} does not reach the table for ${fault.ms} ms`);
+    stage.note(
+      `${host.name} does not reach the table for ${fault.ms} ms`,
+      ofProcess(host),
+      fault.ms,
+    );
     stage.cutFromTable(host, true);
     endsAfter(stage, `cut of ${host.name}`, fault.ms, () => stage.cutFromTable(host, false));
   },
@@ -143,6 +151,10 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.setSchedule(false);
     for (const host of stage.processes.of('coordinator')) stage.processes.kill(host);
     endsAfter(stage, 'absence of coordinators', ms, () => stage.setSchedule(true));
+  },
+  'program-ends'({ which, how }, stage) {
+    stage.note(`a program ends: ${how}`);
+    stage.endProgram(which, how);
   },
   'mqadmin-reset'({ queueId, isLost }, stage) {
     const [broker] = stage.brokers.all;

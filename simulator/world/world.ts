@@ -15,7 +15,8 @@ import { createHost, type Host, Scheduler } from '../kernel/scheduler.ts';
 import { endOf, filtersOf, isWanted, type Plan } from '../plan.ts';
 import { type Brokers, createBrokers, NAME_SERVER } from './brokers.ts';
 import { Destinations } from './destinations.ts';
-import { describe, type WorldEvent } from './events.ts';
+import type { Disturbance, Disturbed } from './disturbance.ts';
+import { describe, type Position, type WorldEvent } from './events.ts';
 import type { Item } from './expressions.ts';
 import { CountedFaults } from './faults.ts';
 import { type HandlerScript, Handlers } from './handlers.ts';
@@ -23,7 +24,9 @@ import { JavaMember } from './java-member.ts';
 import { Lambda } from './lambda.ts';
 import { Ledger } from './ledger.ts';
 import { Network } from './network.ts';
+import { placesOfPopped } from './pop.ts';
 import { type Process, Processes } from './processes.ts';
+import { Program } from './programs.ts';
 import type { Stage } from './stage.ts';
 import { SECOND_STAGE } from './stage.ts';
 import { Table } from './table.ts';
@@ -48,6 +51,7 @@ export interface RunResult {
 
 const START = Date.UTC(2026, 0, 1);
 const SCHEDULE_MS = 60_000;
+const PROGRAM_RESTART_MS = 3_000;
 const LOOK_MS = 500;
 /** How long the world goes on when everything has its end: what comes then is a repetition. */
 const AFTERWARDS_MS = 8_000;
@@ -84,6 +88,7 @@ class Run {
   readonly #scheduler = new Scheduler(START, runAs);
   readonly #world = createHost('world');
   readonly #faultTimes: number[] = [];
+  readonly #disturbances: Disturbance[] = [];
   readonly #cutFromTable = new Set<Host>();
   readonly #checks;
   readonly #network: Network;
@@ -95,6 +100,9 @@ class Run {
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #javaMembers = 0;
+  /** By their numbers; they are started again when they end. */
+  readonly #programs = new Map<number, Program>();
+  readonly #numberOf = new Map<Host, number>();
   #lastEvent: number;
   /** Of the plan. Deaths that messages cause are part of what is left to do (drain-bound). */
   #lastFault = START;
@@ -127,13 +135,14 @@ class Run {
         ledger: this.#ledger,
         scheduler,
         faultTimes: this.#faultTimes,
+        disturbances: this.#disturbances,
         sourceOf: (puller) => this.#sourceOf(puller) ?? plan.source,
         pending: () => this.#pending(),
       }),
     }));
     this.#faults = new CountedFaults(
       plan,
-      (text) => this.#fault(text),
+      (...fault) => this.#fault(...fault),
       (host) => {
         for (const { processes } of this.#deployments) processes.kill(host);
       },
@@ -141,9 +150,9 @@ class Run {
     this.#network = new Network(scheduler, random.fork('network'), {
       fateOf: (command, client, server) =>
         this.#isProduct(client) && server !== this.#brokers.nameServer
-          ? this.#faults.ofRequest(command.code)
+          ? this.#faults.ofRequest(command.code, client)
           : { kind: 'carried-out' },
-      losesAnswer: (request) => this.#faults.losesAnswer(request),
+      losesAnswer: (request, client) => this.#faults.losesAnswer(request, client),
       onAnswer: (request, answer, client, server) =>
         this.#answered(request, answer, client, server.host.name),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
@@ -194,7 +203,7 @@ class Run {
         this.#cutFromTable.has(client)
           ? 'lost'
           : this.#isProduct(client)
-            ? this.#faults.ofTableRequest()
+            ? this.#faults.ofTableRequest(client)
             : 'carried-out',
       written: (before, after) => this.#written(before, after),
     });
@@ -214,9 +223,9 @@ class Run {
       network: this.#network,
       table,
       destinations: new Destinations(scheduler, random.fork('destinations'), {
-        fateOf: () => this.#faults.ofDestinationRequest(),
+        fateOf: (host) => this.#faults.ofDestinationRequest(host),
         stored: ({ payload }) => {
-          const number = this.#ledger.gaveUp(payload.Records[0].receiptHandle);
+          const number = this.#ledger.gaveUp(payload.Records[0].receiptHandle, scheduler.now);
           if (number !== undefined) this.#emit({ kind: 'given-to-destination', number });
         },
       }),
@@ -231,8 +240,14 @@ class Run {
         this.#trace.add(scheduler.now, host.name, `${level}: ${message}`, fields),
       ended: (process, how, leftovers) => {
         // A deadline or a handler that ended its process disturbs as a planned fault does.
-        if (how === 'killed' || how === 'timed out') this.#faultTimes.push(scheduler.now);
+        if (how === 'killed' || how === 'timed out') {
+          this.#faultTimes.push(scheduler.now);
+          this.#disturbed({ kind: 'process', host: process.host }, 0);
+        }
         this.#emit({ kind: 'ended', host: process.host, how, leftovers });
+        const number = this.#numberOf.get(process.host);
+        if (number !== undefined)
+          this.#at(this.#random.int(100, PROGRAM_RESTART_MS), () => this.#startProgram(number));
       },
       ...calls,
     });
@@ -277,7 +292,10 @@ class Run {
         if (isScheduled) processes.startCoordinator();
       this.#at(SCHEDULE_MS, schedule);
     };
-    this.#at(0, schedule);
+    const { programs } = this.#plan;
+    if (programs === undefined) this.#at(0, schedule);
+    for (let number = 0; number < (programs?.processes ?? 0); number++)
+      this.#at(number, () => this.#startProgram(number));
     const onRejection = (reason: unknown): void =>
       this.#emit({
         kind: 'unhandled-rejection',
@@ -354,9 +372,15 @@ class Run {
     this.#violations.push({ check, text, at: at - START });
   }
 
-  #fault(text: string): void {
+  #disturbed(of: Disturbed, ms: number): void {
+    const from = this.#scheduler.now;
+    this.#disturbances.push({ of, from, until: from + ms });
+  }
+
+  #fault(text: string, disturbed?: Disturbed, ms = 0): void {
     this.#lastFault = this.#scheduler.now;
     this.#faultTimes.push(this.#scheduler.now);
+    if (disturbed !== undefined) this.#disturbed(disturbed, ms);
     this.#emit({ kind: 'fault', text });
   }
 
@@ -408,17 +432,25 @@ class Run {
       this.#faults.beforeSend(client, process.kind, process.invocation);
   }
 
-  /** What a pull brings is in its puller's memory until it has its end. */
+  /** What a pull or a pop brings is in its puller's memory until it has its end. */
   #answered(request: RemotingCommand, answer: Answer, by: Host, brokerName: string): void {
-    if (request.code !== RequestCode.PULL_MESSAGE || answer.code !== ResponseCode.SUCCESS) return;
-    if (this.#processOf(by)?.kind !== 'puller') return;
+    if (answer.code !== ResponseCode.SUCCESS || this.#processOf(by)?.kind !== 'puller') return;
+    const positions = this.#handedOut(request, answer, brokerName);
+    if (positions.length > 0) this.#emit({ kind: 'received', by, positions });
+  }
+
+  #handedOut(request: RemotingCommand, answer: Answer, brokerName: string): Position[] {
+    if (request.code === RequestCode.POP_MESSAGE)
+      return placesOfPopped(request, answer).flatMap((place) => {
+        const [topic, queueId, offset] = place.split('/');
+        return this.#ledger.positions.get(`${topic}/${brokerName}/${queueId}/${offset}`) ?? [];
+      });
+    if (request.code !== RequestCode.PULL_MESSAGE) return [];
     const { topic, queueId, queueOffset } = pullMessage.decode(request);
     const next = BigInt(answer.extFields?.nextBeginOffset ?? 0);
-    const positions = this.#ledger.queues
-      .get(`${topic}/${brokerName}/${queueId}`)
-      ?.filter(({ offset }) => offset >= queueOffset && offset < next);
-    if (positions !== undefined && positions.length > 0)
-      this.#emit({ kind: 'pulled', by, positions });
+    return (this.#ledger.queues.get(`${topic}/${brokerName}/${queueId}`) ?? []).filter(
+      ({ offset }) => offset >= queueOffset && offset < next,
+    );
   }
 
   #written(before: Item | undefined, after: Item): void {
@@ -430,6 +462,13 @@ class Run {
     }
     if (after.holder?.S === undefined || after.topic?.S === undefined) return;
     const queue = `${after.topic.S}/${after.brokerName?.S}/${after.queueId?.N}`;
+    const offsets = [after.committedOffset?.N, after.settledOffset?.N].map((text) =>
+      BigInt(text ?? 0),
+    );
+    this.#ledger.inTable.set(
+      queue,
+      offsets.reduce((a, b) => (a > b ? a : b)),
+    );
     const holder = after.holder.S;
     if (before?.fence?.N !== after.fence?.N)
       this.#emit({ kind: 'acquired', queue, holder, fence: Number(after.fence?.N) });
@@ -473,11 +512,11 @@ class Run {
       network: this.#network,
       brokers: this.#brokers,
       ...this.#first,
-      note: (text) => this.#fault(text),
+      note: (...fault) => this.#fault(...fault),
       at: (ms, run) => this.#at(ms, run),
       committed: (queue) => this.#ledger.committed.get(queue) ?? 0n,
       skipped: (queue, to, done) => this.#skip(queue, to, done),
-      topicDeleted: (topic) => this.#ledger.topicDeleted(topic),
+      topicDeleted: (topic) => this.#ledger.topicDeleted(topic, this.#scheduler.now),
       paused: (until) => this.#emit({ kind: 'paused', until }),
       loseNextPull: (topic, queueId) => this.#faults.loseNextPull(topic, queueId),
       failSends: (fate) => this.#faults.failSends(fate),
@@ -494,11 +533,42 @@ class Run {
       setSchedule: (isOn) => {
         this.#first.isScheduled = isOn;
       },
+      endProgram: (which, how) => {
+        const program = this.#programs.get(which % Math.max(1, this.#programs.size));
+        // As an event of its own process: one that is frozen ends later.
+        if (program !== undefined)
+          this.#scheduler.schedule(0, program.host, () => program.end(how));
+      },
       log: (text, fields) => this.#trace.add(this.#scheduler.now, 'operator', text, fields),
       deploy: (change) => {
         this.#source = change(this.#source);
       },
     };
+  }
+
+  #startProgram(number: number): void {
+    const { programs } = this.#plan;
+    if (programs === undefined) return;
+    this.#first.processes.startProgram(async (host, logger) => {
+      this.#numberOf.set(host, number);
+      const program = new Program(number, host, logger, {
+        plan: this.#plan,
+        programs,
+        scheduler: this.#scheduler,
+        handlers: this.#handlers,
+        group: GROUP,
+        ...this.#calls(),
+        leftInHand: (key) => this.#disturbed({ kind: 'message', key }, 0),
+        loopFailed: (by, error) =>
+          this.#emit({
+            kind: 'loop-failed',
+            by,
+            text: error instanceof Error ? `${error.stack}` : String(error),
+          }),
+      });
+      this.#programs.set(number, program);
+      await program.run();
+    });
   }
 
   #startJavaMember(): (dies: boolean) => void {
@@ -517,8 +587,8 @@ class Run {
   }
 
   #skip(queue: string, to: bigint, done: boolean): void {
-    const before = this.#ledger.skipped.get(queue) ?? 0n;
-    if (to > before) this.#ledger.skipped.set(queue, to);
+    const before = this.#ledger.skipped.get(queue)?.to ?? 0n;
+    if (to > before) this.#ledger.skipped.set(queue, { to, at: this.#scheduler.now });
     this.#emit({ kind: 'skipped', queue, to, done });
   }
 }

@@ -117,7 +117,7 @@ export class QueueReader {
         return await unlessAborted(ask(), this.#lifecycle.signal('pull'));
       } catch (error) {
         if (this.#lifecycle.ending !== undefined) return undefined;
-        if (error instanceof TopicNotFoundError && (await this.#isBrokerThere())) throw error;
+        if (error instanceof TopicNotFoundError && (await this.#isTopicGone())) throw error;
         const failure = failureOf(error);
         const failed = { type: 'failed', failure, brokerId: MASTER_ID } as const;
         const step = stepPull(state, { ...failed, now: clock.now(), random: random() });
@@ -134,10 +134,11 @@ export class QueueReader {
     return undefined;
   }
 
-  /** A broker that is away takes its topics out of the routes. */
-  async #isBrokerThere(): Promise<boolean> {
-    const there = await this.#deps.client.brokerNames().catch((): string[] => []);
-    return there.includes(this.queue.brokerName);
+  /** A broker that is away takes its topics out of the routes. It may have come back since: the route counts that is read after it was seen. */
+  async #isTopicGone(): Promise<boolean> {
+    const { client } = this.#deps;
+    const there = await client.brokerNames().catch((): string[] => []);
+    return there.includes(this.queue.brokerName) && isWithoutRoute(this.queue.topic, client);
   }
 
   #pullLoop(cursor: QueueCursor, subscription: Subscription, memory: QueueMemory): PullLoop {
@@ -166,6 +167,19 @@ export class QueueReader {
       failureOf: pullFailureOf,
       observer: {},
     };
+  }
+}
+
+/** Does a name server say that the topic has no route now? */
+export async function isWithoutRoute(
+  topic: string,
+  client: Pick<RocketMQ, 'topicRoute'>,
+): Promise<boolean> {
+  try {
+    await client.topicRoute(topic, { fresh: true });
+    return false;
+  } catch (error) {
+    return error instanceof TopicNotFoundError;
   }
 }
 

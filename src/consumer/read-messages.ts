@@ -14,7 +14,7 @@ import type { RocketMQ } from '../ports/rocketmq.ts';
 import { timerOf, Wakeup } from '../queue/wakeup.ts';
 import { asUndecodable, openMessage } from '../records/open-message.ts';
 import type { QueueCursor } from './queue-cursor.ts';
-import { QueueReader, type ReaderDeps } from './queue-reader.ts';
+import { isWithoutRoute, QueueReader, type ReaderDeps } from './queue-reader.ts';
 
 /** All optional. */
 export interface ReadOptions {
@@ -207,7 +207,7 @@ export class Reading {
       return queues;
     } catch (error) {
       if (error instanceof TopicNotFoundError && topic.startsWith(RETRY_TOPIC_PREFIX)) return [];
-      if (!this.#met.has(topic) && !(await this.#areBrokersAway(error))) throw error;
+      if (!this.#met.has(topic) && !(await this.#wereBrokersAway(topic, error))) throw error;
       this.#deps.logger.warn(
         { err: error, topic, code: 'ROCKETMQ_ROUTE_NOT_READ' },
         'route not read, keeping the queues as they are',
@@ -219,11 +219,16 @@ export class Reading {
     }
   }
 
-  /** Brokers that are away take their topics out of the routes: without any broker, a topic that is not found may exist. */
-  async #areBrokersAway(error: unknown): Promise<boolean> {
+  /**
+   * Brokers that are away take their topics out of the routes: without any broker, a topic that is
+   * not found may exist. Those that are there may have come back since, so the route is read again.
+   */
+  async #wereBrokersAway(topic: string, error: unknown): Promise<boolean> {
     if (!(error instanceof TopicNotFoundError)) return false;
-    const there = await this.#deps.client.brokerNames().catch(() => undefined);
-    return there?.length === 0;
+    const { client } = this.#deps;
+    const there = await client.brokerNames().catch(() => undefined);
+    if (there === undefined) return false;
+    return there.length === 0 || !(await isWithoutRoute(topic, client));
   }
 
   #startReading(key: string, queue: MessageQueue, start: StartPosition): void {

@@ -137,7 +137,9 @@ export function step(state: OffsetState, event: OffsetEvent): OffsetStep {
 type EventOf<Type extends OffsetEvent['type']> = Extract<OffsetEvent, { type: Type }>;
 
 function onCommitDue(state: OffsetState, event: EventOf<'commit-due'>): OffsetStep {
-  return isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);
+  // A broker that was restarted may have lost commits, also when nothing was settled since.
+  const mayBeLost = state.connectionLost && state.position === 'following';
+  return mayBeLost || isCommitDue(state, event.committable) ? read(state, 'commit') : stay(state);
 }
 
 function onCheckDue(state: OffsetState): OffsetStep {

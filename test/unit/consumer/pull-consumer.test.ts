@@ -224,6 +224,22 @@ describe('a loop of a PullConsumer, in virtual time', () => {
       assert.deepEqual(await clock.finish(read(1).done), ['a']);
     });
 
+    for (const [where, call] of [
+      ['the route of its topic', 'topicRoute'],
+      ['the offset of its queue', 'queryOffset'],
+    ] as const)
+      test(`because its broker came back after ${where} was asked for`, async () => {
+        broker.createTopic(TOPIC, 1);
+        broker.produce(at(0), ['a']);
+        let isBack = false;
+        broker.before = (one) => {
+          // When the brokers are listed it is there again.
+          if (one === 'brokerNames') isBack = true;
+          if (one === call && !isBack) throw new TopicNotFoundError(TOPIC, ['ns:9876']);
+        };
+        assert.deepEqual(await clock.finish(read(1).done), ['a']);
+      });
+
     test('for want of a right: the loop ends', async () => {
       broker.createTopic(TOPIC, 1);
       broker.before = (call) => {
@@ -247,6 +263,35 @@ describe('a loop of a PullConsumer, in virtual time', () => {
       await clock.pass(100);
       await consumer.close();
       assert.deepEqual(await done, []);
+    });
+  });
+
+  describe('a broker that forgot commits', () => {
+    async function forgetWhileQuiet(): Promise<void> {
+      broker.createTopic(TOPIC, 1);
+      broker.produce(at(0), names('m', 3));
+      read(4, { commitIntervalMs: 1_000 });
+      await clock.pass(3_000);
+      assert.equal(broker.committed.get(queueKey(at(0))), 3n);
+      broker.before = (call) => {
+        if (call === 'pull' || call === 'queryOffset') throw new ConnectionError(BROKER, 'refused');
+      };
+      await clock.pass(25_000);
+      broker.committed.set(queueKey(at(0)), 1n);
+      broker.before = () => undefined;
+    }
+
+    test('has them again though no message comes', async () => {
+      await forgetWhileQuiet();
+      await clock.pass(15_000);
+      assert.equal(broker.committed.get(queueKey(at(0))), 3n);
+      assert.ok(codes.includes('ROCKETMQ_OFFSET_CHANGED'));
+    });
+
+    test('has them again when the consumer is closed', async () => {
+      await forgetWhileQuiet();
+      await clock.finish(consumer.close());
+      assert.equal(broker.committed.get(queueKey(at(0))), 3n);
     });
   });
 
