@@ -116,7 +116,7 @@ async function findEnd(
   before: PendingEnd | undefined,
 ): Promise<End> {
   const tried = before ?? {
-    ...{ condition, tries: 0, unanswered: 0 },
+    ...{ condition, tries: 0, unanswered: 0, byEarlierHolder: false },
     localRetries: content.localRetries,
   };
   const { message } = content;
@@ -132,7 +132,7 @@ async function findEnd(
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
   if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
-  const end = afterNotTaken({ ...tried, condition }, sent);
+  const end = afterNotTaken({ ...tried, condition, byEarlierHolder: false }, sent);
   if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
   return end;
 }
@@ -143,7 +143,7 @@ async function knownEnd(
   failed: FailedForGood,
   tried: PendingEnd,
 ): Promise<End | undefined> {
-  if (tried.unanswered === 0) return undefined;
+  if (tried.unanswered === 0 && !tried.byEarlierHolder) return undefined;
   switch (await findCopy(parts, failed)) {
     case 'stored':
       return { kind: 'stored' };

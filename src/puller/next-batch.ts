@@ -148,15 +148,15 @@ function take(
 }
 
 /**
- * A message that has its end without a delivery here, and failures that were counted before: one of them may
- * be a try of that end, whose send had no answer. So the dead letter is looked for.
+ * A message that has its end without a delivery here, and failures that an earlier holder counted: one of them
+ * may be a try of that end, whose send had no answer. So the dead letter is looked for.
  */
 function mayHaveBegun(
   { how, condition }: Unhandled,
-  { localRetries }: QueueEntry,
+  { localRetries, countedBefore }: QueueEntry,
 ): UnhandledReading['pendingEnd'] {
-  return how === 'for-good' && localRetries > 0
-    ? { condition, tries: 0, unanswered: 1, localRetries }
+  return how === 'for-good' && countedBefore > 0
+    ? { condition, tries: 0, unanswered: 0, byEarlierHolder: true, localRetries }
     : undefined;
 }
 
@@ -293,19 +293,20 @@ function whyUnhandled(
   };
   const why = whyMessageUnhandled(facts);
   if (why === undefined) return undefined;
-  return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts) };
+  return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts, entry) };
 }
 
 /** The end that the holder before had begun, as far as the counts show it. */
 function pendingEndOf(
   { condition }: Unhandled,
   facts: MessageFacts,
+  { countedBefore }: QueueEntry,
 ): UnhandledReading['pendingEnd'] {
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
   const tries = facts.localRetries - counted - 1;
-  // Its send may have had no answer.
-  return { condition, tries, unanswered: 1, localRetries: counted };
+  const byEarlierHolder = countedBefore > 0;
+  return { condition, tries, unanswered: 0, byEarlierHolder, localRetries: counted };
 }
 
 /** An empty event for the subscription's handler. */

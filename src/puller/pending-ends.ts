@@ -8,6 +8,8 @@ export interface PendingEnd {
   readonly tries: number;
   /** Dead-letter sends without an answer. */
   readonly unanswered: number;
+  /** An earlier holder may have begun it with a send that had no answer, and it was not looked for yet. */
+  readonly byEarlierHolder: boolean;
   /** Failed deliveries that the broker had not counted when the end began. */
   readonly localRetries: number;
 }

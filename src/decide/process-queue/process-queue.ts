@@ -10,6 +10,8 @@ export interface QueueEntry {
   readonly bytes: number;
   /** Deliveries here that failed and could not be sent back: what the broker's count does not know. */
   readonly localRetries: number;
+  /** Those of them that an earlier holder counted. */
+  readonly countedBefore: number;
   readonly state: 'ready' | 'taken' | 'done';
   /** Messages of one lane are delivered in offset order, see decide/order/lanes. */
   readonly lane: string | undefined;
@@ -35,6 +37,7 @@ interface MutableEntry {
   undecodable: UndecodableRecord | undefined;
   readonly bytes: number;
   localRetries: number;
+  readonly countedBefore: number;
   state: 'ready' | 'taken' | 'done';
   readonly lane: string | undefined;
   notBefore: number;
@@ -213,6 +216,7 @@ export class ProcessQueue {
     // A pull that was repeated may bring again what is here already, or what is done.
     const last = this.#entries[this.#entries.length - 1];
     if (offset < this.#nextOffset || (last !== undefined && offset <= last.offset)) return;
+    const countedBefore = this.#order?.attemptsAt(offset) ?? this.#attemptsAt(offset);
     this.#entries.push({
       offset,
       message,
@@ -220,7 +224,8 @@ export class ProcessQueue {
       answer,
       undecodable,
       bytes,
-      localRetries: this.#order?.attemptsAt(offset) ?? this.#attemptsAt(offset),
+      localRetries: countedBefore,
+      countedBefore,
       state: 'ready',
       lane: this.#order?.laneOf(message),
       notBefore: 0,
