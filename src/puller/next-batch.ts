@@ -224,7 +224,7 @@ function addTo(
     message.body,
     bodies && own.s3PointerThreshold,
   );
-  if (fit === 'full') return { kind: 'of-another' };
+  if (fit === 'full' || fit === 'same-id') return { kind: 'of-another' };
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
   Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
