@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net';
 import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
 import { startEmbeddedRocketMQ } from '../src/testing/index.ts';
+import { guardServer } from './local-guard.ts';
 
 const QUEUES = 4;
 /** Short waits between redeliveries, so that a failure shows its whole story at once. Level 3 is the first. */
@@ -50,6 +51,8 @@ export async function startLocalDynamoDB(): Promise<EmbeddedPart & { readonly en
     );
   });
   const server = dynalite({ createTableMs: 0, updateTableMs: 0, deleteTableMs: 0 });
+  // It answers every origin.
+  guardServer(server);
   await new Promise<void>((resolve, reject) =>
     server.once('error', reject).listen(0, '127.0.0.1', () => resolve()),
   );

@@ -59,9 +59,9 @@ export function coordinatorEntry(config: ServiceConfig): string {
 export const handler = createCoordinatorHandler(${quote(config)});`;
 }
 
-export function operatorEntry(config: ServiceConfig): string {
+export function operatorEntry(config: ServiceConfig, readOnly = false): string {
   return `import { createOperatorHandler } from ${quote(handlersFile('operator'))};
-export const handler = createOperatorHandler(${quote(config)});`;
+export const handler = createOperatorHandler(${quote(config)}${readOnly ? ', { readOnly: true }' : ''});`;
 }
 
 /** The puller with the handlers that run inside it, by function key. */

@@ -10,7 +10,9 @@ import { ensureTable } from '../src/store/table.ts';
 import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
 import { isLoopback, LOCAL_CREDENTIALS } from './local-aws.ts';
 import { openConsole } from './local-console.ts';
-import { ADDED, COORDINATOR, localTableName, PULLER } from './resources/names.ts';
+import { guardPort } from './local-guard.ts';
+import { COORDINATOR, localTableName, PULLER } from './resources/names.ts';
+import { OPERATORS } from './resources/operator.ts';
 import type { Log, Serverless } from './serverless-api.ts';
 
 /** Printed when the coordinator runs and handlers can be called. */
@@ -61,7 +63,11 @@ export async function prepareLocalRun(
   const isLocal = isLoopback(dynamodb);
   const table = env[ENVIRONMENT.table] ?? localTableName(config.service, config.stage);
   const lambda = lambdaEndpoint(serverless);
+  // serverless-offline's Lambda port allows every origin and every host name.
+  const endGuard = guardPort(lambda.port, lambda.host);
   const { functions } = serverless.service;
+  // With --local, commands need none; whoever reaches the port would operate the service.
+  for (const key of OPERATORS) delete functions[key];
   const coordinatorName = functions[COORDINATOR]!.name!;
   const passedOn = Object.fromEntries(
     Object.values(ENVIRONMENT).flatMap((name) =>
@@ -84,7 +90,7 @@ export async function prepareLocalRun(
       ? {}
       : { AWS_ENDPOINT_URL_DYNAMODB: embeddedDynamoDB.endpoint }),
     [ENVIRONMENT.pullerFunction]: functions[PULLER]!.name,
-    AWS_ENDPOINT_URL_LAMBDA: lambda,
+    AWS_ENDPOINT_URL_LAMBDA: lambda.url,
     // Nothing local asks who calls, but the SDK wants to sign.
     ...(isLocal && env.AWS_ACCESS_KEY_ID === undefined
       ? {
@@ -93,7 +99,7 @@ export async function prepareLocalRun(
         }
       : {}),
   };
-  for (const key of ADDED)
+  for (const key of [COORDINATOR, PULLER])
     functions[key]!.environment = { ...functions[key]!.environment, ...environment };
   const region = serverless.getProvider('aws').getRegion();
   const ending = new AbortController();
@@ -110,11 +116,11 @@ export async function prepareLocalRun(
         await ensureTable(client, table);
         client.destroy();
       }
-      await untilReachable(lambda);
+      await untilReachable(lambda.url);
       looping = keepCoordinating(
         new LambdaClient({
           region,
-          endpoint: lambda,
+          endpoint: lambda.url,
           credentials: LOCAL_CREDENTIALS,
           maxAttempts: 1,
         }),
@@ -152,6 +158,7 @@ export async function prepareLocalRun(
       await page.stop();
       await embeddedRocketMQ?.stop();
       await embeddedDynamoDB?.stop();
+      endGuard();
       if (held === 0) log.notice('rocketmq: drained, every lease is released');
       else
         log.warning(
@@ -225,7 +232,7 @@ async function drainQueues(store: AssignmentStore, config: ServiceConfig): Promi
   }
 }
 
-function lambdaEndpoint(serverless: Serverless): string {
+function lambdaEndpoint(serverless: Serverless): { url: string; host: string; port: number } {
   const custom = serverless.service.custom?.['serverless-offline'] as
     | { lambdaPort?: number; host?: string }
     | undefined;
@@ -235,5 +242,6 @@ function lambdaEndpoint(serverless: Serverless): string {
     ...custom,
     ...serverless.processedInput.options,
   };
-  return `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${lambdaPort}`;
+  const url = `http://${host === '0.0.0.0' ? '127.0.0.1' : host}:${lambdaPort}`;
+  return { url, host, port: Number(lambdaPort) };
 }

@@ -8,7 +8,8 @@ import {
   survivingEntry,
   userEntry,
 } from './entries.ts';
-import { ADDED, COORDINATOR, OPERATOR, PULLER } from './resources/names.ts';
+import { ADDED, COORDINATOR, OPERATOR_READ_ONLY, PULLER } from './resources/names.ts';
+import { OPERATORS } from './resources/operator.ts';
 import type { FunctionDefinition, Serverless } from './serverless-api.ts';
 import { isNode, type RocketMQService } from './service.ts';
 
@@ -84,7 +85,11 @@ function units(serverless: Serverless, { config, needs }: RocketMQService): Unit
     : [...new Set([...needs.invoked, ...needs.inline])].filter((key) => bundled(functions[key]));
   return [
     { functionKey: COORDINATOR, entry: coordinatorEntry(config), exportName: 'handler' },
-    { functionKey: OPERATOR, entry: operatorEntry(config), exportName: 'handler' },
+    ...OPERATORS.filter((key) => functions[key] !== undefined).map((functionKey) => ({
+      functionKey,
+      entry: operatorEntry(config, functionKey === OPERATOR_READ_ONLY),
+      exportName: 'handler',
+    })),
     {
       functionKey: PULLER,
       entry: pullerEntry(config, needs.inline.map(source)),

@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
+import { printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import {
@@ -16,8 +17,16 @@ import { withReferences } from './references.ts';
 import { alarmResources } from './resources/alarms.ts';
 import { coordinatorFunction, coordinatorResources } from './resources/coordinator.ts';
 import { dashboardResources } from './resources/dashboard.ts';
-import { ADDED, COORDINATOR, localTableName, OPERATOR, PULLER, TABLE } from './resources/names.ts';
-import { operatorFunction, operatorResources } from './resources/operator.ts';
+import {
+  ADDED,
+  COORDINATOR,
+  localTableName,
+  OPERATOR,
+  OPERATOR_READ_ONLY,
+  PULLER,
+  TABLE,
+} from './resources/names.ts';
+import { OPERATORS, operatorFunction, operatorResources } from './resources/operator.ts';
 import { pullerFunction, pullerResources } from './resources/puller.ts';
 import { scheduleResources } from './resources/schedule.ts';
 import type { FunctionDefinition, Log, Provider, Serverless } from './serverless-api.ts';
@@ -39,7 +48,7 @@ export default class RocketMQPlugin {
 
   constructor(serverless: Serverless, options: Values, { log }: { log: Log }) {
     this.#serverless = serverless;
-    this.#log = log;
+    this.#log = safeLog(log);
     serverless.configSchemaHandler.defineFunctionEvent('aws', 'rocketmq', eventSchema());
     this.hooks = this.#guarded({
       ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
@@ -78,7 +87,11 @@ export default class RocketMQPlugin {
     // A key put on a list of function maps would be lost silently.
     if (Array.isArray(configurationInput.functions))
       this.#serverless.extendConfiguration(['functions'], functions);
+    const { operator } = configurationInput.custom?.rocketmq ?? {};
     for (const key of ADDED) {
+      // Variables have their value later: what is not wanted then is taken away again.
+      if (key === OPERATOR && operator === false) continue;
+      if (key === OPERATOR_READ_ONLY && !mentionsReadOnly(operator)) continue;
       if (key in functions)
         throw this.#userError(
           `functions.${key} is the name of a function that serverless-rocketmq adds: choose another name`,
@@ -126,7 +139,11 @@ export default class RocketMQPlugin {
       functions[PULLER],
       completed(pullerFunction(service.options.puller, service.inlineEnvironment)),
     );
-    complete(functions[OPERATOR]!, completed(operatorFunction()));
+    const { operator } = service.options;
+    if (operator === false) delete functions[OPERATOR];
+    if (operator === false || !operator.readOnly) delete functions[OPERATOR_READ_ONLY];
+    for (const key of OPERATORS)
+      if (functions[key] !== undefined) complete(functions[key], completed(operatorFunction(key)));
     this.#service = service;
   }
 
@@ -135,6 +152,7 @@ export default class RocketMQPlugin {
     const { tableResource } = await import('./resources/table.ts');
     const provider = withOwnSettings(this.#serverless.service.provider, options);
     const { naming } = this.#serverless.getProvider('aws');
+    const { functions } = this.#serverless.service;
     const added = {
       ...(options.table.name === undefined
         ? { [TABLE]: tableResource(options.table, options.tags) }
@@ -143,7 +161,12 @@ export default class RocketMQPlugin {
       ...dashboardResources(config, options.dashboard),
       ...coordinatorResources(naming, provider, config.clusters),
       ...pullerResources(naming, provider, needs, config),
-      ...operatorResources(naming, provider, needs, config),
+      ...Object.assign(
+        {},
+        ...OPERATORS.filter((key) => functions[key] !== undefined).map((key) =>
+          operatorResources(key, naming, provider, needs, config),
+        ),
+      ),
       ...scheduleResources(naming, provider),
     };
     Object.assign(
@@ -170,9 +193,17 @@ export default class RocketMQPlugin {
 
   #forCommands({ config }: RocketMQService): CommandService {
     const { service, stage } = config;
-    const functionName = this.#serverless.service.functions[OPERATOR]?.name ?? OPERATOR;
+    const { functions } = this.#serverless.service;
     const access = frameworkAccess(this.#serverless.getProvider('aws'));
-    return { config, functionName, access, localTable: localTableName(service, stage) };
+    return {
+      config,
+      functionNames: {
+        full: functions[OPERATOR]?.name,
+        readOnly: functions[OPERATOR_READ_ONLY]?.name,
+      },
+      access,
+      localTable: localTableName(service, stage),
+    };
   }
 
   /** Hooks run for services with rocketmq events only, and what is wrong with the configuration is told without a stack. */
@@ -218,6 +249,20 @@ function eventSchema(): object {
     ]),
   );
   return { anyOf: [{ type: 'object', properties }, {}] };
+}
+
+/** Texts of brokers and handlers come through it. */
+function safeLog(log: Log): Log {
+  return {
+    notice: (message) => log.notice(printableText(message)),
+    warning: (message) => log.warning(printableText(message)),
+    error: (message) => log.error(printableText(message)),
+  };
+}
+
+function mentionsReadOnly(operator: unknown): boolean {
+  if (typeof operator === 'string') return true;
+  return typeof operator === 'object' && operator !== null && 'readOnly' in operator;
 }
 
 function withCommon(common: FunctionDefinition, own: FunctionDefinition): FunctionDefinition {

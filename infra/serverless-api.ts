@@ -61,6 +61,7 @@ export interface Serverless {
   /** The configuration as it stands before variables of the provider are resolved. */
   readonly configurationInput: {
     functions?: Record<string, FunctionDefinition> | Record<string, FunctionDefinition>[];
+    custom?: { readonly rocketmq?: { readonly operator?: unknown } };
   };
   readonly service: {
     readonly service: string;

@@ -1,3 +1,5 @@
+import { startGuardedProxy } from './guarded-proxy.ts';
+
 /** One half of the local surroundings: where it answers, what it is, how it ends. */
 export interface LocalPart {
   /** For people: "embedded RocketMQ", "RocketMQ 5.5.0 (Java)", "127.0.0.1:9876". */
@@ -57,7 +59,12 @@ export async function startDynamoDB(choice: {
   if (choice.real === true) {
     const { startDynamoDBLocal } = await import('../../test/support/dynamodb-local.ts');
     const real = await startDynamoDBLocal();
-    return { name: 'DynamoDB Local', endpoint: real.endpoint, stop: () => real.stop() };
+    const guarded = await startGuardedProxy(real.endpoint);
+    return {
+      name: 'DynamoDB Local',
+      endpoint: guarded.endpoint,
+      stop: () => Promise.all([guarded.stop(), real.stop()]).then(() => undefined),
+    };
   }
   const { startLocalDynamoDB } = await import('../../infra/embedded-parts.ts');
   return { name: 'embedded DynamoDB (dynalite)', ...(await startLocalDynamoDB()) };

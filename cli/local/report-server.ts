@@ -1,5 +1,6 @@
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { guardServer } from '../../infra/local-guard.ts';
 import type { Delivery } from './tally.ts';
 
 export interface ReportServer {
@@ -24,6 +25,7 @@ export async function startReportServer(
       }
     });
   });
+  guardServer(server);
   await new Promise<void>((resolve, reject) =>
     server.once('error', reject).listen(0, '127.0.0.1', resolve),
   );

@@ -2,6 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { TopicNotFoundError } from '../../src/errors.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
+import { printableText } from '../../src/model/printable-text.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
@@ -104,7 +105,9 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     }
     const exitCode = report(options, outcome);
     if (exitCode !== 0 && log.length > 0)
-      process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
+      process.stderr.write(
+        printableText(`last lines of the service:\n${log.slice(-40).join('\n')}\n`),
+      );
     if (options.keep && !signal.aborted) {
       say('staying up (--keep); Ctrl-C drains and ends');
       await Promise.race([
@@ -115,10 +118,14 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     }
     return exitCode;
   } catch (error) {
-    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+    process.stderr.write(
+      printableText(`${error instanceof Error ? error.message : String(error)}\n`),
+    );
     if (signal.aborted) return 130;
     if (log.length > 0)
-      process.stderr.write(`last lines of the service:\n${log.slice(-40).join('\n')}\n`);
+      process.stderr.write(
+        printableText(`last lines of the service:\n${log.slice(-40).join('\n')}\n`),
+      );
     return 1;
   } finally {
     for (const stop of stops.reverse())

@@ -21,6 +21,8 @@ export function adHocService(values: Values, nameServers: string | undefined): S
         nameServers: (nameServers as string).split(/[;,]/).filter((address) => address !== ''),
       },
     },
+    // Only its rights at the brokers bound it: nothing else says what is the service's.
+    operator: { topics: 'any' },
     sources:
       typeof group !== 'string'
         ? []

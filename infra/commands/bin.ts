@@ -2,11 +2,13 @@
 /** `npx serverless-rocketmq …`: the commands for teams without the framework at hand. */
 import { readFile } from 'node:fs/promises';
 import { parseArgs } from 'node:util';
+import { printableText } from '../../src/model/printable-text.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { didYouMean } from '../../src/operator/arguments.ts';
 import { OperatorError, usage } from '../../src/operator/operator-error.ts';
 import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+import { OPERATOR, OPERATOR_READ_ONLY } from '../resources/names.ts';
 import { adHocService } from './ad-hoc-service.ts';
 import { COMMANDS } from './all-commands.ts';
 import type { CommandDefinition, Operator, OptionDefinition, Values } from './command.ts';
@@ -43,7 +45,9 @@ async function main(given: readonly string[]): Promise<number> {
   if (command === undefined) {
     const names = COMMANDS.map((one) => one.words.join(' '));
     process.stderr.write(
-      `"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`,
+      printableText(
+        `"${words.join(' ')}" is no command${didYouMean(words.join(' '), names)}. There are: ${names.join(', ')}\n`,
+      ),
     );
     return EXIT.usage;
   }
@@ -52,7 +56,7 @@ async function main(given: readonly string[]): Promise<number> {
     return await runCommand(command, values, () => openOperator(values), processTerminal());
   } catch (error) {
     if (!(error instanceof OperatorError)) throw error;
-    process.stderr.write(`${error.code}: ${error.message}\n`);
+    process.stderr.write(printableText(`${error.code}: ${error.message}\n`));
     return EXIT.usage;
   }
 }
@@ -114,7 +118,7 @@ async function openOperator(values: Values): Promise<Operator> {
       ? usage(
           'say whose brokers are meant: --service NAME --stage STAGE, or --function NAME, or --local with --name-servers',
         )
-      : `${service}-${textOf(values, 'stage') ?? 'dev'}-rocketmqOperator`);
+      : `${service}-${textOf(values, 'stage') ?? 'dev'}-${values['read-only'] === true ? OPERATOR_READ_ONLY : OPERATOR}`);
   return deployedOperator(name, access);
 }
 

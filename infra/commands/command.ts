@@ -26,6 +26,8 @@ export interface Terminal {
     readonly isTTY?: boolean;
     readonly columns?: number;
   };
+  /** Writes codes of our own, which move the cursor. All other text is escaped by `write`. */
+  readonly control?: (stream: 'out' | 'err', code: string) => void;
   /** Asks; undefined: nobody is there to be asked. */
   readonly ask: ((question: string) => Promise<string>) | undefined;
   /** Ctrl-C. */

@@ -1,3 +1,4 @@
+import { hostname, userInfo } from 'node:os';
 import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
 import { OperatorError } from '../../src/operator/operator-error.ts';
 import { OPERATOR_VERSION, type OperatorAnswer } from '../../src/operator/run-operator.ts';
@@ -34,12 +35,22 @@ export function deployedOperator(functionName: string, access: AwsAccess): Opera
   return {
     request: (command, args) =>
       invoke(client, functionName, {
-        rocketmqOperator: { version: OPERATOR_VERSION, command, args },
+        rocketmqOperator: { version: OPERATOR_VERSION, command, args, by: user() },
       }),
     async close() {
       client.destroy();
     },
   };
+}
+
+/** For the function's log. Not proven to anybody: CloudTrail has the identity. */
+function user(): string {
+  try {
+    return `${userInfo().username}@${hostname()}`;
+  } catch {
+    // A user id without a name, as in some containers.
+    return hostname();
+  }
 }
 
 async function invoke(

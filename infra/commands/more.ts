@@ -89,7 +89,7 @@ export const sendCommand: CommandDefinition = {
   options: {
     ...{
       cluster: text('Key of the cluster'),
-      topic: text('Any topic of it'),
+      topic: text('One of the service, or of operator.topics in serverless.yml'),
       body: text('Text'),
       'body-base64': text('Or bytes'),
       count: text('How many (1)'),

@@ -8,6 +8,7 @@ const flag = (usage: string): OptionDefinition => ({ usage, type: 'boolean' });
 export const COMMON = {
   json: flag('One JSON document on stdout, for scripts'),
   local: flag('Talk to brokers and table from here instead of through the deployed function'),
+  'read-only': flag('Through the function that only reads (operator.readOnly in serverless.yml)'),
   table: text('With --local: name of the assignment table (ROCKETMQ_TABLE)'),
   'name-servers': text(
     'With --local: a:9876;b:9876 instead of the deployed ones (ROCKETMQ_NAME_SERVERS)',

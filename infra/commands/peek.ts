@@ -1,3 +1,4 @@
+import { printableLine, printableText } from '../../src/model/printable-text.ts';
 import type { PeekAnswer } from '../../src/operator/peek.ts';
 import { type CommandDefinition, type CommandRun, call, print } from './command.ts';
 import { flag, QUEUE, text } from './options.ts';
@@ -76,7 +77,7 @@ export function showSearch(
 export function messagesText({ messages, scanned, cursor }: PeekAnswer): string {
   const texts = messages.map((message) => {
     if ('problem' in message)
-      return `${message.queue} offset ${message.offset}: ${message.problem}`;
+      return `${message.queue} offset ${message.offset}: ${printableLine(message.problem)}`;
     const {
       queue,
       offset,
@@ -92,12 +93,12 @@ export function messagesText({ messages, scanned, cursor }: PeekAnswer): string 
     } = message;
     const facts = [
       `stored ${instant(storeTimestamp)}`,
-      ...(tags === undefined ? [] : [`tag ${tags}`]),
-      ...(keys === undefined ? [] : [`keys ${keys}`]),
+      ...(tags === undefined ? [] : [`tag ${printableLine(tags)}`]),
+      ...(keys === undefined ? [] : [`keys ${printableLine(keys)}`]),
       ...(reconsumeTimes === 0 ? [] : [`failed ${reconsumeTimes} times`]),
       `${bodySize} bytes${bodyEncoding === 'base64' ? ', base64' : ''}${bodyCut ? ', cut (--full shows all)' : ''}`,
     ];
-    return `${queue} offset ${offset}  ${messageId}\n  ${facts.join(', ')}\n  ${body}`;
+    return `${queue} offset ${offset}  ${printableLine(messageId)}\n  ${facts.join(', ')}\n  ${printableText(body)}`;
   });
   const end =
     cursor === undefined

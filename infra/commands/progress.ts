@@ -1,3 +1,4 @@
+import { printableLine } from '../../src/model/printable-text.ts';
 import type { CommandRun } from './command.ts';
 import { duration } from './text-table.ts';
 
@@ -16,6 +17,7 @@ export interface ProgressBar {
   end(): void;
 }
 
+const CLEAR_LINE = '\r\x1b[K';
 const CELLS = 24;
 /** Before that a rate says nothing. */
 const FIRST_RATE_MS = 1_000;
@@ -29,15 +31,17 @@ export function progressBar({
   terminal,
   json,
 }: Pick<CommandRun, 'terminal' | 'json'>): ProgressBar {
-  const { err } = terminal;
+  const { err, control = (_, code) => void err.write(code) } = terminal;
   if (json || err.isTTY !== true) return { show() {}, end() {} };
   const began = terminal.now();
   // A line that wraps could not be written over. Terminals that do not know their width say 0.
   const width = (err.columns === undefined || err.columns === 0 ? COLUMNS : err.columns) - 1;
   return {
-    show: (progress) =>
-      void err.write(`\r\x1b[K${barText(progress, terminal.now() - began).slice(0, width)}`),
-    end: () => void err.write('\r\x1b[K'),
+    show(progress) {
+      const bar = printableLine(barText(progress, terminal.now() - began));
+      control('err', CLEAR_LINE + bar.slice(0, width));
+    },
+    end: () => control('err', CLEAR_LINE),
   };
 }
 

@@ -4,6 +4,7 @@ import { RocketMQError } from '../../src/errors.ts';
 import { OperatorError } from '../../src/operator/operator-error.ts';
 import type { CommandDefinition, CommandRun, Operator, Terminal, Values } from './command.ts';
 import { COMMON, positive, requestArguments } from './options.ts';
+import { safeTerminal } from './safe-terminal.ts';
 
 /** Exit codes, as docs/operating.md lists them. */
 export const EXIT = { done: 0, failed: 1, usage: 2, refused: 3 } as const;
@@ -16,8 +17,9 @@ export async function runCommand(
   command: CommandDefinition,
   values: Values,
   open: () => Promise<Operator>,
-  terminal: Terminal,
+  bare: Terminal,
 ): Promise<number> {
+  const terminal = safeTerminal(bare);
   const json = values.json === true;
   let operator: Operator | undefined;
   try {
@@ -73,9 +75,8 @@ export async function watched(run: CommandRun, look: () => Promise<string>): Pro
   const pauseMs = positive(values, 'interval', 2) * 1000;
   while (!terminal.signal.aborted) {
     const screen = await look();
-    terminal.out.write(
-      terminal.out.isTTY === true && !json ? `\x1b[H\x1b[2J${screen}\n` : `${screen}\n`,
-    );
+    if (terminal.out.isTTY === true && !json) terminal.control?.('out', '\x1b[H\x1b[2J');
+    terminal.out.write(`${screen}\n`);
     await terminal.sleep(pauseMs);
   }
 }

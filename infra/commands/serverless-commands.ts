@@ -1,4 +1,5 @@
 import type { ServiceConfig } from '../../src/model/source.ts';
+import { usage } from '../../src/operator/operator-error.ts';
 import type { AwsAccess } from '../../src/runtime/aws-clients.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import { COMMANDS } from './all-commands.ts';
@@ -40,8 +41,11 @@ export function rocketmqCommands(): { rocketmq: ServerlessCommand } {
 /** What the commands need of the service. */
 export interface CommandService {
   readonly config: ServiceConfig;
-  /** Deployed name of the operator function. */
-  readonly functionName: string;
+  /** Deployed names of the operator functions. Undefined: the service has none. */
+  readonly functionNames: {
+    readonly full: string | undefined;
+    readonly readOnly: string | undefined;
+  };
   /** Region, profile and credentials as the framework has them. */
   readonly access: AwsAccess;
   /** Of a local run (`serverless offline`), when nothing names another. */
@@ -71,11 +75,20 @@ export function rocketmqHooks<Service>(
 /** The AWS SDK and our client are loaded by the commands alone. */
 async function openOperator(
   values: Values,
-  { config, functionName, access, localTable }: CommandService,
+  { config, functionNames, access, localTable }: CommandService,
 ): Promise<Operator> {
   if (values.local !== true) {
     const { deployedOperator } = await import('./deployed-operator.ts');
-    return deployedOperator(functionName, access);
+    const readOnly = values['read-only'] === true;
+    return deployedOperator(
+      (readOnly ? functionNames.readOnly : functionNames.full) ??
+        usage(
+          readOnly
+            ? 'the service has no read-only function: set custom.rocketmq.operator.readOnly in serverless.yml and deploy'
+            : 'the service has no operator function (custom.rocketmq.operator: false): use --local',
+        ),
+      access,
+    );
   }
   const { localOperator } = await import('./local-operator.ts');
   const nameServers =

@@ -1,3 +1,5 @@
+import { printableLine } from '../../src/model/printable-text.ts';
+
 /** A column: its title, and whether its cells are numbers, which stand at the right. */
 export interface Column {
   readonly title: string;
@@ -9,7 +11,10 @@ export function textTable(
   columns: readonly Column[],
   rows: readonly (readonly string[])[],
 ): string {
-  const lines = [columns.map(({ title }) => title), ...rows];
+  const lines = [
+    columns.map(({ title }) => title),
+    ...rows.map((cells) => cells.map(printableLine)),
+  ];
   const widths = columns.map((_, index) =>
     Math.max(...lines.map((cells) => width(cells[index] ?? ''))),
   );

@@ -2,7 +2,8 @@
 export const COORDINATOR = 'rocketmqCoordinator';
 export const PULLER = 'rocketmqPuller';
 export const OPERATOR = 'rocketmqOperator';
-export const ADDED = [COORDINATOR, PULLER, OPERATOR] as const;
+export const OPERATOR_READ_ONLY = 'rocketmqOperatorReadOnly';
+export const ADDED = [COORDINATOR, PULLER, OPERATOR, OPERATOR_READ_ONLY] as const;
 
 /** Logical id of the assignment table. */
 export const TABLE = 'RocketmqTable';

@@ -1,3 +1,8 @@
+import {
+  OPERATOR_COMMANDS,
+  type OperatorCommand,
+  READ_ONLY_COMMANDS,
+} from '../../src/model/operator-commands.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type {
@@ -6,11 +11,20 @@ import type {
   Naming,
   Provider,
 } from '../serverless-api.ts';
-import { OPERATOR, TABLE } from './names.ts';
+import { OPERATOR, OPERATOR_READ_ONLY, TABLE } from './names.ts';
 import type { PullerNeeds } from './puller.ts';
 import { allow, arnOf, functionRole, invokeStatements, secretStatements } from './role.ts';
 
-const ROLE = 'RocketmqOperatorRole';
+const ROLES = {
+  [OPERATOR]: 'RocketmqOperatorRole',
+  [OPERATOR_READ_ONLY]: 'RocketmqOperatorReadOnlyRole',
+} as const;
+type OperatorKey = keyof typeof ROLES;
+export const OPERATORS = Object.keys(ROLES) as readonly OperatorKey[];
+/** Commands that write items. */
+const WRITING: readonly OperatorCommand[] = ['pause', 'resume', 'reset', 'skip'];
+/** Commands that call handlers, or check whether they can be called. */
+const INVOKING: readonly OperatorCommand[] = ['invoke', 'doctor'];
 /** Seconds: steps of long work take 20 s at most, and `invoke` waits for a handler. */
 const TIMEOUT = 90;
 const MEMORY = 256;
@@ -19,12 +33,15 @@ const MEMORY = 256;
  * The function that carries out the commands of operators. One of its own, so that no run of the coordinator (55 s of every minute, and perhaps with
  * reserved concurrency) stands in a command's way, and so that the right to operate is the right to invoke this function and nothing else.
  */
-export function operatorFunction(): FunctionDefinition {
+export function operatorFunction(key: OperatorKey): FunctionDefinition {
   return {
-    description: 'serverless-rocketmq: carries out the commands of operators',
+    description:
+      key === OPERATOR
+        ? 'serverless-rocketmq: carries out the commands of operators'
+        : 'serverless-rocketmq: answers the commands that only read',
     timeout: TIMEOUT,
     memorySize: MEMORY,
-    role: { 'Fn::Sub': `\${${ROLE}.Arn}` },
+    role: { 'Fn::Sub': `\${${ROLES[key]}.Arn}` },
     environment: { [ENVIRONMENT.table]: { Ref: TABLE } },
     // What nobody waits for is not to be done late.
     maximumRetryAttempts: 0,
@@ -33,15 +50,24 @@ export function operatorFunction(): FunctionDefinition {
 }
 
 export function operatorResources(
+  key: OperatorKey,
   naming: Naming,
   provider: Provider,
   { invoked }: PullerNeeds,
-  { clusters }: ServiceConfig,
+  { clusters, operator }: ServiceConfig,
 ): Record<string, CloudFormationResource> {
+  const readOnly = key === OPERATOR_READ_ONLY;
+  const commands = readOnly ? READ_ONLY_COMMANDS : (operator?.commands ?? OPERATOR_COMMANDS);
+  const writes = WRITING.some((command) => commands.includes(command));
+  // A dry run needs the right to invoke: the read-only function does not check handlers.
+  const invokes = !readOnly && INVOKING.some((command) => commands.includes(command));
   const statements = [
-    allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
-    ...invokeStatements(naming, invoked),
+    allow(
+      ['dynamodb:GetItem', 'dynamodb:Query', ...(writes ? ['dynamodb:UpdateItem'] : [])],
+      arnOf(TABLE),
+    ),
+    ...(invokes ? invokeStatements(naming, invoked) : []),
     ...secretStatements(clusters),
   ];
-  return { [ROLE]: functionRole(naming.getLogGroupLogicalId(OPERATOR), statements, provider) };
+  return { [ROLES[key]]: functionRole(naming.getLogGroupLogicalId(key), statements, provider) };
 }

@@ -1,7 +1,16 @@
 import { z } from 'zod';
 import { METRIC_GROUPS, type MetricGroup } from '../model/metrics.ts';
+import { OPERATOR_COMMANDS } from '../model/operator-commands.ts';
 import type { Problems } from './problems.ts';
-import { oneOf, options, text, trueOrFalse, wholeNumber } from './schema-parts.ts';
+import {
+  LONGEST_TOPIC,
+  oneOf,
+  options,
+  rocketmqName,
+  text,
+  trueOrFalse,
+  wholeNumber,
+} from './schema-parts.ts';
 
 /** What CloudWatch Logs takes. */
 const RETENTION_DAYS = [
@@ -44,6 +53,18 @@ const alarmOptions = options({
   lag: wholeNumber(1, 1_000_000_000).exactOptional(),
 });
 
+const COMMANDS = `a list of commands: ${OPERATOR_COMMANDS.join(', ')}`;
+const SEND_TOPICS = 'any, or a list of topics';
+const operatorOptions = options({
+  commands: z.array(oneOf(OPERATOR_COMMANDS), { error: COMMANDS }).exactOptional(),
+  readOnly: trueOrFalse().default(false),
+  topics: z
+    .union([z.literal('any'), z.array(rocketmqName('topic', LONGEST_TOPIC))], {
+      error: SEND_TOPICS,
+    })
+    .exactOptional(),
+});
+
 /** How the service is operated; the same in every event source. */
 export const operationOptions = {
   metrics: z
@@ -76,6 +97,17 @@ export const operationOptions = {
     .prefault({})
     .describe(
       '`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it',
+    ),
+  operator: z
+    .preprocess(
+      (value) => (value === true || value === 'true' ? {} : value === 'false' ? false : value),
+      z.union([z.literal(false), operatorOptions], {
+        error: 'false, or the options commands, readOnly, topics',
+      }),
+    )
+    .prefault({})
+    .describe(
+      'the function that carries out commands: false for none, or `{ commands, readOnly, topics }`: the commands that it carries out (all), a second function that only reads (false), topics beside those of the service that `send` and `dlq redrive --to` may name (none), or any',
     ),
   tags: z
     .record(text('the name of a tag'), text('a text'), { error: 'tags: { team: payments }' })

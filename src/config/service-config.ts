@@ -327,7 +327,14 @@ function build(
     sources,
     ...(options.coordinator.mode === 'watch' ? {} : { coordinatorMode: options.coordinator.mode }),
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
+    ...operatorRules(options.operator),
   };
+}
+
+function operatorRules(operator: ServiceOptions['operator']): Pick<ServiceConfig, 'operator'> {
+  if (operator === false) return {};
+  const { readOnly: _, ...rules } = operator;
+  return Object.keys(rules).length === 0 ? {} : { operator: rules };
 }
 
 function subscription(event: ParsedEvent, input: ServiceInput): SubscriptionConfig {

@@ -6,6 +6,7 @@ import type {
   RocketMQFailureOptions,
   RocketMQRecord,
 } from '../model/event.ts';
+import { printableLine } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodyOf } from './fetch-bodies.ts';
 
 export interface PartialBatchOptions {
@@ -109,5 +110,8 @@ function failureOptions(error: unknown): RocketMQFailureOptions {
 
 function logFailure(error: unknown, { messageId, receiptHandle }: RocketMQRecord): void {
   // biome-ignore lint/suspicious/noConsole: in a user's function, whose logger we do not know
-  console.error(`message ${messageId} (${receiptHandle}) failed`, error);
+  console.error(
+    `message ${printableLine(messageId)} (${printableLine(receiptHandle)}) failed`,
+    error,
+  );
 }

@@ -4,6 +4,7 @@ import type {
   RocketMQEvent,
   RocketMQRecord,
 } from '../model/event.ts';
+import { printableText } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
 import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
 
@@ -103,5 +104,5 @@ export async function parseRecords<Format extends BodyFormat>(
 
 function logInvalid(error: InvalidBodyError): void {
   // biome-ignore lint/suspicious/noConsole: in a user's function, whose logger we do not know
-  console.error(error.message);
+  console.error(printableText(error.message));
 }

@@ -1,15 +1,20 @@
 /** The candidate that a person most likely meant, or undefined when none is near: letter case is free, then a third of the letters may differ. */
 export function nearest(word: string, candidates: readonly string[]): string | undefined {
   const ranked = candidates
+    // A word of megabytes is compared with nothing.
+    .filter((candidate) => Math.abs(candidate.length - word.length) <= mayDiffer(candidate))
     .map((candidate) => ({
       candidate,
       distance: editDistance(word.toLowerCase(), candidate.toLowerCase()),
     }))
     .sort((a, b) => a.distance - b.distance);
   const best = ranked[0];
-  if (best === undefined || best.distance > Math.max(1, Math.floor(best.candidate.length / 3)))
-    return undefined;
+  if (best === undefined || best.distance > mayDiffer(best.candidate)) return undefined;
   return best.candidate;
+}
+
+function mayDiffer({ length }: string): number {
+  return Math.max(1, Math.floor(length / 3));
 }
 
 /** Letters to insert, drop, replace or swap with their neighbour (optimal string alignment). */

@@ -3,6 +3,7 @@ import type { OnFailure } from './failure.ts';
 import type { FilterPattern } from './filter-pattern.ts';
 import { retryTopic } from './message-queue.ts';
 import type { MetricGroup } from './metrics.ts';
+import type { OperatorRules } from './operator-commands.ts';
 import type { ExpressionType } from './subscription.ts';
 
 /** Who may read the brokers, as RocketMQ's SessionCredentials. */
@@ -196,6 +197,8 @@ export interface ServiceConfig {
   readonly coordinatorMode?: 'schedule';
   /** Metrics that are told to CloudWatch. Absent: the default groups. */
   readonly metrics?: readonly MetricGroup[];
+  /** Absent: every command, and the service's own topics. */
+  readonly operator?: OperatorRules;
 }
 
 /** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */

@@ -1,5 +1,10 @@
 import { nearest } from '../config/nearest.ts';
-import { usage } from './operator-error.ts';
+import { cut, usage } from './operator-error.ts';
+
+const MAX_TEXT = 1_000;
+const MAX_ITEMS = 1_000;
+/** Properties of a message together have this length at most. */
+const MAX_ITEM = 32_767;
 
 /** The arguments of a request, read one by one. What is wrong is told by the name of its command-line option; so is what nobody reads. */
 export class Arguments {
@@ -14,10 +19,13 @@ export class Arguments {
     return this.#values[name] !== undefined;
   }
 
-  text(name: string): string | undefined {
+  /** @param max characters */
+  text(name: string, max = MAX_TEXT): string | undefined {
     const value = this.#read(name);
     if (value !== undefined && (typeof value !== 'string' || value === ''))
       return usage(`--${name} is ${show(value)}: give a text`);
+    if (value !== undefined && (value as string).length > max)
+      return usage(`--${name} has ${(value as string).length} characters: give ${max} at most`);
     return value as string | undefined;
   }
 
@@ -61,9 +69,12 @@ export class Arguments {
     if (
       !Array.isArray(value) ||
       value.length === 0 ||
-      !value.every((one) => typeof one === 'string' && one !== '')
+      value.length > MAX_ITEMS ||
+      !value.every((item) => typeof item === 'string' && item !== '' && item.length <= MAX_ITEM)
     )
-      return usage(`--${name} is ${show(value)}: give one or more texts`);
+      return usage(
+        `--${name} is ${show(value)}: give 1 to ${MAX_ITEMS} texts of ${MAX_ITEM} characters at most`,
+      );
     return value;
   }
 
@@ -75,7 +86,7 @@ export class Arguments {
     if (value === undefined || (choices as readonly string[]).includes(value))
       return value as Choice | undefined;
     return usage(
-      `--${name} is "${value}"${didYouMean(value, choices)}: give ${choices.join(' or ')}`,
+      `--${name} is "${cut(value)}"${didYouMean(value, choices)}: give ${choices.join(' or ')}`,
     );
   }
 
@@ -83,7 +94,9 @@ export class Arguments {
   finish(): void {
     for (const name of Object.keys(this.#values))
       if (!this.#known.has(name) && this.#values[name] !== undefined)
-        usage(`--${name} is not an option of this command${didYouMean(name, [...this.#known])}`);
+        usage(
+          `--${cut(name)} is not an option of this command${didYouMean(name, [...this.#known])}`,
+        );
   }
 
   #read(name: string): unknown {
@@ -98,5 +111,5 @@ export function didYouMean(word: string, candidates: readonly string[]): string 
 }
 
 function show(value: unknown): string {
-  return JSON.stringify(value) ?? String(value);
+  return cut(JSON.stringify(value) ?? String(value));
 }

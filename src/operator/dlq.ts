@@ -18,6 +18,7 @@ import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { usage } from './operator-error.ts';
+import { requireSendable } from './permissions.ts';
 import { chooseSource, chooseSources, parsePlace, parseQueue } from './scope.ts';
 
 export interface DeadLetterGroup {
@@ -291,6 +292,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   args.finish();
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
   const { client, source } = chosen;
+  if (typeof target === 'object') requireSendable(deps, source.cluster, target.topic);
   const letters: DeadLettersAnswer['letters'][number][] = [];
   const notes = !chosen.selects && !dryRun;
   const began = deps.clock.now();

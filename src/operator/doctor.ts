@@ -404,8 +404,14 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
       ];
       if (names.length === 0)
         return { result: 'not needed', detail: 'handlers run inside the puller' };
+      const { checkHandler } = deps;
+      if (checkHandler === undefined)
+        return {
+          result: 'not needed',
+          detail: 'not checked: the read-only function has no right to invoke handlers',
+        };
       const looked = await Promise.all(
-        names.map(async (name) => ({ name, wrong: await deps.checkHandler(name) })),
+        names.map(async (name) => ({ name, wrong: await checkHandler(name) })),
       );
       const wrong = looked.flatMap(({ name, wrong: one }) =>
         one === undefined ? [] : [`${name}: ${one.why}`],

@@ -1,3 +1,4 @@
+import type { OperatorCommand } from '../model/operator-commands.ts';
 import type { HandlerConfig, ServiceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -16,10 +17,12 @@ export interface OperatorDeps {
   readonly remainingMs: () => number;
   /** The deployed function of a handler; inline handlers have none. */
   readonly handlers: (handler: HandlerConfig) => MessageHandler;
-  /** May the function be invoked, without invoking it? Undefined: it may. */
-  readonly checkHandler: (functionName: string) => Promise<{ readonly why: string } | undefined>;
+  /** May the function be invoked, without invoking it? Answers undefined: it may. Absent: it cannot be checked here. */
+  readonly checkHandler?: (functionName: string) => Promise<{ readonly why: string } | undefined>;
   readonly probe: NetworkProbe;
   /** `doctor` says where it looked from. */
   readonly place: 'function' | 'local';
+  /** Commands that are carried out. Absent: all. */
+  readonly commands?: readonly OperatorCommand[] | undefined;
   readonly signal?: AbortSignal;
 }

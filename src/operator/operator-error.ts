@@ -21,6 +21,15 @@ export class OperatorError extends RocketMQError {
   }
 }
 
+const MAX_SHOWN = 100;
+
+/** A text of a request in a message or log: its beginning. */
+export function cut(text: string): string {
+  return text.length <= MAX_SHOWN
+    ? text
+    : `${text.slice(0, MAX_SHOWN)}… (${text.length} characters)`;
+}
+
 export function usage(message: string): never {
   throw new OperatorError('ROCKETMQ_OPERATOR_USAGE', message);
 }

@@ -1,13 +1,18 @@
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
-import { type MessageQueue, queueKey, RETRY_TOPIC_PREFIX } from '../model/message-queue.ts';
+import {
+  DLQ_TOPIC_PREFIX,
+  type MessageQueue,
+  queueKey,
+  RETRY_TOPIC_PREFIX,
+} from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
 import { fenced } from './fence.ts';
 import type { OperatorDeps } from './operator-deps.ts';
-import { notFound, OperatorError, refused, usage } from './operator-error.ts';
+import { cut, notFound, OperatorError, refused, usage } from './operator-error.ts';
 import { queuesOfTopic } from './queue-figures.ts';
 import {
   assignmentsOf,
@@ -16,6 +21,7 @@ import {
   chooseTopic,
   groupKey,
   parsePlace,
+  requireOwn,
   requireStore,
 } from './scope.ts';
 import { foreignMembers } from './status.ts';
@@ -61,23 +67,32 @@ export async function reset(deps: OperatorDeps, args: Arguments): Promise<ResetA
   const targets = args.list('targets');
   const dryRun = args.flag('dry-run');
   args.finish();
+  if (targets !== undefined && [to, chosenQueue, topic].some((other) => other !== undefined))
+    usage('targets give the offset of each queue: leave out --to, --queue and --topic');
+  const places = targets === undefined ? undefined : parseTargets(source, targets);
+  const target =
+    places === undefined
+      ? parseTo(to ?? usage('--to is missing: give first, last, offset:N, a time, or group:NAME'))
+      : undefined;
   await refuseWhereOthersCount(deps, source);
   const client = deps.clients(source.cluster);
-  if (targets !== undefined && !dryRun) return apply(deps, source, targets.map(parsePlace));
-  const target = parseTo(
-    to ?? usage('--to is missing: give first, last, offset:N, a time, or group:NAME'),
-  );
   const topics = topic === undefined ? source.subscriptions.map((one) => one.topic) : [topic];
   const queues =
-    chosenQueue === undefined
+    places?.map(({ queue }) => queue) ??
+    (chosenQueue === undefined
       ? (await Promise.all(topics.map((one) => queuesOfTopic(client, one)))).flat()
-      : [chosenQueue];
+      : [chosenQueue]);
   if (queues.length === 0) notFound('there is no queue to reset');
+  await requireQueues(client, queues);
   const own = new Map(
     (await assignmentsOf(deps, source)).map((each) => [queueKey(each.queue), each]),
   );
-  const preview = await inWindow(queues, (queue) =>
-    previewOf(client, source, queue, own.get(queueKey(queue)), target),
+  const wanted = queues.map((queue, index) => ({
+    queue,
+    target: target ?? ({ kind: 'offset', value: places?.[index]?.offset ?? 0n } as const),
+  }));
+  const preview = await inWindow(wanted, ({ queue, target: each }) =>
+    previewOf(client, source, queue, own.get(queueKey(queue)), each),
   );
   if (dryRun) return { ...groupKey(source), applied: false, queues: preview, waiting: [] };
   return apply(
@@ -89,6 +104,33 @@ export async function reset(deps: OperatorDeps, args: Arguments): Promise<ResetA
       clamped,
     })),
   );
+}
+
+function parseTargets(
+  source: SourceConfig,
+  targets: readonly string[],
+): { queue: MessageQueue; offset: bigint }[] {
+  const places = targets.map(parsePlace);
+  for (const { queue } of places) requireOwn(source, queue);
+  const keys = places.map(({ queue }) => queueKey(queue));
+  const twice = keys.find((key, index) => keys.indexOf(key) < index);
+  if (twice !== undefined) usage(`targets name ${twice} twice: give one offset`);
+  return places;
+}
+
+/** Brokers store offsets of queues that do not exist, too. */
+async function requireQueues(client: RocketMQ, queues: readonly MessageQueue[]): Promise<void> {
+  // The route of a dead-letter topic may name no readable queue.
+  const named = queues.filter(({ topic }) => !topic.startsWith(DLQ_TOPIC_PREFIX));
+  const topics = [...new Set(named.map(({ topic }) => topic))];
+  const existing = new Set(
+    (await Promise.all(topics.map((topic) => queuesOfTopic(client, topic)))).flat().map(queueKey),
+  );
+  const missing = named.find((queue) => !existing.has(queueKey(queue)));
+  if (missing !== undefined)
+    notFound(
+      `topic "${missing.topic}" has no queue ${cut(`${missing.brokerName}/${missing.queueId}`)} that can be read`,
+    );
 }
 
 /** Where our writes are not the last word, nothing is written. */
@@ -241,11 +283,18 @@ export async function writeOffset(
   return stored;
 }
 
+/** Names of groups, with those of a namespace. */
+const GROUP_NAME = /^[%|a-zA-Z0-9_-]{1,255}$/;
+/** The last millisecond that a date has. */
+const MAX_TIME = 8_640_000_000_000_000n;
+
 function parseTo(text: string): Target {
   if (text === 'first' || text === 'last') return { kind: text };
   const [, kind, value = ''] = /^(offset|time|group):(.+)$/.exec(text) ?? [];
-  if (kind === 'group') return { kind, group: value };
-  if ((kind === 'offset' || kind === 'time') && /^\d{1,19}$/.test(value))
-    return { kind, value: BigInt(value) };
-  return usage(`--to is "${text}": give first, last, offset:N, a time, or group:NAME`);
+  if (kind === 'group' && GROUP_NAME.test(value)) return { kind, group: value };
+  if ((kind === 'offset' || kind === 'time') && /^\d{1,19}$/.test(value)) {
+    const number = BigInt(value);
+    if (kind === 'offset' || number <= MAX_TIME) return { kind, value: number };
+  }
+  return usage(`--to is "${cut(text)}": give first, last, offset:N, a time, or group:NAME`);
 }

@@ -7,9 +7,10 @@ import { dlqDrop, dlqList, dlqPeek, dlqRedrive } from './dlq.ts';
 import { doctor } from './doctor.ts';
 import { invokeMessage } from './invoke-message.ts';
 import type { OperatorDeps } from './operator-deps.ts';
-import { usage } from './operator-error.ts';
+import { cut, usage } from './operator-error.ts';
 import { pause, resume } from './pause.ts';
 import { get, peek } from './peek.ts';
+import { requireAllowed } from './permissions.ts';
 import { reset } from './reset.ts';
 import { send } from './send.ts';
 import { skip } from './skip.ts';
@@ -52,6 +53,8 @@ export type OperationAnswer<Name extends OperationName> = Awaited<
 export interface OperatorRequest {
   readonly version: number;
   readonly command: string;
+  /** The user that asks, as the command line reports it. For the log only. */
+  readonly by?: string;
   readonly args?: Readonly<Record<string, unknown>>;
 }
 
@@ -63,6 +66,7 @@ export type OperatorAnswer<Answer = unknown> =
 export async function runOperator(deps: OperatorDeps, request: unknown): Promise<OperatorAnswer> {
   try {
     const { command, args } = readRequest(request);
+    requireAllowed(command, deps.commands);
     return { ok: true, answer: await OPERATIONS[command](deps, new Arguments(args)) };
   } catch (error) {
     const message = error instanceof Error ? error.message : String(error);
@@ -84,11 +88,11 @@ function readRequest(request: unknown): {
   const { version, command, args = {} } = request as Partial<OperatorRequest>;
   if (version !== OPERATOR_VERSION)
     usage(
-      `the request is of version ${JSON.stringify(version)}, and this function knows version ${OPERATOR_VERSION}: deploy the service with the version of serverless-rocketmq that you call it with`,
+      `the request is of version ${cut(String(JSON.stringify(version)))}, and this function knows version ${OPERATOR_VERSION}: deploy the service with the version of serverless-rocketmq that you call it with`,
     );
   if (typeof command !== 'string' || !Object.hasOwn(OPERATIONS, command))
     return usage(
-      `there is no command ${JSON.stringify(command)}${didYouMean(String(command), Object.keys(OPERATIONS))}`,
+      `there is no command ${cut(String(JSON.stringify(command)))}${didYouMean(String(command), Object.keys(OPERATIONS))}`,
     );
   if (typeof args !== 'object' || args === null || Array.isArray(args))
     usage('args is no object of options');

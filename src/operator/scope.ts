@@ -4,7 +4,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { AssignmentStore } from '../ports/assignment-store.ts';
 import { type Arguments, didYouMean } from './arguments.ts';
 import type { OperatorDeps } from './operator-deps.ts';
-import { notFound, refused, usage } from './operator-error.ts';
+import { cut, notFound, refused, usage } from './operator-error.ts';
 
 /** The groups that `--cluster` and `--group` leave; all of them without. */
 export function chooseSources({ service }: OperatorDeps, args: Arguments): readonly SourceConfig[] {
@@ -13,7 +13,7 @@ export function chooseSources({ service }: OperatorDeps, args: Arguments): reado
   const { sources } = service;
   if (cluster !== undefined && !Object.hasOwn(service.clusters, cluster))
     notFound(
-      `this service has no cluster "${cluster}"${didYouMean(cluster, Object.keys(service.clusters))}: it has ${Object.keys(service.clusters).join(', ')}`,
+      `this service has no cluster "${cut(cluster)}"${didYouMean(cluster, Object.keys(service.clusters))}: it has ${Object.keys(service.clusters).join(', ')}`,
     );
   if (sources.length === 0) usage('--group is missing: nothing else says what is meant');
   const groups = [...new Set(sources.map(({ consumerGroup }) => consumerGroup))];
@@ -24,7 +24,7 @@ export function chooseSources({ service }: OperatorDeps, args: Arguments): reado
   );
   if (chosen.length === 0)
     notFound(
-      `this service has no consumer group "${group ?? ''}"${didYouMean(group ?? '', groups)}: it has ${groups.join(', ') || 'none'}`,
+      `this service has no consumer group "${cut(group ?? '')}"${didYouMean(group ?? '', groups)}: it has ${groups.join(', ') || 'none'}`,
     );
   return chosen;
 }
@@ -56,7 +56,7 @@ export function chooseTopic(source: SourceConfig, args: Arguments): string | und
   const topics = topicsOf(source);
   if (topics.includes(topic)) return topic;
   return notFound(
-    `group "${source.consumerGroup}" does not read topic "${given}"${didYouMean(given, topics)}: it reads ${topics.join(', ')}`,
+    `group "${source.consumerGroup}" does not read topic "${cut(given)}"${didYouMean(given, topics)}: it reads ${topics.join(', ')}`,
   );
 }
 
@@ -65,7 +65,7 @@ export function parseQueue(text: string, topic: string | undefined): MessageQueu
   const match = /^(?:(.+)\/)?([^/]+)\/(\d{1,9})$/.exec(text);
   const named = match?.[1] ?? topic;
   if (match === null || named === undefined)
-    return usage(`--queue is "${text}": give TOPIC/BROKER/ID, for example orders/broker-a/0`);
+    return usage(`--queue is "${cut(text)}": give TOPIC/BROKER/ID, for example orders/broker-a/0`);
   return { topic: named, brokerName: match[2] as string, queueId: Number(match[3]) };
 }
 
@@ -74,7 +74,9 @@ export function parsePlace(text: string): { queue: MessageQueue; offset: bigint 
   const at = text.lastIndexOf('=');
   const offset = text.slice(at + 1);
   if (at < 0 || !/^\d{1,19}$/.test(offset))
-    return usage(`"${text}" is no place: give TOPIC/BROKER/ID=OFFSET, or begin without a cursor`);
+    return usage(
+      `"${cut(text)}" is no place: give TOPIC/BROKER/ID=OFFSET, or begin without a cursor`,
+    );
   return { queue: parseQueue(text.slice(0, at), undefined), offset: BigInt(offset) };
 }
 
@@ -85,11 +87,15 @@ export function chooseQueue(source: SourceConfig, args: Arguments): MessageQueue
   const onlyTopic = source.subscriptions.length === 1 ? first?.topic : undefined;
   const topic = chooseTopic(source, args);
   if (text === undefined) return undefined;
-  const queue = parseQueue(text, topic ?? onlyTopic);
+  return requireOwn(source, parseQueue(text, topic ?? onlyTopic));
+}
+
+/** The queue, when its topic is one of the group's, or its dead-letter topic. */
+export function requireOwn(source: SourceConfig, queue: MessageQueue): MessageQueue {
   const known = [...topicsOf(source), dlqTopic(source.consumerGroup)];
   if (!known.includes(queue.topic))
     notFound(
-      `group "${source.consumerGroup}" does not read topic "${queue.topic}"${didYouMean(queue.topic, known)}`,
+      `group "${source.consumerGroup}" does not read topic "${cut(queue.topic)}"${didYouMean(queue.topic, known)}`,
     );
   return queue;
 }

@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import test from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { chromium, type Page } from 'playwright-core';
 import { startOffline } from '../../cli/local/offline.ts';
 import { startReportServer } from '../../cli/local/report-server.ts';
 import { READY_LINE } from '../../infra/offline.ts';
@@ -10,6 +13,7 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { startDynalite } from '../support/dynalite.ts';
+import { CHROMIUM, missingBrowser } from '../support/stack.ts';
 
 const GROUP = { cluster: 'default', consumerGroup: 'order-worker' };
 const QUEUES = 4;
@@ -73,6 +77,19 @@ test('the sample under serverless offline takes messages from the first moment, 
     ).length;
   assert.ok((await held()) > 0, 'pullers hold leases while they run');
 
+  await t.test('the operator is not on its Lambda port', async () => {
+    const answer = await fetch(invocations(service.lambdaPort, 'rocketmqOperator'), {
+      method: 'POST',
+      body: JSON.stringify({ rocketmqOperator: { version: 1, command: 'status' } }),
+    });
+    assert.equal(answer.status, 404);
+  });
+  await t.test(
+    'pages of other origins, and of rebound names, reach no function and no table',
+    { skip: missingBrowser() },
+    () => attackFromPages(service.lambdaPort, dynamodb.endpoint),
+  );
+
   const asked = performance.now();
   await service.stop();
   t.diagnostic(`drained in ${since(asked)} ms`);
@@ -86,6 +103,64 @@ test('the sample under serverless offline takes messages from the first moment, 
       `queue ${queueId}`,
     );
 });
+
+function invocations(port: number, key: string, host = '127.0.0.1'): string {
+  return `http://${host}:${port}/2015-03-31/functions/serverless-rocketmq-sample-dev-${key}/invocations`;
+}
+
+/** Requests of a page in a browser whose resolver says 127.0.0.1 to every name. None of their answers may be read, and no function may run. */
+async function attackFromPages(lambdaPort: number, dynamodb: string): Promise<void> {
+  const pages = createServer((_request, response) =>
+    response
+      .writeHead(200, { 'content-type': 'text/html' })
+      .end('<!doctype html><title>page</title>'),
+  );
+  await new Promise<void>((resolve) => pages.listen(0, '127.0.0.1', resolve));
+  const port = (pages.address() as AddressInfo).port;
+  const browser = await chromium.launch({
+    executablePath: CHROMIUM,
+    args: [
+      '--no-sandbox',
+      '--disable-dev-shm-usage',
+      '--host-resolver-rules=MAP *.example 127.0.0.1, MAP intranet 127.0.0.1',
+    ],
+  });
+  try {
+    const page = await browser.newPage();
+    const functions = ['orders', 'rocketmqCoordinator', 'rocketmqPuller', 'rocketmqOperator'];
+    for (const origin of [
+      `http://evil.example:${port}`,
+      `http://intranet:${port}`,
+      `http://127.0.0.1:${port}`,
+    ]) {
+      await page.goto(origin);
+      for (const url of [...functions.map((key) => invocations(lambdaPort, key)), dynamodb])
+        assert.equal(await statusInPage(page, url), 'blocked or 404', `${url} from ${origin}`);
+    }
+    // Rebound: the page's own name is the machine's now.
+    for (const { host, path } of [
+      {
+        host: `evil.example:${lambdaPort}`,
+        path: new URL(invocations(lambdaPort, 'orders')).pathname,
+      },
+      { host: `evil.example:${new URL(dynamodb).port}`, path: '/' },
+    ]) {
+      await page.goto(`http://${host}/`).catch(() => undefined);
+      assert.equal(await statusInPage(page, `http://${host}${path}`), 'blocked or 404', host);
+    }
+  } finally {
+    await browser.close();
+    pages.close();
+  }
+}
+
+function statusInPage(page: Page, url: string): Promise<string> {
+  return page.evaluate(
+    `fetch(${JSON.stringify(url)}, { method: 'POST', body: '{"Records":[]}' }).then(
+      async (answer) => [403, 404].includes(answer.status) ? 'blocked or 404' : answer.status + ' ' + await answer.text(),
+      () => 'blocked or 404')`,
+  );
+}
 
 function since(start: number): number {
   return Math.round(performance.now() - start);
