@@ -11,6 +11,8 @@ import { Property } from './properties.ts';
  */
 export const FIELD = '\u0001';
 export const RECORD = '\u0002';
+// biome-ignore lint/suspicious/noControlCharactersInRegex: the separators are control characters
+const SEPARATORS = /[\u0001\u0002]/g;
 
 /** How a delivery ended: the ordinal of Java's ConsumeReturnType. */
 export const TraceCode = {
@@ -107,7 +109,8 @@ function record(
   fields: readonly (string | number | boolean | null)[],
 ): TraceRecord {
   return {
-    data: fields.map(String).join(FIELD) + RECORD,
+    // Ids and keys are the producer's: a separator in them would forge fields, and records, of others.
+    data: fields.map((field) => String(field).replace(SEPARATORS, ' ')).join(FIELD) + RECORD,
     keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])],
   };
 }
