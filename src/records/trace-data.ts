@@ -11,8 +11,6 @@ import { Property } from './properties.ts';
  */
 export const FIELD = '\u0001';
 export const RECORD = '\u0002';
-// biome-ignore lint/suspicious/noControlCharactersInRegex: the separators are control characters
-const SEPARATORS = /[\u0001\u0002]/g;
 
 /** How a delivery ended: the ordinal of Java's ConsumeReturnType. */
 export const TraceCode = {
@@ -110,7 +108,11 @@ function record(
 ): TraceRecord {
   return {
     // Ids and keys are the producer's: a separator in them would forge fields, and records, of others.
-    data: fields.map((field) => String(field).replace(SEPARATORS, ' ')).join(FIELD) + RECORD,
+    data: fields.map((field) => withoutSeparators(String(field))).join(FIELD) + RECORD,
     keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])],
   };
+}
+
+function withoutSeparators(text: string): string {
+  return text.replaceAll(FIELD, ' ').replaceAll(RECORD, ' ');
 }
