@@ -1,4 +1,3 @@
-import { hash } from 'node:crypto';
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { FailureDestination } from '../ports/failure-destination.ts';
 import { CLIENT_SETTINGS } from './client-settings.ts';
@@ -16,7 +15,7 @@ export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureD
         MessageGroupId:
           rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
         // Of the stored record, which its producer does not choose.
-        MessageDeduplicationId: hash('sha256', `${rocketmq.offsetMsgId}/${rocketmq.queueOffset}`),
+        MessageDeduplicationId: `${rocketmq.offsetMsgId}-${rocketmq.queueOffset}`,
       };
       await client.send(
         new SendMessageCommand({
