@@ -35,6 +35,18 @@ export class BackgroundWrites {
   }
 }
 
+/** One step of the end of a queue or an invocation. What it throws is logged, and the next step goes on. */
+export async function endStep(logger: Logger, step: string, work: () => unknown): Promise<void> {
+  try {
+    await work();
+  } catch (error) {
+    logger.error(
+      { err: error, step, code: 'ROCKETMQ_INTERNAL' },
+      'step at the end failed, going on with the next one',
+    );
+  }
+}
+
 /**
  * Waits for work, but not into the last `reserveMs` of the invocation.
  * @throws what the work throws in that time

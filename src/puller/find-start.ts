@@ -1,3 +1,4 @@
+import { mayAct } from '../decide/lease/lease.ts';
 import { mayHaveLostCommits, settledAbove } from '../decide/offset/settled-above.ts';
 import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
 import { uptimeMs } from '../flow/broker-uptime.ts';
@@ -12,6 +13,8 @@ import { buildSubscription } from '../records/subscription.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
 const BROKER_INFO_TIMEOUT_MS = 3_000;
+/** Within the safety margin of the lease, see decide/lease. */
+const COMMIT_TIMEOUT_MS = 3_000;
 /** Brokers report their uptime in whole seconds. */
 const UPTIME_UNIT_MS = 1_000;
 
@@ -56,7 +59,7 @@ export async function findStart(
     range,
   });
   const decided = await offsetOf(client, queue, decision, range);
-  const offset = own ? decided : await storeStart(deps, source, queue, stored, decided);
+  const offset = own ? decided : await storeStart(deps, source, assignment, stored, decided);
   reportStart(logger, decision, offset);
   const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
   return {
@@ -86,12 +89,12 @@ async function settledOf(
 async function storeStart(
   deps: PullerDeps,
   source: SourceConfig,
-  queue: MessageQueue,
+  assignment: Assignment,
   stored: bigint | undefined,
   offset: bigint,
 ): Promise<bigint> {
   if (offset === stored && stored !== 0n) return offset;
-  const { resetPending } = await commitStart(deps, source, queue, offset);
+  const { resetPending } = await commitStart(deps, source, assignment, offset);
   // An operator's reset is reported by the first pull.
   return resetPending && stored !== undefined ? stored : offset;
 }
@@ -161,11 +164,19 @@ function reportStart(logger: Logger, decision: StartOffset, offset: bigint): voi
 async function commitStart(
   deps: PullerDeps,
   source: SourceConfig,
-  queue: MessageQueue,
+  { queue, lease }: Assignment,
   offset: bigint,
 ): Promise<{ readonly resetPending: boolean }> {
+  // A process that stood still may find another holder, whose commits it must not take back.
+  const commit = () => {
+    if (lease !== undefined && !mayAct(lease, deps.clock.now()))
+      throw new Error('the lease has ended before the first offset was stored');
+    return deps.client.commitOffset(source.consumerGroup, queue, offset, {
+      timeoutMs: COMMIT_TIMEOUT_MS,
+    });
+  };
   try {
-    return await deps.client.commitOffset(source.consumerGroup, queue, offset);
+    return await commit();
   } catch {
     // From 5.3 on a commit does not make the group, but a pull does, where the broker may make groups.
     const subscription = {
@@ -184,7 +195,7 @@ async function commitStart(
       maxMessages: 1,
       suspendMs: 0,
     });
-    return deps.client.commitOffset(source.consumerGroup, queue, offset);
+    return commit();
   }
 }
 

@@ -14,6 +14,7 @@ interface LeaseParts {
 export class HeldLease {
   readonly #parts: LeaseParts;
   #lease: Lease;
+  #isReleased = false;
 
   constructor(lease: Lease, parts: LeaseParts) {
     this.#lease = lease;
@@ -24,10 +25,19 @@ export class HeldLease {
     return this.#lease;
   }
 
+  /** Lost or released: what is still under way neither uses nor renews it. */
+  get isOver(): boolean {
+    return this.#isReleased || this.#parts.lifecycle.isLost;
+  }
+
+  /** This holder does not act any more, because the release is written next. */
+  release(): void {
+    this.#isReleased = true;
+  }
+
   /** May this holder pull, deliver, send back or commit right now? A lease that has ended may come back, see regain-lease. */
   mayAct(): boolean {
-    const { clock, lifecycle } = this.#parts;
-    return !lifecycle.isLost && mayAct(this.#lease, clock.now());
+    return !this.isOver && mayAct(this.#lease, this.#parts.clock.now());
   }
 
   /** @param leaseUntil epoch ms */
@@ -38,7 +48,7 @@ export class HeldLease {
   /** Everything stops at once, nothing is committed or sent back. */
   lose(why: string, takenOver: boolean): void {
     const { lifecycle, counts } = this.#parts;
-    if (lifecycle.isLost) return;
+    if (this.isOver) return;
     counts.count('LostLeases');
     lifecycle.loseLease(takenOver, { why, code: 'ROCKETMQ_LEASE_LOST' });
   }

@@ -13,6 +13,7 @@ import type { CrashKeeper } from './crash-keeper.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import type { OrderGate } from './queue-order.ts';
+import { SharedTurns } from './shared-turns.ts';
 
 interface LeaseKeeperParts {
   readonly store: AssignmentStore;
@@ -35,7 +36,8 @@ interface LeaseKeeperParts {
 /** Keeps what the assignment says of a queue up to date while it is held, and obeys what others write there. */
 export class LeaseKeeper {
   readonly #parts: LeaseKeeperParts;
-  #isReleased = false;
+  /** An older renewal must not write its figures over those of a newer one. */
+  readonly #renewals = new SharedTurns(() => this.#renew());
 
   constructor(parts: LeaseKeeperParts) {
     this.#parts = parts;
@@ -43,10 +45,16 @@ export class LeaseKeeper {
 
   /**
    * Extends the lease, mirrors the figures, and obeys what the item says: moved, paused, retired, a successor waits.
+   * Renewals take turns: one that is requested while another is under way is written after it, with the figures of then.
    * False: the table could not be reached, and the item is as it was or as it should be.
    */
-  async renew(): Promise<boolean> {
+  renew(): Promise<boolean> {
+    return this.#renewals.run();
+  }
+
+  async #renew(): Promise<boolean> {
     const { store, clock, logger, source, queue, lease, crash, attempts } = this.#parts;
+    if (lease.isOver) return true;
     const { holder, fence, endsAt } = lease.current;
     const until = leaseUntil(clock.now(), endsAt);
     const before = crash.record;
@@ -74,7 +82,7 @@ export class LeaseKeeper {
       });
     if (answer === undefined) return false;
     // An answer that comes so late means nothing any more.
-    if (this.#isReleased) return true;
+    if (lease.isOver) return true;
     if (!answer.applied) {
       lease.lose(answer.reason, true);
       return true;
@@ -109,9 +117,9 @@ export class LeaseKeeper {
     }
   }
 
-  /** Gives the lease back with the final figures, if there is something to give back. */
+  /** Gives the lease back with the final figures, if there is something to give back. From here on this holder does not act. */
   async close(): Promise<void> {
-    this.#isReleased = true;
+    this.#parts.lease.release();
     if (!this.#mayRelease) return;
     await this.#release().catch((error: unknown) =>
       this.#parts.logger.warn({ err: error }, 'could not release the lease: it ends by itself'),

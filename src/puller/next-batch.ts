@@ -143,8 +143,22 @@ function take(
 ): void {
   messages.take(entry);
   if ('message' in reading && reading.message !== undefined) messages.open(entry, reading.message);
-  if (reading.kind === 'unhandled' && reading.pendingEnd !== undefined)
-    pendingEnds.postpone(entry, reading.pendingEnd);
+  if (reading.kind !== 'unhandled' || pendingEnds.of(entry) !== undefined) return;
+  const begun = reading.pendingEnd ?? mayHaveBegun(reading.why, entry);
+  if (begun !== undefined) pendingEnds.postpone(entry, begun);
+}
+
+/**
+ * A message that has its end without a delivery here, and failures that were counted before: one of them may
+ * be a try of that end, whose send had no answer. So the dead letter is looked for.
+ */
+function mayHaveBegun(
+  { how, condition }: Unhandled,
+  { localRetries }: QueueEntry,
+): UnhandledReading['pendingEnd'] {
+  return how === 'for-good' && localRetries > 0
+    ? { condition, tries: 0, unanswered: 1, localRetries }
+    : undefined;
 }
 
 /** The event that messages are added to; empty before the first. */

@@ -3,9 +3,9 @@ import type { HeldLease } from './held-lease.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 
 interface RegainParts {
-  readonly lease: Pick<HeldLease, 'mayAct' | 'lose'>;
+  readonly lease: Pick<HeldLease, 'mayAct' | 'lose' | 'isOver'>;
   readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
-  readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'stop'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'stop'>;
 }
 
 /**
@@ -24,9 +24,9 @@ export class LeaseRegain {
 
   /** Does this holder have its lease? One that has ended is renewed once, or it is lost. */
   async holdsLease(): Promise<boolean> {
-    const { lease, lifecycle } = this.#parts;
+    const { lease } = this.#parts;
     if (lease.mayAct()) return true;
-    if (lifecycle.isLost) return false;
+    if (lease.isOver) return false;
     this.#underWay ??= this.#regain().finally(() => {
       this.#underWay = undefined;
     });
@@ -37,7 +37,8 @@ export class LeaseRegain {
   async #regain(): Promise<void> {
     const { lease, leaseKeeper, lifecycle } = this.#parts;
     await leaseKeeper.renew();
-    if (lifecycle.isLost) return;
+    // Released meanwhile: it is not lost.
+    if (lease.isOver) return;
     if (lease.mayAct()) lifecycle.stop('stalled');
     else lease.lose('it could not be renewed in time', false);
   }

@@ -7,6 +7,7 @@ import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { queueKey } from '../model/message-queue.ts';
 import { type SourceConfig, slotClientId } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
+import { endStep } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
 import { BROADCAST_COMMIT_INTERVAL_MS, COMMIT_INTERVAL_MS } from './commit-offset.ts';
 import { needsBrokerLock } from './hold-broker-lock.ts';
@@ -84,8 +85,10 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
           ),
     ),
   );
-  utilization?.finish();
-  await deps.trace?.flush(Math.min(TRACE_FLUSH_MS, deps.remainingMs() - TRACE_FLUSH_MS));
+  await endStep(logger, 'measure', () => utilization?.finish());
+  await endStep(logger, 'send traces', () =>
+    deps.trace?.flush(Math.min(TRACE_FLUSH_MS, deps.remainingMs() - TRACE_FLUSH_MS)),
+  );
   deps.logger.info({ queues }, 'puller ends');
   return { consumerGroup: request.consumerGroup, queues };
 }

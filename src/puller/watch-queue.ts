@@ -3,6 +3,7 @@ import { renewalDue } from '../decide/lease/lease.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
@@ -24,6 +25,7 @@ interface WatchParts
   extends Pick<PullerDeps, 'clock' | 'remainingMs' | 'share'>,
     RenewalParts,
     IdleParts {
+  readonly logger: Logger;
   readonly options: Pick<PullerOptions, 'idleTimeoutMs' | 'renewIntervalMs' | 'reserveMs'>;
   readonly wakeup: Wakeup;
   readonly lease: Pick<HeldLease, 'mayAct'>;
@@ -39,9 +41,10 @@ interface WatchParts
 
 /** Renews the lease and watches the clock, until all loops have ended: also while they drain. */
 export async function watchQueue(parts: WatchParts, loops: Promise<unknown>): Promise<void> {
-  const { wakeup, lease, timeouts, writes } = parts;
+  const { wakeup, lifecycle, logger } = parts;
   const renewals = new Renewals(parts);
   let done = false;
+  let hasFailed = false;
   const onEnd = (): void => {
     done = true;
     wakeup.all();
@@ -50,19 +53,30 @@ export async function watchQueue(parts: WatchParts, loops: Promise<unknown>): Pr
   loops.then(onEnd, onEnd);
   while (!done) {
     await wakeup.wait(TICK_MS);
-    // A handler may take minutes, in which nothing changes.
-    parts.noteLoad();
     if (done) continue;
-    checkTime(parts);
-    if (!lease.mayAct()) {
-      writes.begin('regain', async () => void (await parts.holdsLease()));
-      continue;
+    try {
+      look(parts, renewals);
+    } catch (error) {
+      // The clock is watched all the same, until what is in flight has its end.
+      if (!hasFailed)
+        logger.error({ err: error, code: 'ROCKETMQ_INTERNAL' }, 'watch of the queue failed');
+      hasFailed = true;
+      lifecycle.stop('error');
     }
-    checkIdle(parts);
+  }
+}
+
+function look(parts: WatchParts, renewals: Renewals): void {
+  const { lease, timeouts, writes } = parts;
+  checkTime(parts);
+  if (lease.mayAct()) {
     renewals.renewWhenDue();
+    checkIdle(parts);
     parts.prolong();
     timeouts.check();
-  }
+  } else writes.begin('regain', async () => void (await parts.holdsLease()));
+  // A handler may take minutes, in which nothing changes.
+  parts.noteLoad();
 }
 
 function checkTime({ lifecycle, remainingMs, options }: WatchParts): void {

@@ -3,7 +3,7 @@ import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.t
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { printable } from '../queue/printable.ts';
-import { beforeTheEnd } from './background-writes.ts';
+import { beforeTheEnd, endStep } from './background-writes.ts';
 import type { BrokerLocks } from './broker-locks.ts';
 import { deliverBatches } from './deliver-batches.ts';
 import { findStart, type Start } from './find-start.ts';
@@ -46,15 +46,17 @@ export async function workQueue(
   if (typeof acquired === 'string') return notWorked(queue, acquired);
   const { assignment, lease } = acquired;
   let start: Start;
+  let known: Assignment;
+  let held: HeldQueue;
   try {
     start = isPopUnit(queue) ? POP_START : await findStart(deps, source, assignment, logger);
+    known = start.anotherLife ? withoutHistory(assignment) : assignment;
+    held = holdQueue(deps, options, { source, assignment: known, lease, start });
   } catch (error) {
     logger.error({ err: error }, 'the queue cannot be worked now');
     await giveUp(deps, acquired, logger);
     return notWorked(queue, 'error');
   }
-  const known = start.anotherLife ? withoutHistory(assignment) : assignment;
-  const held = holdQueue(deps, options, { source, assignment: known, lease, start });
   try {
     await begin(held, start, known);
     deps.onQueue?.({ figures: held.figures, adopt: (offset) => held.offsets.rewind(offset) });
@@ -158,16 +160,14 @@ async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promis
     ...Array.from({ length: parallel }, () => deliverBatches(held)),
   ];
   // An error in one loop drains the others; what they have in flight still gets its end.
-  const guarded = loops.map((loop) =>
+  const guard = (loop: Promise<void>): Promise<void> =>
     loop.catch((error: unknown) => {
-      logger.error({ err: error }, 'an unexpected error: draining');
+      logger.error({ err: error, code: 'ROCKETMQ_INTERNAL' }, 'unexpected error, draining');
       lifecycle.stop('error');
-    }),
-  );
-  const all = Promise.all(guarded);
-  await Promise.all([watchQueue(held, all), held.commits.keep(all)]);
-  await all;
-  held.utilization?.note(queueKey(held.queue), false);
+    });
+  const all = Promise.all(loops.map(guard));
+  // The queue ends when the last loop has ended, also when the watch or the commits failed before.
+  await Promise.all([all, ...[watchQueue(held, all), held.commits.keep(all)].map(guard)]);
   forget();
 }
 
@@ -179,16 +179,19 @@ function stopOnSignal({ lifecycle, signal }: Pick<HeldQueue, 'lifecycle' | 'sign
   return () => signal?.removeEventListener('abort', onSignal);
 }
 
-/** Settles and commits what is left, then gives the broker's lock and the lease back. */
+/** Settles and commits what is left, then gives the broker's lock and the lease back. A step that fails leaves the others their turn. */
 async function close(held: HeldQueue): Promise<void> {
-  const { leaseKeeper, queue, queueOrder, settlement, share, writes } = held;
-  await beforeTheEnd(held, RELEASE_RESERVE_MS, settlement.close());
+  const { leaseKeeper, logger, memory, queue, queueOrder, settlement, share, writes } = held;
+  const inTime = (step: string, reserveMs: number, work: () => Promise<void>): Promise<void> =>
+    endStep(logger, step, () => beforeTheEnd(held, reserveMs, work()));
+  await inTime('settle', RELEASE_RESERVE_MS, () => settlement.close());
   if (queueOrder !== undefined)
-    await beforeTheEnd(held, RELEASE_RESERVE_MS, leaveBrokerLock(held, queueOrder));
-  share?.leave(queueKey(queue));
-  await beforeTheEnd(held, RETURN_RESERVE_MS, leaseKeeper.close());
-  await beforeTheEnd(held, RETURN_RESERVE_MS, writes.settled());
-  held.memory.close();
+    await inTime('unlock', RELEASE_RESERVE_MS, () => leaveBrokerLock(held, queueOrder));
+  await endStep(logger, 'leave the slot', () => share?.leave(queueKey(queue)));
+  await inTime('release', RETURN_RESERVE_MS, () => leaseKeeper.close());
+  await inTime('finish writes', RETURN_RESERVE_MS, () => writes.settled());
+  await endStep(logger, 'count', () => held.utilization?.note(queueKey(queue), false));
+  await endStep(logger, 'free memory', () => memory.close());
 }
 
 export function notWorked(queue: MessageQueue, reason: StopReason): QueueReport {

@@ -59,9 +59,6 @@ type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
 /** More rounds than one are only needed when somebody else writes between our write and our read. */
 const ACQUIRE_ROUNDS = 3;
 
-/** Renewals of one holder that pass each other, at most. */
-const MAX_RENEWALS_AT_ONCE = 5;
-
 /** The table as the flows see it. See conditions.ts for what each write asks. */
 export function createAssignmentStore(
   client: DynamoDBClient,
@@ -144,19 +141,12 @@ export function createAssignmentStore(
       return { applied: false, reason: 'held', current: seen };
     },
     async renew(request) {
-      let { leaseUntil } = request;
-      for (let attempt = 1; ; attempt++) {
-        const write = renewLease({ ...request, leaseUntil }, ++renewals, attempt > 1);
-        const outcome = await writeQueue(request, request.queue, write);
-        const lease = current<Place>(outcome)?.lease;
-        if (outcome.applied || lease?.holder !== request.holder || lease.fence !== request.fence)
-          return holderAnswer(outcome);
-        if (attempt === MAX_RENEWALS_AT_ONCE)
-          throw new Error(`renewal overtaken ${attempt} times by others of its holder`);
-        // Of several at once a later one was first, but its figures are not all of them.
-        renewals = Math.max(renewals, Number(outcome.item?.renewal?.N ?? 0));
-        leaseUntil = Math.max(leaseUntil, lease.leaseUntil);
-      }
+      const write = renewLease(request, ++renewals);
+      const outcome = await writeQueue(request, request.queue, write);
+      const lease = current<Place>(outcome)?.lease;
+      // A later renewal of the same holder was first: the item has its end and its figures, and these are outdated.
+      const isOvertaken = lease?.holder === request.holder && lease.fence === request.fence;
+      return holderAnswer(isOvertaken ? { ...outcome, applied: true } : outcome);
     },
     async release(request) {
       const outcome = await writeQueue(request, request.queue, releaseLease(request));

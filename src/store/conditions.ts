@@ -81,8 +81,6 @@ const clause = {
    * and older figures: the holder would go on after another one may have acquired.
    */
   laterRenewal: '(attribute_not_exists(#renewal) OR #renewal < :renewal)',
-  /** A renewal that is repeated because a later one was first must not take back the end that others have set meanwhile. */
-  laterEnd: '#leaseUntil <= :newEnd',
 } as const;
 
 export function createQueue(
@@ -342,16 +340,14 @@ type NullableRecords = { readonly [Name in keyof HolderRecords]?: HolderRecords[
  *   table                                                                  ┊ renewal 4 arrives: refused, the end stays 50 s
  * ```
  * @param renewal number of this write, ascending within a holder's invocation
- * @param isRepeated after a later one was first
  */
 export function renewLease(
   request: LeaseKey<LeasePlace> & { leaseUntil: number } & Partial<QueueMirrors> & NullableRecords,
   renewal: number,
-  isRepeated = false,
 ): ConditionalWrite {
   return {
     token: 'leaseToken',
-    when: [clause.ours, clause.laterRenewal, ...(isRepeated ? [clause.laterEnd] : [])],
+    when: [clause.ours, clause.laterRenewal],
     set: {
       leaseUntil: N(request.leaseUntil),
       renewal: N(renewal),
@@ -366,7 +362,6 @@ export function renewLease(
       holder: S(request.holder),
       fence: N(request.fence),
       renewal: N(renewal),
-      ...(isRepeated && { newEnd: N(request.leaseUntil) }),
     },
   };
 }

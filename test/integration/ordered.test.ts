@@ -382,7 +382,7 @@ describe('an ordered puller', () => {
         });
         start(seen.handler, {
           ...BY_KEY,
-          order: { by: 'key', key: orderKey, suspendCurrentQueueTimeMillis: 200 },
+          order: { by: 'key', key: orderKey, suspendCurrentQueueTimeMillis: 1_000 },
           batchSize: 2,
         });
         await until(() => world.committed() === 60n, 'all is committed');
