@@ -16,7 +16,10 @@ const WHICH = {
   ...{
     ...GROUP,
     ...TIMES,
-    id: { usage: 'Message id, either kind; may be repeated', type: 'multiple' } as const,
+    id: {
+      usage: 'Place BROKER/QUEUE/OFFSET, or message id of either kind; may be repeated',
+      type: 'multiple',
+    } as const,
   },
   ...{
     tag: text('Its tag'),

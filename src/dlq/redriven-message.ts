@@ -34,14 +34,13 @@ export function redrivenMessage(
 /**
  * Why a dead letter does not go where it says that it came from. undefined: it may. Producers can
  * write that topic, so a redrive that names no topic goes to topics of the group only.
- * @param topics that the group subscribes to; undefined: they are not known, and any is taken
  */
-export function whyNotToOrigin(
+export async function whyNotToOrigin(
   { originTopic }: DeadLetter,
   to: RedriveTarget,
-  topics: readonly string[] | undefined,
-): string | undefined {
-  return to !== 'topic' || originTopic === undefined || topics?.includes(originTopic) !== false
-    ? undefined
-    : `it says that it came from topic "${originTopic}", which the group does not subscribe to`;
+  isOfGroup: (topic: string) => boolean | Promise<boolean>,
+): Promise<string | undefined> {
+  if (to !== 'topic' || originTopic === undefined || (await isOfGroup(originTopic)))
+    return undefined;
+  return `it says that it came from topic "${originTopic}", which the group does not subscribe to`;
 }
