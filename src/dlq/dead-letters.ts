@@ -1,5 +1,5 @@
 import { DeadLettersUnreadableError, GroupNotFoundError, TopicNotFoundError } from '../errors.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { Message } from '../model/message.ts';
 import {
   compareQueues,
   DLQ_TOPIC_PREFIX,
@@ -10,20 +10,13 @@ import { PERM_READ, type TopicRoute } from '../model/route.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { Property } from '../records/properties.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import type { DeadLetter, DeadLetterQueue } from './dead-letter.ts';
 import { namesLetter } from './letter-names.ts';
+
+export type { DeadLetter, DeadLetterQueue } from './dead-letter.ts';
 
 /** The group that reads dead letters, and whose offsets on a dead-letter topic tell what was redriven. */
 export const REDRIVE_GROUP = 'serverless-rocketmq-redrive';
-
-export interface DeadLetterQueue {
-  readonly queue: MessageQueue;
-  /** Of the oldest and behind the newest message. */
-  readonly minOffset: bigint;
-  readonly maxOffset: bigint;
-  /** Everything before it was redriven. */
-  readonly redrivenUpTo: bigint;
-  readonly readable: boolean;
-}
 
 /** The dead letters of one consumer group. */
 export interface DeadLetterTopic {
@@ -34,19 +27,6 @@ export interface DeadLetterTopic {
   readonly count: bigint;
   /** Those of them that were not redriven as a whole. */
   readonly waiting: bigint;
-}
-
-/** One message that has ended in a dead-letter queue. */
-export interface DeadLetter {
-  readonly queue: MessageQueue;
-  readonly offset: bigint;
-  /** undefined: it cannot be decoded. */
-  readonly message: Message | undefined;
-  readonly undecodable: UndecodableRecord | undefined;
-  /** The topic it was sent to first; undefined when nothing tells. */
-  readonly originTopic: string | undefined;
-  /** offsetMsgId of its first store, as the broker noted it; clients that sent it back by themselves note the UNIQ_KEY. */
-  readonly originMessageId: string | undefined;
 }
 
 /** Which dead letters; all of them when nothing is said. */

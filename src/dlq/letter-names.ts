@@ -1,6 +1,6 @@
 import { AmbiguousDeadLetterError } from '../errors.ts';
 import { dlqTopic } from '../model/message-queue.ts';
-import type { DeadLetter, DeadLetterQueue } from './dead-letters.ts';
+import type { DeadLetter, DeadLetterQueue } from './dead-letter.ts';
 
 /** `BROKER/QUEUE/OFFSET`, also with the dead-letter topic in front, as cursors and errors have it. */
 const PLACE = /^(?:(%DLQ%[^/]+)\/)?([^/]+)\/(\d{1,9})[/=](\d{1,19})$/;

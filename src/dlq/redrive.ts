@@ -104,13 +104,12 @@ async function placesOf(
   client: RocketMQ,
   consumerGroup: string,
   ids: readonly string[],
-  { signal, limit: _, ...selection }: RedriveOptions,
+  options: RedriveOptions,
 ): Promise<readonly string[]> {
   if (arePlaces(ids)) return ids;
   const named = new NamedLetters(consumerGroup, ids);
-  const call = signal === undefined ? {} : { signal };
-  for await (const letter of peekDeadLetters(client, consumerGroup, { ...selection, ...call }))
-    named.note(letter);
+  const all = { ...options, limit: Number.POSITIVE_INFINITY };
+  for await (const letter of peekDeadLetters(client, consumerGroup, all)) named.note(letter);
   return named.places();
 }
 

@@ -24,13 +24,13 @@ import { addRecord } from '../delivery/offload-body.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
-import { Property } from '../records/properties.ts';
-import { buildSubscription, matchesTags, userTopic } from '../records/subscription.ts';
+import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
+import { userTopic } from '../records/subscription.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import { openEntry } from './open-entry.ts';
@@ -296,26 +296,6 @@ function whyUnhandled(
   const why = whyMessageUnhandled(facts);
   if (why === undefined) return undefined;
   return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts, entry) };
-}
-
-/**
- * Whoever may write to the retry topic names the topic of a redelivery, past that topic's filter.
- * Tags are compared again. SQL92 is evaluated by brokers only (`filterSupportRetry`).
- */
-function isFilteredRetry(
-  message: Message,
-  subscription: SubscriptionConfig | undefined,
-  consumerGroup: string,
-): boolean {
-  if (subscription === undefined || !isOwnRetry(message, consumerGroup)) return false;
-  const { type, expression } = subscription.filter;
-  return (
-    type === 'TAG' &&
-    !matchesTags(
-      buildSubscription(subscription.topic, expression),
-      message.properties.get(Property.TAGS),
-    )
-  );
 }
 
 /** The end that the holder before had begun, as far as the counts show it. */

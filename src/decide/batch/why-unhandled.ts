@@ -49,7 +49,7 @@ export interface MessageFacts {
   readonly topic: string;
   /** An event of the group takes the topic. */
   readonly isSubscribed: boolean;
-  /** A redelivery whose tags the filter of the event does not take; brokers filter no retry topics. */
+  /** A redelivery that the filter of the event does not take; brokers filter no retry topics. */
   readonly isFilteredRetry?: boolean;
   /** Seconds, where it is older than `maximumRecordAgeInSeconds`. */
   readonly ageBeyondLimit: number | undefined;
@@ -76,7 +76,7 @@ export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefine
     return forGood(
       'RejectedByHandler',
       'ROCKETMQ_RETRY_FILTERED',
-      `a redelivery of topic "${topic}" whose tag the filter of its event does not take`,
+      `a redelivery of topic "${topic}" that the filter of its event does not take`,
     );
   if (ageBeyondLimit !== undefined)
     return forGood(
