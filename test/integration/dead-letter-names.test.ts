@@ -100,6 +100,18 @@ describe('dead letters whose ids a producer chose', () => {
     });
   }
 
+  for (const [name, redrive] of Object.entries(redrives))
+    test(`${name}: a place names its queue, too`, async () => {
+      const { broker, client } = world;
+      broker.createTopic(dlq, { queues: 2 });
+      for (const queueId of [0, 1]) {
+        const letter = { topic: dlq, body: String(queueId), properties: { RETRY_TOPIC: 'orders' } };
+        await client.send(letter, { queue: { topic: dlq, brokerName: 'broker-a', queueId } });
+      }
+      assert.equal(await redrive(['broker-a/1/0']), 1);
+      assert.deepEqual(sent(), ['1']);
+    });
+
   test('operator: other choices may leave one letter of an id, which is sent', async () => {
     await deadLetter('real', { UNIQ_KEY: 'order-17', TAGS: 'paid' });
     await deadLetter('guessed', { UNIQ_KEY: 'order-17', TAGS: 'open' });
