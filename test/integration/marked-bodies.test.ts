@@ -97,7 +97,7 @@ test('no output of a run has bodies, properties or secrets: puller, coordinator,
         terminal,
       );
     }
-  output.push(JSON.stringify(await takeSnapshot(deps, () => ({}))));
+  output.push(JSON.stringify(await takeSnapshot({ ...deps, store: world.store }, () => ({}))));
   await service.end();
   assert.ok(metrics.length > 2, `${metrics.length} metrics`);
   output.push(...metrics);
