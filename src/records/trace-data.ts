@@ -11,7 +11,6 @@ import { Property } from './properties.ts';
  */
 export const FIELD = '\u0001';
 export const RECORD = '\u0002';
-const SEPARATORS = new RegExp(`[${FIELD}${RECORD}]`, 'g');
 
 /** How a delivery ended: the ordinal of Java's ConsumeReturnType. */
 export const TraceCode = {
@@ -108,12 +107,7 @@ function record(
   fields: readonly (string | number | boolean | null)[],
 ): TraceRecord {
   return {
-    data: fields.map(fieldOf).join(FIELD) + RECORD,
+    data: fields.map(String).join(FIELD) + RECORD,
     keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])],
   };
-}
-
-/** A producer's id or keys with a separator would forge other fields, or whole records. */
-function fieldOf(field: string | number | boolean | null): string {
-  return String(field).replaceAll(SEPARATORS, '_');
 }
