@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
-import { printableText } from '../src/model/printable-text.ts';
+import { printableError, printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import {
@@ -226,9 +226,9 @@ export default class RocketMQPlugin {
           try {
             await hook(this.#service!);
           } catch (error) {
-            throw error instanceof RocketMQError
-              ? this.#userError(error.message, error.code)
-              : error;
+            if (error instanceof RocketMQError) throw this.#userError(error.message, error.code);
+            // Serverless prints its stack.
+            throw error instanceof Error ? printableError(error) : error;
           }
         },
       ]),
@@ -236,7 +236,7 @@ export default class RocketMQPlugin {
   }
 
   #userError(message: string, code = 'ROCKETMQ_CONFIG'): Error {
-    return new this.#serverless.classes.Error(message, code);
+    return new this.#serverless.classes.Error(printableText(message), code);
   }
 }
 

@@ -75,6 +75,8 @@ const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> =
   pullerFunction: 'the function that the coordinator invokes; set by the plugin',
   nameServers:
     '`a:9876;b:9876` instead of the name servers in the bundle, for the default cluster or the only one',
+  runToken:
+    'of a local run: coordinator and puller act only on requests that have it; set by the plugin',
   accessKey: 'credentials for clusters that have none in serverless.yml',
   secretKey: 'credentials for clusters that have none in serverless.yml',
   securityToken: 'credentials for clusters that have none in serverless.yml',

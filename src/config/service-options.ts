@@ -278,6 +278,11 @@ export const serviceOptions = options({
       '`{ mode, memorySize }`; mode watch: a run lasts until the next one and sees a message in an idle queue at once; schedule: one look a minute',
     ),
   ...operationOptions,
+  allowPlainSecrets: trueOrFalse()
+    .default(false)
+    .describe(
+      'package secretKey, securityToken, clientKey and private keys that stand here as plain texts; for tests and local brokers',
+    ),
   table: options({
     name: orDeployed(
       text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME }),

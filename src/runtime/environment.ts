@@ -24,6 +24,8 @@ export const ENVIRONMENT = {
   metricsDisabled: 'POWERTOOLS_METRICS_DISABLED',
   /** Where a local run's console takes metrics. */
   consoleMetrics: 'ROCKETMQ_CONSOLE_METRICS_URL',
+  /** Of a local run: coordinator and puller act only on requests that have it. */
+  runToken: 'ROCKETMQ_RUN_TOKEN',
   /** Set by serverless-offline. */
   offline: 'IS_OFFLINE',
 } as const;

@@ -1,4 +1,5 @@
 import { destination, type Logger as Pino, pino, stdSerializers } from 'pino';
+import { printableText } from '../model/printable-text.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /**
@@ -13,9 +14,14 @@ export function createLogger(fields: object, env: NodeJS.ProcessEnv = process.en
       base: fields,
       serializers: { err: shortError },
     },
-    destination({ dest: 1, sync: true }),
+    escaping(destination({ dest: 1, sync: true })),
   );
   return logger;
+}
+
+/** Texts of producers and brokers in any field: JSON escapes no C1 controls, direction marks and line separators, which terminals and viewers obey. */
+function escaping(out: { write(line: string): unknown }): { write(line: string): void } {
+  return { write: (line) => void out.write(printableText(line)) };
 }
 
 /** pino's names, and how others call them. */
