@@ -57,7 +57,7 @@ export interface AcquiredQueue {
   /** As far as it is about the queue's present life. */
   readonly assignment: Assignment;
   readonly lease: Lease;
-  readonly start: Pick<Start, 'offset' | 'mark'>;
+  readonly start: Pick<Start, 'offset' | 'mark' | 'committedAgainAt'>;
 }
 
 /**
@@ -115,7 +115,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const logger = deps.logger.child({ queue: queueKey(queue), fence: acquired.lease.fence });
   const counts = new QueueCounts(clock, meter);
   const pendingEnds = new PendingEnds();
-  const known = new KnownQueue(start.mark);
+  const known = new KnownQueue(start.mark, start.committedAgainAt);
   // Failures of popped messages, and the deaths of their holders, are counted by the broker.
   const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment.attempts);
   const batchLimits = isPopped ? NO_BATCH_LIMITS : new KeptBatchLimits(assignment.batchLimits);
