@@ -410,8 +410,8 @@ const ORDER: readonly Mutant[] = [
   {
     name: 'attempts-are-forgotten',
     file: 'src/decide/order/attempts.ts',
-    find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
-    replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
+    find: 'if (localRetries > 0) counts.set(offset, localRetries);',
+    replace: 'if (localRetries > 1_000) counts.set(offset, localRetries);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
   },
 ];
