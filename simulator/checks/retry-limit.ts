@@ -1,5 +1,5 @@
 import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
-import { filtersOf, isWanted, type Plan } from '../plan.ts';
+import { type Fault, filtersOf, isWanted, type Plan } from '../plan.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
 
@@ -9,6 +9,26 @@ const BESIDE_CALLS_MS = 13_000;
 /** A puller without the time for two calls fails a batch as a whole, and gives up calls at its end. */
 function shortestMs({ source: { subscriptions } }: Plan): number {
   return 2_000 * Math.max(...subscriptions.map(({ handler }) => handler.timeout)) + BESIDE_CALLS_MS;
+}
+
+/** What may make a second copy of a message, or moves a queue back, or hides counts and dead letters from the next holder. */
+const COPIES: ReadonlySet<Fault['kind']> = new Set([
+  ...(['request', 'broker-restart', 'broker-silent', 'broker-frozen', 'sends-fail'] as const),
+  ...([
+    'connections-mute',
+    'name-server-away',
+    'table-down',
+    'table-request',
+    'table-cut',
+  ] as const),
+  ...(['topic-recreated', 'second-deployment', 'java-member', 'operator'] as const),
+]);
+
+/** Then a death or a lost lease makes no second dead letter: the end is in the assignment before it is sent. */
+function promisesOneLetter({ source, faults, programs }: Plan): boolean {
+  return (
+    source.mode !== 'pop' && programs === undefined && !faults.some(({ kind }) => COPIES.has(kind))
+  );
 }
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */
@@ -57,6 +77,8 @@ export const retryLimit: CheckDefinition = {
             const found: string[] = [];
             const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
+            if (deadLetters > 1 && promisesOneLetter(plan))
+              found.push(`message ${number} is in the DLQ ${deadLetters} times`);
             if (ends > 1 && faultTimes.length === 0)
               found.push(
                 `message ${number} is in the DLQ ${deadLetters} times, and has ${ends} ends`,

@@ -341,6 +341,27 @@ const FAILURES: readonly Mutant[] = [
     scenarios: ['on-failure'],
   },
   {
+    name: 'dead-letter-before-its-end-is-noted',
+    file: 'src/puller/end-intents.ts',
+    find: 'if (!isCounted) await this.#writes.run();',
+    replace: '',
+    scenarios: ['dying-ends'],
+  },
+  {
+    name: 'found-dead-letter-is-not-counted-any-more',
+    file: 'src/puller/dead-letter.ts',
+    find: 'await endIntents.begin(entry, true);',
+    replace: '',
+    scenarios: ['dying-ends'],
+  },
+  {
+    name: 'noted-end-is-not-looked-for',
+    file: 'src/puller/pending-ends.ts',
+    find: 'inDoubtSince: countedBefore > 0 ? storedAt : undefined,',
+    replace: 'inDoubtSince: countedBefore < 0 ? storedAt : undefined,',
+    scenarios: ['dying-ends'],
+  },
+  {
     name: 'drop-goes-to-the-dlq',
     file: 'src/decide/settle/settlement-rules.ts',
     find: "if (redelivery.kind === 'drop') return DROP;",
@@ -389,8 +410,8 @@ const ORDER: readonly Mutant[] = [
   {
     name: 'attempts-are-forgotten',
     file: 'src/decide/order/attempts.ts',
-    find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
-    replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
+    find: 'if (localRetries > 0) counts.set(offset, localRetries);',
+    replace: 'if (localRetries > 1_000) counts.set(offset, localRetries);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
   },
 ];

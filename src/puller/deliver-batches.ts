@@ -99,11 +99,8 @@ function waitsForWindow({
 function lookAgainMs(parts: DeliverParts): number {
   const { messages, clock } = parts;
   const now = clock.now();
-  return Math.min(
-    LOOK_MS,
-    (messages.nextDue(now) ?? Number.POSITIVE_INFINITY) - now,
-    (parts.windowEnd() ?? Number.POSITIVE_INFINITY) - now,
-  );
+  const lookAt = now + LOOK_MS;
+  return Math.min(lookAt, messages.nextDue(now) ?? lookAt, parts.windowEnd() ?? lookAt) - now;
 }
 
 /**

@@ -34,7 +34,7 @@ import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import { openEntry } from './open-entry.ts';
-import type { PendingEnds } from './pending-ends.ts';
+import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { type RecordParts, recordOf } from './record-of.ts';
@@ -144,21 +144,7 @@ function take(
   messages.take(entry);
   if ('message' in reading && reading.message !== undefined) messages.open(entry, reading.message);
   if (reading.kind !== 'unhandled' || pendingEnds.of(entry) !== undefined) return;
-  const begun = reading.pendingEnd ?? mayHaveBegun(reading.why, entry);
-  if (begun !== undefined) pendingEnds.postpone(entry, begun);
-}
-
-/**
- * A message that has its end without a delivery here, and failures that an earlier holder counted: one of them
- * may be a try of that end, whose send had no answer. So the dead letter is looked for.
- */
-function mayHaveBegun(
-  { how, condition }: Unhandled,
-  { localRetries, countedBefore }: QueueEntry,
-): UnhandledReading['pendingEnd'] {
-  return how === 'for-good' && countedBefore > 0
-    ? { condition, tries: 0, unanswered: 0, byEarlierHolder: true, localRetries }
-    : undefined;
+  if (reading.pendingEnd !== undefined) pendingEnds.postpone(entry, reading.pendingEnd);
 }
 
 /** The event that messages are added to; empty before the first. */
@@ -179,7 +165,7 @@ interface UnhandledReading {
   /** As it was opened. */
   readonly message?: Message;
   /** Its end was tried by the holder before. */
-  readonly pendingEnd?: ReturnType<PendingEnds['of']>;
+  readonly pendingEnd?: PendingEnd | undefined;
 }
 
 /**
@@ -302,13 +288,11 @@ function whyUnhandled(
 function pendingEndOf(
   { condition }: Unhandled,
   facts: MessageFacts,
-  { countedBefore }: QueueEntry,
-): UnhandledReading['pendingEnd'] {
+  entry: QueueEntry,
+): PendingEnd | undefined {
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
-  const tries = facts.localRetries - counted - 1;
-  const byEarlierHolder = countedBefore > 0;
-  return { condition, tries, unanswered: 0, byEarlierHolder, localRetries: counted };
+  return { ...beginEnd(entry, condition, counted), tries: facts.localRetries - counted - 1 };
 }
 
 /** An empty event for the subscription's handler. */

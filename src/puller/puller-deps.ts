@@ -70,7 +70,7 @@ export interface PullerOptions {
   /** Of each queue. */
   readonly flowLimits: FlowLimits;
   /** A queue without a message for so long lets its puller return. */
-  readonly idleTimeoutMs: number;
+  readonly idleTimeoutMs: number | 'never';
   readonly commitIntervalMs: number;
   readonly renewIntervalMs: number;
   /** Kept back at the end of the invocation to settle, commit and release. */

@@ -97,10 +97,11 @@ function optionsOf({
   idleTimeout,
   messageModel,
 }: Partial<SourceConfig> = {}): Partial<PullerOptions> {
-  const idleTimeoutMs = idleTimeout === 'never' ? Number.POSITIVE_INFINITY : idleTimeout;
   return {
     ...(messageModel === 'BROADCASTING' && { commitIntervalMs: BROADCAST_COMMIT_INTERVAL_MS }),
-    ...(idleTimeoutMs !== undefined && { idleTimeoutMs: idleTimeoutMs * 1000 }),
+    ...(idleTimeout !== undefined && {
+      idleTimeoutMs: idleTimeout === 'never' ? 'never' : idleTimeout * 1000,
+    }),
   };
 }
 
