@@ -1,4 +1,4 @@
-import { ConfigError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { ConfigError, ConnectionError, RouteRefusedError, TopicNotFoundError } from '../errors.ts';
 import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
@@ -183,13 +183,15 @@ export class BrokerCalls {
         await this.#learn(target, { ...options, fresh: true });
         return target;
       } catch (error) {
-        if (error instanceof TopicNotFoundError) throw error;
+        if (error instanceof TopicNotFoundError || error instanceof RouteRefusedError) throw error;
         return undefined;
       }
     }
     if (outcome.sent && rules.repeatable !== true) return undefined;
     // A broker that restarts takes its topics out of the routes for a while: that it cannot be reached is the better news then.
-    await this.#learn(target, { ...options, fresh: true }).catch(() => {});
+    await this.#learn(target, { ...options, fresh: true }).catch((error: unknown) => {
+      if (error instanceof RouteRefusedError) throw error;
+    });
     const next = target.orAny === true ? { ...target, brokerId: MASTER_ID } : target;
     return outcome.sent || this.#announced(next) !== outcome.announced ? next : undefined;
   }
