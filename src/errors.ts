@@ -25,6 +25,21 @@ export class ConnectionError extends RocketMQError {
   }
 }
 
+/** A broker's address that is not connected to: an address of this machine or of a metadata service, or one outside `brokers` of the cluster. */
+export class AddressRefusedError extends ConnectionError {
+  /** Why, without who announced it. */
+  readonly reason: string;
+  constructor(address: string, reason: string, source = '', options?: ErrorOptions) {
+    super(
+      address,
+      `broker address ${address} refused${source}: ${reason}. If it is right, list it in brokers of the cluster, or translate it with addressMap`,
+      { ...options, maybeSent: false },
+      'ROCKETMQ_ADDRESS_REFUSED',
+    );
+    this.reason = reason;
+  }
+}
+
 /** No answer within the request's time. The request may have been carried out. */
 export class RequestTimeoutError extends RocketMQError {
   readonly address: string;

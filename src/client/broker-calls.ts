@@ -1,4 +1,10 @@
-import { ConfigError, ConnectionError, RouteRefusedError, TopicNotFoundError } from '../errors.ts';
+import {
+  AddressRefusedError,
+  ConfigError,
+  ConnectionError,
+  RouteRefusedError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
@@ -154,6 +160,13 @@ export class BrokerCalls {
           sent: false,
           error: noAddress(target, announced, cause),
         };
+      if (cause instanceof AddressRefusedError)
+        return {
+          kind: 'unreachable',
+          announced,
+          sent: false,
+          error: refusedAddress(target, announced, cause),
+        };
       if (!(cause instanceof ConnectionError)) throw cause;
       const sent = !(cause instanceof NotConnectedError);
       const error = new ConnectionError(
@@ -206,13 +219,26 @@ export class BrokerCalls {
   }
 }
 
+function refusedAddress(
+  { brokerName, topic }: CallTarget,
+  announced: string,
+  cause: AddressRefusedError,
+): ConnectionError {
+  const source = `, which broker ${brokerName} has in ${sourceOf(topic)}`;
+  return new AddressRefusedError(announced, cause.reason, source, { cause });
+}
+
+function sourceOf(topic: string | undefined): string {
+  return topic === undefined ? 'the cluster info' : `the route of topic "${topic}"`;
+}
+
 /** The address stands in no configuration of ours: whoever reads the error has to know where it came from. */
 function noAddress(
   { brokerName, topic }: CallTarget,
   announced: string,
   cause: ConfigError,
 ): ConnectionError {
-  const source = topic === undefined ? 'the cluster info' : `the route of topic "${topic}"`;
+  const source = sourceOf(topic);
   return new ConnectionError(
     announced,
     `broker ${brokerName} announces itself as "${announced}" in ${source}, which is not a valid address: correct brokerIP1 of the broker, or translate the address with addressMap`,
