@@ -40,6 +40,7 @@ if (values.input !== undefined) {
   process.exit(0);
 }
 
+const MAX_SHOWN = 2_000;
 const PIECE = 200_000;
 const perTarget = Math.ceil(wholeNumber('inputs') / targets.length);
 const jobs: Job[] = targets.flatMap(({ name: target }) =>
@@ -70,7 +71,7 @@ for (const { name } of targets) {
 const findings = results.flatMap((result) => result.findings);
 for (const { target, kind, text, input } of findings)
   process.stdout.write(
-    `FAILED ${target}: ${kind}: ${text}\n  npm run fuzz -- --target ${target} --input ${input.slice(0, 4000)}\n`,
+    `FAILED ${target}: ${kind}: ${text}\n  npm run fuzz -- --target ${target} --input ${input.length > MAX_SHOWN ? `(${input.length} characters, too many to show)` : input}\n`,
   );
 process.stdout.write(
   `${sum(results)} inputs in ${seconds.toFixed(0)} s, ${findings.length} failed\n`,

@@ -25,6 +25,18 @@ export class ConnectionError extends RocketMQError {
   }
 }
 
+/** A server asked more of its client than any broker does: its connection was closed. */
+export class PeerFloodError extends ConnectionError {
+  constructor(address: string, what: string) {
+    super(
+      address,
+      `the connection to ${address} was closed here: ${what} came from there. Check which server answers at that address`,
+      {},
+      'ROCKETMQ_PEER_FLOOD',
+    );
+  }
+}
+
 /** A broker's address that is not connected to: an address of this machine or of a metadata service, or one outside `brokers` of the cluster. */
 export class AddressRefusedError extends ConnectionError {
   /** Why, without who announced it. */

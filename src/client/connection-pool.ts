@@ -1,4 +1,4 @@
-import { AddressRefusedError, type ConnectionError } from '../errors.ts';
+import { AddressRefusedError, type ConnectionError, PeerFloodError } from '../errors.ts';
 import type { TlsOptions } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
@@ -104,8 +104,10 @@ export class ConnectionPool {
       (connection) => {
         this.#deps.logger?.debug({ address }, 'connected');
         connection.onClose((error: ConnectionError) => {
-          if (isCurrent()) this.#deps.logger?.info({ address, err: error }, 'a connection ended');
-          lost(error, connection.answered);
+          const isFlood = error instanceof PeerFloodError;
+          if (isCurrent()) this.#reportEnd(address, error);
+          // A peer that floods would do so again at once.
+          lost(error, connection.answered && !isFlood);
         });
       },
       (error: unknown) => lost(error, false),
@@ -122,6 +124,13 @@ export class ConnectionPool {
     // Aborted between the socket's connect and here.
     if (signal.aborted) connection.close();
     return connection;
+  }
+
+  #reportEnd(address: string, error: ConnectionError): void {
+    const { logger } = this.#deps;
+    if (error instanceof PeerFloodError)
+      logger?.warn({ code: error.code, address, err: error }, 'flooding server disconnected');
+    else logger?.info({ address, err: error }, 'a connection ended');
   }
 
   #reportRefused(address: string, { code, reason }: AddressRefusedError): void {

@@ -160,6 +160,7 @@ class Client implements RocketMQClient {
       rules: new DialRules(config),
       options: {
         maxFrameBytes: limits.maxFrameBytes,
+        now: this.#now,
         onServerRequest: async (command, address) =>
           (this.#answers && (await answerMemberRequest(this.#answers, command, limits))) ??
           onServerRequest?.(command, address),

@@ -125,7 +125,7 @@ export function applyEnvironment(
       return [
         name,
         {
-          ...cluster,
+          ...(replaced ? withoutBrokers(cluster) : cluster),
           ...(replaced ? { nameServers } : {}),
           ...(credentials === undefined ? {} : { credentials }),
         },
@@ -133,6 +133,11 @@ export function applyEnvironment(
     },
   );
   return { ...service, clusters: Object.fromEntries(clusters) };
+}
+
+/** The list is of the brokers behind the name servers that were replaced. */
+function withoutBrokers({ brokers: _, ...cluster }: ClusterConfig): ClusterConfig {
+  return cluster;
 }
 
 function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {

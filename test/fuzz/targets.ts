@@ -1,10 +1,13 @@
 import { deflateSync, zstdCompressSync } from 'node:zlib';
+import { DialRules } from '../../src/client/dial-rules.ts';
+import { bracketed, parseEndpoint } from '../../src/client/endpoint.ts';
 import { readPopAnswer } from '../../src/client/popping.ts';
 import { readPullAnswer } from '../../src/client/pulling.ts';
 import { filterPatterns } from '../../src/config/filter-patterns.ts';
 import { problemOfSql } from '../../src/config/sql92.ts';
 import { matchesAny } from '../../src/decide/filter/matches-pattern.ts';
 import { commonTrace, traceHeader } from '../../src/delivery/trace-header.ts';
+import { parseBrokerEntry } from '../../src/model/broker-entry.ts';
 import { printableText } from '../../src/model/printable-text.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import { decodeBatchItems } from '../../src/records/batch-items.ts';
@@ -95,6 +98,10 @@ const BODIES: readonly (readonly [string, (command: RemotingCommand) => unknown]
     heartbeat.decode,
   ],
 ];
+const RULES = new DialRules({
+  nameServers: ['10.0.0.9:9876'],
+  brokers: ['10.0.0.0/8', '*.svc.local', 'fd00::/8'],
+});
 const COMMAND: RemotingCommand = {
   code: 0,
   language: 'JAVA',
@@ -167,6 +174,25 @@ export const TARGETS: readonly Target[] = [
       const queues = readableQueues(toTopicRoute('orders', route));
       if (queues.length > MAX_QUEUES) throw new Error(`${queues.length} queues`);
       return `${route.brokers.length} ${size(queues.length)} ${route.mappedBrokers.length}`;
+    },
+  },
+  {
+    name: 'addresses',
+    samples: texts(
+      ...['10.0.0.1:10911', 'fe80::1%eth0:10911', '[::ffff:127.0.0.1]:1', '64:ff9b::a9fe:a9fe:1'],
+      ...[
+        'broker-0.broker.svc.local:10911',
+        '0x7f.1:1',
+        '*.mq.internal',
+        'fd00::/8',
+        '10.0.0.0/16',
+      ],
+    ),
+    run(input) {
+      const text = input.toString('utf8');
+      const entry = parseBrokerEntry(text)?.type;
+      const { host } = parseEndpoint(bracketed(text));
+      return `${entry} ${RULES.refusal(host, ['10.0.0.1', host])?.replaceAll(host, '')}`;
     },
   },
   {
