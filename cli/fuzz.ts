@@ -36,7 +36,7 @@ const targets = values.target.map(
 
 if (values.input !== undefined) {
   const input = Buffer.from(values.input, 'base64');
-  for (const { name, run } of targets) process.stdout.write(`${name}: ${run(input)}\n`);
+  for (const target of targets) process.stdout.write(`${target.name}: ${target.run(input)}\n`);
   process.exit(0);
 }
 

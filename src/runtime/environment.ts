@@ -136,8 +136,9 @@ export function applyEnvironment(
 }
 
 /** The list is of the brokers behind the name servers that were replaced. */
-function withoutBrokers({ brokers: _, ...cluster }: ClusterConfig): ClusterConfig {
-  return cluster;
+function withoutBrokers(cluster: ClusterConfig): ClusterConfig {
+  const { brokers, ...others } = cluster;
+  return brokers === undefined ? cluster : others;
 }
 
 function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {

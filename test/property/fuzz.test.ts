@@ -7,15 +7,15 @@ import { TARGETS } from '../fuzz/targets.ts';
 
 describe('fuzz', () => {
   it('the captures themselves are read', () => {
-    for (const { name, samples, run } of TARGETS)
-      for (const sample of samples)
+    for (const target of TARGETS)
+      for (const sample of target.samples)
         try {
-          assert.equal(typeof run(Buffer.from(sample)), 'string');
+          assert.equal(typeof target.run(Buffer.from(sample)), 'string');
         } catch (error) {
           assert.match(
             String((error as { code?: string }).code),
             /^ROCKETMQ_/,
-            `${name}: ${error}`,
+            `${target.name}: ${String(error)}`,
           );
         }
   });
