@@ -53,7 +53,7 @@ export const ROOMS = {
     'model',
     'errors',
   ],
-  'src/config/': ['model', 'errors'],
+  'src/config/': ['model', 'decide', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['delivery', 'requests', 'remoting', 'records', 'model', 'errors'],
   'infra/': [
