@@ -2,6 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
+import { connectionWeaknesses } from '../src/model/connection-weaknesses.ts';
 import { printableError, printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
@@ -54,9 +55,8 @@ export default class RocketMQPlugin {
     this.hooks = this.#guarded({
       ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
       initialize: () => this.#read(),
-      'before:package:createDeploymentArtifacts': (service) =>
-        packageFunctions(serverless, service),
-      'before:deploy:function:packageFunction': (service) => packageFunctions(serverless, service),
+      'before:package:createDeploymentArtifacts': (service) => this.#package(service),
+      'before:deploy:function:packageFunction': (service) => this.#package(service),
       'package:compileEvents': (service) => this.#addResources(service),
       'before:invoke:local:invoke': (service) =>
         bundleLocally(serverless, service, localDirectory(serverless)),
@@ -149,6 +149,13 @@ export default class RocketMQPlugin {
     for (const key of OPERATORS)
       if (functions[key] !== undefined) complete(functions[key], completed(operatorFunction(key)));
     this.#service = service;
+  }
+
+  async #package(service: RocketMQService): Promise<void> {
+    for (const [name, cluster] of Object.entries(service.config.clusters))
+      for (const { text, fix } of connectionWeaknesses(cluster))
+        this.#log.warning(`rocketmq: cluster ${name}: ${text}. To close this, ${fix}`);
+    await packageFunctions(this.#serverless, service);
   }
 
   async #addResources({ config, options, needs, references }: RocketMQService): Promise<void> {

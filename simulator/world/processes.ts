@@ -167,7 +167,11 @@ export class Processes {
             remainingMs,
             handlers: ({ functionName }) => createLambdaHandler(lambda().client(), functionName),
             checkHandler: async () => undefined,
-            probe: { lookup: async () => [], connect: async () => 1 },
+            probe: {
+              refusal: async () => undefined,
+              lookup: async () => [],
+              connect: async () => 1,
+            },
             place: 'function',
           },
           { version: 1, command, args },

@@ -1,6 +1,8 @@
 import { type BrokerData, MASTER_ID } from '../model/route.ts';
 import { bracketed } from './endpoint.ts';
 
+const MAX_KNOWN_BROKERS = 4_000;
+
 /** Addresses of the brokers that routes and cluster infos have told of. */
 export class Brokers {
   readonly #byName = new Map<string, ReadonlyMap<number, string>>();
@@ -10,8 +12,16 @@ export class Brokers {
     this.#addressMap = addressMap ?? {};
   }
 
+  /** The names that were announced last are kept: those of a name server that invents some must not fill the memory. */
   learn(brokers: readonly BrokerData[]): void {
-    for (const { brokerName, brokerAddrs } of brokers) this.#byName.set(brokerName, brokerAddrs);
+    for (const { brokerName, brokerAddrs } of brokers) {
+      this.#byName.delete(brokerName);
+      this.#byName.set(brokerName, brokerAddrs);
+    }
+    for (const name of this.#byName.keys()) {
+      if (this.#byName.size <= MAX_KNOWN_BROKERS) return;
+      this.#byName.delete(name);
+    }
   }
 
   /**

@@ -48,6 +48,8 @@ export interface ClusterConfig {
   readonly secrets?: ClusterSecrets;
   /** Announced broker address → address that is reachable from here (NAT, load balancers). */
   readonly addressMap?: Readonly<Record<string, string>>;
+  /** The only brokers that are connected to: address blocks, addresses, names, `*.name`. Absent: all but local and metadata addresses. */
+  readonly brokers?: readonly string[];
   /** Prefix of every topic and group at the brokers (`<namespace>%<name>`), which nothing here sees. Without `%`. */
   readonly namespace?: string;
 }

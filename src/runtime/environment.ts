@@ -135,7 +135,7 @@ export function applyEnvironment(
       return [
         name,
         {
-          ...cluster,
+          ...(replaced ? withoutBrokers(cluster) : cluster),
           ...(replaced ? { nameServers } : {}),
           ...(credentials === undefined ? {} : { credentials }),
         },
@@ -143,6 +143,12 @@ export function applyEnvironment(
     },
   );
   return { ...service, clusters: Object.fromEntries(clusters) };
+}
+
+/** The list is of the brokers behind the name servers that were replaced. */
+function withoutBrokers(cluster: ClusterConfig): ClusterConfig {
+  const { brokers, ...others } = cluster;
+  return brokers === undefined ? cluster : others;
 }
 
 function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {

@@ -62,6 +62,8 @@ export function problemOfSql(sql: string): string | undefined {
     return undefined;
   } catch (error) {
     if (error instanceof SqlError) return error.message;
+    // The stack ends with thousands of parentheses.
+    if (error instanceof RangeError) return 'it is nested too deeply';
     throw error;
   }
 }

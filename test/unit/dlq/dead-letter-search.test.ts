@@ -136,7 +136,7 @@ describe('a search for a dead letter', () => {
   }
 
   const bury = (count: number, origin: string): void =>
-    broker.produce(letters, Array<string>(count).fill('x'), {
+    broker.produce(letters, Array<string>(count).fill(String(message.body)), {
       topic: letters.topic,
       properties: { UNIQ_KEY: origin, ORIGIN_MESSAGE_ID: origin },
     });
