@@ -117,7 +117,7 @@ function messageIdOf(
 export function filterable({ body, properties }: Pick<Message, 'body' | 'properties'>): Filterable {
   return {
     get body() {
-      return body.toString(bodyEncoding(body));
+      return bodyEncoding(body) === 'utf8' ? body.toString() : undefined;
     },
     bodyBytes: body.length,
     tags: properties.get(Property.TAGS),
