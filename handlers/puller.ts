@@ -14,6 +14,7 @@ import { collectGarbage } from '../src/runtime/collect-garbage.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
 import {
   ENVIRONMENT,
+  errorLength,
   mayCall,
   optionalMillis,
   withDeployedValues,
@@ -54,8 +55,12 @@ export function createPullerHandler(
           functionName,
         }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
-            ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
-            : createLambdaHandler(lambda, functionName);
+            ? createInlineHandler(
+                inlineHandlers[functionKey]!,
+                () => contextFor(context),
+                errorLength(),
+              )
+            : createLambdaHandler(lambda, functionName, errorLength());
         try {
           return await (request.asMember === true ? runMember : runLimited)(request, {
             ...invocation,

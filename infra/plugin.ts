@@ -127,6 +127,9 @@ export default class RocketMQPlugin {
         ...(service.options.logging.level === undefined
           ? {}
           : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
+        ...(service.options.logging.errorLength === undefined
+          ? {}
+          : { [ENVIRONMENT.errorLength]: String(service.options.logging.errorLength) }),
       },
     };
     const completed = (own: FunctionDefinition): FunctionDefinition =>

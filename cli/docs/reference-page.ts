@@ -81,6 +81,7 @@ const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> =
   renewInterval:
     'how often a puller renews its leases, and so sees a pause or a move; milliseconds, 10,000',
   logLevel: 'level of the added functions; else AWS_LAMBDA_LOG_LEVEL, else info',
+  errorLength: 'characters kept of the error texts of handlers, 500; set by the plugin',
   metricsDisabled: '`true`: no metrics are written (Powertools’ variable)',
   consoleMetrics: 'where a local run’s console takes metrics; set by the plugin',
   offline: 'set by serverless-offline: nothing is told to CloudWatch then',

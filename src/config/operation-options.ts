@@ -93,10 +93,16 @@ export const operationOptions = {
         z.literal(RETENTION_DAYS, { error: DAYS }),
       )
       .exactOptional(),
+    errorLength: z
+      .preprocess(
+        (value) => (typeof value === 'string' && value !== '' ? Number(value) : value),
+        z.int().min(0).max(10_000),
+      )
+      .exactOptional(),
   })
     .prefault({})
     .describe(
-      '`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it',
+      '`{ level, retentionInDays, errorLength }` of the added functions: trace to silent; 30 days; characters kept of the error texts of handlers, which may hold message contents, 0 to 10,000, 500',
     ),
   operator: z
     .preprocess(

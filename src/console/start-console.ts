@@ -186,6 +186,7 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
         : { brokerName, offsets: [BigInt(offset)] };
     const report = await redriveDeadLetters(options.clients(source.cluster), source.consumerGroup, {
       ...one,
+      topics: source.subscriptions.map(({ topic }) => topic),
       onFailure: 'skip',
     });
     return {

@@ -54,6 +54,7 @@ const checkPeek = fields({
 const checkRedrive = fields({
   ...SELECTION,
   to: optional(target),
+  topics: optional(listOf(rocketmqName, 'topics')),
   limit: optional(limit),
   dryRun: optional(trueOrFalse),
   onFailure: optional(oneOf('stop', 'skip')),

@@ -47,8 +47,8 @@ function pointerTo(
   { bucket, prefix }: S3PointerThreshold,
 ): S3Pointer {
   const digest = createHash('sha256')
-    .update(messageId)
-    .update('\0')
+    // Of a fixed length: no id and body together equal another id and body.
+    .update(hash('sha256', messageId))
     .update(body)
     .digest('hex')
     .slice(0, 32);

@@ -5,16 +5,17 @@ import { CLIENT_SETTINGS } from './client-settings.ts';
 /** The client goes where a queue's URL says, past the endpoint that the environment names, unless it is told not to. */
 const SETTINGS = { ...CLIENT_SETTINGS, useQueueUrlAsEndpoint: false };
 
-/** An SQS queue in the function's region. FIFO queues get the group by the message's sharding key or queue, and its receipt handle as id. */
+/** An SQS queue in the function's region. FIFO queues get the group by the message's sharding key or queue, and the place of its record as id. */
 export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureDestination {
   return {
     async deliver(arn, record) {
       const [, , , , account, name = ''] = arn.split(':');
-      const [{ receiptHandle, rocketmq }] = record.payload.Records;
+      const [{ rocketmq }] = record.payload.Records;
       const fifo = name.endsWith('.fifo') && {
         MessageGroupId:
           rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
-        MessageDeduplicationId: Buffer.from(receiptHandle).toString('base64url').slice(-128),
+        // Of the stored record, which its producer does not choose.
+        MessageDeduplicationId: `${rocketmq.offsetMsgId}-${rocketmq.queueOffset}`,
       };
       await client.send(
         new SendMessageCommand({

@@ -17,11 +17,16 @@ import {
   selectedQueues,
   startOf,
 } from './dead-letters.ts';
-import { type RedriveTarget, redrivenMessage } from './redriven-message.ts';
+import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from './redriven-message.ts';
 
 export interface RedriveOptions extends DeadLetterSelection {
   /** Default `topic`. */
   readonly to?: RedriveTarget;
+  /**
+   * Topics that the group subscribes to. A dead letter that names another as the one it came from is
+   * passed over, unless `to` names a topic. Default: any, which trusts all who may send to the group.
+   */
+  readonly topics?: readonly string[];
   /** Most messages that are sent; default without end. */
   readonly limit?: number;
   /** Nothing is sent or noted; the report says what would be. */
@@ -141,7 +146,13 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     });
     return;
   }
-  const outgoing = redrivenMessage(letter, message, consumerGroup, options.to ?? 'topic');
+  const to = options.to ?? 'topic';
+  const foreign = whyNotToOrigin(letter, to, options.topics);
+  if (foreign !== undefined) {
+    skipped.push({ queue, offset, reason: `${foreign}: name one (to: { topic })` });
+    return;
+  }
+  const outgoing = redrivenMessage(letter, message, consumerGroup, to);
   if (outgoing === undefined) {
     skipped.push({
       queue,

@@ -30,3 +30,18 @@ export function redrivenMessage(
     properties.set(Property.RETRY_TOPIC, originTopic);
   return { topic, body: message.body, flag: message.flag, properties };
 }
+
+/**
+ * Why a dead letter does not go where it says that it came from. undefined: it may. Producers can
+ * write that topic, so a redrive that names no topic goes to topics of the group only.
+ * @param topics that the group subscribes to; undefined: they are not known, and any is taken
+ */
+export function whyNotToOrigin(
+  { originTopic }: DeadLetter,
+  to: RedriveTarget,
+  topics: readonly string[] | undefined,
+): string | undefined {
+  return to !== 'topic' || originTopic === undefined || topics?.includes(originTopic) !== false
+    ? undefined
+    : `it says that it came from topic "${originTopic}", which the group does not subscribe to`;
+}

@@ -7,7 +7,7 @@ import {
   selectedQueues,
 } from '../dlq/dead-letters.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
-import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
+import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from '../dlq/redriven-message.ts';
 import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -292,6 +292,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   args.finish();
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
   const { client, source } = chosen;
+  const topics = source.subscriptions.map(({ topic }) => topic);
   if (typeof target === 'object') requireSendable(deps, source.cluster, target.topic);
   const letters: DeadLettersAnswer['letters'][number][] = [];
   const notes = !chosen.selects && !dryRun;
@@ -302,15 +303,16 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     chosen,
     async (letter) => {
       const view = viewOf(letter, 200);
+      const foreign = whyNotToOrigin(letter, target, topics);
       const outgoing =
-        letter.message === undefined
+        letter.message === undefined || foreign !== undefined
           ? undefined
           : redrivenMessage(letter, letter.message, source.consumerGroup, target);
       if (outgoing === undefined) {
         const problem =
           letter.message === undefined
             ? 'it cannot be decoded'
-            : 'nothing tells the topic that it came from: name one with --to TOPIC';
+            : `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
         letters.push({ queue: view.queue, offset: view.offset, problem });
         return;
       }

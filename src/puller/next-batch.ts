@@ -24,8 +24,9 @@ import { addRecord } from '../delivery/offload-body.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
-import { userTopic } from '../records/subscription.ts';
+import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
+import { Property } from '../records/properties.ts';
+import { buildSubscription, matchesTags, userTopic } from '../records/subscription.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
@@ -213,7 +214,7 @@ function add(
   const topic = userTopic(stored, parts.source.consumerGroup);
   const own = parts.subscriptions.ofTopic(topic) as SubscriptionConfig;
   const { subscription = own, first = stored } = event;
-  if (own !== subscription) return { kind: 'of-another' };
+  if (own !== subscription || event.builder?.hasIdOf(stored)) return { kind: 'of-another' };
   const message = openEntry(parts, entry, stored, memory, own);
   if (message === 'wait') return { kind: 'of-another' };
   if (message === 'undecodable') return damaged(parts.logger, entry);
@@ -238,7 +239,7 @@ function addTo(
     message.body,
     bodies && own.s3PointerThreshold,
   );
-  if (fit === 'full') return { kind: 'of-another' };
+  if (fit === 'full' || fit === 'same-id') return { kind: 'of-another' };
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
   Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
@@ -284,6 +285,7 @@ function whyUnhandled(
   const facts: MessageFacts = {
     topic,
     isSubscribed: subscription !== undefined,
+    isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
     ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), clock.now(), maxAge),
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
@@ -294,6 +296,26 @@ function whyUnhandled(
   const why = whyMessageUnhandled(facts);
   if (why === undefined) return undefined;
   return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts, entry) };
+}
+
+/**
+ * Whoever may write to the retry topic names the topic of a redelivery, past that topic's filter.
+ * Tags are compared again. SQL92 is evaluated by brokers only (`filterSupportRetry`).
+ */
+function isFilteredRetry(
+  message: Message,
+  subscription: SubscriptionConfig | undefined,
+  consumerGroup: string,
+): boolean {
+  if (subscription === undefined || !isOwnRetry(message, consumerGroup)) return false;
+  const { type, expression } = subscription.filter;
+  return (
+    type === 'TAG' &&
+    !matchesTags(
+      buildSubscription(subscription.topic, expression),
+      message.properties.get(Property.TAGS),
+    )
+  );
 }
 
 /** The end that the holder before had begun, as far as the counts show it. */
