@@ -61,6 +61,7 @@ function build(
         maxOffset: String(last),
         lag: Math.max(0, lag),
         deadline,
+        ...(subscription.order && { order: subscription.order.by }),
         ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
       }),
       traceHeader:

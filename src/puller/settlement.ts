@@ -86,20 +86,30 @@ export class Settlement {
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
     counts.count('FailedInvokeEventCount', verdict.failures.size);
+    if (verdict.wrongWish !== undefined)
+      logger.warn(
+        { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_WISH', reason: verdict.wrongWish },
+        'what the answer wishes for a message cannot be followed: it fails by default',
+      );
+    const { othersDone } = verdict;
     const suspendMs = typeof suspension === 'number' ? suspension : undefined;
-    await this.settle(batch, (position) => verdict.failures.get(position), suspendMs);
+    const verdictOf = (position: number) => verdict.failures.get(position);
+    await this.settle(batch, verdictOf, { othersDone, suspendMs });
     return [];
   }
 
   /**
    * Gives every message of a batch its end. What could not be sent back stays unfinished and is tried again here, up to its limit.
    * @param verdictOf a position in the batch: undefined = done
-   * @param suspendMs of the answer; without it that of the event's options
+   * @param said `suspendMs` of the answer, without it that of the event's options; `othersDone`: messages that are not named are done
    */
   async settle(
     batch: Batch,
     verdictOf: (position: number) => MessageVerdict,
-    suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    {
+      othersDone = true,
+      suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    }: { readonly othersDone?: boolean; readonly suspendMs?: number | undefined } = {},
   ): Promise<void> {
     const { source, counts, carrier, random } = this.#parts;
     const { deliveries, subscription } = batch;
@@ -108,7 +118,7 @@ export class Settlement {
       failures: failedDeliveries(message, source) + entry.localRetries,
       maxFailures: maxReconsumeTimes(subscription, message),
     }));
-    const options = { retryDelay: subscription.retryDelay, suspendMs, random };
+    const options = { retryDelay: subscription.retryDelay, suspendMs, othersDone, random };
     const done: QueueEntry[] = [];
     const failed: Failed[] = [];
     for (const [position, end] of this.#mode.rules.endsOf(settled, verdictOf, options).entries()) {
