@@ -198,6 +198,30 @@ describe('options of delivery', () => {
     });
 });
 
+describe('inlineConcurrency', () => {
+  test('is 1 by default, and goes to the puller', () => {
+    assert.equal(read({ invocation: 'inline' }).inlineConcurrency, undefined);
+    assert.equal(read({ invocation: 'inline', inlineConcurrency: 4 }).inlineConcurrency, 4);
+    read({ invocation: 'inline', inlineConcurrency: 4, parallelizationFactor: 8 });
+  });
+
+  for (const [name, event, message] of [
+    ['of a function', { inlineConcurrency: 2 }, /inlineConcurrency is for invocation: inline/],
+    [
+      'parallelizationFactor without it',
+      { invocation: 'inline', parallelizationFactor: 8 },
+      /parallelizationFactor is 8, but an inline handler is called once at a time/,
+    ],
+    [
+      'maximumConcurrency that is never reached',
+      { invocation: 'inline', maximumConcurrency: 50, inlineConcurrency: 2 },
+      /maximumConcurrency is 50, but its inline handler is called 2 times at once at most/,
+    ],
+    ['none', { invocation: 'inline', inlineConcurrency: 0 }, /inlineConcurrency is 0/],
+  ] as const)
+    test(`refused: ${name}`, () => assert.match(problemOf(event), message));
+});
+
 describe('filterPatterns', () => {
   test('go to the puller as they are', () => {
     const filterPatterns = [
