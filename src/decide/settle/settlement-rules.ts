@@ -22,7 +22,7 @@ export interface WholeBatch {
   readonly count: number;
   /** `bisectBatchOnFunctionError` */
   readonly bisects: boolean;
-  /** Handler calls that fit into the rest of the invocation, each with its whole timeout. */
+  /** Handler calls that fit into the rest of the invocation. */
   readonly callsLeft: number;
   /** Handler calls that fit into a whole invocation. */
   readonly callsInAll: number;
