@@ -380,6 +380,13 @@ const ORDER: readonly Mutant[] = [
     scenarios: ['ordered-by-key', 'ordered-by-queue'],
   },
   {
+    name: 'others-are-done-behind-a-handler-that-stopped',
+    file: 'src/decide/order/ends-in-order.ts',
+    find: 'isBehindFailed = true;',
+    replace: 'isBehindFailed = false;',
+    scenarios: ['ordered-by-key'],
+  },
+  {
     name: 'failure-does-not-stop-its-lane',
     file: 'src/decide/order/ends-in-order.ts',
     find: 'if (lane !== undefined) stopped.add(lane);',

@@ -3,7 +3,9 @@ import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
 import { queueKey } from '../model/message-queue.ts';
+import type { OrderConfig } from '../model/source.ts';
 import { bodyEncoding } from '../records/body-encoding.ts';
+import { orderKeyOf } from '../records/order-key.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
@@ -21,6 +23,8 @@ export interface RecordContext {
   readonly localRetries: number;
   /** Popped retries come under their user topic. Default pull. */
   readonly mode?: 'pull' | 'pop';
+  /** Of the event. Default none. */
+  readonly order?: OrderConfig | undefined;
   /** Epoch ms. */
   readonly now: number;
   /** false: the producer's trace is left out. */
@@ -79,6 +83,8 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   const trace = context.traced === false ? undefined : traceHeader(properties);
   if (trace !== undefined) attributes.AWSTraceHeader = trace;
   if (tags !== undefined) rocketmq.tags = tags;
+  const orderKey = orderKeyOf(message, context.order);
+  if (orderKey !== undefined) rocketmq.orderKey = orderKey;
   if (shardingKey !== undefined) {
     attributes.MessageGroupId = shardingKey;
     rocketmq.shardingKey = shardingKey;
@@ -109,7 +115,7 @@ function newReceiptHandle(message: Message): string {
 export function filterable({ body, properties }: Pick<Message, 'body' | 'properties'>): Filterable {
   return {
     get body() {
-      return body.toString(bodyEncoding(body));
+      return bodyEncoding(body) === 'utf8' ? body.toString() : undefined;
     },
     bodyBytes: body.length,
     tags: properties.get(Property.TAGS),

@@ -11,13 +11,15 @@ export type InlineHandlerFunction = (event: never, context: Context) => unknown;
  * A handler in this process. A synchronous throw, a rejection, a returned error and a timeout are failures, as they are of a function;
  * what still runs after its timeout cannot be stopped, only ignored.
  * @param handler undefined when the puller's bundle has none of that name: nothing can be delivered then
- * @param context what the handler gets as Lambda context
+ * @param context makes what the handler gets as Lambda context, for one call with so many ms
  * @param errorLength characters that are kept of an error's text; default 500
+ * @param onOutlived told of a call that goes on after its timeout, or after it was given up
  */
 export function createInlineHandler(
   handler: InlineHandlerFunction | undefined,
-  context: () => Context,
+  context: (timeoutMs: number) => Context,
   errorLength?: number,
+  onOutlived: (call: Promise<unknown>, timeoutMs: number) => void = () => {},
 ): MessageHandler {
   return {
     async invoke(payload, { timeoutMs, signal }) {
@@ -30,6 +32,7 @@ export function createInlineHandler(
             "the puller's bundle exports no such inline handler: correct `handler` in serverless.yml, or deploy again",
           ),
         };
+      let call: Promise<unknown> | undefined;
       let timer: NodeJS.Timeout | undefined;
       let onAbort: (() => void) | undefined;
       const limit = new Promise<never>((_resolve, reject) => {
@@ -38,15 +41,16 @@ export function createInlineHandler(
         signal?.addEventListener('abort', onAbort, { once: true });
       });
       try {
-        const answer = await Promise.race([
-          Promise.resolve(handler(payload.event() as never, context())),
-          limit,
-        ]);
+        call = Promise.resolve(handler(payload.event() as never, context(timeoutMs)));
+        const answer = await Promise.race([call, limit]);
+        call = undefined;
         // A function's answer could not say it: JSON makes {} of an error.
         return answer instanceof Error
           ? { kind: 'failed', ...describeThrown(answer, errorLength) }
           : { kind: 'answered', answer };
       } catch (cause) {
+        const isGivenUp = signal?.aborted === true || cause instanceof HandlerTimeoutError;
+        if (call !== undefined && isGivenUp) onOutlived(call, timeoutMs);
         if (signal?.aborted === true) throw signal.reason;
         return { kind: 'failed', ...describeThrown(cause, errorLength) };
       } finally {

@@ -159,6 +159,8 @@ export interface SubscriptionConfig {
   readonly consumeTimeout?: number;
   /** Handler calls at once over all queues of the group, 1..1,000. Absent: as many as the queues allow. */
   readonly maximumConcurrency?: number;
+  /** Calls of an inline handler at once in one process; default 1, as of a Lambda function. */
+  readonly inlineConcurrency?: number;
   /** Absent: messages are delivered in any order. All subscriptions of a group agree in `by`. */
   readonly order?: OrderConfig;
   readonly enabled: boolean;

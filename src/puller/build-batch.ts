@@ -18,6 +18,7 @@ interface BatchContent {
   readonly items: readonly BatchItem[];
   readonly memory: DeliveryMemory;
   readonly alone: boolean;
+  readonly split?: Batch['split'];
 }
 
 /** A batch that was chosen just now. */
@@ -26,7 +27,12 @@ export function newBatch({ known }: BatchParts, content: BatchContent): Batch {
 }
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
-export function partOf({ known }: BatchParts, whole: Batch, from: number, to: number): Batch {
+export function partOf(
+  { known }: BatchParts,
+  whole: Batch,
+  [from, to]: readonly [from: number, to: number],
+  split: Batch['split'],
+): Batch {
   const { subscription, deliveries, items, memory, batchId } = whole;
   const content = {
     subscription,
@@ -34,6 +40,7 @@ export function partOf({ known }: BatchParts, whole: Batch, from: number, to: nu
     items: items.slice(from, to),
     memory,
     alone: false,
+    split,
   };
   return build(known, content, batchId);
 }
@@ -61,6 +68,7 @@ function build(
         maxOffset: String(last),
         lag: Math.max(0, lag),
         deadline,
+        ...(subscription.order && { order: subscription.order.by }),
         ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
       }),
       traceHeader:

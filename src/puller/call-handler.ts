@@ -61,6 +61,8 @@ export type DeliveryResult =
   | {
       readonly kind: 'verdict';
       readonly outcome: Extract<CallOutcome, { kind: 'answered' | 'failed' | 'too-large' }>;
+      /** The call, without what it waited for. */
+      readonly tookMs: number;
     }
   /** The messages have their end already: they took longer than `consumeTimeout`, or wait for their bodies. */
   | { readonly kind: 'settled' }
@@ -179,7 +181,7 @@ async function callOnce(
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
     return outcome.kind === 'unavailable'
       ? { ...outcome, startedAt: call.startedAt }
-      : { kind: 'verdict', outcome };
+      : { kind: 'verdict', outcome, tookMs: parts.clock.now() - call.startedAt };
   } catch (error) {
     if (call.expired === undefined) return abandoned(parts, call, error);
   }

@@ -119,7 +119,7 @@ async function deliver(
   const result = await (batch.alone ? crash.deliverAlone(call) : call());
   if (result.kind === 'settled') return;
   if (result.kind === 'no-verdict') return settlement.putBack(batch, result.notBefore);
-  const { outcome } = result;
+  const { outcome, tookMs } = result;
   logger.debug(
     {
       batchId: batch.batchId,
@@ -131,7 +131,7 @@ async function deliver(
   );
   // Another holder may have taken over while the handler ran. It delivers again, and nothing of this counts.
   if (!(await parts.holdsLease())) return counts.repeated(batch.deliveries.length);
-  const nextParts = await settlement.conclude(batch, outcome);
+  const nextParts = await settlement.conclude(batch, outcome, tookMs);
   // A part waits while the handler has the one before it.
   const concludedAt = clock.now();
   for (const part of nextParts) await deliverPart(parts, part, concludedAt);

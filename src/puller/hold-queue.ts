@@ -81,7 +81,7 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...state,
     ...mode,
     ...{ timeouts, mayDeliver },
-    rights: callRights(state),
+    rights: callRights({ ...state, inlineTurns: deps.inlineTurns }),
     bodyStorage: new BodyStorage(state),
     review: new QueueReview({ clock, messages, lease, leaseKeeper, commits }),
   };

@@ -207,7 +207,26 @@ function add(
   if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
     return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'of-another' };
-  return addTo(parts, event, own, message, entry.localRetries);
+  if (!isLastDelivery(parts, own, entry, stored))
+    return addTo(parts, event, own, message, entry.localRetries);
+  if (event.first !== undefined) return { kind: 'of-another' };
+  const reading = addTo(parts, event, own, message, entry.localRetries);
+  return reading.kind === 'added' ? { ...reading, batchSize: 1 } : reading;
+}
+
+/**
+ * One more failure, and the message has failed for good: it is delivered without others. A handler
+ * that always fails whole batches does not take good messages with a bad one.
+ */
+function isLastDelivery(
+  { source }: NextBatchParts,
+  subscription: SubscriptionConfig,
+  { localRetries }: QueueEntry,
+  message: Message,
+): boolean {
+  if (subscription.order !== undefined || source.messageModel === 'BROADCASTING') return false;
+  const failures = failedDeliveries(message, source) + localRetries;
+  return failures > 0 && failures >= maxReconsumeTimes(subscription, message);
 }
 
 function addTo(

@@ -19,6 +19,7 @@ import type { BatchLimits } from './kept-batch-limits.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import { Split } from './split.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
 import type { Batch, Delivery } from './work.ts';
 
@@ -73,10 +74,25 @@ export class Settlement {
     this.#parts = parts;
   }
 
-  /** Settles a batch by the outcome of its handler call. @returns its parts, when they are to be delivered at once */
-  async conclude(batch: Batch, outcome: Outcome): Promise<readonly Batch[]> {
+  /**
+   * Settles a batch by the outcome of its handler call.
+   * @param tookMs the call; default: the whole timeout
+   * @returns its parts, when they are to be delivered at once
+   */
+  async conclude(
+    batch: Batch,
+    outcome: Outcome,
+    tookMs = batch.subscription.handler.timeout * 1000,
+  ): Promise<readonly Batch[]> {
     const failure = wholeFailureOf(outcome);
-    if (failure !== undefined) return this.#concludeWhole(batch, failure, outcome);
+    const errorType = outcome.kind === 'failed' ? outcome.errorType : undefined;
+    const isAlike = errorType !== undefined && batch.split?.of.isAlike(errorType) === true;
+    if (!failedByName(outcome, batch)) batch.split?.of.note(errorType);
+    if (failure !== undefined)
+      return this.#concludeWhole(batch, failure, outcome, {
+        tookMs,
+        isolates: !(isAlike && batch.split?.isLast === true) && !meansEach(errorType),
+      });
     const { verdict, suspension } = outcome as Extract<Outcome, { kind: 'answered' }>;
     if (verdict.kind !== 'read') return [];
     const { logger, counts } = this.#parts;
@@ -86,20 +102,30 @@ export class Settlement {
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
     counts.count('FailedInvokeEventCount', verdict.failures.size);
+    if (verdict.wrongWish !== undefined)
+      logger.warn(
+        { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_WISH', reason: verdict.wrongWish },
+        'what the answer wishes for a message cannot be followed: it fails by default',
+      );
+    const { othersDone } = verdict;
     const suspendMs = typeof suspension === 'number' ? suspension : undefined;
-    await this.settle(batch, (position) => verdict.failures.get(position), suspendMs);
+    const verdictOf = (position: number) => verdict.failures.get(position);
+    await this.settle(batch, verdictOf, { othersDone, suspendMs });
     return [];
   }
 
   /**
    * Gives every message of a batch its end. What could not be sent back stays unfinished and is tried again here, up to its limit.
    * @param verdictOf a position in the batch: undefined = done
-   * @param suspendMs of the answer; without it that of the event's options
+   * @param said `suspendMs` of the answer, without it that of the event's options; `othersDone`: messages that are not named are done
    */
   async settle(
     batch: Batch,
     verdictOf: (position: number) => MessageVerdict,
-    suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    {
+      othersDone = true,
+      suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    }: { readonly othersDone?: boolean; readonly suspendMs?: number | undefined } = {},
   ): Promise<void> {
     const { source, counts, carrier, random } = this.#parts;
     const { deliveries, subscription } = batch;
@@ -108,7 +134,7 @@ export class Settlement {
       failures: failedDeliveries(message, source) + entry.localRetries,
       maxFailures: maxReconsumeTimes(subscription, message),
     }));
-    const options = { retryDelay: subscription.retryDelay, suspendMs, random };
+    const options = { retryDelay: subscription.retryDelay, suspendMs, othersDone, random };
     const done: QueueEntry[] = [];
     const failed: Failed[] = [];
     for (const [position, end] of this.#mode.rules.endsOf(settled, verdictOf, options).entries()) {
@@ -188,6 +214,7 @@ export class Settlement {
     batch: Batch,
     failure: WholeFailure,
     outcome: Outcome,
+    { tookMs, isolates }: { readonly tookMs: number; readonly isolates: boolean },
   ): Promise<readonly Batch[]> {
     const { batchLimits, lifecycle, counts } = this.#parts;
     const { deliveries, subscription } = batch;
@@ -195,8 +222,8 @@ export class Settlement {
     if (failure !== 'too-large') counts.count('FailedInvokeEventCount', deliveries.length);
     const end = this.#mode.rules.afterWholeFailure(failure, {
       count: deliveries.length,
-      bisects: subscription.bisectBatchOnFunctionError !== false,
-      ...this.#calls(batch),
+      bisects: isolates && subscription.bisectBatchOnFunctionError !== false,
+      ...this.#calls(batch, tookMs),
     });
     this.#reportWhole(batch, failure, outcome, end);
     const last = deliveries.at(-1);
@@ -216,11 +243,14 @@ export class Settlement {
       case 'put-back':
         this.putBack(batch);
         return [];
-      case 'parts':
+      case 'parts': {
+        const errorType = outcome.kind === 'failed' ? outcome.errorType : failure;
+        const of = new Split(errorType, batch.split?.of);
         return [
-          partOf(this.#parts, batch, 0, end.first),
-          partOf(this.#parts, batch, end.first, deliveries.length),
+          partOf(this.#parts, batch, [0, end.first], { of, isLast: false }),
+          partOf(this.#parts, batch, [end.first, deliveries.length], { of, isLast: true }),
         ];
+      }
     }
   }
 
@@ -237,12 +267,18 @@ export class Settlement {
     );
   }
 
-  /** Calls of the batch's handler, each with its whole timeout, that fit into the invocation. */
-  #calls({ subscription }: Batch): { readonly callsLeft: number; readonly callsInAll: number } {
+  /** Calls of the batch's handler that fit into the invocation: each takes as long as this one, and begins with its whole timeout left. */
+  #calls(
+    { subscription }: Batch,
+    tookMs: number,
+  ): { readonly callsLeft: number; readonly callsInAll: number } {
     const { options, lease, remainingMs } = this.#parts;
     const { endsAt, acquiredAt } = lease.current;
-    const within = (ms: number): number =>
-      Math.floor(workTime(ms, options.reserveMs) / (subscription.handler.timeout * 1000));
+    const timeoutMs = subscription.handler.timeout * 1000;
+    const within = (ms: number): number => {
+      const spareMs = workTime(ms, options.reserveMs) - timeoutMs;
+      return spareMs < 0 ? 0 : 1 + Math.floor(spareMs / Math.min(timeoutMs, Math.max(1, tookMs)));
+    };
     return { callsLeft: within(remainingMs()), callsInAll: within(endsAt - acquiredAt) };
   }
 
@@ -345,6 +381,20 @@ const WHOLE_ENDS: Readonly<Record<WholeEnd['kind'], string>> = {
   'put-back': 'its batch is delivered again in smaller batches, no failure is counted',
   leave: 'its batch is left to the next invocation, no failure is counted',
 };
+
+/** What Powertools' batch processors throw when every record failed: each is named, so to say. */
+function meansEach(errorType: string | undefined): boolean {
+  return errorType === 'FullBatchFailureError' || errorType === 'BatchProcessingError';
+}
+
+/** The answer names every message: nothing is done, and it is not known why. */
+function failedByName(outcome: Outcome, { deliveries }: Batch): boolean {
+  return (
+    outcome.kind === 'answered' &&
+    outcome.verdict.kind === 'read' &&
+    outcome.verdict.failures.size === deliveries.length
+  );
+}
 
 /** Why the outcome is one of the whole batch; undefined: it says what became of each message. */
 function wholeFailureOf(outcome: Outcome): WholeFailure | undefined {

@@ -34,6 +34,37 @@ describe('inline handlers', () => {
     assert.deepEqual(await call(() => undefined), { kind: 'answered', answer: undefined });
   });
 
+  it('what goes on after its timeout, or after it was given up, is told; what has ended is not', async () => {
+    const outlived: [Promise<unknown>, number][] = [];
+    const run = (handler: InlineHandlerFunction, signal?: AbortSignal) =>
+      createInlineHandler(
+        handler,
+        () => CONTEXT,
+        500,
+        (...told) => outlived.push(told),
+      ).invoke(PAYLOAD, { timeoutMs: 20, ...(signal && { signal }) });
+    const late = Promise.withResolvers<string>();
+    const outcome = await run(() => late.promise);
+    assert.equal(outcome.kind, 'failed');
+    assert.deepEqual(
+      outlived.map(([, timeoutMs]) => timeoutMs),
+      [20],
+    );
+    late.resolve('late');
+    assert.equal(await outlived[0]?.[0], 'late');
+    const stop = new AbortController();
+    const given = run(() => new Promise(() => {}), stop.signal);
+    stop.abort(new Error('stop'));
+    await assert.rejects(given, /stop/);
+    assert.equal(outlived.length, 2);
+    await run(() => 'now');
+    await run(() => Promise.reject(new Error('no')));
+    await run(() => {
+      throw new Error('no');
+    });
+    assert.equal(outlived.length, 2);
+  });
+
   it('a throw, a rejection and a thrown non-error are failures', async () => {
     const thrower = () => {
       throw new TypeError('bad order');

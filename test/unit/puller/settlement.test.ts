@@ -180,7 +180,7 @@ function outcomeOf(command: Command, entries: TakenBatch['entries']): Outcome {
       const suspension = command.maybe('suspend');
       return {
         kind: 'answered',
-        verdict: { kind: 'read', failures },
+        verdict: { kind: 'read', failures, othersDone: true },
         suspension: suspension === undefined ? undefined : Number(suspension),
       };
     }
