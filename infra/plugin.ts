@@ -2,7 +2,7 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
-import { printableText } from '../src/model/printable-text.ts';
+import { printableError, printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import {
@@ -20,6 +20,7 @@ import { dashboardResources } from './resources/dashboard.ts';
 import {
   ADDED,
   COORDINATOR,
+  functionNaming,
   localTableName,
   OPERATOR,
   OPERATOR_READ_ONLY,
@@ -29,7 +30,7 @@ import {
 import { OPERATORS, operatorFunction, operatorResources } from './resources/operator.ts';
 import { pullerFunction, pullerResources } from './resources/puller.ts';
 import { scheduleResources } from './resources/schedule.ts';
-import type { FunctionDefinition, Log, Provider, Serverless } from './serverless-api.ts';
+import type { FunctionDefinition, Log, Naming, Provider, Serverless } from './serverless-api.ts';
 import { hasRocketmqEvent, type RocketMQService, readService } from './service.ts';
 
 /** Of our functions, unless somebody says otherwise: logs that are kept for ever are paid for ever. */
@@ -127,6 +128,9 @@ export default class RocketMQPlugin {
         ...(service.options.logging.level === undefined
           ? {}
           : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
+        ...(service.options.logging.errorLength === undefined
+          ? {}
+          : { [ENVIRONMENT.errorLength]: String(service.options.logging.errorLength) }),
       },
     };
     const completed = (own: FunctionDefinition): FunctionDefinition =>
@@ -151,28 +155,29 @@ export default class RocketMQPlugin {
     // With it comes the AWS SDK, which other commands need not load.
     const { tableResource } = await import('./resources/table.ts');
     const provider = withOwnSettings(this.#serverless.service.provider, options);
-    const { naming } = this.#serverless.getProvider('aws');
     const { functions } = this.#serverless.service;
+    const naming = functionNaming(this.#serverless.getProvider('aws').naming, functions);
     const added = {
       ...(options.table.name === undefined
         ? { [TABLE]: tableResource(options.table, options.tags) }
         : {}),
       ...alarmResources(config, options.alarms),
       ...dashboardResources(config, options.dashboard),
-      ...coordinatorResources(naming, provider, config.clusters),
-      ...pullerResources(naming, provider, needs, config),
+      ...coordinatorResources(naming, provider, config.clusters, options.table),
+      ...pullerResources(naming, provider, needs, config, options.table),
       ...Object.assign(
         {},
         ...OPERATORS.filter((key) => functions[key] !== undefined).map((key) =>
-          operatorResources(key, naming, provider, needs, config),
+          operatorResources(key, naming, provider, needs, config, options.table),
         ),
       ),
-      ...scheduleResources(naming, provider),
+      ...scheduleResources(naming, provider, options.tags),
     };
     Object.assign(
       provider.compiledCloudFormationTemplate.Resources,
       withReferences(added, references, options.table.name),
     );
+    encryptLogs(provider, naming, options.logging.kmsKeyArn);
     // Whoever owns an existing table knows its name.
     if (options.table.name === undefined)
       provider.compiledCloudFormationTemplate.Outputs.RocketmqTableName = {
@@ -223,9 +228,9 @@ export default class RocketMQPlugin {
           try {
             await hook(this.#service!);
           } catch (error) {
-            throw error instanceof RocketMQError
-              ? this.#userError(error.message, error.code)
-              : error;
+            if (error instanceof RocketMQError) throw this.#userError(error.message, error.code);
+            // Serverless prints its stack.
+            throw error instanceof Error ? printableError(error) : error;
           }
         },
       ]),
@@ -233,7 +238,7 @@ export default class RocketMQPlugin {
   }
 
   #userError(message: string, code = 'ROCKETMQ_CONFIG'): Error {
-    return new this.#serverless.classes.Error(message, code);
+    return new this.#serverless.classes.Error(printableText(message), code);
   }
 }
 
@@ -287,6 +292,20 @@ function withOwnSettings(
   if (permissionsBoundary === undefined) return own;
   const role = typeof provider.iam?.role === 'object' ? provider.iam.role : {};
   return { ...own, iam: { ...provider.iam, role: { ...role, permissionsBoundary } } };
+}
+
+/** Serverless makes the log groups of the added functions, and has no option for their key. */
+function encryptLogs(
+  { compiledCloudFormationTemplate: { Resources } }: Provider,
+  naming: Naming,
+  kmsKeyArn: unknown,
+): void {
+  if (kmsKeyArn === undefined) return;
+  for (const key of ADDED) {
+    const logGroup = Resources[naming.getLogGroupLogicalId(key)];
+    if (logGroup?.Type === 'AWS::Logs::LogGroup')
+      Object.assign(logGroup.Properties as object, { KmsKeyId: kmsKeyArn });
+  }
 }
 
 /** Bundles of one process, so that two local runs at a time do not overwrite each other's. Goes with the process. */

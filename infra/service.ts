@@ -56,6 +56,7 @@ export function readService(serverless: Serverless): RocketMQService {
     ),
   });
   bucketsAreArns(config, collector.references, serverless.service.resources?.Resources ?? {});
+  keysAreArns(config, options, collector.references, serverless.service.resources?.Resources ?? {});
   const handlers = config.sources.flatMap(({ subscriptions }) =>
     subscriptions.map(({ handler }) => handler),
   );
@@ -95,6 +96,33 @@ function bucketsAreArns(
           `functions.${handler.functionKey}: ${option} is { Ref: ${name} }, which is the name of the bucket: give { Fn::GetAtt: [${name}, Arn] }`,
         );
     }
+}
+
+/** A key's `Ref` is its id, with which a role would allow nothing. */
+function keysAreArns(
+  { clusters }: ServiceConfig,
+  { table, logging }: ServiceOptions,
+  references: References,
+  resources: Record<string, { readonly Type?: unknown }>,
+): void {
+  const keys: [option: string, key: unknown][] = [
+    ['table.kmsKeyArn', table.kmsKeyArn],
+    ['logging.kmsKeyArn', logging.kmsKeyArn],
+    ...Object.entries(clusters).flatMap(([cluster, { secrets = {} }]) =>
+      Object.entries(secrets).map(([name, { kmsKeyArn }]): [string, unknown] => [
+        `clusters.${cluster}.${name}.kmsKeyArn`,
+        kmsKeyArn,
+      ]),
+    ),
+  ];
+  for (const [option, key] of keys) {
+    const reference = typeof key === 'string' ? references[variableOf(key) ?? ''] : key;
+    const { Ref: name } = (reference ?? {}) as { Ref?: string };
+    if (name !== undefined && resources[name]?.Type === 'AWS::KMS::Key')
+      throw new ConfigError(
+        `custom.rocketmq.${option} is { Ref: ${name} }, which is the id of the key: give { Fn::GetAtt: [${name}, Arn] }`,
+      );
+  }
 }
 
 /** Alarms and roles take references as they are: they stand in the template, and no function reads them. */

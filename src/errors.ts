@@ -132,6 +132,23 @@ export class DeadLettersUnreadableError extends RocketMQError {
   }
 }
 
+/** A message id names several dead letters. Nothing was sent. */
+export class AmbiguousDeadLetterError extends RocketMQError {
+  readonly topic: string;
+  readonly id: string;
+  /** `broker/queue/offset` of the first of them. */
+  readonly places: readonly string[];
+  constructor(topic: string, id: string, places: readonly string[], more: boolean) {
+    super(
+      'ROCKETMQ_DLQ_AMBIGUOUS',
+      `message id "${id.slice(0, 200)}" names several dead letters of ${topic}: ${places.join(', ')}${more ? ' and more' : ''}. Nothing was sent. Give the place of the one that is meant, ${places[0]} for example`,
+    );
+    this.topic = topic;
+    this.id = id;
+    this.places = places;
+  }
+}
+
 /** A dead letter could not be sent: the redrive ended before it, and what it sent before is noted. */
 export class RedriveStoppedError extends RocketMQError {
   /** `topic/broker/id`. */

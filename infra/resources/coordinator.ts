@@ -7,8 +7,9 @@ import type {
   Naming,
   Provider,
 } from '../serverless-api.ts';
-import { COORDINATOR, PULLER, TABLE } from './names.ts';
+import { COORDINATOR, type FunctionNaming, PULLER, TABLE } from './names.ts';
 import { allow, arnOf, functionRole, secretStatements } from './role.ts';
+import { tableStatements } from './table-rights.ts';
 
 const ROLE = 'RocketmqCoordinatorRole';
 /** Seconds: a run lasts until the schedule starts the next one. */
@@ -34,14 +35,15 @@ export function coordinatorFunction(
 }
 
 export function coordinatorResources(
-  naming: Naming,
+  naming: FunctionNaming,
   provider: Provider,
   clusters: ServiceConfig['clusters'],
+  table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const statements = [
-    allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
+    ...tableStatements(table, 'write'),
     allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
     ...secretStatements(clusters),
   ];
-  return { [ROLE]: functionRole(naming.getLogGroupLogicalId(COORDINATOR), statements, provider) };
+  return { [ROLE]: functionRole(COORDINATOR, naming, statements, provider) };
 }

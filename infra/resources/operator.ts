@@ -1,3 +1,4 @@
+import type { ServiceOptions } from '../../src/config/service-options.ts';
 import {
   OPERATOR_COMMANDS,
   type OperatorCommand,
@@ -5,15 +6,11 @@ import {
 } from '../../src/model/operator-commands.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
-import type {
-  CloudFormationResource,
-  FunctionDefinition,
-  Naming,
-  Provider,
-} from '../serverless-api.ts';
-import { OPERATOR, OPERATOR_READ_ONLY, TABLE } from './names.ts';
+import type { CloudFormationResource, FunctionDefinition, Provider } from '../serverless-api.ts';
+import { type FunctionNaming, OPERATOR, OPERATOR_READ_ONLY, TABLE } from './names.ts';
 import type { PullerNeeds } from './puller.ts';
-import { allow, arnOf, functionRole, invokeStatements, secretStatements } from './role.ts';
+import { functionRole, invokeStatements, secretStatements } from './role.ts';
+import { tableStatements } from './table-rights.ts';
 
 const ROLES = {
   [OPERATOR]: 'RocketmqOperatorRole',
@@ -51,10 +48,11 @@ export function operatorFunction(key: OperatorKey): FunctionDefinition {
 
 export function operatorResources(
   key: OperatorKey,
-  naming: Naming,
+  naming: FunctionNaming,
   provider: Provider,
   { invoked }: PullerNeeds,
   { clusters, operator }: ServiceConfig,
+  table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const readOnly = key === OPERATOR_READ_ONLY;
   const commands = readOnly ? READ_ONLY_COMMANDS : (operator?.commands ?? OPERATOR_COMMANDS);
@@ -62,12 +60,9 @@ export function operatorResources(
   // A dry run needs the right to invoke: the read-only function does not check handlers.
   const invokes = !readOnly && INVOKING.some((command) => commands.includes(command));
   const statements = [
-    allow(
-      ['dynamodb:GetItem', 'dynamodb:Query', ...(writes ? ['dynamodb:UpdateItem'] : [])],
-      arnOf(TABLE),
-    ),
+    ...tableStatements(table, writes ? 'write' : 'read'),
     ...(invokes ? invokeStatements(naming, invoked) : []),
     ...secretStatements(clusters),
   ];
-  return { [ROLES[key]]: functionRole(naming.getLogGroupLogicalId(key), statements, provider) };
+  return { [ROLES[key]]: functionRole(key, naming, statements, provider) };
 }

@@ -1,21 +1,10 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
-import type {
-  CloudFormationResource,
-  FunctionDefinition,
-  Naming,
-  Provider,
-} from '../serverless-api.ts';
-import { PULLER, TABLE } from './names.ts';
-import {
-  allow,
-  arnOf,
-  functionRole,
-  invokeStatements,
-  type Statement,
-  secretStatements,
-} from './role.ts';
+import type { CloudFormationResource, FunctionDefinition, Provider } from '../serverless-api.ts';
+import { type FunctionNaming, PULLER, TABLE } from './names.ts';
+import { allow, functionRole, invokeStatements, type Statement, secretStatements } from './role.ts';
+import { tableStatements } from './table-rights.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -50,21 +39,22 @@ export function pullerFunction(
 }
 
 export function pullerResources(
-  naming: Naming,
+  naming: FunctionNaming,
   provider: Provider,
   { invoked, inline }: PullerNeeds,
   { clusters, sources }: ServiceConfig,
+  table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
-    allow(['dynamodb:GetItem', 'dynamodb:Query', 'dynamodb:UpdateItem'], arnOf(TABLE)),
+    ...tableStatements(table, 'write'),
     ...invokeStatements(naming, invoked),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),
     ...destinationStatements(sources),
     ...bodyStatements(sources),
   ];
-  return { [ROLE]: functionRole(naming.getLogGroupLogicalId(PULLER), statements, provider) };
+  return { [ROLE]: functionRole(PULLER, naming, statements, provider) };
 }
 
 /** Giving to exactly the destinations that events name. */

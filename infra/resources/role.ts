@@ -1,9 +1,10 @@
 import { variableOf } from '../../src/model/deployed-value.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { CloudFormationResource, Naming, Provider } from '../serverless-api.ts';
+import type { FunctionNaming } from './names.ts';
 
 export interface Statement {
-  readonly Effect: 'Allow';
+  readonly Effect: 'Allow' | 'Deny';
   readonly Action: string | readonly string[];
   readonly Resource: unknown;
   readonly Condition?: object;
@@ -28,7 +29,8 @@ export function invokeStatements(naming: Naming, keys: readonly string[]): State
 
 /** A role of one function: what its code needs, its own log group, and what the provider's settings make Lambda need. */
 export function functionRole(
-  logGroupLogicalId: string,
+  key: string,
+  naming: FunctionNaming,
   statements: readonly unknown[],
   provider: Provider,
 ): CloudFormationResource {
@@ -36,20 +38,31 @@ export function functionRole(
     'lambda.amazonaws.com',
     {},
     [
-      allow(['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(logGroupLogicalId)),
+      allow(['logs:CreateLogStream', 'logs:PutLogEvents'], arnOf(naming.getLogGroupLogicalId(key))),
       ...statements,
-      ...platformStatements(provider),
+      ...platformStatements(naming.getFunctionName(key), provider),
     ],
     provider,
   );
 }
 
-/** The role that EventBridge Scheduler invokes a function with; the condition keeps other accounts' schedules out. */
+/**
+ * The role that EventBridge Scheduler invokes a function with. Schedules of other accounts and of other schedule groups
+ * cannot use it. Scheduler sends the ARN of the group as aws:SourceArn, never that of the schedule.
+ */
 export function schedulerRole(
   functionLogicalId: string,
+  scheduleGroupLogicalId: string,
   provider: Provider,
 ): CloudFormationResource {
-  const condition = { StringEquals: { 'aws:SourceAccount': { Ref: 'AWS::AccountId' } } };
+  const condition = {
+    StringEquals: {
+      'aws:SourceAccount': { Ref: 'AWS::AccountId' },
+      'aws:SourceArn': {
+        'Fn::Sub': `arn:\${AWS::Partition}:scheduler:\${AWS::Region}:\${AWS::AccountId}:schedule-group/\${${scheduleGroupLogicalId}}`,
+      },
+    },
+  };
   return role(
     'scheduler.amazonaws.com',
     { Condition: condition },
@@ -89,26 +102,40 @@ function role(
 }
 
 /** EC2's network interface actions (for a VPC) and X-Ray's have no resources to name: AWS asks for `*`. */
-function platformStatements(provider: Provider): Statement[] {
+function platformStatements(functionName: string, provider: Provider): Statement[] {
   return [
-    ...(Object.keys(provider.vpc ?? {}).length === 0
-      ? []
-      : [
-          allow(
-            [
-              'ec2:CreateNetworkInterface',
-              'ec2:DescribeNetworkInterfaces',
-              'ec2:DescribeSubnets',
-              'ec2:DeleteNetworkInterface',
-              'ec2:AssignPrivateIpAddresses',
-              'ec2:UnassignPrivateIpAddresses',
-            ],
-            '*',
-          ),
-        ]),
+    ...(Object.keys(provider.vpc ?? {}).length === 0 ? [] : vpcStatements(functionName)),
     ...(provider.tracing?.lambda
       ? [allow(['xray:PutTraceSegments', 'xray:PutTelemetryRecords'], '*')]
       : []),
+  ];
+}
+
+const NETWORK_INTERFACE_ACTIONS = [
+  'ec2:CreateNetworkInterface',
+  'ec2:DescribeNetworkInterfaces',
+  'ec2:DescribeSubnets',
+  'ec2:DeleteNetworkInterface',
+  'ec2:AssignPrivateIpAddresses',
+  'ec2:UnassignPrivateIpAddresses',
+] as const;
+
+/**
+ * Lambda itself manages network interfaces with the role of the function. Requests that code in the function
+ * sends have `lambda:SourceFunctionArn`, and are denied. The ARN is written out: the function depends on its role.
+ */
+function vpcStatements(functionName: string): Statement[] {
+  const functionArn = {
+    'Fn::Sub': `arn:\${AWS::Partition}:lambda:\${AWS::Region}:\${AWS::AccountId}:function:${functionName}`,
+  };
+  return [
+    allow(NETWORK_INTERFACE_ACTIONS, '*'),
+    {
+      Effect: 'Deny',
+      Action: [...NETWORK_INTERFACE_ACTIONS, 'ec2:DetachNetworkInterface'],
+      Resource: '*',
+      Condition: { ArnEquals: { 'lambda:SourceFunctionArn': functionArn } },
+    },
   ];
 }
 

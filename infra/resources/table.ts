@@ -25,6 +25,16 @@ export function tableResource(
       ...(options.pointInTimeRecovery
         ? { PointInTimeRecoverySpecification: { PointInTimeRecoveryEnabled: true } }
         : {}),
+      ...(options.deletionProtection ? { DeletionProtectionEnabled: true } : {}),
+      ...(options.kmsKeyArn === undefined
+        ? {}
+        : {
+            SSESpecification: {
+              SSEEnabled: true,
+              SSEType: 'KMS',
+              KMSMasterKeyId: options.kmsKeyArn,
+            },
+          }),
     },
   };
 }

@@ -1,5 +1,5 @@
 import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
-import type { Fault, Plan } from '../plan.ts';
+import { type Fault, filtersOf, isWanted, type Plan } from '../plan.ts';
 import type { Position } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
@@ -54,6 +54,7 @@ export const retryLimit: CheckDefinition = {
     // In mode pop brokers count whatever was not acknowledged.
     const failsAlone = plan.source.mode !== 'pop' && plan.pullerTimeoutMs > shortestMs(plan);
     const maxAgeMs = maxAgeOf(plan);
+    const filters = filtersOf(plan);
     /** Dead letters of messages that were too old for their handler. */
     const aged = new Set<number>();
     return {
@@ -75,7 +76,11 @@ export const retryLimit: CheckDefinition = {
         [...ledger.stories.values()].flatMap(
           ({ number, deadLetters, failureRecords, failures, positions, droppedAt }) => {
             const handled = positions.some(({ doneAt }) => doneAt !== undefined);
-            const behaviour = plan.messages.find((message) => message.number === number)?.behaviour;
+            const message = plan.messages.find((one) => one.number === number);
+            const behaviour = message?.behaviour;
+            // A redelivery that the filter of a later deployment does not take is dead-lettered.
+            const isFiltered =
+              message !== undefined && filters.some((filter) => !isWanted(filter, message.tag));
             const found: string[] = [];
             const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
@@ -92,7 +97,8 @@ export const retryLimit: CheckDefinition = {
               ends > 0 &&
               failures <= limit &&
               behaviour?.kind !== 'kills' &&
-              !aged.has(number)
+              !aged.has(number) &&
+              !isFiltered
             )
               found.push(
                 `message ${number} has its end after ${failures} failures, and the limit is ${limit}`,

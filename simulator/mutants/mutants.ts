@@ -213,8 +213,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'verdicts-by-position',
     file: 'src/delivery/read-answer.ts',
-    find: 'failures.set(position, end);',
-    replace: 'failures.set(position < 0 ? position : failures.size, end);',
+    find: 'failures.set(position, isFinal',
+    replace: 'failures.set(position < 0 ? position : failures.size, isFinal',
     scenarios: ['retries', 'everything'],
   },
   {

@@ -66,9 +66,9 @@ export class Handlers {
     for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
     const batchItemFailures = treated.flatMap(({ record, treatment }) =>
       treatment === 'fails'
-        ? [{ itemIdentifier: identifierOf(record, event.Records) }]
+        ? [{ itemIdentifier: record.messageId }]
         : treatment === 'dropped'
-          ? [{ itemIdentifier: identifierOf(record, event.Records), action: 'drop' }]
+          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
           : [],
     );
     return {
@@ -90,15 +90,6 @@ export class Handlers {
     this.#failures.set(number, failures + 1);
     return behaviour.kind;
   }
-}
-
-/** A message that was sent twice has one messageId, which would name both records. */
-function identifierOf(
-  { messageId, receiptHandle }: RocketMQRecord,
-  all: readonly RocketMQRecord[],
-): string {
-  const isShared = all.filter((record) => record.messageId === messageId).length > 1;
-  return isShared ? receiptHandle : messageId;
 }
 
 function deliveryOf(

@@ -4,8 +4,7 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
-import { runLimited } from '../../src/membership/run-limited.ts';
-import { runMember } from '../../src/membership/run-member.ts';
+import { runRequest } from '../../src/membership/run-request.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
@@ -102,7 +101,7 @@ export class Processes {
             )
           : createLambdaHandler(lambda().client(), functionName);
       try {
-        await (request.asMember === true ? runMember : runLimited)(request, {
+        await runRequest(request, {
           service,
           client,
           store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),

@@ -3,6 +3,7 @@ import { METRIC_GROUPS, type MetricGroup } from '../model/metrics.ts';
 import { OPERATOR_COMMANDS } from '../model/operator-commands.ts';
 import type { Problems } from './problems.ts';
 import {
+  kmsKeyArn,
   LONGEST_TOPIC,
   oneOf,
   options,
@@ -19,6 +20,7 @@ const RETENTION_DAYS = [
 ] as const;
 const LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
 const REFERENCE = 'an ARN, or a CloudFormation reference such as { Ref: MyTopic }';
+const KEY = 'the ARN of a KMS key, or a CloudFormation reference to it';
 const DAYS = `a number of days that CloudWatch knows: ${RETENTION_DAYS.join(', ')}`;
 
 /** `{ Ref }`, `{ Fn::GetAtt }`, `{ Fn::ImportValue }`, `{ Fn::Sub }` … */
@@ -93,10 +95,17 @@ export const operationOptions = {
         z.literal(RETENTION_DAYS, { error: DAYS }),
       )
       .exactOptional(),
+    errorLength: z
+      .preprocess(
+        (value) => (typeof value === 'string' && value !== '' ? Number(value) : value),
+        z.int().min(0).max(10_000),
+      )
+      .exactOptional(),
+    kmsKeyArn: z.union([kmsKeyArn(), cloudFormation], { error: KEY }).exactOptional(),
   })
     .prefault({})
     .describe(
-      '`{ level, retentionInDays }` of the added functions: trace to silent, 30 days without it',
+      '`{ level, retentionInDays, errorLength, kmsKeyArn }` of the added functions: trace to silent; 30 days; characters kept of the error texts of handlers, which may hold message contents, 0 to 10,000, 500; the KMS key that encrypts their log groups',
     ),
   operator: z
     .preprocess(
@@ -112,7 +121,7 @@ export const operationOptions = {
   tags: z
     .record(text('the name of a tag'), text('a text'), { error: 'tags: { team: payments }' })
     .default({})
-    .describe('on the added functions and the table'),
+    .describe('on the added functions, the table and the schedule group'),
   permissionsBoundary: reference
     .exactOptional()
     .describe("on the added roles, instead of the provider's"),

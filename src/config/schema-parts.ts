@@ -65,6 +65,16 @@ export function text(error: string) {
   return z.string({ error }).min(1, { error });
 }
 
+const KMS_KEY_ARN =
+  'the ARN of a KMS key: arn:aws:kms:eu-west-1:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab';
+
+/** An alias is no resource of a policy, so it is not taken. */
+export function kmsKeyArn() {
+  return text(KMS_KEY_ARN).regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-zA-Z0-9-]+$/, {
+    error: KMS_KEY_ARN,
+  });
+}
+
 /** What brokers take. */
 export const LONGEST_GROUP = 120;
 export const LONGEST_TOPIC = 127;

@@ -3,6 +3,7 @@ import type { SecretReference } from '../model/source.ts';
 import { operationOptions } from './operation-options.ts';
 import {
   isDeployedValue,
+  kmsKeyArn as keyArn,
   LONGEST_TOPIC,
   oneOf,
   options,
@@ -63,12 +64,7 @@ const ssmParameter = orDeployed(
     { error: SSM_PARAMETER },
   ),
 );
-const KMS_KEY_ARN = 'the ARN of a KMS key';
-const kmsKeyArn = orDeployed(
-  text(KMS_KEY_ARN).regex(/^arn:aws[a-z-]*:kms:[a-z0-9-]+:\d{12}:key\/[a-z0-9-]+$/, {
-    error: KMS_KEY_ARN,
-  }),
-).exactOptional();
+const kmsKeyArn = orDeployed(keyArn()).exactOptional();
 
 const CREDENTIALS =
   'accessKey and secretKey, the ARN of a secret or parameter, { secretArn }, or { ssmParameter }';
@@ -278,16 +274,35 @@ export const serviceOptions = options({
       '`{ mode, memorySize }`; mode watch: a run lasts until the next one and sees a message in an idle queue at once; schedule: one look a minute',
     ),
   ...operationOptions,
+  allowPlainSecrets: trueOrFalse()
+    .default(false)
+    .describe(
+      'package secretKey, securityToken, clientKey and private keys that stand here as plain texts; for tests and local brokers',
+    ),
   table: options({
     name: orDeployed(
       text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME }),
     ).exactOptional(),
     pointInTimeRecovery: trueOrFalse().default(false),
     retain: trueOrFalse().default(true),
+    deletionProtection: trueOrFalse().default(false),
+    kmsKeyArn,
   })
+    .refine(({ name, deletionProtection }) => name === undefined || !deletionProtection, {
+      path: ['deletionProtection'],
+      error: 'false beside name, and protect the existing table where it is defined',
+    })
+    .refine(({ name, pointInTimeRecovery }) => name === undefined || !pointInTimeRecovery, {
+      path: ['pointInTimeRecovery'],
+      error: 'false beside name, and switch it on where the existing table is defined',
+    })
+    .refine(({ retain, deletionProtection }) => retain || !deletionProtection, {
+      path: ['retain'],
+      error: 'true beside deletionProtection, which refuses to delete the table with its stack',
+    })
     .prefault({})
     .describe(
-      '`{ pointInTimeRecovery, retain }`, or `{ name }` of a table that exists already, with the keys `pk` and `sk`',
+      '`{ pointInTimeRecovery, retain, deletionProtection, kmsKeyArn }`, or `{ name, kmsKeyArn }` of a table that exists already, with the keys `pk` and `sk`; with `kmsKeyArn` the KMS key encrypts the table',
     ),
 });
 

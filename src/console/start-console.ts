@@ -177,15 +177,17 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
     cluster,
     consumerGroup,
     brokerName,
+    queueId = 0,
     offset,
   }: RedriveRequest): Promise<object> {
     const source = sourceOf(cluster, consumerGroup);
     const one =
       brokerName === undefined || offset === undefined
         ? {}
-        : { brokerName, offsets: [BigInt(offset)] };
+        : { ids: [`${brokerName}/${queueId}/${offset}`] };
     const report = await redriveDeadLetters(options.clients(source.cluster), source.consumerGroup, {
       ...one,
+      topics: source.subscriptions.map(({ topic }) => topic),
       onFailure: 'skip',
     });
     return {
@@ -238,6 +240,8 @@ interface PauseRequest extends GroupRequest {
 interface RedriveRequest extends GroupRequest {
   /** With `offset`: this one only; without: everything that was not redriven. */
   readonly brokerName?: string;
+  /** Default 0. */
+  readonly queueId?: number;
   readonly offset?: string;
 }
 

@@ -1,10 +1,10 @@
-import { hash } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
-import { queueKey, retryTopic } from '../model/message-queue.ts';
+import { queueKey } from '../model/message-queue.ts';
 import { bodyEncoding } from '../records/body-encoding.ts';
-import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
 
@@ -84,9 +84,8 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     rocketmq.shardingKey = shardingKey;
   }
   return {
-    messageId: messageIdOf(message, context),
-    // Names this delivery and no other.
-    receiptHandle: `${queueKey(message)}/${queueOffset}`,
+    messageId: message.msgId,
+    receiptHandle: newReceiptHandle(message),
     body,
     attributes,
     messageAttributes: attributesOf(properties),
@@ -98,19 +97,12 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   };
 }
 
-/** A producer chooses the UNIQ_KEY: one in the form of a receiptHandle could name another record. */
-function messageIdOf(
-  message: Message,
-  { topic, consumerGroup }: Pick<RecordContext, 'topic' | 'consumerGroup'>,
-): string {
-  const { msgId, brokerName } = message;
-  if (!msgId.includes('/')) return msgId;
-  const topics = [topic, message.topic, retryTopic(consumerGroup)];
-  if (!topics.some((one) => msgId.startsWith(`${one}/${brokerName}/`))) return msgId;
-  const origin =
-    isOwnRetry(message, consumerGroup) && message.properties.get(Property.ORIGIN_MESSAGE_ID);
-  // An origin is a producer's text, too, where a client of any kind wrote to the retry topic.
-  return origin && !origin.includes('/') ? origin : message.offsetMsgId;
+/**
+ * Names this delivery and no other: `topic/brokerName/queueId/queueOffset.random`. Producers can
+ * compute the place of a message, so the random part keeps their ids from equalling a handle.
+ */
+function newReceiptHandle(message: Message): string {
+  return `${queueKey(message)}/${message.queueOffset}.${randomUUID()}`;
 }
 
 /** The part of a message that `filterPatterns` see: what its record would have. */

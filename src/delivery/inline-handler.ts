@@ -12,10 +12,12 @@ export type InlineHandlerFunction = (event: never, context: Context) => unknown;
  * what still runs after its timeout cannot be stopped, only ignored.
  * @param handler undefined when the puller's bundle has none of that name: nothing can be delivered then
  * @param context what the handler gets as Lambda context
+ * @param errorLength characters that are kept of an error's text; default 500
  */
 export function createInlineHandler(
   handler: InlineHandlerFunction | undefined,
   context: () => Context,
+  errorLength?: number,
 ): MessageHandler {
   return {
     async invoke(payload, { timeoutMs, signal }) {
@@ -42,11 +44,11 @@ export function createInlineHandler(
         ]);
         // A function's answer could not say it: JSON makes {} of an error.
         return answer instanceof Error
-          ? { kind: 'failed', ...describeThrown(answer) }
+          ? { kind: 'failed', ...describeThrown(answer, errorLength) }
           : { kind: 'answered', answer };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
-        return { kind: 'failed', ...describeThrown(cause) };
+        return { kind: 'failed', ...describeThrown(cause, errorLength) };
       } finally {
         clearTimeout(timer);
         if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);

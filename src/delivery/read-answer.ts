@@ -95,8 +95,8 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   if (common.kind === 'invalid') return common;
   const positionsOf =
     format === 'kafka' ? positionsInKafka(records) : positionsByIdentifier(records);
-  // By identifier: of several words for one, the last counts.
-  const ends = new Map<string, { positions: readonly number[]; end: Redelivery | 'default' }>();
+  // By what is named, so that many items for one identifier cost no more than one. The last counts.
+  const ends = new Map<readonly number[], Redelivery | 'default'>();
   for (let index = 0; index < length; index++) {
     const item: unknown = batchItemFailures[index];
     if (typeof item !== 'object' || item === null)
@@ -117,18 +117,18 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
     const own = readRedelivery(item, short(name));
     if (own.kind === 'invalid') return own;
     const positions = positionsOf(identifier);
-    if (positions === 'ambiguous')
-      return invalid(
-        `the itemIdentifier "${short(name)}" is a receiptHandle and the messageId of another record`,
-      );
     if (positions === undefined)
       return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
-    ends.delete(name);
-    ends.set(name, { positions, end: own.redelivery ?? common.redelivery ?? 'default' });
+    ends.delete(positions);
+    ends.set(positions, own.redelivery ?? common.redelivery ?? 'default');
   }
   const failures = new Map<number, Redelivery | 'default'>();
-  for (const { positions, end } of ends.values())
-    for (const position of positions) failures.set(position, end);
+  for (const [positions, end] of ends) {
+    const isFinal = end !== 'default' && (end.kind === 'drop' || end.kind === 'dlq');
+    // It is not known which of several records was meant, and a final end must not reach another.
+    for (const position of positions)
+      failures.set(position, isFinal && positions.length > 1 ? 'default' : end);
+  }
   return { kind: 'read', failures };
 }
 
@@ -206,9 +206,7 @@ function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
 }
 
 /** Which records of the batch an identifier names. */
-type PositionsOf = (
-  identifier: KafkaIdentifier | string,
-) => readonly number[] | 'ambiguous' | undefined;
+type PositionsOf = (identifier: KafkaIdentifier | string) => readonly number[] | undefined;
 
 /**
  * By the name of the queue as the event has it, by topic and partition, or by the partition alone:
@@ -238,7 +236,7 @@ function positionsInKafka(records: readonly Identified[]): PositionsOf {
   };
 }
 
-/** A producer chooses messageIds: none of them may stand for the receiptHandle of another record. */
+/** A receiptHandle names one record, whatever messageIds the producers chose. */
 function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
   const byMessageId = new Map<unknown, number[]>();
   const byHandle = new Map<unknown, number[]>();
@@ -246,12 +244,7 @@ function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
     note(byMessageId, messageId, position);
     note(byHandle, receiptHandle, position);
   });
-  return (identifier) => {
-    const handled = byHandle.get(identifier);
-    const named = byMessageId.get(identifier);
-    if (handled === undefined) return named;
-    return named?.some((position) => !handled.includes(position)) ? 'ambiguous' : handled;
-  };
+  return (identifier) => byHandle.get(identifier) ?? byMessageId.get(identifier);
 }
 
 function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: number): void {

@@ -11,6 +11,7 @@ import type { Message } from '../model/message.ts';
 import { dlqTopic, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { PERM_READ, type QueueData } from '../model/route.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
+import { BODY_PLACEHOLDER_PROPERTY } from '../records/dead-letter-form.ts';
 import { Property } from '../records/properties.ts';
 import { type DeadLetter, readQueue } from './dead-letters.ts';
 
@@ -168,8 +169,7 @@ function isRefusal(error: unknown): boolean {
 
 /**
  * A letter that is older than the message belongs to an earlier life of it, which was redriven.
- * Where the letter does not name the place of one record, the producer's id and the body must be
- * the same as well: producers may give two messages one UNIQ_KEY.
+ * Producers can write both ids, and brokers keep what they find, so the content must be the same, too.
  */
 function isLetterOf(
   { message, originMessageId: firstId }: Sought,
@@ -182,10 +182,15 @@ function isLetterOf(
   if (letter.storeTimestamp < message.storeTimestamp) return false;
   const { msgId, offsetMsgId, body } = message;
   if (origin !== offsetMsgId && origin !== firstId && origin !== msgId) return false;
-  return namesPlace(message, origin) || (letter.msgId === msgId && letter.body.equals(body));
+  if (!letter.body.equals(body) && !isPlaceholderOf(letter, body)) return false;
+  return namesPlace(message, origin) || letter.msgId === msgId;
 }
 
 /** Is the id the place of this one record? The messages of an inner batch share theirs. */
 function namesPlace({ storeSize, properties }: Sought['message'], id: string): boolean {
   return storeSize > 0 && id !== properties.get(Property.UNIQ_KEY);
+}
+
+function isPlaceholderOf(letter: Message, body: Buffer): boolean {
+  return body.length === 0 && letter.properties.has(BODY_PLACEHOLDER_PROPERTY);
 }

@@ -6,7 +6,7 @@ import type {
   RocketMQFailureOptions,
   RocketMQRecord,
 } from '../model/event.ts';
-import { printableLine } from '../model/printable-text.ts';
+import { printableError, printableLine } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodyOf } from './fetch-bodies.ts';
 
 export interface PartialBatchOptions {
@@ -112,6 +112,6 @@ function logFailure(error: unknown, { messageId, receiptHandle }: RocketMQRecord
   // biome-ignore lint/suspicious/noConsole: in a user's function, whose logger we do not know
   console.error(
     `message ${printableLine(messageId)} (${printableLine(receiptHandle)}) failed`,
-    error,
+    printableError(error),
   );
 }

@@ -41,7 +41,7 @@ export interface RocketMQAttributes {
 /** One message, shaped like an SQS record so that existing tools read it, with RocketMQ's own fields beside. */
 export interface RocketMQRecord {
   messageId: string;
-  /** `topic/brokerName/queueId/queueOffset` of the queue that it was pulled from. */
+  /** Names this delivery and no other: `topic/brokerName/queueId/queueOffset.random`, with the queue that it was pulled from. */
   receiptHandle: string;
   /** Text when the body is valid UTF-8, else base64 (`rocketmq.bodyEncoding` says which); with `rocketmq.s3Pointer` where it is. */
   body: string;
@@ -106,7 +106,7 @@ export interface RocketMQFailureOptions {
   action?: 'retry' | 'dlq' | 'drop';
 }
 
-/** One message that the handler did not finish. `itemIdentifier` is a messageId or a receiptHandle; all records that it matches fail. */
+/** One message that the handler did not finish. `itemIdentifier` is a receiptHandle or a messageId; no two records of an event have the same. */
 export interface RocketMQBatchItemFailure extends RocketMQFailureOptions {
   itemIdentifier: string;
 }

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import { type BatchItem, batchPayload } from '../delivery/batch.ts';
-import { sharedMessageIds } from '../delivery/shared-ids.ts';
 import { commonTrace } from '../delivery/trace-header.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import type { Logger } from '../ports/logger.ts';
 import type { KnownQueue } from './known-queue.ts';
 import type { Batch, Delivery } from './work.ts';
 
@@ -23,13 +21,8 @@ interface BatchContent {
 }
 
 /** A batch that was chosen just now. */
-export function newBatch(
-  { known, logger }: BatchParts & { readonly logger: Logger },
-  content: BatchContent,
-): Batch {
-  const batch = build(known, content, undefined);
-  warnOfSharedIds(logger, batch);
-  return batch;
+export function newBatch({ known }: BatchParts, content: BatchContent): Batch {
+  return build(known, content, undefined);
 }
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
@@ -76,19 +69,4 @@ function build(
           : undefined,
     }),
   };
-}
-
-/** How many of them a log line names. */
-const MAX_IDS_LOGGED = 5;
-
-function warnOfSharedIds(logger: Logger, { batchId, items }: Batch): void {
-  const shared = sharedMessageIds(items);
-  if (shared.length > 0)
-    logger.warn(
-      {
-        ...{ batchId, code: 'ROCKETMQ_SHARED_MESSAGE_ID', count: shared.length },
-        messageIds: shared.slice(0, MAX_IDS_LOGGED),
-      },
-      'several records of the event have the same messageId, use receiptHandle as itemIdentifier',
-    );
 }

@@ -30,6 +30,7 @@ import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import { openEntry } from './open-entry.ts';
@@ -199,7 +200,7 @@ function add(
   const topic = userTopic(stored, parts.source.consumerGroup);
   const own = parts.subscriptions.ofTopic(topic) as SubscriptionConfig;
   const { subscription = own, first = stored } = event;
-  if (own !== subscription) return { kind: 'of-another' };
+  if (own !== subscription || event.builder?.hasIdOf(stored)) return { kind: 'of-another' };
   const message = openEntry(parts, entry, stored, memory, own);
   if (message === 'wait') return { kind: 'of-another' };
   if (message === 'undecodable') return damaged(parts.logger, entry);
@@ -224,7 +225,7 @@ function addTo(
     message.body,
     bodies && own.s3PointerThreshold,
   );
-  if (fit === 'full') return { kind: 'of-another' };
+  if (fit === 'full' || fit === 'same-id') return { kind: 'of-another' };
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
   Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
@@ -270,6 +271,7 @@ function whyUnhandled(
   const facts: MessageFacts = {
     topic,
     isSubscribed: subscription !== undefined,
+    isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
     ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), clock.now(), maxAge),
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),

@@ -5,7 +5,7 @@ import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { queueKey } from '../model/message-queue.ts';
-import { type SourceConfig, slotClientId } from '../model/source.ts';
+import { isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import { endStep } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
@@ -73,8 +73,8 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
         );
   const queues = await Promise.all(
     request.queues.map((queue) =>
-      refusal !== undefined || source === undefined
-        ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
+      refusal !== undefined || source === undefined || !isEnabled(source, queue.topic)
+        ? Promise.resolve(notWorked(queue, refusal ?? 'refused'))
         : workQueue(deps, options, { source, slot: request.slot, queue, locks }).catch(
             (error: unknown) => {
               // An error of one queue leaves the others at work.

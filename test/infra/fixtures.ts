@@ -138,6 +138,28 @@ resources:
   Resources:
     Brokers: { Type: "AWS::EC2::SecurityGroup", Properties: { GroupDescription: To the brokers, VpcId: vpc-0123456789abcdef0 } }
 `,
+  guarded: `
+provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
+custom:
+  rocketmq:
+    clusters: { default: { nameServers: ["ns1.internal:9876"] } }
+    operator: { readOnly: true }
+    table: { deletionProtection: true, pointInTimeRecovery: true, kmsKeyArn: { "Fn::GetAtt": [Key, Arn] } }
+    logging: { kmsKeyArn: { "Fn::GetAtt": [Key, Arn] } }
+    tags: { team: payments }
+functions:
+  orders: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-worker, topic: orders } }] }
+resources:
+  Resources:
+    Key:
+      Type: AWS::KMS::Key
+      Properties:
+        KeyPolicy:
+          Version: "2012-10-17"
+          Statement:
+            - { Effect: Allow, Principal: { AWS: { "Fn::Sub": "arn:\${AWS::Partition}:iam::\${AWS::AccountId}:root" } }, Action: "kms:*", Resource: "*" }
+            - { Effect: Allow, Principal: { Service: logs.eu-west-1.amazonaws.com }, Action: ["kms:Encrypt*", "kms:Decrypt*", "kms:ReEncrypt*", "kms:GenerateDataKey*", "kms:Describe*"], Resource: "*" }
+`,
   pop: `
 provider: { name: aws, runtime: nodejs24.x, region: eu-west-1 }
 custom: { rocketmq: { clusters: { default: { nameServers: ["ns1.internal:9876"] } }, groups: { popped: { mode: pop } } } }

@@ -100,6 +100,7 @@ describe('the sample service, packaged', () => {
     const { Target, ...schedule } = template.Resources.RocketmqSchedule!.Properties;
     assert.deepEqual(schedule, {
       Description: 'serverless-rocketmq: runs the coordinator',
+      GroupName: { Ref: 'RocketmqScheduleGroup' },
       ScheduleExpression: 'rate(1 minute)',
       FlexibleTimeWindow: { Mode: 'OFF' },
       State: 'ENABLED',
@@ -113,10 +114,23 @@ describe('the sample service, packaged', () => {
     assert.deepEqual(statementsOf(template, 'RocketmqSchedulerRole'), [
       { Effect: 'Allow', Action: ['lambda:InvokeFunction'], Resource: coordinator },
     ]);
-    assert.equal(
-      template.Resources.RocketmqSchedulerRole!.Properties.AssumeRolePolicyDocument.Statement[0]
-        .Principal.Service,
-      'scheduler.amazonaws.com',
+    assert.deepEqual(
+      template.Resources.RocketmqSchedulerRole!.Properties.AssumeRolePolicyDocument.Statement,
+      [
+        {
+          Effect: 'Allow',
+          Principal: { Service: 'scheduler.amazonaws.com' },
+          Action: 'sts:AssumeRole',
+          Condition: {
+            StringEquals: {
+              'aws:SourceAccount': { Ref: 'AWS::AccountId' },
+              'aws:SourceArn': {
+                'Fn::Sub': `arn:\${AWS::Partition}:scheduler:\${AWS::Region}:\${AWS::AccountId}:schedule-group/\${RocketmqScheduleGroup}`,
+              },
+            },
+          },
+        },
+      ],
     );
   });
 

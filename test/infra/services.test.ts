@@ -282,6 +282,14 @@ describe('what is wrong ends in one clear message', () => {
       /functions\.orders: s3PointerThreshold\.bucket is \{ Ref: Large \}, which is the name of the bucket: give \{ Fn::GetAtt: \[Large, Arn\] \}/,
     ],
     [
+      'the id of a KMS key where its ARN is needed',
+      {
+        'serverless.yml': `${HEAD}custom: { rocketmq: { clusters: { default: { nameServers: ["ns1:9876"] } }, table: { kmsKeyArn: { Ref: Key } } } }\nfunctions: { orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t } }] } }\nresources: { Resources: { Key: { Type: "AWS::KMS::Key" } } }`,
+        'orders.js': HANDLER,
+      },
+      /custom\.rocketmq\.table\.kmsKeyArn is \{ Ref: Key \}, which is the id of the key: give \{ Fn::GetAtt: \[Key, Arn\] \}/,
+    ],
+    [
       'a function with a name that the plugin needs',
       {
         'serverless.yml': `${HEAD}${CLUSTER}\nfunctions: { rocketmqPuller: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t } }] } }`,

@@ -119,8 +119,13 @@ function noStars({ Resources }: Template): void {
   assert.ok(roles.length >= 3, 'coordinator, puller and scheduler have roles of their own');
   for (const [id, { Properties }] of roles)
     for (const { PolicyDocument } of Properties.Policies)
-      for (const { Effect, Action, Resource } of PolicyDocument.Statement) {
+      for (const { Effect, Action, Resource, Condition } of PolicyDocument.Statement) {
         const actions: string[] = [Action].flat();
+        // A denial of everything everywhere would stop Lambda itself.
+        if (Effect === 'Deny') {
+          assert.ok(Condition !== undefined, `${id} is denied ${actions.join()} without condition`);
+          continue;
+        }
         assert.equal(Effect, 'Allow');
         for (const action of actions) assert.ok(!action.includes('*'), `${id}: ${action}`);
         if ([Resource].flat().includes('*'))

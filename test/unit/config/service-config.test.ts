@@ -113,7 +113,59 @@ describe('defaults', () => {
       ],
     });
     assert.deepEqual(options.puller, { timeout: 840, memorySize: 512 });
-    assert.deepEqual(options.table, { pointInTimeRecovery: false, retain: true });
+    assert.deepEqual(options.table, {
+      pointInTimeRecovery: false,
+      retain: true,
+      deletionProtection: false,
+    });
+  });
+
+  const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab';
+  const clusters = { default: { nameServers: ['ns1:9876'] } };
+  for (const [name, custom, message] of [
+    [
+      'a KMS alias',
+      { table: { kmsKeyArn: 'arn:aws:kms:eu-west-1:123456789012:alias/shop' } },
+      /table\.kmsKeyArn is "arn:aws:kms:eu-west-1:123456789012:alias\/shop": give the ARN of a KMS key: arn:aws:kms:/,
+    ],
+    [
+      'the id of a KMS key for log groups',
+      { logging: { kmsKeyArn: '1234abcd-12ab-34cd-56ef-1234567890ab' } },
+      /logging\.kmsKeyArn is "1234abcd-.*": give the ARN of a KMS key/,
+    ],
+    [
+      'protection of a table that is deleted with its stack',
+      { table: { retain: false, deletionProtection: true } },
+      /table\.retain is false: give true beside deletionProtection/,
+    ],
+    [
+      'protection of a table that another stack owns',
+      { table: { name: 'assignments', deletionProtection: true } },
+      /table\.deletionProtection is true: give false beside name, and protect the existing table/,
+    ],
+    [
+      'recovery of a table that another stack owns',
+      { table: { name: 'assignments', pointInTimeRecovery: true } },
+      /table\.pointInTimeRecovery is true: give false beside name/,
+    ],
+    [
+      'a word for deletionProtection',
+      { table: { deletionProtection: 'on' } },
+      /table\.deletionProtection is "on": give true or false/,
+    ],
+  ] as const)
+    test(`${name} is refused`, () => {
+      assert.throws(() => read(orders(EVENT), { clusters, ...custom }), message);
+    });
+
+  test('KMS keys by ARN, also multi-Region ones, and for log groups by reference', () => {
+    const { options } = read(orders(EVENT), {
+      clusters,
+      table: { name: 'assignments', kmsKeyArn: KEY },
+      logging: { kmsKeyArn: { 'Fn::ImportValue': 'log-key' } },
+    });
+    assert.equal(options.table.kmsKeyArn, KEY);
+    assert.deepEqual(options.logging.kmsKeyArn, { 'Fn::ImportValue': 'log-key' });
   });
 
   test('the configuration survives JSON, in which it travels', () => {

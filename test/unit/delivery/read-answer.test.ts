@@ -78,17 +78,38 @@ describe('readAnswer', () => {
     });
   });
 
-  it('a receiptHandle that another record has as messageId names neither of them', () => {
+  it('a receiptHandle names its record, also where another record has it as messageId', () => {
     const [victim, other] = RECORDS;
     assert.ok(victim && other);
     const hostile = { ...other, messageId: victim.receiptHandle };
-    const own = { ...victim, messageId: victim.receiptHandle };
     for (const format of ['sqs', 'kafka'] as const) {
       const answer = items(item(victim.receiptHandle, { action: 'drop' }));
-      assert.equal(readAnswer(answer, [victim, hostile], format).kind, 'invalid');
-      const verdict = readAnswer(answer, [own, other], format);
+      const verdict = readAnswer(answer, [victim, hostile], format);
       assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0]);
     }
+  });
+
+  it('an identifier of several records drops and dead-letters none of them', () => {
+    for (const action of ['drop', 'dlq'])
+      for (const answer of [items(item('A', { action })), { ...items(item('A')), action }])
+        assert.deepEqual(failures(answer), { 0: 'default', 2: 'default' });
+  });
+
+  it('no messageId stands for an identifier of format kafka', () => {
+    const [victim] = RECORDS;
+    assert.ok(victim);
+    const partition = 'orders-broker-a-0';
+    const hostile = {
+      messageId: `the string "${partition}" at offset 1`,
+      receiptHandle: 'x',
+      rocketmq: { ...victim.rocketmq, queueOffset: '9' },
+    };
+    const answer = items(
+      { itemIdentifier: { partition, offset: 1 } } as never,
+      item(hostile.messageId, { action: 'drop' }),
+    );
+    const verdict = readAnswer(answer, [victim, hostile], 'kafka');
+    assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0, 1]);
   });
 
   it('takes a delay level per message; the last word counts', () => {
@@ -105,11 +126,12 @@ describe('readAnswer', () => {
 
   it('takes seconds and actions', () => {
     assert.deepEqual(
-      failures(items(item('B', { delaySeconds: 259_200 }), item('A', { action: 'dlq' }))),
+      failures(
+        items(item('B', { delaySeconds: 259_200 }), item('orders/broker-a/0/1', { action: 'dlq' })),
+      ),
       {
         0: 'dlq',
         1: '259200s',
-        2: 'dlq',
       },
     );
     assert.deepEqual(failures(items(item('B', { action: 'drop' }))), { 1: 'drop' });

@@ -50,14 +50,27 @@ describe('a dead letter is taken for the one of a message', () => {
 
   test('when it names the place where the message was stored', async () => {
     const message = failed('a', { UNIQ_KEY: 'K' });
-    bury('another form', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: message.offsetMsgId });
+    bury('a', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: message.offsetMsgId });
     assert.equal(await isStored(message), true);
   });
 
   test('when it names the place where its first delivery was stored', async () => {
     const message = failed('a', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: 'FIRST' }, retryTopic(GROUP));
-    bury('another form', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: 'FIRST' });
+    bury('a', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: 'FIRST' });
     assert.equal(await isStored(message, 'FIRST'), true);
+  });
+
+  test('not when it names the place of the message and has another body: producers can write the place', async () => {
+    const message = failed('a', { UNIQ_KEY: 'K' });
+    bury('hostile', { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: message.offsetMsgId });
+    assert.equal(await isStored(message), false);
+  });
+
+  test('when the body of the message is empty, and it has the placeholder', async () => {
+    const message = failed('', { UNIQ_KEY: 'K' });
+    const origin = { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: message.offsetMsgId };
+    bury('(empty body)', { ...origin, DLQ_BODY_PLACEHOLDER: 'true' });
+    assert.equal(await isStored(message), true);
   });
 
   test('not when its message has the same id of the producer, and another body', async () => {
@@ -108,7 +121,10 @@ describe('a search for a dead letter', () => {
     clock = virtualClock();
     broker = new MemoryBroker(clock);
     [letters] = broker.createTopic(dlqTopic(GROUP), 1) as [MessageQueue];
-    message = messageAt(7, { topic: 'orders', storeTimestamp: clock.now() });
+    message = messageAt(7, {
+      ...{ topic: 'orders', body: Buffer.from('x') },
+      storeTimestamp: clock.now(),
+    });
   });
 
   function search(): DeadLetterSearch {
