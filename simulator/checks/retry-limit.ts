@@ -1,5 +1,6 @@
 import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
 import { type Fault, filtersOf, isWanted, type Plan } from '../plan.ts';
+import type { Position } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
 
@@ -29,6 +30,12 @@ function promisesOneLetter({ source, faults, programs }: Plan): boolean {
   return (
     source.mode !== 'pop' && programs === undefined && !faults.some(({ kind }) => COPIES.has(kind))
   );
+}
+
+/** A death between a send-back and its commit leaves two copies, and each has its end. */
+function copiesOf(positions: readonly Position[]): number {
+  const byFailures = Map.groupBy(positions, ({ reconsumeTimes }) => reconsumeTimes);
+  return Math.max(1, ...[...byFailures.values()].map(({ length }) => length));
 }
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */
@@ -77,7 +84,7 @@ export const retryLimit: CheckDefinition = {
             const found: string[] = [];
             const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
-            if (deadLetters > 1 && promisesOneLetter(plan))
+            if (deadLetters > copiesOf(positions) && promisesOneLetter(plan))
               found.push(`message ${number} is in the DLQ ${deadLetters} times`);
             if (ends > 1 && faultTimes.length === 0)
               found.push(

@@ -169,8 +169,7 @@ function isRefusal(error: unknown): boolean {
 
 /**
  * A letter that is older than the message belongs to an earlier life of it, which was redriven.
- * Producers can write both ids, and brokers keep what they find, so the content must be the same,
- * too, as far as it can be read.
+ * Producers can write both ids, and brokers keep what they find, so the content must be the same, too.
  */
 function isLetterOf(
   { message, originMessageId: firstId }: Sought,
@@ -183,9 +182,8 @@ function isLetterOf(
   if (letter.storeTimestamp < message.storeTimestamp) return false;
   const { msgId, offsetMsgId, body } = message;
   if (origin !== offsetMsgId && origin !== firstId && origin !== msgId) return false;
-  if (decoded !== undefined && !decoded.body.equals(body) && !isPlaceholderOf(decoded, body))
-    return false;
-  return namesPlace(message, origin) || (letter.msgId === msgId && letter.body.equals(body));
+  if (!letter.body.equals(body) && !isPlaceholderOf(letter, body)) return false;
+  return namesPlace(message, origin) || letter.msgId === msgId;
 }
 
 /** Is the id the place of this one record? The messages of an inner batch share theirs. */

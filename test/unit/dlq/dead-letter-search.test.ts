@@ -121,7 +121,10 @@ describe('a search for a dead letter', () => {
     clock = virtualClock();
     broker = new MemoryBroker(clock);
     [letters] = broker.createTopic(dlqTopic(GROUP), 1) as [MessageQueue];
-    message = messageAt(7, { topic: 'orders', storeTimestamp: clock.now() });
+    message = messageAt(7, {
+      ...{ topic: 'orders', body: Buffer.from('x') },
+      storeTimestamp: clock.now(),
+    });
   });
 
   function search(): DeadLetterSearch {

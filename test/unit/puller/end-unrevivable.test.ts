@@ -97,7 +97,7 @@ describe('a message that its broker cannot bring back', () => {
     const { work } = held.nextBatch();
     assert(work?.kind === 'batch');
     assert.equal(work.deliveries.length, 2);
-    const verdict = { kind: 'read', failures: new Map() } as const;
+    const verdict = { kind: 'read', failures: new Map(), othersDone: false } as const;
     await held.settlement.conclude(work, { kind: 'answered', verdict, suspension: undefined });
     assert.deepEqual([done, held.messages.count], [['record acknowledged'], 0]);
   });
@@ -107,7 +107,11 @@ describe('a message that its broker cannot bring back', () => {
     const { work } = held.nextBatch();
     assert(work?.kind === 'batch');
     held.lease.lose('taken-over', true);
-    const verdict = { kind: 'read', failures: new Map([[1, 'default' as const]]) } as const;
+    const verdict = {
+      kind: 'read',
+      failures: new Map([[1, 'default' as const]]),
+      othersDone: false,
+    } as const;
     await held.settlement.conclude(work, { kind: 'answered', verdict, suspension: undefined });
     await held.settlement.close();
     assert.deepEqual(done, ['b: copy', 'record acknowledged']);
