@@ -205,9 +205,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',
-    find: 'partOf(this.#parts, batch, end.first, deliveries.length)',
-    replace:
-      'partOf(this.#parts, batch, Math.min(end.first + 1, deliveries.length - 1), deliveries.length)',
+    find: '[end.first, deliveries.length], {',
+    replace: '[Math.min(end.first + 1, deliveries.length - 1), deliveries.length], {',
     scenarios: ['bisect'],
   },
   {
