@@ -1,7 +1,6 @@
-import { randomUUID } from 'node:crypto';
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
-import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
+import type { InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { runRequest } from '../src/membership/run-request.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
@@ -9,7 +8,6 @@ import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
 import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
-import { InlineTurns } from '../src/puller/inline-turns.ts';
 import { parsePullerRequest } from '../src/puller/puller-request.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { collectGarbage } from '../src/runtime/collect-garbage.ts';
@@ -23,10 +21,8 @@ import {
 } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
+import { inlineHandler, inlineTurns } from './inline-handler.ts';
 import { withInvocation } from './invocation.ts';
-
-/** Of this process: invocations follow each other in it. */
-const inlineTurns = new InlineTurns();
 
 /**
  * The function of the data path. The plugin generates the module that calls this with the service's configuration.
@@ -47,6 +43,7 @@ export function createPullerHandler(
     .handler((request, context, { signal }) =>
       withInvocation('puller', bundled, context, secrets, async (invocation) => {
         const lambda = handlerLambdaClient();
+        const { logger } = invocation;
         const { service, stage } = invocation.service;
         const { cluster, consumerGroup } = request;
         const eventSource = eventSourceName(service, stage, cluster, consumerGroup);
@@ -65,34 +62,12 @@ export function createPullerHandler(
           functionName,
         }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
-            ? createInlineHandler(
-                inlineHandlers[functionKey]!,
-                (timeoutMs) => contextFor(context, `${service}-${stage}-${functionKey}`, timeoutMs),
-                errorLength(),
-                (call, timeoutMs) => void outlived(functionKey, call, timeoutMs),
-              )
+            ? inlineHandler(inlineHandlers[functionKey]!, {
+                functionKey,
+                functionName: `${service}-${stage}-${functionKey}`,
+                ...{ context, logger },
+              })
             : createLambdaHandler(lambda, functionName, errorLength());
-        /** Its next call waits for it, as long as another timeout at most. */
-        const outlived = async (
-          functionKey: string,
-          call: Promise<unknown>,
-          timeoutMs: number,
-        ): Promise<void> => {
-          const end = inlineTurns.hold(functionKey);
-          const fields = { code: 'ROCKETMQ_HANDLER_OUTLIVED', functionKey, timeoutMs };
-          invocation.logger.warn(fields, 'inline handler goes on after its call was given up');
-          const waits = new AbortController();
-          const ended = call.then(
-            () => true,
-            () => true,
-          );
-          const waited = systemClock.sleep(timeoutMs, waits.signal).catch(() => {});
-          const hasEnded = (await Promise.race([ended, waited])) === true;
-          waits.abort();
-          end();
-          if (!hasEnded)
-            invocation.logger.error(fields, 'inline handler still runs beside its next call');
-        };
         try {
           return await runRequest(request, {
             ...invocation,
@@ -118,21 +93,6 @@ export function createPullerHandler(
   // Nothing is done, and no secret is read, before the request was checked.
   return async (event: unknown, context: Context): Promise<unknown> =>
     await invoke(parsePullerRequest(event), context);
-}
-
-/** Each inline call has a context of its own: its time, its request, its function. The memory is that of the process. */
-function contextFor(context: Context, functionName: string, timeoutMs: number): Context {
-  const endsAt = performance.now() + timeoutMs;
-  return {
-    ...context,
-    functionName,
-    awsRequestId: randomUUID(),
-    getRemainingTimeInMillis: () =>
-      Math.max(
-        0,
-        Math.round(Math.min(endsAt - performance.now(), context.getRemainingTimeInMillis())),
-      ),
-  };
 }
 
 /** In a local run what fails goes to the DLQ of the embedded broker instead. */

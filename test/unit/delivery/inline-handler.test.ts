@@ -37,12 +37,9 @@ describe('inline handlers', () => {
   it('what goes on after its timeout, or after it was given up, is told; what has ended is not', async () => {
     const outlived: [Promise<unknown>, number][] = [];
     const run = (handler: InlineHandlerFunction, signal?: AbortSignal) =>
-      createInlineHandler(
-        handler,
-        () => CONTEXT,
-        500,
-        (...told) => outlived.push(told),
-      ).invoke(PAYLOAD, { timeoutMs: 20, ...(signal && { signal }) });
+      createInlineHandler(handler, () => CONTEXT, {
+        onOutlived: (...told) => outlived.push(told),
+      }).invoke(PAYLOAD, { timeoutMs: 20, ...(signal && { signal }) });
     const late = Promise.withResolvers<string>();
     const outcome = await run(() => late.promise);
     assert.equal(outcome.kind, 'failed');
@@ -63,6 +60,35 @@ describe('inline handlers', () => {
       throw new Error('no');
     });
     assert.equal(outlived.length, 2);
+  });
+
+  it('one that lets nothing else run for 5 s is told, with its time', async (context) => {
+    context.mock.timers.enable({ apis: ['setInterval'] });
+    let now = 0;
+    context.mock.method(performance, 'now', () => now);
+    const blocked: number[] = [];
+    const run = (handler: InlineHandlerFunction) =>
+      createInlineHandler(handler, () => CONTEXT, {
+        onBlocked: (ms) => blocked.push(ms),
+      }).invoke(PAYLOAD, { timeoutMs: 60_000 });
+    const block = (ms: number) => {
+      now += ms;
+    };
+    await run(() => block(4_900));
+    await run(async () => {
+      for (let second = 0; second < 20; second++) {
+        block(1_000);
+        context.mock.timers.tick(1_000);
+      }
+    });
+    assert.deepEqual(blocked, []);
+    assert.equal((await run(() => block(36_000))).kind, 'answered');
+    await run(async () => {
+      block(8_000);
+      context.mock.timers.tick(1_000);
+      throw new Error('no');
+    });
+    assert.deepEqual(blocked, [35_000, 7_000]);
   });
 
   it('a throw, a rejection and a thrown non-error are failures', async () => {
