@@ -132,8 +132,9 @@ const POP_FIELDS = {
 const answer = (code: number, extFields: Record<string, string>, body: Buffer): Buffer =>
   encodeFrame({ ...COMMAND, code, extFields, body });
 const PATTERNS = texts(
-  '[{"body":{"state":["paid",{"prefix":"x"}],"n":[{"numeric":[">",0,"<=",100]}]},"tags":["a",null]}]',
-  '[{"$or":[{"keys":[{"exists":false}]},{"properties":{"p":[{"anything-but":["a",1]}]}}]},{"body":["text",{"suffix":"}"},{"equals-ignore-case":"A"}]}]',
+  '[{"body":{"state":["paid",{"prefix":"x"}],"n":[{"numeric":[">",0,"<=",100]}]},"tags":["a",{"exists":false}]}]',
+  '[{"body":{"list":{"state":["x"],"a":{"b":[{"exists":false}]}},"$or":[{"n":[5]},{"list.n":[{"anything-but":1}]}]}}]',
+  '[{"$or":[{"keys":[{"exists":false}]},{"properties":{"p":[{"anything-but":["a","b"]}]}}]},{"body":["text",{"suffix":"}"},{"equals-ignore-case":"A"}]}]',
 );
 const FILTERED = [
   { body: '{"state":"paid","n":5,"list":[[{"state":"x"}]]}', tags: 'a', keys: ['k'] },
