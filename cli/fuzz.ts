@@ -4,6 +4,7 @@ import type { Job, Result } from '../test/fuzz/orders.ts';
 import { runJob } from '../test/fuzz/run-job.ts';
 import { TARGETS } from '../test/fuzz/targets.ts';
 import { readArguments } from './arguments.ts';
+import { print } from './print.ts';
 
 const NAMES = TARGETS.map(({ name }) => name);
 const { values, refuse } = readArguments({
@@ -36,7 +37,7 @@ const targets = values.target.map(
 
 if (values.input !== undefined) {
   const input = Buffer.from(values.input, 'base64');
-  for (const target of targets) process.stdout.write(`${target.name}: ${target.run(input)}\n`);
+  for (const target of targets) print(`${target.name}: ${target.run(input)}`);
   process.exit(0);
 }
 
@@ -64,18 +65,16 @@ for (const { name } of targets) {
   const own = results.filter(({ target }) => target === name);
   const max = (field: 'slowestMs' | 'memoryMb' | 'outcomes'): number =>
     Math.max(...own.map((result) => result[field]));
-  process.stdout.write(
-    `${name}: ${sum(own)} inputs, ${max('outcomes')} outcomes, slowest ${max('slowestMs').toFixed(1)} ms, at most ${max('memoryMb')} MB\n`,
+  print(
+    `${name}: ${sum(own)} inputs, ${max('outcomes')} outcomes, slowest ${max('slowestMs').toFixed(1)} ms, at most ${max('memoryMb')} MB`,
   );
 }
 const findings = results.flatMap((result) => result.findings);
 for (const { target, kind, text, input } of findings)
-  process.stdout.write(
-    `FAILED ${target}: ${kind}: ${text}\n  npm run fuzz -- --target ${target} --input ${input.length > MAX_SHOWN ? `(${input.length} characters, too many to show)` : input}\n`,
+  print(
+    `FAILED ${target}: ${kind}: ${text}\n  npm run fuzz -- --target ${target} --input ${input.length > MAX_SHOWN ? `(${input.length} characters, too many to show)` : input}`,
   );
-process.stdout.write(
-  `${sum(results)} inputs in ${seconds.toFixed(0)} s, ${findings.length} failed\n`,
-);
+print(`${sum(results)} inputs in ${seconds.toFixed(0)} s, ${findings.length} failed`);
 process.exitCode = findings.length > 0 ? 1 : 0;
 
 function sum(of: readonly Result[]): number {

@@ -17,7 +17,7 @@ const WRITERS = [
   'infra/commands/bin.ts',
   // The streams of the terminal, in safe-terminal.
   'infra/commands/run-command.ts',
-  'src/helpers/partial-batch.ts',
+  'src/helpers/handle-each.ts',
   'src/helpers/rocketmq-records.ts',
   'src/runtime/emf-metrics.ts',
 ];
