@@ -26,7 +26,7 @@ export function eventsPage(): string {
 
 What a handler gets, by the option \`eventFormat\`, of one and the same message: topic \`orders\`, delivered for the second time. All messages of an event are of one queue and one topic. A body that is valid UTF-8 is text, any other is base64, and \`bodyEncoding\` says which.
 
-The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }] }\` with a \`receiptHandle\`, or a \`messageId\` ([identifiers](failures.md#identifiers)). The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
+The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }], othersDone? }\` with a \`receiptHandle\`, or a \`messageId\` ([identifiers](failures.md#identifiers)). The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
 
 ${EVENT_FORMATS.map((format) => `## \`${format}\`\n\n${ABOUT[format]}\n\n\`\`\`json\n${example(format)}\n\`\`\``).join('\n\n')}
 `;

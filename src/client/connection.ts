@@ -294,7 +294,10 @@ export class Connection {
 
   /** Never throws, and leaves no promise behind that could reject. */
   #answer(command: RemotingCommand): void {
-    const flood = this.#serverRequests.begin(command.droppedBytes ?? command.body.length);
+    const flood = this.#serverRequests.begin(
+      command.droppedBytes ?? command.body.length,
+      isOneway(command),
+    );
     if (flood !== undefined) {
       this.#end(new PeerFloodError(this.address, flood));
       return;
@@ -310,7 +313,7 @@ export class Connection {
   }
 
   #writeAnswer(command: RemotingCommand, answer: ServerRequestAnswer | undefined): void {
-    const done = (): void => this.#serverRequests.done(command.body.length);
+    const done = (): void => this.#serverRequests.done(command.body.length, isOneway(command));
     if (isOneway(command) || this.#closed !== undefined) done();
     else this.#outbox.write(this.#answerFrame(command, answer ?? unsupported(command)), done);
   }

@@ -50,7 +50,7 @@ export class DialRules {
     if (isName && METADATA_NAMES.has(normalName(host)))
       return `${host} is the name of a metadata service`;
     const isListed = isName && this.#list?.hasName(host) === true;
-    for (const address of isName ? addresses : [host]) {
+    for (const address of isName || addresses.length > 0 ? addresses : [host]) {
       const what = isName ? `${host} resolves to ${address}, which` : address;
       const ip = ipBytes(address);
       if (ip === undefined) return `${what} is not an IP address`;

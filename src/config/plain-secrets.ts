@@ -9,13 +9,14 @@ const PEMS = ['caCertificate', 'clientCertificate', 'clientKey'] as const;
 /** A file may have a certificate and its key. */
 const PRIVATE_KEY = /-----BEGIN [^-]*PRIVATE KEY-----/;
 /** CloudFormation fetches it while it deploys. */
-const DYNAMIC_REFERENCE = /^\{\{resolve:(secretsmanager|ssm-secure):/;
+const DYNAMIC_REFERENCE = /^\{\{resolve:(secretsmanager|ssm-secure):[^{}]+\}\}$/;
 const ADVICE = `They would stand in the zips of the functions, or in the template, for whoever may read those. Store them and give the ARN: credentials: arn:aws:secretsmanager:<region>:<account>:secret:<name>-<6 characters> (JSON with accessKey and secretKey), tls: { secretArn: arn:aws:secretsmanager:… } (JSON with caCertificate, clientCertificate and clientKey), or { ssmParameter: /name } in either place. For tests and local brokers, custom.rocketmq.allowPlainSecrets: true packages them`;
 
 /** An `environment` of serverless.yml and where it stands. */
 export interface EnvironmentInput {
   readonly path: string;
-  readonly variables: Readonly<Record<string, unknown>> | undefined;
+  /** null: `environment:` with nothing behind it. */
+  readonly variables: Readonly<Record<string, unknown>> | null | undefined;
 }
 
 /**
@@ -39,9 +40,10 @@ export function findPlainSecrets(
       ...pems.map((key) => `${at}.tls.${key}`),
     ];
   });
-  const ofEnvironments = environments.flatMap(({ path, variables = {} }) =>
+  const ofEnvironments = environments.flatMap(({ path, variables }) =>
     SECRET_VARIABLES.filter((name) => {
-      const value = variables[name];
+      const value = variables?.[name];
+      if (typeof value === 'number') return true;
       return typeof value === 'string' && value !== '' && !DYNAMIC_REFERENCE.test(value);
     }).map((name) => `${path}.${name}`),
   );

@@ -11,7 +11,7 @@ import type { Message } from '../model/message.ts';
 import { dlqTopic, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { PERM_READ, type QueueData } from '../model/route.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
-import { BODY_PLACEHOLDER_PROPERTY } from '../records/dead-letter-form.ts';
+import { BODY_PLACEHOLDER_PROPERTY, UNDECODABLE_PROPERTY } from '../records/dead-letter-form.ts';
 import { Property } from '../records/properties.ts';
 import { type DeadLetter, readQueue } from './dead-letters.ts';
 
@@ -182,6 +182,8 @@ function isLetterOf(
   if (letter.storeTimestamp < message.storeTimestamp) return false;
   const { msgId, offsetMsgId, body } = message;
   if (origin !== offsetMsgId && origin !== firstId && origin !== msgId) return false;
+  // Of a record that cannot be decoded the whole is kept as body, and brokers keep its own.
+  if (message.properties.has(UNDECODABLE_PROPERTY)) return origin === offsetMsgId;
   if (!letter.body.equals(body) && !isPlaceholderOf(letter, body)) return false;
   return namesPlace(message, origin) || letter.msgId === msgId;
 }

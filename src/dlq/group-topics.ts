@@ -10,6 +10,8 @@ export function consumedTopics(
   return (topic) => {
     const asked = known.get(topic) ?? isConsumed(client, consumerGroup, topic);
     known.set(topic, asked);
+    // What failed is asked again.
+    asked.catch(() => known.delete(topic));
     return asked;
   };
 }

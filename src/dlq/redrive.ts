@@ -172,7 +172,13 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     return;
   }
   const to = options.to ?? 'topic';
-  const foreign = await whyNotToOrigin(letter, to, run.isOfGroup);
+  let foreign: string | undefined;
+  try {
+    foreign = await whyNotToOrigin(letter, to, run.isOfGroup);
+  } catch (error) {
+    notSent(run, letter, error);
+    return;
+  }
   if (foreign !== undefined) {
     skipped.push({
       queue,
@@ -194,10 +200,7 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     try {
       await sendDeadLetter(client, outgoing, consumerGroup, queue);
     } catch (error) {
-      const cause = error instanceof Error ? error : new Error(String(error));
-      if (options.onFailure !== 'skip')
-        throw new RedriveStoppedError(consumerGroup, queueKey(queue), offset, cause);
-      skipped.push({ queue, offset, reason: cause.message });
+      notSent(run, letter, error);
       return;
     }
   }
@@ -209,6 +212,18 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     msgId: message.msgId,
     redriven: run.redriven,
   });
+}
+
+/** @throws RedriveStoppedError unless such letters are skipped */
+function notSent(
+  { consumerGroup, options, skipped }: Run,
+  { queue, offset }: DeadLetter,
+  error: unknown,
+): void {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  if (options.onFailure !== 'skip')
+    throw new RedriveStoppedError(consumerGroup, queueKey(queue), offset, cause);
+  skipped.push({ queue, offset, reason: cause.message });
 }
 
 /** @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED */

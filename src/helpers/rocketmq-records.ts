@@ -47,12 +47,13 @@ export interface RecordsMiddleware<Data> {
 export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
   options: RecordsOptions<Format> = {},
 ): RecordsMiddleware<BodyOf<Format>> {
+  // By request: other middlewares replace the event.
   const partsOf = new WeakMap<object, Pick<ParsedBatch<unknown>, 'failures' | 'order'>>();
   return {
     async before(request) {
       const { event } = request;
       const { records, failures, order } = await parseRecords(event, options);
-      partsOf.set(event, { failures, order });
+      partsOf.set(request, { failures, order });
       event.Records = records;
       // Nothing is left for the handler.
       return records.length === 0 && failures.length > 0
@@ -60,7 +61,7 @@ export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
         : undefined;
     },
     after(request) {
-      const { failures = [], order } = partsOf.get(request.event) ?? {};
+      const { failures = [], order } = partsOf.get(request) ?? {};
       // An answer that is none stays one: the puller names it.
       if (failures.length > 0 && isAnswer(request.response))
         request.response = withFailures(request.response ?? {}, failures, order);

@@ -85,7 +85,7 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
 }
 
 /** Each queue has a slot in `pullers: queue`: the assignments say which slots there are. */
-function hasSlot(source: SourceConfig | undefined, slot: number): boolean {
+export function hasSlot(source: SourceConfig | undefined, slot: number): boolean {
   if (source === undefined) return true;
   if (source.pullers === 'queue') return !isLimited(source) || slot === 0;
   return slot < source.pullers;

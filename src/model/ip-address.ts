@@ -8,11 +8,11 @@ const IPV6 = /^[0-9a-fA-F:.]+$/;
 /** Without leading zeros, which resolvers read as octal. */
 const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
-/** undefined: not an IP address. A zone (`%eth0`) is left out. */
+/** undefined: not an IP address. The zone of IPv6 (`%eth0`) is left out. */
 export function ipBytes(text: string): IpBytes | undefined {
+  if (IPV4.test(text)) return Buffer.concat([MAPPED, Buffer.from(text.split('.').map(Number))]);
   const [address = ''] = text.split('%');
-  if (IPV4.test(address))
-    return Buffer.concat([MAPPED, Buffer.from(address.split('.').map(Number))]);
+  if (!address.includes(':')) return undefined;
   const url = `http://[${address}]`;
   if (!IPV6.test(address) || !URL.canParse(url)) return undefined;
   return ipv6Bytes(new URL(url).hostname.slice(1, -1));

@@ -130,7 +130,7 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
         ? ok(announced.length === 0 ? 'no broker is known' : announced.join(', '))
         : failed(
             [...refused].map(([address, reason]) => `${address}: ${reason}`).join('; '),
-            'correct brokerIP1 of the broker; or, if the address is right, list it in brokers of the cluster, or translate it with addressMap',
+            'correct brokerIP1 of the broker; or, if the address is right, list it and all other brokers of the cluster in its brokers, or translate it with addressMap',
           ),
     ),
     check('dns', of, () =>
@@ -192,7 +192,7 @@ async function brokerAddresses(
   cluster: string,
   client: RocketMQ,
 ): Promise<string[]> {
-  const map = deps.service.clusters[cluster]?.addressMap ?? {};
+  const map = new Map(Object.entries(deps.service.clusters[cluster]?.addressMap ?? {}));
   const topics = deps.service.sources
     .filter((source) => source.cluster === cluster)
     .flatMap(({ subscriptions }) => subscriptions.map(({ topic }) => topic));
@@ -206,7 +206,7 @@ async function brokerAddresses(
   const announced = routes.flatMap(
     (route) => route?.brokers.flatMap(({ brokerAddrs }) => brokerAddrs.get(MASTER_ID) ?? []) ?? [],
   );
-  return announced.map((address) => map[address] ?? address);
+  return announced.map((address) => map.get(address) ?? address);
 }
 
 /** Address → why no client connects to it. A name that cannot be looked up is the business of the check `dns`. */

@@ -114,9 +114,12 @@ async function inPermit<Result>(
   parts: CallParts,
   batch: Batch,
   call: () => Promise<Result>,
-): Promise<Result | typeof NO_VERDICT> {
+): Promise<Result | DeliveryResult> {
   const release = await parts.rights.permit(batch.subscription);
-  return release === undefined ? NO_VERDICT : await call().finally(release);
+  // A popping queue goes on while it drains: without a pause it would choose the batch again and again.
+  return release === undefined
+    ? noVerdictFor(parts, UNAVAILABLE_AGAIN_MS)
+    : await call().finally(release);
 }
 
 /** Where calls are limited, one whose answer got lost counts as long as its function may run. */

@@ -91,7 +91,9 @@ export class Settlement {
     if (failure !== undefined)
       return this.#concludeWhole(batch, failure, outcome, {
         tookMs,
-        isolates: !(isAlike && batch.split?.isLast === true) && !meansEach(errorType),
+        isolates:
+          this.#endsByFailure(batch) ||
+          !((isAlike && batch.split?.isLast === true) || meansEach(errorType)),
       });
     const { verdict, suspension } = outcome as Extract<Outcome, { kind: 'answered' }>;
     if (verdict.kind !== 'read') return [];
@@ -245,13 +247,26 @@ export class Settlement {
         return [];
       case 'parts': {
         const errorType = outcome.kind === 'failed' ? outcome.errorType : failure;
-        const of = new Split(errorType, batch.split?.of);
+        const inHalves = end.first === Math.ceil(deliveries.length / 2);
+        const of = new Split(errorType, inHalves, batch.split?.of);
         return [
           partOf(this.#parts, batch, [0, end.first], { of, isLast: false }),
           partOf(this.#parts, batch, [end.first, deliveries.length], { of, isLast: true }),
         ];
       }
     }
+  }
+
+  /** One more failure is the end of a message of the batch: it has to be its own. */
+  #endsByFailure({ deliveries, subscription }: Batch): boolean {
+    const { source } = this.#parts;
+    if (source.messageModel === 'BROADCASTING') return true;
+    if (subscription.order !== undefined) return false;
+    return deliveries.some(
+      ({ entry, message }) =>
+        failedDeliveries(message, source) + entry.localRetries >=
+        maxReconsumeTimes(subscription, message),
+    );
   }
 
   #reportWhole(

@@ -249,6 +249,31 @@ describe('concurrent consumption', () => {
       assert.ok(seen.events.length <= 1 + 2 * 3 * 5, `${seen.events.length} calls`);
     });
 
+    for (const [name, source, subscription] of [
+      ['BROADCASTING', { messageModel: 'BROADCASTING' }, {}],
+      ['maximumRetryAttempts 0', {}, { maximumRetryAttempts: 0 }],
+    ] as const)
+      test(`where a failure is the end of a message, each fails by itself: ${name}`, async () => {
+        world = await createPullerWorld();
+        world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+        await world.prepare();
+        await world.produce(8);
+        const bad = new Set(['0', '1', '2', '3', '5']);
+        const done = new Set<string>();
+        const seen = recorder(({ Records }) => {
+          if (Records.some(({ body }) => bad.has(body))) return Promise.reject(new Error('bad'));
+          for (const { body } of Records) done.add(body);
+          return undefined;
+        });
+        const puller = world.start(seen.handler, {
+          source,
+          subscriptions: [{ batchSize: 8, ...subscription }],
+        });
+        await until(() => seen.records.length > 8 && done.size === 3, 'the good ones are handled');
+        await puller.stop();
+        assert.deepEqual([...done].toSorted(), ['4', '6', '7']);
+      });
+
     test('a tool that fails the whole batch for one message does not take the others into the DLQ', async () => {
       world = await createPullerWorld();
       world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });

@@ -1,10 +1,11 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { peekDeadLetters, redriveDeadLetters } from '../../src/consumer/index.ts';
-import { AmbiguousDeadLetterError } from '../../src/errors.ts';
+import { AmbiguousDeadLetterError, RedriveStoppedError, RocketMQError } from '../../src/errors.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { createOperatorWorld, type OperatorWorld } from '../support/operator-world.ts';
+import { overriddenClient } from '../support/overridden-client.ts';
 import { until } from '../support/until.ts';
 
 /** A producer guesses the ids of the letters that an operator is about to redrive. */
@@ -149,5 +150,24 @@ describe('dead letters whose ids a producer chose', () => {
     const topics = ['orders', 'crown-jewels'];
     await redriveDeadLetters(client, group.consumerGroup, { ids: ['order-18'], topics });
     assert.deepEqual(sent('crown-jewels'), ['hostile']);
+  });
+
+  test('library: a letter whose topic cannot be asked about is reported with its place, and others go on', async () => {
+    const { client, group } = world;
+    await client.commitOffset(group.consumerGroup, world.queue(1), 0n);
+    await deadLetter('hostile', { UNIQ_KEY: 'order-19', RETRY_TOPIC: 'locked' });
+    await deadLetter('real', { UNIQ_KEY: 'order-20' });
+    const refusing = overriddenClient(client, {
+      async topicRoute(topic, options) {
+        if (topic === 'locked') throw new RocketMQError('ROCKETMQ_TEST', 'no right to "locked"');
+        return client.topicRoute(topic, options);
+      },
+    });
+    const run = (onFailure: 'stop' | 'skip') =>
+      redriveDeadLetters(refusing, group.consumerGroup, { offset: 0n, onFailure });
+    await assert.rejects(run('stop'), (error: unknown) => error instanceof RedriveStoppedError);
+    const report = await run('skip');
+    assert.ok(redriven().includes('real'));
+    assert.ok(report.skipped.some(({ reason }) => reason.includes('no right to "locked"')));
   });
 });

@@ -120,9 +120,13 @@ function exactNumbers(
 function decimal(text: string): string {
   const [, sign, whole = '', fraction = '', exponent = '0'] =
     /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
-  const digits = (whole + fraction).replace(/^0+/, '');
-  const short = digits.replace(/0+$/, '');
+  const digits = whole + fraction;
+  let from = 0;
+  while (digits[from] === '0') from++;
+  let to = digits.length;
+  while (to > from && digits[to - 1] === '0') to--;
+  const short = digits.slice(from, to);
   return short === ''
     ? '0'
-    : `${sign}${short}e${Number(exponent) - fraction.length + digits.length - short.length}`;
+    : `${sign}${short}e${Number(exponent) - fraction.length + digits.length - to}`;
 }

@@ -45,6 +45,17 @@ describe('brokers of a remote name server', () => {
     });
 });
 
+describe('a zone behind an address', () => {
+  it('makes a name of IPv4, whose addresses are checked', () => {
+    assert.match(refusal({}, '8.8.8.8%x.example', ['127.0.0.1']) ?? '', /loopback/);
+    const brokers = ['8.8.8.0/24'];
+    assert.match(refusal({ brokers }, '8.8.8.8%x', ['9.9.9.9']) ?? '', /not in brokers/);
+  });
+
+  it('does not hide what IPv6 was looked up to', () =>
+    assert.match(refusal({}, '2001:db8::1%a_b', ['::1']) ?? '', /loopback/));
+});
+
 describe('brokers of a local name server', () => {
   for (const nameServer of ['127.0.0.1:1', 'localhost:1', '[::1]:1', 'ns.localhost:1', '0.0.0.0:1'])
     it(`may be local: ${nameServer}`, () => {

@@ -99,7 +99,13 @@ it('what brokers ask in a lifetime is no flood', () => {
   const requests = new ServerRequests(() => now);
   for (let second = 0; second < 600; second++, now += 1_000)
     for (let n = 0; n < 150; n++) {
-      assert.equal(requests.begin(100), undefined);
-      requests.done(100);
+      assert.equal(requests.begin(100, false), undefined);
+      requests.done(100, false);
     }
+});
+
+it('a burst of notifications that need no answer is none, however slowly they are handled', () => {
+  const requests = new ServerRequests(() => 1_000_000);
+  for (let n = 0; n < 2_000; n++) assert.equal(requests.begin(150, true), undefined);
+  assert.match(requests.begin(150, true) ?? '', /more than 200 requests a second/);
 });

@@ -54,6 +54,10 @@ describe('plain secrets of serverless.yml', () => {
     assert.deepEqual(found({ ROCKETMQ_SECRET_KEY: { Ref: 'Key' }, ROCKETMQ_ACCESS_KEY: 'a' }), []);
     const fetched = '{{resolve:secretsmanager:mq:SecretString:secretKey}}';
     assert.deepEqual(found({ ROCKETMQ_SECRET_KEY: fetched }), []);
+    for (const plain of [12345678, `${fetched}plain`, '{{resolve:ssm:/readable}}'])
+      assert.equal(found({ ROCKETMQ_SECRET_KEY: plain }).length, 1, String(plain));
+    const empty = { path: 'provider.environment', variables: null };
+    assert.deepEqual(findPlainSecrets(clusters({}), [empty]), []);
   });
 
   test('the error names places, the ARN form and the switch, and no value', () => {

@@ -133,6 +133,12 @@ describe('filterPatterns', () => {
     assert.equal(about(250, '2.500000000000000000e2'), true);
   });
 
+  test('a number of a million digits is read at once', () => {
+    const digits = `1${'0'.repeat(1_000_000)}1`;
+    for (const amount of [digits, `0.${digits}`, `${digits}e-5`])
+      assert.equal(matches({ body: { amount: [5] } }, { body: `{"amount":${amount}}` }), false);
+  });
+
   test('what a pattern asks for in lists of lists takes no longer than reading them', () => {
     const element = '{"b":[{"c":2},{"c":3}],"c":[1,2]}';
     const body = `{"a":[${Array.from({ length: 30_000 }, () => element).join()}]}`;

@@ -73,6 +73,14 @@ describe('a dead letter is taken for the one of a message', () => {
     assert.equal(await isStored(message), true);
   });
 
+  test('of a record that cannot be decoded when it names the place: brokers keep another body', async () => {
+    const message = failed('the whole record', { DLQ_UNDECODABLE: 'bad CRC' });
+    bury('its body', { ORIGIN_MESSAGE_ID: 'ELSEWHERE' });
+    assert.equal(await isStored(message), false);
+    bury('its body', { ORIGIN_MESSAGE_ID: message.offsetMsgId });
+    assert.equal(await isStored(message), true);
+  });
+
   test('not when its message has the same id of the producer, and another body', async () => {
     const properties = { UNIQ_KEY: 'K', ORIGIN_MESSAGE_ID: 'K' };
     bury('a', properties);

@@ -402,6 +402,20 @@ describe('rocketmqRecords under middy', () => {
     }
   });
 
+  test('keeps its failures where a later middleware replaces the event', async () => {
+    const batch = event({ body: { orderId: 1 } }, { body: 'x' });
+    const handler = middy<OrderEvent, RocketMQBatchResponse | undefined>()
+      .use(rocketmqRecords({ body: order, ...quiet }))
+      .use({
+        before(request) {
+          request.event = structuredClone(request.event);
+        },
+      })
+      .handler(async () => undefined);
+    const given = await handler(structuredClone(batch) as unknown as OrderEvent, CONTEXT);
+    assert.deepEqual(failuresOf(given, batch), [[1, { kind: 'dlq' }]]);
+  });
+
   test('in order: what lies behind a body that is not as it should be waits for it', async () => {
     const bodies = [{ orderId: 0 }, 'x', { orderId: 2 }, { orderId: 3 }];
     const messages = bodies.map((body, n) => ({ body, shardingKey: n % 2 === 0 ? 'even' : 'odd' }));

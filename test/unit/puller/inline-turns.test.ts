@@ -3,6 +3,7 @@ import { describe, test } from 'node:test';
 import { callRights } from '../../../src/puller/call-rights.ts';
 import { InlineTurns } from '../../../src/puller/inline-turns.ts';
 import { NO_ORDER } from '../../../src/puller/queue-order.ts';
+import { createHeldQueue, HELD_AT, namedMessage, poppedMessage } from '../../support/held-queue.ts';
 
 const never = new AbortController().signal;
 const turn = () => new Promise<void>((resolve) => setImmediate(resolve));
@@ -85,5 +86,31 @@ describe('turns of inline handlers', () => {
     assert.equal(isNext, false);
     release?.();
     assert.equal(await next, true);
+  });
+
+  test('a popping queue that drains, and whose turn is taken, waits before it tries again', async () => {
+    const inlineTurns = new InlineTurns();
+    inlineTurns.hold('handler');
+    const popped = [poppedMessage(namedMessage('a', 0), HELD_AT)];
+    const world = createHeldQueue({
+      source: { mode: 'pop' },
+      deps: { inlineTurns },
+      client: {
+        pop: async () =>
+          popped.length === 0
+            ? new Promise(() => {})
+            : { messages: popped.splice(0), filteredOut: [], undecodable: [], full: false },
+      },
+    });
+    const { held } = world;
+    void held.fetching.run(100);
+    await turn();
+    const { work } = held.nextBatch();
+    assert(work?.kind === 'batch');
+    held.lifecycle.stop('signal');
+    assert.equal(held.fetching.delivers, true);
+    const result = await held.callHandler(work, false, undefined);
+    assert(result.kind === 'no-verdict');
+    assert.ok(result.notBefore > world.now());
   });
 });
