@@ -4,7 +4,7 @@ import type { InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { runRequest } from '../src/membership/run-request.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
-import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
+import { findSource, type HandlerConfig, type ServiceConfig } from '../src/model/source.ts';
 import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
@@ -48,9 +48,7 @@ export function createPullerHandler(
         const { cluster, consumerGroup } = request;
         const eventSource = eventSourceName(service, stage, cluster, consumerGroup);
         // Whoever invokes the puller must not choose names of metrics.
-        const isKnown = invocation.service.sources.some(
-          (source) => source.cluster === cluster && source.consumerGroup === consumerGroup,
-        );
+        const isKnown = findSource(invocation.service, request) !== undefined;
         const meter = createEmfMeter(
           { EventSource: eventSource },
           emfOptions(invocation.service, invocation.clock),

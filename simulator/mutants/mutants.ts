@@ -219,8 +219,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'local-deliveries-do-not-count-in-order',
     file: 'src/puller/settlement.ts',
-    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, source),',
+    find: 'failures: failuresBefore(message, source, entry.localRetries),',
+    replace: 'failures: failuresBefore(message, source, 0),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -231,8 +231,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'local-deliveries-do-not-count',
     file: 'src/puller/settlement.ts',
-    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, source),',
+    find: 'failures: failuresBefore(message, source, entry.localRetries),',
+    replace: 'failures: failuresBefore(message, source, 0),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',

@@ -1,22 +1,18 @@
-import { type IpBytes, ipBytes, samePrefix } from '../model/ip-address.ts';
+import { type BrokerEntry, parseBrokerEntry } from '../model/broker-entry.ts';
+import { type IpBytes, mapped, samePrefix } from '../model/ip-address.ts';
 
 /** What an address means to the machine that dials it. `ordinary`: public and private ones. */
 export type AddressKind = 'ordinary' | 'loopback' | 'unspecified' | 'link-local' | 'metadata';
 
-const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
 const IPV4_AT = 12;
 
 /** Addresses with the first bits of `network`. */
-interface Block {
-  readonly network: IpBytes;
-  readonly bits: number;
-}
+type Block = Extract<BrokerEntry, { type: 'block' }>;
 
 function block(text: string): Block {
-  const [address = '', bits = ''] = text.split('/');
-  const network = ipBytes(address);
-  if (network === undefined) throw new TypeError(`${text} is not a block of addresses`);
-  return { network, bits: Number(bits) + (address.includes(':') ? 0 : 96) };
+  const entry = parseBrokerEntry(text);
+  if (entry?.type !== 'block') throw new TypeError(`${text} is not a block of addresses`);
+  return entry;
 }
 
 const isIn = (ip: IpBytes, { network, bits }: Block): boolean => samePrefix(ip, network, bits);
@@ -58,7 +54,7 @@ export function addressKind(ip: IpBytes): AddressKind {
   if (embedding === undefined) return 'ordinary';
   const { at, flip } = embedding;
   const ipv4 = ip.subarray(at, at + 4).map((byte) => (flip ? byte ^ 0xff : byte));
-  return kindOf(Buffer.concat([MAPPED, ipv4]));
+  return kindOf(mapped(ipv4));
 }
 
 function kindOf(ip: IpBytes): AddressKind {

@@ -7,7 +7,7 @@ import { peekDeadLetters } from '../dlq/dead-letters.ts';
 import { redriveDeadLetters } from '../dlq/redrive.ts';
 import { pauseQueues, resumeQueues } from '../flow/operator-pauses.ts';
 import { eventSourceName } from '../model/metrics.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { findSource, type SourceConfig } from '../model/source.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import { changesBetween } from './changes.ts';
 import { type Change, groupName, type LagPoint, type Snapshot } from './console-model.ts';
@@ -155,9 +155,7 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
   }
 
   function sourceOf(cluster: string | null, consumerGroup: string | null) {
-    const found = options.service.sources.find(
-      (source) => source.cluster === cluster && source.consumerGroup === consumerGroup,
-    );
+    const found = findSource(options.service, { cluster, consumerGroup });
     if (found === undefined)
       throw new Error(`the service has no group "${consumerGroup}" of cluster "${cluster}"`);
     return found;

@@ -5,6 +5,7 @@ import {
 } from '../decide/retry/redelivery.ts';
 import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
+import { isPlain } from '../model/is-plain.ts';
 import { kafkaPartition } from './event-formats.ts';
 import { describeThrown } from './thrown.ts';
 
@@ -143,12 +144,6 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
     othersDone: othersDone === true,
     ...(wrongWish === undefined ? {} : { wrongWish }),
   };
-}
-
-/** An object literal, of any realm: what JSON can say. */
-function isPlain(answer: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(answer);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
 }
 
 /** `[object Map]` and the like. */

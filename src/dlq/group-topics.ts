@@ -8,7 +8,9 @@ export function consumedTopics(
 ): (topic: string) => Promise<boolean> {
   const known = new Map<string, Promise<boolean>>();
   return (topic) => {
-    const asked = known.get(topic) ?? isConsumed(client, consumerGroup, topic);
+    const before = known.get(topic);
+    if (before !== undefined) return before;
+    const asked = isConsumed(client, consumerGroup, topic);
     known.set(topic, asked);
     // What failed is asked again.
     asked.catch(() => known.delete(topic));

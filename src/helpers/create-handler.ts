@@ -1,10 +1,10 @@
 import type { Context } from 'aws-lambda';
-import type { RocketMQBatchResponse, RocketMQEvent, RocketMQRecord } from '../model/event.ts';
+import type { RocketMQBatchResponse, RocketMQEvent } from '../model/event.ts';
 import { fetchBodyOf } from './fetch-bodies.ts';
 import { checkConcurrency, handleEach, ReportedFailure } from './handle-each.ts';
-import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
+import type { BodyFormat, BodyOf } from './parse-body.ts';
 import type { PartialBatchOptions } from './partial-batch.ts';
-import { logInvalid, type ParsedRecord, type RecordsOptions } from './rocketmq-records.ts';
+import { type ParsedRecord, parseRecord, type RecordsOptions } from './rocketmq-records.ts';
 
 /**
  * A whole handler out of a function for one message: bodies parsed and checked, failures told one by one.
@@ -19,26 +19,9 @@ export function createHandler<const Format extends BodyFormat = 'json'>(
 ): (event: RocketMQEvent, context: Context) => Promise<RocketMQBatchResponse> {
   checkConcurrency(options);
   return (event, context) =>
-    handleEach(event, context, options, async (record) =>
-      handle(await parsed(record, options), context),
-    );
-}
-
-async function parsed<Format extends BodyFormat>(
-  record: RocketMQRecord,
-  {
-    body = 'json' as Format,
-    invalid = 'dlq',
-    onInvalid = logInvalid,
-    fetchBody,
-  }: RecordsOptions<Format>,
-): Promise<ParsedRecord<BodyOf<Format>>> {
-  const whole = await fetchBodyOf(record, fetchBody);
-  try {
-    return { ...whole, data: await parseBody(whole, body) };
-  } catch (error) {
-    if (!(error instanceof InvalidBodyError)) throw error;
-    onInvalid(error);
-    throw new ReportedFailure({ action: invalid });
-  }
+    handleEach(event, context, options, async (record) => {
+      const parsed = await parseRecord(await fetchBodyOf(record, options.fetchBody), options);
+      if (!('data' in parsed)) throw new ReportedFailure(parsed);
+      return handle(parsed, context);
+    });
 }

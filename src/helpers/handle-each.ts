@@ -148,11 +148,10 @@ function failureOptions(error: unknown): RocketMQFailureOptions {
 
 /** Only what is said. */
 function optionsIn({ delayLevel, delaySeconds, action }: RocketMQFailureOptions) {
-  return {
-    ...((delayLevel ?? undefined) === undefined ? {} : { delayLevel }),
-    ...((delaySeconds ?? undefined) === undefined ? {} : { delaySeconds }),
-    ...((action ?? undefined) === undefined ? {} : { action }),
-  } as RocketMQFailureOptions;
+  const options = Object.entries({ delayLevel, delaySeconds, action });
+  return Object.fromEntries(
+    options.filter(([, value]) => value !== undefined && value !== null),
+  ) as RocketMQFailureOptions;
 }
 
 function logFailure(error: unknown, { messageId, receiptHandle }: RocketMQRecord): void {

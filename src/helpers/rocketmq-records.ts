@@ -4,6 +4,7 @@ import type {
   RocketMQEvent,
   RocketMQRecord,
 } from '../model/event.ts';
+import { isPlain } from '../model/is-plain.ts';
 import { printableText } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
 import { laneOf, type Order } from './order-of-event.ts';
@@ -74,14 +75,11 @@ function isAnswer(response: unknown): response is RocketMQBatchResponse | null |
   if (response === undefined || response === null) return true;
   if (typeof response !== 'object' || !isPlain(response)) return false;
   const { batchItemFailures } = response as RocketMQBatchResponse;
-  return batchItemFailures === null || Array.isArray(batchItemFailures)
-    ? true
-    : Object.keys(response).length === 0;
-}
-
-function isPlain(value: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(value);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  return (
+    batchItemFailures === null ||
+    Array.isArray(batchItemFailures) ||
+    Object.keys(response).length === 0
+  );
 }
 
 function withFailures(
@@ -111,39 +109,51 @@ interface ParsedBatch<Data> {
   readonly order: Order | undefined;
 }
 
-/** Behind a message of its lane that is not as it should be, none is handled: it comes again. */
-async function parseRecords<Format extends BodyFormat>(
-  { Records, rocketmqBatch }: Pick<RocketMQEvent, 'Records'> & Partial<RocketMQEvent>,
+/** The record with its body as the handler takes it; or what becomes of its message, which was reported. */
+export async function parseRecord<Format extends BodyFormat>(
+  record: RocketMQRecord,
   {
     body = 'json' as Format,
     invalid = 'dlq',
     onInvalid = logInvalid,
-    fetchBody,
-  }: RecordsOptions<Format>,
+  }: Omit<RecordsOptions<Format>, 'fetchBody'>,
+): Promise<ParsedRecord<BodyOf<Format>> | { readonly action: 'dlq' | 'retry' | 'drop' }> {
+  try {
+    return { ...record, data: await parseBody(record, body) };
+  } catch (error) {
+    if (!(error instanceof InvalidBodyError)) throw error;
+    onInvalid(error);
+    return { action: invalid };
+  }
+}
+
+/** Behind a message of its lane that is not as it should be, none is handled: it comes again. */
+async function parseRecords<Format extends BodyFormat>(
+  { Records, rocketmqBatch }: Pick<RocketMQEvent, 'Records'> & Partial<RocketMQEvent>,
+  options: RecordsOptions<Format>,
 ): Promise<ParsedBatch<BodyOf<Format>>> {
   const order = rocketmqBatch?.order;
   const records: ParsedRecord<BodyOf<Format>>[] = [];
   const failures: RocketMQBatchItemFailure[] = [];
   const stopped = new Set<string>();
-  for (const record of await fetchBodies(Records, fetchBody)) {
+  for (const record of await fetchBodies(Records, options.fetchBody)) {
+    const { receiptHandle: itemIdentifier } = record;
     const lane = order && laneOf(record, order, order);
     if (lane !== undefined && stopped.has(lane)) {
-      failures.push({ itemIdentifier: record.receiptHandle });
+      failures.push({ itemIdentifier });
       continue;
     }
-    try {
-      records.push({ ...record, data: await parseBody(record, body) });
-    } catch (error) {
-      if (!(error instanceof InvalidBodyError)) throw error;
-      onInvalid(error);
-      failures.push({ itemIdentifier: record.receiptHandle, action: invalid });
+    const parsed = await parseRecord(record, options);
+    if ('data' in parsed) records.push(parsed);
+    else {
+      failures.push({ itemIdentifier, ...parsed });
       if (lane !== undefined) stopped.add(lane);
     }
   }
   return { records, failures, order };
 }
 
-export function logInvalid(error: InvalidBodyError): void {
+function logInvalid(error: InvalidBodyError): void {
   // biome-ignore lint/suspicious/noConsole: in a user's function, whose logger we do not know
   console.error(printableText(error.message));
 }

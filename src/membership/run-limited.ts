@@ -5,7 +5,7 @@ import { mayJoinSlot } from '../decide/dispatch/whole-slots.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import { queueKey } from '../model/message-queue.ts';
-import { isEnabled, type SourceConfig } from '../model/source.ts';
+import { findSource, isEnabled, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MayReplace } from '../puller/hold-lease.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
@@ -20,9 +20,7 @@ import { Seat } from './seat.ts';
  */
 export async function runLimited(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { cluster, consumerGroup, slot } = request;
-  const source = given.service.sources.find(
-    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
-  );
+  const source = findSource(given.service, request);
   if (source?.coexist === true || !hasSlot(source, slot)) {
     given.logger.error(
       { consumerGroup, slot, code: 'ROCKETMQ_PULLER_REQUEST' },

@@ -7,7 +7,7 @@ import { workTime } from '../decide/budget/time-budget.ts';
 import { placeKey } from '../model/assignment.ts';
 import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { findSource, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
 import { deliverDirectly } from '../puller/deliver-directly.ts';
@@ -39,15 +39,13 @@ const HANDOVER_LOOK_MS = 100;
  * broker's member list as Java's clients do, and works the queues that it gets. Mirrors MQClientInstance with one DefaultMQPushConsumer.
  */
 export async function runMember(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
-  const { cluster, consumerGroup, slot } = request;
+  const { consumerGroup, slot } = request;
   const deps = {
     ...given,
     logger: given.logger.child({ consumerGroup, slot, holder: given.holder, member: true }),
   };
   const options = { ...DEFAULT_OPTIONS, ...given.options };
-  const source = deps.service.sources.find(
-    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
-  );
+  const source = findSource(deps.service, request);
   const report = (reason: StopReason, queues: PullerReport['queues'] = []): PullerReport => {
     deps.logger.info({ reason }, 'member ends');
     const seat = {

@@ -1,4 +1,4 @@
-import { type IpBytes, ipBytes } from './ip-address.ts';
+import { type IpBytes, ipBytes, MAPPED_BITS } from './ip-address.ts';
 
 /** One entry of `brokers`: a host name, all names below one, or a block of addresses. */
 export type BrokerEntry =
@@ -12,7 +12,6 @@ export const BROKER_ENTRY =
 /** The last part of a host name has a letter: 127.1 and 0x7f.1 are addresses to resolvers. */
 const NAME =
   /^(?=.{1,253}$)(?:[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?\.)*(?!0x)(?=[a-z0-9_-]*[a-z])[a-z0-9_](?:[a-z0-9_-]*[a-z0-9_])?$/;
-const MAPPED_BITS = 96;
 
 export function normalName(host: string): string {
   return host.toLowerCase().replace(/\.$/, '');

@@ -2,6 +2,8 @@
 export type IpBytes = Buffer;
 
 const MAPPED = Buffer.from('00000000000000000000ffff', 'hex');
+/** Bits in front of the IPv4 address in its mapped form. */
+export const MAPPED_BITS = MAPPED.length * 8;
 
 /** What URLs may have between brackets; they say what is valid. */
 const IPV6 = /^[0-9a-fA-F:.]+$/;
@@ -10,12 +12,17 @@ const IPV4 = /^(?:(?:25[0-5]|2[0-4]\d|1\d\d|[1-9]?\d)(?:\.(?!$)|$)){4}$/;
 
 /** undefined: not an IP address. The zone of IPv6 (`%eth0`) is left out. */
 export function ipBytes(text: string): IpBytes | undefined {
-  if (IPV4.test(text)) return Buffer.concat([MAPPED, Buffer.from(text.split('.').map(Number))]);
+  if (IPV4.test(text)) return mapped(Buffer.from(text.split('.').map(Number)));
   const [address = ''] = text.split('%');
   if (!address.includes(':')) return undefined;
   const url = `http://[${address}]`;
   if (!IPV6.test(address) || !URL.canParse(url)) return undefined;
   return ipv6Bytes(new URL(url).hostname.slice(1, -1));
+}
+
+/** @param ipv4 its 4 bytes */
+export function mapped(ipv4: Uint8Array): IpBytes {
+  return Buffer.concat([MAPPED, ipv4]);
 }
 
 /** Of the canonical spelling: groups of hex, no dots. */

@@ -222,3 +222,14 @@ export function slotClientId(
 ): string {
   return `${service}-${stage}@${consumerGroup}@${slot}`;
 }
+
+/** The source of a group; undefined: the service has none. */
+export function findSource(
+  { sources }: Pick<ServiceConfig, 'sources'>,
+  group: { readonly cluster: string | null; readonly consumerGroup: string | null },
+): SourceConfig | undefined {
+  return sources.find(
+    ({ cluster, consumerGroup }) =>
+      cluster === group.cluster && consumerGroup === group.consumerGroup,
+  );
+}

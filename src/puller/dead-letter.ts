@@ -12,11 +12,12 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
-import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
+import { isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { Content, EndCarrier } from './end-carrier.ts';
 import type { EndIntents } from './end-intents.ts';
+import { failuresBefore } from './failures-before.ts';
 import { searchDeadLetter } from './find-dead-letter.ts';
 import { type OpenForEndParts, openForEnd } from './open-entry.ts';
 import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
@@ -234,7 +235,7 @@ function deadLetterWays(
   const { source, client, lifecycle } = parts;
   let made: DeadLetter | undefined;
   const letter = (): DeadLetter => {
-    const failures = failedDeliveries(message, source) + localRetries;
+    const failures = failuresBefore(message, source, localRetries);
     made ??= deadLetterOf(message, originOf(parts, { message }), failures);
     return made;
   };
@@ -292,7 +293,7 @@ function logDiscarded(
       offsetMsgId: record.offsetMsgId,
       msgId: message.msgId,
       undecodable: !('topic' in record),
-      failures: failedDeliveries(message, source) + localRetries + 1,
+      failures: failuresBefore(message, source, localRetries) + 1,
       condition,
       failure,
       ...loggedContent(message.body, message.properties),

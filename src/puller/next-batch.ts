@@ -30,6 +30,7 @@ import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
 import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
@@ -225,7 +226,7 @@ function isLastDelivery(
   message: Message,
 ): boolean {
   if (subscription.order !== undefined || source.messageModel === 'BROADCASTING') return false;
-  const failures = failedDeliveries(message, source) + localRetries;
+  const failures = failuresBefore(message, source, localRetries);
   return failures > 0 && failures >= maxReconsumeTimes(subscription, message);
 }
 

@@ -11,8 +11,8 @@ import type { PopHandle } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps } from './puller-deps.ts';
@@ -87,7 +87,7 @@ export function poppedEnds(parts: PoppedParts): EndCarrier {
       return settled;
     },
     redeliver({ entry, message }, redelivery) {
-      const failures = failedDeliveries(message, source) + entry.localRetries + 1;
+      const failures = failuresBefore(message, source, entry.localRetries) + 1;
       return retry(entry, redelivery, failures, invisibleFor(redelivery, message));
     },
     redeliverUnhandled: (entry, _content, { failures }) =>
@@ -128,7 +128,7 @@ async function returnAll(parts: PoppedParts): Promise<void> {
   const left: Promise<void>[] = [];
   for (const entry of [...messages.unfinished()]) {
     const isReady = entry.state === 'ready';
-    if (popped.isRevivable(entry) ? !isReady || lifecycle.isLost : false) continue;
+    if (popped.isRevivable(entry) && (!isReady || lifecycle.isLost)) continue;
     if (isReady) messages.take(entry);
     left.push(giveBack(parts, entry, RETURN_MS));
   }

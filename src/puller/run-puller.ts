@@ -5,7 +5,7 @@ import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { queueKey } from '../model/message-queue.ts';
-import { isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
+import { findSource, isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import { endStep } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
@@ -37,10 +37,7 @@ const TRACE_FLUSH_MS = 2_000;
 export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { consumerGroup, slot } = request;
   const logger = given.logger.child({ consumerGroup, slot, holder: given.holder });
-  const source = given.service.sources.find(
-    ({ cluster, consumerGroup }) =>
-      cluster === request.cluster && consumerGroup === request.consumerGroup,
-  );
+  const source = findSource(given.service, request);
   const traced = source?.trace && {
     trace: createMessageTrace({ ...given, logger }, source.trace.topic),
   };

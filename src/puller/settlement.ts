@@ -7,13 +7,13 @@ import type { SettlementRules, WholeEnd, WholeFailure } from '../decide/settle/s
 import type { CallOutcome } from '../delivery/read-outcome.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
 import { type BatchParts, partOf } from './build-batch.ts';
 import type { Commits } from './commit-offset.ts';
 import { giveBackFailed, type LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { type DeadLetterParts, endForGood } from './dead-letter.ts';
 import type { Content } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
@@ -133,7 +133,7 @@ export class Settlement {
     const { deliveries, subscription } = batch;
     const settled = deliveries.map(({ entry, message }) => ({
       lane: entry.lane,
-      failures: failedDeliveries(message, source) + entry.localRetries,
+      failures: failuresBefore(message, source, entry.localRetries),
       maxFailures: maxReconsumeTimes(subscription, message),
     }));
     const options = { retryDelay: subscription.retryDelay, suspendMs, othersDone, random };
@@ -264,7 +264,7 @@ export class Settlement {
     if (subscription.order !== undefined) return false;
     return deliveries.some(
       ({ entry, message }) =>
-        failedDeliveries(message, source) + entry.localRetries >=
+        failuresBefore(message, source, entry.localRetries) >=
         maxReconsumeTimes(subscription, message),
     );
   }
@@ -363,7 +363,8 @@ export class Settlement {
     const { message, localRetries } = content;
     const subscription = subscriptions.ofMessage(message);
     const limits = {
-      failures: (message === undefined ? 0 : failedDeliveries(message, source)) + localRetries,
+      failures:
+        message === undefined ? localRetries : failuresBefore(message, source, localRetries),
       maxFailures: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
     };
     const end = this.#mode.rules.endOfUnhandled(how, limits, condition);

@@ -3,10 +3,9 @@ import { after, before, describe, test } from 'node:test';
 import { BatchProcessor, EventType, processPartialResponse } from '@aws-lambda-powertools/batch';
 import { IdempotencyConfig, makeIdempotent } from '@aws-lambda-powertools/idempotency';
 import { DynamoDBPersistenceLayer } from '@aws-lambda-powertools/idempotency/dynamodb';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { Context, SQSRecord } from 'aws-lambda';
-import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
+import { type IdempotencyTables, startIdempotencyTables } from '../support/idempotency-tables.ts';
 import { at, createPullerWorld, GROUP, RETRY } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
@@ -16,34 +15,17 @@ const BY_CONTENT = '[eventSourceARN, messageId, body]';
 
 /** A producer knows the ids of the messages that another is about to send, and sends its own under them first. */
 describe('Powertools Idempotency, and a producer that guesses ids', { concurrency: 1 }, () => {
-  let stop: () => Promise<void>;
-  let client: DynamoDBClient;
+  let tables: IdempotencyTables;
   before(async () => {
     process.env.AWS_LAMBDA_FUNCTION_NAME ??= 'settle';
-    const database = await startLocalDynamoDB();
-    stop = database.stop;
-    client = new DynamoDBClient({
-      endpoint: database.endpoint,
-      region: 'eu-west-1',
-      credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-    });
+    tables = await startIdempotencyTables();
   });
-  after(async () => {
-    client?.destroy();
-    await stop?.();
-  });
+  after(() => tables?.stop());
 
   /** What is worked, of each pair of a hostile message and a real one of the same id. The real ones are delivered twice. */
   async function worked(eventKeyJmesPath: string, ids: readonly string[]): Promise<string[]> {
     const tableName = `t-${Math.random().toString(36).slice(2)}`;
-    await client.send(
-      new CreateTableCommand({
-        TableName: tableName,
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
+    await tables.create(tableName);
     const seen: string[] = [];
     const config = new IdempotencyConfig({ eventKeyJmesPath, hashFunction: 'sha256' });
     const once = makeIdempotent(
@@ -52,7 +34,10 @@ describe('Powertools Idempotency, and a producer that guesses ids', { concurrenc
         return body;
       },
       {
-        persistenceStore: new DynamoDBPersistenceLayer({ tableName, awsSdkV3Client: client }),
+        persistenceStore: new DynamoDBPersistenceLayer({
+          tableName,
+          awsSdkV3Client: tables.client,
+        }),
         config,
         dataIndexArgument: 0,
       },

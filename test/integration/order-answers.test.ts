@@ -56,7 +56,21 @@ describe('answers of ordered events', () => {
     return handled;
   }
 
+  type Handle = (record: RocketMQRecord) => boolean;
+
   const named = ({ receiptHandle }: RocketMQRecord) => ({ itemIdentifier: receiptHandle });
+
+  /** A handler that goes on with other keys behind a failure. */
+  function failuresByKey(records: readonly RocketMQRecord[], handle: Handle) {
+    const stopped = new Set<string | undefined>();
+    const failures = records.filter((record) => {
+      const { orderKey } = record.rocketmq;
+      if (!stopped.has(orderKey) && handle(record)) return false;
+      stopped.add(orderKey);
+      return true;
+    });
+    return failures.map(named);
+  }
 
   for (const order of ORDERS) {
     const name = order.key === undefined ? order.by : `${order.by} ${order.key}`;
@@ -80,30 +94,17 @@ describe('answers of ordered events', () => {
 
   for (const order of ORDERS.slice(1))
     test(`key ${order.key}: one that goes on with other keys says so, and handles nothing twice`, async () => {
-      const handled = await run(order, (records, handle) => {
-        const stopped = new Set<string | undefined>();
-        const failures = records.filter((record) => {
-          const { orderKey } = record.rocketmq;
-          if (!stopped.has(orderKey) && handle(record)) return false;
-          stopped.add(orderKey);
-          return true;
-        });
-        return { batchItemFailures: failures.map(named), othersDone: true };
-      });
+      const handled = await run(order, (records, handle) => ({
+        batchItemFailures: failuresByKey(records, handle),
+        othersDone: true,
+      }));
       assert.deepEqual(new Set(handled.values()), new Set([1]));
     });
 
   test('key: without the word, what was done behind a failure comes once more', async () => {
-    const handled = await run(ORDERS[1] as OrderConfig, (records, handle) => {
-      const stopped = new Set<string | undefined>();
-      const failures = records.filter((record) => {
-        const { orderKey } = record.rocketmq;
-        if (!stopped.has(orderKey) && handle(record)) return false;
-        stopped.add(orderKey);
-        return true;
-      });
-      return { batchItemFailures: failures.map(named) };
-    });
+    const handled = await run(ORDERS[1] as OrderConfig, (records, handle) => ({
+      batchItemFailures: failuresByKey(records, handle),
+    }));
     assert.ok([...handled.values()].some((times) => times > 1));
   });
 });

@@ -18,40 +18,40 @@ describe('a topic is a border', () => {
 
   const letters = () => world.broker.messages(dlqTopic(GROUP));
 
-  test('the tag filter of the topic that a redelivery names holds again', async () => {
-    world = await createPullerWorld();
-    await world.prepare(1);
-    const seen: string[] = [];
-    const filter = { type: 'TAG', expression: 'paid || late' };
-    for (const properties of [{}, { TAGS: 'open' }, { TAGS: 'paid', KEYS: 'wanted' }])
-      await world.client.send(hostile('orders', properties as Record<string, string>));
-    world.start(
-      async ({ Records }) => void seen.push(...Records.map(({ rocketmq }) => rocketmq.keys.join())),
-      { queues: [RETRY], subscriptions: [{ filter }] as never },
-    );
-    await until(() => letters().length === 2 && seen.length === 1, 'each has its end');
-    assert.deepEqual(seen, ['wanted']);
-  });
-
-  test('so does its SQL92 filter, as a broker evaluates it', async () => {
-    world = await createPullerWorld();
-    await world.prepare(1);
-    const seen: string[] = [];
-    const filter = { type: 'SQL92', expression: "TAGS = 'paid' AND amount > 10" };
-    for (const properties of [
-      { TAGS: 'paid' },
-      { TAGS: 'paid', amount: 'many' },
-      { TAGS: 'paid', amount: '9' },
-      { TAGS: 'paid', amount: '11', KEYS: 'wanted' },
-    ])
-      await world.client.send(hostile('orders', properties as Record<string, string>));
-    world.start(
-      async ({ Records }) => void seen.push(...Records.map(({ rocketmq }) => rocketmq.keys.join())),
-      { queues: [RETRY], subscriptions: [{ filter }] as never },
-    );
-    await until(() => letters().length === 3 && seen.length === 1, 'each has its end');
-    assert.deepEqual(seen, ['wanted']);
-  });
+  for (const [name, filter, sent] of [
+    [
+      'the tag filter of the topic that a redelivery names holds again',
+      { type: 'TAG', expression: 'paid || late' },
+      [{}, { TAGS: 'open' }, { TAGS: 'paid', KEYS: 'wanted' }],
+    ],
+    [
+      'so does its SQL92 filter, as a broker evaluates it',
+      { type: 'SQL92', expression: "TAGS = 'paid' AND amount > 10" },
+      [
+        { TAGS: 'paid' },
+        { TAGS: 'paid', amount: 'many' },
+        { TAGS: 'paid', amount: '9' },
+        { TAGS: 'paid', amount: '11', KEYS: 'wanted' },
+      ],
+    ],
+  ] as const)
+    test(name, async () => {
+      world = await createPullerWorld();
+      await world.prepare(1);
+      const seen: string[] = [];
+      for (const properties of sent)
+        await world.client.send(hostile('orders', properties as Record<string, string>));
+      world.start(
+        async ({ Records }) =>
+          void seen.push(...Records.map(({ rocketmq }) => rocketmq.keys.join())),
+        { queues: [RETRY], subscriptions: [{ filter }] as never },
+      );
+      await until(
+        () => letters().length === sent.length - 1 && seen.length === 1,
+        'each has its end',
+      );
+      assert.deepEqual(seen, ['wanted']);
+    });
 
   test('a redrive passes over what names a topic that is not of the group', async () => {
     world = await createPullerWorld();

@@ -1,5 +1,5 @@
 import type { FieldRules } from '../../model/compile-pattern.ts';
-import { allowsAbsence, type Leaf, matchesLeaf } from './match-rule.ts';
+import { allowsAbsence, isObject, type Leaf, matchesLeaf } from './match-rule.ts';
 
 /**
  * Do all fields match the value? As AWS's event-ruler has it (ACFinder and ArrayMembership):
@@ -146,8 +146,4 @@ function* elements(list: readonly unknown[]): Generator<unknown> {
 
 function isEnd({ path, at }: Below): boolean {
   return at === path.length;
-}
-
-function isObject(value: unknown): value is object {
-  return typeof value === 'object' && value !== null;
 }

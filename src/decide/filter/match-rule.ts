@@ -68,6 +68,6 @@ function isWithin(value: number, operator: string | number | undefined, limit: n
   }
 }
 
-function isObject(rule: unknown): rule is object {
-  return typeof rule === 'object' && rule !== null;
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
 }
