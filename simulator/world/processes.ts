@@ -55,14 +55,16 @@ export interface ProcessDeps {
   ) => void;
   readonly deliveryStarted: (script: HandlerScript) => void;
   readonly deliveryEnded: (script: HandlerScript) => void;
+  /** The process of an inline handler ended before its call did. */
+  readonly deliveryCut: (script: HandlerScript) => void;
 }
 
 const COORDINATOR_TIMEOUT_MS = 60_000;
 const OPERATOR_TIMEOUT_MS = 60_000;
 const PROGRAM_TIMEOUT_MS = 24 * 3_600_000;
-/** How long what an invocation leaves behind may take to go. */
 /** An invocation gives up its last requests so long before its deadline. */
 const AT_DEADLINE_MS = 2_000;
+/** How long what an invocation leaves behind may take to go. */
 const AFTERMATH_MS = 50;
 
 /** Starts, freezes and kills the sandboxes of one deployment. */
@@ -71,6 +73,8 @@ export class Processes {
   /** What each puller was deployed with. */
   readonly sourceOf = new WeakMap<Host, SourceConfig>();
   readonly #deps: ProcessDeps;
+  /** Calls of inline handlers that go on. */
+  readonly #inlineCalls = new Map<HandlerScript, Host>();
   readonly #counts: Record<Process['kind'], number> = {
     puller: 0,
     coordinator: 0,
@@ -187,9 +191,18 @@ export class Processes {
     const process = this.running.get(host);
     this.#deps.scheduler.kill(host);
     this.#deps.network.cutClient(host);
+    this.#cutInlineCalls(host);
     if (process === undefined) return;
     this.running.delete(host);
     this.#deps.ended(process, how, undefined);
+  }
+
+  #cutInlineCalls(host: Host): void {
+    for (const [script, of] of this.#inlineCalls)
+      if (of === host) {
+        this.#inlineCalls.delete(script);
+        this.#deps.deliveryCut(script);
+      }
   }
 
   freeze(host: Host, ms: number): void {
@@ -211,8 +224,10 @@ export class Processes {
     const host = currentHost();
     const script = handlers.script(event, host, scheduler.now);
     this.#deps.deliveryStarted(script);
+    this.#inlineCalls.set(script, host);
     if (script.end === 'runs-on') return new Promise(() => {});
     await createSystemClock().sleep(script.durationMs);
+    this.#inlineCalls.delete(script);
     this.#deps.deliveryEnded(script);
     if (script.end === 'dies') {
       this.kill(host);
@@ -248,6 +263,7 @@ export class Processes {
           scheduler.now >= deadline - AT_DEADLINE_MS ? undefined : this.#leftovers(host);
         scheduler.kill(host);
         this.#deps.network.cutClient(host);
+        this.#cutInlineCalls(host);
         this.#deps.ended(process, how, leftovers);
       });
     };
