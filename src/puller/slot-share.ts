@@ -85,7 +85,7 @@ class Permits {
 
 const FREE = (): void => {};
 
-/** @param limits handler calls at once, by topic; a topic without one has no limit */
+/** @param limits handler calls at once, by the first topic of their event; without one there is no limit */
 export function createSlotShare(limits: ReadonlyMap<string, number>): OwnSlotShare {
   const permits = new Map([...limits].map(([topic, count]) => [topic, new Permits(count)]));
   const idle = new Map<string, boolean>();
