@@ -106,7 +106,7 @@ export const repeats: CheckDefinition = {
           if (before?.endedAt === undefined || before.position.doneAt === undefined) continue;
           // Done ahead of an unfinished one, it comes again whenever its queue changes hands.
           const committable = isPop ? before.endedAt : ledger.committableSince(position);
-          if (committable === undefined || before.outcome !== 'ok') continue;
+          if (committable === undefined || !isHandled(before)) continue;
           const since = Math.max(committable, before.endedAt);
           if (wasMovedBack(position, before.startedAt) || wasAhead(before, committable)) continue;
           if (isExplained(delivery, before, since)) continue;
@@ -121,6 +121,11 @@ export const repeats: CheckDefinition = {
 function commitAgeOf({ programs, source }: Plan): number {
   if (programs !== undefined) return PROGRAM_COMMIT_AGE_MS;
   return source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
+}
+
+/** An earlier delivery may have handled a message that this one did not reach. */
+function isHandled({ outcome, isBehindFailure }: Delivery): boolean {
+  return outcome === 'ok' && !isBehindFailure;
 }
 
 function brokerOf({ queue }: Pick<Position, 'queue'>): string | undefined {

@@ -38,6 +38,8 @@ export interface Delivery {
   outcome: 'ok' | 'failed' | 'dropped' | 'none' | undefined;
   /** The call failed as a whole, whoever was to blame. */
   failedWithCall: boolean;
+  /** In order: behind a failure of its group, so that it counts as not delivered, whatever its outcome. */
+  isBehindFailure: boolean;
 }
 
 /** What happens in the simulated world, as the checks see it. */

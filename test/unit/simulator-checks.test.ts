@@ -1,0 +1,81 @@
+import assert from 'node:assert/strict';
+import { describe, it } from 'node:test';
+import type { CheckedWorld } from '../../simulator/checks/check.ts';
+import { repeats } from '../../simulator/checks/repeats.ts';
+import { createHost, type Host, type Scheduler } from '../../simulator/kernel/scheduler.ts';
+import { planOf } from '../../simulator/scenarios.ts';
+import type { Delivery } from '../../simulator/world/events.ts';
+import { Ledger } from '../../simulator/world/ledger.ts';
+import type { StoredMessage } from '../../src/testing/broker/message-store.ts';
+
+const QUEUE = 'orders/broker-a/0';
+
+/** What the check `repeats` finds in a queue whose messages all have one key. */
+class RepeatsOfAQueue {
+  readonly #plan = planOf('sent-twice', 1);
+  readonly #ledger = new Ledger(() => 'key', false, new Set());
+  readonly #clock = { now: 1_000 };
+  readonly #check;
+
+  constructor() {
+    const { source } = this.#plan;
+    this.#check = repeats.create({
+      plan: this.#plan,
+      ledger: this.#ledger,
+      scheduler: this.#clock as unknown as Scheduler,
+      faultTimes: [],
+      disturbances: [],
+      sourceOf: () => source,
+      pending: () => [],
+    } satisfies CheckedWorld);
+    for (const number of [0, 1])
+      this.#ledger.stored('broker-a', {
+        topic: 'orders',
+        queueId: 0,
+        queueOffset: number,
+        physicalOffset: number,
+        reconsumeTimes: 0,
+        storeTimestamp: this.#clock.now,
+        body: Buffer.from(JSON.stringify({ n: number, k: 'k0' })),
+      } as StoredMessage);
+  }
+
+  /** The messages, by offset, in one call of 100 ms, each with its outcome. */
+  deliver(puller: Host, outcomes: Readonly<Record<number, Delivery['outcome']>>) {
+    const deliveries = Object.entries(outcomes).map(([offset, outcome]): Delivery => {
+      const position = this.#ledger.positions.get(`${QUEUE}/${offset}`);
+      assert(position);
+      const startedAt = this.#clock.now;
+      return {
+        ...{ position, puller, startedAt, told: 0, endedAt: undefined, outcome },
+        ...{ failedWithCall: false, isBehindFailure: false },
+      };
+    });
+    this.#ledger.started(deliveries);
+    const found = this.#check.on?.({ kind: 'delivery-started', deliveries });
+    this.#clock.now += 100;
+    this.#ledger.ended(deliveries, this.#clock.now);
+    this.#check.on?.({ kind: 'delivery-ended', deliveries });
+    return found;
+  }
+}
+
+describe('the check repeats', () => {
+  const [first, second] = [createHost('puller-1'), createHost('puller-2')];
+
+  it('finds a message that was handled and is delivered again', () => {
+    const queue = new RepeatsOfAQueue();
+    assert.equal(queue.deliver(first, { 0: 'ok', 1: 'ok' }), undefined);
+    assert.match(queue.deliver(first, { 1: 'ok' }) ?? '', /handled 0 ms ago by puller-1/);
+  });
+
+  it('accepts a message that came behind a failure of its group, though an earlier holder handled it', () => {
+    const queue = new RepeatsOfAQueue();
+    queue.deliver(first, { 0: 'dropped' });
+    queue.deliver(first, { 1: 'ok' });
+    // The first holder dies before its commit.
+    assert.notEqual(queue.deliver(second, { 0: 'dropped', 1: 'ok' }), undefined);
+    assert.equal(queue.deliver(second, { 1: 'ok' }), undefined);
+    assert.match(queue.deliver(second, { 1: 'ok' }) ?? '', /handled 0 ms ago by puller-2/);
+  });
+});
