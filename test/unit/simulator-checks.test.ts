@@ -14,17 +14,18 @@ const QUEUE = 'orders/broker-a/0';
 class RepeatsOfAQueue {
   readonly #plan = planOf('sent-twice', 1);
   readonly #ledger = new Ledger(() => 'key', false, new Set());
-  readonly #clock = { now: 1_000 };
+  readonly #clock = { now: 0 };
   readonly #check;
 
-  constructor() {
+  constructor({ disturbances = [], delays = [] }: Partial<CheckedWorld> = {}) {
     const { source } = this.#plan;
     this.#check = repeats.create({
       plan: this.#plan,
       ledger: this.#ledger,
       scheduler: this.#clock as unknown as Scheduler,
       faultTimes: [],
-      disturbances: [],
+      disturbances,
+      delays,
       sourceOf: () => source,
       pending: () => [],
     } satisfies CheckedWorld);
@@ -38,6 +39,10 @@ class RepeatsOfAQueue {
         storeTimestamp: this.#clock.now,
         body: Buffer.from(JSON.stringify({ n: number, k: 'k0' })),
       } as StoredMessage);
+  }
+
+  wait(ms: number): void {
+    this.#clock.now += ms;
   }
 
   /** The messages, by offset, in one call of 100 ms, each with its outcome. */
@@ -78,4 +83,27 @@ describe('the check repeats', () => {
     assert.equal(queue.deliver(second, { 1: 'ok' }), undefined);
     assert.match(queue.deliver(second, { 1: 'ok' }) ?? '', /handled 0 ms ago by puller-2/);
   });
+
+  for (const [what, delays, isFound] of [
+    ['more than a second', [], true],
+    ['more than a second, part of which its answer was on the way', [[90, 400]], false],
+    [
+      'more than a second, and delays that do not make up for it',
+      [
+        [90, 150],
+        [100, 190],
+      ],
+      true,
+    ],
+    ['more than a second, and another process was delayed', [[90, 400, second]], true],
+  ] as const)
+    it(`${isFound ? 'finds' : 'accepts'} a repeat after a death, where the commit had ${what}`, () => {
+      const queue = new RepeatsOfAQueue({
+        disturbances: [{ of: { kind: 'process', host: first }, from: 1_250, until: 1_250 }],
+        delays: delays.map(([from, until, host = first]) => ({ host, from, until })),
+      });
+      queue.deliver(first, { 0: 'ok' });
+      queue.wait(30_000);
+      assert.equal(queue.deliver(second, { 0: 'ok' }) !== undefined, isFound);
+    });
 });
