@@ -1,11 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import type { CheckedWorld } from '../../simulator/checks/check.ts';
+import { oneMember } from '../../simulator/checks/one-member.ts';
 import { repeats } from '../../simulator/checks/repeats.ts';
 import { createHost, type Host, type Scheduler } from '../../simulator/kernel/scheduler.ts';
 import { planOf } from '../../simulator/scenarios.ts';
-import type { Delivery } from '../../simulator/world/events.ts';
+import type { Delivery, WorldEvent } from '../../simulator/world/events.ts';
 import { Ledger } from '../../simulator/world/ledger.ts';
+import { storedPlace } from '../../src/store/places.ts';
 import type { StoredMessage } from '../../src/testing/broker/message-store.ts';
 
 const QUEUE = 'orders/broker-a/0';
@@ -106,4 +108,48 @@ describe('the check repeats', () => {
       queue.wait(30_000);
       assert.equal(queue.deliver(second, { 0: 'ok' }) !== undefined, isFound);
     });
+});
+
+describe('the check one-member', () => {
+  const slot = `${storedPlace({ slot: 0 }).topic}//0`;
+  const [java, ours] = [createHost('java-1'), createHost('puller-2')];
+
+  /** What it finds when Java's member, and 5 s later ours, delivers from the queue. */
+  function found(events: readonly (readonly [at: number, event: WorldEvent])[]) {
+    const clock = { now: 0 };
+    const check = oneMember.create({
+      faultTimes: [],
+      scheduler: clock as unknown as Scheduler,
+    } as Partial<CheckedWorld> as CheckedWorld);
+    const delivered = (puller: Host): WorldEvent => ({
+      kind: 'delivery-started',
+      deliveries: [{ puller, position: { queue: QUEUE } } as Delivery],
+    });
+    const all = [...events, [200_000, delivered(java)], [205_000, delivered(ours)]] as const;
+    return all.map(([at, event]) => {
+      clock.now = at;
+      return check.on?.(event);
+    });
+  }
+
+  const acquired = (holder: string): WorldEvent => ({
+    ...{ kind: 'acquired', queue: slot, holder, fence: 1 },
+  });
+  const ended = (name: string): WorldEvent => ({
+    ...{ kind: 'ended', host: createHost(name), how: 'returned', leftovers: undefined },
+  });
+
+  const held = [100_000, 120_000, 140_000, 160_000, 180_000].map(
+    (at) => [at, acquired('puller-1')] as const,
+  );
+
+  it('finds two members, also after one took over the slot of another', () => {
+    const events = found([...held, [191_000, acquired('puller-2')], [192_000, ended('puller-1')]]);
+    assert.match(events.at(-1) ?? '', /puller-2 delivers messages .* 5000 ms ago another member/);
+  });
+
+  it('accepts what follows when a member went before the next one had its slot', () => {
+    const events = found([...held, [191_000, ended('puller-1')], [196_000, acquired('puller-2')]]);
+    assert.equal(events.at(-1), undefined);
+  });
 });
