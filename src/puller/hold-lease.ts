@@ -1,4 +1,4 @@
-import { maxRunMs } from '../decide/budget/handler-run-time.ts';
+import { orderedTimeoutMs } from '../decide/budget/handler-run-time.ts';
 import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { standing } from '../decide/dispatch/which-to-invoke.ts';
@@ -143,17 +143,6 @@ async function tryToAcquire<Place extends LeasePlace>(
 /** Waiting does not help: the queue is not for this slot now. */
 function isFinal(reason: Extract<LeaseAnswer<LeasePlace>, { applied: false }>['reason']): boolean {
   return reason !== 'held' && reason !== 'successor-waits';
-}
-
-/**
- * How long functions that a dead holder called may run, ms: what comes behind in an order must not
- * overtake them. undefined: the source keeps no order, or its handlers died with their puller.
- */
-function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
-  const timeouts = subscriptions.flatMap(({ order, handler }) =>
-    order !== undefined && handler.invocation === 'function' ? [maxRunMs(handler)] : [],
-  );
-  return timeouts.length === 0 ? undefined : Math.max(...timeouts);
 }
 
 /**

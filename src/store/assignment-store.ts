@@ -4,6 +4,7 @@ import {
   paginateQuery,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import { isLive } from '../decide/lease/lease.ts';
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type {
@@ -32,6 +33,7 @@ import {
   retireQueue,
   reviveQueue,
   setStoredOffset,
+  setStoredOffsetAfterDeath,
   takeOver,
   updateExpression,
 } from './conditions.ts';
@@ -202,8 +204,15 @@ export function createAssignmentStore(
         putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }),
       );
     },
-    writeOffset: async (group, queue, offset) =>
-      (await writeQueue(group, queue, setStoredOffset(offset))).applied,
+    async writeOffset(group, queue, request) {
+      const outcome = await writeQueue(group, queue, setStoredOffset(request));
+      if (outcome.applied) return 'written';
+      const seen = current(outcome);
+      if (seen === undefined) return 'missing';
+      if (!hasLease(seen) || isLive(seen.lease, request.now)) return 'held';
+      const afterDeath = setStoredOffsetAfterDeath(request, seen);
+      return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
+    },
     slots: {
       ...leases<SlotPlace>(),
       list: (group) => query(slotsPart(group), QUEUE_PREFIX, assignmentFromItem<SlotPlace>),

@@ -11,6 +11,7 @@ import type {
   GroupKey,
   HolderRecords,
   LeaseKey,
+  OffsetWrite,
   Plan,
   QueueMirrors,
 } from '../ports/assignment-store.ts';
@@ -209,13 +210,40 @@ export function putStandingPause(
   };
 }
 
+type LeasedAssignment = Assignment<LeasePlace> & {
+  readonly lease: NonNullable<Assignment['lease']>;
+};
+
 /** Only while nobody holds the queue: a holder would write its own over it. */
-export function setStoredOffset(offset: bigint): ConditionalWrite {
+export function setStoredOffset({ offset, forgetsCounts }: OffsetWrite): ConditionalWrite {
   return {
     token: 'operatorToken',
     when: [clause.item, clause.free],
     set: { committedOffset: N(offset) },
-    remove: ['confirmedAt', 'settledOffset'],
+    remove: ['confirmedAt', 'settledOffset', ...(forgetsCounts ? COUNTS : [])],
+  };
+}
+
+/**
+ * The same after a holder that vanished. Its lease is taken away, under a new fence: a holder that
+ * was only frozen loses at its next renewal, and writes nothing over the operator's offset.
+ */
+export function setStoredOffsetAfterDeath(
+  request: OffsetWrite,
+  seen: LeasedAssignment,
+): ConditionalWrite {
+  const write = setStoredOffset(request);
+  const { holder, fence } = seen.lease;
+  return {
+    ...write,
+    when: [clause.item, clause.seenHolder, clause.ended],
+    set: {
+      ...write.set,
+      fence: { expression: '#fence + :one' },
+      ...orphanedHandlers(request, seen),
+    },
+    remove: [...(write.remove ?? []), ...LEASE],
+    values: { one: N(1), now: N(request.now), seenHolder: S(holder), seenFence: N(fence) },
   };
 }
 
@@ -252,10 +280,7 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  * ```
  * Two acquirers: both read (holder A, fence 7), the first write makes fence 8, the second fails on `seenHolder`.
  */
-export function takeOver(
-  request: Acquisition,
-  seen: Assignment<LeasePlace> & { readonly lease: NonNullable<Assignment['lease']> },
-): ConditionalWrite {
+export function takeOver(request: Acquisition, seen: LeasedAssignment): ConditionalWrite {
   const write = acquisition(request);
   return {
     ...write,
@@ -285,7 +310,7 @@ export function diedBefore(
  * holder that had to wait for those of another one until after its own lease has called none.
  */
 function orphanedHandlers(
-  { handlerTimeoutMs }: Acquisition,
+  { handlerTimeoutMs }: Pick<Acquisition, 'handlerTimeoutMs'>,
   {
     lease,
     handlersRunUntil = 0,
@@ -372,6 +397,13 @@ const RECORDS = [
   'batchLimits',
   'handlersRunUntil',
 ] as const satisfies readonly (keyof HolderRecords)[];
+
+/** What holders have counted of messages. */
+const COUNTS = [
+  'crash',
+  'attempts',
+  'batchLimits',
+] as const satisfies readonly (typeof RECORDS)[number][];
 
 const LEASE = [
   'holder',
