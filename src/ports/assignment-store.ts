@@ -66,6 +66,7 @@ export interface OffsetWrite {
 export interface HolderRecords {
   readonly crash: CrashRecord;
   readonly attempts: Attempts;
+  readonly begunEnds: Attempts;
   readonly batchLimits: readonly BatchLimit[];
   readonly handlersRunUntil: number;
 }

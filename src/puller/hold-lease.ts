@@ -164,7 +164,7 @@ export async function returnLease(
   { holder, fence }: Lease,
 ): Promise<void> {
   const { cluster, consumerGroup, queue } = assignment;
-  const { crash, attempts, batchLimits, handlersRunUntil } = assignment;
+  const { crash, attempts, begunEnds, batchLimits, handlersRunUntil } = assignment;
   await store.release({
     cluster,
     consumerGroup,
@@ -174,6 +174,7 @@ export async function returnLease(
     heldUntil: clock.now(),
     ...(crash && { crash }),
     ...(attempts && { attempts }),
+    ...(begunEnds && { begunEnds }),
     ...(batchLimits && { batchLimits }),
     ...(handlersRunUntil !== undefined && { handlersRunUntil }),
   });

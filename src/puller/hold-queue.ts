@@ -117,7 +117,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const pendingEnds = new PendingEnds();
   const known = new KnownQueue(start.mark, start.committedAgainAt);
   // Failures of popped messages, and the deaths of their holders, are counted by the broker.
-  const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment.attempts);
+  const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment);
   const batchLimits = isPopped ? NO_BATCH_LIMITS : new KeptBatchLimits(assignment.batchLimits);
   const crash = new CrashKeeper(
     isPopped ? undefined : refreshCrash(assignment.crash, start.offset, maxSpan),

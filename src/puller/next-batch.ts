@@ -28,6 +28,7 @@ import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
+import type { LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
 import { failuresBefore } from './failures-before.ts';
@@ -54,6 +55,7 @@ export interface NextBatchParts
   readonly crash: CrashKeeper;
   readonly batchLimits: BatchLimits;
   readonly pendingEnds: PendingEnds;
+  readonly attempts: Pick<LocalAttempts, 'failuresBeforeEnd' | 'delivers'>;
   readonly carrier: Pick<EndCarrier, 'owns'>;
   /** False: it was popped, and its time is over. */
   readonly isOurs: (entry: QueueEntry) => boolean;
@@ -138,12 +140,17 @@ function forget(
 }
 
 function take(
-  { messages, pendingEnds }: Pick<NextBatchParts, 'messages' | 'pendingEnds'>,
+  {
+    messages,
+    pendingEnds,
+    attempts,
+  }: Pick<NextBatchParts, 'messages' | 'pendingEnds' | 'attempts'>,
   entry: QueueEntry,
   reading: Reading,
 ): void {
   messages.take(entry);
   if ('message' in reading && reading.message !== undefined) messages.open(entry, reading.message);
+  if (reading.kind === 'added') attempts.delivers(entry.offset);
   if (reading.kind !== 'unhandled' || pendingEnds.of(entry) !== undefined) return;
   if (reading.pendingEnd !== undefined) pendingEnds.postpone(entry, reading.pendingEnd);
 }
@@ -273,7 +280,7 @@ function areOfOneQueue(one: Message, other: Message): boolean {
 }
 
 function whyUnhandled(
-  { pendingEnds, crash, source, subscriptions, clock }: NextBatchParts,
+  { pendingEnds, attempts, crash, source, subscriptions, clock }: NextBatchParts,
   entry: QueueEntry,
   isolation: ReturnType<CrashKeeper['isolation']>,
 ): UnhandledReading | undefined {
@@ -296,6 +303,8 @@ function whyUnhandled(
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
     localRetries,
+    countedBefore: entry.countedBefore,
+    failuresBeforeEnd: attempts.failuresBeforeEnd(entry.offset),
     isPopped: source.mode === 'pop',
     maxReconsumeTimes: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
   };
@@ -304,7 +313,7 @@ function whyUnhandled(
   return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts, entry) };
 }
 
-/** The end that the holder before had begun, as far as the counts show it. */
+/** The end that the holder before had begun. */
 function pendingEndOf(
   { condition }: Unhandled,
   facts: MessageFacts,

@@ -117,6 +117,7 @@ function withoutHistory(assignment: Assignment): Assignment {
     committedOffset: _committed,
     maxOffset: _max,
     attempts: _attempts,
+    begunEnds: _ends,
     batchLimits: _limits,
     crash: _crash,
     ...rest

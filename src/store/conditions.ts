@@ -394,6 +394,7 @@ export function renewLease(
 const RECORDS = [
   'crash',
   'attempts',
+  'begunEnds',
   'batchLimits',
   'handlersRunUntil',
 ] as const satisfies readonly (keyof HolderRecords)[];
@@ -402,6 +403,7 @@ const RECORDS = [
 const COUNTS = [
   'crash',
   'attempts',
+  'begunEnds',
   'batchLimits',
 ] as const satisfies readonly (typeof RECORDS)[number][];
 
@@ -464,10 +466,17 @@ export function announce(request: {
   };
 }
 
-function records({ crash, attempts, batchLimits, handlersRunUntil }: NullableRecords): Item {
+function records({
+  crash,
+  attempts,
+  begunEnds,
+  batchLimits,
+  handlersRunUntil,
+}: NullableRecords): Item {
   return {
     ...(crash && { crash: crashToAttribute(crash) }),
     ...(attempts && { attempts: attemptsToAttribute(attempts) }),
+    ...(begunEnds && { begunEnds: attemptsToAttribute(begunEnds) }),
     ...(batchLimits && { batchLimits: batchLimitsToAttribute(batchLimits) }),
     ...(handlersRunUntil && { handlersRunUntil: N(Math.ceil(handlersRunUntil)) }),
   };

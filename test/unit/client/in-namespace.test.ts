@@ -4,6 +4,7 @@ import { inNamespace } from '../../../src/client/in-namespace.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../../src/client/rocketmq-client.ts';
 import type { GroupMember } from '../../../src/model/membership.ts';
 import type { Message } from '../../../src/model/message.ts';
+import type { PopHandle } from '../../../src/model/pop.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../../src/testing/index.ts';
 import { overriddenClient } from '../../support/overridden-client.ts';
@@ -126,10 +127,10 @@ describe('a client in a namespace', () => {
   });
 
   it('passes on every field of what is popped, also those that few messages have', async () => {
-    const handle = {
-      ...{ ckQueueOffset: 0n, popTime: 0n, invisibleTime: 60_000n, reviveQid: 0, retryMark: 0 },
-      ...{ brokerName: 'broker-a', queueId: 0, queueOffset: 0n },
-    } as const;
+    const handle: PopHandle = {
+      ...{ ckQueueOffset: 0n, popTime: 0n, invisibleTime: 60_000n, reviveQid: 0 },
+      ...{ retryMark: 0, brokerName: 'broker-a', queueId: 0, queueOffset: 0n },
+    };
     const message = messageAt(0, { topic: 'ns%orders' });
     const undecodable = {
       ...{ queueId: 0, queueOffset: 1n, commitLogOffset: 1n, reconsumeTimes: 0 },
@@ -143,7 +144,7 @@ describe('a client in a namespace', () => {
       later: 'field',
     };
     const wire = overriddenClient(client, { pop: async () => popped });
-    const result = await inNamespace(wire, 'ns').pop({
+    const result = await inNamespace(wire as RocketMQClient, 'ns').pop({
       ...{ consumerGroup: 'group', topic: 'orders', brokerName: 'broker-a', maxMessages: 32 },
       ...{ invisibleMs: 60_000, pollMs: 0, start: 'min' },
       subscription: buildSubscription('orders', '*'),
