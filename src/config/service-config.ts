@@ -7,6 +7,7 @@ import type {
 } from '../model/source.ts';
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { byTopic, type EventOptions, eventOptions } from './event-options.ts';
+import { failuresLeave } from './failure-loops.ts';
 import { nearest } from './nearest.ts';
 import { operationOptionsFit } from './operation-options.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
@@ -69,6 +70,7 @@ export function toServiceConfig(input: ServiceInput): {
     namesFitNamespaces(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
     deliveryOptionsFit(events, input, options, problems);
+    failuresLeave(events, options, problems);
     operationOptionsFit(options, problems);
   }
   problems.throwIfAny();
