@@ -4,7 +4,6 @@ import {
   paginateQuery,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
-import { isLive } from '../decide/lease/lease.ts';
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type {
@@ -209,7 +208,7 @@ export function createAssignmentStore(
       if (outcome.applied) return 'written';
       const seen = current(outcome);
       if (seen === undefined) return 'missing';
-      if (!hasLease(seen) || isLive(seen.lease, request.now)) return 'held';
+      if (!hasLease(seen) || seen.lease.leaseUntil >= request.now) return 'held';
       const afterDeath = setStoredOffsetAfterDeath(request, seen);
       return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
     },
