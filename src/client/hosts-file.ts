@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
-import path from 'node:path';
 import { normalName } from '../model/broker-entry.ts';
 
 const HOSTS_FILE =
   process.platform === 'win32'
-    ? path.join(process.env.SystemRoot ?? 'C:\\Windows', 'System32', 'drivers', 'etc', 'hosts')
+    ? `${process.env.SystemRoot ?? 'C:\\Windows'}\\System32\\drivers\\etc\\hosts`
     : '/etc/hosts';
 
 /** Addresses that this machine's hosts file has for a name; none where it cannot be read. */

@@ -37,10 +37,9 @@ function ofDynamic(path: ConfigPath): string {
 
 const OF_VARIABLE = ` has a variable (\${…}) that nothing has filled in: Serverless fills in its own when it packages (\${ssm:/name}, \${env:NAME}, \${param:name}); names of CloudFormation such as \${AWS::Region} work in { Fn::Sub: … } only`;
 
-function isReference([[key, to] = [''], ...more]: readonly (readonly [
-  string | number,
-  unknown?,
-])[]): boolean {
-  if (more.length > 0 || typeof key !== 'string') return false;
-  return (key === 'Ref' && typeof to === 'string') || key.startsWith('Fn::');
+function isReference(entries: readonly (readonly [string | number, unknown])[]): boolean {
+  const [first, ...more] = entries;
+  if (first === undefined || more.length > 0) return false;
+  const [key, to] = first;
+  return key === 'Ref' ? typeof to === 'string' : String(key).startsWith('Fn::');
 }
