@@ -566,7 +566,9 @@ class Client implements RocketMQClient {
 
   async topics(options: CallOptions = {}): Promise<string[]> {
     return [
-      ...(await this.#nameServers.ask(getTopicList, undefined, options, getTopicList.decodeAnswer)),
+      ...(await this.#nameServers.ask(getTopicList, undefined, options, (answer) =>
+        getTopicList.decodeAnswer(answer),
+      )),
     ];
   }
 

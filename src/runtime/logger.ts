@@ -19,15 +19,18 @@ export function createLogger(fields: object, env: NodeJS.ProcessEnv = process.en
     },
     escaping(destination({ dest: 1, sync: true })),
   );
-  // Children inherit it; pino has no other hook for their fields.
-  const { child } = logger;
-  logger.child = function boundedChild(
-    this: Pino,
-    ...[bindings, options]: Parameters<Pino['child']>
-  ) {
-    return child.call(this, boundedFields(bindings), options);
-  } as Pino['child'];
-  return logger;
+  return bounded(logger);
+}
+
+/** pino has no hook for the fields of children. */
+function bounded(logger: Pino): Logger {
+  return {
+    debug: (fields, message) => logger.debug(fields, message),
+    info: (fields, message) => logger.info(fields, message),
+    warn: (fields, message) => logger.warn(fields, message),
+    error: (fields, message) => logger.error(fields, message),
+    child: (fields) => bounded(logger.child(boundedFields(fields))),
+  };
 }
 
 /** Messages may be those of errors, whose texts brokers choose. */
