@@ -366,11 +366,10 @@ export class PullConsumer implements AsyncDisposable {
 
   async #pull(queue: MessageQueue, options: PullOptions, suspendMs: number): Promise<PullResult> {
     checkQueueCall(queue, options, checkPull);
-    const cursor = await this.#cursorOf(queue);
     const {
       filter,
       maxMessages = PULL_BATCH_SIZE,
-      offset = cursor.messages.committable,
+      offset = await this.#positionIn(queue),
       ...call
     } = options;
     const subscription = await this.#subscription(queue.topic, queue.brokerName, filter);
@@ -385,8 +384,14 @@ export class PullConsumer implements AsyncDisposable {
     const result = await this.#client.pull(request, call);
     // The broker tells of a reset only once.
     if (result.status === 'OFFSET_MOVED' && result.reset)
-      cursor.offsets.moved(result.nextBeginOffset, true);
+      (await this.#cursorOf(queue)).offsets.moved(result.nextBeginOffset, true);
     return result;
+  }
+
+  /** Keeps no cursor: a pull must not decide where a later loop begins. */
+  async #positionIn(queue: MessageQueue): Promise<bigint> {
+    const cursor = this.#cursors.get(queueKey(queue)) ?? this.#openCursor(queue, { at: 'min' });
+    return (await cursor).messages.committable;
   }
 
   #cursorOf(queue: MessageQueue, start: StartPosition = { at: 'min' }): Promise<QueueCursor> {
