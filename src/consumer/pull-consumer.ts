@@ -1,6 +1,7 @@
 import { callOptions, messageQueue } from '../client/check-calls.ts';
 import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
 import {
+  type Check,
   filledText,
   logger,
   objectWith,
@@ -10,6 +11,7 @@ import {
   positive,
   refuse,
   rocketmqName,
+  text,
   wholeNumber,
 } from '../client/check-values.ts';
 import { PROGRAM_CLOCK } from '../client/program-clock.ts';
@@ -475,14 +477,19 @@ function delayLevelOf(given = 0): DelayLevel {
   return given < 0 ? 'dead-letter' : given;
 }
 
+const storedOffset: Check = (value, place) => {
+  if (typeof value !== 'bigint') refuse(value, place, 'a bigint');
+};
+
+/** Takes every record that a broker can store: producers write some of these fields. */
 const pulledMessage = objectWith(
   {
-    topic: rocketmqName,
+    topic: text,
     brokerName: filledText,
-    queueOffset: offsetValue,
-    commitLogOffset: offsetValue,
+    queueOffset: storedOffset,
+    commitLogOffset: storedOffset,
     offsetMsgId: filledText,
-    reconsumeTimes: wholeNumber(0, MAX_RECONSUME_TIMES),
+    reconsumeTimes: wholeNumber(-MAX_RECONSUME_TIMES - 1, MAX_RECONSUME_TIMES),
     properties: (value, place) => {
       if (!(value instanceof Map)) refuse(value, place, 'a Map');
     },
