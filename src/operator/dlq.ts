@@ -10,9 +10,10 @@ import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
 import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from '../dlq/redriven-message.ts';
 import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import { orderKeyOf } from '../records/order-key.ts';
 import { Property } from '../records/properties.ts';
 import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
@@ -344,6 +345,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
           outgoing,
           source.consumerGroup,
           letter.queue,
+          letterOrderKey(source, outgoing.topic, letter),
         ).catch((thrown: Error) => thrown);
         if (error !== undefined && !skipFailed)
           throw new RedriveStoppedError(source.consumerGroup, view.queue, letter.offset, error);
@@ -361,6 +363,20 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     },
   );
   return { consumerGroup: source.consumerGroup, letters, scanned, done: sent, ...endOf(end) };
+}
+
+/**
+ * The key that the readers of the topic are ordered by, where that is not the sharding key: letters of
+ * one key go to one queue, which is that of their producer if it hashes the key as Java's clients do.
+ */
+function letterOrderKey(
+  { subscriptions, consumerGroup }: SourceConfig,
+  topic: string,
+  { message, originTopic }: DeadLetter,
+): string | undefined {
+  const read = topic === retryTopic(consumerGroup) ? originTopic : topic;
+  const order = subscriptions.find((subscription) => subscription.topic === read)?.order;
+  return message && orderKeyOf(message, order);
 }
 
 /** What a step tells one by one; the rest is counted. */

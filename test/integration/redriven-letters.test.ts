@@ -1,0 +1,86 @@
+import assert from 'node:assert/strict';
+import { afterEach, beforeEach, describe, test } from 'node:test';
+import { redriveDeadLetters } from '../../src/consumer/index.ts';
+import { dlqTopic } from '../../src/model/message-queue.ts';
+import type { SourceConfig } from '../../src/model/source.ts';
+import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
+import { buildSubscription } from '../../src/records/subscription.ts';
+import { subscription } from '../support/coordinator-world.ts';
+import { createOperatorWorld, type OperatorWorld, QUEUES } from '../support/operator-world.ts';
+import { until } from '../support/until.ts';
+
+describe('dead letters that are redriven or dropped', () => {
+  let world: OperatorWorld;
+  let dlq: string;
+  const create = async (settings: Partial<SourceConfig> = {}): Promise<void> => {
+    world = await createOperatorWorld({}, settings);
+    dlq = dlqTopic(world.group.consumerGroup);
+  };
+  beforeEach(() => create());
+  afterEach(() => world.stop());
+
+  /** A message of queue 0 that its group gave up. */
+  async function bury(body: string, message: Partial<OutgoingMessage> = {}): Promise<void> {
+    const { client, broker, group } = world;
+    const { consumerGroup } = group;
+    const queue = world.queue(0);
+    const count = broker.messages(dlq).length;
+    const sent = { topic: 'orders', body, ...message };
+    const { queueOffset: offset } = await client.send(sent, { queue });
+    const all = buildSubscription('orders', '*');
+    const request = { consumerGroup, queue, offset, subscription: all, maxMessages: 1 };
+    const pulled = await client.pull({ ...request, suspendMs: 0 });
+    assert.ok(pulled.status === 'FOUND');
+    await client.sendBack({
+      consumerGroup,
+      brokerName: 'broker-a',
+      commitLogOffset: pulled.messages[0]?.commitLogOffset ?? 0n,
+      originMsgId: '',
+      originTopic: 'orders',
+      delayLevel: 'dead-letter',
+      maxReconsumeTimes: 16,
+    });
+    await until(() => broker.messages(dlq).length > count, 'it is dead-lettered');
+  }
+  const stored = () =>
+    Array.from({ length: QUEUES }, (_, queueId) =>
+      Number(world.broker.maxOffset({ topic: 'orders', queueId })),
+    );
+  /** Messages that an action added to each queue. */
+  async function added(action: () => Promise<unknown>): Promise<number[]> {
+    const before = stored();
+    await action();
+    return stored().map((count, queueId) => count - (before[queueId] ?? 0));
+  }
+  const byLibrary = () =>
+    redriveDeadLetters(world.client, world.group.consumerGroup, { topics: ['orders'] });
+
+  for (const [name, redrive] of [
+    ['operator', () => world.operate('dlqRedrive')],
+    ['library', byLibrary],
+  ] as const)
+    test(`letters of one sharding key go to the queue of that key, by the ${name}`, async () => {
+      // "a".hashCode() is 97, "b" has 98.
+      for (const shardingKey of ['a', 'a', 'a', 'b', 'b']) await bury('x', { shardingKey });
+      assert.deepEqual(await added(redrive), [2, 3]);
+    });
+
+  test('letters of a group that is ordered by another property go to the queue of that one', async () => {
+    const ordered = (key: string) => ({
+      subscriptions: [
+        subscription('orders', { order: { by: 'key', key, suspendCurrentQueueTimeMillis: 50 } }),
+      ],
+    });
+    for (const [key, message] of [
+      ['KEYS', { keys: ['a', 'b'] }],
+      ['tenant', { properties: { tenant: 'a', __SHARDINGKEY: 'b' } }],
+    ] as const) {
+      await world.stop();
+      await create(ordered(key));
+      for (let n = 0; n < 3; n++) await bury('x', message);
+      assert.deepEqual(await added(() => world.operate('dlqRedrive')), [0, 3], key);
+      const toGroup = { all: true, to: 'group' };
+      assert.equal((await world.operate('dlqRedrive', toGroup)).done, 3, key);
+    }
+  });
+});
