@@ -25,7 +25,12 @@ import {
   startOf,
 } from './dead-letters.ts';
 import { arePlaces, NamedLetters, queuesWithin } from './letter-names.ts';
-import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from './redriven-message.ts';
+import {
+  type RedriveTarget,
+  redrivenMessage,
+  whyNotRedriven,
+  whyNotToOrigin,
+} from './redriven-message.ts';
 
 export interface RedriveOptions extends DeadLetterSelection {
   /** Default `topic`. */
@@ -169,12 +174,9 @@ async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
 async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
   const { client, consumerGroup, options, skipped } = run;
   const { message, queue, offset } = letter;
-  if (message === undefined) {
-    skipped.push({
-      queue,
-      offset,
-      reason: letter.undecodable?.error.message ?? 'it cannot be decoded',
-    });
+  const unfit = whyNotRedriven(letter);
+  if (message === undefined || unfit !== undefined) {
+    skipped.push({ queue, offset, reason: unfit ?? 'it cannot be decoded' });
     return;
   }
   const to = options.to ?? 'topic';

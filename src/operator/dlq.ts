@@ -7,7 +7,12 @@ import {
 } from '../dlq/dead-letters.ts';
 import { arePlaces, NamedLetters, namesLetter, queuesWithin } from '../dlq/letter-names.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
-import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from '../dlq/redriven-message.ts';
+import {
+  type RedriveTarget,
+  redrivenMessage,
+  whyNotRedriven,
+  whyNotToOrigin,
+} from '../dlq/redriven-message.ts';
 import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
@@ -310,6 +315,10 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
   const { client, source } = asked;
   const topics = source.subscriptions.map(({ topic }) => topic);
+  if (target === 'group' && source.messageModel === 'BROADCASTING')
+    usage(
+      `group "${source.consumerGroup}" is BROADCASTING and reads no retry topic: give --to TOPIC, or leave --to out`,
+    );
   if (typeof target === 'object') requireSendable(deps, source.cluster, target.topic);
   const ids = await placesOf(deps, asked);
   const isWanted = (letter: DeadLetter): boolean =>
@@ -324,16 +333,16 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     chosen,
     async (letter) => {
       const view = viewOf(letter, 200);
+      const unfit = whyNotRedriven(letter);
       const foreign = await whyNotToOrigin(letter, target, (topic) => topics.includes(topic));
       const outgoing =
-        letter.message === undefined || foreign !== undefined
+        letter.message === undefined || unfit !== undefined || foreign !== undefined
           ? undefined
           : redrivenMessage(letter, letter.message, source.consumerGroup, target);
       if (outgoing === undefined) {
         const problem =
-          letter.message === undefined
-            ? 'it cannot be decoded'
-            : `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
+          unfit ??
+          `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
         letters.push({ queue: view.queue, offset: view.offset, problem });
         return;
       }

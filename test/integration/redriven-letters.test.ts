@@ -3,7 +3,9 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { redriveDeadLetters } from '../../src/consumer/index.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
+import { OperatorError } from '../../src/operator/operator-error.ts';
 import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
+import { UNDECODABLE_PROPERTY } from '../../src/records/dead-letter-form.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { subscription } from '../support/coordinator-world.ts';
 import { createOperatorWorld, type OperatorWorld, QUEUES } from '../support/operator-world.ts';
@@ -52,6 +54,8 @@ describe('dead letters that are redriven or dropped', () => {
     await action();
     return stored().map((count, queueId) => count - (before[queueId] ?? 0));
   }
+  const note = async (): Promise<string | undefined> =>
+    (await world.operate('dlqList')).groups[0]?.queues[0]?.doneUpTo;
   const byLibrary = () =>
     redriveDeadLetters(world.client, world.group.consumerGroup, { topics: ['orders'] });
 
@@ -82,5 +86,29 @@ describe('dead letters that are redriven or dropped', () => {
       const toGroup = { all: true, to: 'group' };
       assert.equal((await world.operate('dlqRedrive', toGroup)).done, 3, key);
     }
+  });
+
+  test('a letter whose body is a record that could not be decoded is passed over', async () => {
+    await bury('raw', { properties: { [UNDECODABLE_PROPERTY]: 'bad CRC' } });
+    await bury('good');
+    const { letters, done } = await world.operate('dlqRedrive');
+    assert.equal(done, 1);
+    assert.match(JSON.stringify(letters), /could not be decoded \(bad CRC\)/);
+    const all = { topics: ['orders'], offsets: [0n, 1n] };
+    const report = await redriveDeadLetters(world.client, world.group.consumerGroup, all);
+    assert.equal(report.redriven, 1);
+    assert.match(report.skipped[0]?.reason ?? '', /could not be decoded \(bad CRC\)/);
+  });
+
+  test('none goes to the retry topic of a BROADCASTING group, which nothing reads', async () => {
+    await world.stop();
+    await create({ messageModel: 'BROADCASTING' });
+    await bury('x');
+    await assert.rejects(
+      world.operate('dlqRedrive', { to: 'group' }),
+      (error) => error instanceof OperatorError && /reads no retry topic/.test(error.message),
+    );
+    assert.equal(await note(), '0');
+    assert.equal((await world.operate('dlqRedrive')).done, 1);
   });
 });
