@@ -110,8 +110,11 @@ interface Chosen {
   readonly ids: readonly string[] | undefined;
   readonly isWanted: (letter: DeadLetter) => boolean;
   readonly since: number | undefined;
+  readonly until: number | undefined;
   /** From the oldest that is stored, not from the first that waits. */
   readonly all: boolean;
+  /** Notes how far each queue is done. It begins there then, so that the note leaves no gap and never goes back. */
+  readonly notes?: boolean;
   /** Ends the step before its time: the response has no room for another message. */
   readonly isFull?: () => boolean;
 }
@@ -135,24 +138,30 @@ function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chos
       limit,
       cursor,
       since,
+      until,
       all: all || since !== undefined || ids !== undefined,
     },
     client: deps.clients(source.cluster),
     selects: [ids, tag, key, since, until].some((one) => one !== undefined) || all,
     ids,
     isWanted: (letter) => {
-      const { message } = letter;
-      if (ids !== undefined && !ids.some((id) => namesLetter(id, letter))) return false;
-      if (message === undefined) return tag === undefined && key === undefined;
-      const { properties, storeTimestamp } = message;
+      const properties = letter.message?.properties;
+      const storedAt = storedAtOf(letter);
       return (
-        (tag === undefined || properties.get(Property.TAGS) === tag) &&
-        (key === undefined || (properties.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
-        (since === undefined || storeTimestamp >= since) &&
-        (until === undefined || storeTimestamp < until)
+        (ids === undefined || ids.some((id) => namesLetter(id, letter))) &&
+        (tag === undefined || properties?.get(Property.TAGS) === tag) &&
+        (key === undefined ||
+          (properties?.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
+        (since === undefined || storedAt === undefined || storedAt >= since) &&
+        (until === undefined || storedAt === undefined || storedAt < until)
       );
     },
   };
+}
+
+/** undefined: the record does not tell. */
+function storedAtOf({ message, undecodable }: DeadLetter): number | undefined {
+  return (message ?? undecodable?.unopened)?.storeTimestamp;
 }
 
 interface Walk {
@@ -172,12 +181,12 @@ function endOf({
 
 /**
  * Goes through the chosen dead letters, queue by queue, until the limit or the end of the step.
- * @param work false: the letter is not taken, the step ends before it
+ * @param work `queue-ends`: the letter is not taken, and neither are those behind it in its queue
  */
 async function walk(
   deps: OperatorDeps,
   chosen: Chosen,
-  work: (letter: DeadLetter) => Promise<void>,
+  work: (letter: DeadLetter, place: DeadLetterQueue) => Promise<void | 'queue-ends'>,
   passed: (queue: DeadLetterQueue, upTo: bigint) => Promise<void> = async () => {},
 ): Promise<Walk> {
   const { client, source, limit, since } = chosen;
@@ -200,12 +209,12 @@ async function walk(
   for (const [index, place] of queues.entries()) {
     if (index < begin) continue;
     const start =
-      from !== undefined && queueKey(place.queue) === queueKey(from.queue)
+      from !== undefined && queueKey(place.queue) === queueKey(from.queue) && chosen.notes !== true
         ? from.offset
         : await startOf(client, place, chosen, since);
     let next = start;
     try {
-      for await (const letters of readQueue(
+      reading: for await (const letters of readQueue(
         client,
         place,
         start < place.minOffset ? place.minOffset : start,
@@ -227,7 +236,7 @@ async function walk(
           }
           progress.scanned++;
           if (chosen.isWanted(letter)) {
-            await work(letter);
+            if ((await work(letter, place)) === 'queue-ends') break reading;
             progress.done++;
           }
           next = letter.offset + 1n;
@@ -323,9 +332,9 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   const ids = await placesOf(deps, asked);
   const isWanted = (letter: DeadLetter): boolean =>
     asked.isWanted(letter) && ids?.some((id) => namesLetter(id, letter)) !== false;
-  const chosen = { ...asked, ids, isWanted };
+  const notes = !asked.selects && !dryRun;
+  const chosen = { ...asked, ids, isWanted, notes };
   const letters: DeadLettersAnswer['letters'][number][] = [];
-  const notes = !chosen.selects && !dryRun;
   const began = deps.clock.now();
   let sent = 0;
   const { scanned, ...end } = await walk(
@@ -403,36 +412,54 @@ export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<Dead
   const chosen = choose(deps, args, 1_000_000);
   const dryRun = args.flag('dry-run');
   args.finish();
-  let dropped = 0;
-  const { client, source } = chosen;
-  const last = new Map<string, bigint>();
-  // The walk passes letters that are not wanted; a drop ends at the first of them.
-  const ended = new Set<string>();
-  const { scanned, ...end } = await walk(
+  const { client, source, until } = chosen;
+  const timeBehind = new TimeBehind(client);
+  const { scanned, done, ...end } = await walk(
     deps,
-    { ...chosen, isWanted: () => true },
-    async (letter) => {
-      const key = queueKey(letter.queue);
-      if (ended.has(key)) return;
-      if (!chosen.isWanted(letter)) {
-        ended.add(key);
-        return;
-      }
-      last.set(key, letter.offset + 1n);
-      dropped++;
+    // Letters before the note are done, also with --all.
+    { ...chosen, all: false, notes: !dryRun, isWanted: () => true },
+    async (letter, place) => {
+      if (until === undefined) return;
+      const storedAt = storedAtOf(letter) ?? (await timeBehind.of(letter, place));
+      return storedAt === undefined || storedAt >= until ? 'queue-ends' : undefined;
     },
-    async ({ queue }) => {
-      const upTo = last.get(queueKey(queue));
-      if (upTo !== undefined && !dryRun) await noteRedriven(client, queue, upTo);
+    async ({ queue }, upTo) => {
+      if (!dryRun) await noteRedriven(client, queue, upTo);
     },
   );
-  return {
-    consumerGroup: source.consumerGroup,
-    letters: [],
-    scanned,
-    done: dropped,
-    ...endOf(end),
+  return { consumerGroup: source.consumerGroup, letters: [], scanned, done, ...endOf(end) };
+}
+
+/** When the next letter was stored that tells it: one that does not is not younger. */
+class TimeBehind {
+  readonly #client: RocketMQ;
+  /** The last answer, for several such letters in a row. */
+  #known: { readonly queue: string; readonly at: bigint; readonly time: number | undefined } = {
+    queue: '',
+    at: 0n,
+    time: undefined,
   };
+
+  constructor(client: RocketMQ) {
+    this.#client = client;
+  }
+
+  /** undefined: no letter behind it tells. */
+  async of({ queue, offset }: DeadLetter, place: DeadLetterQueue): Promise<number | undefined> {
+    const key = queueKey(queue);
+    if (this.#known.queue !== key || offset >= this.#known.at)
+      this.#known = { queue: key, ...(await this.#find(place, offset + 1n)) };
+    return this.#known.time;
+  }
+
+  async #find(place: DeadLetterQueue, start: bigint) {
+    for await (const letters of readQueue(this.#client, place, start, {}))
+      for (const letter of letters) {
+        const time = storedAtOf(letter);
+        if (time !== undefined) return { at: letter.offset, time };
+      }
+    return { at: place.maxOffset, time: undefined };
+  }
 }
 
 function viewOf(letter: DeadLetter, mostBody: number): DeadLettersAnswer['letters'][number] {

@@ -3,12 +3,16 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { redriveDeadLetters } from '../../src/consumer/index.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
+import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
 import { OperatorError } from '../../src/operator/operator-error.ts';
 import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
 import { UNDECODABLE_PROPERTY } from '../../src/records/dead-letter-form.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { subscription } from '../support/coordinator-world.ts';
 import { createOperatorWorld, type OperatorWorld, QUEUES } from '../support/operator-world.ts';
+import { overriddenClient } from '../support/overridden-client.ts';
+import { connectRaw } from '../support/raw-connection.ts';
+import { sendUndecodable } from '../support/undecodable.ts';
 import { until } from '../support/until.ts';
 
 describe('dead letters that are redriven or dropped', () => {
@@ -44,6 +48,11 @@ describe('dead letters that are redriven or dropped', () => {
     });
     await until(() => broker.messages(dlq).length > count, 'it is dead-lettered');
   }
+  async function buryUndecodable(): Promise<void> {
+    const raw = await connectRaw(world.broker.brokers[0]?.address ?? '');
+    await sendUndecodable(raw, dlq);
+    raw.close();
+  }
   const stored = () =>
     Array.from({ length: QUEUES }, (_, queueId) =>
       Number(world.broker.maxOffset({ topic: 'orders', queueId })),
@@ -53,6 +62,12 @@ describe('dead letters that are redriven or dropped', () => {
     const before = stored();
     await action();
     return stored().map((count, queueId) => count - (before[queueId] ?? 0));
+  }
+  /** A time between what is buried before and after. */
+  async function boundary(): Promise<number> {
+    const time = Date.now() + 2;
+    await until(() => Date.now() > time + 2, 'time goes on');
+    return time;
   }
   const note = async (): Promise<string | undefined> =>
     (await world.operate('dlqList')).groups[0]?.queues[0]?.doneUpTo;
@@ -110,5 +125,71 @@ describe('dead letters that are redriven or dropped', () => {
     );
     assert.equal(await note(), '0');
     assert.equal((await world.operate('dlqRedrive')).done, 1);
+  });
+
+  /** For which nothing of an undecodable record can be read. */
+  const blind = (): Partial<OperatorDeps> => ({
+    clients: () =>
+      overriddenClient(world.client, {
+        pull: async (request, options) => {
+          const pulled = await world.client.pull(request, options);
+          if (pulled.status !== 'FOUND') return pulled;
+          const undecodable = pulled.undecodable.map(({ unopened, ...record }) => record);
+          return { ...pulled, undecodable };
+        },
+      }),
+  });
+
+  for (const limit of [1, 2, 3, 100])
+    test(`a drop up to a time ends at the first younger letter, in steps of ${limit}`, async () => {
+      await bury('old');
+      await buryUndecodable();
+      await buryUndecodable();
+      await bury('old');
+      const time = await boundary();
+      await buryUndecodable();
+      await bury('young');
+      await buryUndecodable();
+      await bury('young');
+      let cursor: string | undefined;
+      let dropped = 0;
+      do {
+        const args = { until: time, limit, ...(cursor === undefined ? {} : { cursor }) };
+        const step = await world.operate('dlqDrop', args, blind());
+        dropped += step.done;
+        cursor = step.cursor;
+      } while (cursor !== undefined);
+      assert.deepEqual([dropped, await note()], [4, '4']);
+      assert.equal((await world.operate('dlqRedrive')).done, 2);
+    });
+
+  test('a letter that does not tell its time stays when none behind it does', async () => {
+    await bury('old');
+    await buryUndecodable();
+    const time = await boundary();
+    const { done } = await world.operate('dlqDrop', { until: time }, blind());
+    assert.deepEqual([done, await note()], [1, '1']);
+    const readable = { until: time, 'dry-run': true };
+    assert.equal((await world.operate('dlqDrop', readable)).done, 1, 'its record tells');
+    assert.equal((await world.operate('dlqDrop', {}, blind())).done, 1, 'without a time it goes');
+  });
+
+  test('neither a drop nor a redrive moves the note back', async () => {
+    for (let n = 0; n < 4; n++) await bury('x');
+    const { cursor } = await world.operate('dlqPeek', { limit: 1 });
+    assert.ok(cursor !== undefined);
+    await world.operate('dlqRedrive', { limit: 3 });
+    assert.equal((await world.operate('dlqDrop', { all: true, limit: 1, cursor })).done, 1);
+    assert.equal(await note(), '4');
+    assert.deepEqual(await added(() => world.operate('dlqRedrive', { cursor })), [0, 0]);
+    assert.equal((await world.operate('dlqDrop', { all: true, limit: 2 })).done, 0);
+    assert.equal(await note(), '4');
+  });
+
+  test('a cursor that is ahead of the note leaves no letter behind', async () => {
+    for (let n = 0; n < 4; n++) await bury('x');
+    const { cursor } = await world.operate('dlqPeek', { limit: 2 });
+    assert.ok(cursor !== undefined);
+    assert.equal((await world.operate('dlqRedrive', { cursor })).done, 4);
   });
 });
