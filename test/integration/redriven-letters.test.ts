@@ -134,7 +134,10 @@ describe('dead letters that are redriven or dropped', () => {
         pull: async (request, options) => {
           const pulled = await world.client.pull(request, options);
           if (pulled.status !== 'FOUND') return pulled;
-          const undecodable = pulled.undecodable.map(({ unopened, ...record }) => record);
+          const undecodable = pulled.undecodable.map((record) => {
+            const { unopened: _, ...others } = record;
+            return others;
+          });
           return { ...pulled, undecodable };
         },
       }),
