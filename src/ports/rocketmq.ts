@@ -124,6 +124,14 @@ export interface OutgoingMessage {
   readonly flag?: number;
 }
 
+export interface OutgoingOptions extends CallOptions {
+  readonly queue?: MessageQueue;
+  /** Chooses the queue in place of the sharding key, for messages that are ordered by something else. */
+  readonly orderKey?: string | undefined;
+  /** A broker has stored the message once, so only the broker decides whether it may be sent. */
+  readonly forwarded?: boolean;
+}
+
 export interface SendResult {
   readonly status: 'SEND_OK' | 'FLUSH_DISK_TIMEOUT' | 'FLUSH_SLAVE_TIMEOUT' | 'SLAVE_NOT_AVAILABLE';
   /** UNIQ_KEY. */
@@ -258,11 +266,8 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: SendBackOptions,
   ): Promise<boolean>;
-  /** `forwarded`: a broker has stored the message once, so only the broker decides whether it may be sent. */
-  send(
-    message: OutgoingMessage,
-    options?: CallOptions & { queue?: MessageQueue; forwarded?: boolean },
-  ): Promise<SendResult>;
+  /** Without a queue the message's sharding key chooses one, or the queues take turns. */
+  send(message: OutgoingMessage, options?: OutgoingOptions): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
   sendBatch(
     messages: readonly OutgoingMessage[],
