@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { connect as connectPlain, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AddressRefusedError } from '../errors.ts';
+import { onAbort } from '../model/on-abort.ts';
 import type { TlsOptions } from '../model/source.ts';
 import { NotConnectedError } from './connection.ts';
 import type { DialRules } from './dial-rules.ts';
@@ -14,7 +15,7 @@ const CONNECT_TIMEOUT_MS = 3000;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Opens a plain or TLS connection. A host's name is looked up once, and what was checked is what is dialled.
+ * Opens a plain or TLS connection. A host's name is looked up once, and only addresses of that answer that were checked are dialled.
  * @param rules what is refused. Default: nothing
  * @throws AddressRefusedError; NotConnectedError that names the address and the cause; the signal's reason
  */
@@ -40,7 +41,7 @@ export function openSocket(
     // Only our own listeners go: the socket has some of its own, without which it would not notice its end.
     const settle = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      unlink();
       socket.off(connected, onConnected).off('error', onFailure).off('close', onClose);
     };
     const giveUp = (reason: unknown): void => {
@@ -50,7 +51,6 @@ export function openSocket(
       socket.destroy();
       reject(reason);
     };
-    const onAbort = (): void => giveUp(signal.reason);
     const onClose = (): void => onFailure(new Error('closed by the peer'));
     const onFailure = (cause: Error): void =>
       giveUp(
@@ -68,13 +68,13 @@ export function openSocket(
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
       resolve(socket);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    const unlink = onAbort(signal, () => giveUp(signal.reason));
     socket.once(connected, onConnected).once('error', onFailure).once('close', onClose);
   });
 }
 
 /**
- * Checks the host, and every address that its name has before one of them is dialled.
+ * Checks the host, and leaves out every address of its name that must not be dialled.
  * @throws AddressRefusedError when the host alone shows it
  */
 function checkedLookup(
@@ -83,21 +83,19 @@ function checkedLookup(
   rules: DialRules | undefined,
 ): { lookup?: LookupFunction } {
   if (rules === undefined || rules.isTrusted(address)) return {};
-  const check = (addresses: readonly string[]): AddressRefusedError | undefined => {
-    const reason = rules.refusal(host, addresses);
-    return reason === undefined ? undefined : new AddressRefusedError(address, reason);
-  };
-  const refused = check([]);
-  if (refused !== undefined) throw refused;
+  const refused = rules.refusal(host, []);
+  if (refused !== undefined) throw new AddressRefusedError(address, refused);
   if (isIP(host) !== 0) return {};
   return {
     lookup: (name, options, callback) => {
       lookup(name, { ...options, all: true }).then(
         (found) => {
-          const failure = check(found.map((one) => one.address));
-          if (failure !== undefined) callback(failure, '');
-          else if (options.all === true) callback(null, found);
-          else callback(null, found[0]?.address ?? '', found[0]?.family);
+          const dialable = rules.dialable(host, found);
+          if ('reason' in dialable)
+            return callback(new AddressRefusedError(address, dialable.reason), '');
+          const [first] = dialable.addresses;
+          if (options.all === true) callback(null, [...dialable.addresses]);
+          else callback(null, first?.address ?? '', first?.family);
         },
         (error: NodeJS.ErrnoException) => callback(error, ''),
       );

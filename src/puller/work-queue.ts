@@ -1,5 +1,7 @@
+import { codeOf } from '../errors.ts';
 import type { Assignment, Lease } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { onAbort } from '../model/on-abort.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { printable } from '../queue/printable.ts';
@@ -53,7 +55,7 @@ export async function workQueue(
     known = start.anotherLife ? withoutHistory(assignment) : assignment;
     held = holdQueue(deps, options, { source, assignment: known, lease, start });
   } catch (error) {
-    logger.error({ err: error }, 'the queue cannot be worked now');
+    logger.error({ err: error, code: codeOf(error) }, 'the queue cannot be worked now');
     await giveUp(deps, acquired, logger);
     return notWorked(queue, 'error');
   }
@@ -62,7 +64,7 @@ export async function workQueue(
     deps.onQueue?.({ figures: held.figures, adopt: (offset) => held.offsets.rewind(offset) });
     await runLoops(held, request.locks);
   } catch (error) {
-    logger.error({ err: error }, 'the queue cannot be worked now');
+    logger.error({ err: error, code: codeOf(error) }, 'the queue cannot be worked now');
     held.lifecycle.stop('error');
   }
   await close(held);
@@ -170,8 +172,7 @@ async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promis
 function stopOnSignal({ lifecycle, signal }: Pick<HeldQueue, 'lifecycle' | 'signal'>): () => void {
   const onSignal = (): void => lifecycle.stop(signal?.reason === MOVED ? 'moved' : 'signal');
   if (signal?.aborted === true) onSignal();
-  signal?.addEventListener('abort', onSignal, { once: true });
-  return () => signal?.removeEventListener('abort', onSignal);
+  return onAbort(signal, onSignal);
 }
 
 /** Settles and commits what is left, then gives the broker's lock and the lease back. A step that fails leaves the others their turn. */
