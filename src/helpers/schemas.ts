@@ -21,6 +21,7 @@ export const RocketMQAttributesSchema = object({
   queueId: z.int(),
   queueOffset: z.string(),
   offsetMsgId: z.string(),
+  idempotencyKey: z.string(),
   tags: z.string().exactOptional(),
   keys: z.array(z.string()),
   shardingKey: z.string().exactOptional(),
