@@ -24,6 +24,7 @@ export interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  readonly maxCalls?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
@@ -890,6 +891,37 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ],
     };
   },
+  // All is there before the first pull, and a pull brings 32: each call but the last is full.
+  backlog: (random) => {
+    const batchSize = random.int(40, 90);
+    const isFiltered = random.chance(0.6);
+    const modes: readonly Partial<Shape>[] = [
+      {},
+      { subscription: order('key') },
+      { source: { messageModel: 'BROADCASTING' } },
+      { source: { mode: 'pop' }, options: { popInvisibleMs: 30_000 } },
+    ];
+    const { subscription, ...mode } = random.pick(modes);
+    const messages = 300;
+    // Every third message has the tag.
+    const wanted = isFiltered ? messages / 3 : messages;
+    return {
+      ...mode,
+      queues: 1,
+      messages,
+      withinMs: 10,
+      behaviours: always,
+      subscription: {
+        ...subscription,
+        batchSize,
+        ...(isFiltered && {
+          maximumBatchingWindow: random.int(1, 5),
+          filterPatterns: [{ tags: ['t0'] }],
+        }),
+      },
+      maxCalls: Math.ceil(wanted / batchSize),
+    };
+  },
   poison: (random) => poisoned(random, 1, () => true),
   'pop-poison': (random) => ({
     ...poisoned(random, 2, (own) => own.chance(0.7)),
@@ -995,6 +1027,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),
   };

@@ -534,6 +534,23 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const BATCHES: readonly Mutant[] = [
+  {
+    name: 'batch-of-a-backlog-goes-half-empty',
+    file: 'src/puller/batching-window.ts',
+    find: 'fillsSince: hasBacklog ? fill.since(first, now) : undefined',
+    replace: 'fillsSince: undefined',
+    scenarios: ['backlog'],
+  },
+  {
+    name: 'window-counts-what-patterns-drop',
+    file: 'src/puller/sift-messages.ts',
+    find: ": { kind: 'filtered-out' };",
+    replace: ': PASSES;',
+    scenarios: ['backlog'],
+  },
+];
+
 const PROGRAMS: readonly Mutant[] = [
   {
     name: 'message-in-hand-counts-as-passed',
@@ -594,5 +611,6 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...BATCHES,
   ...PROGRAMS,
 ];
