@@ -1,3 +1,4 @@
+import { MAX_CLOCK_SKEW_MS } from '../src/model/clock-skew.ts';
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
 import { drainBound } from './drain-bound.ts';
 import { createRandom, type Random } from './kernel/random.ts';
@@ -25,6 +26,8 @@ export interface Shape {
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
   readonly maxCalls?: number;
+  /** Of each host's clock, either way; default: 900. */
+  readonly maxSkewMs?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
@@ -891,6 +894,30 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ],
     };
   },
+  // Two clocks differ by up to 30 s, and no fault explains a repeat.
+  skewed: (random) => {
+    const modes: readonly Partial<Shape>[] = [
+      {},
+      { subscription: order('queue') },
+      { subscription: order('key') },
+      { subscription: { maximumConcurrency: 2 }, source: { pullers: 1 } },
+      { source: { pullers: 2 } },
+      { source: { messageModel: 'BROADCASTING' } },
+      { source: { mode: 'pop' }, options: { popInvisibleMs: 30_000 } },
+    ];
+    return {
+      queues: 2,
+      messages: 60,
+      withinMs: 120_000,
+      behaviours: mixed,
+      pullerTimeoutMs: random.pick([45_000, 90_000]),
+      ...random.pick(modes),
+      maxSkewMs: MAX_CLOCK_SKEW_MS / 2,
+      faults: random.chance(0.3)
+        ? [{ kind: 'kill', at: time(random), of: 'puller', which: random.int(0, 9) }]
+        : [],
+    };
+  },
   // All is there before the first pull, and a pull brings 32: each call but the last is full.
   backlog: (random) => {
     const batchSize = random.int(40, 90);
@@ -1021,7 +1048,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     messages: [...messages, ...copies],
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
-    maxSkewMs: 900,
+    maxSkewMs: shape.maxSkewMs ?? 900,
     memoryBytes: shape.memoryBytes ?? 512 * 1024 * 1024,
     bodyBytes: shape.bodyBytes ?? 10,
     bornEarlierMs: shape.bornEarlierMs ?? 0,

@@ -169,11 +169,11 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'takes-a-live-lease',
     file: 'src/store/conditions.ts',
-    find: "ended: '#leaseUntil < :now',",
-    replace: "ended: '(#leaseUntil < :now OR #leaseUntil >= :now)',",
+    find: 'OR #leaseUntil < #acquiredAt)',
+    replace: 'OR #leaseUntil < #acquiredAt OR #leaseUntil >= #acquiredAt)',
     also: {
       file: 'src/store/assignment-store.ts',
-      find: "return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;",
+      find: "return item?.lease !== undefined && !mayTakeOver(item.lease, ended) ? 'held' : reason;",
       replace: 'return reason;',
     },
     scenarios: ['rebalance', 'lambda'],
@@ -534,6 +534,30 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const CLOCKS: readonly Mutant[] = [
+  {
+    name: 'lease-ends-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - TAKEOVER_MARGIN_MS;',
+    replace: 'return now;',
+    scenarios: ['skewed'],
+  },
+  {
+    name: 'renewal-overwrites-a-commit-in-the-table',
+    file: 'src/puller/queue-mirrors.ts',
+    find: '...(!(isStore && offsets.isUnderWay) && {',
+    replace: '...({',
+    scenarios: ['skewed', 'broadcasting'],
+  },
+  {
+    name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - MAX_CLOCK_SKEW_MS;',
+    replace: 'return now - TAKEOVER_MARGIN_MS;',
+    scenarios: ['skewed'],
+  },
+];
+
 const BATCHES: readonly Mutant[] = [
   {
     name: 'batch-of-a-backlog-goes-half-empty',
@@ -611,6 +635,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...CLOCKS,
   ...BATCHES,
   ...PROGRAMS,
 ];

@@ -147,7 +147,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
       wakeup.all();
     },
   });
-  const lease = new HeldLease(acquired.lease, { clock, lifecycle, counts });
+  const lease = new HeldLease(acquired.lease, { clock, lifecycle, counts, logger });
   const popped = isPopped
     ? new PoppedMessages({ ...deps, options, source, queue, logger, messages, lifecycle, lease })
     : undefined;
@@ -176,7 +176,8 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   });
   // What members of another kind commit beside this holder cannot be told from lost commits.
   const isAlone = !isPopped && source.coexist !== true;
-  const mirrors = () => mirrorsOf({ ...parts, offsets }, isAlone);
+  const mirrors = () =>
+    mirrorsOf({ ...parts, offsets }, isAlone, source.messageModel === 'BROADCASTING');
   return { ...parts, offsets, leaseKeeper: new LeaseKeeper({ ...parts, mirrors }) };
 }
 
