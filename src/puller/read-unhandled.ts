@@ -11,7 +11,6 @@ import {
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { Message } from '../model/message.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
@@ -22,7 +21,6 @@ import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 
 export interface UnhandledParts {
-  readonly clock: Clock;
   readonly source: SourceConfig;
   readonly subscriptions: Pick<QueueSubscriptions, 'ofTopic'>;
   readonly crash: Pick<CrashKeeper, 'record'>;
@@ -42,9 +40,10 @@ export interface UnhandledReading {
 
 /** Why no handler may get the message of an entry; undefined: one may. */
 export function whyUnhandled(
-  { pendingEnds, crash, source, subscriptions, clock }: UnhandledParts,
+  { pendingEnds, crash, source, subscriptions }: UnhandledParts,
   entry: QueueEntry,
   isolation: Isolation,
+  now: number,
 ): UnhandledReading | undefined {
   const { message, localRetries } = entry;
   const whyEntry = whyEntryUnhandled({
@@ -61,7 +60,7 @@ export function whyUnhandled(
     topic,
     isSubscribed: subscription !== undefined,
     isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
-    ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), clock.now(), maxAge),
+    ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), now, maxAge),
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
     localRetries,

@@ -3,6 +3,7 @@ import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-q
 import type { DeliveryMemory, QueueMemory } from '../decide/pull/memory-budget.ts';
 import { filterable } from '../delivery/build-record.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { openEntry } from './open-entry.ts';
@@ -16,6 +17,7 @@ import {
 } from './read-unhandled.ts';
 
 export interface SiftParts extends UnhandledParts {
+  readonly clock: Clock;
   readonly logger: Logger;
   readonly subscriptions: QueueSubscriptions;
   readonly messages: ProcessQueue;
@@ -53,12 +55,13 @@ export function siftMessages(parts: SiftParts): Sifted {
   const { messages, clock } = parts;
   let entry = messages.nextUnsifted();
   if (entry === undefined) return NOTHING;
+  const now = clock.now();
   const filteredOut: QueueEntry[] = [];
   const memory = parts.memory.startDelivery();
   const enough = Math.max(1, ...parts.subscriptions.all.map(({ batchSize }) => batchSize));
-  let passed = messages.waiting(clock.now()).count - messages.unsifted;
+  let passed = messages.waiting(now).count - messages.unsifted;
   for (; entry !== undefined && passed < enough; entry = messages.nextUnsifted()) {
-    const finding = sift(parts, entry, memory);
+    const finding = sift(parts, entry, memory, now);
     memory.release();
     if (finding.kind === 'wait') return { ...NOTHING, filteredOut, waitsForMemory: true };
     messages.sifted(entry, finding.kind === 'passes' && finding.matched);
@@ -73,7 +76,7 @@ export function siftMessages(parts: SiftParts): Sifted {
 const NOTHING: Sifted = { filteredOut: [], unhandled: undefined, waitsForMemory: false };
 
 /** What an error of the message concerns is left to the batch that it comes into. */
-function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory): Finding {
+function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory, now: number): Finding {
   const isolation = parts.crash.isolation(entry.offset);
   // What may have killed its puller is read alone.
   if (isolation !== 'batch' || !parts.isOurs(entry)) return PASSES;
@@ -82,10 +85,10 @@ function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory): Find
     // A message of an ordered source has its end when it is its turn.
     const unhandled =
       subscription?.order === undefined && mayBeUnhandled(parts, entry, subscription)
-        ? whyUnhandled(parts, entry, isolation)
+        ? whyUnhandled(parts, entry, isolation, now)
         : undefined;
     if (unhandled !== undefined) return unhandled;
-    return subscription === undefined ? PASSES : match(parts, entry, subscription, memory);
+    return subscription === undefined ? PASSES : match(parts, entry, subscription, memory, now);
   } catch {
     return PASSES;
   }
@@ -109,10 +112,11 @@ function match(
   entry: QueueEntry,
   subscription: SubscriptionConfig,
   memory: DeliveryMemory,
+  now: number,
 ): Finding {
   const { filterPatterns } = subscription;
   if (filterPatterns === undefined || entry.message === undefined) return PASSES;
-  const message = openEntry(parts, entry, entry.message, memory, subscription);
+  const message = openEntry(parts, entry, entry.message, memory, subscription, now);
   if (message === 'wait') return { kind: message };
   if (message === 'undecodable')
     return subscription.order === undefined ? damaged(parts.logger, entry) : PASSES;
