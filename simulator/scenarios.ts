@@ -918,6 +918,28 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
         : [],
     };
   },
+  // One batch that fails as a whole: in 2·log2(n) + 1 calls its messages have failed or are done.
+  isolation: (random) => {
+    const messages = random.int(8, 60);
+    const calls = 2 * Math.ceil(Math.log2(messages)) + 1;
+    const bad = random.pick([
+      { kind: 'throws', times: 99 },
+      { kind: 'times-out', times: 99 },
+      { kind: 'throws', times: 1 },
+    ] as const);
+    let left = 1;
+    return {
+      queues: 1,
+      messages,
+      withinMs: 10,
+      behaviours: () => (left-- > 0 ? bad : OK),
+      subscription: { batchSize: 100, maximumRetryAttempts: 1 },
+      pullerTimeoutMs: 300_000,
+      handlerMs: [2, 500],
+      // The last delivery of the message that failed goes alone.
+      maxCalls: calls + 1,
+    };
+  },
   // All is there before the first pull, and a pull brings 32: each call but the last is full.
   backlog: (random) => {
     const batchSize = random.int(40, 90);

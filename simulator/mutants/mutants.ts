@@ -559,6 +559,13 @@ const CLOCKS: readonly Mutant[] = [
 
 const BATCHES: readonly Mutant[] = [
   {
+    name: 'isolation-takes-one-message-after-the-other',
+    file: 'src/decide/batch/bisect.ts',
+    find: 'Math.ceil(count / 2) : 1;',
+    replace: '1 : 1;',
+    scenarios: ['isolation'],
+  },
+  {
     name: 'batch-of-a-backlog-goes-half-empty',
     file: 'src/puller/batching-window.ts',
     find: 'fillsSince: hasBacklog ? fill.since(first, now) : undefined',
