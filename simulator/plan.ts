@@ -247,7 +247,9 @@ export function filtersOf({ source, faults }: Plan): string[] {
   const later = faults.flatMap((fault) =>
     fault.kind === 'redeploy' && fault.subscription.filter ? [fault.subscription.filter] : [],
   );
-  const patterns = first.filterPatterns?.flatMap(({ tags = [] }) => tags) ?? [];
+  const patterns = (first.filterPatterns ?? [])
+    .flatMap(({ tags = [] }) => tags)
+    .filter((tag) => typeof tag === 'string');
   return [
     ...[first.filter, ...later].map((filter) => ('expression' in filter ? filter.expression : '*')),
     ...(patterns.length > 0 ? [patterns.join('||')] : []),
