@@ -99,7 +99,7 @@ export type Fault =
   | {
       readonly kind: 'destination-request';
       readonly nth: number;
-      readonly fate: 'throttled' | 'lost' | 'answer-lost';
+      readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'hangs';
     }
   | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
   /** The nth asynchronous invocation. */

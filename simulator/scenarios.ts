@@ -184,7 +184,7 @@ function destinationFaults(random: Random): Fault[] {
       (nth): Fault => ({
         kind: 'destination-request',
         nth,
-        fate: random.pick(['throttled', 'lost', 'answer-lost'] as const),
+        fate: random.pick(['throttled', 'lost', 'answer-lost', 'hangs'] as const),
       }),
     ),
     ...(random.chance(0.5) ? processFaults(random) : []),

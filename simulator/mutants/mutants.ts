@@ -328,15 +328,23 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'destination-is-not-waited-for',
     file: 'src/puller/dead-letter.ts',
-    find: 'await deliver(parts, failed, subscription, onFailure);',
-    replace: 'deliver(parts, failed, subscription, onFailure).catch(() => {});',
+    find: '(signal) => deliver(parts, failed, subscription, onFailure, signal),',
+    replace:
+      'async (signal) => void deliver(parts, failed, subscription, onFailure, signal).catch(() => {}),',
+    scenarios: ['on-failure'],
+  },
+  {
+    name: 'destination-that-hangs-is-waited-for',
+    file: 'src/puller/call-in-time.ts',
+    find: 'await Promise.race([call(signal), givenUp]);',
+    replace: 'await call(new AbortController().signal);',
     scenarios: ['on-failure'],
   },
   {
     name: 'refusal-of-the-destination-counts-as-stored',
     file: 'src/puller/dead-letter.ts',
     find: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');",
-    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return 'taken';",
     scenarios: ['on-failure'],
   },
   {

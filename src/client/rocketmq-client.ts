@@ -182,6 +182,7 @@ class Client implements RocketMQClient {
       nameServers: this.#nameServers,
       brokers: new Brokers(config.addressMap),
       now: this.#now,
+      logger,
     });
     this.#uniqKey = createUniqKeys({
       address: '127.0.0.1',
@@ -565,7 +566,9 @@ class Client implements RocketMQClient {
 
   async topics(options: CallOptions = {}): Promise<string[]> {
     return [
-      ...getTopicList.decodeAnswer(await this.#nameServers.ask(getTopicList, undefined, options)),
+      ...(await this.#nameServers.ask(getTopicList, undefined, options, (answer) =>
+        getTopicList.decodeAnswer(answer),
+      )),
     ];
   }
 

@@ -108,7 +108,7 @@ async function placesOf(
 ): Promise<readonly string[]> {
   if (arePlaces(ids)) return ids;
   const named = new NamedLetters(consumerGroup, ids);
-  const all = { ...options, limit: Number.POSITIVE_INFINITY };
+  const { limit: _limit, ...all } = options;
   for await (const letter of peekDeadLetters(client, consumerGroup, all)) named.note(letter);
   return named.places();
 }

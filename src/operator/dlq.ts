@@ -1,6 +1,7 @@
 import {
   type DeadLetter,
   type DeadLetterQueue,
+  isReached,
   listDeadLetters,
   readQueue,
   selectedQueues,
@@ -91,13 +92,16 @@ const STEP_MS = 20_000;
 const RESERVE_MS = 10_000;
 const MOST_SCANNED = 20_000;
 const MOST_CHARACTERS = 2_000_000;
+/** Letters of one answer of dlq peek. */
+const MAX_SHOWN = 1_000;
 const LONG_BODY = 4_000;
 
 interface Chosen {
   readonly source: SourceConfig;
   readonly client: RocketMQ;
   readonly queue: MessageQueue | undefined;
-  readonly limit: number;
+  /** undefined: there is none. */
+  readonly limit: number | undefined;
   readonly cursor: string | undefined;
   readonly selects: boolean;
   /** Places or message ids. */
@@ -207,7 +211,7 @@ async function walk(
       )) {
         for (const letter of letters) {
           if (
-            progress.done >= limit ||
+            isReached(limit, progress.done) ||
             progress.scanned >= MOST_SCANNED ||
             deps.clock.now() > endAt ||
             chosen.isFull?.() === true ||
@@ -265,7 +269,7 @@ async function placesOf(deps: OperatorDeps, chosen: Chosen): Promise<Chosen['ids
   const { ids, source } = chosen;
   if (ids === undefined || arePlaces(ids)) return ids;
   const named = new NamedLetters(source.consumerGroup, ids);
-  const all = { ...chosen, cursor: undefined, limit: Number.POSITIVE_INFINITY };
+  const all = { ...chosen, cursor: undefined, limit: undefined };
   const { scanned, cursor } = await walk(deps, all, async (letter) => named.note(letter));
   const places = named.places();
   if (cursor !== undefined)
@@ -284,7 +288,7 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
   let characters = 0;
   const limited: Chosen = {
     ...chosen,
-    limit: Math.min(chosen.limit, 1_000),
+    limit: Math.min(chosen.limit ?? MAX_SHOWN, MAX_SHOWN),
     isFull: () => characters > MOST_CHARACTERS,
   };
   const { scanned, done, ...end } = await walk(deps, limited, async (letter) => {

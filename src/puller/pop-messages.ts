@@ -2,7 +2,7 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { AnswerDroppedError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { AnswerDroppedError, ConnectionError, codeOf, TopicNotFoundError } from '../errors.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -175,7 +175,7 @@ async function goOnAfter(parts: PopParts, error: unknown, failures: number): Pro
   const { activity, counts, lifecycle, logger, offsets } = parts;
   if (lifecycle.isLost) return false;
   if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
-    logger.error({ err: error }, 'the broker refuses to give messages');
+    logger.error({ err: error, code: codeOf(error) }, 'the broker refuses to give messages');
     lifecycle.stop('refused');
     return false;
   }
@@ -183,7 +183,8 @@ async function goOnAfter(parts: PopParts, error: unknown, failures: number): Pro
   activity.failed();
   counts.count('PollingErrorCount');
   const waitMs = backoff(failures, parts.random(), ERROR_BACKOFF);
-  logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
+  const code = codeOf(error);
+  logger.warn({ err: error, code, waitMs: Math.round(waitMs) }, 'a pop failed');
   await pause(parts, waitMs);
   return true;
 }
