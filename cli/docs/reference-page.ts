@@ -43,6 +43,8 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   ThrottleCount:
     'handler calls that Lambda throttled; they are tried again and no message fails by them',
   LostLeases: 'leases that ended while they were worked with',
+  ClockSkewCount:
+    'clocks of two sandboxes that differ by more than 30 s, as leases show it (`ROCKETMQ_CLOCK_SKEW`): what was delivered may be delivered again',
   SumOffsetLag:
     'messages between committed offsets and the ends of their queues; in mode `pop` what is still to be popped, retry topics included: most brokers count what was popped and is not acknowledged yet as done',
   MaxOffsetLag: 'the same of the worst queue',

@@ -169,11 +169,11 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'takes-a-live-lease',
     file: 'src/store/conditions.ts',
-    find: "ended: '#leaseUntil < :now',",
-    replace: "ended: '(#leaseUntil < :now OR #leaseUntil >= :now)',",
+    find: 'OR #leaseUntil < #acquiredAt)',
+    replace: 'OR #leaseUntil < #acquiredAt OR #leaseUntil >= #acquiredAt)',
     also: {
       file: 'src/store/assignment-store.ts',
-      find: "return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;",
+      find: "return item?.lease !== undefined && !mayTakeOver(item.lease, ended) ? 'held' : reason;",
       replace: 'return reason;',
     },
     scenarios: ['rebalance', 'lambda'],
@@ -541,6 +541,54 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const CLOCKS: readonly Mutant[] = [
+  {
+    name: 'lease-ends-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - TAKEOVER_MARGIN_MS;',
+    replace: 'return now;',
+    scenarios: ['skewed'],
+  },
+  {
+    name: 'renewal-overwrites-a-commit-in-the-table',
+    file: 'src/puller/queue-mirrors.ts',
+    find: '...(!(isStore && offsets.isUnderWay) && {',
+    replace: '...({',
+    scenarios: ['skewed', 'broadcasting'],
+  },
+  {
+    name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - MAX_CLOCK_SKEW_MS;',
+    replace: 'return now - TAKEOVER_MARGIN_MS;',
+    scenarios: ['skewed'],
+  },
+];
+
+const BATCHES: readonly Mutant[] = [
+  {
+    name: 'isolation-takes-one-message-after-the-other',
+    file: 'src/decide/batch/bisect.ts',
+    find: 'Math.ceil(count / 2) : 1;',
+    replace: '1 : 1;',
+    scenarios: ['isolation'],
+  },
+  {
+    name: 'batch-of-a-backlog-goes-half-empty',
+    file: 'src/puller/batching-window.ts',
+    find: 'fillsSince: hasBacklog ? fill.since(first, now) : undefined',
+    replace: 'fillsSince: undefined',
+    scenarios: ['backlog'],
+  },
+  {
+    name: 'window-counts-what-patterns-drop',
+    file: 'src/puller/sift-messages.ts',
+    find: ": { kind: 'filtered-out' };",
+    replace: ': PASSES;',
+    scenarios: ['backlog'],
+  },
+];
+
 const PROGRAMS: readonly Mutant[] = [
   {
     name: 'message-in-hand-counts-as-passed',
@@ -601,5 +649,7 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...CLOCKS,
+  ...BATCHES,
   ...PROGRAMS,
 ];

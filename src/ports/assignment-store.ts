@@ -9,6 +9,7 @@ import type {
   SlotPlace,
   StandingPause,
 } from '../model/assignment.ts';
+import type { EndedBefore } from '../model/clock-skew.ts';
 import type { AssignedSlot } from '../model/membership.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
@@ -114,6 +115,8 @@ export interface LeaseStore<Place extends LeasePlace = MessageQueue> {
       leaseUntil: number;
       endsAt: number;
       settings?: string;
+      /** When a lease of another holder has ended. Default: now. */
+      ended?: EndedBefore;
       /**
        * Longest timeout of the handler functions that a dead holder may have called, ms. The item then
        * gets `handlersRunUntil`: the end of the dead lease plus this. Absent: none is waited for.

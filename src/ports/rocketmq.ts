@@ -96,6 +96,8 @@ export interface PopResult {
   /** What the broker gave only because tag hashes collide: acknowledge it. */
   readonly filteredOut: readonly PopHandle[];
   readonly undecodable: readonly PoppedUndecodable[];
+  /** Messages that the queues of the pop have left, as the broker counts them; default 0. */
+  readonly rest?: number;
   /** The broker holds as many polls as it may: wait before the next one. */
   readonly full: boolean;
 }

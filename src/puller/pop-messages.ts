@@ -52,6 +52,8 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
   readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
   readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
+  /** Called with what the broker has left after each pop. */
+  readonly onRest: (messages: number) => void;
 }
 
 /** Pops what the deliverers can take, until the queue's work ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
@@ -200,6 +202,7 @@ async function take(
     counts,
     messages,
     memory,
+    onRest,
   }: PopParts,
   popped: Pick<PoppedMessages, 'put'>,
   result: PopResult,
@@ -213,6 +216,7 @@ async function take(
   const brought = result.messages.length + undecodable.length + filteredOut.length;
   if (!full && brought === 0 && messages.count === 0) handOver.foundNothing();
   if (filteredOut.length > 0) counts.count('FilteredOutEventCount', filteredOut.length);
+  onRest(result.rest ?? 0);
   popped.put([...result.messages, ...undecodable], sentAt);
   memory.endFetch();
   if (result.messages.length > 0) activity.touch();

@@ -5,6 +5,7 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
+import { mayTakeOver } from '../model/clock-skew.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type {
   Applied,
@@ -250,7 +251,7 @@ function holderAnswer<Place extends LeasePlace>(outcome: Outcome): LeaseAnswer<P
   };
 }
 
-type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now'>;
+type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now' | 'ended'>;
 
 /** The failed clause that matters most to the loser; undefined when the item, as it is now, would allow it. */
 function whyNotFor(
@@ -276,5 +277,6 @@ function whyNotTakeable(
 ): Lost['reason'] | undefined {
   const reason = whyNotFor(item, applicant);
   if (reason !== undefined && reason !== 'successor-waits') return reason;
-  return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;
+  const { now, ended = { endedBefore: now, deadlineBefore: now } } = applicant;
+  return item?.lease !== undefined && !mayTakeOver(item.lease, ended) ? 'held' : reason;
 }

@@ -6,6 +6,7 @@ import type {
   LifeMark,
   OperatorPause,
 } from '../model/assignment.ts';
+import type { EndedBefore } from '../model/clock-skew.ts';
 import type { AssignedSlot } from '../model/membership.ts';
 import type {
   GroupKey,
@@ -70,8 +71,9 @@ const clause = {
   free: 'attribute_not_exists(#holder)',
   /** Nobody renewed or took over since the item was read, so the crash that is counted is the one that was seen. */
   seenHolder: '#holder = :seenHolder AND #fence = :seenFence',
-  /** The last holder's time is over by the acquirer's clock. The holder itself stopped a safety margin earlier by its own. */
-  ended: '#leaseUntil < :now',
+  /** The last holder's time is over by the acquirer's clock, less its margin for clocks that differ. The holder itself stopped earlier by its own. */
+  ended:
+    '(#leaseUntil < :deadlineBefore OR (#leaseUntil < :endedBefore AND #leaseUntil < #endsAt) OR #leaseUntil < #acquiredAt)',
   /** A successor that waits has precedence, until its wish ends. */
   noOtherSuccessor:
     '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
@@ -264,6 +266,8 @@ export interface Acquisition {
   readonly endsAt: number;
   readonly settings?: string;
   readonly handlerTimeoutMs?: number;
+  /** Default: now, for both. */
+  readonly ended?: EndedBefore;
 }
 
 /** The ordinary acquisition, tried first: one write, nothing read. A new item and a released one look alike. */
@@ -275,7 +279,7 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  * The acquisition after a holder that vanished, which needs the item as it was read.
  * ```
  *   holder's clock    ── acts ──┊ stops at leaseUntil − margin ┊· · · · · · · · · leaseUntil
- *   acquirer's clock (up to a margin ahead or behind)  · · · leaseUntil < now ┊── acquires, fence +1
+ *   acquirer's clock (ahead or behind)  · · · leaseUntil + takeover margin < now ┊── acquires, fence +1
  *   holder, thawed late                                       renew or release: taken-over, since the fence is another
  * ```
  * Two acquirers: both read (holder A, fence 7), the first write makes fence 8, the second fails on `seenHolder`.
@@ -293,8 +297,18 @@ export function takeOver(request: Acquisition, seen: LeasedAssignment): Conditio
       }),
       heldUntil: N(seen.lease.leaseUntil),
     },
-    values: { ...write.values, seenHolder: S(seen.lease.holder), seenFence: N(seen.lease.fence) },
+    values: {
+      ...write.values,
+      seenHolder: S(seen.lease.holder),
+      seenFence: N(seen.lease.fence),
+      ...endsOf(request),
+    },
   };
+}
+
+function endsOf({ now, ended }: Pick<Acquisition, 'now' | 'ended'>): Item {
+  const { endedBefore, deadlineBefore } = ended ?? { endedBefore: now, deadlineBefore: now };
+  return { endedBefore: N(endedBefore), deadlineBefore: N(deadlineBefore) };
 }
 
 /** Has the lease that is seen ended with its holder? One that takes its own again is alive. */
