@@ -18,8 +18,8 @@ export interface Position {
   readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
-  /** Mode pop: epoch ms, until when its puller may deliver it. */
-  lentUntil: number;
+  /** Mode pop: epoch ms, until when its puller may deliver it; undefined: it was not popped. */
+  lentUntil: number | undefined;
   acknowledged: boolean;
   /** Since when the destination of `onFailure` has it, epoch ms. */
   givenUpAt: number | undefined;
@@ -38,7 +38,7 @@ export interface Delivery {
   outcome: 'ok' | 'failed' | 'dropped' | 'none' | undefined;
   /** The call failed as a whole, whoever was to blame. */
   failedWithCall: boolean;
-  /** In order: behind a failure of its group, so that it counts as not delivered, whatever its outcome. */
+  /** In order: a failure of its group was before it in the event, so it is to come again. */
   isBehindFailure: boolean;
 }
 

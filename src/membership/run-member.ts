@@ -23,7 +23,7 @@ import { buildSubscription } from '../records/subscription.ts';
 import { allocationOf, ownersOf } from './allocate-among-members.ts';
 import { MemberQueues } from './member-queues.ts';
 import { Presence } from './presence.ts';
-import { hasSlot } from './run-limited.ts';
+import { isRefused } from './refused-request.ts';
 import { Seat } from './seat.ts';
 
 /** Routes and members are looked at this often; a notice of a broker makes it at once. */
@@ -59,7 +59,8 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
     return { consumerGroup, queues: [seat, ...queues] };
   };
   if (isTooLate(request, deps.clock.now())) return report('too-late');
-  if (source?.coexist !== true || !hasSlot(source, slot)) return report('unknown-source');
+  if (source === undefined || isRefused(source, request, deps.logger))
+    return report('unknown-source');
   const seat = await Seat.take(deps, options, source, slot);
   if (seat === undefined) return report('not-acquired');
   const member = new Member(deps, options, source, slot, seat);

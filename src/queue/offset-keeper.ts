@@ -77,6 +77,11 @@ export class OffsetKeeper {
     return this.#state.position === 'reset-pending';
   }
 
+  /** A request about the stored offset has no answer yet. */
+  get isUnderWay(): boolean {
+    return this.#underWay !== undefined;
+  }
+
   get isCommitDue(): boolean {
     return isCommitDue(this.#state, this.#deps.committable());
   }

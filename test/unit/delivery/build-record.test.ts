@@ -92,6 +92,7 @@ describe('buildRecord', () => {
         queueId: 3,
         queueOffset: '4711',
         offsetMsgId: '0A00031200002A9F00000000000004D2',
+        idempotencyKey: record.rocketmq.idempotencyKey,
         tags: 'paid',
         keys: ['order-17', 'customer-3'],
         shardingKey: 'order-17',
