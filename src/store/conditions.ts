@@ -245,7 +245,12 @@ export function setStoredOffsetAfterDeath(
       ...orphanedHandlers(request, seen),
     },
     remove: [...(write.remove ?? []), ...LEASE],
-    values: { one: N(1), now: N(request.now), seenHolder: S(holder), seenFence: N(fence) },
+    values: {
+      one: N(1),
+      seenHolder: S(holder),
+      seenFence: N(fence),
+      ...endsOf({ now: request.now }),
+    },
   };
 }
 
