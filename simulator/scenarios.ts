@@ -644,6 +644,31 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       { kind: 'kill', at: time(random), of: 'coordinator', which: 0 },
     ],
   }),
+  'unseen-restart': (random) => {
+    const at = random.int(8_000, 30_000);
+    return {
+      queues: 2,
+      messages: 40,
+      withinMs: 45_000,
+      behaviours: always,
+      faults: [
+        {
+          kind: 'freeze',
+          at,
+          of: 'puller',
+          which: random.int(0, 2),
+          ms: random.int(6_000, 12_000),
+        },
+        {
+          kind: 'broker-restart',
+          at: at + random.int(200, 2_000),
+          broker: BROKER,
+          how: 'KILL',
+          ms: random.int(500, 2_000),
+        },
+      ],
+    };
+  },
   'two-brokers': (random) => ({
     brokers: [BROKER, 'broker-b'],
     queues: 2,

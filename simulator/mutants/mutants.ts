@@ -93,6 +93,13 @@ const OFFSETS: readonly Mutant[] = [
     scenarios: ['lost-commits'],
   },
   {
+    name: 'restart-without-a-broken-connection-is-not-noticed',
+    file: 'src/queue/offset-keeper.ts',
+    find: 'return startedAt !== undefined && startedAt > confirmedAt;',
+    replace: 'return false;',
+    scenarios: ['unseen-restart'],
+  },
+  {
     name: 'lost-commits-between-holders-are-not-noticed',
     file: 'src/decide/offset/settled-above.ts',
     find: 'startedAt > confirmedAt;',

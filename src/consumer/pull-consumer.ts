@@ -416,7 +416,12 @@ export class PullConsumer implements AsyncDisposable {
     at: StartPosition,
   ): Promise<QueueCursor> {
     const queue = { topic, brokerName, queueId };
-    const deps = { consumerGroup: this.consumerGroup, client: this.#client, logger: this.#logger };
+    const deps = {
+      consumerGroup: this.consumerGroup,
+      client: this.#client,
+      clock: this.#clock,
+      logger: this.#logger,
+    };
     const [stored, range] = await Promise.all([
       this.committed(queue),
       inspectQueue(this.#client, queue),
