@@ -100,11 +100,13 @@ export function outgoingMessage(
 
 /**
  * Several messages as one request: their bodies one behind the other.
- * @throws RocketMQError for no message, or messages of several topics or sharding keys
+ * @param isPlaced its queue is given, and no sharding key chooses it
+ * @throws RocketMQError for no message, messages of several topics, or of several sharding keys where one chooses the queue
  */
 export function outgoingBatch(
   messages: readonly CheckedMessage[],
   uniqKey: () => string,
+  isPlaced = false,
 ): Outgoing {
   const [first] = messages;
   if (first === undefined)
@@ -113,7 +115,7 @@ export function outgoingBatch(
   if (messages.some((message) => message.topic !== topic))
     throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch must have the same topic');
   const shardingKey = shardingKeyOf(first);
-  if (messages.some((message) => shardingKeyOf(message) !== shardingKey))
+  if (!isPlaced && messages.some((message) => shardingKeyOf(message) !== shardingKey))
     throw new RocketMQError(
       'ROCKETMQ_USAGE',
       'all messages of a batch go to one queue, so they must have the same shardingKey',

@@ -461,7 +461,7 @@ class Client implements RocketMQClient {
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
     const checked = checkMessages(messages);
-    const batch = outgoingBatch(checked, this.#uniqKey);
+    const batch = outgoingBatch(checked, this.#uniqKey, options.queue !== undefined);
     const { topic } = checked[0] as OutgoingMessage;
     return this.#sendTo(topic, sendBatchMessage, batch, options);
   }

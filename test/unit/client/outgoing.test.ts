@@ -110,6 +110,8 @@ describe('sharding keys', () => {
       assert.equal(outgoingBatch([message('a'), same], uniqKey).shardingKey, 'a');
     for (const other of [message('b'), withProperty('b'), message()])
       assert.throws(() => outgoingBatch([message('a'), other], uniqKey), /same shardingKey/);
+    // A queue that the caller names has messages of any key.
+    assert.equal(outgoingBatch([message('a'), message('b')], uniqKey, true).shardingKey, 'a');
   });
 });
 
