@@ -138,7 +138,12 @@ const LEASES: readonly Mutant[] = [
     file: 'src/decide/lease/lease.ts',
     find: 'return now < lease.leaseUntil - margin;',
     replace: 'return now < lease.leaseUntil + margin - margin;',
-    scenarios: ['stale-holders', 'table', 'lambda'],
+    also: {
+      file: 'src/decide/lease/lease.ts',
+      find: 'return now - TAKEOVER_MARGIN_MS;',
+      replace: 'return now;',
+    },
+    scenarios: ['stale-holders', 'skewed', 'table', 'lambda'],
   },
   {
     name: 'lease-never-ends',
@@ -204,6 +209,11 @@ const LEASES: readonly Mutant[] = [
     file: 'src/operator/fence.ts',
     find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
     replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    also: {
+      file: 'src/operator/reset.ts',
+      find: "if (outcome === 'held')",
+      replace: "if (outcome === 'held' && queue.queueId < 0)",
+    },
     scenarios: ['skips'],
   },
 ];
