@@ -77,6 +77,7 @@ const NOTHING: Sifted = { filteredOut: [], unhandled: undefined, waitsForMemory:
 
 /** What an error of the message concerns is left to the batch that it comes into. */
 function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory, now: number): Finding {
+  if (entry.message !== undefined && !mayKeepBack(parts.subscriptions)) return PASSES;
   const isolation = parts.crash.isolation(entry.offset);
   // What may have killed its puller is read alone.
   if (isolation !== 'batch' || !parts.isOurs(entry)) return PASSES;
@@ -92,6 +93,17 @@ function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory, now: 
   } catch {
     return PASSES;
   }
+}
+
+/** Can anything but a record that cannot be decoded be found here? Most queues are spared the look at each message. */
+function mayKeepBack({ isRetryQueue, all }: QueueSubscriptions): boolean {
+  return (
+    isRetryQueue ||
+    all.some(
+      ({ filterPatterns, maximumRecordAgeInSeconds }) =>
+        filterPatterns !== undefined || maximumRecordAgeInSeconds !== undefined,
+    )
+  );
 }
 
 /** What is rarely found elsewhere is left to the batch: it ends there. */
