@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { after, before, describe, test } from 'node:test';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import type { Context } from 'aws-lambda';
 import { handleOnce as byCondition } from '../../sample/idempotent-dynamodb.ts';
 import { handleOnce as byPowertools } from '../../sample/idempotent-powertools.ts';
@@ -14,6 +14,7 @@ import type { RocketMQEvent, RocketMQRecord } from '../../src/index.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { startDynamoDBLocal } from '../support/dynamodb-local.ts';
+import { createIdempotencyTable } from '../support/idempotency-tables.ts';
 import { localHandlerClient } from '../support/local-aws.ts';
 import {
   at,
@@ -100,16 +101,9 @@ describe('the recipes of docs/idempotency.md', {
   });
 
   async function createTable(): Promise<string> {
-    const TableName = `t-${Math.random().toString(36).slice(2)}`;
-    await client.send(
-      new CreateTableCommand({
-        TableName,
-        AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-        KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-        BillingMode: 'PAY_PER_REQUEST',
-      }),
-    );
-    return TableName;
+    const tableName = `t-${Math.random().toString(36).slice(2)}`;
+    await createIdempotencyTable(client, tableName);
+    return tableName;
   }
 
   for (const [name, recipe] of Object.entries(RECIPES))

@@ -5,9 +5,7 @@ import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
 import { OperatorError } from '../../src/operator/operator-error.ts';
-import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
 import { UNDECODABLE_PROPERTY } from '../../src/records/dead-letter-form.ts';
-import { buildSubscription } from '../../src/records/subscription.ts';
 import { subscription } from '../support/coordinator-world.ts';
 import { createOperatorWorld, type OperatorWorld, QUEUES } from '../support/operator-world.ts';
 import { overriddenClient } from '../support/overridden-client.ts';
@@ -25,29 +23,6 @@ describe('dead letters that are redriven or dropped', () => {
   beforeEach(() => create());
   afterEach(() => world.stop());
 
-  /** A message of queue 0 that its group gave up. */
-  async function bury(body: string, message: Partial<OutgoingMessage> = {}): Promise<void> {
-    const { client, broker, group } = world;
-    const { consumerGroup } = group;
-    const queue = world.queue(0);
-    const count = broker.messages(dlq).length;
-    const sent = { topic: 'orders', body, ...message };
-    const { queueOffset: offset } = await client.send(sent, { queue });
-    const all = buildSubscription('orders', '*');
-    const request = { consumerGroup, queue, offset, subscription: all, maxMessages: 1 };
-    const pulled = await client.pull({ ...request, suspendMs: 0 });
-    assert.ok(pulled.status === 'FOUND');
-    await client.sendBack({
-      consumerGroup,
-      brokerName: 'broker-a',
-      commitLogOffset: pulled.messages[0]?.commitLogOffset ?? 0n,
-      originMsgId: '',
-      originTopic: 'orders',
-      delayLevel: 'dead-letter',
-      maxReconsumeTimes: 16,
-    });
-    await until(() => broker.messages(dlq).length > count, 'it is dead-lettered');
-  }
   async function buryUndecodable(): Promise<void> {
     const raw = await connectRaw(world.broker.brokers[0]?.address ?? '');
     await sendUndecodable(raw, dlq);
@@ -80,7 +55,7 @@ describe('dead letters that are redriven or dropped', () => {
   ] as const)
     test(`letters of one sharding key go to the queue of that key, by the ${name}`, async () => {
       // "a".hashCode() is 97, "b" has 98.
-      for (const shardingKey of ['a', 'a', 'a', 'b', 'b']) await bury('x', { shardingKey });
+      for (const shardingKey of ['a', 'a', 'a', 'b', 'b']) await world.bury('x', { shardingKey });
       assert.deepEqual(await added(redrive), [2, 3]);
     });
 
@@ -96,7 +71,7 @@ describe('dead letters that are redriven or dropped', () => {
     ] as const) {
       await world.stop();
       await create(ordered(key));
-      for (let n = 0; n < 3; n++) await bury('x', message);
+      for (let n = 0; n < 3; n++) await world.bury('x', message);
       assert.deepEqual(await added(() => world.operate('dlqRedrive')), [0, 3], key);
       const toGroup = { all: true, to: 'group' };
       assert.equal((await world.operate('dlqRedrive', toGroup)).done, 3, key);
@@ -104,8 +79,8 @@ describe('dead letters that are redriven or dropped', () => {
   });
 
   test('a letter whose body is a record that could not be decoded is passed over', async () => {
-    await bury('raw', { properties: { [UNDECODABLE_PROPERTY]: 'bad CRC' } });
-    await bury('good');
+    await world.bury('raw', { properties: { [UNDECODABLE_PROPERTY]: 'bad CRC' } });
+    await world.bury('good');
     const { letters, done } = await world.operate('dlqRedrive');
     assert.equal(done, 1);
     assert.match(JSON.stringify(letters), /could not be decoded \(bad CRC\)/);
@@ -118,7 +93,7 @@ describe('dead letters that are redriven or dropped', () => {
   test('none goes to the retry topic of a BROADCASTING group, which nothing reads', async () => {
     await world.stop();
     await create({ messageModel: 'BROADCASTING' });
-    await bury('x');
+    await world.bury('x');
     await assert.rejects(
       world.operate('dlqRedrive', { to: 'group' }),
       (error) => error instanceof OperatorError && /reads no retry topic/.test(error.message),
@@ -145,15 +120,15 @@ describe('dead letters that are redriven or dropped', () => {
 
   for (const limit of [1, 2, 3, 100])
     test(`a drop up to a time ends at the first younger letter, in steps of ${limit}`, async () => {
-      await bury('old');
+      await world.bury('old');
       await buryUndecodable();
       await buryUndecodable();
-      await bury('old');
+      await world.bury('old');
       const time = await boundary();
       await buryUndecodable();
-      await bury('young');
+      await world.bury('young');
       await buryUndecodable();
-      await bury('young');
+      await world.bury('young');
       let cursor: string | undefined;
       let dropped = 0;
       do {
@@ -167,7 +142,7 @@ describe('dead letters that are redriven or dropped', () => {
     });
 
   test('a letter that does not tell its time stays when none behind it does', async () => {
-    await bury('old');
+    await world.bury('old');
     await buryUndecodable();
     const time = await boundary();
     const { done } = await world.operate('dlqDrop', { until: time }, blind());
@@ -178,7 +153,7 @@ describe('dead letters that are redriven or dropped', () => {
   });
 
   test('neither a drop nor a redrive moves the note back', async () => {
-    for (let n = 0; n < 4; n++) await bury('x');
+    for (let n = 0; n < 4; n++) await world.bury('x');
     const { cursor } = await world.operate('dlqPeek', { limit: 1 });
     assert.ok(cursor !== undefined);
     await world.operate('dlqRedrive', { limit: 3 });
@@ -190,7 +165,7 @@ describe('dead letters that are redriven or dropped', () => {
   });
 
   test('a cursor that is ahead of the note leaves no letter behind', async () => {
-    for (let n = 0; n < 4; n++) await bury('x');
+    for (let n = 0; n < 4; n++) await world.bury('x');
     const { cursor } = await world.operate('dlqPeek', { limit: 2 });
     assert.ok(cursor !== undefined);
     assert.equal((await world.operate('dlqRedrive', { cursor })).done, 4);

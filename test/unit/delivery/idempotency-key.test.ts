@@ -4,18 +4,8 @@ import { buildRecord } from '../../../src/delivery/build-record.ts';
 import { idempotencyKeyOf } from '../../../src/delivery/idempotency-key.ts';
 import { withPointer } from '../../../src/delivery/offload-body.ts';
 import { retryTopic } from '../../../src/model/message-queue.ts';
-import { messageAt } from '../../support/records.ts';
+import { RECORD_CONTEXT as CONTEXT, messageAt } from '../../support/records.ts';
 
-const CONTEXT = {
-  cluster: 'prod',
-  consumerGroup: 'order-worker',
-  topic: 'orders',
-  region: 'eu-west-1',
-  accountId: '123456789012',
-  maxReconsumeTimes: 16,
-  localRetries: 0,
-  now: 1_700_000_000_500,
-};
 const CONTENT = { UNIQ_KEY: 'ID-1', TAGS: 'paid', KEYS: 'k', __SHARDINGKEY: 's', tenant: 'acme' };
 
 function keyOf(properties: Record<string, string>, more = {}, context = {}): string {
