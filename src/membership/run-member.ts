@@ -7,6 +7,7 @@ import { workTime } from '../decide/budget/time-budget.ts';
 import { placeKey } from '../model/assignment.ts';
 import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { findSource, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
@@ -125,8 +126,7 @@ class Member implements MemberAnswers {
   /** Until the invocation nears its end, a successor waits, or the seat is paused or lost. */
   async stay(): Promise<StopReason> {
     const { signal, clock } = this.#deps;
-    const onSignal = (): void => this.#wake.abort();
-    signal?.addEventListener('abort', onSignal);
+    const unlink = onAbort(signal, () => this.#wake.abort());
     try {
       for (;;) {
         const reason = await this.#whyLeave();
@@ -141,7 +141,7 @@ class Member implements MemberAnswers {
         await clock.sleep(pause, this.#wake.signal).catch(() => {});
       }
     } finally {
-      signal?.removeEventListener('abort', onSignal);
+      unlink();
       this.#end.abort(new Error('the member has left'));
     }
   }

@@ -265,7 +265,9 @@ export async function writeOffset(
   // What the item has of the old offset must not pass for commits that the broker lost.
   const handlerTimeoutMs = orderedTimeoutMs(source);
   await writeItem(isBroadcast ? requireStore(deps) : deps.store, source, queue, {
-    ...{ offset, now: endedBefore(deps.clock.now()), forgetsCounts: counts === 'forget-counts' },
+    offset,
+    endedBefore: endedBefore(deps.clock.now()),
+    forgetsCounts: counts === 'forget-counts',
     ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
   });
   if (!isBroadcast) {

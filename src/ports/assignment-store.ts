@@ -56,7 +56,7 @@ export interface QueueMirrors {
 export interface OffsetWrite {
   readonly offset: bigint;
   /** Epoch ms: leases that ended before it are those of holders that vanished. */
-  readonly now: number;
+  readonly endedBefore: number;
   /** Failed attempts, batch limits and deaths that holders have counted are forgotten. */
   readonly forgetsCounts: boolean;
   /** As for `acquire`. */

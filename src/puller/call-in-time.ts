@@ -1,5 +1,6 @@
 import { SAFETY_MARGIN_MS } from '../decide/lease/lease.ts';
 import { linkSignals } from '../model/linked-signal.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { PullerDeps } from './puller-deps.ts';
@@ -46,9 +47,9 @@ export async function callInTime(
   const { signal, unlink } = linkSignals(lifecycle.signal('requests'), timeUp.signal);
   const { promise: givenUp, reject } = Promise.withResolvers<never>();
   // A call that obeys the signal has ended a turn later.
-  const onAbort = (): void => void setTimeout(() => reject(signal.reason), 0);
-  if (signal.aborted) onAbort();
-  else signal.addEventListener('abort', onAbort, { once: true });
+  const giveUp = (): void => void setTimeout(() => reject(signal.reason), 0);
+  if (signal.aborted) giveUp();
+  const forget = onAbort(signal, giveUp);
   const timer = setTimeout(
     () => timeUp.abort(leftMs > MAX_CALL_MS ? new CallTimeoutError() : new NoTimeLeftError()),
     timerMs(Math.min(leftMs, MAX_CALL_MS)),
@@ -60,7 +61,7 @@ export async function callInTime(
     throw timeUp.signal.aborted ? timeUp.signal.reason : error;
   } finally {
     clearTimeout(timer);
-    signal.removeEventListener('abort', onAbort);
+    forget();
     unlink();
   }
 }

@@ -249,7 +249,7 @@ export function setStoredOffsetAfterDeath(
       one: N(1),
       seenHolder: S(holder),
       seenFence: N(fence),
-      ...endsOf({ now: request.now }),
+      ...endsOf({ now: request.endedBefore }),
     },
   };
 }

@@ -344,7 +344,7 @@ for (const { name, missing, start } of databases) {
       });
       test('an offset that is kept here is written only while nobody holds the queue', async () => {
         const group = await withQueue();
-        const write = { now: NOW + 30_000, forgetsCounts: false };
+        const write = { endedBefore: NOW + 30_000, forgetsCounts: false };
         assert.equal(await store.writeOffset(group, queue, { ...write, offset: 7n }), 'written');
         assert.equal((await only(group)).committedOffset, 7n);
         applied(await acquire(group, 'A'));
@@ -364,7 +364,7 @@ for (const { name, missing, start } of databases) {
         };
         const renewal = { ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 };
         applied(await store.renew({ ...renewal, ...figures, ...counts }));
-        const write = { offset: 5n, now: NOW + 30_001, handlerTimeoutMs: 60_000 };
+        const write = { offset: 5n, endedBefore: NOW + 30_001, handlerTimeoutMs: 60_000 };
         assert.equal(
           await store.writeOffset(group, queue, { ...write, forgetsCounts: false }),
           'written',

@@ -304,11 +304,8 @@ export class ProcessQueue {
     return undefined;
   }
 
-  /** What a batch could take now. @param limit of an ordered source: counting ends there */
-  waiting(
-    now: number,
-    limit = Number.POSITIVE_INFINITY,
-  ): { readonly count: number; readonly bytes: number } {
+  /** What a batch could take now. @param limit of an ordered source: counting ends there. Default: none */
+  waiting(now: number, limit?: number): { readonly count: number; readonly bytes: number } {
     if (this.#order !== undefined) return countUpTo(this.takeable(now), limit);
     let count = this.#unfinished - this.#taken;
     let bytes = this.#bytes - this.#takenBytes;
@@ -442,14 +439,14 @@ export class ProcessQueue {
 
 function countUpTo(
   entries: Iterable<Pick<QueueEntry, 'bytes'>>,
-  limit: number,
+  limit: number | undefined,
 ): { readonly count: number; readonly bytes: number } {
   let count = 0;
   let bytes = 0;
   for (const entry of entries) {
     count++;
     bytes += entry.bytes;
-    if (count >= limit) break;
+    if (count === limit) break;
   }
   return { count, bytes };
 }
