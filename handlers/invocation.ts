@@ -62,6 +62,7 @@ export async function withInvocation<T>(
     });
     close = perCluster.close;
     const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), {
+      keys: bundled,
       newToken: randomUUID,
     });
     return await work({

@@ -26,6 +26,7 @@ export interface Shape {
   readonly promptMs?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
+  readonly upgradeAt?: number;
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -299,6 +300,26 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 45_000,
     behaviours: always,
     faults: tableFaults(random),
+  }),
+  // A deployment whose items have neither service nor stage in their keys is replaced while its pullers run.
+  upgrade: (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: random.pick<Partial<SourceConfig>>([
+      {},
+      { pullers: 2 },
+      { messageModel: 'BROADCASTING' },
+      { coexist: true, pullers: 2 },
+    ]),
+    subscription: random.pick<Partial<SubscriptionConfig>>([
+      {},
+      { order: 'key' },
+      { parallelizationFactor: 2 },
+    ]),
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
   lambda: (random) => ({
     queues: 2,
@@ -979,6 +1000,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),
+    ...(shape.upgradeAt !== undefined && { upgradeAt: shape.upgradeAt }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

@@ -101,14 +101,14 @@ async function openOperator(values: Values): Promise<Operator> {
     const { localOperator } = await import('./local-operator.ts');
     const nameServers = textOf(values, 'name-servers') ?? process.env[ENVIRONMENT.nameServers];
     const file = textOf(values, 'service-file');
+    const table = textOf(values, 'table') ?? process.env[ENVIRONMENT.table];
+    if (table !== undefined && file === undefined && textOf(values, 'service') === undefined)
+      usage(
+        '--local with a table needs --service and --stage, whose items are meant, or --service-file',
+      );
     const service =
       file === undefined ? adHocService(values, nameServers) : await readService(file);
-    return localOperator(
-      service,
-      access,
-      textOf(values, 'table') ?? process.env[ENVIRONMENT.table],
-      nameServers,
-    );
+    return localOperator(service, access, table, nameServers);
   }
   const { deployedOperator } = await import('./deployed-operator.ts');
   const service = textOf(values, 'service');

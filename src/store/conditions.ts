@@ -45,7 +45,7 @@ interface Expression {
 }
 
 /** The clauses that the conditions are made of. `#x` is the attribute x. */
-const clause = {
+export const clause = {
   /** No item: the first coordinator makes it, decides the start offset, and nobody decides it again. */
   noItem: 'attribute_not_exists(#pk)',
   /** An update never makes half an item of a queue that was removed by hand. */
@@ -69,6 +69,8 @@ const clause = {
   free: 'attribute_not_exists(#holder)',
   /** Nobody renewed or took over since the item was read, so the crash that is counted is the one that was seen. */
   seenHolder: '#holder = :seenHolder AND #fence = :seenFence',
+  /** No operator paused or resumed the queue since the item was read. */
+  seenOperatorPause: '#operatorPausedUntil = :seenOperatorPause',
   /** The last holder's time is over by the acquirer's clock. The holder itself stopped a safety margin earlier by its own. */
   ended: '#leaseUntil < :now',
   /** A successor that waits has precedence, until its wish ends. */

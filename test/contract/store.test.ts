@@ -24,6 +24,7 @@ import {
   type LossyProxy,
   startLossyProxy,
   TABLE,
+  TENANT,
 } from '../support/databases.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 3 };
@@ -45,8 +46,8 @@ for (const { name, missing, start } of databases) {
       client = await connect(database.endpoint);
       proxy = await startLossyProxy(database.endpoint);
       throughProxy = await connect(proxy.endpoint);
-      store = createAssignmentStore(client, TABLE, { newToken: randomUUID });
-      lossy = createAssignmentStore(throughProxy, TABLE, { newToken: randomUUID });
+      store = createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID });
+      lossy = createAssignmentStore(throughProxy, TABLE, { keys: TENANT, newToken: randomUUID });
     });
     after(async () => {
       throughProxy.destroy();
@@ -667,7 +668,7 @@ for (const { name, missing, start } of databases) {
           'taken-over',
         );
         await client.send(
-          new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(group, queue) }),
+          new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(TENANT, group, queue) }),
         );
         lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'missing');
         assert.deepEqual(await store.list(group), []);
@@ -682,7 +683,7 @@ for (const { name, missing, start } of databases) {
           .renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000, committedOffset: 110n })
           .then(arrived.resolve, arrived.reject);
         // The holder waits no longer for it: its later writes go over another connection.
-        const later = createAssignmentStore(client, TABLE, { newToken: randomUUID });
+        const later = createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID });
         for (const [leaseUntil, committedOffset] of [
           [NOW + 45_000, 115n],
           [NOW + 50_000, 120n],
@@ -696,7 +697,7 @@ for (const { name, missing, start } of databases) {
           client.send(
             new UpdateItemCommand({
               TableName: TABLE,
-              Key: queueItemKey(group, queue),
+              Key: queueItemKey(TENANT, group, queue),
               ...updateExpression(sent, 'late'),
             }),
           ),
@@ -827,7 +828,10 @@ for (const { name, missing, start } of databases) {
     });
 
     test('a table that is not there is an error, not a lost write', async () => {
-      const elsewhere = createAssignmentStore(client, 'no-such-table', { newToken: randomUUID });
+      const elsewhere = createAssignmentStore(client, 'no-such-table', {
+        keys: TENANT,
+        newToken: randomUUID,
+      });
       await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), {
         name: 'ResourceNotFoundException',
       });

@@ -18,6 +18,8 @@ export const databases: readonly {
 ];
 
 export const TABLE = 'assignments';
+/** Whose items the tests work with: the service and stage that they give to coordinator, pullers and operator. */
+export const TENANT = { service: 'shop', stage: 'dev' } as const;
 
 export async function connect(endpoint: string): Promise<DynamoDBClient> {
   const client = new DynamoDBClient({

@@ -16,7 +16,7 @@ import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.t
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger } from './coordinator-world.ts';
-import { TABLE } from './databases.ts';
+import { TABLE, TENANT } from './databases.ts';
 
 /** Longer than any test. */
 const INVOCATION_MS = 280_000;
@@ -49,7 +49,10 @@ export function startInProcess(settings: {
     clusters: { default: { nameServers: [nameServer] } },
     sources: [source],
   };
-  const store = createAssignmentStore(settings.dynamodb, TABLE, { newToken: randomUUID });
+  const store = createAssignmentStore(settings.dynamodb, TABLE, {
+    keys: TENANT,
+    newToken: randomUUID,
+  });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);
   const stop = new AbortController();
   const endsAt = Date.now() + INVOCATION_MS;

@@ -1,0 +1,127 @@
+import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
+import { QueryCommand } from '@aws-sdk/client-dynamodb';
+import type { LeasePlace, StandingPause } from '../model/assignment.ts';
+import type { GroupKey } from '../ports/assignment-store.ts';
+import type { Outcome } from './assignment-store.ts';
+import { type ConditionalWrite, clause, putPlan, putStandingPause } from './conditions.ts';
+import {
+  type Item,
+  PAUSE_PREFIX,
+  partitionOf,
+  planFromItem,
+  planKey,
+  queueItemKey,
+  standingPauseFromItem,
+  standingPauseKey,
+} from './items.ts';
+import { partOf } from './places.ts';
+import { closedFromTheStart, takeOverStep } from './take-over.ts';
+import { type Tenant, WITHOUT_TENANT } from './tenant.ts';
+
+interface TakeOverDeps {
+  readonly client: DynamoDBClient;
+  readonly tableName: string;
+  readonly keys: Tenant;
+  readonly now: () => number;
+  readonly read: (key: Item) => Promise<Item | undefined>;
+  readonly write: (key: Item, conditional: ConditionalWrite) => Promise<Outcome>;
+  readonly query: <T>(
+    group: GroupKey,
+    prefix: string,
+    read: (item: Item) => T,
+    from: typeof WITHOUT_TENANT,
+  ) => Promise<T[]>;
+}
+
+/** Seal, close, copy; more rounds only when others write in between. */
+const ROUNDS = 8;
+
+/** Items of versions whose keys had neither service nor stage. What each step writes stands in take-over.ts. */
+export function createTakeOver(deps: TakeOverDeps) {
+  const { keys, now, read, write, query } = deps;
+  const prepared = new Map<string, Promise<void>>();
+  const met = new Map<string, Promise<boolean>>();
+
+  /** Has an earlier version written anything into the partition? */
+  const hasItems = async (group: GroupKey): Promise<boolean> => {
+    const { Items = [] } = await deps.client.send(
+      new QueryCommand({
+        TableName: deps.tableName,
+        ConsistentRead: true,
+        Limit: 1,
+        KeyConditionExpression: 'pk = :pk',
+        ExpressionAttributeValues: { ':pk': partitionOf(WITHOUT_TENANT, group) },
+      }),
+    );
+    return Items.length > 0;
+  };
+
+  /** Standing pauses first: the plan shows that they are there. */
+  const prepare = async (group: GroupKey): Promise<void> => {
+    const pauses = await query(group, PAUSE_PREFIX, standingPauseFromItem, WITHOUT_TENANT);
+    const current = pauses.filter(({ until }: StandingPause) => until > now());
+    for (const { scope, ...pause } of current)
+      await write(standingPauseKey(keys, group, scope), {
+        ...putStandingPause(scope, pause),
+        when: [clause.noItem],
+      });
+    const plan = await read(planKey(WITHOUT_TENANT, group));
+    if (plan !== undefined)
+      await write(planKey(keys, group), putPlan(planFromItem(plan), undefined));
+  };
+
+  return {
+    /** The group's plan as an earlier version left it, copied to its new key. */
+    async plan(group: GroupKey, key: Item): Promise<Item | undefined> {
+      await once(prepared, partitionOf(keys, group).S!, () => prepare(group));
+      return await read(key);
+    },
+
+    /**
+     * `absent`: there was no earlier version, and the item is the caller's to make. `created`: made, also under its old key,
+     * where the earlier version cannot make it any more. `held`: by a holder of the earlier version, which drains.
+     */
+    async item(
+      group: GroupKey,
+      place: LeasePlace,
+      creation: ConditionalWrite,
+    ): Promise<'absent' | 'created' | 'taken-over' | 'held'> {
+      await once(prepared, partitionOf(keys, group).S!, () => prepare(group));
+      const part = partOf(group, place);
+      const oldKey = queueItemKey(WITHOUT_TENANT, group, place);
+      let isOurs = false;
+      for (let round = 0; round < ROUNDS; round++) {
+        const old = await read(oldKey);
+        if (old === undefined) {
+          if (!(await once(met, partitionOf(keys, part).S!, () => hasItems(part)))) return 'absent';
+          isOurs = (await write(oldKey, closedFromTheStart(creation, now()))).applied;
+          continue;
+        }
+        const step = takeOverStep(old, now());
+        if (step.kind === 'wait') return 'held';
+        if (step.kind === 'copy') {
+          const { applied } = await write(queueItemKey(keys, group, place), step.write);
+          return applied && isOurs ? 'created' : 'taken-over';
+        }
+        await write(oldKey, step.write);
+      }
+      return 'held';
+    },
+  };
+}
+
+/** A failed attempt is tried again. */
+async function once<T>(
+  done: Map<string, Promise<T>>,
+  key: string,
+  work: () => Promise<T>,
+): Promise<T> {
+  const attempt = done.get(key) ?? work();
+  done.set(key, attempt);
+  try {
+    return await attempt;
+  } catch (error) {
+    done.delete(key);
+    throw error;
+  }
+}
