@@ -316,7 +316,7 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ]),
     subscription: random.pick<Partial<SubscriptionConfig>>([
       {},
-      { order: 'key' },
+      { batchSize: 3 },
       { parallelizationFactor: 2 },
     ]),
     faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
