@@ -18,6 +18,7 @@ import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { renewLease, updateExpression } from '../../src/store/conditions.ts';
 import { queueItemKey } from '../../src/store/items.ts';
 import { ensureTable } from '../../src/store/table.ts';
+import { type KeySpace, tenantPrefix, WITHOUT_TENANT } from '../../src/store/tenant.ts';
 import {
   connect,
   databases,
@@ -147,7 +148,7 @@ for (const { name, missing, start } of databases) {
             TableName: TABLE,
             Item: {
               ...{
-                pk: { S: `GROUP#default#${part}` },
+                pk: { S: `${tenantPrefix(TENANT)}GROUP#default#${part}` },
                 sk: { S: `QUEUE#${topic}#${brokerName}#${id}` },
               },
               ...{ cluster: { S: 'default' }, consumerGroup: { S: part }, topic: { S: topic } },
@@ -181,6 +182,103 @@ for (const { name, missing, start } of databases) {
       const foreign = { topic: 'orders', brokerName: 'broker-b', queueId: 1 };
       const other = await store.acquire({ ...group, queue: foreign, slot: 0, ...lease });
       assert.ok(!other.applied && other.reason === 'other-slot');
+    });
+
+    describe('a table that services share', () => {
+      const storeOf = (keys: KeySpace) =>
+        createAssignmentStore(client, TABLE, { keys, newToken: randomUUID });
+
+      test('services and stages with the same cluster and group do not see each other', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        const tenants = [
+          { service: 'shop', stage: 'dev' },
+          { service: 'shop', stage: 'dev2' },
+          { service: 'shop-dev', stage: 'dev' },
+          { service: 'shop#dev', stage: 'dev' },
+          { service: 'shop', stage: 'dev#dev' },
+          { service: 'shop%23dev', stage: 'dev' },
+          { service: 'sho', stage: 'p#dev' },
+          { service: '*', stage: '?' },
+        ];
+        for (const [index, keys] of tenants.entries())
+          assert.equal(await storeOf(keys).create(group, queue, 0, BigInt(index)), true);
+        for (const [index, keys] of tenants.entries()) {
+          const found = await storeOf(keys).list(group);
+          assert.deepEqual(
+            found.map(({ startOffset }) => startOffset),
+            [BigInt(index)],
+          );
+        }
+        const colliding = { cluster: `default#${group.consumerGroup}`, consumerGroup: 'seats' };
+        await store.slots.create(group, 0);
+        assert.deepEqual(await store.list(colliding), []);
+      });
+
+      test('items of a version without service and stage are taken over once their holder released', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const now = Date.now();
+        const held = await acquire(group, 'OLD', { now, via: old });
+        assert.ok(held.applied);
+        const { fence } = held.assignment;
+        assert.equal(await store.create(group, queue, 0, 999n), false);
+        assert.deepEqual(await store.list(group), [], 'the old holder drains');
+        const renewed = await old.renew({
+          ...lease(group, 'OLD', fence),
+          leaseUntil: now + 30_000,
+        });
+        assert.ok(renewed.applied && (renewed.assignment.pausedUntil ?? 0) > now + 1e9);
+        await old.release({ ...lease(group, 'OLD', fence), committedOffset: 150n });
+
+        await Promise.all([
+          store.create(group, queue, 0, 999n),
+          store.create(group, queue, 0, 999n),
+        ]);
+        const taken = await only(group);
+        assert.deepEqual(
+          [taken.startOffset, taken.committedOffset, taken.fence, taken.lease, taken.operatorPause],
+          [100n, 150n, fence + 1, undefined, undefined],
+        );
+        assert.equal((await acquire(group, 'OLD-2', { now, via: old })).applied, false);
+        await old.setOperatorPause(group, queue, undefined);
+        assert.equal((await acquire(group, 'OLD-3', { now, via: old })).applied, false);
+        assert.equal((await acquire(group, 'NEW', { now })).applied, true);
+      });
+
+      test('the death of an old holder is counted, and an old coordinator can make no further queue', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        await acquire(group, 'OLD', { now: NOW - 10 ** 12, via: old });
+        assert.equal(await store.create(group, queue, 0, 999n), false);
+        const answer = await acquire(group, 'NEW', { now: Date.now() });
+        assert.ok(answer.applied && answer.afterDeath === true);
+        assert.equal(answer.assignment.crash?.count, 1);
+        const later = { ...queue, queueId: 4 };
+        assert.equal(await store.create(group, later, 1, 7n), true);
+        assert.equal(await old.create(group, later, 1, 7n), false);
+        assert.equal((await old.list(group)).length, 2);
+      });
+
+      test('plan and pauses come along', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const plan = { version: 3, strategy: 'AVG', slots: 1, topologyHash: 'x', lastPassAt: NOW };
+        await old.writePlan(group, { ...plan, metTopics: ['orders'] }, undefined);
+        const until = Date.now() + 3_600_000;
+        const pause = { until, since: NOW, reason: 'maintenance' };
+        await old.writeStandingPause(group, '*', pause);
+        await old.setOperatorPause(group, queue, pause);
+        assert.deepEqual((await store.readPlan(group))?.metTopics, ['orders']);
+        assert.deepEqual(await store.standingPauses(group), [{ scope: '*', ...pause }]);
+        await store.create(group, queue, 0, 999n);
+        assert.deepEqual((await only(group)).operatorPause, pause);
+      });
+
+      async function withQueueOf(one: AssignmentStore): Promise<GroupKey> {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        assert.equal(await one.create(group, queue, 0, 100n), true);
+        return group;
+      }
     });
 
     describe('move', () => {
