@@ -37,13 +37,13 @@ export function coordinatorFunction(
 export function coordinatorResources(
   naming: FunctionNaming,
   provider: Provider,
-  clusters: ServiceConfig['clusters'],
+  config: ServiceConfig,
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const statements = [
-    ...tableStatements(table, 'write'),
+    ...tableStatements(table, 'write', config),
     allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
-    ...secretStatements(clusters),
+    ...secretStatements(config.clusters),
   ];
   return { [ROLE]: functionRole(COORDINATOR, naming, statements, provider) };
 }

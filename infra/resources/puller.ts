@@ -42,12 +42,13 @@ export function pullerResources(
   naming: FunctionNaming,
   provider: Provider,
   { invoked, inline }: PullerNeeds,
-  { clusters, sources }: ServiceConfig,
+  config: ServiceConfig,
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
+  const { clusters, sources } = config;
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
-    ...tableStatements(table, 'write'),
+    ...tableStatements(table, 'write', config),
     ...invokeStatements(naming, invoked),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),

@@ -1,4 +1,6 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
+import type { ServiceConfig } from '../../src/model/source.ts';
+import { partitionKey, tenantPrefix, WITHOUT_TENANT } from '../../src/store/tenant.ts';
 import { TABLE } from './names.ts';
 import { allow, arnOf, type Statement } from './role.ts';
 
@@ -14,10 +16,20 @@ const KEY_OF_WRITERS = [
   'kms:ReEncryptTo',
 ] as const;
 
+/** The service's own partitions, and those of its groups in versions whose keys had neither service nor stage. */
+function partitions(config: ServiceConfig): string[] {
+  const earlier = config.sources.flatMap((group) => {
+    const key = partitionKey(WITHOUT_TENANT, group).replaceAll(/[*?$]/g, '${$&}');
+    return [key, `${key}#seats`];
+  });
+  return [`${tenantPrefix(config)}*`, ...new Set(earlier)];
+}
+
 /** Use of the assignment table, and of its KMS key through DynamoDB alone. */
 export function tableStatements(
   { kmsKeyArn }: ServiceOptions['table'],
   access: 'read' | 'write',
+  config: ServiceConfig,
 ): Statement[] {
   const writes = access === 'write';
   const viaDynamodb = {
@@ -25,7 +37,10 @@ export function tableStatements(
     'kms:ViaService': { 'Fn::Sub': 'dynamodb.${AWS::Region}.${AWS::URLSuffix}' },
   };
   return [
-    allow([...READ, ...(writes ? [WRITE] : [])], arnOf(TABLE)),
+    {
+      ...allow([...READ, ...(writes ? [WRITE] : [])], arnOf(TABLE)),
+      Condition: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions(config) } },
+    },
     ...(kmsKeyArn === undefined
       ? []
       : [
