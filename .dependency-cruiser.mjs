@@ -53,7 +53,7 @@ export const ROOMS = {
     'model',
     'errors',
   ],
-  'src/config/': ['model', 'errors'],
+  'src/config/': ['model', 'decide', 'errors'],
   'src/runtime/': ['ports', 'model', 'errors'],
   'src/testing/': ['delivery', 'requests', 'remoting', 'records', 'model', 'errors'],
   'infra/': [
@@ -97,6 +97,7 @@ const NODE_MODULES = {
   'src/records/': ['buffer', 'net', 'zlib'],
   'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls', 'util/types'],
   'src/delivery/': ['crypto'],
+  'src/model/': ['crypto'],
   'src/console/': ['crypto', 'fs/promises', 'http', 'net'],
   'src/coordinator/': ['crypto'],
   'src/puller/': ['crypto'],
@@ -165,6 +166,16 @@ export default {
       severity: 'error',
       from: { path: '^src/puller/' },
       to: { path: '^src/remoting/', pathNot: '^src/remoting/response-code\\.ts$' },
+    },
+    {
+      name: 'destinations-never-see-records',
+      comment: 'names made of texts of producers come from model/aws-names, by create-destination',
+      severity: 'error',
+      from: {
+        path: '^src/destinations/',
+        pathNot: '^src/destinations/create-destination\\.ts$',
+      },
+      to: { path: '^src/model/(failure|message|event)\\.ts$' },
     },
     {
       name: 'helpers-load-no-zod',

@@ -1,5 +1,6 @@
 import { type ParseArgsConfig, parseArgs } from 'node:util';
 import { nearest } from '../src/config/nearest.ts';
+import { print, printError } from './print.ts';
 
 /** What a command takes, and how it says so. */
 export interface CommandLine<O extends NonNullable<ParseArgsConfig['options']>> {
@@ -18,12 +19,12 @@ export function readArguments<const O extends NonNullable<ParseArgsConfig['optio
 }: CommandLine<O>) {
   const args = process.argv.slice(2);
   if (args.includes('--help') || args.includes('-h') || args.join() === 'help') {
-    process.stdout.write(`${help}\n`);
+    print(help);
     process.exit(0);
   }
   const [usage = ''] = help.split('\n');
   const refuse = (why: string): never => {
-    process.stderr.write(`${why}\n${usage}\n`);
+    printError(`${why}\n${usage}`);
     process.exit(2);
   };
   try {

@@ -1,6 +1,7 @@
 /** `npm run conformance -- DIR`: checks this implementation against vector files that RocketMQ's own Java classes computed. */
 import { readArguments } from './arguments.ts';
 import { runConformance } from './conformance/run.ts';
+import { print } from './print.ts';
 
 const {
   words: [folder = ''],
@@ -12,4 +13,4 @@ Java classes (test/vectors/Vectors.java makes others).`,
   options: {},
   words: [1, 1],
 });
-process.exitCode = await runConformance(folder, (line) => process.stdout.write(`${line}\n`));
+process.exitCode = await runConformance(folder, print);

@@ -5,6 +5,7 @@ import { humanLine } from './local/human-log.ts';
 import { startOffline } from './local/offline.ts';
 import { startDynamoDB, startRocketMQ } from './local/parts.ts';
 import { READY_LINE, sampleTopic, serviceEnvironment } from './local/sample-service.ts';
+import { print, printError, printFailure, printStyled } from './print.ts';
 
 const QUEUES = 8;
 readArguments({
@@ -20,16 +21,15 @@ const nameServers = process.env.ROCKETMQ_NAME_SERVERS?.split(';').filter(
   (address) => address !== '',
 );
 const endpoint = process.env.AWS_ENDPOINT_URL_DYNAMODB;
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 
-say(
+print(
   'serverless-rocketmq: starting the service of serverless.yml; Ctrl-C drains and ends. Handlers are bundled now: restart after a change',
 );
 const [rocketmq, dynamodb] = await Promise.all([
   startRocketMQ({ addresses: nameServers }),
   startDynamoDB({ endpoint }),
 ]);
-say(
+print(
   `${rocketmq.name} at ${rocketmq.nameServers.join(';')}, ${dynamodb.name} at ${dynamodb.endpoint}`,
 );
 let exitCode = 0;
@@ -39,7 +39,7 @@ try {
   let topics: string[] = [sampleTopic];
   const service = await startOffline(
     serviceEnvironment(rocketmq.nameServers, dynamodb.endpoint),
-    (line) => say(humanLine(line)),
+    (line) => printStyled(`${humanLine(line)}\n`),
     (line) => {
       if (!line.includes(READY_LINE)) return false;
       topics = topicsIn(line);
@@ -52,20 +52,20 @@ try {
     process.once('SIGTERM', () => resolve());
   });
   const example = topics.includes(sampleTopic) ? `'{"orderId":1,"failTimes":0}'` : `'hello'`;
-  say(
+  print(
     `ready. To send a message: npm run send -- ${topics[0]} ${example} --name-servers '${rocketmq.nameServers.join(';')}'`,
   );
   const ended = await Promise.race([interrupted, service.ended]);
   if (ended === undefined) {
-    say('draining: batches in flight finish, offsets commit, leases are released');
+    print('draining: batches in flight finish, offsets commit, leases are released');
     await service.stop();
-    say('drained');
+    print('drained');
   } else {
-    process.stderr.write(`the service ended by itself (${ended})\n`);
+    printError(`the service ended by itself (${ended})`);
     exitCode = 1;
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  printFailure(error);
   exitCode = 1;
 } finally {
   await rocketmq.stop();

@@ -6,6 +6,7 @@ import { runFaults } from '../test/faults/run-faults.ts';
 import { ORDERS, type Order } from '../test/faults/workload.ts';
 import { missingStack } from '../test/support/stack.ts';
 import { readArguments } from './arguments.ts';
+import { print, printError } from './print.ts';
 
 const { values, refuse } = readArguments({
   help: `usage: npm run faults -- [--messages N] [--faults N] [--order none|queue|key] [--seed N] [--every SECONDS] [--only KIND] [--log FILE]
@@ -48,7 +49,7 @@ const [messages, faults, seed] = [
 ];
 const missing = missingStack('rocketmq', 'dynamodb');
 if (missing !== false) {
-  process.stderr.write(`${missing}\n`);
+  printError(missing);
   process.exit(1);
 }
 
@@ -59,24 +60,23 @@ for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const)
     if (interrupted.signal.aborted) process.exit(130);
     interrupted.abort(new Error(`interrupted by ${signal}`));
   });
-const say = (line: string): void => void process.stdout.write(`${line}\n`);
 const log = values.log === undefined ? undefined : createWriteStream(values.log);
 try {
   const { checks, costs, startedAt, summary } = await runFaults({
-    ...{ orders, messages, faults, seed, everyMs, kinds, say },
+    ...{ orders, messages, faults, seed, everyMs, kinds, say: print },
     onLog: (name, line) => void log?.write(`${name} ${line}\n`),
     signal: interrupted.signal,
   });
-  say(`\n${costTable(costs)}\n\n${pullerTable(costs, startedAt)}\n`);
-  say(`${faults} faults, seed ${seed}\n${summary.join('\n')}\n`);
-  say(`${checkLines(checks)}\n\n${closingLine(checks)}`);
+  print(`\n${costTable(costs)}\n\n${pullerTable(costs, startedAt)}\n`);
+  print(`${faults} faults, seed ${seed}\n${summary.join('\n')}\n`);
+  print(`${checkLines(checks)}\n\n${closingLine(checks)}`);
   process.exitCode = checks.every(({ errors }) => errors.length === 0) ? 0 : 1;
 } catch (error) {
   const stopped = interrupted.signal.aborted;
   const { message, stack = message } = stopped
     ? (interrupted.signal.reason as Error)
     : (error as Error);
-  process.stderr.write(`${stopped ? message : stack}\n`);
+  printError(stopped ? message : stack);
   process.exitCode = stopped ? 130 : 1;
 } finally {
   log?.end();

@@ -1,6 +1,7 @@
 /** `npm run send -- TOPIC BODY`: messages for the service that `npm run dev` runs, or for any topic. */
 import { createRocketMQClient } from '../src/client/rocketmq-client.ts';
 import { addressesIn, readArguments } from './arguments.ts';
+import { print, printFailure } from './print.ts';
 
 const {
   values: options,
@@ -41,12 +42,12 @@ try {
   };
   for (let sent = 0; sent < count; sent++) {
     const { msgId, queue, queueOffset } = await client.send(message);
-    process.stdout.write(
-      `${msgId} is message ${queueOffset} of ${queue.topic}/${queue.brokerName}/${queue.queueId}\n`,
+    print(
+      `${msgId} is message ${queueOffset} of ${queue.topic}/${queue.brokerName}/${queue.queueId}`,
     );
   }
 } catch (error) {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`);
+  printFailure(error);
   process.exitCode = 1;
 } finally {
   await client.close();

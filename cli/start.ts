@@ -2,6 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import { addressesIn, readArguments } from './arguments.ts';
 import { runLocal } from './local/run-local.ts';
+import { print, printError } from './print.ts';
 
 const { values: options, refuse } = readArguments({
   help: `usage: npm start -- [--messages N] [--json] [--keep] [--broker real] [--name-servers A;B] [--dynamodb real|URL]
@@ -37,8 +38,7 @@ if (nameServers !== undefined && options.broker === 'real')
   refuse('--broker real and --name-servers exclude each other: give one of them');
 
 const started = performance.now();
-const say = (line: string): void =>
-  void (options.json ? process.stderr : process.stdout).write(`${line}\n`);
+const say = options.json ? printError : print;
 say(
   `serverless-rocketmq: ${messages} messages through RocketMQ (${nameServers?.join(';') ?? options.broker}), DynamoDB (${options.dynamodb}) and serverless offline`,
 );

@@ -1,4 +1,5 @@
 import middy from '@middy/core';
+import type { Context } from 'aws-lambda';
 import { networkProbe } from '../src/client/network-probe.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
 import { READ_ONLY_COMMANDS } from '../src/model/operator-commands.ts';
@@ -20,7 +21,7 @@ import { withInvocation } from './invocation.ts';
 export function createOperatorHandler(given: ServiceConfig, { readOnly = false } = {}) {
   const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
-  return middy<{ readonly rocketmqOperator?: unknown }, OperatorAnswer>()
+  const invoke = middy<{ readonly rocketmqOperator: unknown }, OperatorAnswer>()
     .use(secrets.middleware)
     .handler((event, context, { signal }) =>
       withInvocation(
@@ -30,7 +31,7 @@ export function createOperatorHandler(given: ServiceConfig, { readOnly = false }
         secrets,
         async (invocation) => {
           const lambda = handlerLambdaClient();
-          const request = event?.rocketmqOperator;
+          const request = event.rocketmqOperator;
           try {
             const answer = await runOperator(
               {
@@ -60,4 +61,9 @@ export function createOperatorHandler(given: ServiceConfig, { readOnly = false }
         },
       ),
     );
+  return async (
+    event: { readonly rocketmqOperator?: unknown } | null | undefined,
+    context: Context,
+  ): Promise<OperatorAnswer> =>
+    await invoke({ rocketmqOperator: event?.rocketmqOperator }, context);
 }

@@ -1,25 +1,27 @@
 import middy from '@middy/core';
 import type { Context } from 'aws-lambda';
-import { createInlineHandler, type InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
+import type { InlineHandlerFunction } from '../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../src/delivery/lambda-handler.ts';
-import { runLimited } from '../src/membership/run-limited.ts';
-import { runMember } from '../src/membership/run-member.ts';
+import { runRequest } from '../src/membership/run-request.ts';
 import { eventSourceName } from '../src/model/metrics.ts';
-import type { HandlerConfig, ServiceConfig } from '../src/model/source.ts';
+import { findSource, type HandlerConfig, type ServiceConfig } from '../src/model/source.ts';
 import type { BodyStore } from '../src/ports/body-store.ts';
 import type { FailureDestinations } from '../src/ports/failure-destination.ts';
 import type { MessageHandler, PullerRequest } from '../src/ports/invoke.ts';
+import { parsePullerRequest } from '../src/puller/puller-request.ts';
 import { handlerLambdaClient } from '../src/runtime/aws-clients.ts';
 import { collectGarbage } from '../src/runtime/collect-garbage.ts';
 import { createEmfMeter, emfOptions } from '../src/runtime/emf-metrics.ts';
 import {
   ENVIRONMENT,
+  errorLength,
   mayCall,
   optionalMillis,
   withDeployedValues,
 } from '../src/runtime/environment.ts';
 import { createSecrets } from '../src/runtime/secrets.ts';
 import { systemClock } from '../src/runtime/system-clock.ts';
+import { inlineHandler, inlineTurns } from './inline-handler.ts';
 import { withInvocation } from './invocation.ts';
 
 /**
@@ -36,13 +38,17 @@ export function createPullerHandler(
 ) {
   const bundled = withDeployedValues(given);
   const secrets = createSecrets(bundled, systemClock);
-  return middy<PullerRequest, unknown>()
+  const invoke = middy<PullerRequest, unknown>()
     .use(secrets.middleware)
     .handler((request, context, { signal }) =>
       withInvocation('puller', bundled, context, secrets, async (invocation) => {
         const lambda = handlerLambdaClient();
+        const { logger } = invocation;
         const { service, stage } = invocation.service;
-        const eventSource = eventSourceName(service, stage, request.cluster, request.consumerGroup);
+        const { cluster, consumerGroup } = request;
+        const eventSource = eventSourceName(service, stage, cluster, consumerGroup);
+        // Whoever invokes the puller must not choose names of metrics.
+        const isKnown = findSource(invocation.service, request) !== undefined;
         const meter = createEmfMeter(
           { EventSource: eventSource },
           emfOptions(invocation.service, invocation.clock),
@@ -54,18 +60,23 @@ export function createPullerHandler(
           functionName,
         }: HandlerConfig): MessageHandler =>
           invocation === 'inline'
-            ? createInlineHandler(inlineHandlers[functionKey]!, () => contextFor(context))
-            : createLambdaHandler(lambda, functionName);
+            ? inlineHandler(inlineHandlers[functionKey]!, {
+                functionKey,
+                functionName: `${service}-${stage}-${functionKey}`,
+                ...{ context, logger },
+              })
+            : createLambdaHandler(lambda, functionName, errorLength());
         try {
-          return await (request.asMember === true ? runMember : runLimited)(request, {
+          return await runRequest(request, {
             ...invocation,
             client: invocation.clients(request.cluster),
             handlers,
             random: Math.random,
             holder: context.awsRequestId,
-            meter,
+            ...(isKnown ? { meter } : {}),
             destinations: callable(destinations),
             ...(bodies === undefined || !mayCall('s3') ? {} : { bodies }),
+            inlineTurns,
             ...memoryOf(context),
             signal,
             ...origin(context),
@@ -77,11 +88,9 @@ export function createPullerHandler(
         }
       }),
     );
-}
-
-/** Each inline call has a context of its own: the puller reads its time in the original. */
-function contextFor(context: Context): Context {
-  return { ...context, getRemainingTimeInMillis: () => context.getRemainingTimeInMillis() };
+  // Nothing is done, and no secret is read, before the request was checked.
+  return async (event: unknown, context: Context): Promise<unknown> =>
+    await invoke(parsePullerRequest(event), context);
 }
 
 /** In a local run what fails goes to the DLQ of the embedded broker instead. */

@@ -2,6 +2,7 @@ import { existsSync } from 'node:fs';
 import path from 'node:path';
 import { ConfigError } from '../src/errors.ts';
 import type { ServiceConfig } from '../src/model/source.ts';
+import { ENVIRONMENT } from '../src/runtime/environment.ts';
 
 const EXTENSIONS = ['.ts', '.mts', '.js', '.mjs', '.cjs', '.cts', '.tsx', '.jsx'];
 /** The Lambda doors lie beside this plugin: as TypeScript in the repo, compiled in the package. */
@@ -95,8 +96,15 @@ ${[...clients, ...imports].join('\n')}
 export const handler = createPullerHandler(${quote(config)}, { ${handlers.join(', ')} }, { ${destinations.join(', ')} }${offloads ? ', createS3Bodies()' : ''});`;
 }
 
-/** For serverless-offline, which ends as a whole when an asynchronous invocation fails. The handlers have logged their error themselves. */
+/**
+ * For serverless-offline, which ends as a whole when an asynchronous invocation fails. The handlers have logged their error themselves. Its port is open
+ * to all programs of the machine, so a request needs the token of the run, where there is one: `invoke local` has none.
+ */
 export function survivingEntry(entry: string): string {
   return `${entry.replace('export const handler =', 'const inner =')}
-export const handler = (event, context) => inner(event, context).catch(() => undefined);`;
+export const handler = async (event, context) => {
+  const token = process.env.${ENVIRONMENT.runToken};
+  if (token && event?.runToken !== token) return { refused: 'this function takes requests of its local run only' };
+  return await inner(event, context).catch(() => undefined);
+};`;
 }

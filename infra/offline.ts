@@ -1,10 +1,11 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { InvokeCommand, LambdaClient } from '@aws-sdk/client-lambda';
+import { InvokeCommand, type InvokeCommandInput, LambdaClient } from '@aws-sdk/client-lambda';
 import type { ServiceConfig } from '../src/model/source.ts';
 import type { AssignmentStore } from '../src/ports/assignment-store.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
+import { withRunToken } from '../src/runtime/puller-invoker.ts';
 import { createAssignmentStore } from '../src/store/assignment-store.ts';
 import { ensureTable } from '../src/store/table.ts';
 import { startLocalDynamoDB, startLocalRocketMQ } from './embedded-parts.ts';
@@ -80,12 +81,14 @@ export async function prepareLocalRun(
       ...(dynamodb === undefined ? {} : { endpoint: dynamodb }),
       ...(isLocal ? { credentials: LOCAL_CREDENTIALS } : {}),
     });
+  const runToken = randomUUID();
   const page = await openConsole(config, tableClient(), table);
   const environment = {
     [ENVIRONMENT.consoleMetrics]: page.metricsUrl,
     [ENVIRONMENT.renewInterval]: String(LOCAL_RENEW_INTERVAL_MS),
     ...passedOn,
     [ENVIRONMENT.table]: table,
+    [ENVIRONMENT.runToken]: runToken,
     ...(embeddedDynamoDB === undefined
       ? {}
       : { AWS_ENDPOINT_URL_DYNAMODB: embeddedDynamoDB.endpoint }),
@@ -124,7 +127,7 @@ export async function prepareLocalRun(
           credentials: LOCAL_CREDENTIALS,
           maxAttempts: 1,
         }),
-        coordinatorName,
+        { FunctionName: coordinatorName, Payload: JSON.stringify(withRunToken({}, runToken)) },
         log,
         ending.signal,
       );
@@ -182,13 +185,13 @@ async function untilReachable(url: string): Promise<void> {
 
 async function keepCoordinating(
   client: LambdaClient,
-  functionName: string,
+  request: InvokeCommandInput,
   log: Log,
   signal: AbortSignal,
 ): Promise<void> {
   while (!signal.aborted) {
     try {
-      const answer = await client.send(new InvokeCommand({ FunctionName: functionName }), {
+      const answer = await client.send(new InvokeCommand(request), {
         abortSignal: signal,
       });
       if (answer.FunctionError !== undefined)

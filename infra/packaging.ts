@@ -1,4 +1,5 @@
 import path from 'node:path';
+import { findPlainSecrets, refusePlainSecrets } from '../src/config/plain-secrets.ts';
 import { bundle, zipDirectory } from './bundle.ts';
 import {
   coordinatorEntry,
@@ -32,6 +33,7 @@ export async function packageFunctions(
   serverless: Serverless,
   service: RocketMQService,
 ): Promise<void> {
+  if (!service.options.allowPlainSecrets) refusePlainSecrets(plainSecrets(serverless, service));
   await Promise.all(
     units(serverless, service).map(async ({ functionKey, entry, exportName }) => {
       const outDir = path.join(serverless.serviceDir, '.serverless', 'rocketmq', functionKey);
@@ -45,6 +47,18 @@ export async function packageFunctions(
       definition.package = { ...definition.package, individually: true, artifact };
     }),
   );
+}
+
+/** What leaves this machine: bundles have the clusters, the template has the environments. */
+function plainSecrets({ service }: Serverless, { options }: RocketMQService): string[] {
+  const { provider, functions } = service;
+  return findPlainSecrets(options.clusters, [
+    { path: 'provider.environment', variables: provider.environment },
+    ...Object.entries(functions).map(([key, { environment }]) => ({
+      path: `functions.${key}.environment`,
+      variables: environment,
+    })),
+  ]);
 }
 
 /** Bundles them into `directory` and lets the definitions point there, for serverless-offline and `invoke local`. */

@@ -2,7 +2,8 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import { eventOptions } from '../src/config/event-options.ts';
 import { RocketMQError } from '../src/errors.ts';
-import { printableText } from '../src/model/printable-text.ts';
+import { connectionWeaknesses } from '../src/model/connection-weaknesses.ts';
+import { printableError, printableText } from '../src/model/printable-text.ts';
 import { ENVIRONMENT } from '../src/runtime/environment.ts';
 import type { Values } from './commands/command.ts';
 import {
@@ -54,9 +55,8 @@ export default class RocketMQPlugin {
     this.hooks = this.#guarded({
       ...rocketmqHooks(options, (service: RocketMQService) => this.#forCommands(service)),
       initialize: () => this.#read(),
-      'before:package:createDeploymentArtifacts': (service) =>
-        packageFunctions(serverless, service),
-      'before:deploy:function:packageFunction': (service) => packageFunctions(serverless, service),
+      'before:package:createDeploymentArtifacts': (service) => this.#package(service),
+      'before:deploy:function:packageFunction': (service) => this.#package(service),
       'package:compileEvents': (service) => this.#addResources(service),
       'before:invoke:local:invoke': (service) =>
         bundleLocally(serverless, service, localDirectory(serverless)),
@@ -128,6 +128,9 @@ export default class RocketMQPlugin {
         ...(service.options.logging.level === undefined
           ? {}
           : { [ENVIRONMENT.logLevel]: service.options.logging.level }),
+        ...(service.options.logging.errorLength === undefined
+          ? {}
+          : { [ENVIRONMENT.errorLength]: String(service.options.logging.errorLength) }),
       },
     };
     const completed = (own: FunctionDefinition): FunctionDefinition =>
@@ -146,6 +149,13 @@ export default class RocketMQPlugin {
     for (const key of OPERATORS)
       if (functions[key] !== undefined) complete(functions[key], completed(operatorFunction(key)));
     this.#service = service;
+  }
+
+  async #package(service: RocketMQService): Promise<void> {
+    for (const [name, cluster] of Object.entries(service.config.clusters))
+      for (const { text, fix } of connectionWeaknesses(cluster))
+        this.#log.warning(`rocketmq: cluster ${name}: ${text}. To close this, ${fix}`);
+    await packageFunctions(this.#serverless, service);
   }
 
   async #addResources({ config, options, needs, references }: RocketMQService): Promise<void> {
@@ -225,9 +235,9 @@ export default class RocketMQPlugin {
           try {
             await hook(this.#service!);
           } catch (error) {
-            throw error instanceof RocketMQError
-              ? this.#userError(error.message, error.code)
-              : error;
+            if (error instanceof RocketMQError) throw this.#userError(error.message, error.code);
+            // Serverless prints its stack.
+            throw error instanceof Error ? printableError(error) : error;
           }
         },
       ]),
@@ -235,7 +245,7 @@ export default class RocketMQPlugin {
   }
 
   #userError(message: string, code = 'ROCKETMQ_CONFIG'): Error {
-    return new this.#serverless.classes.Error(message, code);
+    return new this.#serverless.classes.Error(printableText(message), code);
   }
 }
 

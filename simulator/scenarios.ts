@@ -710,6 +710,24 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ),
     ],
   }),
+  // Pullers die between a dead letter and its commit.
+  'dying-ends': (random) => ({
+    queues: 1,
+    messages: 30,
+    withinMs: 20_000,
+    behaviours: (own) => (own.chance(0.8) ? { kind: 'fails', times: 99 } : OK),
+    subscription: {
+      maximumRetryAttempts: 0,
+      batchSize: random.int(1, 4),
+      ...(random.chance(0.3) ? order('queue') : {}),
+    },
+    faults: [1, 2, 3].map(
+      (invocation): Fault =>
+        random.chance(0.7)
+          ? { kind: 'kill-at-request', of: 'puller', invocation, request: random.int(5, 60) }
+          : { kind: 'kill', at: random.int(3_000, 40_000), of: 'puller', which: 0 },
+    ),
+  }),
   'on-failure': (random) => ({
     queues: 1,
     messages: 14,

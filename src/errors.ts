@@ -13,10 +13,42 @@ export class ConnectionError extends RocketMQError {
   readonly address: string;
   /** False: the request was not sent. True: it may have been carried out. */
   readonly maybeSent: boolean;
-  constructor(address: string, message: string, options?: ErrorOptions & { maybeSent?: boolean }) {
-    super('ROCKETMQ_CONNECTION', message, options);
+  constructor(
+    address: string,
+    message: string,
+    options?: ErrorOptions & { maybeSent?: boolean },
+    code = 'ROCKETMQ_CONNECTION',
+  ) {
+    super(code, message, options);
     this.address = address;
     this.maybeSent = options?.maybeSent ?? true;
+  }
+}
+
+/** A server asked more of its client than any broker does: its connection was closed. */
+export class PeerFloodError extends ConnectionError {
+  constructor(address: string, what: string) {
+    super(
+      address,
+      `the connection to ${address} was closed here: ${what} came from there. Check which server answers at that address`,
+      {},
+      'ROCKETMQ_PEER_FLOOD',
+    );
+  }
+}
+
+/** A broker's address that is not connected to: an address of this machine or of a metadata service, or one outside `brokers` of the cluster. */
+export class AddressRefusedError extends ConnectionError {
+  /** Why, without who announced it. */
+  readonly reason: string;
+  constructor(address: string, reason: string, source = '', options?: ErrorOptions) {
+    super(
+      address,
+      `broker address ${address} refused${source}: ${reason}. If it is right, list it in brokers of the cluster, or translate it with addressMap`,
+      { ...options, maybeSent: false },
+      'ROCKETMQ_ADDRESS_REFUSED',
+    );
+    this.reason = reason;
   }
 }
 
@@ -36,8 +68,8 @@ export class RequestTimeoutError extends RocketMQError {
 
 /** Bytes that are no valid frame, header, body or record. */
 export class ProtocolError extends RocketMQError {
-  constructor(message: string, options?: ErrorOptions) {
-    super('ROCKETMQ_PROTOCOL', message, options);
+  constructor(message: string, options?: ErrorOptions, code = 'ROCKETMQ_PROTOCOL') {
+    super(code, message, options);
   }
 }
 
@@ -98,6 +130,22 @@ export class TopicNotFoundError extends RocketMQError {
   }
 }
 
+/** What a name server answered about a topic's brokers and queues cannot be read, or is outside the bounds of `requests/route-bounds.ts`. No part of it is used. */
+export class RouteRefusedError extends ProtocolError {
+  /** What is wrong, without the topic. */
+  readonly reason: string;
+  constructor(reason: string, topic?: string, options?: ErrorOptions) {
+    super(
+      topic === undefined
+        ? `answer of a name server refused: ${reason}`
+        : `route of topic "${topic}" refused: ${reason}. Compare it with mqadmin topicRoute -t ${topic}, and check who answers at nameServers`,
+      options,
+      'ROCKETMQ_ROUTE_REFUSED',
+    );
+    this.reason = reason;
+  }
+}
+
 /** The broker does not know the group, and may not create it. */
 export class GroupNotFoundError extends BrokerError {}
 
@@ -129,6 +177,23 @@ export class DeadLettersUnreadableError extends RocketMQError {
     );
     this.topic = topic;
     this.brokerNames = brokerNames;
+  }
+}
+
+/** A message id names several dead letters. Nothing was sent. */
+export class AmbiguousDeadLetterError extends RocketMQError {
+  readonly topic: string;
+  readonly id: string;
+  /** `broker/queue/offset` of the first of them. */
+  readonly places: readonly string[];
+  constructor(topic: string, id: string, places: readonly string[], more: boolean) {
+    super(
+      'ROCKETMQ_DLQ_AMBIGUOUS',
+      `message id "${id.slice(0, 200)}" names several dead letters of ${topic}: ${places.join(', ')}${more ? ' and more' : ''}. Nothing was sent. Give the place of the one that is meant, ${places[0]} for example`,
+    );
+    this.topic = topic;
+    this.id = id;
+    this.places = places;
   }
 }
 

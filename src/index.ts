@@ -1,8 +1,9 @@
 export * from './errors.ts';
 export { createHandler } from './helpers/create-handler.ts';
 export type { FetchBody } from './helpers/fetch-bodies.ts';
+export { MessageFailure } from './helpers/handle-each.ts';
 export { type BodyFormat, InvalidBodyError, type StandardSchema } from './helpers/parse-body.ts';
-export { MessageFailure, type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
+export { type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
 export {
   type ParsedRecord,
   type RecordsOptions,

@@ -5,12 +5,14 @@ import { EVENT_FORMATS, type EventFormatName } from '../../src/model/event-forma
 import { decodeRecords } from '../../src/records/decode-records.ts';
 import { encodeRecord } from '../../src/records/encode-record.ts';
 
+/** Its end is random. */
+const RECEIPT_HANDLE = 'orders/broker-a/2/4711.0f8fad5b-d9cb-469f-a165-70867728950e';
 const BORN = 1_763_870_400_123;
 
 const ABOUT: Readonly<Record<EventFormatName, string>> = {
   sqs: "The default. Shaped like an SQS event, so that tools for SQS work on it, with RocketMQ's own fields in `rocketmq`. The other shapes tell less, and none tells more.",
   kafka:
-    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so use `messageId` as idempotency key ([identifiers](failures.md#identifiers)). The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
+    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so take `messageId` for an idempotency key ([identifiers](failures.md#identifiers)). The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
   cloudevents:
     "A list of CloudEvents 1.0, as Alibaba's Function Compute gives them. `id` is the messageId, so that `source` and `id` name a message also when it is delivered again ([identifiers](failures.md#identifiers)).",
   raw: "The `data` of those CloudEvents alone: Function Compute's RawData.",
@@ -24,7 +26,7 @@ export function eventsPage(): string {
 
 What a handler gets, by the option \`eventFormat\`, of one and the same message: topic \`orders\`, delivered for the second time. All messages of an event are of one queue and one topic. A body that is valid UTF-8 is text, any other is base64, and \`bodyEncoding\` says which.
 
-The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }] }\` with a \`receiptHandle\`, or a \`messageId\`, which means every record that has it ([identifiers](failures.md#identifiers)). The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
+The answer is the same for every shape: \`{ batchItemFailures: [{ itemIdentifier, delaySeconds?, delayLevel?, action? }], othersDone? }\` with a \`receiptHandle\`, or a \`messageId\` ([identifiers](failures.md#identifiers)). The types are exported: \`RocketMQEvent\`, \`RocketMQKafkaEvent\`, \`RocketMQCloudEvent\`, \`RocketMQRawMessage\`; for unit tests \`createRocketMQEvent(messages, { eventFormat })\` makes each of them. \`createHandler\`, \`partialBatch\` and \`rocketmqRecords\` work with \`sqs\`.
 
 ${EVENT_FORMATS.map((format) => `## \`${format}\`\n\n${ABOUT[format]}\n\n\`\`\`json\n${example(format)}\n\`\`\``).join('\n\n')}
 `;
@@ -56,8 +58,8 @@ function example(format: EventFormatName): string {
   });
   const builder = new BatchBuilder(undefined, format);
   for (const message of decodeRecords(record, { brokerName: 'broker-a' }).messages) {
-    const build = (): RocketMQRecord =>
-      buildRecord(message, {
+    const build = (): RocketMQRecord => ({
+      ...buildRecord(message, {
         cluster: 'default',
         consumerGroup: 'order-worker',
         topic: 'orders',
@@ -66,7 +68,9 @@ function example(format: EventFormatName): string {
         maxReconsumeTimes: 16,
         localRetries: 0,
         now: BORN + 67,
-      });
+      }),
+      receiptHandle: RECEIPT_HANDLE,
+    });
     builder.add(build(), build);
   }
   const batch = {

@@ -75,12 +75,15 @@ const ENVIRONMENT_MEANINGS: Readonly<Record<keyof typeof ENVIRONMENT, string>> =
   pullerFunction: 'the function that the coordinator invokes; set by the plugin',
   nameServers:
     '`a:9876;b:9876` instead of the name servers in the bundle, for the default cluster or the only one',
+  runToken:
+    'of a local run: coordinator and puller act only on requests that have it; set by the plugin',
   accessKey: 'credentials for clusters that have none in serverless.yml',
   secretKey: 'credentials for clusters that have none in serverless.yml',
   securityToken: 'credentials for clusters that have none in serverless.yml',
   renewInterval:
     'how often a puller renews its leases, and so sees a pause or a move; milliseconds, 10,000',
   logLevel: 'level of the added functions; else AWS_LAMBDA_LOG_LEVEL, else info',
+  errorLength: 'characters kept of the error texts of handlers, 500; set by the plugin',
   metricsDisabled: '`true`: no metrics are written (Powertools’ variable)',
   consoleMetrics: 'where a local run’s console takes metrics; set by the plugin',
   offline: 'set by serverless-offline: nothing is told to CloudWatch then',

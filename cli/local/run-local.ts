@@ -2,10 +2,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { TopicNotFoundError } from '../../src/errors.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
-import { printableText } from '../../src/model/printable-text.ts';
 import { readableQueues } from '../../src/model/route.ts';
 import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
+import { print, printError, printFailure, printStyled } from '../print.ts';
 import { type OfflineService, startOffline } from './offline.ts';
 import { startDynamoDB, startRocketMQ } from './parts.ts';
 import { allCommitted, type QueueSnapshot, snapshotQueues } from './queue-snapshot.ts';
@@ -105,9 +105,7 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     }
     const exitCode = report(options, outcome);
     if (exitCode !== 0 && log.length > 0)
-      process.stderr.write(
-        printableText(`last lines of the service:\n${log.slice(-40).join('\n')}\n`),
-      );
+      printError(`last lines of the service:\n${log.slice(-40).join('\n')}`);
     if (options.keep && !signal.aborted) {
       say('staying up (--keep); Ctrl-C drains and ends');
       await Promise.race([
@@ -118,20 +116,13 @@ export async function runLocal(options: LocalRunOptions): Promise<number> {
     }
     return exitCode;
   } catch (error) {
-    process.stderr.write(
-      printableText(`${error instanceof Error ? error.message : String(error)}\n`),
-    );
+    printFailure(error);
     if (signal.aborted) return 130;
-    if (log.length > 0)
-      process.stderr.write(
-        printableText(`last lines of the service:\n${log.slice(-40).join('\n')}\n`),
-      );
+    if (log.length > 0) printError(`last lines of the service:\n${log.slice(-40).join('\n')}`);
     return 1;
   } finally {
     for (const stop of stops.reverse())
-      await stop().catch((error: unknown) =>
-        process.stderr.write(`while stopping: ${String(error)}\n`),
-      );
+      await stop().catch((error: unknown) => printError(`while stopping: ${String(error)}`));
   }
 }
 
@@ -268,8 +259,8 @@ function report(options: LocalRunOptions, outcome: Outcome): number {
   const { tally, queues, ended } = outcome;
   const good = ended === 'complete' && tally.lost === 0;
   if (!good)
-    process.stderr.write(
-      `the run did not complete (${ended}): ${tally.lost} of ${tally.produced} messages not handled, or offsets not committed\n`,
+    printError(
+      `the run did not complete (${ended}): ${tally.lost} of ${tally.produced} messages not handled, or offsets not committed`,
     );
   if (options.json) {
     const { produced, handled, distinct, redelivered, deadLettered, lost, duplicates } = tally;
@@ -290,9 +281,9 @@ function report(options: LocalRunOptions, outcome: Outcome): number {
         max: Number(max),
       })),
     };
-    process.stdout.write(`${JSON.stringify(summary)}\n`);
+    print(JSON.stringify(summary));
   } else {
-    options.say(renderView(queues, tally, options.messages, outcome.seconds));
+    printStyled(`${renderView(queues, tally, options.messages, outcome.seconds)}\n`);
     options.say(
       [
         '',

@@ -1,4 +1,5 @@
 import { styleText } from 'node:util';
+import { printableLine } from '../../src/model/printable-text.ts';
 import { lagOf, type QueueSnapshot } from './queue-snapshot.ts';
 import type { Tally } from './tally.ts';
 
@@ -36,7 +37,7 @@ export function progressLine(tally: Tally, expected: number, seconds: number): s
 }
 
 function queueLabel(queue: QueueSnapshot['queue']): string {
-  return `${queue.topic}/${queue.brokerName}/${queue.queueId}`;
+  return printableLine(`${queue.topic}/${queue.brokerName}/${queue.queueId}`);
 }
 
 /** Shows a screen that replaces the one before on a terminal; elsewhere a progress line every few seconds. */

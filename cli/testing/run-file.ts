@@ -7,6 +7,7 @@ import { fileURLToPath } from 'node:url';
 import type { TestRecord } from './record.ts';
 
 const RECORD = new URL('./record.ts', import.meta.url).href;
+const PROPERTY_SEED = new URL('./property-seed.ts', import.meta.url).href;
 const ROOT = fileURLToPath(new URL('../..', import.meta.url));
 /** A test that hangs is named this long before its file is killed. */
 const NAMING_MS = 5_000;
@@ -24,10 +25,12 @@ export async function runFile(
 ): Promise<TestRecord[]> {
   const folder = await mkdtemp(path.join(tmpdir(), 'test-run-'));
   const records = path.join(folder, 'records');
+  const hasProperties = (await readFile(path.join(ROOT, file), 'utf8')).includes("'fast-check'");
   const { NODE_TEST_CONTEXT: _, ...environment } = process.env;
   const child = spawn(
     process.execPath,
     [
+      ...(hasProperties ? [`--import=${PROPERTY_SEED}`] : []),
       `--test-timeout=${timeoutMs - NAMING_MS}`,
       ...['--test-reporter=spec', '--test-reporter-destination=stdout'],
       ...[`--test-reporter=${RECORD}`, `--test-reporter-destination=${records}`],

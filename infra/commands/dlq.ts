@@ -16,7 +16,10 @@ const WHICH = {
   ...{
     ...GROUP,
     ...TIMES,
-    id: { usage: 'Message id, either kind; may be repeated', type: 'multiple' } as const,
+    id: {
+      usage: 'Place BROKER/QUEUE/OFFSET, or message id of either kind; may be repeated',
+      type: 'multiple',
+    } as const,
   },
   ...{
     tag: text('Its tag'),
@@ -49,7 +52,9 @@ export const dlqCommands: readonly CommandDefinition[] = [
       ...WHICH,
       ...DRY_RUN,
       ...YES,
-      to: text('topic (where it came from), group (this group alone), or a topic by name'),
+      to: text(
+        'topic (where it came from, if the group subscribes to it), group (this group alone), or a topic by name',
+      ),
       rate: text('Most messages a second'),
       'skip-failed': flag('Passes over letters that cannot be sent, and reports them'),
     },
@@ -137,6 +142,7 @@ const MOST_A_STEP = 500;
 
 async function redrive(run: CommandRun): Promise<number> {
   const dryRun = run.values['dry-run'] === true;
+  const { to } = run.args;
   if (!dryRun) {
     const { groups } = await run.operator
       .request('dlqList', pick(run.args, ['cluster', 'group']))
@@ -148,7 +154,7 @@ async function redrive(run: CommandRun): Promise<number> {
       .join(', ');
     await confirm(
       run,
-      `Send dead letters back (waiting: ${waiting || 'none'})? Consumers get them again.`,
+      `Send dead letters ${typeof to === 'string' && to !== 'topic' && to !== 'group' ? `to topic ${to}` : 'back'} (waiting: ${waiting || 'none'})? Consumers get them again.`,
     );
   }
   const answer = await stepwise(run, 'dlqRedrive');

@@ -19,6 +19,7 @@ export const peekCommand: CommandDefinition = {
       until: text('Stored before'),
     },
     ...{ limit: text('Most messages (10)'), full: flag('Whole bodies') },
+    'filter-patterns': text('Patterns to try instead of those of the event, as JSON'),
   },
   run: (run) => search(run, 'peek'),
 };
@@ -74,6 +75,12 @@ export function showSearch(
   });
 }
 
+function patternText(pattern: number | 'none'): string {
+  return pattern === 'none'
+    ? 'no pattern matches: done without its handler'
+    : `matched by filterPatterns.${pattern}`;
+}
+
 export function messagesText({ messages, scanned, cursor }: PeekAnswer): string {
   const texts = messages.map((message) => {
     if ('problem' in message)
@@ -90,6 +97,7 @@ export function messagesText({ messages, scanned, cursor }: PeekAnswer): string 
       bodySize,
       bodyEncoding,
       bodyCut,
+      pattern,
     } = message;
     const facts = [
       `stored ${instant(storeTimestamp)}`,
@@ -97,6 +105,7 @@ export function messagesText({ messages, scanned, cursor }: PeekAnswer): string 
       ...(keys === undefined ? [] : [`keys ${printableLine(keys)}`]),
       ...(reconsumeTimes === 0 ? [] : [`failed ${reconsumeTimes} times`]),
       `${bodySize} bytes${bodyEncoding === 'base64' ? ', base64' : ''}${bodyCut ? ', cut (--full shows all)' : ''}`,
+      ...(pattern === undefined ? [] : [patternText(pattern)]),
     ];
     return `${queue} offset ${offset}  ${printableLine(messageId)}\n  ${facts.join(', ')}\n  ${printableText(body)}`;
   });

@@ -1,5 +1,6 @@
 import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
-import type { Plan } from '../plan.ts';
+import { type Fault, filtersOf, isWanted, type Plan } from '../plan.ts';
+import type { Position } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
 
@@ -9,6 +10,32 @@ const BESIDE_CALLS_MS = 13_000;
 /** A puller without the time for two calls fails a batch as a whole, and gives up calls at its end. */
 function shortestMs({ source: { subscriptions } }: Plan): number {
   return 2_000 * Math.max(...subscriptions.map(({ handler }) => handler.timeout)) + BESIDE_CALLS_MS;
+}
+
+/** What may make a second copy of a message, or moves a queue back, or hides counts and dead letters from the next holder. */
+const COPIES: ReadonlySet<Fault['kind']> = new Set([
+  ...(['request', 'broker-restart', 'broker-silent', 'broker-frozen', 'sends-fail'] as const),
+  ...([
+    'connections-mute',
+    'name-server-away',
+    'table-down',
+    'table-request',
+    'table-cut',
+  ] as const),
+  ...(['topic-recreated', 'second-deployment', 'java-member', 'operator'] as const),
+]);
+
+/** Then a death or a lost lease makes no second dead letter: the end is in the assignment before it is sent. */
+function promisesOneLetter({ source, faults, programs }: Plan): boolean {
+  return (
+    source.mode !== 'pop' && programs === undefined && !faults.some(({ kind }) => COPIES.has(kind))
+  );
+}
+
+/** A death between a send-back and its commit leaves two copies, and each has its end. */
+function copiesOf(positions: readonly Position[]): number {
+  const byFailures = Map.groupBy(positions, ({ reconsumeTimes }) => reconsumeTimes);
+  return Math.max(1, ...[...byFailures.values()].map(({ length }) => length));
 }
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */
@@ -27,6 +54,7 @@ export const retryLimit: CheckDefinition = {
     // In mode pop brokers count whatever was not acknowledged.
     const failsAlone = plan.source.mode !== 'pop' && plan.pullerTimeoutMs > shortestMs(plan);
     const maxAgeMs = maxAgeOf(plan);
+    const filters = filtersOf(plan);
     /** Dead letters of messages that were too old for their handler. */
     const aged = new Set<number>();
     return {
@@ -48,10 +76,16 @@ export const retryLimit: CheckDefinition = {
         [...ledger.stories.values()].flatMap(
           ({ number, deadLetters, failureRecords, failures, positions, droppedAt }) => {
             const handled = positions.some(({ doneAt }) => doneAt !== undefined);
-            const behaviour = plan.messages.find((message) => message.number === number)?.behaviour;
+            const message = plan.messages.find((one) => one.number === number);
+            const behaviour = message?.behaviour;
+            // A redelivery that the filter of a later deployment does not take is dead-lettered.
+            const isFiltered =
+              message !== undefined && filters.some((filter) => !isWanted(filter, message.tag));
             const found: string[] = [];
             const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
+            if (deadLetters > copiesOf(positions) && promisesOneLetter(plan))
+              found.push(`message ${number} is in the DLQ ${deadLetters} times`);
             if (ends > 1 && faultTimes.length === 0)
               found.push(
                 `message ${number} is in the DLQ ${deadLetters} times, and has ${ends} ends`,
@@ -63,7 +97,8 @@ export const retryLimit: CheckDefinition = {
               ends > 0 &&
               failures <= limit &&
               behaviour?.kind !== 'kills' &&
-              !aged.has(number)
+              !aged.has(number) &&
+              !isFiltered
             )
               found.push(
                 `message ${number} has its end after ${failures} failures, and the limit is ${limit}`,

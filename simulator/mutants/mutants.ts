@@ -205,23 +205,22 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',
-    find: 'partOf(this.#parts, batch, end.first, deliveries.length)',
-    replace:
-      'partOf(this.#parts, batch, Math.min(end.first + 1, deliveries.length - 1), deliveries.length)',
+    find: '[end.first, deliveries.length], {',
+    replace: '[Math.min(end.first + 1, deliveries.length - 1), deliveries.length], {',
     scenarios: ['bisect'],
   },
   {
     name: 'verdicts-by-position',
     file: 'src/delivery/read-answer.ts',
-    find: 'failures.set(position, end);',
-    replace: 'failures.set(position < 0 ? position : failures.size, end);',
+    find: 'failures.set(position, isFinal',
+    replace: 'failures.set(position < 0 ? position : failures.size, isFinal',
     scenarios: ['retries', 'everything'],
   },
   {
     name: 'local-deliveries-do-not-count-in-order',
     file: 'src/puller/settlement.ts',
-    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, source),',
+    find: 'failures: failuresBefore(message, source, entry.localRetries),',
+    replace: 'failures: failuresBefore(message, source, 0),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -232,8 +231,8 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'local-deliveries-do-not-count',
     file: 'src/puller/settlement.ts',
-    find: 'failures: failedDeliveries(message, source) + entry.localRetries,',
-    replace: 'failures: failedDeliveries(message, source),',
+    find: 'failures: failuresBefore(message, source, entry.localRetries),',
+    replace: 'failures: failuresBefore(message, source, 0),',
     also: {
       file: 'src/decide/retry/send-steps.ts',
       find: 'return localRetries > 0 && reconsumeTimes + localRetries > maxReconsumeTimes;',
@@ -341,6 +340,27 @@ const FAILURES: readonly Mutant[] = [
     scenarios: ['on-failure'],
   },
   {
+    name: 'dead-letter-before-its-end-is-noted',
+    file: 'src/puller/end-intents.ts',
+    find: 'if (!isCounted) await this.#writes.run();',
+    replace: '',
+    scenarios: ['dying-ends'],
+  },
+  {
+    name: 'found-dead-letter-is-not-counted-any-more',
+    file: 'src/puller/dead-letter.ts',
+    find: 'await endIntents.begin(entry, true);',
+    replace: '',
+    scenarios: ['dying-ends'],
+  },
+  {
+    name: 'noted-end-is-not-looked-for',
+    file: 'src/puller/pending-ends.ts',
+    find: 'inDoubtSince: countedBefore > 0 ? storedAt : undefined,',
+    replace: 'inDoubtSince: countedBefore < 0 ? storedAt : undefined,',
+    scenarios: ['dying-ends'],
+  },
+  {
     name: 'drop-goes-to-the-dlq',
     file: 'src/decide/settle/settlement-rules.ts',
     find: "if (redelivery.kind === 'drop') return DROP;",
@@ -357,6 +377,13 @@ const ORDER: readonly Mutant[] = [
     find: 'else if (lane !== undefined) blocked.add(lane);',
     replace: '',
     scenarios: ['ordered-by-key', 'ordered-by-queue'],
+  },
+  {
+    name: 'others-are-done-behind-a-handler-that-stopped',
+    file: 'src/decide/order/ends-in-order.ts',
+    find: 'isBehindFailed = true;',
+    replace: 'isBehindFailed = false;',
+    scenarios: ['ordered-by-key'],
   },
   {
     name: 'failure-does-not-stop-its-lane',
@@ -389,8 +416,8 @@ const ORDER: readonly Mutant[] = [
   {
     name: 'attempts-are-forgotten',
     file: 'src/decide/order/attempts.ts',
-    find: 'if (localRetries > 0) kept.push([offset, localRetries]);',
-    replace: 'if (localRetries > 1_000) kept.push([offset, localRetries]);',
+    find: 'if (localRetries > 0) counts.set(offset, localRetries);',
+    replace: 'if (localRetries > 1_000) counts.set(offset, localRetries);',
     scenarios: ['short-lived-order', 'ordered-by-queue'],
   },
 ];

@@ -14,7 +14,10 @@ export interface HandlerScript {
   readonly answer: unknown;
 }
 
-/** The user's handlers: each message is treated as its plan says, by its number. */
+/**
+ * The user's handlers: each message is treated as its plan says, by its number. Some handlers of
+ * ordered events stop at their first failure, and name that one alone.
+ */
 export class Handlers {
   readonly #behaviours: ReadonlyMap<number, Behaviour>;
   readonly #failures = new Map<number, number>();
@@ -29,7 +32,11 @@ export class Handlers {
     this.#random = random;
   }
 
-  script(event: RocketMQEvent, puller: Host, now: number): HandlerScript {
+  script(
+    event: Pick<RocketMQEvent, 'Records'> & Partial<RocketMQEvent>,
+    puller: Host,
+    now: number,
+  ): HandlerScript {
     const records = event.Records.flatMap((record) => {
       const position = this.#ledger.recordAt(
         record.receiptHandle,
@@ -38,11 +45,15 @@ export class Handlers {
       );
       return position === undefined ? [] : [{ record, position }];
     });
-    const treated = records.map(({ record, position }) => ({
-      record,
-      treatment: this.#treat(position.number),
-      delivery: deliveryOf(record, position, puller, now),
-    }));
+    const order = event.rocketmqBatch?.order;
+    const stops = order !== undefined && this.#random.chance(0.3);
+    const treated: { record: RocketMQRecord; treatment: Behaviour['kind']; delivery: Delivery }[] =
+      [];
+    for (const { record, position } of records) {
+      const treatment = this.#treat(position.number);
+      treated.push({ record, treatment, delivery: deliveryOf(record, position, puller, now) });
+      if (stops && (treatment === 'fails' || treatment === 'dropped')) break;
+    }
     const has = (kind: Behaviour['kind']): boolean =>
       treated.some(({ treatment }) => treatment === kind);
     const end = has('kills')
@@ -66,9 +77,9 @@ export class Handlers {
     for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
     const batchItemFailures = treated.flatMap(({ record, treatment }) =>
       treatment === 'fails'
-        ? [{ itemIdentifier: identifierOf(record, event.Records) }]
+        ? [{ itemIdentifier: record.messageId }]
         : treatment === 'dropped'
-          ? [{ itemIdentifier: identifierOf(record, event.Records), action: 'drop' }]
+          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
           : [],
     );
     return {
@@ -77,7 +88,8 @@ export class Handlers {
         ...(this.#handlerMs ?? ([2, this.#random.chance(0.1) ? 2_000 : 150] as const)),
       ),
       end,
-      answer: { batchItemFailures },
+      answer:
+        order === 'key' && !stops ? { batchItemFailures, othersDone: true } : { batchItemFailures },
     };
   }
 
@@ -90,15 +102,6 @@ export class Handlers {
     this.#failures.set(number, failures + 1);
     return behaviour.kind;
   }
-}
-
-/** A message that was sent twice has one messageId, which would name both records. */
-function identifierOf(
-  { messageId, receiptHandle }: RocketMQRecord,
-  all: readonly RocketMQRecord[],
-): string {
-  const isShared = all.filter((record) => record.messageId === messageId).length > 1;
-  return isShared ? receiptHandle : messageId;
 }
 
 function deliveryOf(

@@ -119,21 +119,22 @@ export class Ledger {
   /** Where the message of a record stands. A popped retry has the place of a message of its topic, as brokers write it. */
   recordAt(receiptHandle: string, body: string, told: number): Position | undefined {
     const read = readBody(body);
-    if (read === undefined) return this.positions.get(receiptHandle);
-    const exact = this.positions.get(receiptHandle);
+    const itsKey = placeOf(receiptHandle);
+    const exact = this.positions.get(itsKey);
+    if (read === undefined) return exact;
     // Failures that only a puller counts are told, too: a pulled record has its own place.
     if (exact?.number === read.number && exact.lentUntil === Number.POSITIVE_INFINITY) return exact;
-    const place = receiptHandle.split('/').slice(1).join('/');
+    const place = itsKey.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
       ({ key, reconsumeTimes }) =>
-        key === receiptHandle ||
+        key === itsKey ||
         (POP_RETRY.test(key) && key.endsWith(`/${place}`) && reconsumeTimes <= told),
     );
   }
 
   /** The destination of `onFailure` has the message at the position. @returns its number; undefined: not one of ours */
-  gaveUp(key: string, now: number): number | undefined {
-    const position = this.positions.get(key);
+  gaveUp(receiptHandle: string, now: number): number | undefined {
+    const position = this.positions.get(placeOf(receiptHandle));
     if (position === undefined) return undefined;
     position.givenUpAt ??= now;
     this.story(position.number).failureRecords++;
@@ -261,4 +262,9 @@ export function readBody(body: Buffer | string): { number: number; key: string }
   } catch {
     return undefined;
   }
+}
+
+/** Without the random part, which differs from delivery to delivery. */
+function placeOf(receiptHandle: string): string {
+  return receiptHandle.replace(/\.[\da-f-]+$/, '');
 }

@@ -4,8 +4,7 @@ import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { runCoordinator } from '../../src/coordinator/run-coordinator.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import { createLambdaHandler } from '../../src/delivery/lambda-handler.ts';
-import { runLimited } from '../../src/membership/run-limited.ts';
-import { runMember } from '../../src/membership/run-member.ts';
+import { runRequest } from '../../src/membership/run-request.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model/source.ts';
 import { runOperator } from '../../src/operator/run-operator.ts';
@@ -59,14 +58,16 @@ export interface ProcessDeps {
   ) => void;
   readonly deliveryStarted: (script: HandlerScript) => void;
   readonly deliveryEnded: (script: HandlerScript) => void;
+  /** The process of an inline handler ended before its call did. */
+  readonly deliveryCut: (script: HandlerScript) => void;
 }
 
 const COORDINATOR_TIMEOUT_MS = 60_000;
 const OPERATOR_TIMEOUT_MS = 60_000;
 const PROGRAM_TIMEOUT_MS = 24 * 3_600_000;
-/** How long what an invocation leaves behind may take to go. */
 /** An invocation gives up its last requests so long before its deadline. */
 const AT_DEADLINE_MS = 2_000;
+/** How long what an invocation leaves behind may take to go. */
 const AFTERMATH_MS = 50;
 
 /** Starts, freezes and kills the sandboxes of one deployment. */
@@ -75,6 +76,8 @@ export class Processes {
   /** What each puller was deployed with. */
   readonly sourceOf = new WeakMap<Host, SourceConfig>();
   readonly #deps: ProcessDeps;
+  /** Calls of inline handlers that go on. */
+  readonly #inlineCalls = new Map<HandlerScript, Host>();
   readonly #counts: Record<Process['kind'], number> = {
     puller: 0,
     coordinator: 0,
@@ -105,7 +108,7 @@ export class Processes {
             )
           : createLambdaHandler(lambda().client(), functionName);
       try {
-        await (request.asMember === true ? runMember : runLimited)(request, {
+        await runRequest(request, {
           service,
           client,
           store: createAssignmentStore(table.client(), 'table', {
@@ -180,7 +183,11 @@ export class Processes {
             remainingMs,
             handlers: ({ functionName }) => createLambdaHandler(lambda().client(), functionName),
             checkHandler: async () => undefined,
-            probe: { lookup: async () => [], connect: async () => 1 },
+            probe: {
+              refusal: async () => undefined,
+              lookup: async () => [],
+              connect: async () => 1,
+            },
             place: 'function',
           },
           { version: 1, command, args },
@@ -196,9 +203,18 @@ export class Processes {
     const process = this.running.get(host);
     this.#deps.scheduler.kill(host);
     this.#deps.network.cutClient(host);
+    this.#cutInlineCalls(host);
     if (process === undefined) return;
     this.running.delete(host);
     this.#deps.ended(process, how, undefined);
+  }
+
+  #cutInlineCalls(host: Host): void {
+    for (const [script, of] of this.#inlineCalls)
+      if (of === host) {
+        this.#inlineCalls.delete(script);
+        this.#deps.deliveryCut(script);
+      }
   }
 
   freeze(host: Host, ms: number): void {
@@ -220,8 +236,10 @@ export class Processes {
     const host = currentHost();
     const script = handlers.script(event, host, scheduler.now);
     this.#deps.deliveryStarted(script);
+    this.#inlineCalls.set(script, host);
     if (script.end === 'runs-on') return new Promise(() => {});
     await createSystemClock().sleep(script.durationMs);
+    this.#inlineCalls.delete(script);
     this.#deps.deliveryEnded(script);
     if (script.end === 'dies') {
       this.kill(host);
@@ -257,6 +275,7 @@ export class Processes {
           scheduler.now >= deadline - AT_DEADLINE_MS ? undefined : this.#leftovers(host);
         scheduler.kill(host);
         this.#deps.network.cutClient(host);
+        this.#cutInlineCalls(host);
         this.#deps.ended(process, how, leftovers);
       });
     };

@@ -267,6 +267,12 @@ class Run {
         this.#ledger.ended(script.deliveries, this.#scheduler.now);
         this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
       },
+      // The message's next delivery decides about it: this one counts neither as handled nor as failed.
+      deliveryCut: (script: HandlerScript) => {
+        for (const delivery of script.deliveries)
+          Object.assign(delivery, { outcome: 'none', endedAt: this.#scheduler.now });
+        this.#emit({ kind: 'delivery-ended', deliveries: script.deliveries });
+      },
     };
   }
 

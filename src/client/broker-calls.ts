@@ -1,4 +1,10 @@
-import { ConfigError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import {
+  AddressRefusedError,
+  ConfigError,
+  ConnectionError,
+  RouteRefusedError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
@@ -154,6 +160,13 @@ export class BrokerCalls {
           sent: false,
           error: noAddress(target, announced, cause),
         };
+      if (cause instanceof AddressRefusedError)
+        return {
+          kind: 'unreachable',
+          announced,
+          sent: false,
+          error: refusedAddress(target, announced, cause),
+        };
       if (!(cause instanceof ConnectionError)) throw cause;
       const sent = !(cause instanceof NotConnectedError);
       const error = new ConnectionError(
@@ -183,13 +196,15 @@ export class BrokerCalls {
         await this.#learn(target, { ...options, fresh: true });
         return target;
       } catch (error) {
-        if (error instanceof TopicNotFoundError) throw error;
+        if (error instanceof TopicNotFoundError || error instanceof RouteRefusedError) throw error;
         return undefined;
       }
     }
     if (outcome.sent && rules.repeatable !== true) return undefined;
     // A broker that restarts takes its topics out of the routes for a while: that it cannot be reached is the better news then.
-    await this.#learn(target, { ...options, fresh: true }).catch(() => {});
+    await this.#learn(target, { ...options, fresh: true }).catch((error: unknown) => {
+      if (error instanceof RouteRefusedError) throw error;
+    });
     const next = target.orAny === true ? { ...target, brokerId: MASTER_ID } : target;
     return outcome.sent || this.#announced(next) !== outcome.announced ? next : undefined;
   }
@@ -204,13 +219,26 @@ export class BrokerCalls {
   }
 }
 
+function refusedAddress(
+  { brokerName, topic }: CallTarget,
+  announced: string,
+  cause: AddressRefusedError,
+): ConnectionError {
+  const source = `, which broker ${brokerName} has in ${sourceOf(topic)}`;
+  return new AddressRefusedError(announced, cause.reason, source, { cause });
+}
+
+function sourceOf(topic: string | undefined): string {
+  return topic === undefined ? 'the cluster info' : `the route of topic "${topic}"`;
+}
+
 /** The address stands in no configuration of ours: whoever reads the error has to know where it came from. */
 function noAddress(
   { brokerName, topic }: CallTarget,
   announced: string,
   cause: ConfigError,
 ): ConnectionError {
-  const source = topic === undefined ? 'the cluster info' : `the route of topic "${topic}"`;
+  const source = sourceOf(topic);
   return new ConnectionError(
     announced,
     `broker ${brokerName} announces itself as "${announced}" in ${source}, which is not a valid address: correct brokerIP1 of the broker, or translate the address with addressMap`,

@@ -1,17 +1,27 @@
 import { type BrokerData, MASTER_ID } from '../model/route.ts';
 import { bracketed } from './endpoint.ts';
 
+const MAX_KNOWN_BROKERS = 4_000;
+
 /** Addresses of the brokers that routes and cluster infos have told of. */
 export class Brokers {
   readonly #byName = new Map<string, ReadonlyMap<number, string>>();
-  readonly #addressMap: Readonly<Record<string, string>>;
+  readonly #addressMap: ReadonlyMap<string, string>;
 
   constructor(addressMap: Readonly<Record<string, string>> | undefined) {
-    this.#addressMap = addressMap ?? {};
+    this.#addressMap = new Map(Object.entries(addressMap ?? {}));
   }
 
+  /** The names that were announced last are kept: those of a name server that invents some must not fill the memory. */
   learn(brokers: readonly BrokerData[]): void {
-    for (const { brokerName, brokerAddrs } of brokers) this.#byName.set(brokerName, brokerAddrs);
+    for (const { brokerName, brokerAddrs } of brokers) {
+      this.#byName.delete(brokerName);
+      this.#byName.set(brokerName, brokerAddrs);
+    }
+    for (const name of this.#byName.keys()) {
+      if (this.#byName.size <= MAX_KNOWN_BROKERS) return;
+      this.#byName.delete(name);
+    }
   }
 
   /**
@@ -40,6 +50,6 @@ export class Brokers {
 
   /** Whoever writes IPv6 into addressMap may write brackets. */
   #translated(announced: string): string | undefined {
-    return this.#addressMap[announced] ?? this.#addressMap[bracketed(announced)];
+    return this.#addressMap.get(announced) ?? this.#addressMap.get(bracketed(announced));
   }
 }

@@ -1,4 +1,5 @@
 import { ConfigError } from '../errors.ts';
+import { BROKER_ENTRY, parseBrokerEntry } from '../model/broker-entry.ts';
 import type { ClusterConfig } from '../model/source.ts';
 import {
   fields,
@@ -44,6 +45,12 @@ const CLUSTER = {
   ),
   secrets: optional(objectWith({}, 'an object')),
   addressMap: optional(valuesOf(text, 'an object of announced address: address')),
+  brokers: optional((value, place) => {
+    addresses(value, place);
+    if ((value as readonly string[]).length === 0) refuse(undefined, place, BROKER_ENTRY);
+    for (const [index, entry] of (value as readonly string[]).entries())
+      if (parseBrokerEntry(entry) === undefined) refuse(entry, `${place}[${index}]`, BROKER_ENTRY);
+  }),
   namespace: optional((value, place) => {
     if (value !== '') rocketmqName(value, place);
   }),

@@ -1,19 +1,23 @@
-import type { ConnectionError } from '../errors.ts';
+import { AddressRefusedError, type ConnectionError, PeerFloodError } from '../errors.ts';
 import type { TlsOptions } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import { Connection, type ConnectionOptions, NotConnectedError } from './connection.ts';
+import type { DialRules } from './dial-rules.ts';
 import { openSocket } from './open-socket.ts';
 import { within } from './within.ts';
 
 const FIRST_BACKOFF_MS = 100;
 /** Shorter than a request waits (3 s): an address that is back is asked before any request gives up. */
 const LONGEST_BACKOFF_MS = 2000;
+/** A name server that announces ever new addresses fills neither log nor memory. */
+const MAX_REFUSED = 100;
 
 interface Failures {
   readonly count: number;
   readonly notBefore: number;
-  readonly last: string;
+  /** The error's message. */
+  readonly last: string | AddressRefusedError;
 }
 
 export interface PoolDeps {
@@ -23,6 +27,8 @@ export interface PoolDeps {
   /** 0 ≤ r < 1 */
   readonly random: () => number;
   readonly logger?: Logger | undefined;
+  /** Absent: every address is dialled. */
+  readonly rules?: DialRules | undefined;
 }
 
 /**
@@ -32,6 +38,8 @@ export interface PoolDeps {
 export class ConnectionPool {
   readonly #connections = new Map<string, Promise<Connection>>();
   readonly #failures = new Map<string, Failures>();
+  /** Addresses whose refusal stands in the log. */
+  readonly #refused = new Set<string>();
   readonly #deps: PoolDeps;
   #generation = new AbortController();
   #closed = false;
@@ -50,14 +58,15 @@ export class ConnectionPool {
     // The attempt is shared, so one caller's signal or deadline must not end it.
     return within(this.#connections.get(address) ?? this.#start(address), {
       ...options,
-      timeoutError: () => {
-        const last = this.#failures.get(address)?.last;
-        return new NotConnectedError(
-          address,
-          last ?? `cannot connect to ${address} within ${options.timeoutMs} ms`,
-        );
-      },
+      timeoutError: () => this.#timeoutError(address, options.timeoutMs),
     });
+  }
+
+  #timeoutError(address: string, timeoutMs: number): ConnectionError {
+    const last = this.#failures.get(address)?.last;
+    if (last instanceof AddressRefusedError) return last;
+    const message = last ?? `cannot connect to ${address} within ${timeoutMs} ms`;
+    return new NotConnectedError(address, message);
   }
 
   /** Drops every connection and attempt; the pool stays usable. For an environment that slept, whose sockets may have died meanwhile. */
@@ -95,8 +104,10 @@ export class ConnectionPool {
       (connection) => {
         this.#deps.logger?.debug({ address }, 'connected');
         connection.onClose((error: ConnectionError) => {
-          if (isCurrent()) this.#deps.logger?.info({ address, err: error }, 'a connection ended');
-          lost(error, connection.answered);
+          const isFlood = error instanceof PeerFloodError;
+          if (isCurrent()) this.#reportEnd(address, error);
+          // A peer that floods would do so again at once.
+          lost(error, connection.answered && !isFlood);
         });
       },
       (error: unknown) => lost(error, false),
@@ -105,24 +116,38 @@ export class ConnectionPool {
   }
 
   async #open(address: string, signal: AbortSignal): Promise<Connection> {
-    const { clock, tls, options } = this.#deps;
+    const { clock, tls, options, rules } = this.#deps;
     const wait = (this.#failures.get(address)?.notBefore ?? 0) - clock.now();
     if (wait > 0) await clock.sleep(wait, signal);
-    const socket = await openSocket(address, tls, signal);
+    const socket = await openSocket(address, tls, signal, rules);
     const connection = new Connection(address, socket, options);
     // Aborted between the socket's connect and here.
     if (signal.aborted) connection.close();
     return connection;
   }
 
+  #reportEnd(address: string, error: ConnectionError): void {
+    const { logger } = this.#deps;
+    if (error instanceof PeerFloodError)
+      logger?.warn({ code: error.code, address, err: error }, 'flooding server disconnected');
+    else logger?.info({ address, err: error }, 'a connection ended');
+  }
+
+  #reportRefused(address: string, { code, reason }: AddressRefusedError): void {
+    if (this.#refused.has(address) || this.#refused.size === MAX_REFUSED) return;
+    this.#refused.add(address);
+    this.#deps.logger?.warn({ code, address, reason }, 'broker address refused');
+  }
+
   #countFailure(address: string, error: unknown): void {
     const count = (this.#failures.get(address)?.count ?? 0) + 1;
     const ceiling = Math.min(LONGEST_BACKOFF_MS, FIRST_BACKOFF_MS * 2 ** (count - 1));
-    const last = error instanceof Error ? error.message : String(error);
+    const isRefused = error instanceof AddressRefusedError;
+    if (isRefused) this.#reportRefused(address, error);
     this.#failures.set(address, {
       count,
       notBefore: this.#deps.clock.now() + this.#deps.random() * ceiling,
-      last,
+      last: isRefused ? error : error instanceof Error ? error.message : String(error),
     });
   }
 }

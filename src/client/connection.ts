@@ -3,6 +3,7 @@ import {
   AnswerDroppedError,
   ConnectionError,
   LimitExceededError,
+  PeerFloodError,
   RequestTimeoutError,
 } from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
@@ -19,6 +20,8 @@ import { OTHER_LANGUAGE } from '../remoting/language.ts';
 import { DEFAULT_LIMITS } from '../remoting/limits.ts';
 import { requestName } from '../remoting/request-code.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
+import { Outbox, type Outgoing } from './outbox.ts';
+import { ServerRequests } from './server-requests.ts';
 import { tlsAdvice } from './tls.ts';
 
 /**
@@ -50,6 +53,8 @@ export type ServerRequestHandler = (
 export interface ConnectionOptions {
   readonly maxFrameBytes?: number;
   readonly onServerRequest?: ServerRequestHandler;
+  /** Epoch ms. Default: Date.now */
+  readonly now?: () => number;
 }
 
 export interface OutgoingRequest {
@@ -83,26 +88,31 @@ export class Connection {
   readonly #maxFrameBytes: number;
   readonly #pending = new Map<number, Pending>();
   readonly #onServerRequest: ServerRequestHandler | undefined;
+  readonly #outbox: Outbox;
+  readonly #serverRequests: ServerRequests;
   readonly #closeListeners: ((error: ConnectionError) => void)[] = [];
   #opaque = 0;
   /** Chunks that have arrived: a request that finds the same number at its time-out waited in silence. */
   #chunks = 0;
   #answered = false;
   #closed: ConnectionError | undefined;
-  #corked = false;
 
   /** Takes over a connected socket. */
   constructor(address: string, socket: Socket, options: ConnectionOptions = {}) {
     this.address = address;
     this.#socket = socket;
     this.#onServerRequest = options.onServerRequest;
+    this.#outbox = new Outbox(socket);
+    this.#serverRequests = new ServerRequests(options.now ?? Date.now);
     this.#maxFrameBytes = options.maxFrameBytes ?? DEFAULT_LIMITS.maxFrameBytes;
     this.#decoder = new FrameDecoder({
       maxFrameBytes: this.#maxFrameBytes,
       readOversized: true,
       // A late answer, which nothing waits for, is not read.
       wants: (head, bytes) =>
-        !isResponse(head) || this.#pending.get(head.opaque)?.reserve(bytes) === true,
+        isResponse(head)
+          ? this.#pending.get(head.opaque)?.reserve(bytes) === true
+          : this.#serverRequests.hasRoomFor(bytes),
     });
     // The timer of a request that waits keeps the process alive, not an idle connection.
     socket.unref();
@@ -157,11 +167,13 @@ export class Connection {
     return new Promise((resolve, reject) => {
       const frame = this.#frame(request, opaque, 0);
       const chunksBefore = this.#chunks;
+      let outgoing: Outgoing | undefined;
       const settle = (): void => {
         clearTimeout(timer);
         signal?.removeEventListener('abort', onAbort);
         this.#pending.delete(opaque);
         this.#decoder.dropResponse(opaque);
+        outgoing?.remove();
       };
       const onAbort = (): void => {
         settle();
@@ -169,10 +181,15 @@ export class Connection {
       };
       const onTimeout = (): void => {
         if (!this.#pending.has(opaque)) return;
+        const wasWaiting = outgoing?.isWaiting === true;
         settle();
         if (timeoutMs >= MIN_SILENCE_MS && this.#chunks === chunksBefore)
           this.#endInSilence(name, timeoutMs);
-        reject(new RequestTimeoutError(this.address, name, timeoutMs));
+        reject(
+          wasWaiting
+            ? notRead(this.address, name, timeoutMs)
+            : new RequestTimeoutError(this.address, name, timeoutMs),
+        );
       };
       // The immediate lets the event loop read what has arrived: after a freeze, timers run before sockets.
       const timer = setTimeout(() => setImmediate(onTimeout), timerMs(timeoutMs));
@@ -189,14 +206,14 @@ export class Connection {
           reject(error);
         },
       });
-      this.#write(frame);
+      outgoing = this.#outbox.write(frame);
     });
   }
 
   /** Sends a request that nobody answers. */
   oneway(request: OutgoingRequest): void {
     if (this.#closed !== undefined) throw new NotConnectedError(this.address, this.#closed.message);
-    this.#write(this.#frame(request, this.#nextOpaque(), ONEWAY_FLAG));
+    this.#outbox.write(this.#frame(request, this.#nextOpaque(), ONEWAY_FLAG));
   }
 
   /** Ends it; everything in flight fails. */
@@ -235,24 +252,13 @@ export class Connection {
     return frame;
   }
 
-  #write(frame: Buffer): void {
-    // All that is written in one turn of the event loop leaves in one system call.
-    if (!this.#corked) {
-      this.#corked = true;
-      this.#socket.cork();
-      process.nextTick(() => {
-        this.#corked = false;
-        this.#socket.uncork();
-      });
-    }
-    this.#socket.write(frame);
-  }
-
   #onData(chunk: Buffer): void {
     if (this.#closed !== undefined) return;
     this.#chunks++;
     try {
       for (const command of this.#decoder.push(chunk)) {
+        // A server that was cut off in the middle of a chunk.
+        if (this.#closed !== undefined) return;
         if (!isResponse(command)) this.#answer(command);
         else {
           this.#answered = true;
@@ -288,6 +294,14 @@ export class Connection {
 
   /** Never throws, and leaves no promise behind that could reject. */
   #answer(command: RemotingCommand): void {
+    const flood = this.#serverRequests.begin(
+      command.droppedBytes ?? command.body.length,
+      isOneway(command),
+    );
+    if (flood !== undefined) {
+      this.#end(new PeerFloodError(this.address, flood));
+      return;
+    }
     const answer = this.#ownAnswer(command);
     // What is known at once is answered at once, in the order of the questions.
     if (answer instanceof Promise)
@@ -299,8 +313,9 @@ export class Connection {
   }
 
   #writeAnswer(command: RemotingCommand, answer: ServerRequestAnswer | undefined): void {
-    if (isOneway(command) || this.#closed !== undefined) return;
-    this.#write(this.#answerFrame(command, answer ?? unsupported(command)));
+    const done = (): void => this.#serverRequests.done(command.body.length, isOneway(command));
+    if (isOneway(command) || this.#closed !== undefined) done();
+    else this.#outbox.write(this.#answerFrame(command, answer ?? unsupported(command)), done);
   }
 
   /** An answer that fits no frame is replaced by one that says so. */
@@ -355,6 +370,15 @@ export class Connection {
     for (const pending of this.#pending.values()) pending.reject(error);
     for (const listener of this.#closeListeners) listener(error);
   }
+}
+
+/** It never left. */
+function notRead(address: string, request: string, waitedMs: number): NotConnectedError {
+  return new NotConnectedError(
+    address,
+    `${request} was not sent to ${address} within ${Math.round(waitedMs)} ms: the server does not read what was sent before`,
+    { maybeSent: false },
+  );
 }
 
 /** A handler's bug is the handler's: the requests in flight have nothing to do with it. */

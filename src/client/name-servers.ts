@@ -1,7 +1,9 @@
 import {
   ConnectionError,
+  ProtocolError,
   RequestTimeoutError,
   RocketMQError,
+  RouteRefusedError,
   TopicNotFoundError,
 } from '../errors.ts';
 import type { TopicRoute } from '../model/route.ts';
@@ -11,7 +13,7 @@ import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
-import { getRoute, toTopicRoute } from '../requests/get-route.ts';
+import { type GetRouteAnswer, getRoute, toTopicRoute } from '../requests/get-route.ts';
 import { brokerError } from './broker-error.ts';
 import type { Exchange } from './exchange.ts';
 
@@ -58,7 +60,7 @@ export class NameServers {
       this.#routes.delete(topic);
       throw new TopicNotFoundError(topic, this.#deps.addresses);
     }
-    const answer = getRoute.decodeAnswer(found);
+    const answer = readRoute(topic, found);
     if (answer.mappedBrokers.length > 0)
       throw new RocketMQError(
         'ROCKETMQ_STATIC_TOPIC',
@@ -138,5 +140,16 @@ export class NameServers {
       ...all.filter(({ address }) => !this.#failed.has(address)),
       ...all.filter(({ address }) => this.#failed.has(address)),
     ];
+  }
+}
+
+/** The error names the topic: routes are read on behalf of calls that have nothing to do with it. @throws RouteRefusedError */
+function readRoute(topic: string, answer: RemotingCommand): GetRouteAnswer {
+  try {
+    return getRoute.decodeAnswer(answer);
+  } catch (cause) {
+    if (!(cause instanceof ProtocolError)) throw cause;
+    const reason = cause instanceof RouteRefusedError ? cause.reason : cause.message;
+    throw new RouteRefusedError(reason, topic, { cause });
   }
 }

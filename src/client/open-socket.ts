@@ -1,7 +1,10 @@
-import { connect as connectPlain, type Socket } from 'node:net';
+import { lookup } from 'node:dns/promises';
+import { connect as connectPlain, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
+import { AddressRefusedError } from '../errors.ts';
 import type { TlsOptions } from '../model/source.ts';
 import { NotConnectedError } from './connection.ts';
+import type { DialRules } from './dial-rules.ts';
 import { parseEndpoint } from './endpoint.ts';
 import { tlsAdvice, tlsConnectionOptions } from './tls.ts';
 
@@ -11,21 +14,24 @@ const CONNECT_TIMEOUT_MS = 3000;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Opens a plain or TLS connection.
- * @throws NotConnectedError that names the address and the cause; the signal's reason
+ * Opens a plain or TLS connection. A host's name is looked up once, and what was checked is what is dialled.
+ * @param rules what is refused. Default: nothing
+ * @throws AddressRefusedError; NotConnectedError that names the address and the cause; the signal's reason
  */
 export function openSocket(
   address: string,
   tls: TlsOptions | undefined,
   signal: AbortSignal,
+  rules?: DialRules,
 ): Promise<Socket> {
   const endpoint = parseEndpoint(address);
   return new Promise((resolve, reject) => {
     if (signal.aborted) return reject(signal.reason);
     const secure = tls?.enabled === true;
+    const target = { ...endpoint, ...checkedLookup(address, endpoint.host, rules) };
     const socket = secure
-      ? connectTls({ ...endpoint, ...tlsConnectionOptions(endpoint.host, tls) })
-      : connectPlain(endpoint);
+      ? connectTls({ ...target, ...tlsConnectionOptions(endpoint.host, tls) })
+      : connectPlain(target);
     const connected = secure ? 'secureConnect' : 'connect';
     const timer = setTimeout(
       () => onFailure(new Error(`no connection within ${CONNECT_TIMEOUT_MS} ms`)),
@@ -48,11 +54,13 @@ export function openSocket(
     const onClose = (): void => onFailure(new Error('closed by the peer'));
     const onFailure = (cause: Error): void =>
       giveUp(
-        new NotConnectedError(
-          address,
-          `cannot connect to ${address}: ${messageOf(cause)}${tlsAdvice(cause)}`,
-          { cause },
-        ),
+        cause instanceof AddressRefusedError
+          ? cause
+          : new NotConnectedError(
+              address,
+              `cannot connect to ${address}: ${messageOf(cause)}${tlsAdvice(cause)}`,
+              { cause },
+            ),
       );
     const onConnected = (): void => {
       settle();
@@ -63,6 +71,38 @@ export function openSocket(
     signal.addEventListener('abort', onAbort, { once: true });
     socket.once(connected, onConnected).once('error', onFailure).once('close', onClose);
   });
+}
+
+/**
+ * Checks the host, and every address that its name has before one of them is dialled.
+ * @throws AddressRefusedError when the host alone shows it
+ */
+function checkedLookup(
+  address: string,
+  host: string,
+  rules: DialRules | undefined,
+): { lookup?: LookupFunction } {
+  if (rules === undefined || rules.isTrusted(address)) return {};
+  const check = (addresses: readonly string[]): AddressRefusedError | undefined => {
+    const reason = rules.refusal(host, addresses);
+    return reason === undefined ? undefined : new AddressRefusedError(address, reason);
+  };
+  const refused = check([]);
+  if (refused !== undefined) throw refused;
+  if (isIP(host) !== 0) return {};
+  return {
+    lookup: (name, options, callback) => {
+      lookup(name, { ...options, all: true }).then(
+        (found) => {
+          const failure = check(found.map((one) => one.address));
+          if (failure !== undefined) callback(failure, '');
+          else if (options.all === true) callback(null, found);
+          else callback(null, found[0]?.address ?? '', found[0]?.family);
+        },
+        (error: NodeJS.ErrnoException) => callback(error, ''),
+      );
+    },
+  };
 }
 
 /** The text of an error; an AggregateError of several addresses has none of its own. */

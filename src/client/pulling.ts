@@ -56,10 +56,10 @@ export function readPullAnswer(
   { queue, subscription, keepCompressed = false, maxAnswerBytes }: PullRequest,
   limits: Limits,
 ): PullResult {
-  const maxBytes = Math.min(
-    limits.maxDecompressedBytes,
-    (keepCompressed ? maxAnswerBytes : undefined) ?? Number.POSITIVE_INFINITY,
-  );
+  const { maxDecompressedBytes } = limits;
+  const maxBytes = keepCompressed
+    ? Math.min(maxDecompressedBytes, maxAnswerBytes ?? maxDecompressedBytes)
+    : maxDecompressedBytes;
   const { records, offsetDelta, ...offsets } = pullMessage.decodeAnswer(answer);
   switch (answer.code) {
     case ResponseCode.SUCCESS: {

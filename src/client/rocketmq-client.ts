@@ -61,6 +61,7 @@ import { type ClusterOptions, checkCluster } from './check-cluster.ts';
 import { checkMessage, checkMessages } from './check-message.ts';
 import type { ServerRequestHandler } from './connection.ts';
 import { ConnectionPool } from './connection-pool.ts';
+import { DialRules } from './dial-rules.ts';
 import { exchangeOver, type RenewCredentials } from './exchange.ts';
 import { inNamespace } from './in-namespace.ts';
 import { answerMemberRequest } from './member-answers.ts';
@@ -156,8 +157,10 @@ class Client implements RocketMQClient {
     this.#now = () => clock.now();
     this.#pool = new ConnectionPool({
       tls: config.tls,
+      rules: new DialRules(config),
       options: {
         maxFrameBytes: limits.maxFrameBytes,
+        now: this.#now,
         onServerRequest: async (command, address) =>
           (this.#answers && (await answerMemberRequest(this.#answers, command, limits))) ??
           onServerRequest?.(command, address),

@@ -23,6 +23,7 @@ type DeliveryOptions = Pick<
   | 'maximumBatchingWindow'
   | 'consumeTimeout'
   | 'maximumConcurrency'
+  | 'inlineConcurrency'
   | 'filterPatterns'
   | 'onFailure'
   | 's3PointerThreshold'
@@ -63,6 +64,7 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(window === 0 ? {} : { maximumBatchingWindow: window }),
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
+    ...(event.inlineConcurrency === 1 ? {} : { inlineConcurrency: event.inlineConcurrency }),
     ...(onFailure === undefined ? {} : { onFailure }),
     ...(event.s3PointerThreshold === undefined
       ? {}
@@ -100,6 +102,7 @@ export function deliveryOptionsFit(
         [...path, 'tracing'],
         ' is parent, but an inline handler has no invocation of its own: link, or invocation: function',
       );
+    inlineConcurrencyFits(event, groups[consumerGroup], problems);
     const timeout = functions[functionKey]?.timeout ?? 0;
     if (consumeTimeout !== undefined && consumeTimeout >= timeout)
       problems.add(
@@ -146,4 +149,32 @@ export function deliveryOptionsFit(
         ` is ${maximumConcurrency}, less than the ${group.pullers} pullers of the group, of which each needs one: lower pullers, or raise it`,
       );
   }
+}
+
+/** What asks for calls side by side of a handler that is called once at a time. */
+function inlineConcurrencyFits(
+  { path, invocation, inlineConcurrency, parallelizationFactor, maximumConcurrency }: Event,
+  group: ServiceOptions['groups'][string] | undefined,
+  problems: Problems,
+): void {
+  if (invocation !== 'inline') {
+    if (inlineConcurrency > 1)
+      problems.add(
+        [...path, 'inlineConcurrency'],
+        ' is for invocation: inline, functions have parallelizationFactor and maximumConcurrency; leave it out',
+      );
+    return;
+  }
+  if (parallelizationFactor > inlineConcurrency && inlineConcurrency === 1)
+    problems.add(
+      [...path, 'parallelizationFactor'],
+      ` is ${parallelizationFactor}, but an inline handler is called once at a time in its process: set inlineConcurrency, where the handler's module state bears calls that overlap, or invocation: function`,
+    );
+  const pullers = typeof group?.pullers === 'number' ? group.pullers : 1;
+  const atOnce = pullers * inlineConcurrency;
+  if (maximumConcurrency !== undefined && maximumConcurrency > atOnce)
+    problems.add(
+      [...path, 'maximumConcurrency'],
+      ` is ${maximumConcurrency}, but its inline handler is called ${atOnce} times at once at most (pullers × inlineConcurrency): lower it, or raise one of them`,
+    );
 }

@@ -227,6 +227,11 @@ export const eventOptions = options({
   invocation: oneOf(['function', 'inline'])
     .default('function')
     .describe('inline bundles the handler into the puller'),
+  inlineConcurrency: wholeNumber(1, 1000)
+    .default(1)
+    .describe(
+      'with invocation: inline, calls of the handler at once in one process; above 1 its module state is shared by calls that overlap',
+    ),
   enabled: trueOrFalse().default(true).describe('false: assigned, but not consumed'),
 });
 

@@ -1,13 +1,21 @@
 import { z } from 'zod';
+import { compilePattern } from '../model/compile-pattern.ts';
 import type { FilterPattern, PatternFields, PatternRule } from '../model/filter-pattern.ts';
 
 /** Lambda's default quota is 5, at most 10. */
 const MOST_PATTERNS = 10;
-const OPERATORS = new Set(['=', '<', '<=', '>', '>=']);
+/** Of a pattern as JSON, as Lambda has it. */
+const MAX_PATTERN_LENGTH = 4_096;
 const FIELDS = ['body', 'tags', 'keys', 'properties'] as const;
 const PATTERNS = `a list of 1 to ${MOST_PATTERNS} patterns over ${FIELDS.join(', ')}, such as { body: { state: ["paid"] } }`;
 const RULES =
-  'null, true, false, a text, a number, { prefix }, { suffix }, { equals-ignore-case }, { exists: true | false }, { numeric: [">", 0, "<=", 100] }, { anything-but: value, list, { prefix } or { suffix } }';
+  'null, true, false, a text, a number, { prefix }, { suffix }, { equals-ignore-case }, { exists: true | false }, { numeric: ["=", 5] }, { numeric: [">", 0, "<=", 100] } with the lower limit first, { anything-but: value, list of texts or of numbers, { prefix } or { suffix } }';
+const TEXT_RULES = 'a rule for texts: this is compared with one, and never matches';
+/** Names that AWS's matcher takes for rules inside `$or`. */
+const RULE_NAMES = new Set([
+  ...['exactly', 'prefix', 'suffix', 'equals-ignore-case', 'numeric', 'exists'],
+  ...['anything-but', 'wildcard', 'cidr'],
+]);
 
 interface Wrong {
   readonly path: readonly (string | number)[];
@@ -25,7 +33,25 @@ export const filterPatterns = z
 function wrongInPatterns(value: unknown): Wrong[] {
   if (!Array.isArray(value) || value.length === 0 || value.length > MOST_PATTERNS)
     return [{ path: [], message: PATTERNS }];
-  return value.flatMap((pattern, index) => wrongInPattern(pattern, [index]));
+  return value.flatMap((pattern, index) => {
+    const path = [index];
+    const wrong = wrongInPattern(pattern, path);
+    return wrong.length > 0 ? wrong : wrongAsAWhole(pattern as FilterPattern, path);
+  });
+}
+
+function wrongAsAWhole(pattern: FilterPattern, path: Wrong['path']): Wrong[] {
+  const { length } = JSON.stringify(pattern);
+  if (length > MAX_PATTERN_LENGTH)
+    return [
+      { path, message: `at most ${MAX_PATTERN_LENGTH} characters as JSON, it has ${length}` },
+    ];
+  try {
+    compilePattern(pattern);
+    return [];
+  } catch (error) {
+    return [{ path, message: (error as Error).message }];
+  }
 }
 
 function wrongInPattern(pattern: unknown, path: Wrong['path']): Wrong[] {
@@ -38,24 +64,39 @@ function wrongInPattern(pattern: unknown, path: Wrong['path']): Wrong[] {
         return wrongInOr(wanted, at, wrongInPattern);
       case 'tags':
       case 'keys':
-        return wrongInRules(wanted, at);
+        return wrongInRules(wanted, at, isTextRule);
       case 'properties':
-        return wrongInFields(wanted, at);
+        return wrongInFields(wanted, at, isTextRule);
       case 'body':
-        return Array.isArray(wanted) ? wrongInRules(wanted, at) : wrongInFields(wanted, at);
+        return Array.isArray(wanted)
+          ? wrongInRules(wanted, at, isBodyTextRule)
+          : wrongInFields(wanted, at, () => true);
       default:
         return [{ path: at, message: `one of ${FIELDS.join(', ')}, $or` }];
     }
   });
 }
 
-function wrongInFields(fields: unknown, path: Wrong['path']): Wrong[] {
+type CanMatch = (rule: PatternRule) => boolean;
+
+function wrongInFields(
+  fields: unknown,
+  path: Wrong['path'],
+  canMatch: CanMatch,
+  isInOr = false,
+): Wrong[] {
   if (!isRecord(fields) || Object.keys(fields).length === 0)
     return [{ path, message: 'fields with lists of rules, such as { state: ["paid"] }' }];
   return Object.entries(fields).flatMap(([field, wanted]) => {
     const at = [...path, field];
-    if (field === '$or') return wrongInOr(wanted, at, wrongInFields);
-    return isRecord(wanted) ? wrongInFields(wanted, at) : wrongInRules(wanted, at);
+    if (field === '$or')
+      return wrongInOr(wanted, at, (one, place) => wrongInFields(one, place, canMatch, true));
+    if (field === '') return [{ path: at, message: 'the name of a field' }];
+    if (isInOr && RULE_NAMES.has(field))
+      return [{ path: at, message: 'no name for a field inside $or: it is one of the rules' }];
+    return isRecord(wanted)
+      ? wrongInFields(wanted, at, canMatch, isInOr)
+      : wrongInRules(wanted, at, canMatch);
   });
 }
 
@@ -64,24 +105,35 @@ function wrongInOr(
   path: Wrong['path'],
   wrongIn: (one: unknown, path: Wrong['path']) => Wrong[],
 ): Wrong[] {
-  if (!Array.isArray(list) || list.length === 0)
-    return [{ path, message: 'a list of patterns of which one must match' }];
+  if (!Array.isArray(list) || list.length < 2)
+    return [{ path, message: 'a list of two or more patterns of which one must match' }];
   return list.flatMap((one, index) => wrongIn(one, [...path, index]));
 }
 
-function wrongInRules(rules: unknown, path: Wrong['path']): Wrong[] {
+function wrongInRules(rules: unknown, path: Wrong['path'], canMatch: CanMatch): Wrong[] {
   if (!Array.isArray(rules) || rules.length === 0)
     return [{ path, message: `a list of rules: ${RULES}` }];
-  return rules.flatMap((rule, index) =>
-    isRule(rule) ? [] : [{ path: [...path, index], message: RULES }],
-  );
+  return rules.flatMap((rule, index) => {
+    const at = [...path, index];
+    if (!isRule(rule)) return [{ path: at, message: RULES }];
+    return canMatch(rule) ? [] : [{ path: at, message: TEXT_RULES }];
+  });
+}
+
+/** Tags, keys and properties are texts. */
+function isTextRule(rule: PatternRule): boolean {
+  return typeof rule === 'string' || (isRecord(rule) && !('numeric' in rule));
+}
+
+/** Every message has a body. */
+function isBodyTextRule(rule: PatternRule): boolean {
+  return isTextRule(rule) && !(isRecord(rule) && 'exists' in rule && !rule.exists);
 }
 
 function isRule(rule: unknown): rule is PatternRule {
-  if (rule === null || isScalar(rule) || typeof rule === 'boolean') return true;
-  if (!isRecord(rule)) return false;
-  const [entry, ...more] = Object.entries(rule);
-  if (entry === undefined || more.length > 0) return false;
+  if (rule === null || isExact(rule) || typeof rule === 'boolean') return true;
+  const entry = onlyEntry(rule);
+  if (entry === undefined) return false;
   const [name, value] = entry;
   switch (name) {
     case 'prefix':
@@ -91,36 +143,66 @@ function isRule(rule: unknown): rule is PatternRule {
     case 'exists':
       return typeof value === 'boolean';
     case 'numeric':
-      return isRange(value);
+      return Array.isArray(value) && isRange(value);
     case 'anything-but':
-      return (
-        isScalar(value) ||
-        (Array.isArray(value) && value.length > 0 && value.every(isScalar)) ||
-        isPrefixOrSuffix(value)
-      );
+      return isExact(value) || isListOfOneType(value) || isPrefixOrSuffix(value);
     default:
       return false;
   }
 }
 
-function isRange(value: unknown): boolean {
+/** `["=", 5]`, a lower limit, an upper one, or a lower one below an upper one. */
+function isRange(limits: readonly unknown[]): boolean {
+  const [operator, limit, ...upper] = limits;
+  switch (operator) {
+    case '=':
+      return isExact(limit) && typeof limit === 'number' && upper.length === 0;
+    case '<':
+    case '<=':
+      return isLimit(limit) && upper.length === 0;
+    case '>':
+    case '>=':
+      return isLimit(limit) && (upper.length === 0 || isUpper(upper, limit));
+    default:
+      return false;
+  }
+}
+
+function isUpper([operator, limit, ...more]: readonly unknown[], lower: number): boolean {
+  return (
+    (operator === '<' || operator === '<=') && isLimit(limit) && lower < limit && more.length === 0
+  );
+}
+
+function isLimit(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isListOfOneType(value: unknown): boolean {
   return (
     Array.isArray(value) &&
-    (value.length === 2 || value.length === 4) &&
-    value.every((part, index) =>
-      index % 2 === 0 ? OPERATORS.has(part as string) : typeof part === 'number',
-    )
+    value.length > 0 &&
+    value.every((one) => isExact(one) && typeof one === typeof value[0])
   );
 }
 
 function isPrefixOrSuffix(value: unknown): boolean {
-  if (!isRecord(value)) return false;
-  const [[name, text] = [], ...more] = Object.entries(value);
-  return more.length === 0 && (name === 'prefix' || name === 'suffix') && typeof text === 'string';
+  const [name, text] = onlyEntry(value) ?? [];
+  return (name === 'prefix' || name === 'suffix') && typeof text === 'string' && text !== '';
 }
 
-function isScalar(value: unknown): value is string | number {
-  return typeof value === 'string' || typeof value === 'number';
+function onlyEntry(value: unknown): [string, unknown] | undefined {
+  if (!isRecord(value)) return undefined;
+  const entries = Object.entries(value);
+  return entries.length === 1 ? entries[0] : undefined;
+}
+
+/** A text, or a number that is told apart from its neighbours. */
+function isExact(value: unknown): value is string | number {
+  return (
+    typeof value === 'string' ||
+    (isLimit(value) && (!Number.isInteger(value) || Number.isSafeInteger(value)))
+  );
 }
 
 function isRecord(value: unknown): value is PatternFields & Record<string, unknown> {

@@ -95,11 +95,17 @@ export const operationOptions = {
         z.literal(RETENTION_DAYS, { error: DAYS }),
       )
       .exactOptional(),
+    errorLength: z
+      .preprocess(
+        (value) => (typeof value === 'string' && value !== '' ? Number(value) : value),
+        z.int().min(0).max(10_000),
+      )
+      .exactOptional(),
     kmsKeyArn: z.union([kmsKeyArn(), cloudFormation], { error: KEY }).exactOptional(),
   })
     .prefault({})
     .describe(
-      '`{ level, retentionInDays, kmsKeyArn }` of the added functions: trace to silent, 30 days without it, the KMS key that encrypts their log groups',
+      '`{ level, retentionInDays, errorLength, kmsKeyArn }` of the added functions: trace to silent; 30 days; characters kept of the error texts of handlers, which may hold message contents, 0 to 10,000, 500; the KMS key that encrypts their log groups',
     ),
   operator: z
     .preprocess(

@@ -1,3 +1,4 @@
+import { problemOfSql } from '../decide/filter/sql92.ts';
 import type {
   HandlerConfig,
   ServiceConfig,
@@ -13,7 +14,6 @@ import { type ConfigPath, Problems } from './problems.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
 import { withReferences } from './secret-references.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
-import { problemOfSql } from './sql92.ts';
 
 /** A function of serverless.yml, as far as the configuration needs it. */
 export interface FunctionInput {

@@ -1,4 +1,5 @@
 import { z } from 'zod';
+import { BROKER_ENTRY, parseBrokerEntry } from '../model/broker-entry.ts';
 import type { SecretReference } from '../model/source.ts';
 import { operationOptions } from './operation-options.ts';
 import {
@@ -18,6 +19,7 @@ const TABLE_NAME =
   'the name of a DynamoDB table: 3 to 255 characters out of a-z, A-Z, 0-9, _, . and -';
 const ADDRESS = 'host:port (10.0.0.5:9876, ns1.internal:9876 or [2001:db8::1]:9876)';
 const NAMESPACE = 'a namespace of 1 to 100 characters out of a-z, A-Z, 0-9, _, - and |';
+const BROKERS = 'a list of address blocks and names: ["10.0.0.0/16", "*.mq.internal"]';
 const NAME_SERVERS = 'a list of name servers: ["ns1.internal:9876", "ns2.internal:9876"]';
 
 const address = z
@@ -141,6 +143,18 @@ export const clusterOptions = options({
     })
     .exactOptional()
     .describe('announced broker address → reachable one (NAT, load balancers)'),
+  brokers: z
+    .array(
+      text(BROKER_ENTRY).refine((value) => parseBrokerEntry(value) !== undefined, {
+        error: BROKER_ENTRY,
+      }),
+      { error: BROKERS },
+    )
+    .min(1, { error: BROKERS })
+    .exactOptional()
+    .describe(
+      'the only brokers that are connected to: address blocks (`10.0.0.0/16`), addresses, names, `*.name`',
+    ),
   namespace: z
     .string({ error: NAMESPACE })
     .regex(/^[|a-zA-Z0-9_-]{1,100}$/, { error: NAMESPACE })
@@ -274,6 +288,11 @@ export const serviceOptions = options({
       '`{ mode, memorySize }`; mode watch: a run lasts until the next one and sees a message in an idle queue at once; schedule: one look a minute',
     ),
   ...operationOptions,
+  allowPlainSecrets: trueOrFalse()
+    .default(false)
+    .describe(
+      'package secretKey, securityToken, clientKey and private keys that stand here as plain texts; for tests and local brokers',
+    ),
   table: options({
     name: orDeployed(
       text(TABLE_NAME).regex(/^[a-zA-Z0-9_.-]{3,255}$/, { error: TABLE_NAME }),

@@ -7,7 +7,7 @@ import { peekDeadLetters } from '../dlq/dead-letters.ts';
 import { redriveDeadLetters } from '../dlq/redrive.ts';
 import { pauseQueues, resumeQueues } from '../flow/operator-pauses.ts';
 import { eventSourceName } from '../model/metrics.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { findSource, type SourceConfig } from '../model/source.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import { changesBetween } from './changes.ts';
 import { type Change, groupName, type LagPoint, type Snapshot } from './console-model.ts';
@@ -155,9 +155,7 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
   }
 
   function sourceOf(cluster: string | null, consumerGroup: string | null) {
-    const found = options.service.sources.find(
-      (source) => source.cluster === cluster && source.consumerGroup === consumerGroup,
-    );
+    const found = findSource(options.service, { cluster, consumerGroup });
     if (found === undefined)
       throw new Error(`the service has no group "${consumerGroup}" of cluster "${cluster}"`);
     return found;
@@ -177,15 +175,17 @@ export async function startConsole(options: ConsoleOptions): Promise<LocalConsol
     cluster,
     consumerGroup,
     brokerName,
+    queueId = 0,
     offset,
   }: RedriveRequest): Promise<object> {
     const source = sourceOf(cluster, consumerGroup);
     const one =
       brokerName === undefined || offset === undefined
         ? {}
-        : { brokerName, offsets: [BigInt(offset)] };
+        : { ids: [`${brokerName}/${queueId}/${offset}`] };
     const report = await redriveDeadLetters(options.clients(source.cluster), source.consumerGroup, {
       ...one,
+      topics: source.subscriptions.map(({ topic }) => topic),
       onFailure: 'skip',
     });
     return {
@@ -238,6 +238,8 @@ interface PauseRequest extends GroupRequest {
 interface RedriveRequest extends GroupRequest {
   /** With `offset`: this one only; without: everything that was not redriven. */
   readonly brokerName?: string;
+  /** Default 0. */
+  readonly queueId?: number;
   readonly offset?: string;
 }
 

@@ -20,6 +20,7 @@ import {
   type DeadLetterSelection,
   peekDeadLetters as peek,
 } from '../dlq/dead-letters.ts';
+import { consumedTopics } from '../dlq/group-topics.ts';
 import {
   type RedriveOptions,
   type RedriveReport,
@@ -54,6 +55,7 @@ const checkPeek = fields({
 const checkRedrive = fields({
   ...SELECTION,
   to: optional(target),
+  topics: optional(listOf(rocketmqName, 'topics')),
   limit: optional(limit),
   dryRun: optional(trueOrFalse),
   onFailure: optional(oneOf('stop', 'skip')),
@@ -87,7 +89,9 @@ export async function* peekDeadLetters(
  * Sends dead letters back to where they came from. Each is sent first and noted after (as an offset of the group REDRIVE_GROUP), so that none is
  * lost when this dies in between; up to 32 may be sent twice then, under the same message id. Without a selection it goes on where the last redrive
  * ended. A selection is redriven whatever was noted, and notes nothing itself: it leaves gaps. The dead letters stay stored until they expire.
+ * Letters that name a topic of another group as their origin are passed over: see `topics`.
  * @throws ConfigError for arguments that are missing, misspelt or not valid; DeadLettersUnreadableError;
+ * AmbiguousDeadLetterError when one of `ids` names several letters, before anything is sent;
  * with `onFailure: stop` RedriveStoppedError with what the send threw as its cause, after everything
  * before it was noted
  */
@@ -98,5 +102,5 @@ export async function redriveDeadLetters(
 ): Promise<RedriveReport> {
   checkCall(client, consumerGroup);
   checkRedrive(options, 'options');
-  return await redrive(client, consumerGroup, options);
+  return await redrive(client, consumerGroup, options, consumedTopics(client, consumerGroup));
 }

@@ -118,7 +118,7 @@ export class QueueCursor {
         this.#reader?.interruptPull();
         break;
       case 'report':
-        if (action.finding.kind === 'committed') break;
+        if (action.finding.kind === 'committed' || action.finding.kind === 'committed-again') break;
         this.#logger.warn(
           { queue: this.queue, code: 'ROCKETMQ_OFFSET_CHANGED', ...printable(action.finding) },
           'stored offset differs from the last confirmed one',

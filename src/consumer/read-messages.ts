@@ -97,7 +97,8 @@ export class Reading {
   #failure: { readonly error: unknown } | undefined;
   #turn = 0;
   #routesDueAt: number;
-  #commitDueAt: number;
+  /** Epoch ms; undefined: the loop commits nothing by itself. */
+  #commitDueAt: number | undefined;
   #committing: Promise<void> | undefined;
   #finished: Promise<void> | undefined;
 
@@ -108,7 +109,7 @@ export class Reading {
     this.#targets = targets;
     this.#wakeup = new Wakeup(() => {}, timerOf(clock));
     this.#routesDueAt = clock.now();
-    this.#commitDueAt = clock.now() + this.#commitIntervalMs;
+    this.#commitDueAt = this.#nextCommitAt();
   }
 
   async *messages(): AsyncGenerator<Message, void, undefined> {
@@ -144,8 +145,9 @@ export class Reading {
     await this.#options.onUndecodable(record, queue);
   }
 
-  get #commitIntervalMs(): number {
-    return this.#options.commitIntervalMs ?? Number.POSITIVE_INFINITY;
+  #nextCommitAt(): number | undefined {
+    const { commitIntervalMs } = this.#options;
+    return commitIntervalMs === undefined ? undefined : this.#deps.clock.now() + commitIntervalMs;
   }
 
   /** Queues that came or went, commits that are due, and what has failed meanwhile. */
@@ -159,8 +161,8 @@ export class Reading {
         if (this.#finished === undefined) throw error;
       });
     }
-    if (now >= this.#commitDueAt) {
-      this.#commitDueAt = now + this.#commitIntervalMs;
+    if (this.#commitDueAt !== undefined && now >= this.#commitDueAt) {
+      this.#commitDueAt = this.#nextCommitAt();
       // A broker that does not answer holds up no other queue's messages.
       this.#committing ??= this.#commit().finally(() => {
         this.#committing = undefined;
@@ -170,7 +172,7 @@ export class Reading {
 
   async #wait(stop: AbortSignal): Promise<void> {
     if (stop.aborted || this.#failure !== undefined) return;
-    const due = Math.min(this.#routesDueAt, this.#commitDueAt);
+    const due = Math.min(this.#routesDueAt, this.#commitDueAt ?? this.#routesDueAt);
     await this.#wakeup.wait(Math.max(1, due - this.#deps.clock.now()));
   }
 

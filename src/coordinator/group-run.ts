@@ -1,4 +1,4 @@
-import { rulesOf } from '../decide/dispatch/rules-of.ts';
+import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
 import type { DispatchRules, Invoked } from '../decide/dispatch/which-to-invoke.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { eventSourceName } from '../model/metrics.ts';
@@ -63,9 +63,6 @@ export interface Counts {
   invocations: number;
 }
 
-/** The rate of the schedule. */
-const SCHEDULE_MS = 60_000;
-
 export function watches({ coordinatorMode }: Pick<ServiceConfig, 'coordinatorMode'>): boolean {
   return coordinatorMode !== 'schedule';
 }
@@ -98,7 +95,7 @@ export function beginGroupRun(
     signal,
     until,
     watches: watches(deps.service),
-    rules: rulesOf(source, watches(deps.service) ? undefined : SCHEDULE_MS),
+    rules: rulesOf(source, lookEveryMs(deps.service)),
     clientId: (slot) => slotClientId(service, stage, consumerGroup, slot),
     subscriptionOf: (topic) => subscriptions.get(topic),
     invoked: new Map(),

@@ -5,6 +5,7 @@ import type {
   S3Pointer,
 } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
+import type { Message } from '../model/message.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
 import { EVENT_FORMAT } from './event-formats.ts';
 
@@ -52,6 +53,7 @@ export class BatchItem implements RecordIdentity {
   record(): RocketMQRecord {
     const record = this.#record ?? this.#build();
     this.#record = undefined;
+    record.receiptHandle = this.receiptHandle;
     return record;
   }
 }
@@ -61,6 +63,8 @@ export class BatchBuilder {
   readonly #items: BatchItem[] = [];
   readonly #maxBytes: number | undefined;
   readonly #format: EventFormatName;
+  /** What handlers may answer with: no two records of an event have one in common. */
+  readonly #identifiers = new Set<string>();
   #bytes = 0;
 
   /** @param maxBytes of the event as JSON; undefined for a handler in this process, which no payload limit concerns */
@@ -74,12 +78,25 @@ export class BatchBuilder {
     return this.#maxBytes !== undefined && bodyBytes > this.#maxBytes;
   }
 
+  /** Has a record of this event an identifier of the message? Known before its body is decompressed. */
+  hasIdOf({ msgId, queueOffset }: Pick<Message, 'msgId' | 'queueOffset'>): boolean {
+    return identifiersOf(msgId, queueOffset, this.#format).some((id) => this.#identifiers.has(id));
+  }
+
   /**
-   * 'full': it belongs into the next event. 'too-large': no event can carry it.
+   * 'full': it belongs into the next event. 'too-large': no event can carry it. 'same-id': a record
+   * of this event has the same identifier. Producers choose messageIds, and an answer that names
+   * one record must not reach another.
    * @param build makes an equal record for each further event that the message is part of
    */
-  add(record: RocketMQRecord, build: () => RocketMQRecord): 'added' | 'full' | 'too-large' {
+  add(
+    record: RocketMQRecord,
+    build: () => RocketMQRecord,
+  ): 'added' | 'full' | 'same-id' | 'too-large' {
     if (this.isTooLarge(record.body.length)) return 'too-large';
+    const { messageId, rocketmq } = record;
+    const identifiers = identifiersOf(messageId, rocketmq.queueOffset, this.#format);
+    if (identifiers.some((one) => this.#identifiers.has(one))) return 'same-id';
     const text =
       this.#maxBytes === undefined
         ? undefined
@@ -91,6 +108,7 @@ export class BatchBuilder {
       this.#bytes += bytes;
     }
     this.#items.push(new BatchItem(record, text, build));
+    for (const one of identifiers) this.#identifiers.add(one);
     return 'added';
   }
 
@@ -102,6 +120,16 @@ export class BatchBuilder {
   finish(rocketmqBatch: RocketMQEvent['rocketmqBatch']): BatchPayload {
     return batchPayload(this.#items, this.#format, rocketmqBatch);
   }
+}
+
+/** An event of format kafka names its records by their offset, too: popped retries have offsets of another topic. */
+function identifiersOf(
+  messageId: string,
+  queueOffset: bigint | string,
+  format: EventFormatName,
+): string[] {
+  const byId = `id ${messageId}`;
+  return format === 'kafka' ? [byId, `offset ${queueOffset}`] : [byId];
 }
 
 /** The event of one item or more. Each call of `event` makes one that shares no object with another. */

@@ -1,10 +1,12 @@
-import { hash } from 'node:crypto';
+import { hash, randomUUID } from 'node:crypto';
 import type { Filterable } from '../decide/filter/matches-pattern.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { HostAndPort, Message } from '../model/message.ts';
-import { queueKey, retryTopic } from '../model/message-queue.ts';
+import { queueKey } from '../model/message-queue.ts';
+import type { OrderConfig } from '../model/source.ts';
 import { bodyEncoding } from '../records/body-encoding.ts';
-import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
+import { orderKeyOf } from '../records/order-key.ts';
+import { failedDeliveries } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 import { traceHeader } from './trace-header.ts';
 
@@ -21,6 +23,8 @@ export interface RecordContext {
   readonly localRetries: number;
   /** Popped retries come under their user topic. Default pull. */
   readonly mode?: 'pull' | 'pop';
+  /** Of the event. Default none. */
+  readonly order?: OrderConfig | undefined;
   /** Epoch ms. */
   readonly now: number;
   /** false: the producer's trace is left out. */
@@ -79,14 +83,15 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   const trace = context.traced === false ? undefined : traceHeader(properties);
   if (trace !== undefined) attributes.AWSTraceHeader = trace;
   if (tags !== undefined) rocketmq.tags = tags;
+  const orderKey = orderKeyOf(message, context.order);
+  if (orderKey !== undefined) rocketmq.orderKey = orderKey;
   if (shardingKey !== undefined) {
     attributes.MessageGroupId = shardingKey;
     rocketmq.shardingKey = shardingKey;
   }
   return {
-    messageId: messageIdOf(message, context),
-    // Names this delivery and no other.
-    receiptHandle: `${queueKey(message)}/${queueOffset}`,
+    messageId: message.msgId,
+    receiptHandle: newReceiptHandle(message),
     body,
     attributes,
     messageAttributes: attributesOf(properties),
@@ -98,26 +103,19 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   };
 }
 
-/** A producer chooses the UNIQ_KEY: one in the form of a receiptHandle could name another record. */
-function messageIdOf(
-  message: Message,
-  { topic, consumerGroup }: Pick<RecordContext, 'topic' | 'consumerGroup'>,
-): string {
-  const { msgId, brokerName } = message;
-  if (!msgId.includes('/')) return msgId;
-  const topics = [topic, message.topic, retryTopic(consumerGroup)];
-  if (!topics.some((one) => msgId.startsWith(`${one}/${brokerName}/`))) return msgId;
-  const origin =
-    isOwnRetry(message, consumerGroup) && message.properties.get(Property.ORIGIN_MESSAGE_ID);
-  // An origin is a producer's text, too, where a client of any kind wrote to the retry topic.
-  return origin && !origin.includes('/') ? origin : message.offsetMsgId;
+/**
+ * Names this delivery and no other: `topic/brokerName/queueId/queueOffset.random`. Producers can
+ * compute the place of a message, so the random part keeps their ids from equalling a handle.
+ */
+function newReceiptHandle(message: Message): string {
+  return `${queueKey(message)}/${message.queueOffset}.${randomUUID()}`;
 }
 
 /** The part of a message that `filterPatterns` see: what its record would have. */
 export function filterable({ body, properties }: Pick<Message, 'body' | 'properties'>): Filterable {
   return {
     get body() {
-      return body.toString(bodyEncoding(body));
+      return bodyEncoding(body) === 'utf8' ? body.toString() : undefined;
     },
     bodyBytes: body.length,
     tags: properties.get(Property.TAGS),

@@ -3,6 +3,7 @@ import { MAX_START_MS } from '../decide/budget/handler-run-time.ts';
 import { RocketMQError } from '../errors.ts';
 import { timerMs } from '../model/timer.ts';
 import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
+import { ERROR_LENGTH } from './thrown.ts';
 
 const TRACE_ID_HEADER = 'X-Amzn-Trace-Id';
 
@@ -64,8 +65,13 @@ const EVENT_REFUSED: ReadonlySet<string> = new Set(['InvalidRequestContentExcept
 /**
  * A user's function behind Lambda's Invoke API (RequestResponse).
  * @param client made with maxAttempts 1 and a request timeout above the handler's: a repetition by the SDK would run the handler twice
+ * @param errorLength characters that are kept of an error's text
  */
-export function createLambdaHandler(client: LambdaClient, functionName: string): MessageHandler {
+export function createLambdaHandler(
+  client: LambdaClient,
+  functionName: string,
+  errorLength = ERROR_LENGTH,
+): MessageHandler {
   return {
     async invoke(payload, { timeoutMs, signal }): Promise<HandlerOutcome> {
       const call = new AbortController();
@@ -83,7 +89,7 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
         const answer = await client.send(command, { abortSignal: call.signal });
         const text = Buffer.from(answer.Payload ?? []).toString('utf8');
         if (answer.FunctionError !== undefined)
-          return { kind: 'failed', ...readFailure(text, answer.FunctionError) };
+          return { kind: 'failed', ...readFailure(text, answer.FunctionError, errorLength) };
         return { kind: 'answered', answer: readJson(text) };
       } catch (cause) {
         if (signal?.aborted === true) throw signal.reason;
@@ -91,7 +97,11 @@ export function createLambdaHandler(client: LambdaClient, functionName: string):
         if (EVENT_TOO_LARGE.has(error.name))
           return { kind: 'too-large', error: explain(functionName, error, TOO_LARGE) };
         if (EVENT_REFUSED.has(error.name))
-          return { kind: 'failed', errorType: error.name, errorMessage: error.message };
+          return {
+            kind: 'failed',
+            errorType: error.name,
+            errorMessage: error.message.slice(0, errorLength),
+          };
         const misconfiguration = MISCONFIGURED.get(error.name);
         if (misconfiguration !== undefined)
           return { kind: 'misconfigured', error: explain(functionName, error, misconfiguration) };
@@ -172,12 +182,16 @@ function explain(
 function readFailure(
   text: string,
   functionError: string,
+  errorLength: number,
 ): { errorType: string; errorMessage: string } {
   const failure = readJson(text);
   const { errorType = functionError, errorMessage = text } = (
     typeof failure === 'object' && failure !== null ? failure : {}
   ) as Record<string, unknown>;
-  return { errorType: asText(errorType), errorMessage: asText(errorMessage) };
+  return {
+    errorType: asText(errorType).slice(0, ERROR_LENGTH),
+    errorMessage: asText(errorMessage).slice(0, errorLength),
+  };
 }
 
 /** Runtimes of users' own may put any JSON there. */

@@ -1,12 +1,11 @@
 import { createHash, hash } from 'node:crypto';
+import { digestKey } from '../model/aws-names.ts';
 import type { RocketMQRecord, S3Pointer } from '../model/event.ts';
 import type { S3PointerThreshold } from '../model/source.ts';
 import type { BatchBuilder } from './batch.ts';
 
 /** What a UTF-16 unit is at most in JSON: a control character's `\u0001`. */
 const WIDEST_ESCAPE = 6;
-/** Longest part of a message's id in a key; ids are the producer's, and may be anything. */
-const LONGEST_ID = 128;
 
 /**
  * Adds a record with its body, or with a pointer instead: where the option says so, and where no
@@ -47,16 +46,18 @@ function pointerTo(
   { bucket, prefix }: S3PointerThreshold,
 ): S3Pointer {
   const digest = createHash('sha256')
-    .update(messageId)
-    .update('\0')
+    // Of a fixed length: no id and body together equal another id and body.
+    .update(hash('sha256', messageId))
     .update(body)
     .digest('hex')
     .slice(0, 32);
-  const id = messageId.replaceAll(/[^\w.=-]/g, '_').slice(0, LONGEST_ID);
   return {
     bucket: bucket.slice(bucket.lastIndexOf(':') + 1),
-    key: [prefix, rocketmq.cluster, rocketmq.consumerGroup, rocketmq.topic, `${id}-${digest}`].join(
-      '/',
+    key: digestKey(
+      prefix,
+      [rocketmq.cluster, rocketmq.consumerGroup, rocketmq.topic],
+      messageId,
+      digest,
     ),
   };
 }

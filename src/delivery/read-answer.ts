@@ -5,12 +5,20 @@ import {
 } from '../decide/retry/redelivery.ts';
 import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
+import { isPlain } from '../model/is-plain.ts';
 import { kafkaPartition } from './event-formats.ts';
 import { describeThrown } from './thrown.ts';
 
 /** What a handler's answer says of its batch: which records failed (by position) and what becomes of each; `default`: what the event's options say. */
 export type Verdict =
-  | { readonly kind: 'read'; readonly failures: ReadonlyMap<number, Redelivery | 'default'> }
+  | {
+      readonly kind: 'read';
+      readonly failures: ReadonlyMap<number, Redelivery | 'default'>;
+      /** The answer says that messages which it does not name are done, also behind a failed one. */
+      readonly othersDone: boolean;
+      /** The first wish of the answer that cannot be followed: its message fails by default. For the log. */
+      readonly wrongWish?: string;
+    }
   /** Not an allowed answer: every record failed. `reason` for the log. */
   | { readonly kind: 'invalid'; readonly reason: string };
 
@@ -19,7 +27,7 @@ type Identified = Pick<RocketMQRecord, 'messageId' | 'receiptHandle'> & {
   readonly rocketmq: Pick<RocketMQAttributes, 'topic' | 'brokerName' | 'queueId' | 'queueOffset'>;
 };
 
-const ALL_DONE: Verdict = { kind: 'read', failures: new Map() };
+const ALL_DONE: Verdict = { kind: 'read', failures: new Map(), othersDone: true };
 const ACTIONS: readonly unknown[] = ['retry', 'dlq', 'drop'];
 /** Ten times the largest batch: an item may be named more than once. */
 const MAX_ITEMS = 100_000;
@@ -27,7 +35,8 @@ const MAX_ITEMS = 100_000;
 /**
  * Nothing, null, a plain {} and an empty list: all done. `{batchItemFailures: [{itemIdentifier, delayLevel?, delaySeconds?, action?}]}`: those failed; an
  * identifier is a messageId or a receiptHandle (with format kafka also a partition with an offset), and all records that it matches fail. Delays and
- * actions beside the list count for items that say nothing of their own. Anything else is invalid: never success by accident.
+ * actions beside the list count for items that say nothing of their own; those that cannot be followed count as not said, for their message alone.
+ * Anything else is invalid: never success by accident.
  */
 export function readAnswer(
   answer: unknown,
@@ -72,7 +81,7 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   if (answer === undefined || answer === null) return ALL_DONE;
   if (typeof answer !== 'object' || Array.isArray(answer))
     return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
-  const { batchItemFailures, then } = answer as { batchItemFailures?: unknown; then?: unknown };
+  const { batchItemFailures, othersDone, then } = answer as Record<string, unknown>;
   if (typeof then === 'function') return invalid('the answer is a promise within the answer');
   if (batchItemFailures === null) return ALL_DONE;
   if (batchItemFailures === undefined) {
@@ -89,14 +98,14 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   const { length } = batchItemFailures;
   if (length === 0) return ALL_DONE;
   // The length of a proxy may be any value.
-  if (!isWhole(length, MAX_ITEMS))
+  if (!isWhole(length as unknown, MAX_ITEMS))
     return invalid(`batchItemFailures has ${length} items, not 0 to ${MAX_ITEMS}`);
   const common = readRedelivery(answer, 'the answer');
-  if (common.kind === 'invalid') return common;
+  let { wrongWish } = common;
   const positionsOf =
     format === 'kafka' ? positionsInKafka(records) : positionsByIdentifier(records);
-  // By identifier: of several words for one, the last counts.
-  const ends = new Map<string, { positions: readonly number[]; end: Redelivery | 'default' }>();
+  // By what is named, so that many items for one identifier cost no more than one. The last counts.
+  const ends = new Map<readonly number[], Redelivery | 'default'>();
   for (let index = 0; index < length; index++) {
     const item: unknown = batchItemFailures[index];
     if (typeof item !== 'object' || item === null)
@@ -115,27 +124,26 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
         ? (itemIdentifier as string)
         : `${describe(inKafka.partition)} at offset ${inKafka.offset}`;
     const own = readRedelivery(item, short(name));
-    if (own.kind === 'invalid') return own;
+    wrongWish ??= own.wrongWish;
     const positions = positionsOf(identifier);
-    if (positions === 'ambiguous')
-      return invalid(
-        `the itemIdentifier "${short(name)}" is a receiptHandle and the messageId of another record`,
-      );
     if (positions === undefined)
       return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
-    ends.delete(name);
-    ends.set(name, { positions, end: own.redelivery ?? common.redelivery ?? 'default' });
+    ends.delete(positions);
+    ends.set(positions, own.wish ?? common.wish ?? 'default');
   }
   const failures = new Map<number, Redelivery | 'default'>();
-  for (const { positions, end } of ends.values())
-    for (const position of positions) failures.set(position, end);
-  return { kind: 'read', failures };
-}
-
-/** An object literal, of any realm: what JSON can say. */
-function isPlain(answer: object): boolean {
-  const prototype: unknown = Object.getPrototypeOf(answer);
-  return prototype === null || Object.getPrototypeOf(prototype) === null;
+  for (const [positions, end] of ends) {
+    const isFinal = end !== 'default' && (end.kind === 'drop' || end.kind === 'dlq');
+    // It is not known which of several records was meant, and a final end must not reach another.
+    for (const position of positions)
+      failures.set(position, isFinal && positions.length > 1 ? 'default' : end);
+  }
+  return {
+    kind: 'read',
+    failures,
+    othersDone: othersDone === true,
+    ...(wrongWish === undefined ? {} : { wrongWish }),
+  };
 }
 
 /** `[object Map]` and the like. */
@@ -143,46 +151,62 @@ function tagOf(answer: object): string {
   return short(Object.prototype.toString.call(answer));
 }
 
-/** What an item, or the answer as a whole, says of redelivery. @param of for the reason: whose fields they are */
-function readRedelivery(
-  fields: object,
-  of: string,
-):
-  | { readonly kind: 'said'; readonly redelivery: Redelivery | 'default' | undefined }
-  | Extract<Verdict, { kind: 'invalid' }> {
-  const { delayLevel, delaySeconds, action } = fields as {
+/** What an item, or the answer as a whole, wishes. */
+interface Wish {
+  /** undefined: nothing is said. */
+  readonly wish?: Redelivery | 'default';
+  /** Why a wish cannot be followed. */
+  readonly wrongWish?: string;
+}
+
+/**
+ * null, an empty text, and 0 beside another delay are what serializers of other languages write for what was not said.
+ * @param of for the reason: whose fields they are
+ */
+function readRedelivery(fields: object, of: string): Wish {
+  const {
+    delayLevel: level,
+    delaySeconds: seconds,
+    action: act,
+  } = fields as {
     readonly [Name in keyof RocketMQFailureOptions]?: unknown;
   };
+  const delayLevel = saidBeside(level, seconds);
+  const delaySeconds = saidBeside(seconds, level);
+  const action = act === null || act === '' ? undefined : act;
   if (delayLevel !== undefined && !isWhole(delayLevel, HIGHEST_LEVEL))
-    return invalid(
+    return wrong(
       `the delayLevel of ${of} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`,
     );
   if (delaySeconds !== undefined && !isWhole(delaySeconds, LONGEST_DELAY_SECONDS))
-    return invalid(
+    return wrong(
       `the delaySeconds of ${of} is ${describe(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`,
     );
   if (action !== undefined && !ACTIONS.includes(action))
-    return invalid(`the action of ${of} is ${describe(action)}, not one of ${ACTIONS.join(', ')}`);
+    return wrong(`the action of ${of} is ${describe(action)}, not one of ${ACTIONS.join(', ')}`);
   if (delayLevel !== undefined && delaySeconds !== undefined)
-    return invalid(`${of} has both delayLevel and delaySeconds: give one of them`);
-  const delayed = delayLevel !== undefined || delaySeconds !== undefined;
+    return wrong(`${of} has both delayLevel and delaySeconds: give one of them`);
   if (action === 'dlq' || action === 'drop')
-    return delayed
-      ? invalid(`${of} has a delay, which action ${action} leaves no use for`)
-      : said({ kind: action });
-  if (delaySeconds !== undefined) return said({ kind: 'seconds', seconds: delaySeconds as number });
+    return delayLevel || delaySeconds
+      ? wrong(`${of} has a delay, which action ${action} leaves no use for`)
+      : { wish: { kind: action } };
+  if (delaySeconds !== undefined) return { wish: { kind: 'seconds', seconds: delaySeconds } };
   if (delayLevel !== undefined)
-    return said(
-      delayLevel === 0 ? { kind: 'auto' } : { kind: 'level', level: delayLevel as number },
-    );
-  return { kind: 'said', redelivery: action === 'retry' ? 'default' : undefined };
+    return { wish: delayLevel === 0 ? { kind: 'auto' } : { kind: 'level', level: delayLevel } };
+  return action === 'retry' ? { wish: 'default' } : {};
 }
 
-function said(redelivery: Redelivery): { readonly kind: 'said'; readonly redelivery: Redelivery } {
-  return { kind: 'said', redelivery };
+function saidBeside(delay: unknown, other: unknown): unknown {
+  if (delay === null) return undefined;
+  return delay === 0 && other !== undefined && other !== null ? undefined : delay;
 }
 
-function isWhole(value: unknown, most: number): boolean {
+/** The message fails all the same, as if nothing were said. */
+function wrong(wrongWish: string): Wish {
+  return { wish: 'default', wrongWish };
+}
+
+function isWhole(value: unknown, most: number): value is number {
   return typeof value === 'number' && Number.isInteger(value) && value >= 0 && value <= most;
 }
 
@@ -206,9 +230,7 @@ function readKafkaIdentifier(identifier: unknown): KafkaIdentifier | undefined {
 }
 
 /** Which records of the batch an identifier names. */
-type PositionsOf = (
-  identifier: KafkaIdentifier | string,
-) => readonly number[] | 'ambiguous' | undefined;
+type PositionsOf = (identifier: KafkaIdentifier | string) => readonly number[] | undefined;
 
 /**
  * By the name of the queue as the event has it, by topic and partition, or by the partition alone:
@@ -238,7 +260,7 @@ function positionsInKafka(records: readonly Identified[]): PositionsOf {
   };
 }
 
-/** A producer chooses messageIds: none of them may stand for the receiptHandle of another record. */
+/** A receiptHandle names one record, whatever messageIds the producers chose. */
 function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
   const byMessageId = new Map<unknown, number[]>();
   const byHandle = new Map<unknown, number[]>();
@@ -246,12 +268,7 @@ function positionsByIdentifier(records: readonly Identified[]): PositionsOf {
     note(byMessageId, messageId, position);
     note(byHandle, receiptHandle, position);
   });
-  return (identifier) => {
-    const handled = byHandle.get(identifier);
-    const named = byMessageId.get(identifier);
-    if (handled === undefined) return named;
-    return named?.some((position) => !handled.includes(position)) ? 'ambiguous' : handled;
-  };
+  return (identifier) => byHandle.get(identifier) ?? byMessageId.get(identifier);
 }
 
 function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: number): void {

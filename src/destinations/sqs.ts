@@ -1,30 +1,26 @@
 import { SendMessageCommand, SQSClient } from '@aws-sdk/client-sqs';
 import type { FailureDestination } from '../ports/failure-destination.ts';
 import { CLIENT_SETTINGS } from './client-settings.ts';
+import { createDestination } from './create-destination.ts';
 
 /** The client goes where a queue's URL says, past the endpoint that the environment names, unless it is told not to. */
 const SETTINGS = { ...CLIENT_SETTINGS, useQueueUrlAsEndpoint: false };
 
-/** An SQS queue in the function's region. FIFO queues get the group by the message's sharding key or queue, and its receipt handle as id. */
+/** An SQS queue in the function's region. Only FIFO queues take groups and deduplication ids. */
 export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureDestination {
-  return {
-    async deliver(arn, record) {
-      const [, , , , account, name = ''] = arn.split(':');
-      const [{ receiptHandle, rocketmq }] = record.payload.Records;
-      const fifo = name.endsWith('.fifo') && {
-        MessageGroupId:
-          rocketmq.shardingKey ?? `${rocketmq.topic}/${rocketmq.brokerName}/${rocketmq.queueId}`,
-        MessageDeduplicationId: Buffer.from(receiptHandle).toString('base64url').slice(-128),
-      };
-      await client.send(
-        new SendMessageCommand({
-          QueueUrl: await queueUrl(client, account, name),
-          MessageBody: JSON.stringify(record),
-          ...fifo,
+  return createDestination(async (arn, { json, messageGroupId, deduplicationId }) => {
+    const [, , , , account, name = ''] = arn.split(':');
+    await client.send(
+      new SendMessageCommand({
+        QueueUrl: await queueUrl(client, account, name),
+        MessageBody: json,
+        ...(name.endsWith('.fifo') && {
+          MessageGroupId: messageGroupId,
+          MessageDeduplicationId: deduplicationId,
         }),
-      );
-    },
-  };
+      }),
+    );
+  });
 }
 
 /** As the region has it, without asking: GetQueueUrl would be a right more. */

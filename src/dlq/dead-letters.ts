@@ -1,5 +1,5 @@
 import { DeadLettersUnreadableError, GroupNotFoundError, TopicNotFoundError } from '../errors.ts';
-import type { Message, UndecodableRecord } from '../model/message.ts';
+import type { Message } from '../model/message.ts';
 import {
   compareQueues,
   DLQ_TOPIC_PREFIX,
@@ -10,19 +10,13 @@ import { PERM_READ, type TopicRoute } from '../model/route.ts';
 import type { CallOptions, PullResult, RocketMQ } from '../ports/rocketmq.ts';
 import { Property } from '../records/properties.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import type { DeadLetter, DeadLetterQueue } from './dead-letter.ts';
+import { namesLetter } from './letter-names.ts';
+
+export type { DeadLetter, DeadLetterQueue } from './dead-letter.ts';
 
 /** The group that reads dead letters, and whose offsets on a dead-letter topic tell what was redriven. */
 export const REDRIVE_GROUP = 'serverless-rocketmq-redrive';
-
-export interface DeadLetterQueue {
-  readonly queue: MessageQueue;
-  /** Of the oldest and behind the newest message. */
-  readonly minOffset: bigint;
-  readonly maxOffset: bigint;
-  /** Everything before it was redriven. */
-  readonly redrivenUpTo: bigint;
-  readonly readable: boolean;
-}
 
 /** The dead letters of one consumer group. */
 export interface DeadLetterTopic {
@@ -35,19 +29,6 @@ export interface DeadLetterTopic {
   readonly waiting: bigint;
 }
 
-/** One message that has ended in a dead-letter queue. */
-export interface DeadLetter {
-  readonly queue: MessageQueue;
-  readonly offset: bigint;
-  /** undefined: it cannot be decoded. */
-  readonly message: Message | undefined;
-  readonly undecodable: UndecodableRecord | undefined;
-  /** The topic it was sent to first; undefined when nothing tells. */
-  readonly originTopic: string | undefined;
-  /** offsetMsgId of its first store, as the broker noted it; clients that sent it back by themselves note the UNIQ_KEY. */
-  readonly originMessageId: string | undefined;
-}
-
 /** Which dead letters; all of them when nothing is said. */
 export interface DeadLetterSelection {
   /** Of one broker's queue only. */
@@ -56,7 +37,10 @@ export interface DeadLetterSelection {
   readonly offset?: bigint;
   /** Begin with what was dead-lettered then or later, epoch ms. */
   readonly since?: number;
-  /** Only these: `msgId` (UNIQ_KEY) or `offsetMsgId` in the dead-letter queue. The queues are searched for them. */
+  /**
+   * Only these: places `BROKER/QUEUE/OFFSET`, or `msgId` (UNIQ_KEY) or `offsetMsgId` in the dead-letter queue, which
+   * is searched for them. Producers choose ids: a redrive refuses one that names several letters.
+   */
   readonly ids?: readonly string[];
   /** Only these offsets. */
   readonly offsets?: readonly bigint[];
@@ -198,11 +182,6 @@ export async function* peekDeadLetters(
   }
 }
 
-/** @param id undefined: it has none */
-export function isOneOf(ids: readonly string[], id: string | undefined): boolean {
-  return id !== undefined && ids.includes(id);
-}
-
 /** @param limit undefined: there is none */
 export function isReached(limit: number | undefined, count: number): boolean {
   return limit !== undefined && count >= limit;
@@ -230,15 +209,13 @@ export async function startOf(
 
 /** The search by time of 4.9 takes the nearest message, also one from before. */
 export function isSelected(
-  { message, undecodable, offset }: DeadLetter,
+  letter: DeadLetter,
   { ids, offsets, since }: DeadLetterSelection,
 ): boolean {
+  const { message, offset } = letter;
   if (offsets !== undefined && !offsets.includes(offset)) return false;
   if (since !== undefined && message !== undefined && message.storeTimestamp < since) return false;
-  if (ids === undefined) return true;
-  return message === undefined
-    ? isOneOf(ids, undecodable?.offsetMsgId)
-    : ids.includes(message.msgId) || ids.includes(message.offsetMsgId);
+  return ids === undefined || ids.some((id) => namesLetter(id, letter));
 }
 
 /** What stands in a queue now, from `start` up to the end that it had when it was looked at; pull by pull. */

@@ -12,16 +12,23 @@ import {
   type DeadLetterSelection,
   isReached,
   isSelected,
+  peekDeadLetters,
   REDRIVE_GROUP,
   readQueue,
   selectedQueues,
   startOf,
 } from './dead-letters.ts';
-import { type RedriveTarget, redrivenMessage } from './redriven-message.ts';
+import { arePlaces, NamedLetters, queuesWithin } from './letter-names.ts';
+import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from './redriven-message.ts';
 
 export interface RedriveOptions extends DeadLetterSelection {
   /** Default `topic`. */
   readonly to?: RedriveTarget;
+  /**
+   * Topics that the group subscribes to. A dead letter that names another as the one it came from is
+   * passed over, unless `to` names a topic. Default: topics in which brokers have an offset of the group.
+   */
+  readonly topics?: readonly string[];
   /** Most messages that are sent; default without end. */
   readonly limit?: number;
   /** Nothing is sent or noted; the report says what would be. */
@@ -59,24 +66,32 @@ export interface RedriveReport {
  * Sends dead letters back to where they came from. Each is sent first and noted after (as an offset of the group REDRIVE_GROUP), so that none is
  * lost when this dies in between; up to 32 may be sent twice then, under the same message id. Without a selection it goes on where the last redrive
  * ended. A selection is redriven whatever was noted, and notes nothing itself: it leaves gaps. The dead letters stay stored until they expire.
- * @throws DeadLettersUnreadableError; with `onFailure: stop` RedriveStoppedError with what the send
+ * @param isOfGroup does the group consume the topic? Asked where `topics` are not given; default: any is taken
+ * @throws DeadLettersUnreadableError; AmbiguousDeadLetterError; with `onFailure: stop` RedriveStoppedError with what the send
  * threw as its cause, after everything before it was noted
  */
 export async function redriveDeadLetters(
   client: RocketMQ,
   consumerGroup: string,
-  options: RedriveOptions = {},
+  asked: RedriveOptions = {},
+  isOfGroup: (topic: string) => boolean | Promise<boolean> = () => true,
 ): Promise<RedriveReport> {
-  const { signal } = options;
+  const { signal, topics, ids } = asked;
+  const options =
+    ids === undefined
+      ? asked
+      : { ...asked, ids: await placesOf(client, consumerGroup, ids, asked) };
   const run: Run = {
     client,
     consumerGroup,
     options,
+    isOfGroup: topics === undefined ? isOfGroup : (topic) => topics.includes(topic),
     redriven: 0,
     skipped: [],
     stopped: false,
   };
-  for (const place of await selectedQueues(client, consumerGroup, options, {})) {
+  const queues = await selectedQueues(client, consumerGroup, options, {});
+  for (const place of options.ids === undefined ? queues : queuesWithin(queues, options.ids)) {
     await redriveQueue(run, place);
     if (run.stopped) break;
   }
@@ -84,10 +99,25 @@ export async function redriveDeadLetters(
   return { redriven, skipped, stopped: run.stopped || signal?.aborted === true };
 }
 
+/** Each id as the place of the one letter that it names. */
+async function placesOf(
+  client: RocketMQ,
+  consumerGroup: string,
+  ids: readonly string[],
+  options: RedriveOptions,
+): Promise<readonly string[]> {
+  if (arePlaces(ids)) return ids;
+  const named = new NamedLetters(consumerGroup, ids);
+  const all = { ...options, limit: Number.POSITIVE_INFINITY };
+  for await (const letter of peekDeadLetters(client, consumerGroup, all)) named.note(letter);
+  return named.places();
+}
+
 interface Run {
   readonly client: RocketMQ;
   readonly consumerGroup: string;
   readonly options: RedriveOptions;
+  readonly isOfGroup: (topic: string) => boolean | Promise<boolean>;
   redriven: number;
   readonly skipped: { queue: MessageQueue; offset: bigint; reason: string }[];
   stopped: boolean;
@@ -141,7 +171,23 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     });
     return;
   }
-  const outgoing = redrivenMessage(letter, message, consumerGroup, options.to ?? 'topic');
+  const to = options.to ?? 'topic';
+  let foreign: string | undefined;
+  try {
+    foreign = await whyNotToOrigin(letter, to, run.isOfGroup);
+  } catch (error) {
+    notSent(run, letter, error);
+    return;
+  }
+  if (foreign !== undefined) {
+    skipped.push({
+      queue,
+      offset,
+      reason: `${foreign}: name one (to: { topic }), or add it to topics`,
+    });
+    return;
+  }
+  const outgoing = redrivenMessage(letter, message, consumerGroup, to);
   if (outgoing === undefined) {
     skipped.push({
       queue,
@@ -154,10 +200,7 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     try {
       await sendDeadLetter(client, outgoing, consumerGroup, queue);
     } catch (error) {
-      const cause = error instanceof Error ? error : new Error(String(error));
-      if (options.onFailure !== 'skip')
-        throw new RedriveStoppedError(consumerGroup, queueKey(queue), offset, cause);
-      skipped.push({ queue, offset, reason: cause.message });
+      notSent(run, letter, error);
       return;
     }
   }
@@ -169,6 +212,18 @@ async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
     msgId: message.msgId,
     redriven: run.redriven,
   });
+}
+
+/** @throws RedriveStoppedError unless such letters are skipped */
+function notSent(
+  { consumerGroup, options, skipped }: Run,
+  { queue, offset }: DeadLetter,
+  error: unknown,
+): void {
+  const cause = error instanceof Error ? error : new Error(String(error));
+  if (options.onFailure !== 'skip')
+    throw new RedriveStoppedError(consumerGroup, queueKey(queue), offset, cause);
+  skipped.push({ queue, offset, reason: cause.message });
 }
 
 /** @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED */

@@ -30,3 +30,17 @@ export function redrivenMessage(
     properties.set(Property.RETRY_TOPIC, originTopic);
   return { topic, body: message.body, flag: message.flag, properties };
 }
+
+/**
+ * Why a dead letter does not go where it says that it came from. undefined: it may. Producers can
+ * write that topic, so a redrive that names no topic goes to topics of the group only.
+ */
+export async function whyNotToOrigin(
+  { originTopic }: DeadLetter,
+  to: RedriveTarget,
+  isOfGroup: (topic: string) => boolean | Promise<boolean>,
+): Promise<string | undefined> {
+  if (to !== 'topic' || originTopic === undefined || (await isOfGroup(originTopic)))
+    return undefined;
+  return `it says that it came from topic "${originTopic}", which the group does not subscribe to`;
+}

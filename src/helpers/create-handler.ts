@@ -1,8 +1,10 @@
 import type { Context } from 'aws-lambda';
 import type { RocketMQBatchResponse, RocketMQEvent } from '../model/event.ts';
+import { fetchBodyOf } from './fetch-bodies.ts';
+import { checkConcurrency, handleEach, ReportedFailure } from './handle-each.ts';
 import type { BodyFormat, BodyOf } from './parse-body.ts';
-import { type PartialBatchOptions, partialBatch } from './partial-batch.ts';
-import { type ParsedRecord, parseRecords, type RecordsOptions } from './rocketmq-records.ts';
+import type { PartialBatchOptions } from './partial-batch.ts';
+import { type ParsedRecord, parseRecord, type RecordsOptions } from './rocketmq-records.ts';
 
 /**
  * A whole handler out of a function for one message: bodies parsed and checked, failures told one by one.
@@ -15,10 +17,11 @@ export function createHandler<const Format extends BodyFormat = 'json'>(
   options: RecordsOptions<Format> & PartialBatchOptions,
   handle: (record: ParsedRecord<BodyOf<Format>>, context: Context) => unknown,
 ): (event: RocketMQEvent, context: Context) => Promise<RocketMQBatchResponse> {
-  const handleRecords = partialBatch(handle, options);
-  return async (event, context) => {
-    const { records, failures } = await parseRecords(event.Records, options);
-    const { batchItemFailures } = await handleRecords({ ...event, Records: records }, context);
-    return { batchItemFailures: [...failures, ...(batchItemFailures ?? [])] };
-  };
+  checkConcurrency(options);
+  return (event, context) =>
+    handleEach(event, context, options, async (record) => {
+      const parsed = await parseRecord(await fetchBodyOf(record, options.fetchBody), options);
+      if (!('data' in parsed)) throw new ReportedFailure(parsed);
+      return handle(parsed, context);
+    });
 }

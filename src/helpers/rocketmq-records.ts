@@ -4,8 +4,10 @@ import type {
   RocketMQEvent,
   RocketMQRecord,
 } from '../model/event.ts';
+import { isPlain } from '../model/is-plain.ts';
 import { printableText } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
+import { laneOf, type Order } from './order-of-event.ts';
 import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
 
 /** A record with its body as the handler takes it. */
@@ -46,28 +48,52 @@ export interface RecordsMiddleware<Data> {
 export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
   options: RecordsOptions<Format> = {},
 ): RecordsMiddleware<BodyOf<Format>> {
-  const failuresOf = new WeakMap<object, RocketMQBatchItemFailure[]>();
+  // By request: other middlewares replace the event.
+  const partsOf = new WeakMap<object, Pick<ParsedBatch<unknown>, 'failures' | 'order'>>();
   return {
     async before(request) {
-      const { records, failures } = await parseRecords(request.event.Records, options);
-      failuresOf.set(request.event, failures);
-      request.event.Records = records;
+      const { event } = request;
+      const { records, failures, order } = await parseRecords(event, options);
+      partsOf.set(request, { failures, order });
+      event.Records = records;
       // Nothing is left for the handler.
       return records.length === 0 && failures.length > 0
-        ? { batchItemFailures: failures }
+        ? withFailures({}, failures, order)
         : undefined;
     },
     after(request) {
-      const failures = failuresOf.get(request.event) ?? [];
-      const response: unknown = request.response ?? undefined;
+      const { failures = [], order } = partsOf.get(request) ?? {};
       // An answer that is none stays one: the puller names it.
-      if (failures.length === 0 || (response !== undefined && typeof response !== 'object')) return;
-      const { batchItemFailures, ...rest } = (response ?? {}) as RocketMQBatchResponse;
-      request.response = {
-        ...rest,
-        batchItemFailures: [...(batchItemFailures ?? []), ...failures],
-      };
+      if (failures.length > 0 && isAnswer(request.response))
+        request.response = withFailures(request.response ?? {}, failures, order);
     },
+  };
+}
+
+/** What the puller takes for an answer: nothing, `{}`, or an object with a list. */
+function isAnswer(response: unknown): response is RocketMQBatchResponse | null | undefined {
+  if (response === undefined || response === null) return true;
+  if (typeof response !== 'object' || !isPlain(response)) return false;
+  const { batchItemFailures } = response as RocketMQBatchResponse;
+  return (
+    batchItemFailures === null ||
+    Array.isArray(batchItemFailures) ||
+    Object.keys(response).length === 0
+  );
+}
+
+function withFailures(
+  { batchItemFailures, ...rest }: RocketMQBatchResponse,
+  invalid: readonly RocketMQBatchItemFailure[],
+  order: Order | undefined,
+): RocketMQBatchResponse {
+  const own = batchItemFailures ?? [];
+  // Who names no failure has handled everything that it was given.
+  const othersDone = order === 'key' && (own.length === 0 || rest.othersDone === true);
+  return {
+    ...rest,
+    batchItemFailures: [...own, ...invalid],
+    ...(othersDone ? { othersDone } : {}),
   };
 }
 
@@ -76,30 +102,55 @@ export type RocketMQEventOf<Data> = Omit<RocketMQEvent, 'Records'> & {
   Records: ParsedRecord<Data>[];
 };
 
-export async function parseRecords<Format extends BodyFormat>(
-  records: readonly RocketMQRecord[],
+interface ParsedBatch<Data> {
+  /** For the handler, in the order of the event. */
+  readonly records: ParsedRecord<Data>[];
+  readonly failures: RocketMQBatchItemFailure[];
+  readonly order: Order | undefined;
+}
+
+/** The record with its body as the handler takes it; or what becomes of its message, which was reported. */
+export async function parseRecord<Format extends BodyFormat>(
+  record: RocketMQRecord,
   {
     body = 'json' as Format,
     invalid = 'dlq',
     onInvalid = logInvalid,
-    fetchBody,
-  }: RecordsOptions<Format>,
-): Promise<{
-  readonly records: ParsedRecord<BodyOf<Format>>[];
-  readonly failures: RocketMQBatchItemFailure[];
-}> {
-  const parsed: ParsedRecord<BodyOf<Format>>[] = [];
+  }: Omit<RecordsOptions<Format>, 'fetchBody'>,
+): Promise<ParsedRecord<BodyOf<Format>> | { readonly action: 'dlq' | 'retry' | 'drop' }> {
+  try {
+    return { ...record, data: await parseBody(record, body) };
+  } catch (error) {
+    if (!(error instanceof InvalidBodyError)) throw error;
+    onInvalid(error);
+    return { action: invalid };
+  }
+}
+
+/** Behind a message of its lane that is not as it should be, none is handled: it comes again. */
+async function parseRecords<Format extends BodyFormat>(
+  { Records, rocketmqBatch }: Pick<RocketMQEvent, 'Records'> & Partial<RocketMQEvent>,
+  options: RecordsOptions<Format>,
+): Promise<ParsedBatch<BodyOf<Format>>> {
+  const order = rocketmqBatch?.order;
+  const records: ParsedRecord<BodyOf<Format>>[] = [];
   const failures: RocketMQBatchItemFailure[] = [];
-  for (const record of await fetchBodies(records, fetchBody)) {
-    try {
-      parsed.push({ ...record, data: await parseBody(record, body) });
-    } catch (error) {
-      if (!(error instanceof InvalidBodyError)) throw error;
-      onInvalid(error);
-      failures.push({ itemIdentifier: record.receiptHandle, action: invalid });
+  const stopped = new Set<string>();
+  for (const record of await fetchBodies(Records, options.fetchBody)) {
+    const { receiptHandle: itemIdentifier } = record;
+    const lane = order && laneOf(record, order, order);
+    if (lane !== undefined && stopped.has(lane)) {
+      failures.push({ itemIdentifier });
+      continue;
+    }
+    const parsed = await parseRecord(record, options);
+    if ('data' in parsed) records.push(parsed);
+    else {
+      failures.push({ itemIdentifier, ...parsed });
+      if (lane !== undefined) stopped.add(lane);
     }
   }
-  return { records: parsed, failures };
+  return { records, failures, order };
 }
 
 function logInvalid(error: InvalidBodyError): void {

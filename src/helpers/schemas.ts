@@ -24,6 +24,7 @@ export const RocketMQAttributesSchema = object({
   tags: z.string().exactOptional(),
   keys: z.array(z.string()),
   shardingKey: z.string().exactOptional(),
+  orderKey: z.string().exactOptional(),
   reconsumeTimes: z.int(),
   maxReconsumeTimes: z.int(),
   bornTimestamp: z.int(),
@@ -76,6 +77,7 @@ export const RocketMQEventSchema = object({
     maxOffset: z.string(),
     lag: z.int(),
     deadline: z.int(),
+    order: z.enum(['queue', 'key']).exactOptional(),
     bisectedFrom: z.string().exactOptional(),
   }),
 }) satisfies z.ZodType<RocketMQEvent>;

@@ -12,8 +12,6 @@ import { runPuller } from '../puller/run-puller.ts';
 
 /** A queue whose work ended by itself (its handler does not exist, say) is not begun again in a tight circle. */
 const AGAIN_MS = 15_000;
-/** A member stays, idle or not. */
-const NEVER_IDLE_MS = Number.MAX_SAFE_INTEGER;
 
 interface Worked {
   readonly queue: MessageQueue;
@@ -81,7 +79,8 @@ export class MemberQueues {
       signal,
       options: {
         ...this.#deps.options,
-        idleTimeoutMs: NEVER_IDLE_MS,
+        // A member stays, idle or not.
+        idleTimeoutMs: 'never',
       },
       onQueue: (running) => {
         const worked = this.#worked.get(queueKey(queue));

@@ -1,9 +1,13 @@
 import { maxRunMs } from '../decide/budget/handler-run-time.ts';
 import { fitsHandler } from '../decide/budget/time-budget.ts';
+import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
+import { mayJoinSlot } from '../decide/dispatch/whole-slots.ts';
 import { isLimited, shareOf } from '../decide/slots/share-of.ts';
 import { linkSignals } from '../model/linked-signal.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { queueKey } from '../model/message-queue.ts';
+import { findSource, isEnabled, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
+import type { MayReplace } from '../puller/hold-lease.ts';
 import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
@@ -16,9 +20,14 @@ import { Seat } from './seat.ts';
  */
 export async function runLimited(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { cluster, consumerGroup, slot } = request;
-  const source = given.service.sources.find(
-    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
-  );
+  const source = findSource(given.service, request);
+  if (source?.coexist === true || !hasSlot(source, slot)) {
+    given.logger.error(
+      { consumerGroup, slot, code: 'ROCKETMQ_PULLER_REQUEST' },
+      'request refused, the group has no such slot, or is shared with other members',
+    );
+    return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, 'refused')) };
+  }
   if (source === undefined || !isLimited(source) || isTooLate(request, given.clock.now()))
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
@@ -28,7 +37,8 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
       maximumConcurrency === undefined ? [] : [maxRunMs(handler)],
     ),
   );
-  const seat = await Seat.take(given, options, source, slot, limitedMs);
+  const mayReplace = replacementOf(request, source, given);
+  const seat = await Seat.take(given, options, source, slot, limitedMs, mayReplace);
   if (seat === undefined) {
     given.logger.info({ consumerGroup, slot }, 'the slot has an invocation already');
     return {
@@ -70,6 +80,30 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     await keeping;
     await seat.release(share.mayStillRun ? given.clock.now() + limitedMs : othersRunUntil);
   }
+}
+
+/** Each queue has a slot in `pullers: queue`: the assignments say which slots there are. */
+export function hasSlot(source: SourceConfig | undefined, slot: number): boolean {
+  if (source === undefined) return true;
+  if (source.pullers === 'queue') return !isLimited(source) || slot === 0;
+  return slot < source.pullers;
+}
+
+/** A slot's invocation is replaced for queues that are in this request, and that the table says are left over. */
+function replacementOf(
+  { cluster, consumerGroup, slot, queues }: PullerRequest,
+  source: SourceConfig,
+  { store, service }: Pick<PullerDeps, 'store' | 'service'>,
+): MayReplace {
+  const asked = new Set(queues.map(queueKey));
+  const rules = rulesOf(source, lookEveryMs(service));
+  return async ({ lease }, now) => {
+    const items = await store.list({ cluster, consumerGroup });
+    const deliverable = items.filter(
+      ({ queue }) => asked.has(queueKey(queue)) && isEnabled(source, queue.topic),
+    );
+    return mayJoinSlot(deliverable, slot, lease?.acquiredAt ?? now, now, rules);
+  };
 }
 
 function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<string, number> {

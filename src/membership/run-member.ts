@@ -7,7 +7,7 @@ import { workTime } from '../decide/budget/time-budget.ts';
 import { placeKey } from '../model/assignment.ts';
 import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { findSource, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
 import { deliverDirectly } from '../puller/deliver-directly.ts';
@@ -23,6 +23,7 @@ import { buildSubscription } from '../records/subscription.ts';
 import { allocationOf, ownersOf } from './allocate-among-members.ts';
 import { MemberQueues } from './member-queues.ts';
 import { Presence } from './presence.ts';
+import { hasSlot } from './run-limited.ts';
 import { Seat } from './seat.ts';
 
 /** Routes and members are looked at this often; a notice of a broker makes it at once. */
@@ -38,15 +39,13 @@ const HANDOVER_LOOK_MS = 100;
  * broker's member list as Java's clients do, and works the queues that it gets. Mirrors MQClientInstance with one DefaultMQPushConsumer.
  */
 export async function runMember(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
-  const { cluster, consumerGroup, slot } = request;
+  const { consumerGroup, slot } = request;
   const deps = {
     ...given,
     logger: given.logger.child({ consumerGroup, slot, holder: given.holder, member: true }),
   };
   const options = { ...DEFAULT_OPTIONS, ...given.options };
-  const source = deps.service.sources.find(
-    (candidate) => candidate.cluster === cluster && candidate.consumerGroup === consumerGroup,
-  );
+  const source = findSource(deps.service, request);
   const report = (reason: StopReason, queues: PullerReport['queues'] = []): PullerReport => {
     deps.logger.info({ reason }, 'member ends');
     const seat = {
@@ -60,7 +59,7 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
     return { consumerGroup, queues: [seat, ...queues] };
   };
   if (isTooLate(request, deps.clock.now())) return report('too-late');
-  if (source?.coexist !== true) return report('unknown-source');
+  if (source?.coexist !== true || !hasSlot(source, slot)) return report('unknown-source');
   const seat = await Seat.take(deps, options, source, slot);
   if (seat === undefined) return report('not-acquired');
   const member = new Member(deps, options, source, slot, seat);

@@ -2,7 +2,7 @@ import { leaseUntil, mayAct } from '../decide/lease/lease.ts';
 import type { Lease, SlotPlace } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseKey } from '../ports/assignment-store.ts';
-import { acquireLease } from '../puller/hold-lease.ts';
+import { acquireLease, type MayReplace } from '../puller/hold-lease.ts';
 import type { PullerDeps, PullerOptions } from '../puller/puller-deps.ts';
 
 /** What the seat's item asks of its holder. */
@@ -33,6 +33,7 @@ export class Seat {
 
   /**
    * Waits for the holder to leave, as its successor. undefined: lease not acquired.
+   * @param mayReplace see acquireLease
    * @param handlerTimeoutMs how long functions that a dead holder called may run; undefined: they are not waited for
    */
   static async take(
@@ -41,6 +42,7 @@ export class Seat {
     source: SourceConfig,
     slot: number,
     handlerTimeoutMs?: number,
+    mayReplace?: MayReplace,
   ): Promise<Seat | undefined> {
     const queue: SlotPlace = { slot };
     const answer = await acquireLease(
@@ -50,6 +52,7 @@ export class Seat {
       slot,
       queue,
       handlerTimeoutMs,
+      mayReplace,
     );
     const lease = answer.applied ? answer.assignment.lease : undefined;
     if (lease === undefined) return undefined;

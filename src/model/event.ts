@@ -21,6 +21,8 @@ export interface RocketMQAttributes {
   tags?: string;
   keys: string[];
   shardingKey?: string;
+  /** With `order: key`: what orders the message. Absent: it waits for nobody. */
+  orderKey?: string;
   /** Failed deliveries before this one. */
   reconsumeTimes: number;
   maxReconsumeTimes: number;
@@ -41,7 +43,7 @@ export interface RocketMQAttributes {
 /** One message, shaped like an SQS record so that existing tools read it, with RocketMQ's own fields beside. */
 export interface RocketMQRecord {
   messageId: string;
-  /** `topic/brokerName/queueId/queueOffset` of the queue that it was pulled from. */
+  /** Names this delivery and no other: `topic/brokerName/queueId/queueOffset.random`, with the queue that it was pulled from. */
   receiptHandle: string;
   /** Text when the body is valid UTF-8, else base64 (`rocketmq.bodyEncoding` says which); with `rocketmq.s3Pointer` where it is. */
   body: string;
@@ -85,14 +87,17 @@ export interface RocketMQEvent {
     lag: number;
     /** Epoch milliseconds by which the handler has to answer. */
     deadline: number;
+    /** With `order`: what the order is kept of. */
+    order?: 'queue' | 'key';
     /** The batch that failed as a whole, of which this is a half: `bisectBatchOnFunctionError`. */
     bisectedFrom?: string;
   };
 }
 
 /**
- * What becomes of a message that failed. Nothing said: the event's `retryDelay`. At most one of the two delays, and none with `dlq` or `drop`:
- * what contradicts itself makes the whole answer invalid, and then every message of the batch has failed.
+ * What becomes of a message that failed. Nothing said: the event's `retryDelay`. At most one of the two delays, and none with `dlq` or `drop`.
+ * null, an empty text, and 0 beside another delay count as not said. What is wrong, or contradicts itself, counts as not said, too, and is logged
+ * (`ROCKETMQ_INVALID_WISH`); other messages keep their verdict.
  */
 export interface RocketMQFailureOptions {
   /** 1..18 of the broker's messageDelayLevel. 0: the broker decides (level 3 + reconsumeTimes). */
@@ -106,7 +111,7 @@ export interface RocketMQFailureOptions {
   action?: 'retry' | 'dlq' | 'drop';
 }
 
-/** One message that the handler did not finish. `itemIdentifier` is a messageId or a receiptHandle; all records that it matches fail. */
+/** One message that the handler did not finish. `itemIdentifier` is a receiptHandle or a messageId; no two records of an event have the same. */
 export interface RocketMQBatchItemFailure extends RocketMQFailureOptions {
   itemIdentifier: string;
 }
@@ -117,6 +122,11 @@ export interface RocketMQBatchItemFailure extends RocketMQFailureOptions {
  */
 export interface RocketMQBatchResponse extends RocketMQFailureOptions {
   batchItemFailures?: RocketMQBatchItemFailure[] | null;
+  /**
+   * With `order: key`: true when every message that is not named was handled. Without it, everything behind the first that is named counts as not
+   * delivered, because a handler may have stopped there. `createHandler` and `partialBatch` say it.
+   */
+  othersDone?: boolean;
   /** With `order`: how long the order waits before what failed is delivered again, 10..30,000 ms, instead of the configured time. */
   suspendCurrentQueueTimeMillis?: number;
 }

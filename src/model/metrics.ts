@@ -1,3 +1,5 @@
+import { type DimensionValue, dimensionValue } from './aws-names.ts';
+
 /** The CloudWatch namespace of everything that is measured here. */
 export const METRICS_NAMESPACE = 'RocketMQ/Lambda';
 
@@ -113,11 +115,11 @@ export function eventSourceName(
   stage: string,
   cluster: string,
   consumerGroup: string,
-): string {
+): DimensionValue {
   const group = cluster === 'default' ? consumerGroup : `${cluster}/${consumerGroup}`;
-  return `${serviceName(service, stage)}/${group}`;
+  return dimensionValue(`${serviceName(service, stage)}/${group}`);
 }
 
-export function serviceName(service: string, stage: string): string {
-  return `${service}-${stage}`;
+export function serviceName(service: string, stage: string): DimensionValue {
+  return dimensionValue(`${service}-${stage}`);
 }

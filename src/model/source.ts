@@ -48,6 +48,8 @@ export interface ClusterConfig {
   readonly secrets?: ClusterSecrets;
   /** Announced broker address → address that is reachable from here (NAT, load balancers). */
   readonly addressMap?: Readonly<Record<string, string>>;
+  /** The only brokers that are connected to: address blocks, addresses, names, `*.name`. Absent: all but local and metadata addresses. */
+  readonly brokers?: readonly string[];
   /** Prefix of every topic and group at the brokers (`<namespace>%<name>`), which nothing here sees. Without `%`. */
   readonly namespace?: string;
 }
@@ -157,6 +159,8 @@ export interface SubscriptionConfig {
   readonly consumeTimeout?: number;
   /** Handler calls at once over all queues of the group, 1..1,000. Absent: as many as the queues allow. */
   readonly maximumConcurrency?: number;
+  /** Calls of an inline handler at once in one process; default 1, as of a Lambda function. */
+  readonly inlineConcurrency?: number;
   /** Absent: messages are delivered in any order. All subscriptions of a group agree in `by`. */
   readonly order?: OrderConfig;
   readonly enabled: boolean;
@@ -217,4 +221,15 @@ export function slotClientId(
   slot: number,
 ): string {
   return `${service}-${stage}@${consumerGroup}@${slot}`;
+}
+
+/** The source of a group; undefined: the service has none. */
+export function findSource(
+  { sources }: Pick<ServiceConfig, 'sources'>,
+  group: { readonly cluster: string | null; readonly consumerGroup: string | null },
+): SourceConfig | undefined {
+  return sources.find(
+    ({ cluster, consumerGroup }) =>
+      cluster === group.cluster && consumerGroup === group.consumerGroup,
+  );
 }

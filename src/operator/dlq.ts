@@ -1,13 +1,13 @@
 import {
   type DeadLetter,
   type DeadLetterQueue,
-  isOneOf,
   listDeadLetters,
   readQueue,
   selectedQueues,
 } from '../dlq/dead-letters.ts';
+import { arePlaces, NamedLetters, namesLetter, queuesWithin } from '../dlq/letter-names.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
-import { type RedriveTarget, redrivenMessage } from '../dlq/redriven-message.ts';
+import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from '../dlq/redriven-message.ts';
 import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -17,7 +17,7 @@ import { Property } from '../records/properties.ts';
 import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
 import type { OperatorDeps } from './operator-deps.ts';
-import { usage } from './operator-error.ts';
+import { refused, usage } from './operator-error.ts';
 import { requireSendable } from './permissions.ts';
 import { chooseSource, chooseSources, parsePlace, parseQueue } from './scope.ts';
 
@@ -100,6 +100,8 @@ interface Chosen {
   readonly limit: number;
   readonly cursor: string | undefined;
   readonly selects: boolean;
+  /** Places or message ids. */
+  readonly ids: readonly string[] | undefined;
   readonly isWanted: (letter: DeadLetter) => boolean;
   readonly since: number | undefined;
   /** From the oldest that is stored, not from the first that waits. */
@@ -131,16 +133,13 @@ function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chos
     },
     client: deps.clients(source.cluster),
     selects: [ids, tag, key, since, until].some((one) => one !== undefined) || all,
-    isWanted: ({ message, undecodable }) => {
-      if (message === undefined)
-        return (
-          tag === undefined &&
-          key === undefined &&
-          (ids === undefined || isOneOf(ids, undecodable?.offsetMsgId))
-        );
-      const { properties, storeTimestamp, msgId, offsetMsgId } = message;
+    ids,
+    isWanted: (letter) => {
+      const { message } = letter;
+      if (ids !== undefined && !ids.some((id) => namesLetter(id, letter))) return false;
+      if (message === undefined) return tag === undefined && key === undefined;
+      const { properties, storeTimestamp } = message;
       return (
-        (ids === undefined || ids.includes(msgId) || ids.includes(offsetMsgId)) &&
         (tag === undefined || properties.get(Property.TAGS) === tag) &&
         (key === undefined || (properties.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
         (since === undefined || storeTimestamp >= since) &&
@@ -178,9 +177,11 @@ async function walk(
   const { client, source, limit, since } = chosen;
   const endAt = deps.clock.now() + Math.min(STEP_MS, deps.remainingMs() - RESERVE_MS);
   const all = await selectedQueues(client, source.consumerGroup, {}, {});
-  const queues = all.filter(
+  const ofBroker = all.filter(
     ({ queue }) => chosen.queue === undefined || queueKey(queue) === queueKey(chosen.queue),
   );
+  const { ids } = chosen;
+  const queues = ids !== undefined && arePlaces(ids) ? queuesWithin(ofBroker, ids) : ofBroker;
   const from = chosen.cursor === undefined ? undefined : parsePlace(chosen.cursor);
   const begin =
     from === undefined
@@ -259,6 +260,21 @@ async function startOf(
   return all ? minOffset : redrivenUpTo;
 }
 
+/** Each id as the place of the one letter that it names, so that nothing is sent before that is known. */
+async function placesOf(deps: OperatorDeps, chosen: Chosen): Promise<Chosen['ids']> {
+  const { ids, source } = chosen;
+  if (ids === undefined || arePlaces(ids)) return ids;
+  const named = new NamedLetters(source.consumerGroup, ids);
+  const all = { ...chosen, cursor: undefined, limit: Number.POSITIVE_INFINITY };
+  const { scanned, cursor } = await walk(deps, all, async (letter) => named.note(letter));
+  const places = named.places();
+  if (cursor !== undefined)
+    refused(
+      `${scanned} dead letters looked through, and there are more: whether --id names one letter is not known. Find its place with dlq peek --id, and redrive with --id BROKER/QUEUE/OFFSET`,
+    );
+  return places;
+}
+
 /** Looks at dead letters: those that wait, or all that are stored (`all`, `id`, `since`). Changes nothing. */
 export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<DeadLettersAnswer> {
   const chosen = choose(deps, args, 10);
@@ -284,15 +300,20 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
  * selection it goes on where the last redrive ended, and notes how far it is; a selection (id, tag, key, since, until, all) notes nothing.
  */
 export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<DeadLettersAnswer> {
-  const chosen = choose(deps, args, 1_000_000);
+  const asked = choose(deps, args, 1_000_000);
   const to = args.text('to') ?? 'topic';
   const rate = args.whole('rate', 1, 10_000);
   const dryRun = args.flag('dry-run');
   const skipFailed = args.flag('skip-failed');
   args.finish();
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
-  const { client, source } = chosen;
+  const { client, source } = asked;
+  const topics = source.subscriptions.map(({ topic }) => topic);
   if (typeof target === 'object') requireSendable(deps, source.cluster, target.topic);
+  const ids = await placesOf(deps, asked);
+  const isWanted = (letter: DeadLetter): boolean =>
+    asked.isWanted(letter) && ids?.some((id) => namesLetter(id, letter)) !== false;
+  const chosen = { ...asked, ids, isWanted };
   const letters: DeadLettersAnswer['letters'][number][] = [];
   const notes = !chosen.selects && !dryRun;
   const began = deps.clock.now();
@@ -302,15 +323,16 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     chosen,
     async (letter) => {
       const view = viewOf(letter, 200);
+      const foreign = await whyNotToOrigin(letter, target, (topic) => topics.includes(topic));
       const outgoing =
-        letter.message === undefined
+        letter.message === undefined || foreign !== undefined
           ? undefined
           : redrivenMessage(letter, letter.message, source.consumerGroup, target);
       if (outgoing === undefined) {
         const problem =
           letter.message === undefined
             ? 'it cannot be decoded'
-            : 'nothing tells the topic that it came from: name one with --to TOPIC';
+            : `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
         letters.push({ queue: view.queue, offset: view.offset, problem });
         return;
       }

@@ -1,5 +1,11 @@
-import { InvalidFilterError, PermissionError, TopicNotFoundError } from '../errors.ts';
+import {
+  InvalidFilterError,
+  PermissionError,
+  RouteRefusedError,
+  TopicNotFoundError,
+} from '../errors.ts';
 import { uptimeMs } from '../flow/broker-uptime.ts';
+import { connectionWeaknesses } from '../model/connection-weaknesses.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, readableQueues, type TopicRoute } from '../model/route.ts';
 import type { ClusterConfig, SourceConfig } from '../model/source.ts';
@@ -12,6 +18,7 @@ import { LOOK_MS, troubleOf } from './queue-figures.ts';
 import { chooseSources, groupKey } from './scope.ts';
 
 export const CHECKS = [
+  'addresses',
   'dns',
   'tcp',
   'tls',
@@ -100,8 +107,10 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
     ];
   }
   const brokers = await client.brokerNames({ timeoutMs: LOOK_MS }).catch(() => []);
+  const announced = [...new Set(await brokerAddresses(deps, cluster, client))];
+  const refused = await refusedAddresses(deps, config, announced);
   const addresses = [
-    ...new Set([...config.nameServers, ...(await brokerAddresses(deps, cluster, client))]),
+    ...new Set([...config.nameServers, ...announced.filter((address) => !refused.has(address))]),
   ];
   const each = async (look: (address: string) => Promise<string>, fix: string): Promise<Found> => {
     const looked = await Promise.allSettled(addresses.map(look));
@@ -116,6 +125,14 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
     );
   };
   return Promise.all([
+    check('addresses', of, async () =>
+      refused.size === 0
+        ? ok(announced.length === 0 ? 'no broker is known' : announced.join(', '))
+        : failed(
+            [...refused].map(([address, reason]) => `${address}: ${reason}`).join('; '),
+            'correct brokerIP1 of the broker; or, if the address is right, list it and all other brokers of the cluster in its brokers, or translate it with addressMap',
+          ),
+    ),
     check('dns', of, () =>
       each(
         async (address) => (await deps.probe.lookup(address)).join(' '),
@@ -124,19 +141,27 @@ async function checkCluster(deps: OperatorDeps, cluster: string): Promise<Findin
     ),
     check('tcp', of, () =>
       each(
-        async (address) => `${await deps.probe.connect(address, undefined)} ms`,
+        async (address) => `${await deps.probe.connect(address, undefined, config)} ms`,
         `open the port from ${here}: route, security group, network ACL, firewall; brokers behind NAT need addressMap (announced address → reachable one)`,
       ),
     ),
-    check('tls', of, async () =>
-      config.tls?.enabled === true || config.secrets?.tls !== undefined
-        ? each(
+    check('tls', of, async () => {
+      const weaknesses = connectionWeaknesses(config);
+      const isEnabled = config.tls?.enabled === true || config.secrets?.tls !== undefined;
+      const found = isEnabled
+        ? await each(
             async (address) =>
-              `${await deps.probe.connect(address, { enabled: true, ...config.tls })} ms`,
+              `${await deps.probe.connect(address, { enabled: true, ...config.tls }, config)} ms`,
             'give caCertificate, serverName, or a client certificate as the message says',
           )
-        : { result: 'not needed', detail: 'tls is not enabled for this cluster' },
-    ),
+        : { result: 'not needed' as const, detail: 'tls is not enabled for this cluster' };
+      if (found.result === 'failed' || weaknesses.length === 0) return found;
+      return {
+        result: 'warning',
+        detail: weaknesses.map(({ text }) => text).join('; '),
+        fix: weaknesses.map(({ fix }) => fix).join('; '),
+      };
+    }),
     check('acl', of, async () => {
       try {
         const names = await client.brokerNames({ timeoutMs: LOOK_MS });
@@ -167,7 +192,7 @@ async function brokerAddresses(
   cluster: string,
   client: RocketMQ,
 ): Promise<string[]> {
-  const map = deps.service.clusters[cluster]?.addressMap ?? {};
+  const map = new Map(Object.entries(deps.service.clusters[cluster]?.addressMap ?? {}));
   const topics = deps.service.sources
     .filter((source) => source.cluster === cluster)
     .flatMap(({ subscriptions }) => subscriptions.map(({ topic }) => topic));
@@ -181,7 +206,22 @@ async function brokerAddresses(
   const announced = routes.flatMap(
     (route) => route?.brokers.flatMap(({ brokerAddrs }) => brokerAddrs.get(MASTER_ID) ?? []) ?? [],
   );
-  return announced.map((address) => map[address] ?? address);
+  return announced.map((address) => map.get(address) ?? address);
+}
+
+/** Address → why no client connects to it. A name that cannot be looked up is the business of the check `dns`. */
+async function refusedAddresses(
+  { probe }: OperatorDeps,
+  config: ClusterConfig,
+  announced: readonly string[],
+): Promise<ReadonlyMap<string, string>> {
+  const reasons = await Promise.all(
+    announced.map(async (address) => {
+      const reason = await probe.refusal(address, config).catch(() => undefined);
+      return reason === undefined ? [] : [[address, reason] as const];
+    }),
+  );
+  return new Map(reasons.flat());
 }
 
 async function infos(client: RocketMQ, brokers: readonly string[]) {
@@ -271,6 +311,7 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
   const call = { timeoutMs: LOOK_MS };
   return Promise.all([
     check('topics', of, async () => {
+      let isRefused = false;
       const looked = await Promise.all(
         subscriptions.map(async ({ topic }) => {
           try {
@@ -280,6 +321,7 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
             await client.maxOffset(queues[0], call);
             return { topic, count: queues.length, why: undefined };
           } catch (error) {
+            isRefused ||= error instanceof RouteRefusedError;
             return { topic, count: 0, why: troubleOf(error).message };
           }
         }),
@@ -289,7 +331,9 @@ async function checkGroup(deps: OperatorDeps, source: SourceConfig): Promise<Fin
         ? ok(looked.map(({ topic, count }) => `${topic} ${count} queues`).join(', '))
         : failed(
             wrong.join('; '),
-            'create the topic (mqadmin updateTopic), make it readable (perm 6), and give the user Sub and Get on it',
+            isRefused
+              ? 'correct the topic at its brokers, and check that nameServers are the cluster’s own'
+              : 'create the topic (mqadmin updateTopic), make it readable (perm 6), and give the user Sub and Get on it',
           );
     }),
     check('group', of, async () => {

@@ -1,12 +1,16 @@
+import { filterPatterns } from '../config/filter-patterns.ts';
+import { firstMatch } from '../decide/filter/matches-pattern.ts';
+import { filterable } from '../delivery/build-record.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
+import type { FilterPattern } from '../model/filter-pattern.ts';
 import type { Message } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import { queueKey } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import { Property } from '../records/properties.ts';
-import { buildSubscription } from '../records/subscription.ts';
+import { buildSubscription, userTopic } from '../records/subscription.ts';
 import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
 import type { OperatorDeps } from './operator-deps.ts';
@@ -16,7 +20,7 @@ import { assignmentsOf, chooseQueue, chooseSource, chooseTopic, parsePlace } fro
 
 export interface PeekAnswer {
   readonly messages: readonly (
-    | MessageView
+    | PeekedMessage
     | { readonly queue: string; readonly offset: string; readonly problem: string }
   )[];
   /** How many messages were looked through. */
@@ -27,8 +31,16 @@ export interface PeekAnswer {
   readonly left?: number;
 }
 
+/** A message, and what `filterPatterns` make of it. */
+export interface PeekedMessage extends MessageView {
+  /** Index of the first pattern that matches; `none`: it is done without its handler. Absent: there are no patterns for its topic. */
+  readonly pattern?: number | 'none';
+}
+
 /** All bodies of an answer together; Lambda's answers hold 6 MB. */
 const MOST_CHARACTERS = 2_000_000;
+/** Ten patterns as long as Lambda takes them. */
+const MAX_PATTERNS_LENGTH = 10 * 4_100;
 const LONG_BODY = 4_000;
 const MOST_SCANNED = 20_000;
 const PULL = 32;
@@ -63,6 +75,7 @@ export async function peek(deps: OperatorDeps, args: Arguments): Promise<PeekAns
   };
   const full = args.flag('full');
   const cursor = args.text('cursor');
+  const patterns = readPatterns(args.text('filter-patterns', MAX_PATTERNS_LENGTH));
   args.finish();
   if (offset !== undefined && queue === undefined)
     usage('--offset is of one queue: name it with --queue TOPIC/BROKER/ID');
@@ -89,7 +102,25 @@ export async function peek(deps: OperatorDeps, args: Arguments): Promise<PeekAns
     limit: wanted.id === undefined ? limit : 1,
     mostBody: full ? MOST_CHARACTERS : LONG_BODY,
     cursor,
+    patterns,
   });
+}
+
+function readPatterns(text: string | undefined): readonly FilterPattern[] | undefined {
+  if (text === undefined) return undefined;
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return usage(
+      `--filter-patterns is no JSON: give a list such as '[{"body":{"state":["paid"]}}]'`,
+    );
+  }
+  const parsed = filterPatterns.safeParse(value);
+  if (parsed.success) return parsed.data;
+  const [issue] = parsed.error.issues;
+  const place = issue?.path.map((part) => `.${String(part)}`).join('') ?? '';
+  return usage(`--filter-patterns${place}: give ${issue?.message}`);
 }
 
 /** One message with its whole body. */
@@ -147,15 +178,18 @@ interface Scan {
   readonly limit: number;
   readonly mostBody: number;
   readonly cursor: string | undefined;
+  /** Instead of those of the event. */
+  readonly patterns?: readonly FilterPattern[] | undefined;
 }
 
 /** Looks through queues, message by message, until the limit, the end of the step or the end of the queues. */
 export async function scan(
   deps: OperatorDeps,
   client: RocketMQ,
-  { consumerGroup }: SourceConfig,
-  { queues, start, wanted, limit, mostBody, cursor }: Scan,
+  source: SourceConfig,
+  { queues, start, wanted, limit, mostBody, cursor, patterns }: Scan,
 ): Promise<PeekAnswer> {
+  const { consumerGroup } = source;
   const found: PeekAnswer['messages'][number][] = [];
   const endAt = deps.clock.now() + Math.min(STEP_MS, deps.remainingMs() - RESERVE_MS);
   const from = cursor === undefined ? undefined : parsePlace(cursor);
@@ -221,7 +255,10 @@ export async function scan(
             if (isOpen(wanted))
               found.push({ queue: queueKey(queue), offset: String(offset), problem });
           } else if (isWanted(message, wanted)) {
-            const view = messageView(message, mostBody);
+            const view = {
+              ...messageView(message, mostBody),
+              ...matched(message, patterns ?? patternsFor(message, source)),
+            };
             characters += view.body.length;
             found.push(view);
           }
@@ -234,6 +271,22 @@ export async function scan(
     }
   }
   return { messages: found, scanned };
+}
+
+function patternsFor(
+  message: Message,
+  { subscriptions, consumerGroup }: SourceConfig,
+): readonly FilterPattern[] | undefined {
+  const topic = userTopic(message, consumerGroup);
+  return subscriptions.find((each) => each.topic === topic)?.filterPatterns;
+}
+
+function matched(
+  message: Message,
+  patterns: readonly FilterPattern[] | undefined,
+): Pick<PeekedMessage, 'pattern'> {
+  if (patterns === undefined) return {};
+  return { pattern: firstMatch(patterns, filterable(message)) ?? 'none' };
 }
 
 /** Messages of queues from given offsets on; a queue that cannot be asked counts for none. */

@@ -38,7 +38,7 @@ export function windowEnd(parts: WindowParts): number | undefined {
   if (subscription?.maximumBatchingWindow === undefined) return undefined;
   const { handler, batchSize, maximumBatchingWindow } = subscription;
   if (!fitsLater(parts, handler.timeout * 1000)) return undefined;
-  const maxBytes = handler.invocation === 'inline' ? Number.POSITIVE_INFINITY : MAX_EVENT_BYTES;
+  const maxBytes = handler.invocation === 'inline' ? undefined : MAX_EVENT_BYTES;
   return waitsUntil(
     { ...messages.waiting(now), since: entry.since },
     { batchSize, maxBytes, windowMs: maximumBatchingWindow * 1000 },

@@ -1,10 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import type { DeliveryMemory } from '../decide/pull/memory-budget.ts';
 import { type BatchItem, batchPayload } from '../delivery/batch.ts';
-import { sharedMessageIds } from '../delivery/shared-ids.ts';
 import { commonTrace } from '../delivery/trace-header.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
-import type { Logger } from '../ports/logger.ts';
 import type { KnownQueue } from './known-queue.ts';
 import type { Batch, Delivery } from './work.ts';
 
@@ -20,20 +18,21 @@ interface BatchContent {
   readonly items: readonly BatchItem[];
   readonly memory: DeliveryMemory;
   readonly alone: boolean;
+  readonly split?: Batch['split'];
 }
 
 /** A batch that was chosen just now. */
-export function newBatch(
-  { known, logger }: BatchParts & { readonly logger: Logger },
-  content: BatchContent,
-): Batch {
-  const batch = build(known, content, undefined);
-  warnOfSharedIds(logger, batch);
-  return batch;
+export function newBatch({ known }: BatchParts, content: BatchContent): Batch {
+  return build(known, content, undefined);
 }
 
 /** A part of a batch, as a batch of its own: positions `from` to `to`, exclusive. */
-export function partOf({ known }: BatchParts, whole: Batch, from: number, to: number): Batch {
+export function partOf(
+  { known }: BatchParts,
+  whole: Batch,
+  [from, to]: readonly [from: number, to: number],
+  split: Batch['split'],
+): Batch {
   const { subscription, deliveries, items, memory, batchId } = whole;
   const content = {
     subscription,
@@ -41,6 +40,7 @@ export function partOf({ known }: BatchParts, whole: Batch, from: number, to: nu
     items: items.slice(from, to),
     memory,
     alone: false,
+    split,
   };
   return build(known, content, batchId);
 }
@@ -68,6 +68,7 @@ function build(
         maxOffset: String(last),
         lag: Math.max(0, lag),
         deadline,
+        ...(subscription.order && { order: subscription.order.by }),
         ...(bisectedFrom === undefined ? {} : { bisectedFrom }),
       }),
       traceHeader:
@@ -76,19 +77,4 @@ function build(
           : undefined,
     }),
   };
-}
-
-/** How many of them a log line names. */
-const MAX_IDS_LOGGED = 5;
-
-function warnOfSharedIds(logger: Logger, { batchId, items }: Batch): void {
-  const shared = sharedMessageIds(items);
-  if (shared.length > 0)
-    logger.warn(
-      {
-        ...{ batchId, code: 'ROCKETMQ_SHARED_MESSAGE_ID', count: shared.length },
-        messageIds: shared.slice(0, MAX_IDS_LOGGED),
-      },
-      'several records of the event have the same messageId, use receiptHandle as itemIdentifier',
-    );
 }

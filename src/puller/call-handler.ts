@@ -61,6 +61,8 @@ export type DeliveryResult =
   | {
       readonly kind: 'verdict';
       readonly outcome: Extract<CallOutcome, { kind: 'answered' | 'failed' | 'too-large' }>;
+      /** The call, without what it waited for. */
+      readonly tookMs: number;
     }
   /** The messages have their end already: they took longer than `consumeTimeout`, or wait for their bodies. */
   | { readonly kind: 'settled' }
@@ -112,9 +114,12 @@ async function inPermit<Result>(
   parts: CallParts,
   batch: Batch,
   call: () => Promise<Result>,
-): Promise<Result | typeof NO_VERDICT> {
+): Promise<Result | DeliveryResult> {
   const release = await parts.rights.permit(batch.subscription);
-  return release === undefined ? NO_VERDICT : await call().finally(release);
+  // A popping queue goes on while it drains: without a pause it would choose the batch again and again.
+  return release === undefined
+    ? noVerdictFor(parts, UNAVAILABLE_AGAIN_MS)
+    : await call().finally(release);
 }
 
 /** Where calls are limited, one whose answer got lost counts as long as its function may run. */
@@ -179,7 +184,7 @@ async function callOnce(
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
     return outcome.kind === 'unavailable'
       ? { ...outcome, startedAt: call.startedAt }
-      : { kind: 'verdict', outcome };
+      : { kind: 'verdict', outcome, tookMs: parts.clock.now() - call.startedAt };
   } catch (error) {
     if (call.expired === undefined) return abandoned(parts, call, error);
   }

@@ -1,6 +1,7 @@
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { InlineTurns } from './inline-turns.ts';
 import type { OrderGate } from './queue-order.ts';
 import type { SlotShare } from './slot-share.ts';
 
@@ -10,6 +11,8 @@ interface CallRightParts {
   readonly order: OrderGate;
   /** Where handler calls are limited over all queues (`maximumConcurrency`). */
   readonly share?: SlotShare | undefined;
+  /** Where inline handlers are called in turn. */
+  readonly inlineTurns?: InlineTurns | undefined;
 }
 
 /** When a queue may call a handler, and what follows from a call that is not waited for. */
@@ -24,12 +27,35 @@ export interface CallRights {
   outlived(until: number): void;
 }
 
-export function callRights({ queue, lifecycle, order, share }: CallRightParts): CallRights {
+export function callRights({
+  queue,
+  lifecycle,
+  order,
+  share,
+  inlineTurns,
+}: CallRightParts): CallRights {
   return {
-    permit: async ({ topic }) =>
-      share === undefined
-        ? () => {}
-        : share.permit(topic, queueKey(queue), lifecycle.signal('backoff')),
+    async permit({ topic, handler, inlineConcurrency = 1 }) {
+      const signal = lifecycle.signal('backoff');
+      const endTurn =
+        inlineTurns === undefined || handler.invocation !== 'inline'
+          ? () => {}
+          : await inlineTurns.enter(handler.functionKey, inlineConcurrency, signal);
+      if (endTurn === undefined || share === undefined) return endTurn;
+      // Whoever has a permit of the slot has its turn already: nobody waits for another in a circle.
+      const release = await share.permit(topic, queueKey(queue), signal).catch((error: unknown) => {
+        endTurn();
+        throw error;
+      });
+      if (release === undefined) {
+        endTurn();
+        return undefined;
+      }
+      return () => {
+        release();
+        endTurn();
+      };
+    },
     outlived(until) {
       share?.outlived();
       if (!lifecycle.isLost) order.waitForHandlers(until);

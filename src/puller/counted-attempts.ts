@@ -12,8 +12,10 @@ export interface LocalAttempts {
   attemptsAt(offset: bigint): number;
   /** A delivery failed that the broker does not count. */
   failed(): void;
-  /** The failed attempts to write into the assignment. */
-  toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>): Attempts;
+  /** The end of a message begins, after so many failures: they count until its offset is committed. */
+  ends(offset: bigint, failures: number): void;
+  /** The failed attempts to write into the assignment. @param committed offsets below it are done for good */
+  toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>, committed: bigint): Attempts;
   /** They are written from here on; what fails meanwhile is unsaved again. */
   saving(): void;
   notSaved(): void;
@@ -24,6 +26,8 @@ export interface LocalAttempts {
 export class CountedAttempts implements LocalAttempts {
   #loaded: Attempts;
   #isUnsaved = false;
+  /** Messages whose end has begun, done or not. */
+  readonly #ending = new Map<bigint, number>();
 
   constructor(attempts: Attempts = NO_ATTEMPTS) {
     this.#loaded = attempts;
@@ -41,8 +45,14 @@ export class CountedAttempts implements LocalAttempts {
     this.#isUnsaved = true;
   }
 
-  toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>): Attempts {
-    return attemptsToKeep(messages.unfinished(), this.#loaded, messages.nextOffset);
+  ends(offset: bigint, failures: number): void {
+    this.#ending.set(offset, failures);
+    this.#isUnsaved = true;
+  }
+
+  toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>, committed: bigint): Attempts {
+    for (const offset of this.#ending.keys()) if (offset < committed) this.#ending.delete(offset);
+    return attemptsToKeep(messages.unfinished(), this.#loaded, messages.nextOffset, this.#ending);
   }
 
   saving(): void {
@@ -55,6 +65,7 @@ export class CountedAttempts implements LocalAttempts {
 
   clear(): void {
     this.#loaded = NO_ATTEMPTS;
+    this.#ending.clear();
   }
 }
 
@@ -63,6 +74,7 @@ export const NO_LOCAL_ATTEMPTS: LocalAttempts = {
   isUnsaved: false,
   attemptsAt: () => 0,
   failed: () => {},
+  ends: () => {},
   toStore: () => NO_ATTEMPTS,
   saving: () => {},
   notSaved: () => {},

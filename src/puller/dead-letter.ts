@@ -1,7 +1,6 @@
 import type { QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { afterFailedEnd } from '../decide/retry/send-steps.ts';
 import { failureRecord } from '../delivery/failure-record.ts';
-import { isDeadLettered } from '../dlq/is-dead-lettered.ts';
 import type { FailureCondition, OnFailure } from '../model/failure.ts';
 import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
@@ -13,12 +12,15 @@ import {
   undecodableMessage,
 } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
-import { failedDeliveries, isOwnRetry } from '../records/own-retry.ts';
+import { isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { Content, EndCarrier } from './end-carrier.ts';
+import type { EndIntents } from './end-intents.ts';
+import { failuresBefore } from './failures-before.ts';
+import { searchDeadLetter } from './find-dead-letter.ts';
 import { type OpenForEndParts, openForEnd } from './open-entry.ts';
-import type { PendingEnd, PendingEnds } from './pending-ends.ts';
+import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueCounts } from './queue-counts.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
@@ -32,13 +34,9 @@ import {
   type SendWay,
   sendInTurn,
 } from './send-back.ts';
-import { sendFailureOf } from './send-failure.ts';
 
-/** A holder tries an end for so long at most, and the next one begins soon after it. */
-const LOOK_BACK_MS = 20 * 60_000;
-const AGAIN_WHEN_AWAY_MS = 5_000;
-/** A broker that stood still answers the first look before it has carried out what it had received before. */
-const LOOK_AGAIN_MS = 2_000;
+/** Most that the clocks of puller and broker differ, ms. */
+const CLOCK_SKEW_MS = 5 * 60_000;
 
 /** What the end of a message that failed for good needs. */
 export interface DeadLetterParts
@@ -50,7 +48,10 @@ export interface DeadLetterParts
   readonly subscriptions: QueueSubscriptions;
   readonly carrier: EndCarrier;
   readonly pendingEnds: PendingEnds;
+  readonly endIntents: EndIntents;
   readonly counts: QueueCounts;
+  /** No other try follows: what is not taken now goes to the log. */
+  readonly isLastTry?: true;
 }
 
 /**
@@ -67,7 +68,8 @@ export async function endForGood(
   if (!carrier.owns(entry)) return;
   const opened = await openForEnd(parts, entry, content);
   if (opened === undefined) return carrier.abandon(entry);
-  const end = await findEnd(parts, opened.content, condition, pendingEnds.of(entry)).finally(() =>
+  const tried = pendingEnds.of(entry) ?? beginEnd(entry, condition, content.localRetries);
+  const end = await findEnd(parts, entry, opened.content, { ...tried, condition }).finally(() =>
     opened.memory.release(),
   );
   if (end.kind === 'lease-lost') return carrier.abandon(entry);
@@ -81,7 +83,7 @@ async function postpone(
   { carrier, pendingEnds, counts, logger, clock }: DeadLetterParts,
   entry: QueueEntry,
   condition: FailureCondition,
-  { failure, afterMs, pending }: Extract<End, { kind: 'again' }>,
+  { failure, afterMs, pending, isTry }: Extract<End, { kind: 'again' }>,
 ): Promise<void> {
   logger.error(
     {
@@ -94,8 +96,8 @@ async function postpone(
     'dead letter not stored, trying again without another delivery',
   );
   counts.count('SendBackErrorCount');
-  // The first try counts, so that the next holder finds the message past its limit; later ones bound the tries of all holders together.
-  const counted = pendingEnds.of(entry) === undefined || failure !== 'unreachable';
+  // The first try was counted before it was sent; later ones bound the tries of all holders together.
+  const counted = isTry && pendingEnds.of(entry) !== undefined;
   pendingEnds.postpone(entry, pending);
   await carrier.postpone(entry, clock.now() + afterMs, counted);
 }
@@ -107,24 +109,36 @@ type End =
       readonly failure: string;
       readonly afterMs: number;
       readonly pending: PendingEnd;
+      /** A broker answered, or may have stored the message. */
+      readonly isTry: boolean;
     };
 
 async function findEnd(
   parts: DeadLetterParts,
+  entry: QueueEntry,
   content: Content,
-  condition: FailureCondition,
-  before: PendingEnd | undefined,
+  before: PendingEnd,
 ): Promise<End> {
-  const tried = before ?? {
-    ...{ condition, tries: 0, unanswered: 0, byEarlierHolder: false },
-    localRetries: content.localRetries,
-  };
+  const { clock, lease, endIntents, isLastTry } = parts;
   const { message } = content;
   const record = message ?? (content.undecodable as UndecodableRecord);
-  const failed = failedForGood(record, parts.queue, tried.localRetries, condition);
-  const known = await knownEnd(parts, failed, tried);
-  if (known !== undefined) return known;
-  if (!parts.lease.mayAct()) return { kind: 'lease-lost' };
+  const failed = failedForGood(record, parts.queue, before.localRetries, before.condition);
+  const known = await searchDeadLetter(
+    parts,
+    { message: failed.message, originMessageId: originOf(parts, failed).messageId },
+    before,
+  );
+  if (known.kind === 'stored') {
+    // Until its offset is committed the count must stay in the assignment.
+    await endIntents.begin(entry, true);
+    return known;
+  }
+  if (!lease.mayAct()) return { kind: 'lease-lost' };
+  if (known.kind === 'again' && isLastTry !== true) return known;
+  const tried = known.pending;
+  await endIntents.begin(entry, parts.pendingEnds.of(entry) !== undefined);
+  if (!lease.mayAct()) return { kind: 'lease-lost' };
+  const sentAt = clock.now();
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
   const isFirst = message !== undefined;
   if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
@@ -132,28 +146,10 @@ async function findEnd(
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
   if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
-  const end = afterNotTaken({ ...tried, condition, byEarlierHolder: false }, sent);
+  const end: End =
+    isLastTry === true ? { kind: 'logged' } : afterNotTaken(tried, sent, sentAt - CLOCK_SKEW_MS);
   if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
   return end;
-}
-
-/** The end of a message whose dead letter was sent without an answer, as far as its broker shows it; undefined: it is tried once more. */
-async function knownEnd(
-  parts: DeadLetterParts,
-  failed: FailedForGood,
-  tried: PendingEnd,
-): Promise<End | undefined> {
-  if (tried.unanswered === 0 && !tried.byEarlierHolder) return undefined;
-  switch (await findCopy(parts, failed)) {
-    case 'stored':
-      return { kind: 'stored' };
-    case 'none':
-      return undefined;
-    case 'broker-away': {
-      const afterMs = AGAIN_WHEN_AWAY_MS;
-      return { kind: 'again', failure: 'unreachable', afterMs, pending: tried };
-    }
-  }
 }
 
 function sendDeadLetter(
@@ -174,52 +170,19 @@ function sendDeadLetter(
 function afterNotTaken(
   tried: PendingEnd,
   { failure, unanswered }: Extract<SendOutcome, { kind: 'not-taken' }>,
+  since: number,
 ): Extract<End, { kind: 'again' }> | { readonly kind: 'logged' } {
+  const isTry = failure !== 'unreachable';
   const pending = {
     ...tried,
-    tries: tried.tries + (failure === 'unreachable' ? 0 : 1),
+    tries: tried.tries + (isTry ? 1 : 0),
     unanswered: tried.unanswered + unanswered,
+    inDoubtSince: tried.inDoubtSince ?? (unanswered > 0 ? since : undefined),
   };
   const step = afterFailedEnd(failure, { ...pending, tries: Math.max(1, pending.tries) });
   return step.kind === 'again'
-    ? { kind: 'again', failure, afterMs: step.afterMs, pending }
+    ? { kind: 'again', failure, afterMs: step.afterMs, pending, isTry }
     : { kind: 'logged' };
-}
-
-/** Sends without an answer may have made a dead letter. Where nobody may read the dead letters, nothing is known of it. */
-async function findCopy(
-  parts: DeadLetterParts,
-  { message }: FailedForGood,
-): Promise<'stored' | 'none' | 'broker-away'> {
-  const { client, clock, source, queue, lifecycle, logger } = parts;
-  const sought = {
-    message,
-    originMessageId: originOf(parts, message).messageId,
-    brokerName: queue.brokerName,
-    since: clock.now() - LOOK_BACK_MS,
-  };
-  try {
-    const isStored = () =>
-      isDeadLettered(client, source.consumerGroup, sought, {
-        signal: lifecycle.signal('requests'),
-      });
-    if (await isStored()) return 'stored';
-    await clock.sleep(LOOK_AGAIN_MS, lifecycle.signal('requests'));
-    return (await isStored()) ? 'stored' : 'none';
-  } catch (error) {
-    if (lifecycle.isLost) return 'none';
-    const failure = sendFailureOf(error);
-    logger.warn(
-      {
-        err: error,
-        code: 'ROCKETMQ_DEAD_LETTER_UNKNOWN',
-        offset: String(message.queueOffset),
-        failure,
-      },
-      'dead-letter queue not readable, it is not known whether an unanswered send is stored',
-    );
-    return failure === 'refused' || failure === 'forbidden' ? 'none' : 'broker-away';
-  }
 }
 
 interface FailedForGood {
@@ -272,8 +235,8 @@ function deadLetterWays(
   const { source, client, lifecycle } = parts;
   let made: DeadLetter | undefined;
   const letter = (): DeadLetter => {
-    const failures = failedDeliveries(message, source) + localRetries;
-    made ??= deadLetterOf(message, originOf(parts, message), failures);
+    const failures = failuresBefore(message, source, localRetries);
+    made ??= deadLetterOf(message, originOf(parts, { message }), failures);
     return made;
   };
   const letterWay = (to: 'retry-topic' | 'dead-letter-topic'): SendWay => ({
@@ -301,7 +264,7 @@ function deadLetterWays(
 /** The topic that the user knows, and the id that the message was first stored under. */
 function originOf(
   { source }: Pick<SendParts, 'source'>,
-  message: Message,
+  { message }: Pick<FailedForGood, 'message'>,
 ): { topic: string; messageId: string } {
   return {
     topic: userTopic(message, source.consumerGroup),
@@ -330,7 +293,7 @@ function logDiscarded(
       offsetMsgId: record.offsetMsgId,
       msgId: message.msgId,
       undecodable: !('topic' in record),
-      failures: failedDeliveries(message, source) + localRetries + 1,
+      failures: failuresBefore(message, source, localRetries) + 1,
       condition,
       failure,
       ...loggedContent(message.body, message.properties),

@@ -99,11 +99,8 @@ function waitsForWindow({
 function lookAgainMs(parts: DeliverParts): number {
   const { messages, clock } = parts;
   const now = clock.now();
-  return Math.min(
-    LOOK_MS,
-    (messages.nextDue(now) ?? Number.POSITIVE_INFINITY) - now,
-    (parts.windowEnd() ?? Number.POSITIVE_INFINITY) - now,
-  );
+  const lookAt = now + LOOK_MS;
+  return Math.min(lookAt, messages.nextDue(now) ?? lookAt, parts.windowEnd() ?? lookAt) - now;
 }
 
 /**
@@ -122,7 +119,7 @@ async function deliver(
   const result = await (batch.alone ? crash.deliverAlone(call) : call());
   if (result.kind === 'settled') return;
   if (result.kind === 'no-verdict') return settlement.putBack(batch, result.notBefore);
-  const { outcome } = result;
+  const { outcome, tookMs } = result;
   logger.debug(
     {
       batchId: batch.batchId,
@@ -134,7 +131,7 @@ async function deliver(
   );
   // Another holder may have taken over while the handler ran. It delivers again, and nothing of this counts.
   if (!(await parts.holdsLease())) return counts.repeated(batch.deliveries.length);
-  const nextParts = await settlement.conclude(batch, outcome);
+  const nextParts = await settlement.conclude(batch, outcome, tookMs);
   // A part waits while the handler has the one before it.
   const concludedAt = clock.now();
   for (const part of nextParts) await deliverPart(parts, part, concludedAt);

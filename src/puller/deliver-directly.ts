@@ -71,6 +71,7 @@ async function deliver(
     maxOffset: offset,
     lag: 0,
     deadline: startedAt + timeoutMs,
+    ...(subscription.order && { order: subscription.order.by }),
   });
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
   return ended(...resultOf(outcome, builder, eventFormat));

@@ -25,6 +25,8 @@ export interface Start {
   readonly anotherLife: boolean;
   /** What the item has of the group's offset is outdated: it is written before the first delivery. */
   readonly outdatesItem: boolean;
+  /** Epoch ms: the offset was committed again, because the broker had lost it. */
+  readonly committedAgainAt?: number;
 }
 
 /**
@@ -66,6 +68,7 @@ export async function findStart(
     mark: anotherLife ? firstMark(range) : lifeMark,
     anotherLife,
     outdatesItem: anotherLife || decision.kind === 'settled',
+    ...(decision.kind === 'settled' && { committedAgainAt: deps.clock.now() }),
   };
 }
 

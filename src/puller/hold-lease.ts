@@ -1,5 +1,7 @@
 import { maxRunMs } from '../decide/budget/handler-run-time.ts';
+import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
+import { standing } from '../decide/dispatch/which-to-invoke.ts';
 import { isLive, leaseUntil } from '../decide/lease/lease.ts';
 import { type Assignment, type Lease, type LeasePlace, placeKey } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -9,6 +11,8 @@ import type { PullerDeps, PullerOptions } from './puller-deps.ts';
 const ACQUIRE_POLL_MS = 300;
 /** After so many acquisitions without an answer the table is unavailable. The SDK has repeated each of them. */
 const ACQUIRE_REPEATS = 1;
+/** How often a holder that is not to be succeeded is looked at again. */
+const LOOK_MS = 1_000;
 /** A successor's wish is repeated while it waits and ends soon after it stopped. */
 const WISH_MS = 5_000;
 
@@ -16,9 +20,13 @@ type LeaseDeps<Place extends LeasePlace> = Omit<PullerDeps, 'store'> & {
   readonly store: LeaseStore<Place>;
 };
 
+/** Does the table say that the holder of this item is to be replaced? */
+export type MayReplace = (item: Assignment<LeasePlace>, now: number) => Promise<boolean>;
+
 /**
- * Takes the lease of a queue. When somebody else holds it, announces itself as successor and waits a while: the holder sees the wish at its next
- * renewal, drains and releases.
+ * Takes the lease of a queue. When somebody else holds it, waits a while. Where the item says that this holder is to be succeeded, it announces itself:
+ * the holder sees the wish at its next renewal, drains and releases. A request alone replaces no holder, whoever sent it.
+ * @param mayReplace further reasons, beside those that coordinators have for every item
  */
 export async function acquireLease<Place extends LeasePlace>(
   deps: LeaseDeps<Place>,
@@ -27,6 +35,7 @@ export async function acquireLease<Place extends LeasePlace>(
   slot: number,
   queue: Place,
   handlerTimeoutMs: number | undefined = orderedTimeoutMs(source),
+  mayReplace: MayReplace = () => Promise.resolve(false),
 ): Promise<LeaseAnswer<Place>> {
   const { clock, holder } = deps;
   const key = { cluster: source.cluster, consumerGroup: source.consumerGroup, queue, slot, holder };
@@ -37,7 +46,13 @@ export async function acquireLease<Place extends LeasePlace>(
   const giveUpAt =
     clock.now() + Math.min(options.successionWaitMs, deps.remainingMs() - options.reserveMs);
   const unanswered = new Set<number>();
-  const successor = new Successor(deps.store, key);
+  const rules = rulesOf(source, lookEveryMs(deps.service));
+  const successor = new Successor(
+    deps.store,
+    key,
+    async (item, now) =>
+      standing(item, now, rules) === 'succession' || (await mayReplace(item, now)),
+  );
   for (; ; await clock.sleep(ACQUIRE_POLL_MS)) {
     const now = clock.now();
     const answer = await tryToAcquire(deps, { ...key, ...settings, now }, unanswered, giveUpAt);
@@ -56,11 +71,18 @@ export async function acquireLease<Place extends LeasePlace>(
 class Successor<Place extends LeasePlace> {
   readonly #store: LeaseStore<Place>;
   readonly #key: Omit<SuccessorRequest<Place>, 'until' | 'now'>;
+  readonly #mayReplace: MayReplace;
   #until: number | undefined;
+  #lookedAt = Number.NEGATIVE_INFINITY;
 
-  constructor(store: LeaseStore<Place>, key: Omit<SuccessorRequest<Place>, 'until' | 'now'>) {
+  constructor(
+    store: LeaseStore<Place>,
+    key: Omit<SuccessorRequest<Place>, 'until' | 'now'>,
+    mayReplace: MayReplace,
+  ) {
     this.#store = store;
     this.#key = key;
+    this.#mayReplace = mayReplace;
   }
 
   /** @returns the refusal, when another successor waits already: two would only take turns */
@@ -68,11 +90,24 @@ class Successor<Place extends LeasePlace> {
     item: Assignment<Place> | undefined,
     now: number,
   ): Promise<LeaseAnswer<Place> | undefined> {
-    if ((this.#until ?? now) - now >= WISH_MS / 2 || !isLive(item?.lease, now)) return undefined;
+    if ((this.#until ?? now) - now >= WISH_MS / 2) return undefined;
+    if (item === undefined || !isLive(item.lease, now)) return undefined;
+    const { successor } = item;
+    if (successor !== undefined && successor.until >= now && successor.holder !== this.#key.holder)
+      return { applied: false, reason: 'successor-waits', current: item };
+    if (!(await this.#isToBeReplaced(item, now))) return undefined;
     this.#until = now + WISH_MS;
     const request = { ...this.#key, until: this.#until, now };
     const answer = await this.#store.announceSuccessor(request);
     return !answer.applied && answer.reason === 'successor-waits' ? answer : undefined;
+  }
+
+  /** A wish that was announced is repeated without another look: the holder may be draining already. */
+  async #isToBeReplaced(item: Assignment<Place>, now: number): Promise<boolean> {
+    if (this.#until !== undefined) return true;
+    if (now - this.#lookedAt < LOOK_MS) return false;
+    this.#lookedAt = now;
+    return await this.#mayReplace(item, now);
   }
 }
 

@@ -18,6 +18,9 @@ import { QueueReview } from './confirm-delivery.ts';
 import { ConsumeTimeouts } from './consume-timeout.ts';
 import { CountedAttempts, NO_LOCAL_ATTEMPTS } from './counted-attempts.ts';
 import { CrashKeeper } from './crash-keeper.ts';
+import type { EndCarrier } from './end-carrier.ts';
+import { CountedEndIntents, NO_END_INTENTS } from './end-intents.ts';
+import { endUnrevivable } from './end-unrevivable.ts';
 import { FailedSends } from './failed-sends.ts';
 import { fetchByPop, fetchByPull } from './fetching.ts';
 import type { Start } from './find-start.ts';
@@ -54,7 +57,7 @@ export interface AcquiredQueue {
   /** As far as it is about the queue's present life. */
   readonly assignment: Assignment;
   readonly lease: Lease;
-  readonly start: Pick<Start, 'offset' | 'mark'>;
+  readonly start: Pick<Start, 'offset' | 'mark' | 'committedAgainAt'>;
 }
 
 /**
@@ -78,7 +81,7 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...state,
     ...mode,
     ...{ timeouts, mayDeliver },
-    rights: callRights(state),
+    rights: callRights({ ...state, inlineTurns: deps.inlineTurns }),
     bodyStorage: new BodyStorage(state),
     review: new QueueReview({ clock, messages, lease, leaseKeeper, commits }),
   };
@@ -112,7 +115,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const logger = deps.logger.child({ queue: queueKey(queue), fence: acquired.lease.fence });
   const counts = new QueueCounts(clock, meter);
   const pendingEnds = new PendingEnds();
-  const known = new KnownQueue(start.mark);
+  const known = new KnownQueue(start.mark, start.committedAgainAt);
   // Failures of popped messages, and the deaths of their holders, are counted by the broker.
   const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment.attempts);
   const batchLimits = isPopped ? NO_BATCH_LIMITS : new KeptBatchLimits(assignment.batchLimits);
@@ -184,6 +187,7 @@ function pullMode(state: QueueState) {
   return {
     commits,
     carrier: pulledEnds({ ...state, commits }),
+    endIntents: new CountedEndIntents(state),
     fetching: fetchByPull(state, async () => {
       if (queueOrder !== undefined) await untilOpen(state, queueOrder);
       await pullMessages({ ...state, lifecycle, commits });
@@ -195,9 +199,15 @@ function pullMode(state: QueueState) {
 
 /** Messages are lent one by one. */
 function popMode(state: QueueState, popped: PoppedMessages) {
+  const endIntents = NO_END_INTENTS;
+  const carrier: EndCarrier = poppedEnds({
+    ...state,
+    popped,
+    endUnrevivable: (entry) => endUnrevivable({ ...state, carrier, endIntents }, entry),
+  });
   return {
     commits: NO_COMMITS,
-    carrier: poppedEnds({ ...state, popped }),
+    ...{ carrier, endIntents },
     fetching: fetchByPop(state, (capacity) => popMessages(state, popped, capacity)),
     isOurs: (entry: Parameters<PoppedMessages['isOurs']>[0]) => popped.isOurs(entry),
     prolong: () => popped.prolong(),

@@ -22,8 +22,7 @@ export class KeptBatchLimits implements BatchLimits {
   }
 
   maxMessagesAt(offset: bigint): number | undefined {
-    const max = maxMessagesAt(this.#limits, offset);
-    return Number.isFinite(max) ? max : undefined;
+    return maxMessagesAt(this.#limits, offset);
   }
 
   narrow(lastOffset: bigint, maxMessages: number): void {

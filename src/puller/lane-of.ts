@@ -1,6 +1,6 @@
 import type { Message } from '../model/message.ts';
-import type { OrderConfig, SourceConfig } from '../model/source.ts';
-import { Property } from '../records/properties.ts';
+import type { SourceConfig } from '../model/source.ts';
+import { orderKeyOf } from '../records/order-key.ts';
 import { userTopic } from '../records/subscription.ts';
 
 /** The one lane of a queue that is delivered in order as a whole. */
@@ -22,23 +22,7 @@ export function laneOf({
   return (message) => {
     if (message === undefined) return undefined;
     const topic = userTopic(message, consumerGroup);
-    const key = keyOf(message, orders.get(topic));
+    const key = orderKeyOf(message, orders.get(topic));
     return key === undefined ? undefined : `${topic} ${key}`;
   };
-}
-
-function keyOf({ properties }: Message, order: OrderConfig | undefined): string | undefined {
-  switch (order?.key) {
-    case undefined:
-      return undefined;
-    case 'SHARDING_KEY':
-      return properties.get(Property.SHARDING_KEY) || undefined;
-    case 'KEYS':
-      return properties
-        .get(Property.KEYS)
-        ?.split(' ')
-        .find((key) => key !== '');
-    default:
-      return properties.get(order?.key ?? '') || undefined;
-  }
 }

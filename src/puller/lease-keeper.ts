@@ -194,7 +194,8 @@ export class LeaseKeeper {
 
   /** Failed deliveries that only this holder has counted; undefined: none. */
   get #attempts() {
-    const attempts = this.#parts.attempts.toStore(this.#parts.messages);
+    const { messages, committedOffset } = this.#parts;
+    const attempts = this.#parts.attempts.toStore(messages, committedOffset());
     return attempts.size === 0 ? undefined : attempts;
   }
 

@@ -30,10 +30,12 @@ import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
+import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import { openEntry } from './open-entry.ts';
-import type { PendingEnds } from './pending-ends.ts';
+import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import { type RecordParts, recordOf } from './record-of.ts';
@@ -143,21 +145,7 @@ function take(
   messages.take(entry);
   if ('message' in reading && reading.message !== undefined) messages.open(entry, reading.message);
   if (reading.kind !== 'unhandled' || pendingEnds.of(entry) !== undefined) return;
-  const begun = reading.pendingEnd ?? mayHaveBegun(reading.why, entry);
-  if (begun !== undefined) pendingEnds.postpone(entry, begun);
-}
-
-/**
- * A message that has its end without a delivery here, and failures that an earlier holder counted: one of them
- * may be a try of that end, whose send had no answer. So the dead letter is looked for.
- */
-function mayHaveBegun(
-  { how, condition }: Unhandled,
-  { localRetries, countedBefore }: QueueEntry,
-): UnhandledReading['pendingEnd'] {
-  return how === 'for-good' && countedBefore > 0
-    ? { condition, tries: 0, unanswered: 0, byEarlierHolder: true, localRetries }
-    : undefined;
+  if (reading.pendingEnd !== undefined) pendingEnds.postpone(entry, reading.pendingEnd);
 }
 
 /** The event that messages are added to; empty before the first. */
@@ -178,7 +166,7 @@ interface UnhandledReading {
   /** As it was opened. */
   readonly message?: Message;
   /** Its end was tried by the holder before. */
-  readonly pendingEnd?: ReturnType<PendingEnds['of']>;
+  readonly pendingEnd?: PendingEnd | undefined;
 }
 
 /**
@@ -213,14 +201,33 @@ function add(
   const topic = userTopic(stored, parts.source.consumerGroup);
   const own = parts.subscriptions.ofTopic(topic) as SubscriptionConfig;
   const { subscription = own, first = stored } = event;
-  if (own !== subscription) return { kind: 'of-another' };
+  if (own !== subscription || event.builder?.hasIdOf(stored)) return { kind: 'of-another' };
   const message = openEntry(parts, entry, stored, memory, own);
   if (message === 'wait') return { kind: 'of-another' };
   if (message === 'undecodable') return damaged(parts.logger, entry);
   if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
     return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'of-another' };
-  return addTo(parts, event, own, message, entry.localRetries);
+  if (!isLastDelivery(parts, own, entry, stored))
+    return addTo(parts, event, own, message, entry.localRetries);
+  if (event.first !== undefined) return { kind: 'of-another' };
+  const reading = addTo(parts, event, own, message, entry.localRetries);
+  return reading.kind === 'added' ? { ...reading, batchSize: 1 } : reading;
+}
+
+/**
+ * One more failure, and the message has failed for good: it is delivered without others. A handler
+ * that always fails whole batches does not take good messages with a bad one.
+ */
+function isLastDelivery(
+  { source }: NextBatchParts,
+  subscription: SubscriptionConfig,
+  { localRetries }: QueueEntry,
+  message: Message,
+): boolean {
+  if (subscription.order !== undefined || source.messageModel === 'BROADCASTING') return false;
+  const failures = failuresBefore(message, source, localRetries);
+  return failures > 0 && failures >= maxReconsumeTimes(subscription, message);
 }
 
 function addTo(
@@ -238,7 +245,7 @@ function addTo(
     message.body,
     bodies && own.s3PointerThreshold,
   );
-  if (fit === 'full') return { kind: 'of-another' };
+  if (fit === 'full' || fit === 'same-id') return { kind: 'of-another' };
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
   Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
@@ -284,6 +291,7 @@ function whyUnhandled(
   const facts: MessageFacts = {
     topic,
     isSubscribed: subscription !== undefined,
+    isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
     ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), clock.now(), maxAge),
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
@@ -300,13 +308,11 @@ function whyUnhandled(
 function pendingEndOf(
   { condition }: Unhandled,
   facts: MessageFacts,
-  { countedBefore }: QueueEntry,
-): UnhandledReading['pendingEnd'] {
+  entry: QueueEntry,
+): PendingEnd | undefined {
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
-  const tries = facts.localRetries - counted - 1;
-  const byEarlierHolder = countedBefore > 0;
-  return { condition, tries, unanswered: 0, byEarlierHolder, localRetries: counted };
+  return { ...beginEnd(entry, condition, counted), tries: facts.localRetries - counted - 1 };
 }
 
 /** An empty event for the subscription's handler. */

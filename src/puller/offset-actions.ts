@@ -54,6 +54,10 @@ function report({ clock, counts, known, logger }: OffsetParts, finding: OffsetFi
     }
     return;
   }
+  if (finding.kind === 'committed-again') {
+    known.committed(clock.now());
+    return;
+  }
   const { kind, ...offsets } = finding;
   const { code, message } = FINDINGS[kind];
   logger.warn({ code, ...printable(offsets) }, message);

@@ -6,6 +6,7 @@ import { LimitExceededError, ProtocolError } from '../errors.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
 import { asUndecodable, isCompressed, openMessage, textBytes } from '../records/open-message.ts';
 import type { HeldLease } from './held-lease.ts';
@@ -22,6 +23,9 @@ export interface OpenForEndParts {
   readonly memory: Pick<QueueMemory, 'open' | 'startEnd'>;
   readonly wakeup: Pick<Wakeup, 'wait'>;
   readonly lease: Pick<HeldLease, 'mayAct'>;
+  readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'signal'>;
+  /** The invocation ends with it: what is not opened by then stays as it is. */
+  readonly isLastTry?: boolean;
 }
 
 /** How often the end of a message that waits for memory looks for it. */
@@ -71,6 +75,8 @@ export async function openForEnd<Content extends Pick<QueueEntry, 'message' | 'u
       const now = parts.clock.now();
       const opened = parts.memory.open(entry, memory, rules, now);
       if (opened !== undefined) return { content: { ...content, message: opened }, memory };
+      if (parts.isLastTry === true && parts.lifecycle.signal('requests').aborted)
+        throw new LimitExceededError('there was no memory to decompress its body in time');
       await parts.wakeup.wait(WAIT_MS);
       if (!parts.lease.mayAct()) return undefined;
     }

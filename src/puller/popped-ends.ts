@@ -11,9 +11,8 @@ import type { PopHandle } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
-import { loggedContent } from '../records/dead-letter-form.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
 import type { EndCarrier } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PoppedMessages } from './popped-messages.ts';
 import type { PullerDeps } from './puller-deps.ts';
@@ -35,6 +34,8 @@ interface PoppedParts extends Pick<PullerDeps, 'client' | 'clock' | 'random'> {
   readonly lease: Pick<HeldLease, 'mayAct'>;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'ending' | 'signal'>;
   readonly counts: QueueCounts;
+  /** The end of a message that the broker cannot bring back, now, and also without the lease. */
+  readonly endUnrevivable: (entry: QueueEntry) => Promise<void>;
 }
 
 /** Ends of messages that were popped: each is acknowledged, or becomes visible again. The broker counts failures. */
@@ -86,13 +87,15 @@ export function poppedEnds(parts: PoppedParts): EndCarrier {
       return settled;
     },
     redeliver({ entry, message }, redelivery) {
-      const failures = failedDeliveries(message, source) + entry.localRetries + 1;
+      const failures = failuresBefore(message, source, entry.localRetries) + 1;
       return retry(entry, redelivery, failures, invisibleFor(redelivery, message));
     },
     redeliverUnhandled: (entry, _content, { failures }) =>
       retry(entry, { kind: 'auto' }, failures + 1, redeliveryDelayMs(0, failures)),
     postpone,
     abandon(entry) {
+      // Nobody else would get it: it has its end when the queue is closed.
+      if (!popped.isRevivable(entry)) return;
       popped.forget(entry);
       messages.settle(entry);
     },
@@ -102,11 +105,11 @@ export function poppedEnds(parts: PoppedParts): EndCarrier {
 
 /** Without the acknowledgement the message would only come again: so nothing else follows from a failure. */
 async function acknowledge(parts: PoppedParts, entry: QueueEntry): Promise<void> {
-  const { client, source, queue, lifecycle } = parts;
+  const { client, source, queue, lifecycle, popped } = parts;
+  // The broker would try to bring the record back without end, and nobody else gets it.
+  const options = popped.isRevivable(entry) ? { signal: lifecycle.signal('requests') } : {};
   await tell(parts, entry, 'acknowledged', (handle) =>
-    client.ack(source.consumerGroup, queue.topic, handle, {
-      signal: lifecycle.signal('requests'),
-    }),
+    client.ack(source.consumerGroup, queue.topic, handle, options),
   );
 }
 
@@ -116,16 +119,17 @@ function invisibleFor(redelivery: Again, { reconsumeTimes }: Message): number {
   return redeliveryDelayMs(redelivery.kind === 'level' ? redelivery.level : 0, reconsumeTimes);
 }
 
-/** Gives back what no handler got. The broker counts it as a failure all the same: it knows no other way. */
+/**
+ * Gives back what no handler got. The broker counts it as a failure all the same: it knows no other way.
+ * What it cannot bring back has its end here, also without the lease, and when its handler gave no verdict.
+ */
 async function returnAll(parts: PoppedParts): Promise<void> {
-  const { messages } = parts;
+  const { messages, popped, lifecycle } = parts;
   const left: Promise<void>[] = [];
-  for (
-    let entry = messages.peek(Number.POSITIVE_INFINITY);
-    entry !== undefined;
-    entry = messages.peek(Number.POSITIVE_INFINITY)
-  ) {
-    messages.take(entry);
+  for (const entry of [...messages.unfinished()]) {
+    const isReady = entry.state === 'ready';
+    if (popped.isRevivable(entry) && (!isReady || lifecycle.isLost)) continue;
+    if (isReady) messages.take(entry);
     left.push(giveBack(parts, entry, RETURN_MS));
   }
   await Promise.all(left);
@@ -134,47 +138,7 @@ async function returnAll(parts: PoppedParts): Promise<void> {
 /** The message is not this puller's any more: it comes again, or has its end when its broker cannot bring it back. */
 async function giveBack(parts: PoppedParts, entry: QueueEntry, afterMs: number): Promise<void> {
   if (parts.popped.isRevivable(entry)) await makeVisible(parts, entry, afterMs);
-  else await endUnrevivable(parts, entry);
-}
-
-/**
- * The end of a message that its broker cannot bring back, when this puller has no time for it any
- * more: a copy in the pop retry topic, else a dead letter, else the log.
- */
-async function endUnrevivable(parts: PoppedParts, entry: QueueEntry): Promise<void> {
-  const { client, source, counts, logger, lifecycle, lease, popped } = parts;
-  const { consumerGroup } = source;
-  const { message } = entry;
-  if (message === undefined) return acknowledge(parts, entry);
-  const options = { signal: lifecycle.signal('requests') };
-  const copy = () => client.copyToPopRetry(consumerGroup, message, options);
-  const bury = () =>
-    client.sendBackAsNormalMessage(consumerGroup, message, 'dead-letter', 0, options);
-  const refusals: unknown[] = [];
-  for (const send of [copy, bury]) {
-    if (!lease.mayAct()) return popped.forget(entry);
-    try {
-      await send();
-      break;
-    } catch (error) {
-      refusals.push(error);
-    }
-  }
-  if (lifecycle.isLost) return popped.forget(entry);
-  if (refusals.length === 1) counts.deadLettered();
-  if (refusals.length === 2) {
-    counts.count('DiscardedEventCount');
-    logger.error(
-      {
-        err: refusals[1],
-        code: 'ROCKETMQ_MESSAGE_DISCARDED',
-        offset: String(message.queueOffset),
-        ...loggedContent(message.body, message.properties),
-      },
-      'message of an inner batch discarded, no retry topic and no dead-letter queue takes it, this line has its content',
-    );
-  }
-  await acknowledge(parts, entry);
+  else await parts.endUnrevivable(entry);
 }
 
 /** The message comes again, counted by the broker, after the delay. Mirrors ConsumeMessagePopConcurrentlyService.changePopInvisibleTime. */
@@ -194,7 +158,8 @@ async function tell(
   what: string,
   call: (handle: PopHandle) => Promise<unknown>,
 ): Promise<void> {
-  for (let attempt = 1; lease.mayAct(); attempt++) {
+  const isOurs = !popped.isRevivable(entry);
+  for (let attempt = 1; isOurs || lease.mayAct(); attempt++) {
     try {
       if (await popped.finish(entry, call)) return;
       logger.warn(
@@ -203,7 +168,7 @@ async function tell(
       );
       break;
     } catch (error) {
-      if (lifecycle.isLost) break;
+      if (lifecycle.isLost && !isOurs) break;
       logger.warn({ err: error, attempt }, `a popped message could not be ${what}`);
       if (attempt === TRIES) break;
       await clock.sleep(backoff(attempt, random(), TRY_BACKOFF));

@@ -89,10 +89,11 @@ export class PoppedMessages {
     return this.#popped.get(offset)?.revivable ?? true;
   }
 
-  /** Does the message still belong to this puller? */
+  /** Does the message still belong to this puller? What the broker cannot bring back belongs to it until its end. */
   isOurs({ offset }: QueueEntry): boolean {
     const popped = this.#popped.get(offset);
-    return popped !== undefined && isOurs(popped.visibleAt, this.#parts.clock.now());
+    if (popped === undefined) return false;
+    return !popped.revivable || isOurs(popped.visibleAt, this.#parts.clock.now());
   }
 
   /**

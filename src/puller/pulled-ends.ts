@@ -2,11 +2,11 @@ import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-q
 import { localDelayMs } from '../decide/retry/redelivery.ts';
 import { MAX_UNANSWERED, MIN_LOCAL_RETRY_MS } from '../decide/retry/send-steps.ts';
 import type { UndecodableRecord } from '../model/message.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
 import type { Commits } from './commit-offset.ts';
 import { giveBackFailed, type LocalAttempts } from './counted-attempts.ts';
 import type { EndCarrier } from './end-carrier.ts';
 import type { FailedSends } from './failed-sends.ts';
+import { failuresBefore } from './failures-before.ts';
 import type { QueueCounts } from './queue-counts.ts';
 import { redeliver, type SendOutcome, type SendParts, sendBack } from './send-back.ts';
 
@@ -49,7 +49,7 @@ export function pulledEnds(parts: PulledParts): EndCarrier {
       const inDoubt = failedSends.isInDoubt(entry);
       const failed = { message, localRetries, inDoubt, maxReconsumeTimes };
       const outcome = await redeliver(parts, failed, redelivery);
-      const failures = failedDeliveries(message, source) + localRetries + 1;
+      const failures = failuresBefore(message, source, localRetries) + 1;
       settleSend(entry, outcome, () => localDelayMs(redelivery, failures, MIN_LOCAL_RETRY_MS));
     },
     async redeliverUnhandled(entry, content, { failures, maxFailures }) {

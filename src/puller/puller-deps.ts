@@ -11,6 +11,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Meter } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { DrainReason } from '../queue/stop-reasons.ts';
+import type { InlineTurns } from './inline-turns.ts';
 import type { MessageTrace } from './message-trace.ts';
 import type { SlotShare } from './slot-share.ts';
 import type { Utilization } from './utilization.ts';
@@ -44,6 +45,8 @@ export interface PullerDeps {
   readonly options?: Partial<PullerOptions>;
   /** Where the invocation is its slot's only one, and handler calls are limited over all of its queues. */
   readonly share?: SlotShare;
+  /** Where inline handlers are called in turn: those of the whole process. Absent: all at once. */
+  readonly inlineTurns?: InlineTurns;
   /** Where handler calls are noted; runPuller makes it when the source asks for it. */
   readonly trace?: MessageTrace;
   /** How much of its time the puller is at work; runPuller makes it where there is a meter. */
@@ -70,7 +73,7 @@ export interface PullerOptions {
   /** Of each queue. */
   readonly flowLimits: FlowLimits;
   /** A queue without a message for so long lets its puller return. */
-  readonly idleTimeoutMs: number;
+  readonly idleTimeoutMs: number | 'never';
   readonly commitIntervalMs: number;
   readonly renewIntervalMs: number;
   /** Kept back at the end of the invocation to settle, commit and release. */

@@ -34,7 +34,8 @@ export class QueueActivity {
     this.#isReachable = false;
   }
 
-  isIdle(idleTimeoutMs: number): boolean {
+  isIdle(idleTimeoutMs: number | 'never'): boolean {
+    if (idleTimeoutMs === 'never') return false;
     return this.#clock.now() - this.#lastMessageAt >= idleTimeoutMs;
   }
 }

@@ -27,5 +27,6 @@ export function recordOf(
     accountId,
     maxReconsumeTimes: maxReconsumeTimes(subscription, message),
     mode: source.mode ?? 'pull',
+    order: subscription.order,
   });
 }

@@ -5,7 +5,7 @@ import { INVISIBLE_MS } from '../decide/pop/invisible-time.ts';
 import { FLOW_LIMITS, limitsFor } from '../decide/pull/flow-control.ts';
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
 import { queueKey } from '../model/message-queue.ts';
-import { type SourceConfig, slotClientId } from '../model/source.ts';
+import { findSource, isEnabled, type SourceConfig, slotClientId } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import { endStep } from './background-writes.ts';
 import { BrokerLocks } from './broker-locks.ts';
@@ -37,10 +37,7 @@ const TRACE_FLUSH_MS = 2_000;
 export async function runPuller(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { consumerGroup, slot } = request;
   const logger = given.logger.child({ consumerGroup, slot, holder: given.holder });
-  const source = given.service.sources.find(
-    ({ cluster, consumerGroup }) =>
-      cluster === request.cluster && consumerGroup === request.consumerGroup,
-  );
+  const source = findSource(given.service, request);
   const traced = source?.trace && {
     trace: createMessageTrace({ ...given, logger }, source.trace.topic),
   };
@@ -73,8 +70,8 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
         );
   const queues = await Promise.all(
     request.queues.map((queue) =>
-      refusal !== undefined || source === undefined
-        ? Promise.resolve(notWorked(queue, refusal ?? 'unknown-source'))
+      refusal !== undefined || source === undefined || !isEnabled(source, queue.topic)
+        ? Promise.resolve(notWorked(queue, refusal ?? 'refused'))
         : workQueue(deps, options, { source, slot: request.slot, queue, locks }).catch(
             (error: unknown) => {
               // An error of one queue leaves the others at work.
@@ -97,10 +94,11 @@ function optionsOf({
   idleTimeout,
   messageModel,
 }: Partial<SourceConfig> = {}): Partial<PullerOptions> {
-  const idleTimeoutMs = idleTimeout === 'never' ? Number.POSITIVE_INFINITY : idleTimeout;
   return {
     ...(messageModel === 'BROADCASTING' && { commitIntervalMs: BROADCAST_COMMIT_INTERVAL_MS }),
-    ...(idleTimeoutMs !== undefined && { idleTimeoutMs: idleTimeoutMs * 1000 }),
+    ...(idleTimeout !== undefined && {
+      idleTimeoutMs: idleTimeout === 'never' ? 'never' : idleTimeout * 1000,
+    }),
   };
 }
 

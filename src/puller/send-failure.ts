@@ -6,6 +6,7 @@ import {
   PermissionError,
   ProtocolError,
   RequestTimeoutError,
+  RouteRefusedError,
   TopicNotFoundError,
   UnsupportedRequestError,
 } from '../errors.ts';
@@ -33,6 +34,8 @@ export function sendFailureOf(error: unknown): SendFailure {
     return 'forbidden';
   if (error instanceof RequestTimeoutError) return 'unanswered';
   if (error instanceof ConnectionError) return error.maybeSent ? 'unanswered' : 'unreachable';
+  // The send needs a route first.
+  if (error instanceof RouteRefusedError) return 'unreachable';
   // The broker answered, and the answer cannot be read.
   if (error instanceof ProtocolError) return 'unanswered';
   if (!(error instanceof BrokerError)) return 'refused';

@@ -7,18 +7,19 @@ import type { SettlementRules, WholeEnd, WholeFailure } from '../decide/settle/s
 import type { CallOutcome } from '../delivery/read-outcome.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
-import { failedDeliveries } from '../records/own-retry.ts';
 import { type BatchParts, partOf } from './build-batch.ts';
 import type { Commits } from './commit-offset.ts';
 import { giveBackFailed, type LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { type DeadLetterParts, endForGood } from './dead-letter.ts';
 import type { Content } from './end-carrier.ts';
+import { failuresBefore } from './failures-before.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import { Split } from './split.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
 import type { Batch, Delivery } from './work.ts';
 
@@ -73,10 +74,27 @@ export class Settlement {
     this.#parts = parts;
   }
 
-  /** Settles a batch by the outcome of its handler call. @returns its parts, when they are to be delivered at once */
-  async conclude(batch: Batch, outcome: Outcome): Promise<readonly Batch[]> {
+  /**
+   * Settles a batch by the outcome of its handler call.
+   * @param tookMs the call; default: the whole timeout
+   * @returns its parts, when they are to be delivered at once
+   */
+  async conclude(
+    batch: Batch,
+    outcome: Outcome,
+    tookMs = batch.subscription.handler.timeout * 1000,
+  ): Promise<readonly Batch[]> {
     const failure = wholeFailureOf(outcome);
-    if (failure !== undefined) return this.#concludeWhole(batch, failure, outcome);
+    const errorType = outcome.kind === 'failed' ? outcome.errorType : undefined;
+    const isAlike = errorType !== undefined && batch.split?.of.isAlike(errorType) === true;
+    if (!failedByName(outcome, batch)) batch.split?.of.note(errorType);
+    if (failure !== undefined)
+      return this.#concludeWhole(batch, failure, outcome, {
+        tookMs,
+        isolates:
+          this.#endsByFailure(batch) ||
+          !((isAlike && batch.split?.isLast === true) || meansEach(errorType)),
+      });
     const { verdict, suspension } = outcome as Extract<Outcome, { kind: 'answered' }>;
     if (verdict.kind !== 'read') return [];
     const { logger, counts } = this.#parts;
@@ -86,29 +104,39 @@ export class Settlement {
         'suspendCurrentQueueTimeMillis of the answer is not a whole number: the configured one counts',
       );
     counts.count('FailedInvokeEventCount', verdict.failures.size);
+    if (verdict.wrongWish !== undefined)
+      logger.warn(
+        { batchId: batch.batchId, code: 'ROCKETMQ_INVALID_WISH', reason: verdict.wrongWish },
+        'what the answer wishes for a message cannot be followed: it fails by default',
+      );
+    const { othersDone } = verdict;
     const suspendMs = typeof suspension === 'number' ? suspension : undefined;
-    await this.settle(batch, (position) => verdict.failures.get(position), suspendMs);
+    const verdictOf = (position: number) => verdict.failures.get(position);
+    await this.settle(batch, verdictOf, { othersDone, suspendMs });
     return [];
   }
 
   /**
    * Gives every message of a batch its end. What could not be sent back stays unfinished and is tried again here, up to its limit.
    * @param verdictOf a position in the batch: undefined = done
-   * @param suspendMs of the answer; without it that of the event's options
+   * @param said `suspendMs` of the answer, without it that of the event's options; `othersDone`: messages that are not named are done
    */
   async settle(
     batch: Batch,
     verdictOf: (position: number) => MessageVerdict,
-    suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    {
+      othersDone = true,
+      suspendMs = batch.subscription.order?.suspendCurrentQueueTimeMillis ?? 0,
+    }: { readonly othersDone?: boolean; readonly suspendMs?: number | undefined } = {},
   ): Promise<void> {
     const { source, counts, carrier, random } = this.#parts;
     const { deliveries, subscription } = batch;
     const settled = deliveries.map(({ entry, message }) => ({
       lane: entry.lane,
-      failures: failedDeliveries(message, source) + entry.localRetries,
+      failures: failuresBefore(message, source, entry.localRetries),
       maxFailures: maxReconsumeTimes(subscription, message),
     }));
-    const options = { retryDelay: subscription.retryDelay, suspendMs, random };
+    const options = { retryDelay: subscription.retryDelay, suspendMs, othersDone, random };
     const done: QueueEntry[] = [];
     const failed: Failed[] = [];
     for (const [position, end] of this.#mode.rules.endsOf(settled, verdictOf, options).entries()) {
@@ -188,6 +216,7 @@ export class Settlement {
     batch: Batch,
     failure: WholeFailure,
     outcome: Outcome,
+    { tookMs, isolates }: { readonly tookMs: number; readonly isolates: boolean },
   ): Promise<readonly Batch[]> {
     const { batchLimits, lifecycle, counts } = this.#parts;
     const { deliveries, subscription } = batch;
@@ -195,8 +224,8 @@ export class Settlement {
     if (failure !== 'too-large') counts.count('FailedInvokeEventCount', deliveries.length);
     const end = this.#mode.rules.afterWholeFailure(failure, {
       count: deliveries.length,
-      bisects: subscription.bisectBatchOnFunctionError !== false,
-      ...this.#calls(batch),
+      bisects: isolates && subscription.bisectBatchOnFunctionError !== false,
+      ...this.#calls(batch, tookMs),
     });
     this.#reportWhole(batch, failure, outcome, end);
     const last = deliveries.at(-1);
@@ -216,12 +245,28 @@ export class Settlement {
       case 'put-back':
         this.putBack(batch);
         return [];
-      case 'parts':
+      case 'parts': {
+        const errorType = outcome.kind === 'failed' ? outcome.errorType : failure;
+        const inHalves = end.first === Math.ceil(deliveries.length / 2);
+        const of = new Split(errorType, inHalves, batch.split?.of);
         return [
-          partOf(this.#parts, batch, 0, end.first),
-          partOf(this.#parts, batch, end.first, deliveries.length),
+          partOf(this.#parts, batch, [0, end.first], { of, isLast: false }),
+          partOf(this.#parts, batch, [end.first, deliveries.length], { of, isLast: true }),
         ];
+      }
     }
+  }
+
+  /** One more failure is the end of a message of the batch: it has to be its own. */
+  #endsByFailure({ deliveries, subscription }: Batch): boolean {
+    const { source } = this.#parts;
+    if (source.messageModel === 'BROADCASTING') return true;
+    if (subscription.order !== undefined) return false;
+    return deliveries.some(
+      ({ entry, message }) =>
+        failuresBefore(message, source, entry.localRetries) >=
+        maxReconsumeTimes(subscription, message),
+    );
   }
 
   #reportWhole(
@@ -237,12 +282,18 @@ export class Settlement {
     );
   }
 
-  /** Calls of the batch's handler, each with its whole timeout, that fit into the invocation. */
-  #calls({ subscription }: Batch): { readonly callsLeft: number; readonly callsInAll: number } {
+  /** Calls of the batch's handler that fit into the invocation: each takes as long as this one, and begins with its whole timeout left. */
+  #calls(
+    { subscription }: Batch,
+    tookMs: number,
+  ): { readonly callsLeft: number; readonly callsInAll: number } {
     const { options, lease, remainingMs } = this.#parts;
     const { endsAt, acquiredAt } = lease.current;
-    const within = (ms: number): number =>
-      Math.floor(workTime(ms, options.reserveMs) / (subscription.handler.timeout * 1000));
+    const timeoutMs = subscription.handler.timeout * 1000;
+    const within = (ms: number): number => {
+      const spareMs = workTime(ms, options.reserveMs) - timeoutMs;
+      return spareMs < 0 ? 0 : 1 + Math.floor(spareMs / Math.min(timeoutMs, Math.max(1, tookMs)));
+    };
     return { callsLeft: within(remainingMs()), callsInAll: within(endsAt - acquiredAt) };
   }
 
@@ -312,7 +363,8 @@ export class Settlement {
     const { message, localRetries } = content;
     const subscription = subscriptions.ofMessage(message);
     const limits = {
-      failures: (message === undefined ? 0 : failedDeliveries(message, source)) + localRetries,
+      failures:
+        message === undefined ? localRetries : failuresBefore(message, source, localRetries),
       maxFailures: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
     };
     const end = this.#mode.rules.endOfUnhandled(how, limits, condition);
@@ -345,6 +397,20 @@ const WHOLE_ENDS: Readonly<Record<WholeEnd['kind'], string>> = {
   'put-back': 'its batch is delivered again in smaller batches, no failure is counted',
   leave: 'its batch is left to the next invocation, no failure is counted',
 };
+
+/** What Powertools' batch processors throw when every record failed: each is named, so to say. */
+function meansEach(errorType: string | undefined): boolean {
+  return errorType === 'FullBatchFailureError' || errorType === 'BatchProcessingError';
+}
+
+/** The answer names every message: nothing is done, and it is not known why. */
+function failedByName(outcome: Outcome, { deliveries }: Batch): boolean {
+  return (
+    outcome.kind === 'answered' &&
+    outcome.verdict.kind === 'read' &&
+    outcome.verdict.failures.size === deliveries.length
+  );
+}
 
 /** Why the outcome is one of the whole batch; undefined: it says what became of each message. */
 function wholeFailureOf(outcome: Outcome): WholeFailure | undefined {

@@ -5,6 +5,7 @@ import type { BatchItem } from '../delivery/batch.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { BatchPayload } from '../ports/invoke.ts';
+import type { Split } from './split.ts';
 
 /** An entry of the process queue that holds a message. */
 export interface Delivery {
@@ -25,6 +26,8 @@ export type NextWork =
       readonly alone: boolean;
       /** Id of the batch that failed as a whole, of which this is a part. */
       readonly bisectedFrom: string | undefined;
+      /** The split that it is a part of. */
+      readonly split?: { readonly of: Split; readonly isLast: boolean } | undefined;
       /** What the call takes. Its parts take no more. */
       readonly memory: DeliveryMemory;
       payload(attempt: number, deadline: number): BatchPayload;

@@ -83,7 +83,9 @@ export type OffsetFinding =
     }
   | { readonly kind: 'reset-resolved'; readonly offset: bigint }
   | { readonly kind: 'reset-pending'; readonly offset: bigint }
-  | { readonly kind: 'committed'; readonly from: bigint | undefined; readonly to: bigint };
+  | { readonly kind: 'committed'; readonly from: bigint | undefined; readonly to: bigint }
+  /** The broker had lost it: its disk may not have it before the next flush. */
+  | { readonly kind: 'committed-again'; readonly offset: bigint };
 
 export interface OffsetStep {
   readonly state: OffsetState;
@@ -256,9 +258,11 @@ function onWritten(state: OffsetState): OffsetStep {
     connectionLost: false,
     request: undefined,
   };
-  return offset === confirmed
-    ? stay(next)
-    : stay(next, report({ kind: 'committed', from: confirmed, to: offset }));
+  if (offset !== confirmed)
+    return stay(next, report({ kind: 'committed', from: confirmed, to: offset }));
+  return state.position === 'rewound'
+    ? stay(next, report({ kind: 'committed-again', offset }))
+    : stay(next);
 }
 
 function onDropped(state: OffsetState): OffsetStep {

@@ -5,6 +5,7 @@ import {
   LimitExceededError,
   PermissionError,
   ProtocolError,
+  RouteRefusedError,
   UnsupportedRequestError,
 } from '../errors.ts';
 import { ResponseCode } from '../remoting/response-code.ts';
@@ -20,6 +21,8 @@ export function isFinalRefusal(error: unknown): boolean {
 /** What an error of a pull says about the next one. */
 export function pullFailureOf(error: unknown): PullFailure {
   if (isFinalRefusal(error)) return 'refused';
+  // No message was asked for yet.
+  if (error instanceof RouteRefusedError) return 'failed';
   if (error instanceof ProtocolError || error instanceof LimitExceededError) return 'unreadable';
   return error instanceof BrokerError && error.responseCode === ResponseCode.FLOW_CONTROL
     ? 'flow-control'

@@ -8,7 +8,7 @@ export const BODY_PLACEHOLDER_PROPERTY = 'DLQ_BODY_PLACEHOLDER';
 /** Names of the properties that a dead letter lost because a broker does not take as many bytes, divided by blanks. */
 export const DROPPED_PROPERTIES_PROPERTY = 'DLQ_DROPPED_PROPERTIES';
 /** On the raw record of a message that cannot be decoded: why. */
-const UNDECODABLE_PROPERTY = 'DLQ_UNDECODABLE';
+export const UNDECODABLE_PROPERTY = 'DLQ_UNDECODABLE';
 export const EMPTY_BODY_PLACEHOLDER = Buffer.from('(empty body)');
 
 /** Brokers refuse more than 32,767 bytes, and add properties of their own. */

@@ -128,23 +128,25 @@ function placeOf({ queueId, queueOffset }: Pick<Message, 'queueId' | 'queueOffse
 /** What the bodies of one answer may take after decompression. */
 class OpenBudget {
   readonly maxMessageBytes: number;
-  readonly #maxAnswerBytes: number;
+  /** undefined: as much as there is. */
+  readonly #maxAnswerBytes: number | undefined;
   #opened = 0;
 
   constructor({ maxDecompressedBytes, maxAnswerBytes }: DecodeContext) {
     this.maxMessageBytes = maxDecompressedBytes ?? DEFAULT_LIMITS.maxDecompressedBytes;
-    this.#maxAnswerBytes = maxAnswerBytes ?? Number.POSITIVE_INFINITY;
+    this.#maxAnswerBytes = maxAnswerBytes;
   }
 
   /** Bytes that the next body may take. */
   get room(): number {
-    return this.#opened === 0
-      ? this.maxMessageBytes
-      : Math.min(this.maxMessageBytes, Math.max(0, this.#maxAnswerBytes - this.#opened));
+    const max = this.#maxAnswerBytes;
+    if (this.#opened === 0 || max === undefined) return this.maxMessageBytes;
+    return Math.min(this.maxMessageBytes, Math.max(0, max - this.#opened));
   }
 
   fits(bytes: number): boolean {
-    return this.#opened === 0 || this.#opened + bytes <= this.#maxAnswerBytes;
+    const max = this.#maxAnswerBytes;
+    return this.#opened === 0 || max === undefined || this.#opened + bytes <= max;
   }
 
   add(bytes: number): void {

@@ -107,7 +107,12 @@ function record(
   fields: readonly (string | number | boolean | null)[],
 ): TraceRecord {
   return {
-    data: fields.map(String).join(FIELD) + RECORD,
+    // Ids and keys are the producer's: a separator in them would forge fields, and records, of others.
+    data: fields.map((field) => withoutSeparators(String(field))).join(FIELD) + RECORD,
     keys: [msgId, ...(keys?.split(' ').filter((key) => key !== '') ?? [])],
   };
+}
+
+function withoutSeparators(text: string): string {
+  return text.replaceAll(FIELD, ' ').replaceAll(RECORD, ' ');
 }

@@ -1,11 +1,9 @@
 import { LimitExceededError, ProtocolError } from '../errors.ts';
 import { RESPONSE_FLAG, type RemotingCommand } from './command.ts';
-import { decodeFrame, decodeHead, LENGTH_BYTES, PREFIX_BYTES } from './frame.ts';
-import { DEFAULT_LIMITS } from './limits.ts';
+import { decodeFrame, decodeHead, headerTooLarge, LENGTH_BYTES, PREFIX_BYTES } from './frame.ts';
+import { DEFAULT_LIMITS, MAX_HEADER_BYTES } from './limits.ts';
 
 const FIRST_BUFFER_BYTES = 4096;
-/** Nothing that servers send has a header of this size: what announces one is no frame. */
-const MAX_OVERSIZED_HEADER_BYTES = 1024 * 1024;
 
 /** A frame over the limit whose header could be read, so that its request can be named. */
 export class OversizedFrameError extends LimitExceededError {
@@ -157,6 +155,7 @@ export class FrameDecoder {
   #gatherNext(whole: number): boolean {
     const partial = this.#roomFor(this.#filled);
     const headerEnd = headerEndOf(partial);
+    if (headerEnd - PREFIX_BYTES > MAX_HEADER_BYTES) throw headerTooLarge(headerEnd - PREFIX_BYTES);
     if (this.#filled < headerEnd && headerEnd <= whole) {
       this.#expected = headerEnd;
       return true;
@@ -249,7 +248,7 @@ export class FrameDecoder {
     const partial = this.#roomFor(this.#filled);
     if (partial.readUInt8(LENGTH_BYTES) > 1) throw error;
     const headerBytes = this.#filled < PREFIX_BYTES ? 0 : partial.readUIntBE(LENGTH_BYTES + 1, 3);
-    if (headerBytes > MAX_OVERSIZED_HEADER_BYTES) throw error;
+    if (headerBytes > MAX_HEADER_BYTES) throw error;
     this.#expected = PREFIX_BYTES + headerBytes;
     if (this.#filled < this.#expected) return;
     const frame = this.#takePartial();

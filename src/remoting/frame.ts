@@ -2,6 +2,7 @@ import { ProtocolError } from '../errors.ts';
 import type { RemotingCommand } from './command.ts';
 import { decodeBinaryHeader, encodeBinaryHeader } from './header-binary.ts';
 import { decodeJsonHeader, encodeJsonHeader } from './header-json.ts';
+import { MAX_HEADER_BYTES } from './limits.ts';
 
 /*
  * Frame => length:int32 type:int8 headerLength:int24 header body        length counts all that follows it
@@ -51,9 +52,14 @@ export function decodeFrame(frame: Buffer): RemotingCommand {
 export function decodeHead(bytes: Buffer): Omit<RemotingCommand, 'body'> {
   const type = bytes.readUInt8(LENGTH_BYTES);
   const headerBytes = bytes.subarray(PREFIX_BYTES);
+  if (headerBytes.length > MAX_HEADER_BYTES) throw headerTooLarge(headerBytes.length);
   if (type > 1)
     throw new ProtocolError(
       `unknown serialize type ${type}: the peer does not speak the remoting protocol`,
     );
   return type === 0 ? decodeJsonHeader(headerBytes) : decodeBinaryHeader(headerBytes);
+}
+
+export function headerTooLarge(bytes: number): ProtocolError {
+  return new ProtocolError(`frame header of ${bytes} bytes, more than ${MAX_HEADER_BYTES}`);
 }

@@ -3,6 +3,7 @@ import { ByteReader } from './byte-reader.ts';
 import { ByteWriter } from './byte-writer.ts';
 import type { RemotingCommand } from './command.ts';
 import { languageCode, languageName } from './language.ts';
+import { MAX_HEADER_FIELDS } from './limits.ts';
 
 type Header = Omit<RemotingCommand, 'body'>;
 
@@ -54,6 +55,8 @@ export function decodeBinaryHeader(bytes: Buffer): Header {
     );
   const end = reader.offset + extLength;
   while (reader.offset < end) {
+    if (fields.length === MAX_HEADER_FIELDS)
+      throw new ProtocolError(`a binary header has more than ${MAX_HEADER_FIELDS} ext fields`);
     const key = reader.utf8(reader.uint16('ext key length'), 'ext key');
     fields.push([key, reader.utf8(reader.int32('ext value length'), 'ext value')]);
   }

@@ -1,5 +1,6 @@
 import { ProtocolError } from '../errors.ts';
 import type { RemotingCommand } from './command.ts';
+import { MAX_HEADER_FIELDS } from './limits.ts';
 
 type Header = Omit<RemotingCommand, 'body'>;
 
@@ -55,6 +56,10 @@ function readExtFields(value: unknown): Record<string, string> {
   if (typeof value !== 'object' || Array.isArray(value))
     throw new ProtocolError('the ext fields of a JSON header are no object');
   const fields = Object.entries(value);
+  if (fields.length > MAX_HEADER_FIELDS)
+    throw new ProtocolError(
+      `the JSON header of a frame has ${fields.length} ext fields, more than ${MAX_HEADER_FIELDS}`,
+    );
   // Java's clients write strings only; others write numbers and booleans bare. JSON.parse and fromEntries take a key named __proto__ like any other.
   if (fields.every(([, field]) => typeof field === 'string'))
     return value as Record<string, string>;

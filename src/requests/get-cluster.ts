@@ -3,6 +3,7 @@ import { asObject, parseFastjson, stringifyJson } from '../remoting/fastjson.ts'
 import { RequestCode } from '../remoting/request-code.ts';
 import { defineRequest } from './define-request.ts';
 import { readBrokerData } from './get-route.ts';
+import { checkCount, MAX_BROKERS } from './route-bounds.ts';
 
 /*
  * Request => nothing                                                          to a name server
@@ -42,7 +43,9 @@ export const getCluster = defineRequest<void, readonly BrokerData[]>(
         asObject(parseFastjson(body), 'the cluster info').brokerAddrTable ?? {},
         'brokerAddrTable',
       );
-      return Object.values(table).map(readBrokerData);
+      const brokers = Object.values(table);
+      checkCount(brokers.length, MAX_BROKERS, 'brokers');
+      return brokers.map(readBrokerData);
     },
   },
 );

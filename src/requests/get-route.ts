@@ -11,6 +11,15 @@ import {
 } from '../remoting/fastjson.ts';
 import { RequestCode } from '../remoting/request-code.ts';
 import { defineRequest, extFields, FieldReader } from './define-request.ts';
+import {
+  checkAddress,
+  checkCount,
+  checkName,
+  MAX_ADDRESSES,
+  MAX_BROKERS,
+  MAX_ORDER_CONF_LENGTH,
+  MAX_QUEUES,
+} from './route-bounds.ts';
 
 export interface GetRouteRequest {
   readonly topic: string;
@@ -54,21 +63,18 @@ export const getRoute = defineRequest<GetRouteRequest, GetRouteAnswer>(
     }),
     decodeAnswer: ({ body }) => {
       const route = asObject(parseFastjson(body), 'the route');
-      const orderTopicConf = route.orderTopicConf;
       const mapping = route.topicQueueMappingByBroker;
+      const brokerDatas = asArray(route.brokerDatas, 'brokerDatas');
+      const queueDatas = asArray(route.queueDatas, 'queueDatas');
+      checkCount(brokerDatas.length, MAX_BROKERS, 'brokers');
+      checkCount(queueDatas.length, MAX_BROKERS, 'entries of queue counts');
+      const queues = queueDatas.map(readQueueData);
+      checkCount(sumOf(queues, 'readQueueNums'), MAX_QUEUES, 'queues to read');
+      checkCount(sumOf(queues, 'writeQueueNums'), MAX_QUEUES, 'queues to write');
       return {
-        brokers: asArray(route.brokerDatas, 'brokerDatas').map(readBrokerData),
-        queues: asArray(route.queueDatas, 'queueDatas').map((item) => {
-          const data = asObject(item, 'queueData');
-          return {
-            brokerName: asString(data.brokerName, 'brokerName'),
-            readQueueNums: queueCount(data.readQueueNums, 'readQueueNums'),
-            writeQueueNums: queueCount(data.writeQueueNums, 'writeQueueNums'),
-            perm: asInteger(data.perm, 'perm'),
-            topicSysFlag: asInteger(data.topicSysFlag ?? 0, 'topicSysFlag'),
-          };
-        }),
-        ...(typeof orderTopicConf === 'string' && orderTopicConf !== '' ? { orderTopicConf } : {}),
+        brokers: brokerDatas.map(readBrokerData),
+        queues,
+        ...orderConf(route.orderTopicConf),
         mappedBrokers:
           mapping === undefined || mapping === null
             ? []
@@ -78,34 +84,58 @@ export const getRoute = defineRequest<GetRouteRequest, GetRouteAnswer>(
   },
 );
 
-/** Every queue becomes an object: a count beyond all reason must not take the memory. */
-const MAX_QUEUES = 65_536;
+function readQueueData(item: FastjsonValue): QueueData {
+  const data = asObject(item, 'queueData');
+  return {
+    brokerName: checkName(asString(data.brokerName, 'brokerName'), 'broker name'),
+    readQueueNums: queueCount(data.readQueueNums, 'readQueueNums'),
+    writeQueueNums: queueCount(data.writeQueueNums, 'writeQueueNums'),
+    perm: asInteger(data.perm, 'perm'),
+    topicSysFlag: asInteger(data.topicSysFlag ?? 0, 'topicSysFlag'),
+  };
+}
 
 function queueCount(value: FastjsonValue | undefined, what: string): number {
   const count = asInteger(value, what);
-  if (count < 0 || count > MAX_QUEUES)
-    throw new ProtocolError(`${what} ${count} is not between 0 and ${MAX_QUEUES}`);
+  if (count < 0) throw new ProtocolError(`${what} ${count} is below 0`);
   return count;
+}
+
+function sumOf(queues: readonly QueueData[], field: 'readQueueNums' | 'writeQueueNums'): number {
+  return queues.reduce((sum, data) => sum + data[field], 0);
+}
+
+function orderConf(value: FastjsonValue | undefined): Pick<GetRouteAnswer, 'orderTopicConf'> {
+  if (typeof value !== 'string' || value === '') return {};
+  checkCount(value.length, MAX_ORDER_CONF_LENGTH, 'characters of orderTopicConf');
+  return { orderTopicConf: value };
 }
 
 /** One entry of brokerDatas, or of the cluster's brokerAddrTable. */
 export function readBrokerData(item: FastjsonValue): BrokerData {
   const data = asObject(item, 'brokerData');
+  const { cluster } = data;
   const addresses = Object.entries(asObject(data.brokerAddrs ?? {}, 'brokerAddrs'));
+  checkCount(addresses.length, MAX_ADDRESSES, 'addresses of a broker');
   return {
-    cluster: typeof data.cluster === 'string' ? data.cluster : '',
-    brokerName: asString(data.brokerName, 'brokerName'),
+    cluster:
+      typeof cluster === 'string' && cluster !== '' ? checkName(cluster, 'cluster name') : '',
+    brokerName: checkName(asString(data.brokerName, 'brokerName'), 'broker name'),
     brokerAddrs: new Map(
-      addresses.map(([id, address]) => [brokerId(id), asString(address, 'broker address')]),
+      addresses.map(([id, address]) => [
+        brokerId(id),
+        checkAddress(asString(address, 'broker address')),
+      ]),
     ),
   };
 }
 
+const BROKER_ID = /^-?\d{1,15}$/;
+
 function brokerId(text: string): number {
-  const id = Number(text);
-  if (text === '' || !Number.isSafeInteger(id))
-    throw new ProtocolError(`"${text}" is no broker id`);
-  return id;
+  if (!BROKER_ID.test(text))
+    throw new ProtocolError(`${JSON.stringify(text.slice(0, 40))} is not a valid broker id`);
+  return Number(text);
 }
 
 /** The route as the model has it. */

@@ -1,3 +1,4 @@
+import { dimensionValue } from '../model/aws-names.ts';
 import {
   METRICS,
   METRICS_NAMESPACE,
@@ -109,7 +110,9 @@ function emfRecord(
         },
       ],
     },
-    ...dimensions,
+    ...Object.fromEntries(
+      Object.entries(dimensions).map(([name, text]) => [name, dimensionValue(text)]),
+    ),
     ...Object.fromEntries(values),
   };
 }

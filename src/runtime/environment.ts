@@ -18,10 +18,14 @@ export const ENVIRONMENT = {
   /** How often a puller renews its leases, and so notices a pause or a move, in ms. */
   renewInterval: 'ROCKETMQ_RENEW_INTERVAL_MS',
   logLevel: 'ROCKETMQ_LOG_LEVEL',
+  /** Characters that are kept of a handler's error text. */
+  errorLength: 'ROCKETMQ_LOG_ERROR_LENGTH',
   /** `true`: no metrics are written. Powertools' variable, so that one setting silences both. */
   metricsDisabled: 'POWERTOOLS_METRICS_DISABLED',
   /** Where a local run's console takes metrics. */
   consoleMetrics: 'ROCKETMQ_CONSOLE_METRICS_URL',
+  /** Of a local run: coordinator and puller act only on requests that have it. */
+  runToken: 'ROCKETMQ_RUN_TOKEN',
   /** Set by serverless-offline. */
   offline: 'IS_OFFLINE',
 } as const;
@@ -48,6 +52,12 @@ export function optionalMillis(
       `the environment variable ${name} is "${value}": give a whole number of milliseconds`,
     );
   return Number(value);
+}
+
+/** Characters that are kept of a handler's error text. undefined: the default. */
+export function errorLength(env: NodeJS.ProcessEnv = process.env): number | undefined {
+  const value = env[ENVIRONMENT.errorLength];
+  return value !== undefined && /^\d{1,5}$/.test(value) ? Number(value) : undefined;
 }
 
 /** The metrics that this process is to tell; none in a local run, where nobody reads them. */
@@ -125,7 +135,7 @@ export function applyEnvironment(
       return [
         name,
         {
-          ...cluster,
+          ...(replaced ? withoutBrokers(cluster) : cluster),
           ...(replaced ? { nameServers } : {}),
           ...(credentials === undefined ? {} : { credentials }),
         },
@@ -133,6 +143,12 @@ export function applyEnvironment(
     },
   );
   return { ...service, clusters: Object.fromEntries(clusters) };
+}
+
+/** The list is of the brokers behind the name servers that were replaced. */
+function withoutBrokers(cluster: ClusterConfig): ClusterConfig {
+  const { brokers, ...others } = cluster;
+  return brokers === undefined ? cluster : others;
 }
 
 function credentialsFrom(env: NodeJS.ProcessEnv): ClusterConfig['credentials'] {

@@ -1,4 +1,5 @@
 import { destination, type Logger as Pino, pino, stdSerializers } from 'pino';
+import { printableText } from '../model/printable-text.ts';
 import type { Logger } from '../ports/logger.ts';
 
 /**
@@ -11,11 +12,16 @@ export function createLogger(fields: object, env: NodeJS.ProcessEnv = process.en
     {
       level: level in LEVELS ? LEVELS[level as keyof typeof LEVELS] : 'info',
       base: fields,
-      serializers: { err: stdSerializers.err },
+      serializers: { err: shortError },
     },
-    destination({ dest: 1, sync: true }),
+    escaping(destination({ dest: 1, sync: true })),
   );
   return logger;
+}
+
+/** Texts of producers and brokers in any field: JSON escapes no C1 controls, direction marks and line separators, which terminals and viewers obey. */
+function escaping(out: { write(line: string): unknown }): { write(line: string): void } {
+  return { write: (line) => void out.write(printableText(line)) };
 }
 
 /** pino's names, and how others call them. */
@@ -29,3 +35,20 @@ const LEVELS = {
   fatal: 'fatal',
   silent: 'silent',
 } as const;
+
+/** Brokers, Lambda and producers choose what stands in an error's text. */
+const MAX_MESSAGE = 2_000;
+const MAX_STACK = 8_000;
+
+function shortError(error: Error): object {
+  const written: unknown = stdSerializers.err(error);
+  if (typeof written !== 'object' || written === null) return error;
+  const { message = '', stack = '' } = written as Partial<Error>;
+  if (message.length <= MAX_MESSAGE && stack.length <= MAX_STACK) return written;
+  const short = message.slice(0, MAX_MESSAGE);
+  return {
+    ...written,
+    message: short,
+    stack: stack.replace(message, () => short).slice(0, MAX_STACK),
+  };
+}

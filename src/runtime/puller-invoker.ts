@@ -1,6 +1,7 @@
 import { InvokeCommand, type LambdaClient, LambdaServiceException } from '@aws-sdk/client-lambda';
 import { RocketMQError } from '../errors.ts';
 import type { PullerInvoker } from '../ports/invoke.ts';
+import { ENVIRONMENT } from './environment.ts';
 
 /** What to do about the errors that repetition does not mend. */
 const ADVICE: Readonly<Record<string, string>> = {
@@ -16,7 +17,11 @@ const ADVICE: Readonly<Record<string, string>> = {
  * Starts pullers as asynchronous Lambda invocations (InvocationType Event).
  * `invoke` throws RocketMQError with code ROCKETMQ_PULLER_INVOKE; the queues then stay without a holder until the next pass.
  */
-export function createPullerInvoker(client: LambdaClient, functionName: string): PullerInvoker {
+export function createPullerInvoker(
+  client: LambdaClient,
+  functionName: string,
+  env: NodeJS.ProcessEnv = process.env,
+): PullerInvoker {
   return {
     async invoke(request) {
       try {
@@ -24,7 +29,7 @@ export function createPullerInvoker(client: LambdaClient, functionName: string):
           new InvokeCommand({
             FunctionName: functionName,
             InvocationType: 'Event',
-            Payload: JSON.stringify(request),
+            Payload: JSON.stringify(withRunToken(request, env[ENVIRONMENT.runToken])),
           }),
         );
       } catch (error) {
@@ -42,4 +47,9 @@ export function createPullerInvoker(client: LambdaClient, functionName: string):
       }
     },
   };
+}
+
+/** In a local run the function is reachable for every program and page of the machine: the token tells it who asks. */
+export function withRunToken(request: object, token: string | undefined): object {
+  return token === undefined || token === '' ? request : { ...request, runToken: token };
 }

@@ -30,6 +30,9 @@ export interface EventOptions<Format extends EventFormatName = 'sqs'> {
   readonly cluster?: string;
   /** Of the first message; default 0. */
   readonly queueOffset?: number;
+  /** As the event's options say; default none. `orderKey` as there, default SHARDING_KEY. */
+  readonly order?: 'none' | 'queue' | 'key';
+  readonly orderKey?: string;
   /** As the handler's event has it; default sqs. */
   readonly eventFormat?: Format;
 }
@@ -44,7 +47,10 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
     consumerGroup = 'order-worker',
     cluster = 'default',
     queueOffset = 0,
+    order = 'none',
+    orderKey: key = 'SHARDING_KEY',
   } = options;
+  const kept = order === 'none' ? undefined : { by: order, key, suspendCurrentQueueTimeMillis: 0 };
   if (messages.length === 0) throw new Error('an event has one message or more');
   const now = Date.now();
   const context = {
@@ -56,6 +62,7 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
     accountId: '000000000000',
     maxReconsumeTimes: 16,
     localRetries: 0,
+    order: kept,
   };
   const builder = new BatchBuilder(undefined, options.eventFormat);
   for (const [index, message] of messages.entries()) {
@@ -73,6 +80,7 @@ export function createRocketMQEvent<Format extends EventFormatName = 'sqs'>(
     maxOffset: String(queueOffset + messages.length - 1),
     lag: 0,
     deadline: now + 30_000,
+    ...(kept && { order: kept.by }),
   };
   return builder.finish(batch).event() as EventOfFormat[Format];
 }

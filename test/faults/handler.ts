@@ -46,6 +46,7 @@ export const handler: RocketMQHandler = async (event, { awsRequestId }) => {
     batchItemFailures: event.Records.filter((_, position) => verdicts[position] === 'failed').map(
       ({ receiptHandle }) => ({ itemIdentifier: receiptHandle }),
     ),
+    othersDone: true,
   };
 };
 

@@ -65,6 +65,8 @@ const RATE_WINDOW_MS = 10_000;
 const RECONNECT_MS = 5_000;
 /** A puller commits within this time of settling. */
 const COMMIT_MS = 1_000;
+/** A broker that is killed forgets the commits since it last wrote them down (flushConsumerOffsetInterval), and a slow write more. */
+const FORGOTTEN_MS = 10_000;
 
 /** Messages that were not done by any handler and are not in the DLQ. */
 export function lostMessages({ deliveries, stored, deadLetters }: Evidence): number[] {
@@ -251,23 +253,48 @@ export function repeatsOf(evidence: Evidence): Repeat[] {
   return repeats;
 }
 
+/** What explains a repeated delivery, the likeliest last. */
+const LIKELIHOOD = {
+  none: 0,
+  /** It concerns no queue of its own. */
+  elsewhere: 1,
+  broker: 2,
+  /** Its puller ended as it should: what was done ahead of a failed message comes again. */
+  ended: 3,
+  /** The commit of the earlier delivery fell into it, or was forgotten. */
+  brokerAtCommit: 4,
+  puller: 5,
+  /** The very call. */
+  call: 6,
+} as const;
+
 function causeOf(
   delivery: Delivery,
   before: Delivery,
   faults: readonly Fault[],
 ): Fault | undefined {
-  const likelihood = ({ kind, at, queues, requestId }: Fault): number => {
-    if (requestId !== undefined) return requestId === before.requestId ? 5 : 0;
-    if (queues === undefined) return kind.startsWith('broker') ? 2 : 1;
-    if (!queues.includes(before.queue) && !queues.includes(delivery.queue)) return 0;
-    if (kind !== PULLER_ENDED) return 4;
-    return at >= before.begunAt ? 3 : 0;
+  const likelihood = (fault: Fault): number => {
+    const { kind, at, queues, requestId } = fault;
+    if (requestId !== undefined)
+      return requestId === before.requestId ? LIKELIHOOD.call : LIKELIHOOD.none;
+    if (kind.startsWith('broker'))
+      return hidesCommit(fault, before) ? LIKELIHOOD.brokerAtCommit : LIKELIHOOD.broker;
+    if (queues === undefined) return LIKELIHOOD.elsewhere;
+    if (!queues.includes(before.queue) && !queues.includes(delivery.queue)) return LIKELIHOOD.none;
+    if (kind !== PULLER_ENDED) return LIKELIHOOD.puller;
+    return at >= before.begunAt ? LIKELIHOOD.ended : LIKELIHOOD.none;
   };
   return faults
     .filter(({ at, until }) => at <= delivery.begunAt && until + AFTERMATH_MS >= before.calledAt)
     .map((fault) => ({ fault, rank: likelihood(fault) }))
     .filter(({ rank }) => rank > 0)
     .sort((a, b) => b.rank - a.rank || b.fault.at - a.fault.at)[0]?.fault;
+}
+
+/** Was the broker away when the delivery was to be committed, or did it forget that commit? */
+function hidesCommit({ kind, at, until }: Fault, { returnedAt }: Delivery): boolean {
+  const lastMs = kind === 'broker killed' ? FORGOTTEN_MS : COMMIT_MS + SETTLE_MS;
+  return at <= returnedAt + lastMs && until + RECONNECT_MS >= returnedAt;
 }
 
 /** What each fault cost all orders together. */

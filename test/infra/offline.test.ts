@@ -19,6 +19,10 @@ const GROUP = { cluster: 'default', consumerGroup: 'order-worker' };
 const QUEUES = 4;
 const MESSAGES = 40;
 const PATIENCE_MS = 30_000;
+/** Where pages of a home or company network come from. */
+const PRIVATE = ['192.168.1.7', '10.0.0.7', '172.16.0.7', '169.254.1.7'];
+/** Names whose owner lets them mean this machine, after the page was loaded. */
+const REBOUND = ['evil.example', 'intranet', '192.168.1.7'];
 
 test('the sample under serverless offline takes messages from the first moment, and drains when it is asked to end', {
   timeout: 120_000,
@@ -85,6 +89,34 @@ test('the sample under serverless offline takes messages from the first moment, 
     });
     assert.equal(answer.status, 404);
   });
+  await t.test('coordinator and puller take requests of their run only', async () => {
+    for (const key of ['rocketmqCoordinator', 'rocketmqPuller'])
+      for (const body of ['{}', '{"runToken":"guessed"}', 'null', '[]']) {
+        const request = { method: 'POST', body };
+        const answer = await fetch(invocations(service.lambdaPort, key), request);
+        assert.match(await answer.text(), /takes requests of its local run only/, `${key} ${body}`);
+      }
+  });
+  await t.test('preflights for private networks are refused', async () => {
+    for (const url of [
+      invocations(service.lambdaPort, 'rocketmqPuller'),
+      invocations(service.lambdaPort, 'orders'),
+      dynamodb.endpoint,
+    ]) {
+      const answer = await fetch(url, {
+        method: 'OPTIONS',
+        headers: {
+          origin: 'http://192.168.1.7',
+          'access-control-request-method': 'POST',
+          'access-control-request-private-network': 'true',
+          'access-control-request-local-network': 'true',
+        },
+      });
+      assert.ok([403, 404].includes(answer.status), `${answer.status} ${url}`);
+      for (const scope of ['private', 'local'])
+        assert.equal(answer.headers.get(`access-control-allow-${scope}-network`), null);
+    }
+  });
   await t.test(
     'pages of other origins, and of rebound names, reach no function and no table',
     { skip: missingBrowser() },
@@ -123,7 +155,8 @@ async function attackFromPages(lambdaPort: number, dynamodb: string): Promise<vo
     args: [
       '--no-sandbox',
       '--disable-dev-shm-usage',
-      '--host-resolver-rules=MAP *.example 127.0.0.1, MAP intranet 127.0.0.1',
+      // Addresses of a private network are pages of this machine, too.
+      `--host-resolver-rules=MAP *.example 127.0.0.1, MAP intranet 127.0.0.1, ${PRIVATE.map((address) => `MAP ${address} 127.0.0.1`).join(', ')}`,
     ],
   });
   try {
@@ -132,20 +165,21 @@ async function attackFromPages(lambdaPort: number, dynamodb: string): Promise<vo
     for (const origin of [
       `http://evil.example:${port}`,
       `http://intranet:${port}`,
+      ...PRIVATE.map((address) => `http://${address}:${port}`),
+      `http://localhost:${port}`,
       `http://127.0.0.1:${port}`,
     ]) {
       await page.goto(origin);
+      assert.equal(await page.title(), 'page', origin);
       for (const url of [...functions.map((key) => invocations(lambdaPort, key)), dynamodb])
         assert.equal(await statusInPage(page, url), 'blocked or 404', `${url} from ${origin}`);
     }
     // Rebound: the page's own name is the machine's now.
-    for (const { host, path } of [
-      {
-        host: `evil.example:${lambdaPort}`,
-        path: new URL(invocations(lambdaPort, 'orders')).pathname,
-      },
-      { host: `evil.example:${new URL(dynamodb).port}`, path: '/' },
-    ]) {
+    const paths = new URL(invocations(lambdaPort, 'orders')).pathname;
+    for (const { host, path } of REBOUND.flatMap((name) => [
+      { host: `${name}:${lambdaPort}`, path: paths },
+      { host: `${name}:${new URL(dynamodb).port}`, path: '/' },
+    ])) {
       await page.goto(`http://${host}/`).catch(() => undefined);
       assert.equal(await statusInPage(page, `http://${host}${path}`), 'blocked or 404', host);
     }

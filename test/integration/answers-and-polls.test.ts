@@ -127,7 +127,7 @@ describe('options that change how answers and polls are taken', () => {
   for (const [tracing, root] of [
     ['off', undefined],
     ['link', undefined],
-    ['parent', 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1'],
+    ['parent', 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331'],
   ] as const)
     test(`tracing ${tracing}: the record ${tracing === 'off' ? 'is without the trace' : 'has the trace'}, the invocation ${root === undefined ? 'has its own' : 'goes on with it'}`, async () => {
       world = await createPullerWorld();

@@ -206,17 +206,95 @@ describe('concurrent consumption', () => {
       assert.deepEqual([half?.rocketmqBatch.minOffset, half?.rocketmqBatch.maxOffset], ['0', '7']);
     });
 
-    test('in which everything fails comes to an end: each message alone, and sent back once', async () => {
+    test('in which everything fails alike is no message’s fault: each is sent back once, after 2·log₂(n) + 1 calls', async () => {
       world = await createPullerWorld();
       await world.prepare();
       await world.produce(8);
       const seen = recorder(() => Promise.reject(new Error('all')));
       world.start(seen.handler, { subscriptions: [{ batchSize: 8 }] });
       await until(() => world.committed() === 8n, 'all is settled');
-      assert.equal(seen.events.length, 15);
+      assert.deepEqual(sizes(seen), [8, 4, 2, 1, 1, 2, 4]);
       await until(() => bodiesIn(world, RETRY.topic).length >= 8, 'all come again');
       const each = ['0', '1', '2', '3', '4', '5', '6', '7'];
       assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), each);
+    });
+
+    test('Powertools’ errors for a batch of which nothing is done mean each of its messages', async () => {
+      for (const name of ['FullBatchFailureError', 'BatchProcessingError']) {
+        world = await createPullerWorld();
+        await world.prepare();
+        await world.produce(8);
+        const seen = recorder(() =>
+          Promise.reject(Object.assign(new Error('all records failed'), { name })),
+        );
+        world.start(seen.handler, { subscriptions: [{ batchSize: 8 }] });
+        await until(() => bodiesIn(world, RETRY.topic).length >= 8, 'all come again');
+        assert.deepEqual(sizes(seen), [8], name);
+        await world.stop();
+      }
+    });
+
+    test('bad messages in both halves are found, and the good ones are done', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(32);
+      const bad = new Set(['3', '17', '30']);
+      const seen = recorder(({ Records }) =>
+        Records.some(({ body }) => bad.has(body)) ? Promise.reject(new Error('bad')) : undefined,
+      );
+      world.start(seen.handler, { subscriptions: [{ batchSize: 32 }] });
+      await until(() => world.committed() === 32n, 'all is settled');
+      await until(() => bodiesIn(world, RETRY.topic).length >= 3, 'the bad ones come again');
+      assert.deepEqual(bodiesIn(world, RETRY.topic).toSorted(), [...bad].toSorted());
+      assert.ok(seen.events.length <= 1 + 2 * 3 * 5, `${seen.events.length} calls`);
+    });
+
+    for (const [name, source, subscription] of [
+      ['BROADCASTING', { messageModel: 'BROADCASTING' }, {}],
+      ['maximumRetryAttempts 0', {}, { maximumRetryAttempts: 0 }],
+    ] as const)
+      test(`where a failure is the end of a message, each fails by itself: ${name}`, async () => {
+        world = await createPullerWorld();
+        world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+        await world.prepare();
+        await world.produce(8);
+        const bad = new Set(['0', '1', '2', '3', '5']);
+        const done = new Set<string>();
+        const seen = recorder(({ Records }) => {
+          if (Records.some(({ body }) => bad.has(body))) return Promise.reject(new Error('bad'));
+          for (const { body } of Records) done.add(body);
+          return undefined;
+        });
+        const puller = world.start(seen.handler, {
+          source,
+          subscriptions: [{ batchSize: 8, ...subscription }],
+        });
+        await until(() => seen.records.length > 8 && done.size === 3, 'the good ones are handled');
+        await puller.stop();
+        assert.deepEqual([...done].toSorted(), ['4', '6', '7']);
+      });
+
+    test('a tool that fails the whole batch for one message does not take the others into the DLQ', async () => {
+      world = await createPullerWorld();
+      world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+      const queues = await world.prepare();
+      await world.produce(10);
+      const seen = recorder(({ Records }) => ({
+        batchItemFailures: Records.some(({ body }) => body === '3')
+          ? Records.map(({ receiptHandle }) => ({ itemIdentifier: receiptHandle }))
+          : [],
+      }));
+      world.start(seen.handler, {
+        queues: [...queues, RETRY],
+        subscriptions: [{ batchSize: 10, maximumRetryAttempts: 2, retryDelay: { seconds: 1 } }],
+      });
+      await until(() => bodiesIn(world, dlqTopic(GROUP)).length > 0, 'it is in the DLQ', 20_000);
+      await until(
+        () => sizes(seen).filter((size) => size === 1).length >= 10,
+        'each has had its last delivery alone',
+        20_000,
+      );
+      assert.deepEqual(bodiesIn(world, dlqTopic(GROUP)), ['3']);
     });
 
     test('by an invalid answer, or with bisectBatchOnFunctionError: false, is sent back whole', async () => {
@@ -272,12 +350,17 @@ describe('concurrent consumption', () => {
       await world.prepare();
       await world.produce(8);
       const handler = handlerConfig('inline', 10);
-      const seen = recorder(() => Promise.reject(new Error('no')));
+      let calls = 0;
+      const seen = recorder(async () => {
+        // What the next call may take, too.
+        if (calls++ === 0) await sleep(2_000);
+        throw new Error('no');
+      });
       const options = { reserveMs: 1_000 };
       const puller = world.start(seen.handler, {
         subscriptions: [{ batchSize: 8, handler }],
         options,
-        remainingMs: 22_000,
+        remainingMs: 14_000,
       });
       await until(() => bodiesIn(world, RETRY.topic).length >= 1, 'one is sent back');
       assert.deepEqual(sizes(seen).slice(0, 2), [8, 1]);

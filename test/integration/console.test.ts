@@ -120,6 +120,8 @@ describe('the web console', () => {
     const sentAs = (key: string) =>
       world.broker.messages('orders').filter(({ properties }) => properties.get('KEYS') === key)
         .length;
+    const ofOther = await redrive({ brokerName: 'broker-a', queueId: 1, offset: '1' });
+    assert.deepEqual(await ofOther.json(), { redriven: 0, skipped: [] });
     const one = await redrive({ brokerName: 'broker-a', offset: '1' });
     assert.deepEqual(await one.json(), { redriven: 1, skipped: [] });
     assert.deepEqual(['order-0', 'order-1', 'order-2'].map(sentAs), [1, 2, 1]);

@@ -16,6 +16,7 @@ import { startInProcess } from '../support/in-process-service.ts';
 import {
   at,
   createPullerWorld,
+  deployment,
   gate,
   type PullerWorld,
   recorder,
@@ -65,7 +66,7 @@ describe('maximumConcurrency', () => {
     };
     const first = world.start(seen.handler, settings);
     await until(() => seen.events.length > 10, 'the first one works');
-    world.start(seen.handler, settings);
+    world.start(seen.handler, { ...settings, source: deployment(2) });
     const report = await first.report;
     assert.ok(report.queues.every(({ reason }) => reason === 'signal'));
     await until(
@@ -162,7 +163,7 @@ describe('maximumConcurrency', () => {
       () => world.logs.some(({ message }) => message.startsWith("the slot's last invocation died")),
       'it waits',
     );
-    const second = world.start(messageHandler, settings);
+    const second = world.start(messageHandler, { ...settings, source: deployment(2) });
     assert.ok(
       (await first.report).queues.every(
         ({ reason, handled }) => reason === 'signal' && handled === 0,

@@ -125,6 +125,27 @@ describe('reset, skip, peek and get', () => {
     assert.equal(stored(0), before);
   });
 
+  test('patterns are tried on what is stored: those of the event, or others', async () => {
+    const patternsOf = async (args: object, deps = {}) =>
+      (
+        await world.operate('peek', { queue: q0, offset: '3', limit: 3, ...args }, deps)
+      ).messages.map((message) => ('pattern' in message ? message.pattern : undefined));
+    assert.deepEqual(await patternsOf({}), [undefined, undefined, undefined], 'there are none');
+    const tried = JSON.stringify([{ tags: ['open'] }, { body: { n: [{ numeric: ['<', 4] }] } }]);
+    assert.deepEqual(await patternsOf({ 'filter-patterns': tried }), [1, 'none', 0]);
+    const [subscription] = world.config.subscriptions;
+    const filtered = { ...subscription, filterPatterns: [{ tags: ['paid'] }] };
+    const source = { ...world.config, subscriptions: [filtered] };
+    const service = { ...world.deps.service, sources: [source] } as typeof world.deps.service;
+    assert.deepEqual(await patternsOf({}, { service }), [0, 0, 'none']);
+    for (const [wrong, text] of [
+      ['{"body"', /--filter-patterns is no JSON/],
+      ['[{"body":{"n":[{"numeric":[">"]}]}}]', /--filter-patterns\.0\.body\.n\.0: give /],
+      ['[]', /--filter-patterns: give a list of 1 to 10 patterns/],
+    ] as const)
+      await assert.rejects(patternsOf({ 'filter-patterns': wrong }), refusal('USAGE', text));
+  });
+
   test('a search that is cut short says where, and goes on there', async () => {
     const first = await world.operate('peek', { queue: q0, offset: '0', limit: 3 });
     assert.deepEqual([first.messages.length, first.cursor], [3, `${q0}=3`]);

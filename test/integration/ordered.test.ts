@@ -13,6 +13,7 @@ import {
   type Answering,
   at,
   createPullerWorld,
+  deployment,
   GROUP,
   gate,
   type PullerSettings,
@@ -624,7 +625,7 @@ describe('an ordered puller', () => {
         };
         const first = start(seen.handler, subscription);
         await until(() => seen.finished.size > 20, 'the first works');
-        const second = start(seen.handler, subscription);
+        const second = start(seen.handler, subscription, { source: deployment(2) });
         assert.deepEqual(reasons(await first.report), ['succession']);
         await until(() => seen.finished.size > 60, 'the second works');
         // The third is killed with a batch at its handler.
@@ -634,6 +635,7 @@ describe('an ordered puller', () => {
           subscription,
           {
             holder: 'third',
+            source: deployment(3),
             deps: { store },
           },
         );

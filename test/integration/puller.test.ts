@@ -11,6 +11,7 @@ import { handlerConfig } from '../support/handler-config.ts';
 import {
   at,
   createPullerWorld,
+  deployment,
   GROUP,
   gate,
   type PullerWorld,
@@ -1017,7 +1018,7 @@ describe('a puller', () => {
       const [old, next] = [recorder(), recorder()];
       const puller = world.start(old.handler);
       await until(() => world.committed() === 10n, 'the old one works');
-      world.start(next.handler);
+      world.start(next.handler, { source: deployment(2) });
       const report = await puller.report;
       const endedAt = Date.now();
       await until(() => world.broker.heldPulls() > 0, 'the new one pulls');

@@ -2,12 +2,23 @@ import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { compileSql } from '../../src/decide/filter/sql92.ts';
 import { ConnectionError, InvalidFilterError } from '../../src/errors.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { runJava } from '../support/java.ts';
 import { type RealRocketMQ, startRealRocketMQ } from '../support/real-rocketmq.ts';
-import { BAD_SQL, BAD_SQL_OF_5, CUT_SQL, GOOD_SQL, GOOD_SQL_OF_5 } from '../support/sql-filters.ts';
+import {
+  BAD_SQL,
+  BAD_SQL_OF_5,
+  COMPARED_SQL,
+  COMPARED_SQL_OF_5,
+  CUT_SQL,
+  GOOD_SQL,
+  GOOD_SQL_OF_5,
+  SQL_VALUES,
+} from '../support/sql-filters.ts';
 import { missingStack, since } from '../support/stack.ts';
+import { until } from '../support/until.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
 const pull = {
@@ -84,6 +95,44 @@ describe('filters on a real broker that compiles SQL92', { skip: missingStack('r
       if (sql !== '') assert.ok(!(await compiles(sql)), `${sql} does not compile`);
     for (const [sql] of CUT_SQL)
       assert.ok(await compiles(sql), `${sql} compiles, with something left out`);
+  });
+
+  test('what we make of a filter for a redelivery is what the broker makes of it', async () => {
+    const valued = { topic: 'valued', brokerName: 'broker-a', queueId: 0 };
+    await client.createTopic('valued', { readQueueNums: 1, writeQueueNums: 1 });
+    const messages = SQL_VALUES.map(([a, b], index) => ({
+      ...(a === undefined ? {} : { a }),
+      ...(b === undefined ? {} : { b }),
+      seq: String(index),
+    }));
+    for (const properties of messages)
+      await client.send({ topic: 'valued', body: 'x', properties }, { queue: valued });
+    await until(
+      async () => (await client.maxOffset(valued)) === BigInt(messages.length),
+      'all are in the queue',
+    );
+    const filters = [...GOOD_SQL, ...COMPARED_SQL];
+    if (since('5.0')) filters.push(...GOOD_SQL_OF_5, ...COMPARED_SQL_OF_5);
+    const wrong: object[] = [];
+    for (const sql of filters) {
+      const seen: string[] = [];
+      const subscription = buildSubscription('valued', sql, 'SQL92', Date.now());
+      for (let offset = 0n; offset < BigInt(messages.length); ) {
+        const result = await client.pull({ ...pull, queue: valued, offset, subscription });
+        if (result.status === 'FOUND')
+          seen.push(...result.messages.map(({ properties }) => properties.get('seq') as string));
+        assert.ok(result.nextBeginOffset > offset);
+        offset = result.nextBeginOffset;
+      }
+      const matches = compileSql(sql);
+      const ours = messages
+        .filter((properties) => matches?.(new Map(Object.entries(properties))))
+        .map(({ seq }) => seq);
+      const differing = messages.filter(({ seq }) => seen.includes(seq) !== ours.includes(seq));
+      for (const message of differing)
+        wrong.push({ sql, ...message, broker: seen.includes(message.seq) });
+    }
+    assert.deepEqual(wrong, []);
   });
 
   test('a broker that went away is a ConnectionError that names it', async () => {

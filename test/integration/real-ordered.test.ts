@@ -5,7 +5,7 @@ import type { Context } from 'aws-lambda';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../../src/model/message-queue.ts';
-import type { SubscriptionConfig } from '../../src/model/source.ts';
+import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { runPuller } from '../../src/puller/run-puller.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
@@ -218,19 +218,19 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
         }));
       const strict = strictHandler({ step, laneOf: ({ body }) => Number(body) % step }, 5);
       const config = source([subscription(topic, own)], { consumerGroup });
-      const deploy = () =>
+      const deploy = (options: Partial<SourceConfig> = {}) =>
         startInProcess({
           client,
           dynamodb,
           nameServer: rocketmq.nameServer,
-          source: config,
+          source: { ...config, ...options },
           handler: strict.handler,
           options: OFTEN,
         });
       const before = deploy();
       await until(() => strict.finished.size > count / 4, 'the first deployment works', 60_000);
       // The second one waits as successor of each queue: its pullers take over in mid-failure.
-      const next = deploy();
+      const next = deploy({ idleTimeout: 100 });
       const ended = before.end();
       await until(() => strict.finished.size === count, 'all is done', 120_000);
       await ended;

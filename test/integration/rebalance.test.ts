@@ -153,6 +153,36 @@ describe('topologies that change', () => {
     assert.deepEqual(invoked(), ['orders/broker-a/0']);
   });
 
+  test('a route beyond all bounds is refused with its topic; nothing of it is assigned, and other topics go on', async () => {
+    world = await createWorld();
+    for (const topic of ['flooded', 'orders']) world.broker.createTopic(topic, { queues: 1 });
+    const entry = (readQueueNums: number) => ({
+      ...{ brokerName: 'broker-a', readQueueNums, writeQueueNums: 1, perm: 6, topicSysFlag: 0 },
+    });
+    const { brokers } = await world.client.topicRoute('flooded');
+    // 7 KB of such entries made 6.5 million queues.
+    const queues = Array.from({ length: 100 }, () => entry(65_536));
+    world.broker.control(
+      'GET_ROUTEINFO_BY_TOPIC',
+      ({ command }) =>
+        command.extFields.topic === 'flooded'
+          ? {
+              code: ResponseCode.SUCCESS,
+              body: getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] }).body!,
+            }
+          : undefined,
+      { times: Infinity },
+    );
+    const report = await world.pass(source([subscription('flooded'), subscription('orders')]));
+    assert.deepEqual(
+      report.problems.map(({ code, topic }) => [code, topic]),
+      [['ROCKETMQ_ROUTE_REFUSED', 'flooded']],
+    );
+    assert.match(report.problems[0]?.message ?? '', /"flooded" refused: 6553600 queues to read/);
+    assert.deepEqual(await living(), ['orders/broker-a/0 0']);
+    assert.deepEqual(invoked(), ['orders/broker-a/0']);
+  });
+
   test('a name server that goes away in the middle of a run is replaced by the next; all gone changes nothing', async () => {
     world = await createWorld();
     world.broker.createTopic('orders', { queues: 3 });

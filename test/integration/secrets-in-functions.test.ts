@@ -11,7 +11,18 @@ import { startDynalite } from '../support/dynalite.ts';
 import { type SecretStore, startSecretStore } from '../support/secret-store.ts';
 
 const SECRET = 'arn:aws:secretsmanager:eu-west-1:123456789012:secret:rocketmq-AbCdEf';
-const COORDINATOR = fileURLToPath(new URL('../../handlers/coordinator.ts', import.meta.url));
+/** Each function, and what it is invoked with. */
+const FUNCTIONS = {
+  Coordinator: {},
+  Operator: { rocketmqOperator: { version: 1, command: 'status' } },
+  Puller: {
+    cluster: 'default',
+    consumerGroup: 'workers',
+    slot: 0,
+    queues: [{ topic: 'orders', brokerName: 'broker-a', queueId: 0 }],
+  },
+} as const;
+type FunctionName = keyof typeof FUNCTIONS;
 
 let mq: Awaited<ReturnType<typeof startEmbeddedRocketMQ>>;
 let database: Awaited<ReturnType<typeof startDynalite>>;
@@ -28,8 +39,11 @@ after(async () => {
   await Promise.all([mq.stop(), database.stop(), store.stop()]);
 });
 
-/** One run of the coordinator's function in a process of its own, with all that it prints. */
-async function runFunction(): Promise<{ code: unknown; output: string }> {
+/** One run of a function in a process of its own, with all that it prints. */
+async function runFunction(
+  name: FunctionName = 'Coordinator',
+): Promise<{ code: unknown; output: string }> {
+  const file = fileURLToPath(new URL(`../../handlers/${name.toLowerCase()}.ts`, import.meta.url));
   const service: ServiceConfig = {
     service: 'shop',
     stage: 'dev',
@@ -39,10 +53,12 @@ async function runFunction(): Promise<{ code: unknown; output: string }> {
     sources: [source([subscription('orders')])],
   };
   const script = `
-    const { createCoordinatorHandler } = await import(${JSON.stringify(COORDINATOR)});
+    const { create${name}Handler } = await import(${JSON.stringify(file)});
     const end = Date.now() + 8000;
     const context = { awsRequestId: 'run-1', getRemainingTimeInMillis: () => end - Date.now() };
-    await createCoordinatorHandler(${JSON.stringify(service)})({}, context);`;
+    const handler = create${name}Handler(${JSON.stringify(service)}, {});
+    const answer = await handler(${JSON.stringify(FUNCTIONS[name])}, context);
+    console.log(JSON.stringify(answer));`;
   const child = startChild(process.execPath, ['--input-type=module', '-e', script], {
     env: {
       ...process.env,
@@ -78,6 +94,15 @@ test('a function signs with the secret and never prints it, not even at level tr
   assert.match(output, /"function":"coordinator"/);
   assert.doesNotMatch(output, /swordfish/);
 });
+
+for (const name of ['Operator', 'Puller'] as const)
+  test(`the ${name.toLowerCase()} prints no secret either`, async () => {
+    store.values.set(SECRET, JSON.stringify({ accessKey: 'shop', secretKey: 'swordfish' }));
+    const { code, output } = await runFunction(name);
+    assert.equal(code, 0, output);
+    assert.match(output, new RegExp(`"function":"${name.toLowerCase()}"`));
+    assert.doesNotMatch(output, /swordfish/);
+  });
 
 test('a secret that cannot be read is told in the log, by its name', async () => {
   store.values.set(SECRET, { error: 'AccessDeniedException' });

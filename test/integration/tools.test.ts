@@ -12,13 +12,11 @@ import { parse } from '@aws-lambda-powertools/parser';
 import { JSONStringified } from '@aws-lambda-powertools/parser/helpers';
 import { parser } from '@aws-lambda-powertools/parser/middleware';
 import { SqsRecordSchema, SqsSchema } from '@aws-lambda-powertools/parser/schemas/sqs';
-import { CreateTableCommand, DynamoDBClient } from '@aws-sdk/client-dynamodb';
 import middy from '@middy/core';
 import eventNormalizer from '@middy/event-normalizer';
 import sqsPartialBatchFailure from '@middy/sqs-partial-batch-failure';
 import type { Context, SQSEvent, SQSRecord } from 'aws-lambda';
 import { z } from 'zod';
-import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 import { readAnswer } from '../../src/delivery/read-answer.ts';
 import {
   RocketMQAttributesSchema,
@@ -27,6 +25,7 @@ import {
 } from '../../src/helpers/schemas.ts';
 import type { RocketMQEvent } from '../../src/index.ts';
 import { createRocketMQEvent } from '../../src/testing/index.ts';
+import { type IdempotencyTables, startIdempotencyTables } from '../support/idempotency-tables.ts';
 import eventBatchHandler from '../vendor/middy/event-batch-handler/index.js';
 import eventBatchParser from '../vendor/middy/event-batch-parser/index.js';
 import parseJson from '../vendor/middy/event-batch-parser/parseJson.js';
@@ -219,29 +218,12 @@ describe('tools for SQS handlers work unchanged', () => {
   });
 
   describe('Powertools Idempotency', () => {
-    let stop: () => Promise<void>;
-    let client: DynamoDBClient;
+    let tables: IdempotencyTables;
     before(async () => {
-      const database = await startLocalDynamoDB();
-      stop = database.stop;
-      client = new DynamoDBClient({
-        endpoint: database.endpoint,
-        region: 'eu-west-1',
-        credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
-      });
-      await client.send(
-        new CreateTableCommand({
-          TableName: 'idempotency',
-          AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-          KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-          BillingMode: 'PAY_PER_REQUEST',
-        }),
-      );
+      tables = await startIdempotencyTables();
+      await tables.create('idempotency');
     });
-    after(async () => {
-      client?.destroy();
-      await stop?.();
-    });
+    after(() => tables?.stop());
 
     test('by messageId a redelivery is not worked twice', async () => {
       process.env.AWS_LAMBDA_FUNCTION_NAME ??= 'settle';
@@ -256,7 +238,7 @@ describe('tools for SQS handlers work unchanged', () => {
         {
           persistenceStore: new DynamoDBPersistenceLayer({
             tableName: 'idempotency',
-            awsSdkV3Client: client,
+            awsSdkV3Client: tables.client,
           }),
           config,
           dataIndexArgument: 0,

@@ -36,6 +36,9 @@ function itemsOf(count: number, builder: BatchBuilder) {
   return builder.items;
 }
 
+/** The random part of each receiptHandle is of one delivery. */
+const withoutRandom = (json: string): string => json.replace(/\.[\da-f-]{36}(?=")/g, '');
+
 describe('what a handler does to its event', () => {
   const cases = fc.record({
     format: fc.constantFrom(...EVENT_FORMATS),
@@ -65,7 +68,8 @@ describe('what a handler does to its event', () => {
         };
         const payload = batchPayload(items, format, BATCH);
         const first = payload.event();
-        assert.equal(JSON.stringify(first), undisturbed);
+        const delivered = JSON.stringify(first);
+        assert.equal(withoutRandom(delivered), withoutRandom(undisturbed));
         disturb(first, disturbances);
         const verdict = readAnswer(answer, items, format);
         assert.deepEqual(
@@ -74,16 +78,16 @@ describe('what a handler does to its event', () => {
         );
 
         const second = payload.event();
-        assert.equal(JSON.stringify(second), undisturbed);
+        assert.equal(JSON.stringify(second), delivered);
         // The first one is kept, and changed while the second is with the handler.
         disturb(first, again);
-        assert.equal(JSON.stringify(second), undisturbed);
+        assert.equal(JSON.stringify(second), delivered);
 
         const half = items.slice(0, Math.ceil(items.length / 2));
         const fresh = itemsOf(half.length, new BatchBuilder(undefined, format));
         assert.equal(
-          JSON.stringify(batchPayload(half, format, BATCH).event()),
-          JSON.stringify(batchPayload(fresh, format, BATCH).event()),
+          withoutRandom(JSON.stringify(batchPayload(half, format, BATCH).event())),
+          withoutRandom(JSON.stringify(batchPayload(fresh, format, BATCH).event())),
         );
       }),
       { numRuns: 500 },

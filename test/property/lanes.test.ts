@@ -141,7 +141,7 @@ class World {
     }));
     for (const { offset, localRetries } of batch)
       assert.equal(localRetries, this.failures.get(offset) ?? 0, 'no failure is forgotten');
-    for (const [position, end] of endsInOrder(results).entries()) {
+    for (const [position, end] of endsInOrder(results, true).entries()) {
       const entry = batch[position] as QueueEntry;
       switch (end) {
         case 'again':

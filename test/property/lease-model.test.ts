@@ -6,8 +6,8 @@ import fc from 'fast-check';
 import { connect, databases, TABLE } from '../support/databases.ts';
 import { createLeaseWorld, MAX_SKEW_MS, type Turn } from '../support/lease-world.ts';
 
-/** Replays: `LEASE_SEED=… node --test test/property/lease-model.test.ts`; `LEASE_RUNS` for longer searches. */
-const seed = Number(process.env.LEASE_SEED ?? Date.now() % 2 ** 31);
+/** Replays: `PROPERTY_SEED=… npm test -- lease-model`; `LEASE_RUNS` for longer searches. */
+const seed = fc.readConfigureGlobal().seed ?? Date.now() % 2 ** 31;
 const numRuns = Number(process.env.LEASE_RUNS ?? 40);
 
 const turn: fc.Arbitrary<Turn> = fc.record({
@@ -52,7 +52,7 @@ for (const { name, missing, start } of databases) {
     });
 
     test('never two who act, never a commit by a loser, fences rise', async (t) => {
-      t.diagnostic(`LEASE_SEED=${seed} LEASE_RUNS=${numRuns}`);
+      t.diagnostic(`PROPERTY_SEED=${seed} LEASE_RUNS=${numRuns}`);
       const seen = {
         acquisitions: 0,
         takeOvers: 0,

@@ -61,6 +61,18 @@ const cases = fc.record({
   maximumRetryAttempts: fc.integer({ min: 0, max: 2 }),
   seed: fc.nat(1_000_000),
 });
+/** Found by chance once: a puller is killed beside its inline handler, whose call counted as running for ever. */
+const killedBesideItsHandler: typeof cases extends fc.Arbitrary<infer T> ? T : never = {
+  isInline: true,
+  behaviours: [{ kind: 'ok' }],
+  deadly: [{ kind: 'ok' }, { kind: 'kills', times: 99 }],
+  faults: [{ kind: 'kill', at: 1_000, of: 'puller', which: 0 }],
+  batchSize: 1,
+  timeout: 2,
+  moreMs: 18_200,
+  maximumRetryAttempts: 0,
+  seed: 694_260,
+};
 
 describe('with any handler that ends, finitely many invocations finish the queue', () => {
   let thread: SimulatorThread;
@@ -104,7 +116,7 @@ describe('with any handler that ends, finitely many invocations finish the queue
             [],
           );
         }),
-        { numRuns: RUNS },
+        { numRuns: RUNS, examples: [[killedBesideItsHandler]] },
       );
     });
 });

@@ -29,7 +29,12 @@ const [nameServers = '', endpoint = '', queueCount, messageCount, batchSize, mod
 /** A broker with any number of messages of 1 MiB. */
 function popping(): Pick<RocketMQ, 'pop' | 'ack' | 'changeInvisibleTime'> {
   let offset = 0;
-  const next = (): Message => messageAt(offset++, { body: Buffer.alloc(MIB, 'x') });
+  const next = (): Message =>
+    messageAt(offset, {
+      body: Buffer.alloc(MIB, 'x'),
+      // Messages of one id go in events of their own.
+      properties: { UNIQ_KEY: `id-${offset++}` },
+    });
   const handleOf = (queueOffset: bigint, invisibleMs: number): PopHandle => ({
     ckQueueOffset: 0n,
     popTime: BigInt(Date.now()),

@@ -75,7 +75,7 @@ export function createHeldQueue(settings: HeldQueueSettings = {}): HeldQueueWorl
   const deps = {
     service: { service: 'shop', stage: 'dev', clusters: {}, sources: [of] },
     client: settings.client ?? {},
-    store: settings.store ?? {},
+    store: { renew: async () => ({ applied: true, assignment }), ...settings.store },
     clock: {
       now: () => now,
       sleep: async (ms: number) => {

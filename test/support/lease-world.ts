@@ -70,6 +70,7 @@ export async function createLeaseWorld(
   let offset = 0n;
   let highestFence = 0;
   let lastRelease: 'sure' | 'unsure' | 'none' = 'sure';
+  let unsureAcquisitions = 0;
   let incarnations = 0;
   const underWay: CommitUnderWay[] = [];
   const seen = { acquisitions: 0, takeOvers: 0, successions: 0, commits: 0, lost: 0, giveUps: 0 };
@@ -135,6 +136,7 @@ export async function createLeaseWorld(
     if (answer === undefined) {
       // It may hold without knowing: its name is given up, as a puller that failed does.
       lastRelease = 'unsure';
+      unsureAcquisitions++;
       puller.holder = newHolder();
     } else if (answer.applied) {
       const { lease, crash } = answer.assignment;
@@ -187,6 +189,7 @@ export async function createLeaseWorld(
   async function release(puller: Puller, lease: Lease): Promise<void> {
     puller.lease = undefined;
     lastRelease = 'unsure';
+    const before = unsureAcquisitions;
     const answer = await asked(() =>
       store.release({
         ...group,
@@ -195,7 +198,9 @@ export async function createLeaseWorld(
         committedOffset: puller.committed,
       }),
     );
-    if (answer?.applied && highestFence === lease.fence) lastRelease = 'sure';
+    // An acquisition without an answer may have come behind it in the table, and before it here.
+    const isLast = highestFence === lease.fence && unsureAcquisitions === before;
+    if (answer?.applied && isLast) lastRelease = 'sure';
   }
 
   function lose(puller: Puller, lease: Lease, answer: LeaseAnswer): void {

@@ -7,7 +7,7 @@ import { messageAt } from './records.ts';
 export function lendingClient(
   count: number,
   message: (n: number) => Message = (n) =>
-    messageAt(n, { body: Buffer.from(String(n)), properties: {} }),
+    messageAt(n, { body: Buffer.from(String(n)), properties: { UNIQ_KEY: `id-${n}` } }),
 ) {
   const acknowledged: number[] = [];
   const givenBack: number[] = [];

@@ -58,6 +58,11 @@ export interface PullerSettings {
   readonly deps?: Partial<PullerDeps>;
 }
 
+/** Options of another deployment, which does nothing else: its pullers are to succeed those of earlier ones. */
+export const deployment = (number: number): Partial<SourceConfig> => ({
+  idleTimeout: 100 + number,
+});
+
 /** A puller that runs. */
 export interface RunningPuller {
   readonly report: Promise<PullerReport>;

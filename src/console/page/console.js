@@ -201,7 +201,12 @@ function letterItem(letter) {
   });
   redrive.addEventListener(
     'click',
-    () => void redriveLetters({ brokerName: letter.brokerName, offset: letter.offset }),
+    () =>
+      void redriveLetters({
+        brokerName: letter.brokerName,
+        queueId: letter.queueId,
+        offset: letter.offset,
+      }),
   );
   item.append(
     element('strong', messageId),

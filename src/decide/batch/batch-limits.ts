@@ -3,9 +3,15 @@ import type { BatchLimit } from '../../model/assignment.ts';
 /** Bounds the item. Each step is half of another one, so that more are hardly ever needed. */
 export const MAX_STEPS = 16;
 
-/** Most messages in a batch with the message at an offset. Infinity: as many as in any. */
-export function maxMessagesAt(limits: readonly BatchLimit[], offset: bigint): number {
-  return limits.find(({ until }) => offset < until)?.maxMessages ?? Number.POSITIVE_INFINITY;
+/** Most messages in a batch with the message at an offset; undefined: as many as in any. */
+export function maxMessagesAt(limits: readonly BatchLimit[], offset: bigint): number | undefined {
+  return limits.find(({ until }) => offset < until)?.maxMessages;
+}
+
+/** The smaller of two bounds. undefined: there is none. */
+export function smaller(one: number | undefined, other: number | undefined): number | undefined {
+  if (one === undefined || other === undefined) return one ?? other;
+  return Math.min(one, other);
 }
 
 /**
@@ -24,7 +30,7 @@ export function narrowLimits(
     .filter((step) => step.until < until)
     .map((step) => ({ ...step, maxMessages: Math.min(step.maxMessages, maxMessages) }));
   const above = limits.filter((step) => step.until > until);
-  const here = Math.max(1, Math.min(maxMessages, maxMessagesAt(limits, last)));
+  const here = Math.max(1, Math.min(maxMessages, maxMessagesAt(limits, last) ?? maxMessages));
   return mergeSteps([...below, { until, maxMessages: here }, ...above]);
 }
 

@@ -4,10 +4,17 @@
  */
 export function waitsUntil(
   waiting: { readonly count: number; readonly bytes: number; readonly since: number },
-  wanted: { readonly batchSize: number; readonly maxBytes: number; readonly windowMs: number },
+  wanted: {
+    readonly batchSize: number;
+    /** undefined: its handler takes events of any size. */
+    readonly maxBytes: number | undefined;
+    readonly windowMs: number;
+  },
   now: number,
 ): number | undefined {
-  if (waiting.count >= wanted.batchSize || waiting.bytes >= wanted.maxBytes) return undefined;
+  const { batchSize, maxBytes } = wanted;
+  if (waiting.count >= batchSize) return undefined;
+  if (maxBytes !== undefined && waiting.bytes >= maxBytes) return undefined;
   const until = waiting.since + wanted.windowMs;
   return until > now ? until : undefined;
 }

@@ -2,7 +2,7 @@
  * How many messages of a batch that failed as a whole go into its first part. Halves find the one that fails soonest; but where there is not the time to
  * get down to a single message, one goes alone at once, so that every holder of the queue comes further.
  * @param count of the batch, at least 2
- * @param callsLeft handler calls that fit into the invocation's rest, each with its whole timeout
+ * @param callsLeft handler calls that fit into the invocation's rest
  */
 export function firstPart(count: number, callsLeft: number): number {
   return callsLeft >= Math.ceil(Math.log2(count)) ? Math.ceil(count / 2) : 1;

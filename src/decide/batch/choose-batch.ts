@@ -1,10 +1,12 @@
+import { smaller } from './batch-limits.ts';
+
 /** A batch that is being put together from the messages of one queue, in the order in which they may be taken. */
 export interface Draft {
   readonly count: number;
   /** Of the event of its first message; undefined: it has none yet. */
   readonly batchSize: number | undefined;
-  /** The least that batches which failed before allow its messages (decide/batch/batch-limits). */
-  readonly maxMessages: number;
+  /** The least that batches which failed before allow its messages (decide/batch/batch-limits); undefined: none failed. */
+  readonly maxMessages: number | undefined;
   /** Its one message is delivered alone (decide/crash). */
   readonly isAlone: boolean;
 }
@@ -12,7 +14,7 @@ export interface Draft {
 export const EMPTY_DRAFT: Draft = {
   count: 0,
   batchSize: undefined,
-  maxMessages: Number.POSITIVE_INFINITY,
+  maxMessages: undefined,
   isAlone: false,
 };
 
@@ -63,11 +65,12 @@ export function isComplete({ count, batchSize = 1, isAlone }: Draft): boolean {
 /** @param taken messages of the queue that are with a handler now, those of the draft included */
 export function considerCandidate(
   draft: Draft,
-  { maxMessages = Number.POSITIVE_INFINITY, isOurs, isolation }: Candidate,
+  { maxMessages, isOurs, isolation }: Candidate,
   taken: number,
 ): DraftStep<BeforeReading> {
-  const next = { ...draft, maxMessages: Math.min(draft.maxMessages, maxMessages) };
-  if (next.count >= next.maxMessages) return { draft: next, next: 'stop' };
+  const next = { ...draft, maxMessages: smaller(draft.maxMessages, maxMessages) };
+  if (next.maxMessages !== undefined && next.count >= next.maxMessages)
+    return { draft: next, next: 'stop' };
   if (!isOurs) return { draft: next, next: 'forget' };
   // A message that is delivered alone has the queue to itself, so that a death can only be its own.
   if (isolation !== 'batch' && taken > 0) return { draft: next, next: 'stop' };

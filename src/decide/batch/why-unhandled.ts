@@ -49,6 +49,8 @@ export interface MessageFacts {
   readonly topic: string;
   /** An event of the group takes the topic. */
   readonly isSubscribed: boolean;
+  /** A redelivery that the filter of the event does not take; brokers filter no retry topics. */
+  readonly isFilteredRetry?: boolean;
   /** Seconds, where it is older than `maximumRecordAgeInSeconds`. */
   readonly ageBeyondLimit: number | undefined;
   readonly maximumRecordAgeInSeconds: number | undefined;
@@ -69,6 +71,12 @@ export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefine
       'RejectedByHandler',
       'ROCKETMQ_NO_HANDLER',
       `a redelivery of topic "${topic}", which no handler of the group takes any more`,
+    );
+  if (message.isFilteredRetry === true)
+    return forGood(
+      'RejectedByHandler',
+      'ROCKETMQ_RETRY_FILTERED',
+      `a redelivery of topic "${topic}" that the filter of its event does not take`,
     );
   if (ageBeyondLimit !== undefined)
     return forGood(

@@ -40,3 +40,23 @@ export function wholeSlots(
   });
   return { requests: whole, idle };
 }
+
+/**
+ * May another invocation replace the one that works a slot, by what the table says of the slot's queues? Only when one of them is left over, or its
+ * holder is to be succeeded. The request alone does not count: whoever may invoke the puller writes it.
+ * @param acquiredAt when the slot's present invocation began
+ */
+export function mayJoinSlot(
+  assignments: readonly Assignment[],
+  slot: number,
+  acquiredAt: number,
+  now: number,
+  rules: DispatchRules = {},
+): boolean {
+  return assignments.some((one) => {
+    if (one.slot !== slot) return false;
+    const status = standing(one, now, rules);
+    if (status !== 'free') return status === 'succession';
+    return one.fence === 0 || now - acquiredAt >= JOIN_AFTER_MS;
+  });
+}

@@ -1,9 +1,12 @@
-import type { FilterPattern, PatternFields, PatternRule } from '../../model/filter-pattern.ts';
+import { type Alternative, compilePattern } from '../../model/compile-pattern.ts';
+import type { FilterPattern } from '../../model/filter-pattern.ts';
+import { matchesFields } from './match-fields.ts';
+import { allowsAbsence, type Leaf, matchesLeaf } from './match-rule.ts';
 
 /** What patterns see of a message; values are read when a pattern asks for them. */
 export interface Filterable {
-  /** As handlers see it. */
-  readonly body: string;
+  /** undefined: it is no UTF-8. */
+  readonly body: string | undefined;
   /** As the message has it. */
   readonly bodyBytes: number;
   readonly tags: string | undefined;
@@ -12,135 +15,118 @@ export interface Filterable {
 }
 
 /**
- * A larger body is not parsed and counts as no JSON: parsed, a body of nothing but "[]" takes many
+ * A larger body is not parsed and counts as text: parsed, a body of nothing but "[]" takes many
  * times its size. Lambda's limit of an event, about.
  */
 export const MAX_FILTERED_JSON_BYTES = 6 * 1024 * 1024;
 
 /** Does one of the patterns match? Lambda's event filtering: a message that none matches is done without its handler. */
 export function matchesAny(patterns: readonly FilterPattern[], message: Filterable): boolean {
-  let json: { readonly value: unknown } | undefined;
-  const parsed = (): unknown => {
-    json ??= {
-      value: message.bodyBytes > MAX_FILTERED_JSON_BYTES ? undefined : readJson(message.body),
-    };
+  return firstMatch(patterns, message) !== undefined;
+}
+
+/** Index of the first pattern that matches the message. */
+export function firstMatch(
+  patterns: readonly FilterPattern[],
+  message: Filterable,
+): number | undefined {
+  let json: { readonly value: object | undefined } | undefined;
+  const parsed = (): object | undefined => {
+    json ??= { value: readJson(message) };
     return json.value;
   };
-  return patterns.some((pattern) => matches(pattern, message, parsed));
-}
-
-function matches(pattern: FilterPattern, message: Filterable, parsed: () => unknown): boolean {
-  const { body, tags, keys, properties, $or } = pattern;
-  return (
-    (tags === undefined || matchesRules(tags, message.tags)) &&
-    (keys === undefined ||
-      matchesRules(keys, message.keys.length === 0 ? undefined : message.keys)) &&
-    (properties === undefined || matchesFields(properties, message.properties)) &&
-    (body === undefined ||
-      (isRules(body) ? matchesRules(body, message.body) : matchesFields(body, parsed()))) &&
-    ($or === undefined || $or.some((one) => matches(one, message, parsed)))
+  const index = compiled(patterns).findIndex((alternatives) =>
+    alternatives.some((one) => matches(one, message, parsed)),
   );
+  return index < 0 ? undefined : index;
 }
 
-/**
- * A list of objects matches when one of its elements does, as EventBridge flattens it. The
- * recursion is as deep as the pattern: lists in lists, which producers nest as they like, are not.
- */
-function matchesFields(pattern: PatternFields, value: unknown): boolean {
-  if (!Array.isArray(value)) return matchesOne(pattern, value);
-  const lists: (readonly unknown[])[] = [value];
-  for (let list = lists.pop(); list !== undefined; list = lists.pop())
-    for (const element of list)
-      if (Array.isArray(element)) lists.push(element);
-      else if (matchesOne(pattern, element)) return true;
-  return false;
-}
+const COMPILED = new WeakMap<readonly FilterPattern[], readonly Alternative[][]>();
 
-function matchesOne(pattern: PatternFields, value: unknown): boolean {
-  if (typeof value !== 'object' || value === null) return onlyAsksForAbsence(pattern);
-  return Object.entries(pattern).every(([field, wanted]) => {
-    if (field === '$or')
-      return (wanted as readonly PatternFields[]).some((one) => matchesFields(one, value));
-    const own = Object.hasOwn(value, field) ? (value as Record<string, unknown>)[field] : undefined;
-    return isRules(wanted)
-      ? matchesRules(wanted, own)
-      : matchesFields(wanted as PatternFields, own);
-  });
-}
-
-/** `{ exists: false }` holds for a field of an object that is not there itself. A body that is no JSON has no fields, and is no such object. */
-function onlyAsksForAbsence(pattern: PatternFields): boolean {
-  return Object.entries(pattern).every(
-    ([, wanted]) =>
-      isRules(wanted) && wanted.some((rule) => isObject(rule) && 'exists' in rule && !rule.exists),
-  );
-}
-
-function isRules(wanted: PatternFields[string]): wanted is readonly PatternRule[] {
-  return Array.isArray(wanted);
-}
-
-function matchesRules(rules: readonly PatternRule[], value: unknown): boolean {
-  const values: readonly unknown[] = Array.isArray(value) ? value : [value];
-  return rules.some((rule) => {
-    if (isObject(rule) && 'exists' in rule) return rule.exists === (value !== undefined);
-    return values.some((one) => one !== undefined && matchesRule(rule, one));
-  });
-}
-
-function matchesRule(rule: Exclude<PatternRule, { exists: boolean }>, value: unknown): boolean {
-  if (!isObject(rule)) return value === rule;
-  if ('numeric' in rule) return typeof value === 'number' && inRange(rule.numeric, value);
-  if ('anything-but' in rule) return !isExcluded(rule['anything-but'], value);
-  if (typeof value !== 'string') return false;
-  if ('prefix' in rule) return value.startsWith(rule.prefix);
-  if ('suffix' in rule) return value.endsWith(rule.suffix);
-  return value.toLowerCase() === rule['equals-ignore-case'].toLowerCase();
-}
-
-type Excluded = Extract<PatternRule, { 'anything-but': unknown }>['anything-but'];
-
-function isExcluded(excluded: Excluded, value: unknown): boolean {
-  if (typeof excluded !== 'object') return value === excluded;
-  if ('prefix' in excluded || 'suffix' in excluded) return matchesRule(excluded, value);
-  return excluded.some((one) => one === value);
-}
-
-/** `["=", 5]`, or one or two limits: `[">=", 0, "<", 100]`. */
-function inRange(limits: readonly (string | number)[], value: number): boolean {
-  for (let at = 0; at + 1 < limits.length; at += 2) {
-    const limit = limits[at + 1] as number;
-    switch (limits[at]) {
-      case '=':
-        if (value !== limit) return false;
-        break;
-      case '<':
-        if (!(value < limit)) return false;
-        break;
-      case '<=':
-        if (!(value <= limit)) return false;
-        break;
-      case '>':
-        if (!(value > limit)) return false;
-        break;
-      case '>=':
-        if (!(value >= limit)) return false;
-        break;
-      default:
-        return false;
-    }
+function compiled(patterns: readonly FilterPattern[]): readonly Alternative[][] {
+  let all = COMPILED.get(patterns);
+  if (all === undefined) {
+    all = patterns.map(compilePattern);
+    COMPILED.set(patterns, all);
   }
-  return true;
+  return all;
 }
 
-function isObject(rule: unknown): rule is object {
-  return typeof rule === 'object' && rule !== null;
+function matches(
+  { bodyText, bodyFields, tags, keys, properties }: Alternative,
+  message: Filterable,
+  parsed: () => object | undefined,
+): boolean {
+  return (
+    (tags === undefined || matchesTexts(tags, message.tags === undefined ? [] : [message.tags])) &&
+    (keys === undefined || matchesTexts(keys, message.keys)) &&
+    (properties === undefined || matchesFields(properties, message.properties)) &&
+    (bodyText === undefined || matchesText(bodyText, message.body, parsed)) &&
+    (bodyFields === undefined || matchesJson(bodyFields, parsed()))
+  );
 }
 
-function readJson(text: string): unknown {
+function matchesTexts(rules: Alternative['keys'] & object, texts: readonly Leaf[]): boolean {
+  return texts.length === 0 ? allowsAbsence(rules) : texts.some((one) => matchesLeaf(rules, one));
+}
+
+/** Lambda drops a message whose body is JSON where the pattern is about text, and the other way round. */
+function matchesText(
+  rules: Alternative['bodyText'] & object,
+  body: string | undefined,
+  parsed: () => object | undefined,
+): boolean {
+  return body !== undefined && matchesLeaf(rules, body) && parsed() === undefined;
+}
+
+function matchesJson(
+  fields: Alternative['bodyFields'] & object,
+  value: object | undefined,
+): boolean {
+  return value !== undefined && matchesFields(fields, value);
+}
+
+/** undefined: the body is text (a number or a text in quotes is, too), or binary. */
+function readJson({ body, bodyBytes }: Filterable): object | undefined {
+  if (body === undefined || bodyBytes > MAX_FILTERED_JSON_BYTES || !/^\s*[[{]/.test(body))
+    return undefined;
+  return (mayBeInexact(body) ? parse(body, exactNumbers) : undefined) ?? parse(body);
+}
+
+/** undefined: it is no JSON, or nested too deep for a reviver. */
+function parse(body: string, reviver?: typeof exactNumbers): object | undefined {
   try {
-    return JSON.parse(text);
+    return JSON.parse(body, reviver) as object;
   } catch {
     return undefined;
   }
+}
+
+function mayBeInexact(json: string): boolean {
+  return /[\d.]{16}|[eE][+-]?\d\d\d/.test(json);
+}
+
+/** A number that no double is equal to is no number for rules, as AWS's matcher has it (ComparableNumber): it is NaN. */
+function exactNumbers(
+  _name: string,
+  value: unknown,
+  context?: { readonly source?: string },
+): unknown {
+  if (typeof value !== 'number' || context?.source === undefined) return value;
+  return decimal(context.source) === decimal(String(value)) ? value : Number.NaN;
+}
+
+/** One text for each number: its digits without zeros around them, and their exponent. */
+function decimal(text: string): string {
+  const [, sign, whole = '', fraction = '', exponent = '0'] =
+    /^(-?)(\d+)(?:\.(\d+))?(?:[eE]([+-]?\d+))?$/.exec(text) ?? [];
+  const digits = whole + fraction;
+  let from = 0;
+  while (digits[from] === '0') from++;
+  let to = digits.length;
+  while (to > from && digits[to - 1] === '0') to--;
+  const short = digits.slice(from, to);
+  return short === ''
+    ? '0'
+    : `${sign}${short}e${Number(exponent) - fraction.length + digits.length - to}`;
 }

@@ -11,16 +11,19 @@ export const MAX_ATTEMPT_RUNS = 2_000;
  * @param entries unfinished messages
  * @param loaded what the holder before left; still true of messages that were not pulled again yet
  * @param nextOffset where the next pull begins
+ * @param ending messages whose end has begun, done or not, which are not committed
  */
 export function attemptsToKeep(
   entries: Iterable<{ readonly offset: bigint; readonly localRetries: number }>,
   loaded: Attempts,
   nextOffset: bigint,
+  ending: Attempts = new Map(),
 ): Attempts {
-  const kept: [bigint, number][] = [];
+  const counts = new Map(ending);
   for (const { offset, localRetries } of entries)
-    if (localRetries > 0) kept.push([offset, localRetries]);
-  for (const [offset, count] of loaded) if (offset >= nextOffset) kept.push([offset, count]);
+    if (localRetries > 0) counts.set(offset, localRetries);
+  for (const [offset, count] of loaded) if (offset >= nextOffset) counts.set(offset, count);
+  const kept = [...counts];
   return new Map(kept.length > MAX_ATTEMPT_RUNS ? nearestToLimit(kept) : kept);
 }
 

@@ -371,6 +371,11 @@ export class ProcessQueue {
     return true;
   }
 
+  /** Counts a failed delivery of a taken entry that the broker does not know of. */
+  countFailure(entry: QueueEntry): void {
+    if (this.expects(entry)) (entry as MutableEntry).localRetries++;
+  }
+
   /** Entries that wait for their time become due earlier. @param dueAt epoch ms; undefined: the entry waits on */
   hasten(dueAt: (entry: QueueEntry) => number | undefined): void {
     for (const entry of this.#again)

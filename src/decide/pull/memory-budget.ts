@@ -16,6 +16,8 @@ const STORED_SHARE = 0.0625;
 const LARGE_SHARE = 0.0625;
 const DELIVERED_SHARE = 0.275;
 const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+/** Of a process whose memory is not known: enough for the largest message with its texts. */
+const UNKNOWN_MEMORY_BYTES = 4 * 1024 ** 3;
 
 /** The memory that all queues of one puller invocation share. */
 export class MemoryBudget {
@@ -30,12 +32,12 @@ export class MemoryBudget {
   readonly #queues = new Set<QueueMemory>();
 
   /**
-   * @param memoryBytes of the process; undefined: no bound but that of a single message
+   * @param memoryBytes of the process; default: 4 GiB
    * @param queues that are going to be opened: each keeps its share for itself from the beginning
    * @param collectGarbage called before a body is decompressed, when what large ones have left may still be there
    */
   constructor(
-    memoryBytes = Number.POSITIVE_INFINITY,
+    memoryBytes = UNKNOWN_MEMORY_BYTES,
     queues = 1,
     collectGarbage: () => void = () => {},
   ) {

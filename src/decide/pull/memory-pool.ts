@@ -37,13 +37,12 @@ export class MemoryPool {
 
   /** What the user could take now. */
   freeFor(user: PoolUser, now: number): number {
-    if (!this.#isNext(user, now)) return 0;
-    return this.#used === 0 ? Number.POSITIVE_INFINITY : Math.max(0, this.maxBytes - this.#used);
+    return this.#isNext(user, now) ? Math.max(0, this.maxBytes - this.#used) : 0;
   }
 
   /** False: the user waits, and is woken when it is its turn. A request that is larger than the pool gets all of it. */
   take(user: PoolUser, bytes: number, now: number): boolean {
-    if (bytes > this.freeFor(user, now)) {
+    if (!this.#isNext(user, now) || !this.#fits(bytes)) {
       this.#waiting.set(user, { bytes, until: now + TICKET_MS });
       return false;
     }
@@ -76,6 +75,10 @@ export class MemoryPool {
     const [next] = this.#waiting;
     if (next === undefined) return;
     const [user, { bytes }] = next;
-    if (this.#used === 0 || this.#used + bytes <= this.maxBytes) user.wake();
+    if (this.#fits(bytes)) user.wake();
+  }
+
+  #fits(bytes: number): boolean {
+    return this.#used === 0 || this.#used + bytes <= this.maxBytes;
   }
 }

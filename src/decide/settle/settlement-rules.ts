@@ -11,6 +11,8 @@ export interface SettlementOptions {
   readonly retryDelay: RetryDelay | undefined;
   /** How long a message that failed in its order waits, ms. */
   readonly suspendMs: number;
+  /** The handler says that the messages which it does not name are done, also behind one that failed. */
+  readonly othersDone: boolean;
   /** 0 ≤ r < 1 */
   readonly random: () => number;
 }
@@ -20,7 +22,7 @@ export interface WholeBatch {
   readonly count: number;
   /** `bisectBatchOnFunctionError` */
   readonly bisects: boolean;
-  /** Handler calls that fit into the rest of the invocation, each with its whole timeout. */
+  /** Handler calls that fit into the rest of the invocation. */
   readonly callsLeft: number;
   /** Handler calls that fit into a whole invocation. */
   readonly callsInAll: number;
@@ -85,12 +87,12 @@ export const UNORDERED: SettlementRules = {
  * others of its lane. Mirrors ConsumeMessageOrderlyService.processConsumeResult.
  */
 export const ORDERED: SettlementRules = {
-  endsOf(messages, verdictOf, { suspendMs }) {
+  endsOf(messages, verdictOf, { suspendMs, othersDone }) {
     const results = messages.map((message, position) => ({
       ...message,
       verdict: orderedVerdict(verdictOf(position)),
     }));
-    return endsInOrder(results).map((end, position) =>
+    return endsInOrder(results, othersDone).map((end, position) =>
       orderedEnd(end, results[position] as OrderedResult, suspendMs),
     );
   },

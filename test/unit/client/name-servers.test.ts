@@ -5,6 +5,7 @@ import {
   BrokerError,
   ConnectionError,
   ProtocolError,
+  RouteRefusedError,
   TopicNotFoundError,
 } from '../../../src/errors.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
@@ -224,6 +225,44 @@ describe('a route that cannot be used', () => {
         ProtocolError,
       );
     }
+  });
+
+  const entry = (brokerName: string, readQueueNums = 1) => ({
+    ...{ brokerName, readQueueNums, writeQueueNums: 1, perm: 6, topicSysFlag: 0 },
+  });
+  const brokerAt = (address: string, brokerName = 'b', cluster = 'C') => ({
+    ...{ cluster, brokerName, brokerAddrs: { 0: address } },
+  });
+  const tooMany = Object.fromEntries(Array.from({ length: 65 }, (_, id) => [id, 'b:1']));
+  for (const [what, route] of [
+    ['10,001 queues in all', { queueDatas: [entry('a', 5_000), entry('b', 5_001)] }],
+    ['1,001 brokers', { brokerDatas: Array.from({ length: 1_001 }, () => brokerAt('b:1')) }],
+    ['65 addresses', { brokerDatas: [{ ...brokerAt('b:1'), brokerAddrs: tooMany }] }],
+    ['a broker name that is a key', { queueDatas: [entry('a/b')] }],
+    ['a broker name with an escape', { brokerDatas: [brokerAt('b:1', 'b\u001b[2J')] }],
+    ['a broker name that reverses text', { queueDatas: [entry('b\u202e')] }],
+    ['a broker name of 256 bytes', { queueDatas: [entry('b'.repeat(256))] }],
+    ['a cluster name with a line', { brokerDatas: [brokerAt('b:1', 'b', 'C\nD')] }],
+    ['an address with a line', { brokerDatas: [brokerAt('b:1\n{"_aws":1}')] }],
+    ['an address of 301 characters', { brokerDatas: [brokerAt('b'.repeat(301))] }],
+    ['an order of queues without end', { orderTopicConf: 'b:1;'.repeat(100_000) }],
+  ] as const)
+    it(`with ${what} is refused by name, in one short line`, async () => {
+      const body = { brokerDatas: [], queueDatas: [], ...route };
+      const { mq } = clientOf([await nameServer(() => json(body))]);
+      await assert.rejects(mq.topicRoute('T'), (error) => {
+        assert(error instanceof RouteRefusedError);
+        assert.equal(error.code, 'ROCKETMQ_ROUTE_REFUSED');
+        assert.match(error.message, /^route of topic "T" refused: [\x20-\x7e…]{1,300}$/);
+        return true;
+      });
+    });
+
+  it('is none with 10,000 queues and names as brokers have them', async () => {
+    const queueDatas = [entry('broker-a.mq_1', 5_000), entry('代理|b:1', 5_000)];
+    const brokerDatas = [brokerAt('fe80::1%eth0:10911'), brokerAt('', 'b', '')];
+    const { mq } = clientOf([await nameServer(() => json({ brokerDatas, queueDatas }))]);
+    assert.equal((await mq.topicRoute('T')).queues.length, 2);
   });
 
   it('that is no JSON is a ProtocolError', async () => {

@@ -198,6 +198,30 @@ describe('options of delivery', () => {
     });
 });
 
+describe('inlineConcurrency', () => {
+  test('is 1 by default, and goes to the puller', () => {
+    assert.equal(read({ invocation: 'inline' }).inlineConcurrency, undefined);
+    assert.equal(read({ invocation: 'inline', inlineConcurrency: 4 }).inlineConcurrency, 4);
+    read({ invocation: 'inline', inlineConcurrency: 4, parallelizationFactor: 8 });
+  });
+
+  for (const [name, event, message] of [
+    ['of a function', { inlineConcurrency: 2 }, /inlineConcurrency is for invocation: inline/],
+    [
+      'parallelizationFactor without it',
+      { invocation: 'inline', parallelizationFactor: 8 },
+      /parallelizationFactor is 8, but an inline handler is called once at a time/,
+    ],
+    [
+      'maximumConcurrency that is never reached',
+      { invocation: 'inline', maximumConcurrency: 50, inlineConcurrency: 2 },
+      /maximumConcurrency is 50, but its inline handler is called 2 times at once at most/,
+    ],
+    ['none', { invocation: 'inline', inlineConcurrency: 0 }, /inlineConcurrency is 0/],
+  ] as const)
+    test(`refused: ${name}`, () => assert.match(problemOf(event), message));
+});
+
 describe('filterPatterns', () => {
   test('go to the puller as they are', () => {
     const filterPatterns = [
@@ -243,7 +267,87 @@ describe('filterPatterns', () => {
     [
       'an empty or',
       [{ $or: [] }],
-      /filterPatterns\.0\.\$or is \[\]: give a list of patterns of which one must match/,
+      /filterPatterns\.0\.\$or is \[\]: give a list of two or more patterns of which one must match/,
+    ],
+    ['an or of one', [{ body: { $or: [{ a: [1] }] } }], /body\.\$or is .*two or more patterns/],
+    [
+      'a name of a rule in an or',
+      [{ body: { $or: [{ prefix: ['x'] }, { suffix: ['y'] }] } }],
+      /\$or\.0\.prefix is .*it is one of the rules/,
+    ],
+    [
+      'an empty range',
+      [{ body: { a: [{ numeric: ['>', 20, '<', 10] }] } }],
+      /body\.a\.0 is .*numeric/,
+    ],
+    ['a range of one value', [{ body: { a: [{ numeric: ['>=', 5, '<=', 5] }] } }], /numeric/],
+    [
+      'the upper limit first',
+      [{ body: { a: [{ numeric: ['<', 20, '>', 10] }] } }],
+      /lower limit first/,
+    ],
+    [
+      'two lower limits',
+      [{ body: { a: [{ numeric: ['>', 1, '>', 2] }] } }],
+      /body\.a\.0 is .*numeric/,
+    ],
+    [
+      'anything but texts and numbers',
+      [{ body: { a: [{ 'anything-but': ['x', 1] }] } }],
+      /a\.0 is /,
+    ],
+    [
+      'anything but an empty prefix',
+      [{ body: { a: [{ 'anything-but': { prefix: '' } }] } }],
+      /a\.0 is /,
+    ],
+    ['a number that is not told from others', [{ body: { a: [2 ** 53] } }], /body\.a\.0 is /],
+    [
+      'infinity',
+      [{ body: { a: [{ numeric: ['<', Number.POSITIVE_INFINITY] }] } }],
+      /body\.a\.0 is /,
+    ],
+    ['a number for a tag', [{ tags: [5] }], /tags\.0 is 5: give a rule for texts/],
+    ['null for a key', [{ keys: [null] }], /keys\.0 is .*a rule for texts/],
+    [
+      'a range for a property',
+      [{ properties: { a: [{ numeric: ['>', 5] }] } }],
+      /properties\.a\.0 is /,
+    ],
+    ['a body that is not there', [{ body: [{ exists: false }] }], /body\.0 is /],
+    [
+      'one field twice',
+      [{ body: { a: ['x'], $or: [{ a: ['y'] }, { b: [1] }] } }],
+      /"a" stands twice/,
+    ],
+    [
+      'tags twice',
+      [{ tags: ['x'], $or: [{ tags: ['y'] }, { keys: ['k'] }] }],
+      /"tags" stands twice/,
+    ],
+    [
+      'a body that is text and JSON',
+      [{ body: ['x'], $or: [{ body: { a: [1] } }, { body: { b: [1] } }] }],
+      /a body is text or JSON/,
+    ],
+    [
+      'too many combinations',
+      [
+        {
+          body: Object.fromEntries(
+            ['a', 'b', 'c', 'd', 'e', 'f', 'g', 'h', 'i', 'j'].map((name) => [
+              name,
+              { $or: [{ x: [1] }, { y: [1] }] },
+            ]),
+          ),
+        },
+      ],
+      /make 1024 combinations, at most 1000 are allowed/,
+    ],
+    [
+      'more characters than Lambda takes',
+      [{ tags: ['x'.repeat(4_090)] }],
+      /at most 4096 characters/,
     ],
     [
       'two operators in one',

@@ -5,7 +5,7 @@ import {
   MAX_FILTERED_JSON_BYTES,
   matchesAny,
 } from '../../../src/decide/filter/matches-pattern.ts';
-import type { FilterPattern } from '../../../src/model/filter-pattern.ts';
+import type { FilterPattern, PatternRule } from '../../../src/model/filter-pattern.ts';
 
 const order = {
   state: 'paid',
@@ -88,6 +88,62 @@ describe('filterPatterns', () => {
   test('a message matches when one of them does', () => {
     assert.equal(matchesAny([{ tags: ['open'] }, { body: { amount: [250] } }], message()), true);
     assert.equal(matchesAny([{ tags: ['open'] }, { body: { amount: [251] } }], message()), false);
+  });
+
+  const kinds = {
+    text: 'paid',
+    'a number': '17',
+    'a text in quotes': '"paid"',
+    empty: '',
+    'half JSON': '{"state":',
+    object: '{"state":"paid"}',
+    list: ' [{"state":"paid"}]',
+    binary: undefined,
+  };
+  const isJson = (kind: string) => kind === 'object' || kind === 'list';
+  for (const [kind, body] of Object.entries(kinds))
+    test(`fields are for a body that is JSON, rules for one that is text: ${kind}`, () => {
+      const about = (pattern: FilterPattern) => matches(pattern, { body });
+      assert.equal(about({ body: { state: ['paid'] } }), isJson(kind));
+      assert.equal(about({ body: { missing: [{ exists: false }] } }), isJson(kind));
+      assert.equal(about({ body: { a: { b: { c: [{ exists: false }] } } } }), isJson(kind));
+      const isText = !isJson(kind) && body !== undefined;
+      assert.equal(about({ body: [{ exists: true }] }), isText);
+      assert.equal(about({ body: [{ 'anything-but': 'open' }] }), isText);
+      assert.equal(about({ body: [body ?? ''] }), isText);
+      assert.equal(about({ tags: ['paid'] }), true, 'nothing is asked about the body');
+      assert.equal(about({ $or: [{ body: { state: ['x'] } }, { tags: ['paid'] }] }), true);
+    });
+
+  test('numbers that no double is equal to are no numbers for rules', () => {
+    const about = (rule: PatternRule, amount: string) =>
+      matches({ body: { amount: [rule] } }, { body: `{"amount":${amount}}` });
+    for (const amount of [
+      '9007199254740993',
+      '0.30000000000000001',
+      '1e400',
+      '-12345678901234567890.5',
+    ]) {
+      assert.equal(about({ numeric: ['>', -1e300] }, amount), false, amount);
+      assert.equal(about({ exists: true }, amount), true);
+      assert.equal(about({ 'anything-but': [5] }, amount), true);
+    }
+    for (const amount of ['9007199254740992', '0.1', '1.5000000000000000000', '5e300', '250.00'])
+      assert.equal(about({ numeric: ['>', 0] }, amount), true, amount);
+    assert.equal(about(250, '2.500000000000000000e2'), true);
+  });
+
+  test('a number of a million digits is read at once', () => {
+    const digits = `1${'0'.repeat(1_000_000)}1`;
+    for (const amount of [digits, `0.${digits}`, `${digits}e-5`])
+      assert.equal(matches({ body: { amount: [5] } }, { body: `{"amount":${amount}}` }), false);
+  });
+
+  test('what a pattern asks for in lists of lists takes no longer than reading them', () => {
+    const element = '{"b":[{"c":2},{"c":3}],"c":[1,2]}';
+    const body = `{"a":[${Array.from({ length: 30_000 }, () => element).join()}]}`;
+    assert.equal(matches({ body: { a: { b: { c: [9] }, c: [9] } } }, { body }), false);
+    assert.equal(matches({ body: { a: { b: { c: [3] }, c: [2] } } }, { body }), true);
   });
 
   test('a body that is no JSON matches no fields, and rules as text', () => {

@@ -28,7 +28,7 @@ describe('the ends of an ordered batch', () => {
     maxFailures,
   });
 
-  test('a lane stops at its first failure, whatever is said of what is behind it; other lanes do not care', () => {
+  test('a lane stops at its first failure, whatever is said of what is behind it; other lanes go on when the handler did', () => {
     const batch = [
       result('a', 'done'),
       result('b', 'done'),
@@ -37,45 +37,50 @@ describe('the ends of an ordered batch', () => {
       result('a', 'done'),
       result('a', 'dlq'),
     ];
-    assert.deepEqual(endsInOrder(batch), [
-      'done',
-      'done',
-      'again',
-      'done',
-      'untouched',
-      'untouched',
-    ]);
+    const [before, others] = [
+      ['done', 'done', 'again'],
+      ['untouched', 'untouched'],
+    ];
+    assert.deepEqual(endsInOrder(batch, true), [...before, 'done', ...others]);
+    assert.deepEqual(endsInOrder(batch, false), [...before, 'untouched', ...others]);
+  });
+
+  test('a handler that may have stopped has handled nothing behind its first failure', () => {
+    for (const verdict of ['failed', 'dlq', 'drop'] as const) {
+      const batch = [result('a', 'done'), result('b', verdict), result('c', 'done')];
+      assert.equal(endsInOrder(batch, false)[2], 'untouched', verdict);
+      assert.equal(endsInOrder([...batch, result(undefined, 'done')], false)[3], 'untouched');
+      assert.equal(endsInOrder(batch, true)[2], 'done');
+    }
   });
 
   test('messages without a lane fail for themselves', () => {
     assert.deepEqual(
-      endsInOrder([
-        result(undefined, 'failed'),
-        result(undefined, 'done'),
-        result(undefined, 'failed'),
-      ]),
+      endsInOrder(
+        [result(undefined, 'failed'), result(undefined, 'done'), result(undefined, 'failed')],
+        true,
+      ),
       ['again', 'done', 'again'],
     );
   });
 
   test('at the limit it is the dead-letter queue, for the first one of the lane only', () => {
-    assert.deepEqual(endsInOrder([result('a', 'failed', 1, 2), result('a', 'failed', 9, 2)]), [
-      'again',
-      'untouched',
-    ]);
-    assert.deepEqual(endsInOrder([result('a', 'failed', 2, 2), result('a', 'failed', 9, 2)]), [
-      'dlq',
-      'untouched',
-    ]);
-    assert.deepEqual(endsInOrder([result('a', 'failed', 0, 0)]), ['dlq']);
+    assert.deepEqual(
+      endsInOrder([result('a', 'failed', 1, 2), result('a', 'failed', 9, 2)], true),
+      ['again', 'untouched'],
+    );
+    assert.deepEqual(
+      endsInOrder([result('a', 'failed', 2, 2), result('a', 'failed', 9, 2)], true),
+      ['dlq', 'untouched'],
+    );
+    assert.deepEqual(endsInOrder([result('a', 'failed', 0, 0)], true), ['dlq']);
   });
 
   test('the handler may say it at once: drop or dlq, and the rest of the lane comes again', () => {
-    assert.deepEqual(endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')]), [
-      'drop',
-      'untouched',
-      'dlq',
-    ]);
+    assert.deepEqual(
+      endsInOrder([result('a', 'drop'), result('a', 'done'), result('b', 'dlq')], true),
+      ['drop', 'untouched', 'dlq'],
+    );
   });
 
   test('a message that blocks its lane is worth a word at 16 failures and whenever they have doubled', () => {

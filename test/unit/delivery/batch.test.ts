@@ -24,7 +24,8 @@ const INFO: RocketMQEvent['rocketmqBatch'] = {
   lag: Number.MAX_SAFE_INTEGER,
   deadline: 9_999_999_999_999,
 };
-const recordOf = (body: Buffer, at = 0) => buildRecord(messageAt(at, { body }), CONTEXT);
+const recordOf = (body: Buffer, at = 0) =>
+  buildRecord(messageAt(at, { body, properties: { UNIQ_KEY: `id ${at}` } }), CONTEXT);
 
 const add = (builder: BatchBuilder, record: RocketMQRecord) => builder.add(record, () => record);
 
@@ -59,13 +60,26 @@ describe('BatchBuilder', () => {
     assert.deepEqual(JSON.parse(payload.json()), JSON.parse(JSON.stringify(payload.event())));
   });
 
+  it('no two records of an event have an identifier in common', () => {
+    const record = (at: number, topic: string, UNIQ_KEY: string) =>
+      buildRecord(messageAt(at, { topic, properties: { UNIQ_KEY } }), CONTEXT);
+    for (const format of ['sqs', 'kafka', 'cloudevents', 'raw'] as const) {
+      const builder = new BatchBuilder(undefined, format);
+      assert.equal(add(builder, record(1, 'orders', 'A')), 'added');
+      assert.equal(add(builder, record(2, 'orders', 'A')), 'same-id');
+      // A popped retry beside an ordinary message.
+      const other = add(builder, record(1, '%RETRY%workers_orders', 'B'));
+      assert.equal(other, format === 'kafka' ? 'same-id' : 'added');
+    }
+  });
+
   it('a single message that no event can carry is told apart from a full event', () => {
     const builder = new BatchBuilder(MAX_EVENT_BYTES);
     const huge = recordOf(Buffer.from('\n'.repeat(3_500_000)));
     assert.equal(add(builder, huge), 'too-large');
     assert.equal(add(builder, recordOf(Buffer.alloc(4_000_000, 'x'))), 'added');
-    assert.equal(add(builder, recordOf(Buffer.alloc(4_000_000, 'x'))), 'full');
-    assert.equal(add(builder, huge), 'too-large');
+    assert.equal(add(builder, recordOf(Buffer.alloc(4_000_000, 'x'), 1)), 'full');
+    assert.equal(add(builder, recordOf(Buffer.from('\n'.repeat(3_500_000)), 2)), 'too-large');
     assert.equal(builder.items.length, 1);
   });
 

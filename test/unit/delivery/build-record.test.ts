@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { createHash } from 'node:crypto';
+import { createHash, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
 import { buildRecord, type RecordContext } from '../../../src/delivery/build-record.ts';
 import { retryTopic } from '../../../src/model/message-queue.ts';
@@ -17,20 +17,30 @@ const CONTEXT: RecordContext = {
 };
 const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 
+const HANDLE = /^(orders|%RETRY%order-worker)\/broker-a\/3\/4\.[\da-f-]{36}$/;
+
 describe('buildRecord', () => {
-  it('a UNIQ_KEY in the form of a receiptHandle is no messageId, on no delivery', () => {
-    const retry = retryTopic(CONTEXT.consumerGroup);
-    const built = (topic: string, properties: Record<string, string>) =>
-      buildRecord(messageAt(4, { topic, properties }), CONTEXT);
-    for (const key of ['orders/broker-a/3/5', `${retry}/broker-a/0/5`]) {
-      const first = built('orders', { UNIQ_KEY: key });
-      assert.equal(first.messageId, first.rocketmq.offsetMsgId);
-      const again = built(retry, { UNIQ_KEY: key, ORIGIN_MESSAGE_ID: first.messageId });
-      assert.equal(again.messageId, first.messageId);
-      const hostile = built(retry, { UNIQ_KEY: key, ORIGIN_MESSAGE_ID: key });
-      assert.equal(hostile.messageId, hostile.rocketmq.offsetMsgId);
-    }
-    assert.equal(built('orders', { UNIQ_KEY: 'shop/de/1/42' }).messageId, 'shop/de/1/42');
+  it('a receiptHandle is of one delivery, and nothing in the message tells it', () => {
+    for (const topic of ['orders', retryTopic(CONTEXT.consumerGroup)])
+      for (const mode of ['pull', 'pop'] as const) {
+        const message = messageAt(4, { topic, properties: { UNIQ_KEY: `${topic}/broker-a/3/4` } });
+        const handles = [0, 1].map(() => buildRecord(message, { ...CONTEXT, mode }).receiptHandle);
+        for (const handle of handles) assert.match(handle, HANDLE);
+        assert.equal(new Set(handles).size, 2);
+      }
+  });
+
+  it('a UNIQ_KEY is the messageId, whatever it looks like', () => {
+    for (const key of [
+      'orders/broker-a/3/5',
+      'shop/de/1/42',
+      `orders/broker-a/3/4.${randomUUID()}`,
+    ])
+      for (const topic of ['orders', retryTopic(CONTEXT.consumerGroup)])
+        assert.equal(
+          buildRecord(messageAt(4, { topic, properties: { UNIQ_KEY: key } }), CONTEXT).messageId,
+          key,
+        );
   });
 
   it('is shaped like an SQS record, with RocketMQ’s own fields beside', () => {
@@ -51,7 +61,7 @@ describe('buildRecord', () => {
     );
     assert.deepEqual(JSON.parse(JSON.stringify(record)), {
       messageId: 'AC1A2B3C',
-      receiptHandle: '%RETRY%order-worker/broker-a/3/4711',
+      receiptHandle: record.receiptHandle,
       body: '{"orderId":17}',
       attributes: {
         ApproximateReceiveCount: '3',
@@ -139,7 +149,7 @@ describe('buildRecord', () => {
     const record = buildRecord(message, { ...CONTEXT, localRetries: 2 });
     assert.equal(record.rocketmq.topic, 'orders');
     assert.match(record.eventSourceARN, /rocketmq\/prod\/orders\/order-worker$/);
-    assert.equal(record.receiptHandle, '%RETRY%order-worker/broker-a/3/9');
+    assert.match(record.receiptHandle, /^%RETRY%order-worker\/broker-a\/3\/9\.[\da-f-]{36}$/);
     assert.deepEqual(
       [record.rocketmq.reconsumeTimes, record.attributes.ApproximateReceiveCount],
       [6, '7'],

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
+import { inspect } from 'node:util';
 import { runInNewContext } from 'node:vm';
 import fc from 'fast-check';
 import type { Redelivery } from '../../../src/decide/retry/redelivery.ts';
@@ -25,6 +26,11 @@ function failures(answer: unknown): Record<number, string | number> {
       short(end),
     ]),
   );
+}
+
+function wrongWish(answer: unknown): string | undefined {
+  const verdict = readAnswer(answer, RECORDS);
+  return verdict.kind === 'read' ? verdict.wrongWish : undefined;
 }
 
 function short(end: Redelivery | 'default'): string | number {
@@ -78,17 +84,38 @@ describe('readAnswer', () => {
     });
   });
 
-  it('a receiptHandle that another record has as messageId names neither of them', () => {
+  it('a receiptHandle names its record, also where another record has it as messageId', () => {
     const [victim, other] = RECORDS;
     assert.ok(victim && other);
     const hostile = { ...other, messageId: victim.receiptHandle };
-    const own = { ...victim, messageId: victim.receiptHandle };
     for (const format of ['sqs', 'kafka'] as const) {
       const answer = items(item(victim.receiptHandle, { action: 'drop' }));
-      assert.equal(readAnswer(answer, [victim, hostile], format).kind, 'invalid');
-      const verdict = readAnswer(answer, [own, other], format);
+      const verdict = readAnswer(answer, [victim, hostile], format);
       assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0]);
     }
+  });
+
+  it('an identifier of several records drops and dead-letters none of them', () => {
+    for (const action of ['drop', 'dlq'])
+      for (const answer of [items(item('A', { action })), { ...items(item('A')), action }])
+        assert.deepEqual(failures(answer), { 0: 'default', 2: 'default' });
+  });
+
+  it('no messageId stands for an identifier of format kafka', () => {
+    const [victim] = RECORDS;
+    assert.ok(victim);
+    const partition = 'orders-broker-a-0';
+    const hostile = {
+      messageId: `the string "${partition}" at offset 1`,
+      receiptHandle: 'x',
+      rocketmq: { ...victim.rocketmq, queueOffset: '9' },
+    };
+    const answer = items(
+      { itemIdentifier: { partition, offset: 1 } } as never,
+      item(hostile.messageId, { action: 'drop' }),
+    );
+    const verdict = readAnswer(answer, [victim, hostile], 'kafka');
+    assert.deepEqual(verdict.kind === 'read' && [...verdict.failures.keys()], [0, 1]);
   });
 
   it('takes a delay level per message; the last word counts', () => {
@@ -105,11 +132,12 @@ describe('readAnswer', () => {
 
   it('takes seconds and actions', () => {
     assert.deepEqual(
-      failures(items(item('B', { delaySeconds: 259_200 }), item('A', { action: 'dlq' }))),
+      failures(
+        items(item('B', { delaySeconds: 259_200 }), item('orders/broker-a/0/1', { action: 'dlq' })),
+      ),
       {
         0: 'dlq',
         1: '259200s',
-        2: 'dlq',
       },
     );
     assert.deepEqual(failures(items(item('B', { action: 'drop' }))), { 1: 'drop' });
@@ -173,26 +201,6 @@ describe('readAnswer', () => {
     [items(item('B'), item('C')), /"C" names no record/],
     [items(item('toString')), /names no record/],
     [items(item('__proto__')), /names no record/],
-    ...[-1, 19, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3', null, {}].map(
-      (delayLevel): [unknown, RegExp] => [items(item('A', { delayLevel })), /delayLevel of A/],
-    ),
-    ...[-1, 259_201, 0.5, '30', null].map((delaySeconds): [unknown, RegExp] => [
-      items(item('A', { delaySeconds })),
-      /delaySeconds of A/,
-    ]),
-    ...['ack', '', null, 1, {}].map((action): [unknown, RegExp] => [
-      items(item('A', { action })),
-      /action of A .* retry, dlq, drop/,
-    ]),
-    [
-      items(item('A', { delayLevel: 1, delaySeconds: 1 })),
-      /A has both delayLevel and delaySeconds/,
-    ],
-    [items(item('A', { delayLevel: 0, action: 'dlq' })), /A has a delay, which action dlq/],
-    [items(item('A', { delaySeconds: 5, action: 'drop' })), /A has a delay, which action drop/],
-    [{ batchItemFailures: [item('A')], delayLevel: 19 }, /delayLevel of the answer/],
-    [{ batchItemFailures: [item('A')], delaySeconds: '5' }, /delaySeconds of the answer/],
-    [{ batchItemFailures: [item('A')], action: 'dlq', delaySeconds: 5 }, /the answer has a delay/],
   ];
   for (const [answer, reason] of invalid)
     it(`${JSON.stringify(answer)}: everything failed`, () => {
@@ -200,6 +208,68 @@ describe('readAnswer', () => {
       assert.equal(verdict.kind, 'invalid');
       assert.match(verdict.kind === 'invalid' ? verdict.reason : '', reason);
     });
+
+  const wrong: [fields: object, reason: RegExp][] = [
+    ...[-1, 19, 1.5, Number.NaN, Number.POSITIVE_INFINITY, '3', {}].map(
+      (delayLevel): [object, RegExp] => [{ delayLevel }, /delayLevel of A/],
+    ),
+    ...[-1, 259_201, 0.5, '30', Number.NaN, 345_600, 1n].map((delaySeconds): [object, RegExp] => [
+      { delaySeconds },
+      /delaySeconds of A/,
+    ]),
+    ...['ack', 'call', 'DLQ', 1, {}, Symbol('dlq')].map((action): [object, RegExp] => [
+      { action },
+      /action of A .* retry, dlq, drop/,
+    ]),
+    [{ delayLevel: 1, delaySeconds: 1 }, /A has both delayLevel and delaySeconds/],
+    [{ delayLevel: 3, action: 'dlq' }, /A has a delay, which action dlq/],
+    [{ delaySeconds: 5, action: 'drop' }, /A has a delay, which action drop/],
+  ];
+  for (const [fields, reason] of wrong)
+    it(`a wrong wish fails its message by default, and no other: ${inspect(fields)}`, () => {
+      const others = item('B', { delaySeconds: 30 });
+      for (const answer of [items(item('A', fields), others), items(others, item('A', fields))]) {
+        assert.deepEqual(failures(answer), { 0: 'default', 1: '30s', 2: 'default' });
+        assert.match(wrongWish(answer) ?? '', reason);
+      }
+      const all = { batchItemFailures: [item('B'), item('A', { action: 'dlq' })], ...fields };
+      assert.equal(failures(all)[1], 'default', 'beside the list');
+      assert.match(wrongWish(all) ?? '', /the answer/);
+    });
+
+  it('what serializers write for what was not said is not said', () => {
+    for (const nothing of [
+      { delaySeconds: null, delayLevel: null, action: null },
+      { delaySeconds: 0, delayLevel: 0, action: '' },
+    ]) {
+      assert.deepEqual(failures(items(item('B', nothing))), { 1: 'default' });
+      assert.deepEqual(failures({ ...items(item('B')), ...nothing }), { 1: 'default' });
+      const said = { ...items(item('B', nothing)), action: 'dlq' };
+      assert.deepEqual(failures(said), { 1: 'dlq' }, 'what stands beside the list counts');
+      for (const [wish, end] of [
+        [{ delaySeconds: 30 }, '30s'],
+        [{ delayLevel: 4 }, 4],
+        [{ action: 'drop' }, 'drop'],
+        [{ action: 'retry' }, 'default'],
+      ] as const) {
+        const answer = items(item('B', { ...nothing, ...wish }));
+        assert.deepEqual(failures(answer), { 1: end }, inspect(answer));
+        assert.equal(wrongWish(answer), undefined);
+      }
+    }
+    assert.deepEqual(failures(items(item('B', { delaySeconds: 0 }))), { 1: '0s' }, 'at once');
+    assert.deepEqual(failures(items(item('B', { delayLevel: 0 }))), { 1: 'auto' });
+  });
+
+  it('others are done behind a failed one when the answer says so', () => {
+    const othersDone = (answer: unknown) => {
+      const verdict = readAnswer(answer, RECORDS);
+      return verdict.kind === 'read' && verdict.othersDone;
+    };
+    assert.equal(othersDone({ ...items(item('B')), othersDone: true }), true);
+    for (const said of [undefined, false, null, 'true', 1])
+      assert.equal(othersDone({ ...items(item('B')), othersDone: said }), false);
+  });
 
   const throwing = () => {
     throw new Error('not now');
@@ -247,8 +317,6 @@ describe('readAnswer', () => {
     ['a circular identifier', items(circular)],
     ['a symbol', Symbol('answer')],
     ['a symbol as identifier', items(item(Symbol('A')))],
-    ['a symbol as action', items(item('A', { action: Symbol('dlq') }))],
-    ['a bigint as delay', items(item('A', { delaySeconds: 1n }))],
     ['a list without an end', items(...Array.from({ length: 100_001 }, () => item('A')))],
     ['a Map', new Map([['batchItemFailures', []]])],
     ['a Set', new Set(['A'])],

@@ -21,7 +21,7 @@ test('toJSON of an answer runs once, for the verdict and for the suspension', ()
   assert.equal(calls, 1);
   assert.deepEqual(outcome, {
     kind: 'answered',
-    verdict: { kind: 'read', failures: new Map([[0, 'default']]) },
+    verdict: { kind: 'read', failures: new Map([[0, 'default']]), othersDone: false },
     suspension: 50,
   });
 });

@@ -54,8 +54,9 @@ describe('the trace header of a record', () => {
 describe('the one trace of a batch', () => {
   test('is the first record’s when all are of its root', () => {
     const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
-    assert.equal(commonTrace([header]), header);
-    assert.equal(commonTrace([header, header.replace('b7ad', 'aaaa')]), header);
+    const unsampled = header.replace(';Sampled=1', '');
+    assert.equal(commonTrace([header]), unsampled);
+    assert.equal(commonTrace([header, header.replace('b7ad', 'aaaa')]), unsampled);
   });
 
   test('is none when one is of another, or of none', () => {
@@ -67,15 +68,28 @@ describe('the one trace of a batch', () => {
     assert.equal(commonTrace([]), undefined);
   });
 
-  test('is none where it would not do as a header of HTTP: what a producer writes must not fail its call', () => {
-    const header = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331;Sampled=1';
+  test('is none, or nothing but ids, of what a producer may write', () => {
+    const ids = 'Root=1-0af76519-16cd43dd8448eb211c80319c;Parent=b7ad6b7169203331';
     for (const bad of [
-      `${header}\r\nX-Evil: 1`,
-      `${header};Self=é`,
-      `${header};Self=${'x'.repeat(10_000)}`,
-      `${header};\u4e2d`,
-    ])
-      assert.equal(commonTrace([bad]), undefined, bad.slice(0, 100));
+      `${ids}\r\nX-Evil: 1`,
+      `${ids};Self=é`,
+      `${ids};Lineage=1:aaaaaaaa:9;Sampled=1`,
+      `Lineage=1:aaaaaaaa:9; ${ids}`,
+      `${ids};Self=${'x'.repeat(10_000)}`,
+      `${ids};\u4e2d`,
+      'Root=anything',
+      'Root=1-0AF76519-16cd43dd8448eb211c80319c',
+    ]) {
+      for (const header of [commonTrace([bad]), of({ AWSTraceHeader: bad })])
+        assert.ok(
+          header === undefined || `${ids};Sampled=1`.startsWith(header),
+          `${bad.slice(0, 100)}: ${header}`,
+        );
+    }
+    assert.equal(
+      of({ AWSTraceHeader: `${ids};Lineage=1:aaaaaaaa:9;Sampled=1` }),
+      `${ids};Sampled=1`,
+    );
   });
 });
 

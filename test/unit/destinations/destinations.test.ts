@@ -68,7 +68,7 @@ describe('destinations of onFailure', () => {
     server.closeAllConnections();
   });
 
-  const record = () => {
+  const record = (fields: Parameters<typeof messageAt>[1] = {}) => {
     const context = {
       cluster: 'default',
       consumerGroup: 'workers',
@@ -79,7 +79,7 @@ describe('destinations of onFailure', () => {
       localRetries: 0,
       now: NOW,
     };
-    const built = buildRecord(messageAt(7), context);
+    const built = buildRecord(messageAt(7, fields), context);
     return failureRecord(built, {
       condition: 'RetryAttemptsExhausted',
       requestId: 'r',
@@ -117,6 +117,29 @@ describe('destinations of onFailure', () => {
     assert.match(first?.MessageGroupId ?? '', /^orders\/.+\/\d+$/);
     assert.match(first?.MessageDeduplicationId ?? '', /^[\w-]{1,128}$/);
     assert.equal(first?.MessageDeduplicationId, second?.MessageDeduplicationId);
+  });
+
+  test('names made of hostile texts are names that AWS takes, and none is that of another message', async () => {
+    requests.length = 0;
+    const hostile = `../${'é\u0000/'.repeat(500)}`;
+    const sqs = createSqsDestination(new SQSClient(settings));
+    const s3 = createS3Destination(new S3Client({ ...settings, forcePathStyle: true }));
+    for (const end of ['a', 'b']) {
+      const properties = { UNIQ_KEY: hostile + end, __SHARDINGKEY: hostile + end };
+      await sqs.deliver('arn:aws:sqs:eu-west-1:1:dead.fifo', record({ properties }));
+      await s3.deliver('arn:aws:s3:::dead', record({ properties }));
+    }
+    const sent = requests
+      .filter(({ method }) => method === 'POST')
+      .map(({ body }) => JSON.parse(body) as Record<string, string>);
+    for (const name of ['MessageGroupId', 'MessageDeduplicationId']) {
+      assert.equal(new Set(sent.map((one) => one[name])).size, 2);
+      for (const one of sent) assert.match(one[name] ?? '', /^[!-~]{1,128}$/);
+    }
+    const keys = requests.filter(({ method }) => method === 'PUT').map(({ url }) => url ?? '');
+    assert.equal(new Set(keys).size, 2);
+    for (const key of keys)
+      assert.match(decodeURIComponent(key.split('?')[0] ?? ''), /^\/dead(\/[\w.!-]+){8}$/);
   });
 
   test('an SNS topic', async () => {

@@ -199,6 +199,48 @@ describe('the judge of a fault run', () => {
       assert.equal(causeAmong(broker, elsewhere, later), broker);
       assert.equal(causeAmong(elsewhere, later), undefined);
     });
+
+    describe('and by a fault before a puller that ended as it should', () => {
+      /** Delivered at 20 s, its puller ends at 31 s, delivered again at 40 s. */
+      const deliveries = [...call(20_000, [1]), ...call(40_000, [1])];
+      const ended = fault('puller ended', 31_000, { queues: [QUEUE] });
+      const causeOf = (other: Fault): Fault | undefined =>
+        repeatsOf(evidence([1], deliveries, { faults: [other, ended] }))[0]?.fault;
+      for (const [kind, at, more] of [
+        // The commit was confirmed and is forgotten.
+        ['broker killed', 29_000, {}],
+        // It did not arrive.
+        ['broker killed', 20_500, {}],
+        ['broker terminated', 20_500, {}],
+        ['broker frozen', 19_000, { until: 21_000 }],
+        ['broker frozen', 12_000, { until: 17_000 }],
+        // It is about the puller that had the message.
+        ['puller killed', 20_500, { queues: [QUEUE] }],
+        ['puller frozen', 15_000, { until: 25_000, queues: [QUEUE] }],
+        ['handler killed', 20_005, { requestId: 'call at 20000' }],
+      ] as const)
+        test(`when it may have undone the commit: ${kind} at ${at}`, () => {
+          const other = fault(kind, at, more);
+          assert.equal(causeOf(other), other);
+        });
+      for (const [kind, at, more] of [
+        // Its commits were written down long before.
+        ['broker killed', 30_900, {}],
+        // The commit had a second before it.
+        ['broker terminated', 25_000, {}],
+        ['broker frozen', 25_000, { until: 29_000 }],
+        ['broker frozen', 8_000, { until: 12_000 }],
+        ['table frozen', 20_500, {}],
+        ['name server frozen', 20_500, {}],
+        ['coordinator killed', 20_500, {}],
+        ['concurrency 6', 20_500, {}],
+        ['puller killed', 20_500, { queues: ['other/broker-a/0'] }],
+        ['handler killed', 20_005, { requestId: 'another call' }],
+      ] as const)
+        test(`not when it cannot have undone the commit: ${kind} at ${at}`, () => {
+          assert.equal(causeOf(fault(kind, at, more)), ended);
+        });
+    });
   });
 
   test('a killed puller may repeat what was in flight, what lies behind that, and a second of its traffic', () => {

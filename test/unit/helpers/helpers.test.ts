@@ -35,12 +35,15 @@ describe('partialBatch', () => {
       const { n } = JSON.parse(body) as { n: number };
       if (n === 1) throw new Error('no');
       if (n === 2) throw new MessageFailure('later', { delaySeconds: 30 });
-      if (n === 3) throw Object.assign(new Error('never'), { action: 'dlq' });
+      if (n === 3) throw new MessageFailure('never', { action: 'dlq' });
+      // As ethers and HTTP clients have them: they say nothing of the message.
+      if (n === 4) throw Object.assign(new Error('no'), { action: 'call', delaySeconds: 1.5 });
     }, quiet);
     assert.deepEqual(failuresOf(await handler(batch, CONTEXT), batch), [
       [1, 'default'],
       [2, { kind: 'seconds', seconds: 30 }],
       [3, { kind: 'dlq' }],
+      [4, 'default'],
     ]);
     assert.deepEqual(await partialBatch(() => {})(batch, CONTEXT), { batchItemFailures: [] });
   });
@@ -99,6 +102,68 @@ describe('partialBatch', () => {
     };
     assert.deepEqual(await run('queue'), { seen: [0, 1, 2], failed: [2, 3, 4, 5] });
     assert.deepEqual(await run('key'), { seen: [0, 1, 2, 3, 5], failed: [2, 4] });
+  });
+
+  test('keeps the order that the event has, whatever the key is', async () => {
+    const key = (n: number) => (n % 2 === 0 ? 'even' : 'odd');
+    const messages = Array.from({ length: 6 }, (_, n) => ({
+      body: { n },
+      shardingKey: 'one for all',
+      keys: [key(n), `order-${n}`],
+      properties: { tenant: key(n) },
+    }));
+    for (const options of [
+      { order: 'queue' },
+      { order: 'key', orderKey: 'KEYS' },
+      { order: 'key', orderKey: 'tenant' },
+      { order: 'key', orderKey: 'SHARDING_KEY' },
+    ] as const) {
+      const batch = createRocketMQEvent(messages, options);
+      const seen: number[] = [];
+      const handler = partialBatch(
+        async ({ body }) => {
+          const { n } = JSON.parse(body) as { n: number };
+          await new Promise((resolve) => setTimeout(resolve, 10 - n));
+          seen.push(n);
+          if (n === 2) throw new Error('no');
+        },
+        { ...quiet, concurrency: 4 },
+      );
+      const answer = await handler(batch, CONTEXT);
+      const isByTenant = options.order === 'key' && options.orderKey !== 'SHARDING_KEY';
+      assert.deepEqual(seen.toSorted(), isByTenant ? [0, 1, 2, 3, 5] : [0, 1, 2]);
+      assert.equal(answer.othersDone, options.order === 'key' ? true : undefined);
+      const failed = (failuresOf(answer, batch) as [number, unknown][]).map(([at]) => at);
+      assert.deepEqual(failed, isByTenant ? [2, 4] : [2, 3, 4, 5]);
+    }
+  });
+
+  test('answers before the deadline: what is done is done, what is not has failed', async () => {
+    const batch = numbered(6);
+    const told: unknown[] = [];
+    const started: number[] = [];
+    const handler = partialBatch(
+      async ({ body }) => {
+        const { n } = JSON.parse(body) as { n: number };
+        started.push(n);
+        if (n === 1) await new Promise(() => {});
+        if (n === 3) throw new Error('no');
+        if (n === 4) await new Promise(() => {});
+      },
+      { concurrency: 2, onFailure: (error) => told.push((error as Error).message) },
+    );
+    const context = { getRemainingTimeInMillis: () => 300 } as Context;
+    assert.deepEqual(failuresOf(await handler(batch, context), batch), [
+      [1, 'default'],
+      [3, 'default'],
+      [4, 'default'],
+      [5, 'default'],
+    ]);
+    assert.deepEqual(started, [0, 1, 2, 3, 4]);
+    assert.deepEqual(told, [
+      'no',
+      ...Array.from({ length: 2 }, () => 'message not handled before the deadline'),
+    ]);
   });
 
   test('without a key there is no order', async () => {
@@ -202,9 +267,20 @@ describe('bodies in S3', () => {
     assert.deepEqual(binary, [Buffer.from([0xff, 0x00])]);
   });
 
-  test('without fetchBody, or when it fails, or gives something else, the batch fails by name instead of being handled or given up', async () => {
-    const run = (options: { fetchBody?: FetchBody }) =>
-      createHandler({ body: order, ...options }, () => assert.fail('handled'))(batch(), CONTEXT);
+  test('without fetchBody, or when it fails, or gives something else, the message fails by name instead of being handled or given up', async () => {
+    const failing = async (options: { fetchBody?: FetchBody }) => {
+      const told: { code?: string; message?: string }[] = [];
+      const handled: unknown[] = [];
+      const records = batch();
+      const handler = createHandler(
+        { body: order, ...options, onFailure: (error) => told.push(error as Error) },
+        ({ data }) => void handled.push(data),
+      );
+      const failed = failuresOf(await handler(records, CONTEXT), records);
+      assert.ok(!JSON.stringify(failed).includes('dlq'), 'none is given up');
+      assert.equal(told.length + handled.length, records.Records.length);
+      return told;
+    };
     const cases: [object, RegExp][] = [
       [{}, /s3:\/\/large-orders\/rocketmq-bodies\/1: give fetchBody/],
       [
@@ -216,8 +292,11 @@ describe('bodies in S3', () => {
         /fetchBody gave 1 bytes, and the message had 14/,
       ],
     ];
-    for (const [options, message] of cases)
-      await assert.rejects(run(options), { code: 'ROCKETMQ_BODY_NOT_FETCHED', message });
+    for (const [options, message] of cases) {
+      const [error] = await failing(options);
+      assert.equal(error?.code, 'ROCKETMQ_BODY_NOT_FETCHED');
+      assert.match(error?.message ?? '', message);
+    }
   });
 
   test('partialBatch fetches each before its turn: what cannot be fetched fails alone', async () => {
@@ -295,5 +374,67 @@ describe('rocketmqRecords under middy', () => {
       throw new Error('database away');
     });
     await assert.rejects(handler(event({ body: { orderId: 1 } }), CONTEXT), /database away/);
+  });
+
+  test('an answer that is none stays one, also when a body is not as it should be', async () => {
+    const wrong: unknown[] = [
+      ['rejected', 'fulfilled'],
+      { batchItemFailure: [{ itemIdentifier: 'x' }] },
+      { statusCode: 500 },
+      { batchItemFailures: {} },
+      { batchItemFailures: 'x' },
+      { suspendCurrentQueueTimeMillis: 10 },
+      new Map(),
+      'OK',
+      0,
+    ];
+    for (const answer of wrong) {
+      const batch = event({ body: { orderId: 1 } }, { body: 'x' });
+      const handler = handlerOf(async () => answer as RocketMQBatchResponse);
+      const given = await handler(structuredClone(batch), CONTEXT);
+      assert.equal(readAnswer(given, batch.Records).kind, 'invalid', JSON.stringify(answer));
+    }
+    for (const answer of [undefined, null, {}, { batchItemFailures: null }]) {
+      const batch = event({ body: { orderId: 1 } }, { body: 'x' });
+      const handler = handlerOf(async () => answer as RocketMQBatchResponse);
+      const given = await handler(structuredClone(batch), CONTEXT);
+      assert.deepEqual(failuresOf(given, batch), [[1, { kind: 'dlq' }]]);
+    }
+  });
+
+  test('keeps its failures where a later middleware replaces the event', async () => {
+    const batch = event({ body: { orderId: 1 } }, { body: 'x' });
+    const handler = middy<OrderEvent, RocketMQBatchResponse | undefined>()
+      .use(rocketmqRecords({ body: order, ...quiet }))
+      .use({
+        before(request) {
+          request.event = structuredClone(request.event);
+        },
+      })
+      .handler(async () => undefined);
+    const given = await handler(structuredClone(batch) as unknown as OrderEvent, CONTEXT);
+    assert.deepEqual(failuresOf(given, batch), [[1, { kind: 'dlq' }]]);
+  });
+
+  test('in order: what lies behind a body that is not as it should be waits for it', async () => {
+    const bodies = [{ orderId: 0 }, 'x', { orderId: 2 }, { orderId: 3 }];
+    const messages = bodies.map((body, n) => ({ body, shardingKey: n % 2 === 0 ? 'even' : 'odd' }));
+    for (const [order, handled, failed] of [
+      ['none', [0, 2, 3], [1]],
+      ['key', [0, 2], [1, 3]],
+      ['queue', [0], [1, 2, 3]],
+    ] as const) {
+      const batch = createRocketMQEvent(messages, { order });
+      const seen: number[] = [];
+      const handler = handlerOf(async ({ Records }) => {
+        seen.push(...Records.map(({ data }) => data.orderId));
+        return undefined;
+      });
+      const answer = await handler(structuredClone(batch), CONTEXT);
+      assert.deepEqual(seen, handled, order);
+      const positions = (failuresOf(answer, batch) as [number, unknown][]).map(([at]) => at);
+      assert.deepEqual(positions, failed, order);
+      assert.equal(answer?.othersDone, order === 'key' ? true : undefined, order);
+    }
   });
 });

@@ -21,6 +21,31 @@ const REASON = 'RejectedByHandler';
 const UNREACHABLE = { renew: () => Promise.reject(new Error('the table is away')) };
 
 describe('the parts of a held queue', () => {
+  test('an offset that the broker had lost is young again when it is stored again', async () => {
+    let stored = 0n;
+    const { held, pass, now } = createHeldQueue({
+      client: {
+        queryOffset: async () => stored,
+        commitOffset: async (_group, _queue, offset) => {
+          stored = offset;
+          return { resetPending: false };
+        },
+      },
+    });
+    held.messages.put([namedMessage('a', 0)], [], 1n, HELD_AT);
+    for (const entry of [...held.messages.unfinished()]) {
+      held.messages.take(entry);
+      held.messages.settle(entry);
+    }
+    await held.offsets.commit();
+    assert.deepEqual([stored, held.known.progressAt], [1n, HELD_AT]);
+    pass(20_000);
+    stored = 0n;
+    held.offsets.connectionLost();
+    await held.offsets.commit();
+    assert.deepEqual([stored, held.known.progressAt], [1n, now()]);
+  });
+
   describe('the lease', () => {
     test('allows nothing in its last five seconds, and is lost when it cannot be renewed then', async () => {
       const { held, pass, logs } = createHeldQueue({ store: UNREACHABLE });

@@ -124,6 +124,10 @@ function brokerOf(calls: string[], mood: string | undefined): Partial<RocketMQ> 
   };
   const nameAt = (offset: bigint): string => String.fromCharCode(97 + Number(offset));
   return {
+    // The group has no dead letters.
+    topicRoute: async (topic) => ({ topic, brokers: [], queues: [] }),
+    minOffset: async () => 0n,
+    maxOffset: async () => 0n,
     sendBack: async ({ commitLogOffset, delayLevel }) =>
       answer(`${nameAt(commitLogOffset)} ${levelName(delayLevel)} (request 36)`),
     sendBackAsNormalMessage: async (_group, { queueOffset }, delayLevel) =>
@@ -176,7 +180,7 @@ function outcomeOf(command: Command, entries: TakenBatch['entries']): Outcome {
       const suspension = command.maybe('suspend');
       return {
         kind: 'answered',
-        verdict: { kind: 'read', failures },
+        verdict: { kind: 'read', failures, othersDone: true },
         suspension: suspension === undefined ? undefined : Number(suspension),
       };
     }

@@ -14,6 +14,20 @@ const message = (properties: Record<string, string>): Message =>
 const context = { timestamp: 1_700_000_000_123, consumerGroup: 'workers', requestId: 'R1' };
 
 describe('trace data', () => {
+  it('separators in an id or a key make no fields and no records', () => {
+    const msgId = 'VICTIM\u00011\u0001true\u0001k\u00010\u0002SubAfter\u0001R';
+    const traced = { msgId, keys: 'k\u00010\u0002x', regionId: 'r\u0002', reconsumeTimes: 0 };
+    const after = { ...context, costMs: 1, code: TraceCode.SUCCESS };
+    for (const { data } of [subBefore(traced, context), subAfter(traced, after)]) {
+      const plain = { msgId: 'A', keys: 'k', regionId: 'r', reconsumeTimes: 0 };
+      const honest = [subBefore(plain, context), subAfter(plain, after)].find(
+        (one) => one.data.slice(0, 6) === data.slice(0, 6),
+      )?.data;
+      assert.equal(data.split('\u0001').length, honest?.split('\u0001').length);
+      assert.equal(data.split('\u0002').length, 2);
+    }
+  });
+
   it('is what a message says of itself', () => {
     assert.deepEqual(
       tracedMessage(message({ MSG_REGION: 'DefaultRegion', TRACE_ON: 'true', KEYS: 'a b' })),

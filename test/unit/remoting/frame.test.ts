@@ -3,6 +3,7 @@ import { describe, it } from 'node:test';
 import { ProtocolError } from '../../../src/errors.ts';
 import type { RemotingCommand } from '../../../src/remoting/command.ts';
 import { decodeFrame, encodeFrame } from '../../../src/remoting/frame.ts';
+import { FrameDecoder } from '../../../src/remoting/frame-decoder.ts';
 import { frameVectors } from '../../support/vectors.ts';
 
 const ROUTE_REQUEST: RemotingCommand = {
@@ -161,4 +162,24 @@ describe('decodeFrame', () => {
   };
   for (const [what, frame] of Object.entries(broken))
     it(`refuses ${what}`, () => assert.throws(() => decodeFrame(frame), ProtocolError));
+});
+
+describe('headers beyond their bounds', () => {
+  const command = { ...ROUTE_REQUEST, flag: 1 };
+
+  it('of more than 1 MiB are refused as soon as their length is there', () => {
+    const frame = encodeFrame({ ...command, extFields: { a: 'x'.repeat(1024 * 1024) } });
+    assert.throws(() => decodeFrame(frame), /frame header of \d+ bytes, more than 1048576/);
+    const decoder = new FrameDecoder({ wants: () => true });
+    assert.throws(() => decoder.push(frame.subarray(0, 100)), /frame header of/);
+  });
+
+  for (const type of ['JSON', 'ROCKETMQ'] as const)
+    it(`with more than 1,000 fields are refused (${type})`, () => {
+      const fields = (count: number) =>
+        Object.fromEntries(Array.from({ length: count }, (_, n) => [`f${n}`, '']));
+      const framed = (count: number) => encodeFrame({ ...command, extFields: fields(count) }, type);
+      assert.equal(Object.keys(decodeFrame(framed(1_000)).extFields).length, 1_000);
+      assert.throws(() => decodeFrame(framed(1_001)), /ext fields/);
+    });
 });

@@ -31,6 +31,21 @@ test('a line is JSON with its fields, and is written before the process can be k
   assert.equal((line.err as { message: string }).message, 'broken');
 });
 
+test('texts of others cannot move a terminal’s cursor, reverse text or end a line, and keep their value', () => {
+  const hostile = '\u001b]52;c;x\u0007\u009b2J\u202e\u2028\u2066\n{"_aws":1}';
+  const script = `
+    import { createLogger } from './src/runtime/logger.ts';
+    const hostile = ${JSON.stringify(JSON.stringify(hostile))};
+    createLogger({}).info({ key: JSON.parse(hostile), err: new Error(JSON.parse(hostile)) }, 'hello');`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: ROOT,
+    encoding: 'utf8',
+  });
+  assert.match(stdout, /^[^\p{Cc}\p{Bidi_Control}\u2028\u2029]+\n$/u);
+  const line = JSON.parse(stdout) as { key: string; err: { message: string } };
+  assert.deepEqual([line.key, line.err.message], [hostile, hostile]);
+});
+
 test("the level is ours, else Lambda's, else info", () => {
   assert.equal(lines({ ROCKETMQ_LOG_LEVEL: 'DEBUG', AWS_LAMBDA_LOG_LEVEL: 'ERROR' }).length, 2);
   assert.equal(lines({ AWS_LAMBDA_LOG_LEVEL: 'ERROR' }).length, 0);
