@@ -321,6 +321,29 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     ]),
     faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
+  // The same where the slots have leases too.
+  'upgrade-limited': (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { pullers: random.int(1, 2) },
+    subscription: { maximumConcurrency: random.int(2, 3), batchSize: random.int(1, 3) },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // The same where the leases are those of pops.
+  'upgrade-pop': (random) => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { mode: 'pop', pullers: random.pick(['queue', 1, 2] as const) },
+    subscription: { maximumRetryAttempts: random.int(1, 3), batchSize: random.int(1, 10) },
+    options: { popInvisibleMs: 15_000 },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
   lambda: (random) => ({
     queues: 2,
     messages: 24,

@@ -269,3 +269,13 @@ export class UnequalSubscriptionsError extends RocketMQError {
     );
   }
 }
+
+/** Items of an earlier build have the group's name, and nothing in them says which service wrote them. */
+export class EarlierItemsError extends RocketMQError {
+  constructor({ cluster, consumerGroup }: { cluster: string; consumerGroup: string }) {
+    super(
+      'ROCKETMQ_EARLIER_ITEMS',
+      `the table has items of an earlier build for group "${consumerGroup}" of cluster "${cluster}", and they do not say which service wrote them: set table.takeOver to true when this service did, or to false when another service on this table did; nothing is delivered until then`,
+    );
+  }
+}

@@ -9,7 +9,7 @@ import type {
 } from '../serverless-api.ts';
 import { COORDINATOR, type FunctionNaming, PULLER, TABLE } from './names.ts';
 import { allow, arnOf, functionRole, secretStatements } from './role.ts';
-import { tableStatements } from './table-rights.ts';
+import { makerStatements } from './table-rights.ts';
 
 const ROLE = 'RocketmqCoordinatorRole';
 /** Seconds: a run lasts until the schedule starts the next one. */
@@ -41,7 +41,7 @@ export function coordinatorResources(
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const statements = [
-    ...tableStatements(table, 'write', config),
+    ...makerStatements(table, config),
     allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
     ...secretStatements(config.clusters),
   ];

@@ -16,16 +16,39 @@ const KEY_OF_WRITERS = [
   'kms:ReEncryptTo',
 ] as const;
 
-/** The service's own partitions, and those of its groups in versions whose keys had neither service nor stage. */
-function partitions(config: ServiceConfig): string[] {
-  const earlier = config.sources.flatMap((group) => {
+/** Partitions of the service's groups in earlier builds, whose keys had neither service nor stage. */
+function earlierPartitions({ sources }: ServiceConfig): string[] {
+  const keys = sources.flatMap((group) => {
+    // biome-ignore lint/suspicious/noTemplateCurlyInString: IAM reads it as the character itself
     const key = partitionKey(WITHOUT_TENANT, group).replaceAll(/[*?$]/g, '${$&}');
     return [key, `${key}#seats`];
   });
-  return [`${tenantPrefix(config)}*`, ...new Set(earlier)];
+  return [...new Set(keys)];
 }
 
-/** Use of the assignment table, and of its KMS key through DynamoDB alone. */
+/** A function that makes items looks for those of earlier builds before. */
+function earlierItemsStatements(config: ServiceConfig): Statement[] {
+  if (config.earlierItems === 'ignore') return [];
+  const actions = config.earlierItems === 'refuse' ? READ : [...READ, WRITE];
+  return [onPartitions(actions, earlierPartitions(config))];
+}
+
+function onPartitions(actions: readonly string[], partitions: readonly string[]): Statement {
+  return {
+    ...allow([...actions], arnOf(TABLE)),
+    Condition: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': [...partitions] } },
+  };
+}
+
+/** Rights of functions that make items. */
+export function makerStatements(
+  table: ServiceOptions['table'],
+  config: ServiceConfig,
+): Statement[] {
+  return [...tableStatements(table, 'write', config), ...earlierItemsStatements(config)];
+}
+
+/** Use of the service's own items, and of the table's KMS key through DynamoDB alone. */
 export function tableStatements(
   { kmsKeyArn }: ServiceOptions['table'],
   access: 'read' | 'write',
@@ -37,10 +60,7 @@ export function tableStatements(
     'kms:ViaService': { 'Fn::Sub': 'dynamodb.${AWS::Region}.${AWS::URLSuffix}' },
   };
   return [
-    {
-      ...allow([...READ, ...(writes ? [WRITE] : [])], arnOf(TABLE)),
-      Condition: { 'ForAllValues:StringLike': { 'dynamodb:LeadingKeys': partitions(config) } },
-    },
+    onPartitions([...READ, ...(writes ? [WRITE] : [])], [`${tenantPrefix(config)}*`]),
     ...(kmsKeyArn === undefined
       ? []
       : [

@@ -586,6 +586,44 @@ const PROGRAMS: readonly Mutant[] = [
   },
 ];
 
+const TAKE_OVER: readonly Mutant[] = [
+  {
+    name: 'take-over-leaves-the-old-item-open',
+    file: 'src/store/take-over.ts',
+    find: "if (!isHeld) return { kind: 'close', write: close(old, now) };",
+    replace: "if (!isHeld) return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-closes-without-a-condition',
+    file: 'src/store/take-over.ts',
+    find: "when: isHeld ? [clause.seenHolder] : [clause.item, clause.free, '#fence = :seenFence'],",
+    replace: 'when: isHeld ? [clause.item] : [clause.item],',
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-waits-for-no-holder',
+    file: 'src/store/take-over.ts',
+    find: "return isSealed(old) ? { kind: 'wait' } : { kind: 'seal', write: seal(old, now) };",
+    replace: "return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-copies-no-state',
+    file: 'src/store/take-over-items.ts',
+    find: "if (step.kind === 'copy') {",
+    replace: "if (step.kind === 'copy') return 'absent';\n        if (step.kind === 'copy') {",
+    scenarios: ['upgrade'],
+  },
+  {
+    name: 'take-over-copies-again',
+    file: 'src/store/take-over.ts',
+    find: 'when: [clause.noItem],',
+    replace: 'when: [],',
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
   ...LIVES,
@@ -595,4 +633,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...POP,
   ...LIFE,
   ...PROGRAMS,
+  ...TAKE_OVER,
 ];

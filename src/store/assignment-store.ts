@@ -6,6 +6,7 @@ import {
 } from '@aws-sdk/client-dynamodb';
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
+import type { EarlierItems } from '../model/source.ts';
 import type {
   Applied,
   AssignmentStore,
@@ -35,6 +36,7 @@ import {
   takeOver,
   updateExpression,
 } from './conditions.ts';
+import { earlierItemsRule } from './earlier-items.ts';
 import {
   assignmentFromItem,
   type Item,
@@ -48,12 +50,13 @@ import {
   standingPauseKey,
 } from './items.ts';
 import { QUEUE_PREFIX, slotsPart } from './places.ts';
-import { createTakeOver } from './take-over-items.ts';
 import { type KeySpace, WITHOUT_TENANT } from './tenant.ts';
 
 export interface StoreDeps {
   /** Whose items they are. */
   readonly keys: KeySpace;
+  /** Default: `take-over`. */
+  readonly earlierItems?: EarlierItems;
   /** Epoch ms. */
   readonly now?: () => number;
   /** Unique per write. */
@@ -69,7 +72,7 @@ const ACQUIRE_ROUNDS = 3;
 export function createAssignmentStore(
   client: DynamoDBClient,
   tableName: string,
-  { newToken, keys, now = Date.now }: StoreDeps,
+  { newToken, keys, earlierItems = 'take-over', now = Date.now }: StoreDeps,
 ): AssignmentStore {
   let renewals = 0;
 
@@ -130,9 +133,9 @@ export function createAssignmentStore(
   const earlier =
     keys === WITHOUT_TENANT
       ? undefined
-      : createTakeOver({ client, tableName, keys, now, read, write, query });
+      : earlierItemsRule(earlierItems, { client, tableName, keys, now, read, write, query });
 
-  /** Makes the item, unless an earlier version's is taken over, or is still held: then the next pass finds it or tries again. */
+  /** Makes the item, unless an earlier build's is taken over, or is still held: then the next pass finds it or tries again. */
   const create = async (
     group: GroupKey,
     place: LeasePlace,

@@ -1,5 +1,3 @@
-import type { DynamoDBClient } from '@aws-sdk/client-dynamodb';
-import { QueryCommand } from '@aws-sdk/client-dynamodb';
 import type { LeasePlace, StandingPause } from '../model/assignment.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import type { Outcome } from './assignment-store.ts';
@@ -18,9 +16,7 @@ import { partOf } from './places.ts';
 import { closedFromTheStart, takeOverStep } from './take-over.ts';
 import { type Tenant, WITHOUT_TENANT } from './tenant.ts';
 
-interface TakeOverDeps {
-  readonly client: DynamoDBClient;
-  readonly tableName: string;
+export interface TakeOverDeps {
   readonly keys: Tenant;
   readonly now: () => number;
   readonly read: (key: Item) => Promise<Item | undefined>;
@@ -31,30 +27,18 @@ interface TakeOverDeps {
     read: (item: Item) => T,
     from: typeof WITHOUT_TENANT,
   ) => Promise<T[]>;
+  /** Has an earlier build written anything into the partition? */
+  readonly hasItems: (group: GroupKey) => Promise<boolean>;
 }
 
 /** Seal, close, copy; more rounds only when others write in between. */
 const ROUNDS = 8;
 
-/** Items of versions whose keys had neither service nor stage. What each step writes stands in take-over.ts. */
+/** Items of earlier builds, whose keys had neither service nor stage. What each step writes stands in take-over.ts. */
 export function createTakeOver(deps: TakeOverDeps) {
-  const { keys, now, read, write, query } = deps;
+  const { keys, now, read, write, query, hasItems } = deps;
   const prepared = new Map<string, Promise<void>>();
   const met = new Map<string, Promise<boolean>>();
-
-  /** Has an earlier version written anything into the partition? */
-  const hasItems = async (group: GroupKey): Promise<boolean> => {
-    const { Items = [] } = await deps.client.send(
-      new QueryCommand({
-        TableName: deps.tableName,
-        ConsistentRead: true,
-        Limit: 1,
-        KeyConditionExpression: 'pk = :pk',
-        ExpressionAttributeValues: { ':pk': partitionOf(WITHOUT_TENANT, group) },
-      }),
-    );
-    return Items.length > 0;
-  };
 
   /** Standing pauses first: the plan shows that they are there. */
   const prepare = async (group: GroupKey): Promise<void> => {
@@ -71,15 +55,15 @@ export function createTakeOver(deps: TakeOverDeps) {
   };
 
   return {
-    /** The group's plan as an earlier version left it, copied to its new key. */
+    /** The group's plan as an earlier build left it, copied to its new key. */
     async plan(group: GroupKey, key: Item): Promise<Item | undefined> {
       await once(prepared, partitionOf(keys, group).S!, () => prepare(group));
       return await read(key);
     },
 
     /**
-     * `absent`: there was no earlier version, and the item is the caller's to make. `created`: made, also under its old key,
-     * where the earlier version cannot make it any more. `held`: by a holder of the earlier version, which drains.
+     * `absent`: there was no earlier build, and the item is the caller's to make. `created`: made, also under its old key,
+     * where the earlier build cannot make it any more. `held`: by a holder of the earlier build, which drains.
      */
     async item(
       group: GroupKey,

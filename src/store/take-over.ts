@@ -2,8 +2,8 @@ import { type ConditionalWrite, clause } from './conditions.ts';
 import { type Item, N, S } from './items.ts';
 
 /*
- * Items that a version without service and stage in its keys wrote are taken over one by one, by whoever would make the item
- * under its new key. Pullers of the old deployment may still run, and so may its coordinator for a minute:
+ * Items that an earlier build wrote, without service and stage in their keys, are taken over one by one, by whoever would make
+ * the item under its new key. Pullers of the old deployment may still run, and so may its coordinator for a minute:
  *
  *   old item   held ─ seal: paused ─┊ its holder drains, commits, releases ┊─ close: leased for good, fence +1
  *   new item                                                                ┊            └─ copy ┊ acquired by the new version

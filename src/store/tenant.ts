@@ -7,7 +7,7 @@ export interface Tenant {
 }
 
 /**
- * Deployments before 0.1.0 had neither service nor stage in their keys. Stores of this kind read and write their items.
+ * Earlier builds of 0.1.0 had neither service nor stage in their keys. Stores of this kind read and write their items.
  * Only tests and the take-over use it.
  */
 export const WITHOUT_TENANT = 'without-tenant';
