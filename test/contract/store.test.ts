@@ -5,9 +5,12 @@ import {
   DeleteItemCommand,
   type DynamoDBClient,
   PutItemCommand,
+  QueryCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { Assignment } from '../../src/model/assignment.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
+import type { EarlierItems } from '../../src/model/source.ts';
 import type {
   AssignmentStore,
   GroupKey,
@@ -27,6 +30,7 @@ import {
   TABLE,
   TENANT,
 } from '../support/databases.ts';
+import { itemsOfTheBuildBefore } from '../support/earlier-items.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 3 };
 const NOW = 1_800_000_000_000;
@@ -214,7 +218,7 @@ for (const { name, missing, start } of databases) {
         assert.deepEqual(await store.list(colliding), []);
       });
 
-      test('items of a version without service and stage are taken over once their holder released', async () => {
+      test('items of an earlier build are taken over once their holder released', async () => {
         const old = storeOf(WITHOUT_TENANT);
         const group = await withQueueOf(old);
         const now = Date.now();
@@ -272,6 +276,123 @@ for (const { name, missing, start } of databases) {
         assert.deepEqual(await store.standingPauses(group), [{ scope: '*', ...pause }]);
         await store.create(group, queue, 0, 999n);
         assert.deepEqual((await only(group)).operatorPause, pause);
+      });
+
+      describe('items of an earlier build that may be those of another service', () => {
+        const tenant = { service: 'new', stage: 'dev' };
+        const storeWith = (earlierItems: EarlierItems) =>
+          createAssignmentStore(client, TABLE, {
+            keys: tenant,
+            earlierItems,
+            newToken: randomUUID,
+          });
+
+        test('refuse: the group does not begin, and nothing is changed', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const group = await withQueueOf(old);
+          const before = await itemsOf(`GROUP#default#${group.consumerGroup}`);
+          const refusing = storeWith('refuse');
+          await refusing.writeStandingPause(group, '*', { until: NOW, since: NOW, reason: 'x' });
+          const code = { code: 'ROCKETMQ_EARLIER_ITEMS' };
+          await assert.rejects(refusing.readPlan(group), code);
+          await assert.rejects(refusing.create(group, queue, 0, 1n), code);
+          await assert.rejects(refusing.slots.create(group, 0), code);
+          assert.deepEqual(await refusing.list(group), []);
+          assert.deepEqual(await itemsOf(`GROUP#default#${group.consumerGroup}`), before);
+        });
+
+        test('refuse: items of slots alone count; a group without old items begins, and goes on beside later ones', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const slotted = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+          await old.slots.create(slotted, 0);
+          const refusing = storeWith('refuse');
+          await assert.rejects(refusing.create(slotted, queue, 0, 1n), {
+            code: 'ROCKETMQ_EARLIER_ITEMS',
+          });
+          const fresh = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+          assert.equal(await refusing.create(fresh, queue, 0, 1n), true);
+          await old.create(fresh, queue, 0, 2n);
+          assert.equal(await refusing.readPlan(fresh), undefined);
+          assert.equal(await refusing.create(fresh, { ...queue, queueId: 4 }, 0, 1n), true);
+        });
+
+        test('ignore: the group begins beside them, and nothing of theirs is changed', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const group = await withQueueOf(old);
+          const before = await itemsOf(`GROUP#default#${group.consumerGroup}`);
+          const ignoring = storeWith('ignore');
+          assert.equal(await ignoring.readPlan(group), undefined);
+          assert.equal(await ignoring.create(group, queue, 0, 7n), true);
+          assert.equal((await ignoring.list(group))[0]?.startOffset, 7n);
+          assert.deepEqual(await itemsOf(`GROUP#default#${group.consumerGroup}`), before);
+          assert.equal((await acquire(group, 'OLD', { now: NOW, via: old })).applied, true);
+        });
+
+        async function itemsOf(pk: string) {
+          const { Items } = await client.send(
+            new QueryCommand({
+              TableName: TABLE,
+              ConsistentRead: true,
+              KeyConditionExpression: 'pk = :pk',
+              ExpressionAttributeValues: { ':pk': { S: pk } },
+            }),
+          );
+          return Items;
+        }
+      });
+
+      test('literal items, as the build before wrote them', async () => {
+        const consumerGroup = `g-${randomUUID()}`;
+        const group = { cluster: 'default', consumerGroup };
+        for (const item of itemsOfTheBuildBefore(consumerGroup, Date.now()))
+          await client.send(new PutItemCommand({ TableName: TABLE, Item: item }));
+        const plan = await store.readPlan(group);
+        assert.deepEqual([plan?.version, plan?.metTopics], [4, ['orders']]);
+        assert.equal((await store.standingPauses(group))[0]?.reason, 'maintenance');
+        for (const queueId of [0, 1, -1])
+          await store.create(
+            group,
+            queueId < 0
+              ? ({
+                  topic: 'orders',
+                  brokerName: 'broker-a',
+                  queueId: 0,
+                  pops: true,
+                } as MessageQueue)
+              : { topic: 'orders', brokerName: 'broker-a', queueId },
+            0,
+            999n,
+          );
+        await store.slots.create(group, 0);
+        const found = new Map(
+          (await store.list(group)).map((item) => [queueKey(item.queue), item] as const),
+        );
+        const released = found.get('orders/broker-a/0');
+        assert.deepEqual(
+          [released?.startOffset, released?.committedOffset, released?.settledOffset],
+          [100n, 4711n, 4713n],
+        );
+        assert.deepEqual(
+          [released?.slot, released?.generation, released?.fence, released?.heldUntil],
+          [1, 3, 18, 1_800_000_000_000],
+        );
+        assert.deepEqual(
+          [...(released?.attempts ?? [])],
+          [
+            [4711n, 2],
+            [4712n, 2],
+          ],
+        );
+        assert.deepEqual(released?.batchLimits, [{ until: 4720n, maxMessages: 8 }]);
+        assert.deepEqual(released?.lifeMark, { offset: 4710n, storedAt: 1_799_999_999_000 });
+        assert.equal(released?.operatorPause?.reason, 'maintenance');
+        const died = found.get('orders/broker-a/1');
+        assert.deepEqual(
+          [died?.lease?.holder, died?.lease?.fence, died?.crash?.count],
+          ['11111111-2222-3333-4444-555555555555', 8, 1],
+        );
+        assert.equal([...found.values()].filter(({ queue }) => isPopUnit(queue)).length, 1);
+        assert.equal((await store.slots.list(group)).length, 1);
       });
 
       async function withQueueOf(one: AssignmentStore): Promise<GroupKey> {
