@@ -106,7 +106,8 @@ export const repeats: CheckDefinition = {
           if (before?.endedAt === undefined || before.position.doneAt === undefined) continue;
           // Done ahead of an unfinished one, it comes again whenever its queue changes hands.
           const committable = isPop ? before.endedAt : ledger.committableSince(position);
-          if (committable === undefined || before.outcome !== 'ok') continue;
+          if (committable === undefined || before.outcome !== 'ok' || before.isBehindFailure)
+            continue;
           const since = Math.max(committable, before.endedAt);
           if (wasMovedBack(position, before.startedAt) || wasAhead(before, committable)) continue;
           if (isExplained(delivery, before, since)) continue;

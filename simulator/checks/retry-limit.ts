@@ -1,6 +1,6 @@
 import { DEATHS_BEFORE_SEND_BACK } from '../../src/decide/crash/crash-record.ts';
 import { type Fault, filtersOf, isWanted, type Plan } from '../plan.ts';
-import type { Position } from '../world/events.ts';
+import type { Position, WorldEvent } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
 import { maxAgeOf } from './record-age.ts';
 
@@ -33,9 +33,35 @@ function promisesOneLetter({ source, faults, programs }: Plan): boolean {
 }
 
 /** A death between a send-back and its commit leaves two copies, and each has its end. */
-function copiesOf(positions: readonly Position[]): number {
-  const byFailures = Map.groupBy(positions, ({ reconsumeTimes }) => reconsumeTimes);
-  return Math.max(1, ...[...byFailures.values()].map(({ length }) => length));
+class Copies {
+  /** By message and count of failures, when the first copy was stored that a send-back made. */
+  readonly #copiedAt = new Map<string, number>();
+  readonly #workedAt = new Map<Position, number>();
+
+  on(event: WorldEvent, now: number): void {
+    if (event.kind === 'parked') this.#copied(event.number, event.reconsumeTimes, now);
+    if (event.kind === 'stored')
+      this.#copied(event.position.number, event.position.reconsumeTimes, now);
+    if (event.kind === 'send-back-sent') this.#workedAt.set(event.position, now);
+    if (event.kind === 'delivery-started')
+      for (const { position } of event.deliveries) this.#workedAt.set(position, now);
+  }
+
+  /** At most, of a message with these positions. */
+  most(positions: readonly Position[]): number {
+    const byFailures = Map.groupBy(positions, ({ reconsumeTimes }) => reconsumeTimes);
+    const repeated = positions.filter((position) => {
+      const { number, reconsumeTimes } = position;
+      const copiedAt = this.#copiedAt.get(`${number} ${reconsumeTimes + 1}`);
+      return copiedAt !== undefined && (this.#workedAt.get(position) ?? 0) > copiedAt;
+    });
+    return Math.max(1 + repeated.length, ...[...byFailures.values()].map(({ length }) => length));
+  }
+
+  #copied(number: number, failures: number, now: number): void {
+    const key = `${number} ${failures}`;
+    if (!this.#copiedAt.has(key)) this.#copiedAt.set(key, now);
+  }
 }
 
 /** Deaths of a puller with the same message before it counts as failed (decide/crash). */
@@ -57,8 +83,10 @@ export const retryLimit: CheckDefinition = {
     const filters = filtersOf(plan);
     /** Dead letters of messages that were too old for their handler. */
     const aged = new Set<number>();
+    const copies = new Copies();
     return {
       on(event) {
+        copies.on(event, scheduler.now);
         if (event.kind === 'dead-lettered' || event.kind === 'given-to-destination') {
           const [first] = ledger.story(event.number).positions;
           // Each clock may be wrong.
@@ -84,7 +112,7 @@ export const retryLimit: CheckDefinition = {
             const found: string[] = [];
             const ends = deadLetters + failureRecords;
             // An answer that got lost may make a second copy; without faults there is one.
-            if (deadLetters > copiesOf(positions) && promisesOneLetter(plan))
+            if (deadLetters > copies.most(positions) && promisesOneLetter(plan))
               found.push(`message ${number} is in the DLQ ${deadLetters} times`);
             if (ends > 1 && faultTimes.length === 0)
               found.push(

@@ -484,9 +484,8 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'timer-is-left-behind',
     file: 'src/client/connection.ts',
-    find: "clearTimeout(timer);\n        signal?.removeEventListener('abort', onAbort);\n        this.#pending.delete(opaque);",
-    replace:
-      "signal?.removeEventListener('abort', onAbort);\n        this.#pending.delete(opaque);",
+    find: 'clearTimeout(timer);\n        unlink();\n        this.#pending.delete(opaque);',
+    replace: 'unlink();\n        this.#pending.delete(opaque);',
     scenarios: ['steady'],
   },
   {
@@ -506,7 +505,7 @@ const LIFE: readonly Mutant[] = [
   {
     name: 'listener-is-left-behind',
     file: 'src/client/connection.ts',
-    find: "signal?.removeEventListener('abort', onAbort);\n        this.#pending.delete(opaque);",
+    find: 'unlink();\n        this.#pending.delete(opaque);',
     replace: 'this.#pending.delete(opaque);',
     scenarios: ['retries', 'sparse'],
   },

@@ -38,6 +38,8 @@ export interface Delivery {
   outcome: 'ok' | 'failed' | 'dropped' | 'none' | undefined;
   /** The call failed as a whole, whoever was to blame. */
   failedWithCall: boolean;
+  /** In order: a failure of its group was before it in the event, so it is to come again. */
+  isBehindFailure: boolean;
 }
 
 /** What happens in the simulated world, as the checks see it. */

@@ -118,5 +118,6 @@ function deliveryOf(
     endedAt: undefined,
     outcome: undefined,
     failedWithCall: false,
+    isBehindFailure: false,
   };
 }

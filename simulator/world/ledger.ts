@@ -241,7 +241,8 @@ export class Ledger {
       const { position, outcome } = delivery;
       // In order, what comes after a failure in its group is delivered again, whatever the handler says of it.
       const group = orderBy === 'key' ? position.messageKey : '';
-      if (orderBy !== undefined && failedGroups.has(group)) continue;
+      delivery.isBehindFailure = orderBy !== undefined && failedGroups.has(group);
+      if (delivery.isBehindFailure) continue;
       if (outcome !== 'ok') failedGroups.add(group);
       const story = this.story(position.number);
       if (outcome === 'ok') position.doneAt ??= now;

@@ -6,6 +6,7 @@ import {
   PeerFloodError,
   RequestTimeoutError,
 } from '../errors.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 import {
   isOneway,
@@ -170,14 +171,10 @@ export class Connection {
       let outgoing: Outgoing | undefined;
       const settle = (): void => {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', onAbort);
+        unlink();
         this.#pending.delete(opaque);
         this.#decoder.dropResponse(opaque);
         outgoing?.remove();
-      };
-      const onAbort = (): void => {
-        settle();
-        reject(signal?.reason);
       };
       const onTimeout = (): void => {
         if (!this.#pending.has(opaque)) return;
@@ -193,7 +190,10 @@ export class Connection {
       };
       // The immediate lets the event loop read what has arrived: after a freeze, timers run before sockets.
       const timer = setTimeout(() => setImmediate(onTimeout), timerMs(timeoutMs));
-      signal?.addEventListener('abort', onAbort, { once: true });
+      const unlink = onAbort(signal, () => {
+        settle();
+        reject(signal?.reason);
+      });
       this.#pending.set(opaque, {
         name,
         reserve: request.reserve ?? (() => true),

@@ -2,6 +2,7 @@ import { lookup } from 'node:dns/promises';
 import { connect as connectPlain, isIP, type LookupFunction, type Socket } from 'node:net';
 import { connect as connectTls } from 'node:tls';
 import { AddressRefusedError } from '../errors.ts';
+import { onAbort } from '../model/on-abort.ts';
 import type { TlsOptions } from '../model/source.ts';
 import { NotConnectedError } from './connection.ts';
 import type { DialRules } from './dial-rules.ts';
@@ -40,7 +41,7 @@ export function openSocket(
     // Only our own listeners go: the socket has some of its own, without which it would not notice its end.
     const settle = (): void => {
       clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
+      unlink();
       socket.off(connected, onConnected).off('error', onFailure).off('close', onClose);
     };
     const giveUp = (reason: unknown): void => {
@@ -50,7 +51,6 @@ export function openSocket(
       socket.destroy();
       reject(reason);
     };
-    const onAbort = (): void => giveUp(signal.reason);
     const onClose = (): void => onFailure(new Error('closed by the peer'));
     const onFailure = (cause: Error): void =>
       giveUp(
@@ -68,7 +68,7 @@ export function openSocket(
       socket.setKeepAlive(true, KEEP_ALIVE_MS);
       resolve(socket);
     };
-    signal.addEventListener('abort', onAbort, { once: true });
+    const unlink = onAbort(signal, () => giveUp(signal.reason));
     socket.once(connected, onConnected).once('error', onFailure).once('close', onClose);
   });
 }

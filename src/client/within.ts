@@ -1,3 +1,4 @@
+import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 
 export interface WaitLimits {
@@ -14,19 +15,18 @@ export function within<T>(
 ): Promise<T> {
   if (signal?.aborted === true) return Promise.reject(signal.reason);
   return new Promise((resolve, reject) => {
-    const onAbort = (): void => {
-      settle();
-      reject(signal?.reason);
-    };
     const timer = setTimeout(() => {
       settle();
       reject(timeoutError());
     }, timerMs(timeoutMs));
     const settle = (): void => {
       clearTimeout(timer);
-      signal?.removeEventListener('abort', onAbort);
+      unlink();
     };
-    signal?.addEventListener('abort', onAbort, { once: true });
+    const unlink = onAbort(signal, () => {
+      settle();
+      reject(signal?.reason);
+    });
     promise.then(
       (value) => {
         settle();

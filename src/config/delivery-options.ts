@@ -23,6 +23,7 @@ type DeliveryOptions = Pick<
   | 'maximumBatchingWindow'
   | 'consumeTimeout'
   | 'maximumConcurrency'
+  | 'limitedWith'
   | 'inlineConcurrency'
   | 'filterPatterns'
   | 'onFailure'
@@ -43,6 +44,8 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     maximumBatchingWindow: window,
   } = event;
   const {
+    topic,
+    firstTopic,
     consumeTimeout,
     maximumConcurrency,
     bisectBatchOnFunctionError,
@@ -64,6 +67,9 @@ export function deliveryOptions(event: EventOptions, defaultRetries: number): De
     ...(window === 0 ? {} : { maximumBatchingWindow: window }),
     ...(consumeTimeout === undefined ? {} : { consumeTimeout }),
     ...(maximumConcurrency === undefined ? {} : { maximumConcurrency }),
+    ...(maximumConcurrency === undefined || (firstTopic ?? topic) === topic
+      ? {}
+      : { limitedWith: firstTopic }),
     ...(event.inlineConcurrency === 1 ? {} : { inlineConcurrency: event.inlineConcurrency }),
     ...(onFailure === undefined ? {} : { onFailure }),
     ...(event.s3PointerThreshold === undefined

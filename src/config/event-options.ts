@@ -184,7 +184,7 @@ export const eventOptions = options({
   maximumConcurrency: wholeNumber(1, 1000)
     .exactOptional()
     .describe(
-      'handler calls at once over all queues of the group; its queues share one puller then, or pullers: N',
+      'handler calls of this event at once, over all of its topics and queues; the group’s queues share one puller then, or pullers: N',
     ),
   functionResponseType: oneOf(['ReportBatchItemFailures', 'None'])
     .default('ReportBatchItemFailures')
@@ -232,20 +232,30 @@ export const eventOptions = options({
     .describe(
       'with invocation: inline, calls of the handler at once in one process; above 1 its module state is shared by calls that overlap',
     ),
-  enabled: trueOrFalse().default(true).describe('false: assigned, but not consumed'),
+  enabled: trueOrFalse()
+    .default(true)
+    .describe(
+      'false: assigned, but not consumed. Redeliveries go on while another event of the group is enabled',
+    ),
 });
 
 type Parsed = z.output<typeof eventOptions>;
 /** Of one topic. */
-export type EventOptions = Omit<Parsed, 'topic' | 'topics'> & { readonly topic: string };
+export type EventOptions = Omit<Parsed, 'topic' | 'topics'> & {
+  readonly topic: string;
+  /** The first topic of an event that has several. */
+  readonly firstTopic?: string;
+};
 
 /** One set of options per topic. @returns undefined: neither or both of `topic` and `topics` were given */
 export function byTopic({ topic, topics, ...options }: Parsed): EventOptions[] | undefined {
   if ((topic === undefined) === (topics === undefined)) return undefined;
   if (topics === undefined) return [{ ...options, topic: topic as string }];
+  const [[firstTopic] = ['']] = topics;
   return [...topics].map(([name, own]) => ({
     ...options,
     topic: name,
+    firstTopic,
     filter: own ?? options.filter,
   }));
 }

@@ -3,6 +3,7 @@ import type { FlowLimits } from '../decide/pull/flow-control.ts';
 import type { MemoryBudget, QueueMemory } from '../decide/pull/memory-budget.ts';
 import { RocketMQError, TopicNotFoundError } from '../errors.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { MASTER_ID } from '../model/route.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { Clock } from '../ports/clock.ts';
@@ -189,11 +190,10 @@ async function unlessAborted<Answer>(
   signal: AbortSignal,
 ): Promise<Answer> {
   const { promise: aborted, reject } = Promise.withResolvers<never>();
-  const onAbort = (): void => reject(signal.reason);
-  signal.addEventListener('abort', onAbort, { once: true });
+  const unlink = onAbort(signal, () => reject(signal.reason));
   try {
     return await Promise.race([request, aborted]);
   } finally {
-    signal.removeEventListener('abort', onAbort);
+    unlink();
   }
 }

@@ -64,7 +64,9 @@ export class BatchBuilder {
   readonly #maxBytes: number | undefined;
   readonly #format: EventFormatName;
   /** What handlers may answer with: no two records of an event have one in common. */
-  readonly #identifiers = new Set<string>();
+  readonly #messageIds = new Set<string>();
+  /** Names of records in events of format kafka only: popped retries have offsets of another topic. */
+  readonly #offsets = new Set<string>();
   #bytes = 0;
 
   /** @param maxBytes of the event as JSON; undefined for a handler in this process, which no payload limit concerns */
@@ -80,7 +82,10 @@ export class BatchBuilder {
 
   /** Has a record of this event an identifier of the message? Known before its body is decompressed. */
   hasIdOf({ msgId, queueOffset }: Pick<Message, 'msgId' | 'queueOffset'>): boolean {
-    return identifiersOf(msgId, queueOffset, this.#format).some((id) => this.#identifiers.has(id));
+    return (
+      this.#messageIds.has(msgId) ||
+      (this.#format === 'kafka' && this.#offsets.has(String(queueOffset)))
+    );
   }
 
   /**
@@ -95,8 +100,9 @@ export class BatchBuilder {
   ): 'added' | 'full' | 'same-id' | 'too-large' {
     if (this.isTooLarge(record.body.length)) return 'too-large';
     const { messageId, rocketmq } = record;
-    const identifiers = identifiersOf(messageId, rocketmq.queueOffset, this.#format);
-    if (identifiers.some((one) => this.#identifiers.has(one))) return 'same-id';
+    const { queueOffset } = rocketmq;
+    if (this.#messageIds.has(messageId)) return 'same-id';
+    if (this.#format === 'kafka' && this.#offsets.has(queueOffset)) return 'same-id';
     const text =
       this.#maxBytes === undefined
         ? undefined
@@ -108,7 +114,8 @@ export class BatchBuilder {
       this.#bytes += bytes;
     }
     this.#items.push(new BatchItem(record, text, build));
-    for (const one of identifiers) this.#identifiers.add(one);
+    this.#messageIds.add(messageId);
+    if (this.#format === 'kafka') this.#offsets.add(queueOffset);
     return 'added';
   }
 
@@ -120,16 +127,6 @@ export class BatchBuilder {
   finish(rocketmqBatch: RocketMQEvent['rocketmqBatch']): BatchPayload {
     return batchPayload(this.#items, this.#format, rocketmqBatch);
   }
-}
-
-/** An event of format kafka names its records by their offset, too: popped retries have offsets of another topic. */
-function identifiersOf(
-  messageId: string,
-  queueOffset: bigint | string,
-  format: EventFormatName,
-): string[] {
-  const byId = `id ${messageId}`;
-  return format === 'kafka' ? [byId, `offset ${queueOffset}`] : [byId];
 }
 
 /** The event of one item or more. Each call of `event` makes one that shares no object with another. */

@@ -23,6 +23,12 @@ export interface RecordContext {
   readonly localRetries: number;
   /** Popped retries come under their user topic. Default pull. */
   readonly mode?: 'pull' | 'pop';
+  /**
+   * Names this delivery and no other: with it the receiptHandle is
+   * `topic/brokerName/queueId/queueOffset.deliveryId`. Producers can compute the place of a message,
+   * so a random id keeps theirs from equalling a handle. Default: a new one.
+   */
+  readonly deliveryId?: string;
   /** Of the event. Default none. */
   readonly order?: OrderConfig | undefined;
   /** Epoch ms. */
@@ -78,7 +84,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     bodyEncoding: encoding,
     bodySize: message.body.length,
     flag: message.flag,
-    properties: Object.fromEntries(properties),
+    properties: objectOf(properties),
   };
   const trace = context.traced === false ? undefined : traceHeader(properties);
   if (trace !== undefined) attributes.AWSTraceHeader = trace;
@@ -91,7 +97,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
   }
   return {
     messageId: message.msgId,
-    receiptHandle: newReceiptHandle(message),
+    receiptHandle: `${queueKey(message)}/${queueOffset}.${context.deliveryId ?? randomUUID()}`,
     body,
     attributes,
     messageAttributes: attributesOf(properties),
@@ -101,14 +107,6 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     awsRegion: context.region,
     rocketmq,
   };
-}
-
-/**
- * Names this delivery and no other: `topic/brokerName/queueId/queueOffset.random`. Producers can
- * compute the place of a message, so the random part keeps their ids from equalling a handle.
- */
-function newReceiptHandle(message: Message): string {
-  return `${queueKey(message)}/${message.queueOffset}.${randomUUID()}`;
 }
 
 /** The part of a message that `filterPatterns` see: what its record would have. */
@@ -123,7 +121,7 @@ export function filterable({ body, properties }: Pick<Message, 'body' | 'propert
       return keysOf(properties.get(Property.KEYS));
     },
     get properties() {
-      return Object.fromEntries(properties);
+      return objectOf(properties);
     },
   };
 }
@@ -133,15 +131,34 @@ function keysOf(text: string | undefined): string[] {
 }
 
 function attributesOf(properties: Message['properties']): RocketMQRecord['messageAttributes'] {
-  const own: [string, RocketMQRecord['messageAttributes'][string]][] = [];
+  const own: RocketMQRecord['messageAttributes'] = {};
   for (const [name, value] of properties)
     if (!isSystemProperty(name))
-      own.push([
-        name,
-        { dataType: 'String', stringValue: value, stringListValues: [], binaryListValues: [] },
-      ]);
-  // Not by assignment: a property named __proto__ is a property like any other.
-  return Object.fromEntries(own);
+      setOwn(own, name, {
+        dataType: 'String',
+        stringValue: value,
+        stringListValues: [],
+        binaryListValues: [],
+      });
+  return own;
+}
+
+function objectOf(properties: Message['properties']): Record<string, string> {
+  const object: Record<string, string> = {};
+  for (const [name, value] of properties) setOwn(object, name, value);
+  return object;
+}
+
+/** A property named __proto__ is a property like any other. Object.fromEntries takes twice as long. */
+function setOwn<Value>(object: Record<string, Value>, name: string, value: Value): void {
+  if (name === '__proto__')
+    Object.defineProperty(object, name, {
+      value,
+      configurable: true,
+      enumerable: true,
+      writable: true,
+    });
+  else object[name] = value;
 }
 
 function hostText({ address, port }: HostAndPort): string {

@@ -1,5 +1,6 @@
 import type { Context } from 'aws-lambda';
 import { RocketMQError } from '../errors.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 import type { MessageHandler } from '../ports/invoke.ts';
 import { describeThrown } from './thrown.ts';
@@ -44,11 +45,10 @@ export function createInlineHandler(
         };
       let call: Promise<unknown> | undefined;
       let timer: NodeJS.Timeout | undefined;
-      let onAbort: (() => void) | undefined;
+      let unlink: (() => void) | undefined;
       const limit = new Promise<never>((_resolve, reject) => {
         timer = setTimeout(() => reject(new HandlerTimeoutError(timeoutMs)), timerMs(timeoutMs));
-        onAbort = () => reject(signal?.reason);
-        signal?.addEventListener('abort', onAbort, { once: true });
+        unlink = onAbort(signal, () => reject(signal?.reason));
       });
       const blocked = onBlocked && watchBlocks();
       try {
@@ -68,7 +68,7 @@ export function createInlineHandler(
         const blockedMs = blocked?.() ?? 0;
         if (blockedMs >= BLOCKED_MS) onBlocked?.(blockedMs);
         clearTimeout(timer);
-        if (onAbort !== undefined) signal?.removeEventListener('abort', onAbort);
+        unlink?.();
       }
     },
   };

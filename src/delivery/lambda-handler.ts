@@ -1,6 +1,7 @@
 import { InvokeCommand, type LambdaClient } from '@aws-sdk/client-lambda';
 import { MAX_START_MS } from '../decide/budget/handler-run-time.ts';
 import { RocketMQError } from '../errors.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 import type { HandlerOutcome, MessageHandler } from '../ports/invoke.ts';
 import { ERROR_LENGTH } from './thrown.ts';
@@ -77,7 +78,7 @@ export function createLambdaHandler(
       const call = new AbortController();
       const abort = (): void => call.abort();
       const timer = setTimeout(abort, timerMs(timeoutMs + MAX_START_MS));
-      signal?.addEventListener('abort', abort, { once: true });
+      const unlink = onAbort(signal, abort);
       try {
         signal?.throwIfAborted();
         const command = new InvokeCommand({
@@ -114,7 +115,7 @@ export function createLambdaHandler(
         };
       } finally {
         clearTimeout(timer);
-        signal?.removeEventListener('abort', abort);
+        unlink();
       }
     },
   };

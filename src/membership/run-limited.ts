@@ -109,8 +109,8 @@ function replacementOf(
 function limitsOf({ subscriptions, pullers }: SourceConfig, slot: number): Map<string, number> {
   const slots = pullers === 'queue' ? 1 : pullers;
   return new Map(
-    subscriptions.flatMap(({ topic, maximumConcurrency }) =>
-      maximumConcurrency === undefined
+    subscriptions.flatMap(({ topic, maximumConcurrency, limitedWith }) =>
+      maximumConcurrency === undefined || limitedWith !== undefined
         ? []
         : [[topic, shareOf(maximumConcurrency, slots, slot)] as const],
     ),

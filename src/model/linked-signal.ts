@@ -1,3 +1,5 @@
+import { onAbort } from './on-abort.ts';
+
 /** A signal that follows others until `unlink`. */
 interface LinkedSignal {
   readonly signal: AbortSignal;
@@ -11,16 +13,16 @@ interface LinkedSignal {
  */
 export function linkSignals(...sources: readonly (AbortSignal | undefined)[]): LinkedSignal {
   const controller = new AbortController();
-  const onAbort = (): void => {
+  const follow = (): void => {
     const aborted = sources.find((source) => source?.aborted);
     if (aborted === undefined) return;
     unlink();
     controller.abort(aborted.reason);
   };
+  const links = sources.map((source) => onAbort(source, () => follow()));
   const unlink = (): void => {
-    for (const source of sources) source?.removeEventListener('abort', onAbort);
+    for (const cut of links) cut();
   };
-  for (const source of sources) source?.addEventListener('abort', onAbort);
-  onAbort();
+  follow();
   return { signal: controller.signal, unlink };
 }

@@ -157,8 +157,10 @@ export interface SubscriptionConfig {
   readonly maximumBatchingWindow?: number;
   /** Seconds after which a message that is still with its handler is sent back, whatever the handler says later. Absent: the handler's timeout alone. */
   readonly consumeTimeout?: number;
-  /** Handler calls at once over all queues of the group, 1..1,000. Absent: as many as the queues allow. */
+  /** Handler calls of its event at once, over all queues, 1..1,000. Absent: as many as the queues allow. */
   readonly maximumConcurrency?: number;
+  /** Topic of the subscription with which this one shares the limit: that of their event. Absent: it has a limit of its own. */
+  readonly limitedWith?: string;
   /** Calls of an inline handler at once in one process; default 1, as of a Lambda function. */
   readonly inlineConcurrency?: number;
   /** Absent: messages are delivered in any order. All subscriptions of a group agree in `by`. */

@@ -35,7 +35,7 @@ export function callRights({
   inlineTurns,
 }: CallRightParts): CallRights {
   return {
-    async permit({ topic, handler, inlineConcurrency = 1 }) {
+    async permit({ topic, limitedWith = topic, handler, inlineConcurrency = 1 }) {
       const signal = lifecycle.signal('backoff');
       const endTurn =
         inlineTurns === undefined || handler.invocation !== 'inline'
@@ -43,10 +43,12 @@ export function callRights({
           : await inlineTurns.enter(handler.functionKey, inlineConcurrency, signal);
       if (endTurn === undefined || share === undefined) return endTurn;
       // Whoever has a permit of the slot has its turn already: nobody waits for another in a circle.
-      const release = await share.permit(topic, queueKey(queue), signal).catch((error: unknown) => {
-        endTurn();
-        throw error;
-      });
+      const release = await share
+        .permit(limitedWith, queueKey(queue), signal)
+        .catch((error: unknown) => {
+          endTurn();
+          throw error;
+        });
       if (release === undefined) {
         endTurn();
         return undefined;

@@ -324,7 +324,7 @@ async function deliver(
     throw new Error(
       `no client for ${to.type}: deploy the service again, or name an endpoint for it in a local run (AWS_ENDPOINT_URL)`,
     );
-  const record = recordOf(parts, message, subscription, localRetries);
+  const record = recordOf(parts, message, subscription, localRetries, parts.clock.now());
   const why = {
     condition,
     requestId: holder,

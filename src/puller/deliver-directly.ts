@@ -79,14 +79,14 @@ async function deliver(
 
 /** Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it. */
 function eventOf(
-  parts: RecordParts & Pick<DirectDeps, 'bodies'>,
+  parts: RecordParts & Pick<DirectDeps, 'bodies' | 'clock'>,
   message: Message,
   subscription: SubscriptionConfig,
 ): BatchBuilder | undefined {
   const builder = builderFor(subscription);
   const fit = addRecord(
     builder,
-    () => recordOf(parts, message, subscription, 0),
+    () => recordOf(parts, message, subscription, 0, parts.clock.now()),
     message.body,
     parts.bodies && subscription.s3PointerThreshold,
   );

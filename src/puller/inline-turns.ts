@@ -1,3 +1,5 @@
+import { onAbort } from '../model/on-abort.ts';
+
 /**
  * The calls of inline handlers in this process, over all of its queues and invocations. As of a
  * Lambda function, a handler has one call at a time in its process unless its event allows more.
@@ -19,15 +21,14 @@ export class InlineTurns {
       if (signal.aborted) return undefined;
       await new Promise<void>((resolve) => {
         const wake = (): void => {
-          signal.removeEventListener('abort', leave);
+          unlink();
           resolve();
         };
-        const leave = (): void => {
+        const unlink = onAbort(signal, () => {
           const at = handler.waiting.indexOf(wake);
           if (at >= 0) handler.waiting.splice(at, 1);
           resolve();
-        };
-        signal.addEventListener('abort', leave, { once: true });
+        });
         handler.waiting.push(wake);
       });
     }

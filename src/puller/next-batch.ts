@@ -1,3 +1,4 @@
+import { randomUUID } from 'node:crypto';
 import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import {
   considerCandidate,
@@ -91,8 +92,15 @@ function chooseBatch(
   filteredOut: QueueEntry[],
 ): NextWork | undefined {
   const { messages, crash, batchLimits, isOurs } = parts;
-  const next = messages.batch(parts.clock.now());
-  const event: EventDraft = { subscription: undefined, builder: undefined, first: undefined };
+  const now = parts.clock.now();
+  const next = messages.batch(now);
+  const event: EventDraft = {
+    now,
+    newDeliveryId: deliveryIds(),
+    subscription: undefined,
+    builder: undefined,
+    first: undefined,
+  };
   const deliveries: Delivery[] = [];
   let draft = EMPTY_DRAFT;
   while (!isComplete(draft)) {
@@ -150,6 +158,9 @@ function take(
 
 /** The event that messages are added to; empty before the first. */
 interface EventDraft {
+  /** Epoch ms, for all that is read for it. */
+  readonly now: number;
+  readonly newDeliveryId: () => string;
   subscription: SubscriptionConfig | undefined;
   builder: BatchBuilder | undefined;
   first: Message | undefined;
@@ -183,7 +194,7 @@ function read(
   const before = memory.held;
   let reading: Reading;
   try {
-    reading = whyUnhandled(parts, entry, isolation) ?? add(parts, entry, event, memory);
+    reading = whyUnhandled(parts, entry, isolation, event.now) ?? add(parts, entry, event, memory);
   } catch (error) {
     reading = { kind: 'unhandled', why: unprocessable(error) };
   }
@@ -202,7 +213,7 @@ function add(
   const own = parts.subscriptions.ofTopic(topic) as SubscriptionConfig;
   const { subscription = own, first = stored } = event;
   if (own !== subscription || event.builder?.hasIdOf(stored)) return { kind: 'of-another' };
-  const message = openEntry(parts, entry, stored, memory, own);
+  const message = openEntry(parts, entry, stored, memory, own, event.now);
   if (message === 'wait') return { kind: 'of-another' };
   if (message === 'undecodable') return damaged(parts.logger, entry);
   if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
@@ -241,13 +252,13 @@ function addTo(
   const { builder = builderFor(own), first = message } = event;
   const fit = addRecord(
     builder,
-    () => recordOf(parts, message, own, localRetries),
+    () => recordOf(parts, message, own, localRetries, event.now, event.newDeliveryId()),
     message.body,
     bodies && own.s3PointerThreshold,
   );
   if (fit === 'full' || fit === 'same-id') return { kind: 'of-another' };
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
-  Object.assign(event, { subscription: own, builder, first });
+  if (event.builder === undefined) Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
 }
 
@@ -273,9 +284,10 @@ function areOfOneQueue(one: Message, other: Message): boolean {
 }
 
 function whyUnhandled(
-  { pendingEnds, crash, source, subscriptions, clock }: NextBatchParts,
+  { pendingEnds, crash, source, subscriptions }: NextBatchParts,
   entry: QueueEntry,
   isolation: ReturnType<CrashKeeper['isolation']>,
+  now: number,
 ): UnhandledReading | undefined {
   const { message, localRetries } = entry;
   const whyEntry = whyEntryUnhandled({
@@ -292,7 +304,7 @@ function whyUnhandled(
     topic,
     isSubscribed: subscription !== undefined,
     isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
-    ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), clock.now(), maxAge),
+    ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), now, maxAge),
     maximumRecordAgeInSeconds: maxAge,
     brokerFailures: failedDeliveries(message, source),
     localRetries,
@@ -313,6 +325,16 @@ function pendingEndOf(
   if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
   const counted = localFailures(facts);
   return { ...beginEnd(entry, condition, counted), tries: facts.localRetries - counted - 1 };
+}
+
+/** One random id for a batch, which is counted on: a new one takes as long as a tenth of the record. */
+function deliveryIds(): () => string {
+  let random: string | undefined;
+  let count = 0;
+  return () => {
+    random ??= randomUUID();
+    return `${random}-${count++}`;
+  };
 }
 
 /** An empty event for the subscription's handler. */

@@ -12,7 +12,6 @@ import { asUndecodable, isCompressed, openMessage, textBytes } from '../records/
 import type { HeldLease } from './held-lease.ts';
 
 interface OpenParts {
-  readonly clock: Clock;
   readonly memory: Pick<QueueMemory, 'open'>;
   readonly messages: Pick<ProcessQueue, 'fail'>;
 }
@@ -36,13 +35,13 @@ const WAIT_MS = 500;
  * `undecodable`: the body is damaged, or takes more than one message may; the entry has become an undecodable record.
  */
 export function openEntry(
-  { clock, memory, messages }: OpenParts,
+  { memory, messages }: OpenParts,
   entry: QueueEntry,
   message: Message,
   delivery: DeliveryMemory,
   subscription: SubscriptionConfig,
+  now: number,
 ): Message | 'wait' | 'undecodable' {
-  const now = clock.now();
   const use = eventUse(subscription);
   const meanwhile = ({ body }: Message): number => filterCost(body.length, subscription);
   if (!isCompressed(message))

@@ -20,20 +20,22 @@ export interface PendingEnd {
 }
 
 export class PendingEnds {
-  readonly #ends = new WeakMap<QueueEntry, PendingEnd>();
+  /** undefined: none was postponed yet. Asked for every message. */
+  #ends: WeakMap<QueueEntry, PendingEnd> | undefined;
 
   of(entry: QueueEntry): PendingEnd | undefined {
-    return this.#ends.get(entry);
+    return this.#ends?.get(entry);
   }
 
   /** The end was tried, here or by an earlier holder, and is not stored. */
   postpone(entry: QueueEntry, end: PendingEnd): void {
+    this.#ends ??= new WeakMap();
     this.#ends.set(entry, end);
   }
 
   /** The message has its end. */
   stored(entry: QueueEntry): void {
-    this.#ends.delete(entry);
+    this.#ends?.delete(entry);
   }
 }
 

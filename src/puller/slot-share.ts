@@ -1,3 +1,5 @@
+import { onAbort } from '../model/on-abort.ts';
+
 /** What a slot's one invocation shares between its queues: handler calls, and the moment to stop. */
 export interface SlotShare {
   /**
@@ -41,14 +43,13 @@ class Permits {
     if (signal.aborted) return false;
     return new Promise((resolve) => {
       const waiter: Waiter = (granted) => {
-        signal.removeEventListener('abort', onAbort);
+        unlink();
         resolve(granted);
       };
-      const onAbort = (): void => {
+      const unlink = onAbort(signal, () => {
         this.#remove(queue, waiter);
         waiter(false);
-      };
-      signal.addEventListener('abort', onAbort, { once: true });
+      });
       const others = this.#waiting.get(queue);
       if (others === undefined) this.#waiting.set(queue, [waiter]);
       else others.push(waiter);
@@ -84,7 +85,7 @@ class Permits {
 
 const FREE = (): void => {};
 
-/** @param limits handler calls at once, by topic; a topic without one has no limit */
+/** @param limits handler calls at once, by the first topic of their event; without one there is no limit */
 export function createSlotShare(limits: ReadonlyMap<string, number>): OwnSlotShare {
   const permits = new Map([...limits].map(([topic, count]) => [topic, new Permits(count)]));
   const idle = new Map<string, boolean>();

@@ -1,5 +1,6 @@
 import type { Assignment, Lease } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { onAbort } from '../model/on-abort.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { printable } from '../queue/printable.ts';
@@ -170,8 +171,7 @@ async function runLoops(held: HeldQueue, locks: BrokerLocks | undefined): Promis
 function stopOnSignal({ lifecycle, signal }: Pick<HeldQueue, 'lifecycle' | 'signal'>): () => void {
   const onSignal = (): void => lifecycle.stop(signal?.reason === MOVED ? 'moved' : 'signal');
   if (signal?.aborted === true) onSignal();
-  signal?.addEventListener('abort', onSignal, { once: true });
-  return () => signal?.removeEventListener('abort', onSignal);
+  return onAbort(signal, onSignal);
 }
 
 /** Settles and commits what is left, then gives the broker's lock and the lease back. A step that fails leaves the others their turn. */

@@ -5,7 +5,8 @@ import { ByteWriter } from '../remoting/byte-writer.ts';
 
 /** The 4 or 16 bytes of an address as text: dotted, or eight groups of hex without leading zeros, as Java's getHostAddress prints them. */
 export function formatAddress(bytes: Uint8Array): string {
-  if (bytes.length === 4) return bytes.join('.');
+  // Made for every message: join takes five times as long.
+  if (bytes.length === 4) return `${bytes[0]}.${bytes[1]}.${bytes[2]}.${bytes[3]}`;
   const groups: string[] = [];
   for (let i = 0; i < bytes.length; i += 2)
     groups.push((((bytes[i] as number) << 8) | (bytes[i + 1] as number)).toString(16));

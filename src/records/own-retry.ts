@@ -43,11 +43,10 @@ export function firstStoredAt(
   message: Pick<Message, 'topic' | 'properties' | 'storeTimestamp' | 'reconsumeTimes'>,
   { consumerGroup, mode }: GroupMode,
 ): number {
-  const { storeTimestamp, properties } = message;
-  const ours =
-    mode === 'pop' || isOwnRetry(message, consumerGroup)
-      ? properties.get(Property.FIRST_STORED)
-      : undefined;
+  const { storeTimestamp } = message;
+  if (mode !== 'pop' && !isOwnRetry(message, consumerGroup)) return storeTimestamp;
+  const { properties } = message;
+  const ours = properties.get(Property.FIRST_STORED);
   const ofBroker =
     mode === 'pop' && message.reconsumeTimes > 0
       ? properties.get(Property.FIRST_POP_TIME)

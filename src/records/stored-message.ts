@@ -43,6 +43,7 @@ export class StoredMessage implements Message {
   readonly #storeHostBytes: Buffer;
   readonly #propertyBytes: Buffer;
   #properties: ReadonlyMap<string, string> | undefined;
+  #propertyCount: number | undefined;
 
   constructor(fields: StoredFields) {
     this.topic = fields.topic;
@@ -82,7 +83,8 @@ export class StoredMessage implements Message {
   }
 
   get propertyCount(): number {
-    return countProperties(this.#propertyBytes);
+    this.#propertyCount ??= countProperties(this.#propertyBytes);
+    return this.#propertyCount;
   }
 
   get offsetMsgId(): string {

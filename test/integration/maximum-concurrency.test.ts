@@ -3,8 +3,10 @@ import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Context } from 'aws-lambda';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
+import { toServiceConfig } from '../../src/config/service-config.ts';
 import { maxRunMs } from '../../src/decide/budget/handler-run-time.ts';
 import { createInlineHandler } from '../../src/delivery/inline-handler.ts';
+import type { RocketMQEvent } from '../../src/model/event.ts';
 import { queueKey } from '../../src/model/message-queue.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import { startEmbeddedRocketMQ } from '../../src/testing/index.ts';
@@ -17,9 +19,11 @@ import {
   at,
   createPullerWorld,
   deployment,
+  GROUP,
   gate,
   type PullerWorld,
   recorder,
+  TOPIC,
 } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
@@ -52,6 +56,53 @@ describe('maximumConcurrency', () => {
       const turns = middle.filter((id) => id === queueId).length;
       assert.ok(turns >= 60 && turns <= 140, `queue ${queueId} had ${turns} of 400`);
     }
+  });
+
+  test('an event with several topics has one limit for all of them, and one beside it has its own', async () => {
+    world = await createPullerWorld();
+    await world.prepare(1);
+    const topics = ['orders', 'refunds', 'returns'];
+    const { config } = toServiceConfig({
+      service: 'shop',
+      stage: 'dev',
+      custom: { clusters: { default: { nameServers: ['ns1:9876'] } } },
+      functions: {
+        work: {
+          name: 'work',
+          timeout: 10,
+          events: [
+            { rocketmq: { consumerGroup: GROUP, topics, maximumConcurrency: 2, batchSize: 1 } },
+            {
+              rocketmq: {
+                ...{ consumerGroup: GROUP, topic: 'letters' },
+                ...{ maximumConcurrency: 1, batchSize: 1 },
+              },
+            },
+          ],
+        },
+      },
+    });
+    const queues = [...topics, 'letters'].map((topic) => ({ ...at(0), topic }));
+    const now = { event: 0, other: 0 };
+    const most = { event: 0, other: 0 };
+    let handled = 0;
+    for (const queue of queues) {
+      if (queue.topic !== TOPIC) world.broker.createTopic(queue.topic, { queues: 1 });
+      if (queue.topic !== TOPIC) await world.store.create(world.group, queue, 0, 0n);
+      for (let message = 0; message < 10; message++)
+        await world.client.send({ topic: queue.topic, body: Buffer.from('m') }, { queue });
+    }
+    const handler = async ({ Records: [record] }: RocketMQEvent): Promise<void> => {
+      const of = record?.rocketmq.topic === 'letters' ? 'other' : 'event';
+      most[of] = Math.max(most[of], ++now[of]);
+      await sleep(10);
+      now[of]--;
+      handled++;
+    };
+    const [{ pullers, subscriptions } = assert.fail('no source')] = config.sources;
+    world.start(handler, { queues, source: { pullers }, subscriptions });
+    await until(() => handled === 40, 'all is delivered', 20_000);
+    assert.deepEqual(most, { event: 2, other: 1 });
   });
 
   test('also while one invocation succeeds the other: nothing is called before the last call of the old one has ended', async () => {

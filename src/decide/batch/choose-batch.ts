@@ -68,7 +68,8 @@ export function considerCandidate(
   { maxMessages, isOurs, isolation }: Candidate,
   taken: number,
 ): DraftStep<BeforeReading> {
-  const next = { ...draft, maxMessages: smaller(draft.maxMessages, maxMessages) };
+  const least = smaller(draft.maxMessages, maxMessages);
+  const next = least === draft.maxMessages ? draft : { ...draft, maxMessages: least };
   if (next.maxMessages !== undefined && next.count >= next.maxMessages)
     return { draft: next, next: 'stop' };
   if (!isOurs) return { draft: next, next: 'forget' };
