@@ -594,13 +594,6 @@ const TAKE_OVER: readonly Mutant[] = [
     scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
   },
   {
-    name: 'take-over-closes-without-a-condition',
-    file: 'src/store/take-over.ts',
-    find: "when: isHeld ? [clause.seenHolder] : [clause.item, clause.free, '#fence = :seenFence'],",
-    replace: 'when: isHeld ? [clause.item] : [clause.item],',
-    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
-  },
-  {
     name: 'take-over-waits-for-no-holder',
     file: 'src/store/take-over.ts',
     find: "return isSealed(old) ? { kind: 'wait' } : { kind: 'seal', write: seal(old, now) };",

@@ -263,6 +263,24 @@ for (const { name, missing, start } of databases) {
         assert.equal((await old.list(group)).length, 2);
       });
 
+      test('an old puller that acquires between the look and the close keeps its lease', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        for (const isAbandoned of [false, true]) {
+          const group = await withQueueOf(old);
+          const now = Date.now();
+          if (isAbandoned) await acquire(group, 'DEAD', { now: now - 10 ** 9, via: old });
+          // Pauses, the plan and the old item are read before.
+          proxy.beforeRequest(4, async () => {
+            assert.equal((await acquire(group, 'OLD', { now, via: old })).applied, true);
+          });
+          assert.equal(await lossy.create(group, queue, 0, 999n), false);
+          assert.deepEqual(await store.list(group), []);
+          const held = await old.read(group, queue);
+          assert.equal(held?.lease?.holder, 'OLD');
+          assert.ok((held?.operatorPause?.until ?? 0) > now, 'sealed in the next round');
+        }
+      });
+
       test('plan and pauses come along', async () => {
         const old = storeOf(WITHOUT_TENANT);
         const group = await withQueueOf(old);
