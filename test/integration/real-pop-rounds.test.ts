@@ -161,7 +161,10 @@ for (const [buffer, enablePopBufferMerge] of [
       /** A run of a second, in which nobody is invoked. */
       const measured = async () => {
         const { record, told } = collectingGauges();
-        const store = createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID });
+        const store = createAssignmentStore(dynamodb, TABLE, {
+          keys: TENANT,
+          newToken: randomUUID,
+        });
         await runCoordinator({
           service: { service: 'shop', stage: 'dev', clusters, sources: [of] },
           clients: () => client,
