@@ -24,6 +24,7 @@ import {
   diedBefore,
   markAbsent,
   moveQueue,
+  type Outcome,
   pauseForOperator,
   pauseQueue,
   putPlan,
@@ -62,8 +63,6 @@ export interface StoreDeps {
   /** Unique per write. */
   readonly newToken: () => string;
 }
-
-export type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
 
 /** More rounds than one are only needed when somebody else writes between our write and our read. */
 const ACQUIRE_ROUNDS = 3;

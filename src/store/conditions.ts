@@ -39,6 +39,8 @@ export interface ConditionalWrite {
   readonly values?: Item;
 }
 
+export type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
+
 /** The right side of a SET that is no plain value. */
 interface Expression {
   readonly expression: string;

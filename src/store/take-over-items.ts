@@ -1,7 +1,12 @@
 import type { LeasePlace, StandingPause } from '../model/assignment.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
-import type { Outcome } from './assignment-store.ts';
-import { type ConditionalWrite, clause, putPlan, putStandingPause } from './conditions.ts';
+import {
+  type ConditionalWrite,
+  clause,
+  type Outcome,
+  putPlan,
+  putStandingPause,
+} from './conditions.ts';
 import {
   type Item,
   PAUSE_PREFIX,
