@@ -95,7 +95,7 @@ const PACKAGES = {
 const NODE_MODULES = {
   'src/decide/': ['crypto'],
   'src/records/': ['buffer', 'net', 'zlib'],
-  'src/client/': ['crypto', 'dns/promises', 'net', 'timers/promises', 'tls', 'util/types'],
+  'src/client/': ['crypto', 'dns/promises', 'fs', 'net', 'timers/promises', 'tls', 'util/types'],
   'src/delivery/': ['crypto'],
   'src/model/': ['crypto'],
   'src/console/': ['crypto', 'fs/promises', 'http', 'net'],

@@ -7,6 +7,6 @@ import { referencePage } from './docs/reference-page.ts';
 
 const write = (page: string, text: string): void =>
   writeFileSync(fileURLToPath(new URL(`../docs/${page}`, import.meta.url)), text);
-write('reference.md', referencePage());
+write('reference.md', await referencePage());
 write('cost.md', costPage());
 write('events.md', eventsPage());

@@ -1,7 +1,10 @@
 import type { Behaviour, Plan } from './plan.ts';
 
-/** A queue whose holder was killed: its lease ends, and a coordinator of the schedule starts the next puller. */
-const TAKEOVER_MS = 30_000 + 60_000;
+/**
+ * A queue whose holder was killed: its lease ends, the margin for clocks passes, and a coordinator of
+ * the schedule starts the next puller.
+ */
+const TAKEOVER_MS = 30_000 + 30_000 + 60_000;
 /** Between two pullers of a queue, when the first one ends as it should: a coordinator's pass, and a cold start. */
 const GAP_MS = 20_000 + 5_000;
 /** Of each invocation: its start, and the reserve at its end. */

@@ -99,7 +99,7 @@ export type Fault =
   | {
       readonly kind: 'destination-request';
       readonly nth: number;
-      readonly fate: 'throttled' | 'lost' | 'answer-lost';
+      readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'hangs';
     }
   | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
   /** The nth asynchronous invocation. */
@@ -214,6 +214,8 @@ export interface Plan {
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
+  /** Handler calls in the whole run, at most. Absent: no promise. */
+  readonly maxCalls?: number;
   /** After the last fault and the last message everything has its end within this (drain-bound). */
   readonly drainMs: number;
 }
@@ -247,9 +249,13 @@ export function filtersOf({ source, faults }: Plan): string[] {
   const later = faults.flatMap((fault) =>
     fault.kind === 'redeploy' && fault.subscription.filter ? [fault.subscription.filter] : [],
   );
-  return [first.filter, ...later].map((filter) =>
-    'expression' in filter ? filter.expression : '*',
-  );
+  const patterns = (first.filterPatterns ?? [])
+    .flatMap(({ tags = [] }) => tags)
+    .filter((tag) => typeof tag === 'string');
+  return [
+    ...[first.filter, ...later].map((filter) => ('expression' in filter ? filter.expression : '*')),
+    ...(patterns.length > 0 ? [patterns.join('||')] : []),
+  ];
 }
 
 /** As brokers and clients compare tags: `*`, or tags joined by `||`. */

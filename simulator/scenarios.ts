@@ -1,3 +1,4 @@
+import { MAX_CLOCK_SKEW_MS } from '../src/model/clock-skew.ts';
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
 import { drainBound } from './drain-bound.ts';
 import { createRandom, type Random } from './kernel/random.ts';
@@ -24,6 +25,9 @@ export interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  readonly maxCalls?: number;
+  /** Of each host's clock, either way; default: 900. */
+  readonly maxSkewMs?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
   readonly upgradeAt?: number;
@@ -181,7 +185,7 @@ function destinationFaults(random: Random): Fault[] {
       (nth): Fault => ({
         kind: 'destination-request',
         nth,
-        fate: random.pick(['throttled', 'lost', 'answer-lost'] as const),
+        fate: random.pick(['throttled', 'lost', 'answer-lost', 'hangs'] as const),
       }),
     ),
     ...(random.chance(0.5) ? processFaults(random) : []),
@@ -684,6 +688,31 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       { kind: 'kill', at: time(random), of: 'coordinator', which: 0 },
     ],
   }),
+  'unseen-restart': (random) => {
+    const at = random.int(8_000, 30_000);
+    return {
+      queues: 2,
+      messages: 40,
+      withinMs: 45_000,
+      behaviours: always,
+      faults: [
+        {
+          kind: 'freeze',
+          at,
+          of: 'puller',
+          which: random.int(0, 2),
+          ms: random.int(6_000, 12_000),
+        },
+        {
+          kind: 'broker-restart',
+          at: at + random.int(200, 2_000),
+          broker: BROKER,
+          how: 'KILL',
+          ms: random.int(500, 2_000),
+        },
+      ],
+    };
+  },
   'two-brokers': (random) => ({
     brokers: [BROKER, 'broker-b'],
     queues: 2,
@@ -934,6 +963,83 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       ],
     };
   },
+  // Two clocks differ by up to 30 s, and no fault explains a repeat.
+  skewed: (random) => {
+    const modes: readonly Partial<Shape>[] = [
+      {},
+      { subscription: order('queue') },
+      { subscription: order('key') },
+      { subscription: { maximumConcurrency: 2 }, source: { pullers: 1 } },
+      { source: { pullers: 2 } },
+      { source: { messageModel: 'BROADCASTING' } },
+      { source: { mode: 'pop' }, options: { popInvisibleMs: 30_000 } },
+    ];
+    return {
+      queues: 2,
+      messages: 60,
+      withinMs: 120_000,
+      behaviours: mixed,
+      pullerTimeoutMs: random.pick([45_000, 90_000]),
+      ...random.pick(modes),
+      maxSkewMs: MAX_CLOCK_SKEW_MS / 2,
+      faults: random.chance(0.3)
+        ? [{ kind: 'kill', at: time(random), of: 'puller', which: random.int(0, 9) }]
+        : [],
+    };
+  },
+  // One batch that fails as a whole: in 2·log2(n) + 1 calls its messages have failed or are done.
+  isolation: (random) => {
+    const messages = random.int(8, 60);
+    const calls = 2 * Math.ceil(Math.log2(messages)) + 1;
+    const bad = random.pick([
+      { kind: 'throws', times: 99 },
+      { kind: 'times-out', times: 99 },
+      { kind: 'throws', times: 1 },
+    ] as const);
+    let left = 1;
+    return {
+      queues: 1,
+      messages,
+      withinMs: 10,
+      behaviours: () => (left-- > 0 ? bad : OK),
+      subscription: { batchSize: 100, maximumRetryAttempts: 1 },
+      pullerTimeoutMs: 300_000,
+      handlerMs: [2, 500],
+      // The last delivery of the message that failed goes alone.
+      maxCalls: calls + 1,
+    };
+  },
+  // All is there before the first pull, and a pull brings 32: each call but the last is full.
+  backlog: (random) => {
+    const batchSize = random.int(40, 90);
+    const isFiltered = random.chance(0.6);
+    const modes: readonly Partial<Shape>[] = [
+      {},
+      { subscription: order('key') },
+      { source: { messageModel: 'BROADCASTING' } },
+      { source: { mode: 'pop' }, options: { popInvisibleMs: 30_000 } },
+    ];
+    const { subscription, ...mode } = random.pick(modes);
+    const messages = 300;
+    // Every third message has the tag.
+    const wanted = isFiltered ? messages / 3 : messages;
+    return {
+      ...mode,
+      queues: 1,
+      messages,
+      withinMs: 10,
+      behaviours: always,
+      subscription: {
+        ...subscription,
+        batchSize,
+        ...(isFiltered && {
+          maximumBatchingWindow: random.int(1, 5),
+          filterPatterns: [{ tags: ['t0'] }],
+        }),
+      },
+      maxCalls: Math.ceil(wanted / batchSize),
+    };
+  },
   poison: (random) => poisoned(random, 1, () => true),
   'pop-poison': (random) => ({
     ...poisoned(random, 2, (own) => own.chance(0.7)),
@@ -1033,12 +1139,13 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     messages: [...messages, ...copies],
     faults: shape.faults ?? [],
     pullerTimeoutMs: shape.pullerTimeoutMs ?? 90_000,
-    maxSkewMs: 900,
+    maxSkewMs: shape.maxSkewMs ?? 900,
     memoryBytes: shape.memoryBytes ?? 512 * 1024 * 1024,
     bodyBytes: shape.bodyBytes ?? 10,
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),
     ...(shape.upgradeAt !== undefined && { upgradeAt: shape.upgradeAt }),

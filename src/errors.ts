@@ -8,6 +8,11 @@ export class RocketMQError extends Error {
   }
 }
 
+/** The stable code of an error, for logs and answers. UNEXPECTED: it is none of this package's. */
+export function codeOf(error: unknown): string {
+  return error instanceof RocketMQError ? error.code : 'UNEXPECTED';
+}
+
 /** A name server or broker could not be reached, or the connection broke. */
 export class ConnectionError extends RocketMQError {
   readonly address: string;

@@ -12,9 +12,9 @@ const BORN = 1_763_870_400_123;
 const ABOUT: Readonly<Record<EventFormatName, string>> = {
   sqs: "The default. Shaped like an SQS event, so that tools for SQS work on it, with RocketMQ's own fields in `rocketmq`. The other shapes tell less, and none tells more.",
   kafka:
-    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so take `messageId` for an idempotency key ([identifiers](failures.md#identifiers)). The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
+    "Lambda's event of a self-managed Kafka, for handlers and tools that were written for it. `key` is the property KEYS, `value` the body, both in base64; headers are the user's properties. A queue is named `<topic>-<broker>-<id>`, because each broker has ids of its own, and an offset is of the queue that the message came from: a redelivery has another one, so take `rocketmq.idempotencyKey` for [idempotency](idempotency.md). The answer may name messages by `{ \"topic-partition\", offset }` or `{ partition, offset }`, as AWS's documents and as tools write it.",
   cloudevents:
-    "A list of CloudEvents 1.0, as Alibaba's Function Compute gives them. `id` is the messageId, so that `source` and `id` name a message also when it is delivered again ([identifiers](failures.md#identifiers)).",
+    "A list of CloudEvents 1.0, as Alibaba's Function Compute gives them. `id` is the messageId, so that `source` and `id` name a message also when it is delivered again ([identifiers](failures.md#identifiers)); for idempotency take `data.rocketmq.idempotencyKey`.",
   raw: "The `data` of those CloudEvents alone: Function Compute's RawData.",
 };
 

@@ -10,6 +10,7 @@ import {
   metricGroup,
 } from '../../src/model/metrics.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
+import { answersTable } from './answer-meaning.ts';
 
 /** What each metric counts. The type makes a metric without a meaning an error. */
 const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
@@ -42,6 +43,8 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   ThrottleCount:
     'handler calls that Lambda throttled; they are tried again and no message fails by them',
   LostLeases: 'leases that ended while they were worked with',
+  ClockSkewCount:
+    'clocks of two sandboxes that differ by more than 30 s, as leases show it (`ROCKETMQ_CLOCK_SKEW`): what was delivered may be delivered again',
   SumOffsetLag:
     'messages between committed offsets and the ends of their queues; in mode `pop` what is still to be popped, retry topics included: most brokers count what was popped and is not acknowledged yet as done',
   MaxOffsetLag: 'the same of the worst queue',
@@ -113,7 +116,7 @@ const LOG_FIELDS: readonly (readonly [string, string])[] = [
 ];
 
 /** docs/reference.md. A test keeps file and code equal. */
-export function referencePage(): string {
+export async function referencePage(): Promise<string> {
   return `# Reference
 
 <!-- Written by npm run docs; a test fails when it is older than the code. -->
@@ -133,6 +136,14 @@ ${optionTable(clusterOptions.shape)}
 ### \`custom.rocketmq.groups.<consumerGroup>\`
 
 ${optionTable(groupOptions.shape)}
+
+## Answers of handlers
+
+What Lambda's runtimes post for answers, and what the puller makes of it, for a batch of the messages A and B. It is the same in all four event formats. What runtimes post was recorded from the runtimes of AWS: Node.js by \`JSON.stringify\`, Python, Go and Java by their runtime interface clients. The rows of .NET come from the source of its classes; its serializer was not run. An answer that means \`the batch failed\` is logged with its reason (\`ROCKETMQ_INVALID_ANSWER\`). [Failures](failures.md) has the rules.
+
+Two answers pass for success that may not be meant so: of Node.js a \`Map\` or an \`Error\` that a function returns is \`{}\` on the wire (inline, both fail). Bytes of Python are the JSON that they hold.
+
+${await answersTable()}
 
 ## Problems of serverless.yml
 

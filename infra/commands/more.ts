@@ -151,8 +151,7 @@ export const tailCommand: CommandDefinition = {
 async function tail(run: CommandRun): Promise<number> {
   const { terminal, json, values, args } = run;
   const { for: seconds, once: _, ...asked } = args;
-  const endAt =
-    typeof seconds === 'number' ? terminal.now() + seconds * 1000 : Number.POSITIVE_INFINITY;
+  const endAt = typeof seconds === 'number' ? terminal.now() + seconds * 1000 : undefined;
   let before: StatusAnswer | undefined;
   for (let looks = 0; !terminal.signal.aborted; looks++) {
     const after = await readStatus({ ...run, args: asked });
@@ -163,7 +162,8 @@ async function tail(run: CommandRun): Promise<number> {
           : `${instant(change.at)}  ${change.consumerGroup}  ${change.queue ?? ''}  ${change.text}\n`,
       );
     before = after;
-    if ((values.once === true && looks === 1) || terminal.now() >= endAt) break;
+    const isOver = endAt !== undefined && terminal.now() >= endAt;
+    if (isOver || (values.once === true && looks === 1)) break;
     await terminal.sleep(positive(values, 'interval', 2) * 1000);
   }
   return EXIT.done;

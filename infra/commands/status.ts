@@ -58,14 +58,40 @@ function groupText(group: GroupStatus): string {
   ].join(', ');
   return [
     head,
-    ...problems.map(
-      ({ reason, topic, message }) =>
-        `! ${reason}${topic === undefined ? '' : ` ${topic}`}: ${message}`,
-    ),
+    ...problems.map(({ topic, ...problem }) => problemText(problem, topic)),
+    ...queueProblems(group),
     ...(queues.length === 0
       ? ['no queues: its topics have none, or cannot be read']
       : [textTable(COLUMNS, queues.map(row))]),
   ].join('\n');
+}
+
+const MAX_QUEUE_PROBLEMS = 10;
+
+/** What is wrong with single queues, once where it is the same for several. */
+function queueProblems({ problems, queues }: GroupStatus): string[] {
+  const shown = new Set(problems.map(({ message }) => message));
+  const lines: string[] = [];
+  for (const { brokerName, reason = 'UNKNOWN_ERROR', code, detail } of queues) {
+    if (detail === undefined || shown.has(detail)) continue;
+    shown.add(detail);
+    lines.push(problemText({ reason, message: detail, code }, brokerName));
+  }
+  const more = lines.length - MAX_QUEUE_PROBLEMS;
+  return more > 0 ? [...lines.slice(0, MAX_QUEUE_PROBLEMS), `! and ${more} more`] : lines;
+}
+
+function problemText(
+  problem: {
+    readonly reason: string;
+    readonly message: string;
+    readonly code?: string | undefined;
+  },
+  of: string | undefined,
+): string {
+  const { reason, message, code } = problem;
+  const where = of === undefined ? '' : ` ${of}`;
+  return `! ${reason}${where}: ${message}${code === undefined ? '' : ` (${code})`}`;
 }
 
 const SHORT_ID = 8;

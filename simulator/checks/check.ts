@@ -1,7 +1,7 @@
 import type { SourceConfig } from '../../src/model/source.ts';
 import type { Host, Scheduler } from '../kernel/scheduler.ts';
 import type { Plan } from '../plan.ts';
-import type { Disturbance } from '../world/disturbance.ts';
+import type { Delay, Disturbance } from '../world/disturbance.ts';
 import type { WorldEvent } from '../world/events.ts';
 import type { Ledger } from '../world/ledger.ts';
 
@@ -14,6 +14,7 @@ export interface CheckedWorld {
   readonly faultTimes: readonly number[];
   /** Those that can hold up a commit, in the order of their beginnings. */
   readonly disturbances: readonly Disturbance[];
+  readonly delays: readonly Delay[];
   /** What the puller was deployed with. */
   sourceOf(puller: Host): SourceConfig;
   /** What is not drained yet, one line each; empty: everything has its end. */

@@ -1,3 +1,4 @@
+import { calls } from './calls.ts';
 import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { concurrency } from './concurrency.ts';
@@ -39,6 +40,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   pauseIsKept,
   prompt,
   concurrency,
+  calls,
   memory,
   loopsGoOn,
   repeats,

@@ -15,14 +15,22 @@ export const oneMember: CheckDefinition = {
     'Beside members that are Java’s, a queue has one member at a time, 45 s after one came, went or was disturbed.',
   create: ({ faultTimes, scheduler }) => {
     const last = new Map<string, { readonly isJava: boolean; readonly at: number }>();
-    /** When members of ours came: not those that take over from one that is there, under its id. */
-    const came: number[] = [];
-    const seenAt = new Map<string, number>();
-    const noteMember = (slot: string): void => {
+    /** When members of ours came or went: not those that take over from one that is there, under its id. */
+    const changes: number[] = [];
+    const members = new Map<string, { readonly holder: string; readonly seenAt: number }>();
+    const noteMember = (slot: string, holder: string): void => {
       const { now } = scheduler;
-      const before = seenAt.get(slot);
-      if (before === undefined || now - before > LEASE_MS) came.push(now);
-      seenAt.set(slot, now);
+      const before = members.get(slot);
+      if (before === undefined || now - before.seenAt > LEASE_MS) changes.push(now);
+      members.set(slot, { holder, seenAt: now });
+    };
+    /** Its slot has no member before another one acquires it. */
+    const noteEnd = (host: string): void => {
+      for (const [slot, { holder }] of members)
+        if (holder === host) {
+          members.delete(slot);
+          changes.push(scheduler.now);
+        }
     };
     return {
       on(event) {
@@ -30,7 +38,8 @@ export const oneMember: CheckDefinition = {
           (event.kind === 'acquired' || event.kind === 'renewed') &&
           event.queue.startsWith(SLOTS)
         )
-          noteMember(event.queue);
+          noteMember(event.queue, event.holder);
+        if (event.kind === 'ended') noteEnd(event.host.name);
         if (event.kind !== 'delivery-started') return undefined;
         const [first] = event.deliveries;
         if (first === undefined) return undefined;
@@ -39,7 +48,7 @@ export const oneMember: CheckDefinition = {
         const before = last.get(first.position.queue);
         last.set(first.position.queue, { isJava, at: now });
         if (before === undefined || before.isJava === isJava) return undefined;
-        const disturbances = [...faultTimes, ...came];
+        const disturbances = [...faultTimes, ...changes];
         if (disturbances.some((at) => at >= before.at - SETTLED_AFTER_MS)) return undefined;
         return `${first.puller.name} delivers messages of ${first.position.queue}, and ${now - before.at} ms ago another member did`;
       },

@@ -14,7 +14,8 @@ export const popped: CheckDefinition = {
       }
       if (event.kind !== 'delivery-started') return undefined;
       const late = event.deliveries.find(
-        ({ position }) => scheduler.now > position.lentUntil + 2 * plan.maxSkewMs,
+        ({ position: { lentUntil } }) =>
+          lentUntil !== undefined && scheduler.now > lentUntil + 2 * plan.maxSkewMs,
       );
       return late && `message ${late.position.number} at ${late.position.key} is visible to others`;
     },

@@ -1,6 +1,6 @@
 import type { Host } from '../kernel/scheduler.ts';
 import { type Plan, recreatesTopics, sharesGroup } from '../plan.ts';
-import type { Disturbance } from '../world/disturbance.ts';
+import { type Disturbance, delayedMs } from '../world/disturbance.ts';
 import type { Delivery, Position, QueueName } from '../world/events.ts';
 import type { CheckDefinition } from './check.ts';
 
@@ -16,7 +16,7 @@ export const repeats: CheckDefinition = {
   name: 'repeats',
   invariant:
     'A message that was handled is delivered again only when a fault of its holder or its broker hit between the delivery and the commit.',
-  create: ({ plan, ledger, scheduler, disturbances }) => {
+  create: ({ plan, ledger, scheduler, disturbances, delays }) => {
     if (recreatesTopics(plan) || sharesGroup(plan)) return {};
     const isPop = plan.source.mode === 'pop';
     const commitAgeMs = commitAgeOf(plan);
@@ -82,7 +82,9 @@ export const repeats: CheckDefinition = {
         (by) =>
           isDisturbed(by, delivery.position, before.puller) &&
           by.until >= before.startedAt - RECOVERY_MS &&
-          by.from <= since + commitAgeMs,
+          // A holder cannot commit what it has no answer for, nor before its requests arrive.
+          by.from - delayedMs(delays, before.puller, { from: since, until: by.from }) <=
+            since + commitAgeMs,
       );
     return {
       on(event) {
@@ -106,8 +108,7 @@ export const repeats: CheckDefinition = {
           if (before?.endedAt === undefined || before.position.doneAt === undefined) continue;
           // Done ahead of an unfinished one, it comes again whenever its queue changes hands.
           const committable = isPop ? before.endedAt : ledger.committableSince(position);
-          if (committable === undefined || before.outcome !== 'ok' || before.isBehindFailure)
-            continue;
+          if (committable === undefined || !isHandled(before)) continue;
           const since = Math.max(committable, before.endedAt);
           if (wasMovedBack(position, before.startedAt) || wasAhead(before, committable)) continue;
           if (isExplained(delivery, before, since)) continue;
@@ -122,6 +123,11 @@ export const repeats: CheckDefinition = {
 function commitAgeOf({ programs, source }: Plan): number {
   if (programs !== undefined) return PROGRAM_COMMIT_AGE_MS;
   return source.messageModel === 'BROADCASTING' ? BROADCAST_COMMIT_AGE_MS : COMMIT_AGE_MS;
+}
+
+/** An earlier delivery may have handled a message that this one did not reach. */
+function isHandled({ outcome, isBehindFailure }: Delivery): boolean {
+  return outcome === 'ok' && !isBehindFailure;
 }
 
 function brokerOf({ queue }: Pick<Position, 'queue'>): string | undefined {

@@ -93,6 +93,13 @@ const OFFSETS: readonly Mutant[] = [
     scenarios: ['lost-commits'],
   },
   {
+    name: 'restart-without-a-broken-connection-is-not-noticed',
+    file: 'src/queue/offset-keeper.ts',
+    find: 'return startedAt !== undefined && startedAt > confirmedAt;',
+    replace: 'return false;',
+    scenarios: ['unseen-restart'],
+  },
+  {
     name: 'lost-commits-between-holders-are-not-noticed',
     file: 'src/decide/offset/settled-above.ts',
     find: 'startedAt > confirmedAt;',
@@ -131,7 +138,12 @@ const LEASES: readonly Mutant[] = [
     file: 'src/decide/lease/lease.ts',
     find: 'return now < lease.leaseUntil - margin;',
     replace: 'return now < lease.leaseUntil + margin - margin;',
-    scenarios: ['stale-holders', 'table', 'lambda'],
+    also: {
+      file: 'src/decide/lease/lease.ts',
+      find: 'return now - TAKEOVER_MARGIN_MS;',
+      replace: 'return now;',
+    },
+    scenarios: ['stale-holders', 'skewed', 'table', 'lambda'],
   },
   {
     name: 'lease-never-ends',
@@ -169,11 +181,11 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'takes-a-live-lease',
     file: 'src/store/conditions.ts',
-    find: "ended: '#leaseUntil < :now',",
-    replace: "ended: '(#leaseUntil < :now OR #leaseUntil >= :now)',",
+    find: 'OR #leaseUntil < #acquiredAt)',
+    replace: 'OR #leaseUntil < #acquiredAt OR #leaseUntil >= #acquiredAt)',
     also: {
       file: 'src/store/assignment-store.ts',
-      find: "return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;",
+      find: "return item?.lease !== undefined && !mayTakeOver(item.lease, ended) ? 'held' : reason;",
       replace: 'return reason;',
     },
     scenarios: ['rebalance', 'lambda'],
@@ -195,8 +207,13 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
-    find: 'isLive(items.get(queueKey(queue))?.lease, clock.now());',
-    replace: 'isLive(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
+    find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
+    replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    also: {
+      file: 'src/operator/reset.ts',
+      find: "if (outcome === 'held')",
+      replace: "if (outcome === 'held' && queue.queueId < 0)",
+    },
     scenarios: ['skips'],
   },
 ];
@@ -328,15 +345,23 @@ const FAILURES: readonly Mutant[] = [
   {
     name: 'destination-is-not-waited-for',
     file: 'src/puller/dead-letter.ts',
-    find: 'await deliver(parts, failed, subscription, onFailure);',
-    replace: 'deliver(parts, failed, subscription, onFailure).catch(() => {});',
+    find: '(signal) => deliver(parts, failed, subscription, onFailure, signal),',
+    replace:
+      'async (signal) => void deliver(parts, failed, subscription, onFailure, signal).catch(() => {}),',
+    scenarios: ['on-failure'],
+  },
+  {
+    name: 'destination-that-hangs-is-waited-for',
+    file: 'src/puller/call-in-time.ts',
+    find: 'await Promise.race([call(signal), givenUp]);',
+    replace: 'await call(new AbortController().signal);',
     scenarios: ['on-failure'],
   },
   {
     name: 'refusal-of-the-destination-counts-as-stored',
     file: 'src/puller/dead-letter.ts',
     find: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');",
-    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return true;",
+    replace: "parts.counts.count('OnFailureDestinationDeliveryErrorCount');\n    return 'taken';",
     scenarios: ['on-failure'],
   },
   {
@@ -533,6 +558,54 @@ const LIFE: readonly Mutant[] = [
   },
 ];
 
+const CLOCKS: readonly Mutant[] = [
+  {
+    name: 'lease-ends-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - TAKEOVER_MARGIN_MS;',
+    replace: 'return now;',
+    scenarios: ['skewed'],
+  },
+  {
+    name: 'renewal-overwrites-a-commit-in-the-table',
+    file: 'src/puller/queue-mirrors.ts',
+    find: '...(!(isStore && offsets.isUnderWay) && {',
+    replace: '...({',
+    scenarios: ['skewed', 'broadcasting'],
+  },
+  {
+    name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
+    file: 'src/decide/lease/lease.ts',
+    find: 'return now - MAX_CLOCK_SKEW_MS;',
+    replace: 'return now - TAKEOVER_MARGIN_MS;',
+    scenarios: ['skewed'],
+  },
+];
+
+const BATCHES: readonly Mutant[] = [
+  {
+    name: 'isolation-takes-one-message-after-the-other',
+    file: 'src/decide/batch/bisect.ts',
+    find: 'Math.ceil(count / 2) : 1;',
+    replace: '1 : 1;',
+    scenarios: ['isolation'],
+  },
+  {
+    name: 'batch-of-a-backlog-goes-half-empty',
+    file: 'src/puller/batching-window.ts',
+    find: 'fillsSince: hasBacklog ? fill.since(first, now) : undefined',
+    replace: 'fillsSince: undefined',
+    scenarios: ['backlog'],
+  },
+  {
+    name: 'window-counts-what-patterns-drop',
+    file: 'src/puller/sift-messages.ts',
+    find: ": { kind: 'filtered-out' };",
+    replace: ': PASSES;',
+    scenarios: ['backlog'],
+  },
+];
+
 const PROGRAMS: readonly Mutant[] = [
   {
     name: 'message-in-hand-counts-as-passed',
@@ -624,6 +697,8 @@ export const MUTANTS: readonly Mutant[] = [
   ...ORDER,
   ...POP,
   ...LIFE,
+  ...CLOCKS,
+  ...BATCHES,
   ...PROGRAMS,
   ...TAKE_OVER,
 ];

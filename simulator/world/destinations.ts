@@ -9,7 +9,7 @@ import type { Random } from '../kernel/random.ts';
 import { createHost, type Host, type Scheduler } from '../kernel/scheduler.ts';
 
 /** What happens to one attempt of a request. */
-export type DestinationFate = 'carried-out' | 'throttled' | 'lost' | 'answer-lost';
+export type DestinationFate = 'carried-out' | 'throttled' | 'lost' | 'answer-lost' | 'hangs';
 
 /** As src/destinations/client-settings configures the SDK. */
 const ATTEMPTS = 3;
@@ -40,8 +40,14 @@ export class Destinations {
   /** What a puller gets. */
   clients(): FailureDestinations {
     const config = { region: async () => 'eu-central-1' };
-    const send = ({ input }: { readonly input: { MessageBody?: string; Body?: string } }) =>
-      this.#send(JSON.parse(input.MessageBody ?? input.Body ?? '') as FailureRecord);
+    const send = (
+      { input }: { readonly input: { MessageBody?: string; Body?: string } },
+      { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
+    ) =>
+      abortable(
+        this.#send(JSON.parse(input.MessageBody ?? input.Body ?? '') as FailureRecord),
+        abortSignal,
+      );
     return {
       sqs: createSqsDestination({ config, send } as unknown as SQSClient),
       s3: createS3Destination({ config, send } as unknown as S3Client),
@@ -66,7 +72,8 @@ export class Destinations {
     const { promise, resolve, reject } = Promise.withResolvers<object>();
     const fail = (name: string): void => reject(Object.assign(new Error(name), { name }));
     const timer = setTimeout(() => fail('TimeoutError'), REQUEST_TIMEOUT_MS);
-    if (fate === 'lost') return promise;
+    if (fate === 'hangs') clearTimeout(timer);
+    if (fate === 'lost' || fate === 'hangs') return promise;
     // What was sent arrives whatever becomes of its sender.
     this.#scheduler.schedule(this.#random.int(1, 20), this.#place, () => {
       if (fate !== 'throttled') this.#stored(record);
@@ -79,4 +86,16 @@ export class Destinations {
     });
     return promise;
   }
+}
+
+/** As the SDK ends a request. */
+function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
+  if (signal === undefined) return work;
+  const { promise, reject } = Promise.withResolvers<never>();
+  signal.addEventListener(
+    'abort',
+    () => reject(Object.assign(new Error('aborted'), { name: 'AbortError' })),
+    { once: true },
+  );
+  return Promise.race([work, promise]);
 }

@@ -18,8 +18,8 @@ export interface Position {
   readonly bytes: number;
   /** When a handler call that succeeded with it ended. */
   doneAt: number | undefined;
-  /** Mode pop: epoch ms, until when its puller may deliver it. */
-  lentUntil: number;
+  /** Mode pop: epoch ms, until when its puller may deliver it; undefined: it was not popped. */
+  lentUntil: number | undefined;
   acknowledged: boolean;
   /** Since when the destination of `onFailure` has it, epoch ms. */
   givenUpAt: number | undefined;

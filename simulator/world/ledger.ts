@@ -98,7 +98,7 @@ export class Ledger {
       physicalOffset: message.physicalOffset,
       bytes: message.body.length,
       doneAt: undefined,
-      lentUntil: Number.POSITIVE_INFINITY,
+      lentUntil: undefined,
       acknowledged: false,
       givenUpAt: undefined,
       deliveries: [],
@@ -123,7 +123,7 @@ export class Ledger {
     const exact = this.positions.get(itsKey);
     if (read === undefined) return exact;
     // Failures that only a puller counts are told, too: a pulled record has its own place.
-    if (exact?.number === read.number && exact.lentUntil === Number.POSITIVE_INFINITY) return exact;
+    if (exact?.number === read.number && exact.lentUntil === undefined) return exact;
     const place = itsKey.split('/').slice(1).join('/');
     return this.story(read.number).positions.findLast(
       ({ key, reconsumeTimes }) =>

@@ -7,6 +7,7 @@ import type { Answer } from '../../src/testing/broker/answer.ts';
 import type { ServerConnection } from '../../src/testing/tcp-server.ts';
 import type { Random } from '../kernel/random.ts';
 import type { Host, Scheduler } from '../kernel/scheduler.ts';
+import type { Delay } from './disturbance.ts';
 
 /** What happens to one request on its way. */
 export type RequestFate =
@@ -47,6 +48,8 @@ export interface NetworkHooks {
 const LANGUAGE = 'JAVA';
 const VERSION_5_5_0 = 513;
 const NO_BODY = Buffer.alloc(0);
+/** Of a packet that is not lost. */
+const MAX_LATENCY_MS = 3;
 
 /** Loopback without sockets: connections between hosts that carry bytes in order, with latency, until somebody cuts or mutes them. */
 export class Network {
@@ -55,6 +58,8 @@ export class Network {
   readonly #hooks: NetworkHooks;
   readonly #servers = new Map<string, SimulatedServer>();
   readonly #sockets = new Set<SimulatedSocket>();
+  /** Packets that took longer than others, by the process at the client's end. */
+  readonly delays: Delay[] = [];
   #ports = 40_000;
 
   constructor(scheduler: Scheduler, random: Random, hooks: NetworkHooks) {
@@ -71,7 +76,9 @@ export class Network {
     const server = this.#servers.get(`${host}:${port}`);
     const socket = new SimulatedSocket(client, this.#ports++);
     this.#sockets.add(socket);
-    this.#scheduler.schedule(this.#latency(), client, () => {
+    const latency = this.#latency();
+    this.#noteDelay(client, this.#scheduler.now + latency);
+    this.#scheduler.schedule(latency, client, () => {
       if (socket.destroyed || server?.state === 'silent' || server?.host.state === 'frozen') return;
       if (server === undefined || server.state === 'refusing') {
         socket.fail(
@@ -115,7 +122,14 @@ export class Network {
 
   #latency(): number {
     // Mostly a millisecond or two; now and then a packet is lost and sent again.
-    return this.#random.chance(0.01) ? this.#random.int(200, 400) : this.#random.int(1, 3);
+    return this.#random.chance(0.01)
+      ? this.#random.int(200, 400)
+      : this.#random.int(1, MAX_LATENCY_MS);
+  }
+
+  #noteDelay(host: Host, until: number): void {
+    const from = this.#scheduler.now;
+    if (until - from > MAX_LATENCY_MS) this.delays.push({ host, from, until });
   }
 
   #reset(socket: SimulatedSocket): void {
@@ -139,6 +153,7 @@ export class Network {
       // TCP keeps the order, a late answer is the server's own delay.
       const at = Math.max(towardsClient, scheduler.now + this.#latency());
       towardsClient = at;
+      this.#noteDelay(socket.client, at);
       scheduler.schedule(at - scheduler.now + extraMs, socket.client, () => {
         if (!socket.destroyed && !socket.muted) socket.receive(frame);
       });
@@ -208,6 +223,7 @@ export class Network {
       if (socket.muted || server.state === 'silent') return;
       const at = Math.max(towardsServer, scheduler.now + this.#latency());
       towardsServer = at;
+      this.#noteDelay(socket.client, at);
       scheduler.schedule(at - scheduler.now, server.host, () => {
         if (!open || socket.muted || server.state !== 'up') return;
         for (const command of decoder.push(chunk)) if (!isResponse(command)) take(command);

@@ -199,7 +199,7 @@ export class PopBroker {
           popTime: BigInt(popTime),
           invisibleTime: BigInt(invisibleTime),
           reviveQid: 0,
-          restNum: 0n,
+          restNum: BigInt(this.#restOf(place)),
           startOffsetInfo: `${where} ${first}`,
           msgOffsetInfo: `${where} ${messages.map(({ queueOffset }) => queueOffset).join(',')}`,
           records: Buffer.concat(records),
@@ -207,6 +207,11 @@ export class PopBroker {
       );
     }
     return undefined;
+  }
+
+  #restOf(place: { group: string; topic: string; queueId: number }): number {
+    const end = this.#state.store.maxOffset(place.topic, place.queueId);
+    return end - (this.#offsets.get(`${place.group}/${place.topic}/${place.queueId}`) ?? 0);
   }
 
   /** Under the topic's own name, with its handle as a property. */

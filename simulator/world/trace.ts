@@ -25,7 +25,7 @@ export class Trace {
   }
 
   /** Readable lines, the last `most` of them. */
-  lines(most = Number.POSITIVE_INFINITY): string[] {
+  lines(most = this.#lines.length): string[] {
     return this.#lines
       .slice(-Math.min(most, this.#lines.length))
       .map(({ at, host, text, fields }) => {

@@ -129,18 +129,6 @@ class Run {
       connect: (host, endpoint) => this.#network.connect(host, endpoint),
       onListeners: (by, count) => this.#emit({ kind: 'listeners', by, count }),
     });
-    this.#checks = CHECKS.map((definition) => ({
-      definition,
-      check: definition.create({
-        plan,
-        ledger: this.#ledger,
-        scheduler,
-        faultTimes: this.#faultTimes,
-        disturbances: this.#disturbances,
-        sourceOf: (puller) => this.#sourceOf(puller) ?? plan.source,
-        pending: () => this.#pending(),
-      }),
-    }));
     this.#faults = new CountedFaults(
       plan,
       (...fault) => this.#fault(...fault),
@@ -158,6 +146,19 @@ class Run {
         this.#answered(request, answer, client, server.host.name),
       onSend: (command, client, server) => this.#sent(command, client, server.host.name),
     });
+    this.#checks = CHECKS.map((definition) => ({
+      definition,
+      check: definition.create({
+        plan,
+        ledger: this.#ledger,
+        scheduler,
+        faultTimes: this.#faultTimes,
+        disturbances: this.#disturbances,
+        delays: this.#network.delays,
+        sourceOf: (puller) => this.#sourceOf(puller) ?? plan.source,
+        pending: () => this.#pending(),
+      }),
+    }));
     this.#brokers = runAs(this.#world, () =>
       createBrokers(plan.brokers, scheduler, this.#network, {
         stored: (brokerName, message) => {

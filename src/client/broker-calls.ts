@@ -6,11 +6,12 @@ import {
   TopicNotFoundError,
 } from '../errors.ts';
 import { type BrokerData, MASTER_ID, type TopicRoute } from '../model/route.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { RemotingCommand } from '../remoting/command.ts';
 import { ResponseCode, responseBehaviour } from '../remoting/response-code.ts';
 import type { RequestDefinition } from '../requests/define-request.ts';
-import { getCluster } from '../requests/get-cluster.ts';
+import { type ClusterInfo, getCluster, readClusterInfo } from '../requests/get-cluster.ts';
 import { brokerError } from './broker-error.ts';
 import type { Brokers } from './brokers.ts';
 import { NotConnectedError } from './connection.ts';
@@ -19,6 +20,8 @@ import type { NameServers } from './name-servers.ts';
 
 /** Java's mqClientApiTimeout. */
 const CALL_TIMEOUT_MS = 3000;
+/** A name server that invents ever new names fills neither log nor memory. */
+const MAX_REPORTED = 100;
 const SUCCESS_ONLY: readonly number[] = [ResponseCode.SUCCESS];
 
 /** Whom a call goes to. */
@@ -60,6 +63,9 @@ export class BrokerCalls {
   readonly #nameServers: NameServers;
   readonly #brokers: Brokers;
   readonly #now: () => number;
+  readonly #logger: Logger | undefined;
+  /** Brokers left out of the cluster info that stand in the log. */
+  readonly #reported = new Set<string>();
   /** By broker name, as its last answer said. */
   readonly #versions = new Map<string, number>();
 
@@ -68,11 +74,13 @@ export class BrokerCalls {
     nameServers: NameServers;
     brokers: Brokers;
     now: () => number;
+    logger?: Logger | undefined;
   }) {
     this.#exchange = deps.exchange;
     this.#nameServers = deps.nameServers;
     this.#brokers = deps.brokers;
     this.#now = deps.now;
+    this.#logger = deps.logger;
   }
 
   async route(topic: string, options: CallOptions & { fresh?: boolean }): Promise<TopicRoute> {
@@ -82,11 +90,26 @@ export class BrokerCalls {
   }
 
   async cluster(options: CallOptions): Promise<readonly BrokerData[]> {
-    const brokers = getCluster.decodeAnswer(
-      await this.#nameServers.ask(getCluster, undefined, options),
+    const { brokers, leftOut } = await this.#nameServers.ask(
+      getCluster,
+      undefined,
+      options,
+      readClusterInfo,
     );
+    this.#reportLeftOut(leftOut);
     this.#brokers.learn(brokers);
     return brokers;
+  }
+
+  #reportLeftOut(leftOut: ClusterInfo['leftOut']): void {
+    for (const { broker, reason } of leftOut) {
+      if (this.#reported.has(broker) || this.#reported.size === MAX_REPORTED) continue;
+      this.#reported.add(broker);
+      this.#logger?.warn(
+        { code: 'ROCKETMQ_ROUTE_REFUSED', broker, reason },
+        'broker left out of the cluster info',
+      );
+    }
   }
 
   /** MQVersion of the broker's master, as far as it has answered yet. */

@@ -4,6 +4,7 @@ import type { ClusterConfig } from '../model/source.ts';
 import { type AddressKind, addressKind } from './address-kind.ts';
 import { BrokerList } from './broker-list.ts';
 import { parseEndpoint } from './endpoint.ts';
+import { hostsFileAddresses } from './hosts-file.ts';
 
 /** What of a cluster's configuration says where its client may connect. */
 export type DialConfig = Pick<ClusterConfig, 'nameServers' | 'addressMap' | 'brokers'>;
@@ -28,12 +29,19 @@ const MEANING: Readonly<Record<Exclude<AddressKind, 'ordinary'>, string>> = {
 export class DialRules {
   readonly #trusted: ReadonlySet<string>;
   readonly #list: BrokerList | undefined;
-  readonly #isLocal: boolean;
+  readonly #nameServers: readonly string[];
+  readonly #hostsFile: (name: string) => readonly string[];
+  #isLocal: boolean | undefined;
 
-  constructor({ nameServers, addressMap = {}, brokers }: DialConfig) {
+  /** @param hostsFile addresses that this machine's hosts file has for a name */
+  constructor(
+    { nameServers, addressMap = {}, brokers }: DialConfig,
+    hostsFile: (name: string) => readonly string[] = hostsFileAddresses,
+  ) {
     this.#trusted = new Set([...nameServers, ...Object.values(addressMap)]);
     this.#list = brokers === undefined ? undefined : new BrokerList(brokers);
-    this.#isLocal = nameServers.some(isLocal);
+    this.#nameServers = nameServers;
+    this.#hostsFile = hostsFile;
   }
 
   /** @param address `host:port` as it is dialled */
@@ -42,8 +50,23 @@ export class DialRules {
   }
 
   /**
-   * Why a host of a broker must not be dialled; undefined: it may be.
-   * @param addresses every address that the host's name has; none: it was not looked up yet
+   * Which addresses of a host may be dialled. One address that must not be dialled does not take the others with it: it is left out.
+   * @param addresses all that the host's name has
+   * @returns the reason where none may be dialled
+   */
+  dialable<Address extends { readonly address: string }>(
+    host: string,
+    addresses: readonly Address[],
+  ): { readonly addresses: readonly Address[] } | { readonly reason: string } {
+    const allowed = addresses.filter((one) => this.refusal(host, [one.address]) === undefined);
+    if (allowed.length > 0) return { addresses: allowed };
+    const all = addresses.map((one) => one.address);
+    return { reason: this.refusal(host, all) ?? `${host} has no address` };
+  }
+
+  /**
+   * Why a host of a broker must not be dialled at one of these addresses; undefined: it may be at all of them.
+   * @param addresses of the host's name; none: it was not looked up yet
    */
   refusal(host: string, addresses: readonly string[]): string | undefined {
     const isName = ipBytes(host) === undefined;
@@ -64,15 +87,31 @@ export class DialRules {
 
   /** Metadata services are no brokers, wherever the name server is. */
   #allowsSpecial(ip: Buffer, kind: AddressKind): boolean {
-    return (this.#isLocal && kind !== 'metadata') || this.#list?.hasSpecial(ip, kind) === true;
+    return (
+      (kind !== 'metadata' && this.#hasLocalNameServer()) ||
+      this.#list?.hasSpecial(ip, kind) === true
+    );
+  }
+
+  /** Read when an address depends on it: few clients ever meet one. */
+  #hasLocalNameServer(): boolean {
+    this.#isLocal ??= this.#nameServers.some((one) => isLocal(one, this.#hostsFile));
+    return this.#isLocal;
   }
 }
 
-/** By what stands in the configuration: a name that resolves to this machine only now and then must not open it. */
-function isLocal(nameServer: string): boolean {
+/**
+ * By what stands in the configuration or in this machine's hosts file, never by DNS: a name that resolves to this machine only now and then must not
+ * open it.
+ */
+function isLocal(nameServer: string, hostsFile: (name: string) => readonly string[]): boolean {
   const { host } = parseEndpoint(nameServer);
   const name = normalName(host);
   if (name === 'localhost' || name.endsWith('.localhost')) return true;
-  const ip = ipBytes(host);
+  return ipBytes(host) === undefined ? hostsFile(name).some(isLocalAddress) : isLocalAddress(host);
+}
+
+function isLocalAddress(address: string): boolean {
+  const ip = ipBytes(address);
   return ip !== undefined && ['loopback', 'unspecified', 'link-local'].includes(addressKind(ip));
 }

@@ -109,13 +109,10 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       );
       return {
         ...result,
-        messages: result.messages.map(({ message, handle }) => ({
-          message: seen(message),
-          handle,
-        })),
-        undecodable: result.undecodable.map(({ undecodable, handle }) => ({
-          undecodable: seenRecord(undecodable),
-          handle,
+        messages: result.messages.map((popped) => ({ ...popped, message: seen(popped.message) })),
+        undecodable: result.undecodable.map((popped) => ({
+          ...popped,
+          undecodable: seenRecord(popped.undecodable),
         })),
       };
     },
@@ -188,8 +185,11 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
   };
 }
 
-/** A message under its topic's plain name; the topic that a redelivery came from is plain, too. */
-class PlainMessage implements Message {
+/**
+ * A message under its topic's plain name; the topic that a redelivery came from is plain, too. `Required`: a field of
+ * Message that has no getter here does not compile, also an optional one.
+ */
+class PlainMessage implements Required<Message> {
   readonly stored: Message;
   readonly topic: string;
   readonly #plain: (name: string) => string;
@@ -263,6 +263,12 @@ class PlainMessage implements Message {
   }
   get body(): Buffer {
     return this.stored.body;
+  }
+  get propertyBytes(): number | undefined {
+    return this.stored.propertyBytes;
+  }
+  get propertyCount(): number | undefined {
+    return this.stored.propertyCount;
   }
   get offsetMsgId(): string {
     return this.stored.offsetMsgId;

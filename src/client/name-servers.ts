@@ -1,5 +1,6 @@
 import {
   ConnectionError,
+  LimitExceededError,
   ProtocolError,
   RequestTimeoutError,
   RocketMQError,
@@ -32,8 +33,8 @@ export interface NameServersDeps {
 }
 
 /**
- * Several name servers that do not know of each other: sticks to the one that answered last, goes on to the next when it fails. One that failed
- * is asked again only when all others failed too. Mirrors NettyRemotingClient's choice of a name server and MQClientInstance's route table.
+ * Several name servers that do not know of each other: sticks to the one that answered last, goes on to the next when it fails or when its answer
+ * cannot be used. One that failed is asked again only when all others failed too. Mirrors NettyRemotingClient's choice of a name server and MQClientInstance's route table.
  */
 export class NameServers {
   readonly #deps: NameServersDeps;
@@ -46,7 +47,10 @@ export class NameServers {
     this.#current = Math.floor(deps.random() * deps.addresses.length);
   }
 
-  /** @throws TopicNotFoundError when a name server answered that it knows no route and none knows one; ConnectionError when none answered */
+  /**
+   * @throws TopicNotFoundError when a name server answered that it knows no route and none knows one; RouteRefusedError when none gave a route
+   * that can be used, and one gave another; ConnectionError when none answered
+   */
   async route(topic: string, options: CallOptions & { fresh?: boolean }): Promise<TopicRoute> {
     const cached = this.#routes.get(topic);
     if (
@@ -55,12 +59,13 @@ export class NameServers {
       this.#deps.clock.now() - cached.readAt < ROUTE_AGE_MS
     )
       return cached.route;
-    const found = await this.#ask(getRoute, { topic }, options);
-    if (found === undefined) {
+    const answer = await this.#ask(getRoute, { topic }, options, (found) =>
+      readRoute(topic, found),
+    );
+    if (answer === undefined) {
       this.#routes.delete(topic);
       throw new TopicNotFoundError(topic, this.#deps.addresses);
     }
-    const answer = readRoute(topic, found);
     if (answer.mappedBrokers.length > 0)
       throw new RocketMQError(
         'ROCKETMQ_STATIC_TOPIC',
@@ -76,13 +81,17 @@ export class NameServers {
     this.#routes.delete(topic);
   }
 
-  /** Asks one name server after the other until one says SUCCESS. @throws ConnectionError that lists every address tried, or the refusal */
-  async ask<Request, Answer>(
+  /**
+   * Asks one name server after the other until one gives an answer that `read` takes.
+   * @throws ConnectionError that lists every address tried, the refusal, or what was wrong with the answers
+   */
+  async ask<Request, Answer, Result>(
     definition: RequestDefinition<Request, Answer>,
     request: Request,
     options: CallOptions,
-  ): Promise<RemotingCommand> {
-    const answer = await this.#ask(definition, request, options);
+    read: (answer: RemotingCommand) => Result,
+  ): Promise<Result> {
+    const answer = await this.#ask(definition, request, options, read);
     if (answer === undefined)
       throw new RocketMQError(
         'ROCKETMQ_BROKER',
@@ -92,14 +101,16 @@ export class NameServers {
   }
 
   /** Undefined: TOPIC_NOT_EXIST. */
-  async #ask<Request, Answer>(
+  async #ask<Request, Answer, Result>(
     definition: RequestDefinition<Request, Answer>,
     request: Request,
     { timeoutMs = CALL_TIMEOUT_MS, signal }: CallOptions,
-  ): Promise<RemotingCommand | undefined> {
+    read: (answer: RemotingCommand) => Result,
+  ): Promise<Result | undefined> {
     const { exchange, logger } = this.#deps;
     const failures: string[] = [];
     let refusal: RocketMQError | undefined;
+    let unusable: UnusableAnswer | undefined;
     let notFound = false;
     for (const { address, index } of this.#inOrder()) {
       // One that failed before is not worth waiting for when another has answered.
@@ -108,13 +119,20 @@ export class NameServers {
         const answer = await exchange(address, definition, request, { timeoutMs, signal });
         this.#failed.delete(address);
         if (answer.code === ResponseCode.SUCCESS) {
+          const result = read(answer);
           this.#current = index;
-          return answer;
+          return result;
         }
         // A name server that has just started may not know what the next one knows.
         if (answer.code === ResponseCode.TOPIC_NOT_EXIST) notFound = true;
         else refusal = brokerError(definition.name, address, answer);
       } catch (error) {
+        if (isUnusable(error)) {
+          unusable ??= error;
+          const { code } = error;
+          logger?.warn({ code, address, err: error }, 'name server answer refused');
+          continue;
+        }
         if (!(error instanceof ConnectionError || error instanceof RequestTimeoutError))
           throw error;
         this.#failed.add(address);
@@ -122,6 +140,8 @@ export class NameServers {
         logger?.warn({ address, err: error }, 'a name server does not answer');
       }
     }
+    // Before `notFound`: of a topic whose route was refused nothing may be concluded.
+    if (unusable !== undefined) throw unusable;
     if (notFound) return undefined;
     if (refusal !== undefined) throw refusal;
     throw new ConnectionError(
@@ -141,6 +161,13 @@ export class NameServers {
       ...all.filter(({ address }) => this.#failed.has(address)),
     ];
   }
+}
+
+type UnusableAnswer = ProtocolError | LimitExceededError;
+
+/** An answer that arrived and cannot be read, is outside the bounds, or larger than a frame may be. */
+function isUnusable(error: unknown): error is UnusableAnswer {
+  return error instanceof ProtocolError || error instanceof LimitExceededError;
 }
 
 /** The error names the topic: routes are read on behalf of calls that have nothing to do with it. @throws RouteRefusedError */

@@ -12,7 +12,10 @@ export const networkProbe: NetworkProbe = {
     if (rules.isTrusted(address)) return undefined;
     const { host } = parseEndpoint(address);
     // A name that is refused as such is not looked up.
-    return rules.refusal(host, []) ?? rules.refusal(host, await addressesOf(host));
+    const refused = rules.refusal(host, []);
+    if (refused !== undefined) return refused;
+    const dialable = rules.dialable(host, await lookup(host, { all: true }));
+    return 'reason' in dialable ? dialable.reason : undefined;
   },
   lookup: (address) => addressesOf(parseEndpoint(bracketed(address)).host),
   async connect(address, tls, cluster) {

@@ -15,7 +15,7 @@ const CONNECT_TIMEOUT_MS = 3000;
 const KEEP_ALIVE_MS = 60_000;
 
 /**
- * Opens a plain or TLS connection. A host's name is looked up once, and what was checked is what is dialled.
+ * Opens a plain or TLS connection. A host's name is looked up once, and only addresses of that answer that were checked are dialled.
  * @param rules what is refused. Default: nothing
  * @throws AddressRefusedError; NotConnectedError that names the address and the cause; the signal's reason
  */
@@ -74,7 +74,7 @@ export function openSocket(
 }
 
 /**
- * Checks the host, and every address that its name has before one of them is dialled.
+ * Checks the host, and leaves out every address of its name that must not be dialled.
  * @throws AddressRefusedError when the host alone shows it
  */
 function checkedLookup(
@@ -83,21 +83,19 @@ function checkedLookup(
   rules: DialRules | undefined,
 ): { lookup?: LookupFunction } {
   if (rules === undefined || rules.isTrusted(address)) return {};
-  const check = (addresses: readonly string[]): AddressRefusedError | undefined => {
-    const reason = rules.refusal(host, addresses);
-    return reason === undefined ? undefined : new AddressRefusedError(address, reason);
-  };
-  const refused = check([]);
-  if (refused !== undefined) throw refused;
+  const refused = rules.refusal(host, []);
+  if (refused !== undefined) throw new AddressRefusedError(address, refused);
   if (isIP(host) !== 0) return {};
   return {
     lookup: (name, options, callback) => {
       lookup(name, { ...options, all: true }).then(
         (found) => {
-          const failure = check(found.map((one) => one.address));
-          if (failure !== undefined) callback(failure, '');
-          else if (options.all === true) callback(null, found);
-          else callback(null, found[0]?.address ?? '', found[0]?.family);
+          const dialable = rules.dialable(host, found);
+          if ('reason' in dialable)
+            return callback(new AddressRefusedError(address, dialable.reason), '');
+          const [first] = dialable.addresses;
+          if (options.all === true) callback(null, [...dialable.addresses]);
+          else callback(null, first?.address ?? '', first?.family);
         },
         (error: NodeJS.ErrnoException) => callback(error, ''),
       );

@@ -55,6 +55,8 @@ export function wireDelayLevel(level: DelayLevel): number {
 /** A send, or a batch of sends, before its queue is chosen. `msgId`: UNIQ_KEYs, joined by commas. */
 export interface Outgoing {
   readonly msgId: string;
+  /** Chooses the queue. undefined: the queues take turns. */
+  readonly shardingKey: string | undefined;
   request(queueId: number, bornTimestamp: number): SendMessageRequest;
 }
 
@@ -83,6 +85,7 @@ export function outgoingMessage(
   const properties = formatProperties(map);
   return {
     msgId,
+    shardingKey: shardingKeyOf(message),
     request: (queueId, bornTimestamp) => ({
       ...COMMON,
       topic,
@@ -97,11 +100,13 @@ export function outgoingMessage(
 
 /**
  * Several messages as one request: their bodies one behind the other.
- * @throws RocketMQError for no message, or messages of several topics or sharding keys
+ * @param isPlaced its queue is given, and no sharding key chooses it
+ * @throws RocketMQError for no message, messages of several topics, or of several sharding keys where one chooses the queue
  */
 export function outgoingBatch(
   messages: readonly CheckedMessage[],
   uniqKey: () => string,
+  isPlaced = false,
 ): Outgoing {
   const [first] = messages;
   if (first === undefined)
@@ -109,7 +114,8 @@ export function outgoingBatch(
   const { topic } = first;
   if (messages.some((message) => message.topic !== topic))
     throw new RocketMQError('ROCKETMQ_USAGE', 'all messages of a batch must have the same topic');
-  if (messages.some(({ shardingKey }) => shardingKey !== first.shardingKey))
+  const shardingKey = shardingKeyOf(first);
+  if (!isPlaced && messages.some((message) => shardingKeyOf(message) !== shardingKey))
     throw new RocketMQError(
       'ROCKETMQ_USAGE',
       'all messages of a batch go to one queue, so they must have the same shardingKey',
@@ -123,6 +129,7 @@ export function outgoingBatch(
   const body = Buffer.concat(items);
   return {
     msgId: ids.join(','),
+    shardingKey,
     request: (queueId, bornTimestamp) => ({
       ...COMMON,
       topic,
@@ -133,6 +140,17 @@ export function outgoingBatch(
       bornTimestamp,
     }),
   };
+}
+
+/** A message that is sent on has its key as a property: readers order by that one. */
+function shardingKeyOf({ shardingKey, properties = {} }: CheckedMessage): string | undefined {
+  if (shardingKey !== undefined) return shardingKey;
+  const key =
+    properties instanceof Map
+      ? (properties as ReadonlyMap<string, string>).get(Property.SHARDING_KEY)
+      : (properties as Readonly<Record<string, string>>)[Property.SHARDING_KEY];
+  // Empty values are not stored.
+  return key || undefined;
 }
 
 function propertyMap(

@@ -123,6 +123,7 @@ export function readPopAnswer(
       const handle = handles.find(record) ?? handles.at(0, record);
       return handle === undefined ? [] : [{ undecodable: record, handle }];
     }),
+    rest: Number(popped.restNum),
     full: false,
   };
 }

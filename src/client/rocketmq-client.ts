@@ -16,6 +16,7 @@ import type {
   CallOptions,
   MemberAnswers,
   OutgoingMessage,
+  OutgoingOptions,
   PullRequest,
   PullResult,
   RocketMQ,
@@ -182,6 +183,7 @@ class Client implements RocketMQClient {
       nameServers: this.#nameServers,
       brokers: new Brokers(config.addressMap),
       now: this.#now,
+      logger,
     });
     this.#uniqKey = createUniqKeys({
       address: '127.0.0.1',
@@ -447,14 +449,11 @@ class Client implements RocketMQClient {
     return true;
   }
 
-  async send(
-    message: OutgoingMessage,
-    options: CallOptions & { queue?: MessageQueue; forwarded?: boolean } = {},
-  ): Promise<SendResult> {
+  async send(message: OutgoingMessage, options: OutgoingOptions = {}): Promise<SendResult> {
     const { forwarded = false, ...others } = options;
     const checked = checkMessage(message);
     const outgoing = outgoingMessage(checked, this.#uniqKey, forwarded);
-    return this.#sendTo(checked, sendMessage, outgoing, others);
+    return this.#sendTo(checked.topic, sendMessage, outgoing, others);
   }
 
   async sendBatch(
@@ -462,8 +461,9 @@ class Client implements RocketMQClient {
     options: CallOptions & { queue?: MessageQueue } = {},
   ): Promise<SendResult> {
     const checked = checkMessages(messages);
-    const batch = outgoingBatch(checked, this.#uniqKey);
-    return this.#sendTo(checked[0] as OutgoingMessage, sendBatchMessage, batch, options);
+    const batch = outgoingBatch(checked, this.#uniqKey, options.queue !== undefined);
+    const { topic } = checked[0] as OutgoingMessage;
+    return this.#sendTo(topic, sendBatchMessage, batch, options);
   }
 
   async consumerConnections(
@@ -565,7 +565,9 @@ class Client implements RocketMQClient {
 
   async topics(options: CallOptions = {}): Promise<string[]> {
     return [
-      ...getTopicList.decodeAnswer(await this.#nameServers.ask(getTopicList, undefined, options)),
+      ...(await this.#nameServers.ask(getTopicList, undefined, options, (answer) =>
+        getTopicList.decodeAnswer(answer),
+      )),
     ];
   }
 
@@ -663,14 +665,14 @@ class Client implements RocketMQClient {
   }
 
   async #sendTo(
-    { topic, shardingKey }: Pick<OutgoingMessage, 'topic' | 'shardingKey'>,
+    topic: string,
     definition: typeof sendMessage,
     outgoing: Outgoing,
-    options: CallOptions & { queue?: MessageQueue },
+    { orderKey = outgoing.shardingKey, ...options }: OutgoingOptions,
   ): Promise<SendResult> {
     // Asked for even when the queue is given: a broker may make an unknown topic by itself, which a misspelt name would do.
     const route = await this.topicRoute(topic, options);
-    const queue = options.queue ?? this.#queueFor(route, shardingKey);
+    const queue = options.queue ?? this.#queueFor(route, orderKey);
     const request = outgoing.request(queue.queueId, this.#now());
     const answer = await this.#calls.call(brokerOf(queue), definition, request, {
       ...options,
@@ -687,12 +689,11 @@ class Client implements RocketMQClient {
   }
 
   /** By key, or round robin. */
-  #queueFor(route: TopicRoute, shardingKey: string | undefined): MessageQueue {
+  #queueFor(route: TopicRoute, key: string | undefined): MessageQueue {
     const queues = writableQueues(route);
     const sends = this.#sends.get(route.topic) ?? 0;
-    if (shardingKey === undefined) this.#sends.set(route.topic, sends + 1);
-    const queue =
-      shardingKey === undefined ? queues[sends % queues.length] : queueOfKey(queues, shardingKey);
+    if (key === undefined) this.#sends.set(route.topic, sends + 1);
+    const queue = key === undefined ? queues[sends % queues.length] : queueOfKey(queues, key);
     if (queue === undefined)
       throw new RocketMQError(
         'ROCKETMQ_NO_WRITABLE_QUEUE',

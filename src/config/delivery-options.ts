@@ -100,8 +100,6 @@ export function deliveryOptionsFit(
       maximumConcurrency,
       functionKey,
       consumerGroup,
-      onFailure,
-      topic,
     } = event;
     if (event.tracing === 'parent' && event.invocation === 'inline')
       problems.add(
@@ -115,16 +113,7 @@ export function deliveryOptionsFit(
         [...path, 'consumeTimeout'],
         ` is ${consumeTimeout}, but the handler ends after ${timeout} s: give fewer seconds, or leave it out`,
       );
-    if (onFailure?.type === 'topic' && onFailure.topic === topic)
-      problems.add(
-        [...path, 'onFailure'],
-        ` is the topic itself, so that what fails would come again without end: another topic, or dlq`,
-      );
-    if (groups[consumerGroup]?.messageModel === 'BROADCASTING' && onFailure !== undefined)
-      problems.add(
-        [...path, 'onFailure'],
-        ' has no use with messageModel BROADCASTING: what fails is dropped; leave it out',
-      );
+    optionsHaveEffect(event, groups[consumerGroup], problems);
     if (order !== 'none') {
       const ordered = {
         retryDelay: retryDelay !== 'auto',
@@ -155,6 +144,37 @@ export function deliveryOptionsFit(
         ` is ${maximumConcurrency}, less than the ${group.pullers} pullers of the group, of which each needs one: lower pullers, or raise it`,
       );
   }
+}
+
+/** What the group's message model or mode does not do. An event with several topics is told once. */
+function optionsHaveEffect(
+  event: Event,
+  group: ServiceOptions['groups'][string] | undefined,
+  problems: Problems,
+): void {
+  const { path, topic, firstTopic = topic } = event;
+  if (topic !== firstTopic) return;
+  const refuse = (options: Readonly<Record<string, boolean>>, why: string): void => {
+    for (const [name, given] of Object.entries(options))
+      if (given) problems.add([...path, name], ` has no use with ${why}; leave it out`);
+  };
+  if (group?.messageModel === 'BROADCASTING')
+    refuse(
+      {
+        onFailure: event.onFailure !== undefined,
+        maximumRetryAttempts: event.maximumRetryAttempts !== undefined,
+        retryDelay: event.retryDelay !== 'auto',
+      },
+      'messageModel BROADCASTING: what fails is dropped',
+    );
+  if (group?.mode === 'pop')
+    refuse(
+      {
+        pullBatchSize: event.pullBatchSize !== PULL_BATCH_SIZE,
+        longPolling: event.longPolling !== LONG_POLLING,
+      },
+      'mode pop: nothing is pulled',
+    );
 }
 
 /** What asks for calls side by side of a handler that is called once at a time. */

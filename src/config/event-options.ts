@@ -142,12 +142,12 @@ export const eventOptions = options({
     )
     .exactOptional()
     .describe(
-      'redeliveries before the DLQ: a number, or { default, tags: { <tag>: number } }; default 16, with order without end',
+      'redeliveries before the DLQ: a number, or { default, tags: { <tag>: number } }; default 16, with order without end; not with BROADCASTING',
     ),
   retryDelay: retryDelay
     .default('auto')
     .describe(
-      'when a failed message comes again, unless its handler says: auto (level 3 + its failures), a delay level, { seconds }, or { base, max, jitter }: twice as long after each failure',
+      'when a failed message comes again, unless its handler says: auto (level 3 + its failures), a delay level, { seconds }, or { base, max, jitter }: twice as long after each failure; not with BROADCASTING',
     ),
   maximumRecordAgeInSeconds: z
     .union([z.literal([-1, '-1']), wholeNumber(60, 604_800)], {
@@ -161,7 +161,7 @@ export const eventOptions = options({
   onFailure: onFailure
     .exactOptional()
     .describe(
-      'where messages go that failed for good: dlq (%DLQ%<group>, the default), an ARN of SQS, SNS or S3, or rocketmq://<topic>',
+      'where messages go that failed for good: dlq (%DLQ%<group>, the default), an ARN of SQS, SNS or S3, or rocketmq://<topic>; a group that takes its own %DLQ%<group> needs another one',
     ),
   s3PointerThreshold: s3PointerThreshold
     .exactOptional()
@@ -202,12 +202,12 @@ export const eventOptions = options({
   pullBatchSize: wholeNumber(1, 1024)
     .default(32)
     .describe(
-      'most messages in one pull; brokers give 32 (maxTransferCountOnMessageInMemory) unless they are told otherwise',
+      'most messages in one pull; brokers give 32 (maxTransferCountOnMessageInMemory) unless they are told otherwise; not in mode pop',
     ),
   longPolling: wholeNumber(1, 30)
     .default(15)
     .describe(
-      'seconds that a broker holds a poll of a quiet queue; brokers round up to their next 5 s',
+      'seconds that a broker holds a poll of a quiet queue; brokers round up to their next 5 s; not in mode pop',
     ),
   order: oneOf(['none', 'queue', 'key'])
     .default('none')

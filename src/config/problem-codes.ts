@@ -24,7 +24,7 @@ export const PROBLEM_CODES = {
   ROCKETMQ_EVENT_ORDER_MIX:
     'events of one group that disagree in their order: retry queue and locks are the group’s',
   ROCKETMQ_EVENT_OPTION_CONFLICT:
-    'options of an event that exclude each other, or have no effect beside each other',
+    'options of an event that exclude each other, have no effect beside each other, or lead messages that failed for good back to their group',
   ROCKETMQ_CONFIG_UNKNOWN_OPTION:
     'an option of `custom.rocketmq` that does not exist; the message names the nearest one',
   ROCKETMQ_CONFIG_MISSING_OPTION: 'a required option of `custom.rocketmq` is missing',

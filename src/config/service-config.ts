@@ -7,6 +7,7 @@ import type {
 } from '../model/source.ts';
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { byTopic, type EventOptions, eventOptions } from './event-options.ts';
+import { failuresLeave } from './failure-loops.ts';
 import { nearest } from './nearest.ts';
 import { operationOptionsFit } from './operation-options.ts';
 import { defaultRetries, orderFits, orderOf } from './order-rules.ts';
@@ -14,6 +15,7 @@ import { type ConfigPath, Problems } from './problems.ts';
 import { LONGEST_GROUP, LONGEST_TOPIC } from './schema-parts.ts';
 import { withReferences } from './secret-references.ts';
 import { groupDefaults, type ServiceOptions, serviceOptions } from './service-options.ts';
+import { refuseUnfilled } from './unfilled-references.ts';
 
 /** A function of serverless.yml, as far as the configuration needs it. */
 export interface FunctionInput {
@@ -54,6 +56,9 @@ export function toServiceConfig(input: ServiceInput): {
   options: ServiceOptions;
 } {
   const problems = new Problems();
+  unfilledReferences(input, problems);
+  // What they stand for is not known, so nothing else can be said of them.
+  problems.throwIfAny();
   const options = problems.parse(serviceOptions, input.custom ?? {}, CUSTOM);
   const events = parseEvents(input, problems);
   // With an event that could not be read, its group would seem to be missing.
@@ -69,11 +74,24 @@ export function toServiceConfig(input: ServiceInput): {
     namesFitNamespaces(events, options, problems);
     handlersFitIntoPullers(events, input, options, problems);
     deliveryOptionsFit(events, input, options, problems);
+    failuresLeave(events, options, problems);
     operationOptionsFit(options, problems);
   }
   problems.throwIfAny();
   // Without problems the options were parsed.
   return { config: build(input, events, options!), options: options! };
+}
+
+function unfilledReferences({ custom, functions }: ServiceInput, problems: Problems): void {
+  refuseUnfilled(custom, CUSTOM, problems);
+  for (const [functionKey, { events }] of Object.entries(functions))
+    for (const [index, event] of events.entries())
+      if (typeof event === 'object' && event !== null && 'rocketmq' in event)
+        refuseUnfilled(
+          event.rocketmq,
+          ['functions', functionKey, 'events', index, 'rocketmq'],
+          problems,
+        );
 }
 
 function parseEvents(input: ServiceInput, problems: Problems): ParsedEvent[] {

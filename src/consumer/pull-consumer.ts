@@ -1,6 +1,7 @@
 import { callOptions, messageQueue } from '../client/check-calls.ts';
 import { type ClusterOptions, checkCluster } from '../client/check-cluster.ts';
 import {
+  type Check,
   filledText,
   logger,
   objectWith,
@@ -10,6 +11,7 @@ import {
   positive,
   refuse,
   rocketmqName,
+  text,
   wholeNumber,
 } from '../client/check-values.ts';
 import { PROGRAM_CLOCK } from '../client/program-clock.ts';
@@ -366,11 +368,10 @@ export class PullConsumer implements AsyncDisposable {
 
   async #pull(queue: MessageQueue, options: PullOptions, suspendMs: number): Promise<PullResult> {
     checkQueueCall(queue, options, checkPull);
-    const cursor = await this.#cursorOf(queue);
     const {
       filter,
       maxMessages = PULL_BATCH_SIZE,
-      offset = cursor.messages.committable,
+      offset = await this.#positionIn(queue),
       ...call
     } = options;
     const subscription = await this.#subscription(queue.topic, queue.brokerName, filter);
@@ -385,8 +386,14 @@ export class PullConsumer implements AsyncDisposable {
     const result = await this.#client.pull(request, call);
     // The broker tells of a reset only once.
     if (result.status === 'OFFSET_MOVED' && result.reset)
-      cursor.offsets.moved(result.nextBeginOffset, true);
+      (await this.#cursorOf(queue)).offsets.moved(result.nextBeginOffset, true);
     return result;
+  }
+
+  /** Keeps no cursor: a pull must not decide where a later loop begins. */
+  async #positionIn(queue: MessageQueue): Promise<bigint> {
+    const cursor = this.#cursors.get(queueKey(queue)) ?? this.#openCursor(queue, { at: 'min' });
+    return (await cursor).messages.committable;
   }
 
   #cursorOf(queue: MessageQueue, start: StartPosition = { at: 'min' }): Promise<QueueCursor> {
@@ -409,7 +416,12 @@ export class PullConsumer implements AsyncDisposable {
     at: StartPosition,
   ): Promise<QueueCursor> {
     const queue = { topic, brokerName, queueId };
-    const deps = { consumerGroup: this.consumerGroup, client: this.#client, logger: this.#logger };
+    const deps = {
+      consumerGroup: this.consumerGroup,
+      client: this.#client,
+      clock: this.#clock,
+      logger: this.#logger,
+    };
     const [stored, range] = await Promise.all([
       this.committed(queue),
       inspectQueue(this.#client, queue),
@@ -470,14 +482,19 @@ function delayLevelOf(given = 0): DelayLevel {
   return given < 0 ? 'dead-letter' : given;
 }
 
+const storedOffset: Check = (value, place) => {
+  if (typeof value !== 'bigint') refuse(value, place, 'a bigint');
+};
+
+/** Takes every record that a broker can store: producers write some of these fields. */
 const pulledMessage = objectWith(
   {
-    topic: rocketmqName,
+    topic: text,
     brokerName: filledText,
-    queueOffset: offsetValue,
-    commitLogOffset: offsetValue,
+    queueOffset: storedOffset,
+    commitLogOffset: storedOffset,
     offsetMsgId: filledText,
-    reconsumeTimes: wholeNumber(0, MAX_RECONSUME_TIMES),
+    reconsumeTimes: wholeNumber(-MAX_RECONSUME_TIMES - 1, MAX_RECONSUME_TIMES),
     properties: (value, place) => {
       if (!(value instanceof Map)) refuse(value, place, 'a Map');
     },

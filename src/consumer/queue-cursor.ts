@@ -2,8 +2,10 @@ import { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import type { LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
+import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
+import { brokerStartedAt } from '../puller/broker-start.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction } from '../queue/offset-tracker.ts';
 import { printable } from '../queue/printable.ts';
@@ -45,11 +47,12 @@ export class QueueCursor {
     { queue, position, stored, lifeMark }: CursorStart,
     deps: {
       readonly consumerGroup: string;
-      readonly client: Pick<RocketMQ, 'queryOffset' | 'commitOffset'>;
+      readonly client: Pick<RocketMQ, 'queryOffset' | 'commitOffset' | 'brokerInfo'>;
+      readonly clock: Pick<Clock, 'now'>;
       readonly logger: Logger;
     },
   ) {
-    const { client, consumerGroup, logger } = deps;
+    const { client, clock, consumerGroup, logger } = deps;
     this.queue = queue;
     this.messages = new ProcessQueue(position, undefined, (bytes) =>
       this.#reader?.memory.note(bytes),
@@ -59,7 +62,9 @@ export class QueueCursor {
       store: {
         read: (options) => client.queryOffset(consumerGroup, this.queue, options),
         write: (offset, options) => client.commitOffset(consumerGroup, this.queue, offset, options),
+        startedAt: (options) => brokerStartedAt(client, clock, queue.brokerName, options),
       },
+      now: () => clock.now(),
       committable: () => this.messages.committable,
       perform: (action) => this.#perform(action),
     });

@@ -82,8 +82,12 @@ export class BatchBuilder {
 
   /** Has a record of this event an identifier of the message? Known before its body is decompressed. */
   hasIdOf({ msgId, queueOffset }: Pick<Message, 'msgId' | 'queueOffset'>): boolean {
+    return this.#isNamed(msgId, queueOffset);
+  }
+
+  #isNamed(messageId: string, queueOffset: bigint | string): boolean {
     return (
-      this.#messageIds.has(msgId) ||
+      this.#messageIds.has(messageId) ||
       (this.#format === 'kafka' && this.#offsets.has(String(queueOffset)))
     );
   }
@@ -101,8 +105,7 @@ export class BatchBuilder {
     if (this.isTooLarge(record.body.length)) return 'too-large';
     const { messageId, rocketmq } = record;
     const { queueOffset } = rocketmq;
-    if (this.#messageIds.has(messageId)) return 'same-id';
-    if (this.#format === 'kafka' && this.#offsets.has(queueOffset)) return 'same-id';
+    if (this.#isNamed(messageId, queueOffset)) return 'same-id';
     const text =
       this.#maxBytes === undefined
         ? undefined

@@ -8,6 +8,7 @@ import { bodyEncoding } from '../records/body-encoding.ts';
 import { orderKeyOf } from '../records/order-key.ts';
 import { failedDeliveries } from '../records/own-retry.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
+import { idempotencyKeyOf } from './idempotency-key.ts';
 import { traceHeader } from './trace-header.ts';
 
 /** What a record tells beside its message. */
@@ -74,6 +75,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     queueId,
     queueOffset,
     offsetMsgId: message.offsetMsgId,
+    idempotencyKey: idempotencyKeyOf(message, context),
     keys: keysOf(properties.get(Property.KEYS)),
     reconsumeTimes,
     maxReconsumeTimes: context.maxReconsumeTimes,

@@ -160,7 +160,7 @@ interface Wish {
 }
 
 /**
- * null, an empty text, and 0 beside another delay are what serializers of other languages write for what was not said.
+ * null, an empty text, and 0 beside another delay or an empty action are what serializers of other languages write for what was not said.
  * @param of for the reason: whose fields they are
  */
 function readRedelivery(fields: object, of: string): Wish {
@@ -171,8 +171,10 @@ function readRedelivery(fields: object, of: string): Wish {
   } = fields as {
     readonly [Name in keyof RocketMQFailureOptions]?: unknown;
   };
-  const delayLevel = saidBeside(level, seconds);
-  const delaySeconds = saidBeside(seconds, level);
+  // Languages whose texts are empty when unset have numbers that are 0 when unset.
+  const other = act === '' ? 0 : undefined;
+  const delayLevel = saidBeside(level, seconds ?? other);
+  const delaySeconds = saidBeside(seconds, level ?? other);
   const action = act === null || act === '' ? undefined : act;
   if (delayLevel !== undefined && !isWhole(delayLevel, HIGHEST_LEVEL))
     return wrong(

@@ -25,11 +25,15 @@ export interface FailureLetter {
 
 /** The only way to a destination: `send` never sees the record itself. `npm run check:imports` keeps it so. */
 export function createDestination(
-  send: (arn: string, letter: FailureLetter) => Promise<void>,
+  send: (
+    arn: string,
+    letter: FailureLetter,
+    options: { abortSignal?: AbortSignal },
+  ) => Promise<void>,
 ): FailureDestination {
   return {
-    async deliver(arn, record) {
-      await send(arn, letterOf(record));
+    async deliver(arn, record, { signal } = {}) {
+      await send(arn, letterOf(record), signal === undefined ? {} : { abortSignal: signal });
     },
   };
 }
@@ -45,7 +49,7 @@ function letterOf(record: FailureRecord): FailureLetter {
     json: JSON.stringify(record),
     objectKey: objectKey('rocketmq', [
       ...[cluster, consumerGroup, topic, ...day],
-      [time, messageId, brokerName, String(queueId), `${startOffset}.json`],
+      { time, names: [messageId, brokerName, String(queueId), `${startOffset}.json`] },
     ]),
     messageGroupId: messageGroupId(shardingKey ?? `${topic}/${brokerName}/${queueId}`),
     deduplicationId: deduplicationId([

@@ -7,7 +7,7 @@ import { createDestination } from './create-destination.ts';
 export function createS3Destination(
   client = new S3Client({ ...CLIENT_SETTINGS, followRegionRedirects: true }),
 ): FailureDestination {
-  return createDestination(async (arn, { json, objectKey }) => {
+  return createDestination(async (arn, { json, objectKey }, options) => {
     await client.send(
       new PutObjectCommand({
         Bucket: arn.slice(arn.lastIndexOf(':') + 1),
@@ -15,6 +15,7 @@ export function createS3Destination(
         Body: json,
         ContentType: 'application/json',
       }),
+      options,
     );
   });
 }

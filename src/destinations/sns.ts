@@ -5,7 +5,7 @@ import { createDestination } from './create-destination.ts';
 
 /** A standard SNS topic. */
 export function createSnsDestination(client = new SNSClient(CLIENT_SETTINGS)): FailureDestination {
-  return createDestination(async (arn, { json }) => {
-    await client.send(new PublishCommand({ TopicArn: arn, Message: json }));
+  return createDestination(async (arn, { json }, options) => {
+    await client.send(new PublishCommand({ TopicArn: arn, Message: json }), options);
   });
 }

@@ -8,7 +8,7 @@ const SETTINGS = { ...CLIENT_SETTINGS, useQueueUrlAsEndpoint: false };
 
 /** An SQS queue in the function's region. Only FIFO queues take groups and deduplication ids. */
 export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureDestination {
-  return createDestination(async (arn, { json, messageGroupId, deduplicationId }) => {
+  return createDestination(async (arn, { json, messageGroupId, deduplicationId }, options) => {
     const [, , , , account, name = ''] = arn.split(':');
     await client.send(
       new SendMessageCommand({
@@ -19,6 +19,7 @@ export function createSqsDestination(client = new SQSClient(SETTINGS)): FailureD
           MessageDeduplicationId: deduplicationId,
         }),
       }),
+      options,
     );
   });
 }

@@ -5,7 +5,13 @@ import {
   TopicNotFoundError,
 } from '../errors.ts';
 import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
-import type { CallOptions, OutgoingMessage, RocketMQ, SendResult } from '../ports/rocketmq.ts';
+import type {
+  CallOptions,
+  OutgoingMessage,
+  OutgoingOptions,
+  RocketMQ,
+  SendResult,
+} from '../ports/rocketmq.ts';
 import {
   type DeadLetter,
   type DeadLetterQueue,
@@ -19,7 +25,12 @@ import {
   startOf,
 } from './dead-letters.ts';
 import { arePlaces, NamedLetters, queuesWithin } from './letter-names.ts';
-import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from './redriven-message.ts';
+import {
+  type RedriveTarget,
+  redrivenMessage,
+  whyNotRedriven,
+  whyNotToOrigin,
+} from './redriven-message.ts';
 
 export interface RedriveOptions extends DeadLetterSelection {
   /** Default `topic`. */
@@ -108,7 +119,7 @@ async function placesOf(
 ): Promise<readonly string[]> {
   if (arePlaces(ids)) return ids;
   const named = new NamedLetters(consumerGroup, ids);
-  const all = { ...options, limit: Number.POSITIVE_INFINITY };
+  const { limit: _limit, ...all } = options;
   for await (const letter of peekDeadLetters(client, consumerGroup, all)) named.note(letter);
   return named.places();
 }
@@ -163,12 +174,9 @@ async function redriveQueue(run: Run, place: DeadLetterQueue): Promise<void> {
 async function redriveLetter(run: Run, letter: DeadLetter): Promise<void> {
   const { client, consumerGroup, options, skipped } = run;
   const { message, queue, offset } = letter;
-  if (message === undefined) {
-    skipped.push({
-      queue,
-      offset,
-      reason: letter.undecodable?.error.message ?? 'it cannot be decoded',
-    });
+  const unfit = whyNotRedriven(letter);
+  if (message === undefined || unfit !== undefined) {
+    skipped.push({ queue, offset, reason: unfit ?? 'it cannot be decoded' });
     return;
   }
   const to = options.to ?? 'topic';
@@ -226,14 +234,19 @@ function notSent(
   skipped.push({ queue, offset, reason: cause.message });
 }
 
-/** @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED */
+/**
+ * @param orderKey chooses the queue in place of the sharding key
+ * @throws what the client throws; RocketMQError ROCKETMQ_NOT_SAFELY_STORED
+ */
 export async function sendDeadLetter(
   client: RocketMQ,
   message: OutgoingMessage,
   consumerGroup: string,
   { brokerName }: MessageQueue,
+  orderKey?: string,
 ): Promise<void> {
-  const sent = await trySend(client, message, consumerGroup, brokerName);
+  const options = { forwarded: true, orderKey };
+  const sent = await trySend(client, message, consumerGroup, brokerName, options);
   if (sent.status !== 'SEND_OK' && sent.status !== 'SLAVE_NOT_AVAILABLE')
     throw new RocketMQError(
       'ROCKETMQ_NOT_SAFELY_STORED',
@@ -241,17 +254,16 @@ export async function sendDeadLetter(
     );
 }
 
-const FORWARDED = { forwarded: true } as const;
-
 /** A group whose messages went to the dead-letter queue at once has no retry topic yet. */
 async function trySend(
   client: RocketMQ,
   message: OutgoingMessage,
   consumerGroup: string,
   brokerName: string,
+  options: OutgoingOptions,
 ): Promise<SendResult> {
   try {
-    return await client.send(message, FORWARDED);
+    return await client.send(message, options);
   } catch (error) {
     if (!(error instanceof TopicNotFoundError) || message.topic !== retryTopic(consumerGroup))
       throw error;
@@ -260,7 +272,7 @@ async function trySend(
       writeQueueNums: 1,
       brokerNames: [brokerName],
     });
-    return client.send(message, FORWARDED);
+    return client.send(message, options);
   }
 }
 

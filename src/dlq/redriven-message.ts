@@ -1,6 +1,7 @@
 import type { Message } from '../model/message.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import type { OutgoingMessage } from '../ports/rocketmq.ts';
+import { UNDECODABLE_PROPERTY } from '../records/dead-letter-form.ts';
 import { forwardedProperties } from '../records/forwarded-properties.ts';
 import { Property } from '../records/properties.ts';
 import type { DeadLetter } from './dead-letters.ts';
@@ -29,6 +30,15 @@ export function redrivenMessage(
   if (to === 'group' && originTopic !== undefined)
     properties.set(Property.RETRY_TOPIC, originTopic);
   return { topic, body: message.body, flag: message.flag, properties };
+}
+
+/** Why a dead letter cannot be delivered again, wherever it would go. undefined: it can. */
+export function whyNotRedriven({ message, undecodable }: DeadLetter): string | undefined {
+  if (message === undefined) return undecodable?.error.message ?? 'it cannot be decoded';
+  const why = message.properties.get(UNDECODABLE_PROPERTY);
+  return why === undefined
+    ? undefined
+    : `its message could not be decoded (${why}), and its body is what the broker had stored`;
 }
 
 /**

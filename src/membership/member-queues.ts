@@ -1,4 +1,5 @@
 import { MemoryBudget } from '../decide/pull/memory-budget.ts';
+import { codeOf } from '../errors.ts';
 import type { MemberQueue } from '../model/membership.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
@@ -92,7 +93,7 @@ export class MemberQueues {
       this.reports.push(...queues);
     } catch (error) {
       this.#deps.logger.error(
-        { err: error, queue: queueKey(queue) },
+        { err: error, code: codeOf(error), queue: queueKey(queue) },
         'the queue cannot be worked now',
       );
     }

@@ -12,6 +12,7 @@ import type { PullerDeps, PullerReport } from '../puller/puller-deps.ts';
 import { DEFAULT_OPTIONS, runPuller } from '../puller/run-puller.ts';
 import { createSlotShare } from '../puller/slot-share.ts';
 import { notWorked } from '../puller/work-queue.ts';
+import { isRefused } from './refused-request.ts';
 import { Seat } from './seat.ts';
 
 /**
@@ -21,13 +22,8 @@ import { Seat } from './seat.ts';
 export async function runLimited(request: PullerRequest, given: PullerDeps): Promise<PullerReport> {
   const { cluster, consumerGroup, slot } = request;
   const source = findSource(given.service, request);
-  if (source?.coexist === true || !hasSlot(source, slot)) {
-    given.logger.error(
-      { consumerGroup, slot, code: 'ROCKETMQ_PULLER_REQUEST' },
-      'request refused, the group has no such slot, or is shared with other members',
-    );
+  if (source !== undefined && isRefused(source, request, given.logger))
     return { consumerGroup, queues: request.queues.map((queue) => notWorked(queue, 'refused')) };
-  }
   if (source === undefined || !isLimited(source) || isTooLate(request, given.clock.now()))
     return runPuller(request, given);
   const options = { ...DEFAULT_OPTIONS, ...given.options };
@@ -80,13 +76,6 @@ export async function runLimited(request: PullerRequest, given: PullerDeps): Pro
     await keeping;
     await seat.release(share.mayStillRun ? given.clock.now() + limitedMs : othersRunUntil);
   }
-}
-
-/** Each queue has a slot in `pullers: queue`: the assignments say which slots there are. */
-export function hasSlot(source: SourceConfig | undefined, slot: number): boolean {
-  if (source === undefined) return true;
-  if (source.pullers === 'queue') return !isLimited(source) || slot === 0;
-  return slot < source.pullers;
 }
 
 /** A slot's invocation is replaced for queues that are in this request, and that the table says are left over. */

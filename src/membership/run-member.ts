@@ -7,6 +7,7 @@ import { workTime } from '../decide/budget/time-budget.ts';
 import { placeKey } from '../model/assignment.ts';
 import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
+import { onAbort } from '../model/on-abort.ts';
 import { findSource, type SourceConfig } from '../model/source.ts';
 import { isTooLate, type PullerRequest } from '../ports/invoke.ts';
 import type { MemberAnswers } from '../ports/rocketmq.ts';
@@ -23,7 +24,7 @@ import { buildSubscription } from '../records/subscription.ts';
 import { allocationOf, ownersOf } from './allocate-among-members.ts';
 import { MemberQueues } from './member-queues.ts';
 import { Presence } from './presence.ts';
-import { hasSlot } from './run-limited.ts';
+import { isRefused } from './refused-request.ts';
 import { Seat } from './seat.ts';
 
 /** Routes and members are looked at this often; a notice of a broker makes it at once. */
@@ -59,7 +60,8 @@ export async function runMember(request: PullerRequest, given: PullerDeps): Prom
     return { consumerGroup, queues: [seat, ...queues] };
   };
   if (isTooLate(request, deps.clock.now())) return report('too-late');
-  if (source?.coexist !== true || !hasSlot(source, slot)) return report('unknown-source');
+  if (source === undefined || isRefused(source, request, deps.logger))
+    return report('unknown-source');
   const seat = await Seat.take(deps, options, source, slot);
   if (seat === undefined) return report('not-acquired');
   const member = new Member(deps, options, source, slot, seat);
@@ -124,8 +126,7 @@ class Member implements MemberAnswers {
   /** Until the invocation nears its end, a successor waits, or the seat is paused or lost. */
   async stay(): Promise<StopReason> {
     const { signal, clock } = this.#deps;
-    const onSignal = (): void => this.#wake.abort();
-    signal?.addEventListener('abort', onSignal);
+    const unlink = onAbort(signal, () => this.#wake.abort());
     try {
       for (;;) {
         const reason = await this.#whyLeave();
@@ -140,7 +141,7 @@ class Member implements MemberAnswers {
         await clock.sleep(pause, this.#wake.signal).catch(() => {});
       }
     } finally {
-      signal?.removeEventListener('abort', onSignal);
+      unlink();
       this.#end.abort(new Error('the member has left'));
     }
   }

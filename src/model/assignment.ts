@@ -117,6 +117,12 @@ export interface Assignment<Place extends LeasePlace = MessageQueue> {
   readonly crash?: CrashRecord;
   /** Like `crash`: stays until a renewal with null or a release without it. */
   readonly attempts?: Attempts;
+  /**
+   * Messages whose end has begun and is not known to be stored: failed deliveries before it, by
+   * offset. What `attempts` has beyond them, and beyond the last one, are tries of the end. Earlier
+   * builds did not write it. Stays like `crash`.
+   */
+  readonly begunEnds?: Attempts;
   /** Like `crash`: stays until a renewal with null or a release without it. */
   readonly batchLimits?: readonly BatchLimit[];
   /**

@@ -30,6 +30,8 @@ interface Alphabet {
  * https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-keys.html
  */
 const KEY_PART: Alphabet = { others: /[^\w.-]/g, mark: '!', maxLength: 128 };
+/** Of texts that hyphens join. */
+const HYPHENLESS: Alphabet = { ...KEY_PART, others: /[^\w.]/g };
 /** https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SendMessage.html */
 const GROUP: Alphabet = { others: /[^!-}]/g, mark: '~', maxLength: 128 };
 /**
@@ -59,21 +61,30 @@ function labelOf(text: string, { others, maxLength }: Alphabet): string {
   return text.slice(0, maxLength).replaceAll(others, '_');
 }
 
+/** Texts that become one part, joined by hyphens. */
+export type KeyPart = string | readonly string[] | TimedPart;
+
+export interface TimedPart {
+  /** Of the same length always, and not a text of others. */
+  readonly time: string;
+  readonly names: readonly string[];
+}
+
 /**
  * @param prefix of the configuration, checked there; at most 400 characters
- * @param parts texts of anybody, at most four of them long; none brings a slash. Those of a list become one part, joined by hyphens
+ * @param parts texts of anybody, at most four of them long; none brings a slash. Two lists of the same length never become one part
  */
-export function objectKey(
-  prefix: string,
-  parts: readonly (string | readonly string[])[],
-): ObjectKey {
-  const cleaned = parts.map((part) =>
-    [part]
-      .flat()
-      .map((text) => nameOf(text, KEY_PART))
-      .join('-'),
-  );
+export function objectKey(prefix: string, parts: readonly KeyPart[]): ObjectKey {
+  const cleaned = parts.map((part) => {
+    if (typeof part === 'string') return nameOf(part, KEY_PART);
+    return 'time' in part ? `${nameOf(part.time, KEY_PART)}-${joined(part.names)}` : joined(part);
+  });
   return [prefix, ...cleaned].join('/') as ObjectKey;
+}
+
+/** The second text alone may have hyphens, as names of brokers do: each text is found again. */
+function joined(names: readonly string[]): string {
+  return names.map((text, index) => nameOf(text, index === 1 ? KEY_PART : HYPHENLESS)).join('-');
 }
 
 /** The same, whose last part is told apart by its hexadecimal digest alone. */

@@ -18,6 +18,11 @@ export interface RocketMQAttributes {
   queueOffset: string;
   /** Changes with every redelivery; `messageId` does not. */
   offsetMsgId: string;
+  /**
+   * Names the message and its content to this group: the same over all deliveries, another one for
+   * a message of another content under the same `messageId`. 43 characters.
+   */
+  idempotencyKey: string;
   tags?: string;
   keys: string[];
   shardingKey?: string;

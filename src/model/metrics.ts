@@ -27,6 +27,7 @@ export const METRICS = {
   InvalidResponseCount: 'Count',
   ThrottleCount: 'Count',
   LostLeases: 'Count',
+  ClockSkewCount: 'Count',
   // Told by the coordinator, once per run and source.
   SumOffsetLag: 'Count',
   MaxOffsetLag: 'Count',
@@ -104,6 +105,7 @@ const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>([
   'InvalidResponseCount',
   'ThrottleCount',
   'LostLeases',
+  'ClockSkewCount',
 ]);
 
 /**

@@ -1,18 +1,25 @@
 import {
   type DeadLetter,
   type DeadLetterQueue,
+  isReached,
   listDeadLetters,
   readQueue,
   selectedQueues,
 } from '../dlq/dead-letters.ts';
 import { arePlaces, NamedLetters, namesLetter, queuesWithin } from '../dlq/letter-names.ts';
 import { noteRedriven, sendDeadLetter } from '../dlq/redrive.ts';
-import { type RedriveTarget, redrivenMessage, whyNotToOrigin } from '../dlq/redriven-message.ts';
+import {
+  type RedriveTarget,
+  redrivenMessage,
+  whyNotRedriven,
+  whyNotToOrigin,
+} from '../dlq/redriven-message.ts';
 import { RedriveStoppedError } from '../errors.ts';
 import { inWindow } from '../flow/in-window.ts';
-import { type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { type MessageQueue, queueKey, retryTopic } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import { orderKeyOf } from '../records/order-key.ts';
 import { Property } from '../records/properties.ts';
 import type { Arguments } from './arguments.ts';
 import { type MessageView, messageView } from './message-view.ts';
@@ -91,21 +98,27 @@ const STEP_MS = 20_000;
 const RESERVE_MS = 10_000;
 const MOST_SCANNED = 20_000;
 const MOST_CHARACTERS = 2_000_000;
+/** Letters of one answer of dlq peek. */
+const MAX_SHOWN = 1_000;
 const LONG_BODY = 4_000;
 
 interface Chosen {
   readonly source: SourceConfig;
   readonly client: RocketMQ;
   readonly queue: MessageQueue | undefined;
-  readonly limit: number;
+  /** undefined: there is none. */
+  readonly limit: number | undefined;
   readonly cursor: string | undefined;
   readonly selects: boolean;
   /** Places or message ids. */
   readonly ids: readonly string[] | undefined;
   readonly isWanted: (letter: DeadLetter) => boolean;
   readonly since: number | undefined;
+  readonly until: number | undefined;
   /** From the oldest that is stored, not from the first that waits. */
   readonly all: boolean;
+  /** Notes how far each queue is done. It begins there then, so that the note leaves no gap and never goes back. */
+  readonly notes?: boolean;
   /** Ends the step before its time: the response has no room for another message. */
   readonly isFull?: () => boolean;
 }
@@ -129,24 +142,30 @@ function choose(deps: OperatorDeps, args: Arguments, defaultLimit: number): Chos
       limit,
       cursor,
       since,
+      until,
       all: all || since !== undefined || ids !== undefined,
     },
     client: deps.clients(source.cluster),
     selects: [ids, tag, key, since, until].some((one) => one !== undefined) || all,
     ids,
     isWanted: (letter) => {
-      const { message } = letter;
-      if (ids !== undefined && !ids.some((id) => namesLetter(id, letter))) return false;
-      if (message === undefined) return tag === undefined && key === undefined;
-      const { properties, storeTimestamp } = message;
+      const properties = letter.message?.properties;
+      const storedAt = storedAtOf(letter);
       return (
-        (tag === undefined || properties.get(Property.TAGS) === tag) &&
-        (key === undefined || (properties.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
-        (since === undefined || storeTimestamp >= since) &&
-        (until === undefined || storeTimestamp < until)
+        (ids === undefined || ids.some((id) => namesLetter(id, letter))) &&
+        (tag === undefined || properties?.get(Property.TAGS) === tag) &&
+        (key === undefined ||
+          (properties?.get(Property.KEYS)?.split(' ').includes(key) ?? false)) &&
+        (since === undefined || storedAt === undefined || storedAt >= since) &&
+        (until === undefined || storedAt === undefined || storedAt < until)
       );
     },
   };
+}
+
+/** undefined: the record does not tell. */
+function storedAtOf({ message, undecodable }: DeadLetter): number | undefined {
+  return (message ?? undecodable?.unopened)?.storeTimestamp;
 }
 
 interface Walk {
@@ -166,12 +185,12 @@ function endOf({
 
 /**
  * Goes through the chosen dead letters, queue by queue, until the limit or the end of the step.
- * @param work false: the letter is not taken, the step ends before it
+ * @param work `queue-ends`: the letter is not taken, and neither are those behind it in its queue
  */
 async function walk(
   deps: OperatorDeps,
   chosen: Chosen,
-  work: (letter: DeadLetter) => Promise<void>,
+  work: (letter: DeadLetter, place: DeadLetterQueue) => Promise<void | 'queue-ends'>,
   passed: (queue: DeadLetterQueue, upTo: bigint) => Promise<void> = async () => {},
 ): Promise<Walk> {
   const { client, source, limit, since } = chosen;
@@ -194,12 +213,12 @@ async function walk(
   for (const [index, place] of queues.entries()) {
     if (index < begin) continue;
     const start =
-      from !== undefined && queueKey(place.queue) === queueKey(from.queue)
+      from !== undefined && queueKey(place.queue) === queueKey(from.queue) && chosen.notes !== true
         ? from.offset
         : await startOf(client, place, chosen, since);
     let next = start;
     try {
-      for await (const letters of readQueue(
+      reading: for await (const letters of readQueue(
         client,
         place,
         start < place.minOffset ? place.minOffset : start,
@@ -207,7 +226,7 @@ async function walk(
       )) {
         for (const letter of letters) {
           if (
-            progress.done >= limit ||
+            isReached(limit, progress.done) ||
             progress.scanned >= MOST_SCANNED ||
             deps.clock.now() > endAt ||
             chosen.isFull?.() === true ||
@@ -221,7 +240,7 @@ async function walk(
           }
           progress.scanned++;
           if (chosen.isWanted(letter)) {
-            await work(letter);
+            if ((await work(letter, place)) === 'queue-ends') break reading;
             progress.done++;
           }
           next = letter.offset + 1n;
@@ -265,7 +284,7 @@ async function placesOf(deps: OperatorDeps, chosen: Chosen): Promise<Chosen['ids
   const { ids, source } = chosen;
   if (ids === undefined || arePlaces(ids)) return ids;
   const named = new NamedLetters(source.consumerGroup, ids);
-  const all = { ...chosen, cursor: undefined, limit: Number.POSITIVE_INFINITY };
+  const all = { ...chosen, cursor: undefined, limit: undefined };
   const { scanned, cursor } = await walk(deps, all, async (letter) => named.note(letter));
   const places = named.places();
   if (cursor !== undefined)
@@ -284,7 +303,7 @@ export async function dlqPeek(deps: OperatorDeps, args: Arguments): Promise<Dead
   let characters = 0;
   const limited: Chosen = {
     ...chosen,
-    limit: Math.min(chosen.limit, 1_000),
+    limit: Math.min(chosen.limit ?? MAX_SHOWN, MAX_SHOWN),
     isFull: () => characters > MOST_CHARACTERS,
   };
   const { scanned, done, ...end } = await walk(deps, limited, async (letter) => {
@@ -309,13 +328,17 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   const target: RedriveTarget = to === 'topic' || to === 'group' ? to : { topic: to };
   const { client, source } = asked;
   const topics = source.subscriptions.map(({ topic }) => topic);
+  if (target === 'group' && source.messageModel === 'BROADCASTING')
+    usage(
+      `group "${source.consumerGroup}" is BROADCASTING and reads no retry topic: give --to TOPIC, or leave --to out`,
+    );
   if (typeof target === 'object') requireSendable(deps, source.cluster, target.topic);
   const ids = await placesOf(deps, asked);
   const isWanted = (letter: DeadLetter): boolean =>
     asked.isWanted(letter) && ids?.some((id) => namesLetter(id, letter)) !== false;
-  const chosen = { ...asked, ids, isWanted };
+  const notes = !asked.selects && !dryRun;
+  const chosen = { ...asked, ids, isWanted, notes };
   const letters: DeadLettersAnswer['letters'][number][] = [];
-  const notes = !chosen.selects && !dryRun;
   const began = deps.clock.now();
   let sent = 0;
   const { scanned, ...end } = await walk(
@@ -323,16 +346,16 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
     chosen,
     async (letter) => {
       const view = viewOf(letter, 200);
+      const unfit = whyNotRedriven(letter);
       const foreign = await whyNotToOrigin(letter, target, (topic) => topics.includes(topic));
       const outgoing =
-        letter.message === undefined || foreign !== undefined
+        letter.message === undefined || unfit !== undefined || foreign !== undefined
           ? undefined
           : redrivenMessage(letter, letter.message, source.consumerGroup, target);
       if (outgoing === undefined) {
         const problem =
-          letter.message === undefined
-            ? 'it cannot be decoded'
-            : `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
+          unfit ??
+          `${foreign ?? 'nothing tells the topic that it came from'}: name one with --to TOPIC`;
         letters.push({ queue: view.queue, offset: view.offset, problem });
         return;
       }
@@ -344,6 +367,7 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
           outgoing,
           source.consumerGroup,
           letter.queue,
+          letterOrderKey(source, outgoing.topic, letter),
         ).catch((thrown: Error) => thrown);
         if (error !== undefined && !skipFailed)
           throw new RedriveStoppedError(source.consumerGroup, view.queue, letter.offset, error);
@@ -363,6 +387,20 @@ export async function dlqRedrive(deps: OperatorDeps, args: Arguments): Promise<D
   return { consumerGroup: source.consumerGroup, letters, scanned, done: sent, ...endOf(end) };
 }
 
+/**
+ * The key that the readers of the topic are ordered by, where that is not the sharding key: letters of
+ * one key go to one queue, which is that of their producer if it hashes the key as Java's clients do.
+ */
+function letterOrderKey(
+  { subscriptions, consumerGroup }: SourceConfig,
+  topic: string,
+  { message, originTopic }: DeadLetter,
+): string | undefined {
+  const read = topic === retryTopic(consumerGroup) ? originTopic : topic;
+  const order = subscriptions.find((subscription) => subscription.topic === read)?.order;
+  return message && orderKeyOf(message, order);
+}
+
 /** What a step tells one by one; the rest is counted. */
 const MOST_TOLD = 200;
 
@@ -378,36 +416,54 @@ export async function dlqDrop(deps: OperatorDeps, args: Arguments): Promise<Dead
   const chosen = choose(deps, args, 1_000_000);
   const dryRun = args.flag('dry-run');
   args.finish();
-  let dropped = 0;
-  const { client, source } = chosen;
-  const last = new Map<string, bigint>();
-  // The walk passes letters that are not wanted; a drop ends at the first of them.
-  const ended = new Set<string>();
-  const { scanned, ...end } = await walk(
+  const { client, source, until } = chosen;
+  const timeBehind = new TimeBehind(client);
+  const { scanned, done, ...end } = await walk(
     deps,
-    { ...chosen, isWanted: () => true },
-    async (letter) => {
-      const key = queueKey(letter.queue);
-      if (ended.has(key)) return;
-      if (!chosen.isWanted(letter)) {
-        ended.add(key);
-        return;
-      }
-      last.set(key, letter.offset + 1n);
-      dropped++;
+    // Letters before the note are done, also with --all.
+    { ...chosen, all: false, notes: !dryRun, isWanted: () => true },
+    async (letter, place) => {
+      if (until === undefined) return;
+      const storedAt = storedAtOf(letter) ?? (await timeBehind.of(letter, place));
+      return storedAt === undefined || storedAt >= until ? 'queue-ends' : undefined;
     },
-    async ({ queue }) => {
-      const upTo = last.get(queueKey(queue));
-      if (upTo !== undefined && !dryRun) await noteRedriven(client, queue, upTo);
+    async ({ queue }, upTo) => {
+      if (!dryRun) await noteRedriven(client, queue, upTo);
     },
   );
-  return {
-    consumerGroup: source.consumerGroup,
-    letters: [],
-    scanned,
-    done: dropped,
-    ...endOf(end),
+  return { consumerGroup: source.consumerGroup, letters: [], scanned, done, ...endOf(end) };
+}
+
+/** When the next letter was stored that tells it: one that does not is not younger. */
+class TimeBehind {
+  readonly #client: RocketMQ;
+  /** The last answer, for several such letters in a row. */
+  #known: { readonly queue: string; readonly at: bigint; readonly time: number | undefined } = {
+    queue: '',
+    at: 0n,
+    time: undefined,
   };
+
+  constructor(client: RocketMQ) {
+    this.#client = client;
+  }
+
+  /** undefined: no letter behind it tells. */
+  async of({ queue, offset }: DeadLetter, place: DeadLetterQueue): Promise<number | undefined> {
+    const key = queueKey(queue);
+    if (this.#known.queue !== key || offset >= this.#known.at)
+      this.#known = { queue: key, ...(await this.#find(place, offset + 1n)) };
+    return this.#known.time;
+  }
+
+  async #find(place: DeadLetterQueue, start: bigint) {
+    for await (const letters of readQueue(this.#client, place, start, {}))
+      for (const letter of letters) {
+        const time = storedAtOf(letter);
+        if (time !== undefined) return { at: letter.offset, time };
+      }
+    return { at: place.maxOffset, time: undefined };
+  }
 }
 
 function viewOf(letter: DeadLetter, mostBody: number): DeadLettersAnswer['letters'][number] {

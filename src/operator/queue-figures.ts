@@ -12,13 +12,17 @@ export const LOOK_MS = 3_000;
 /** Why something could not be asked. */
 export interface Trouble {
   readonly reason: StateReason;
+  /** The stable one of errors.ts, as in logs. */
+  readonly code?: string;
   readonly message: string;
 }
 
 export function troubleOf(error: unknown): Trouble {
   const message = error instanceof Error ? error.message : String(error);
+  const code = error instanceof RocketMQError ? error.code : undefined;
   return {
-    reason: reasonOfError({ code: error instanceof RocketMQError ? error.code : '', message }),
+    reason: reasonOfError({ code: code ?? '', message }),
+    ...(code === undefined ? {} : { code }),
     message,
   };
 }

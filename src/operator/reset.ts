@@ -1,3 +1,4 @@
+import { orderedTimeoutMs } from '../decide/budget/handler-run-time.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
@@ -8,9 +9,10 @@ import {
   RETRY_TOPIC_PREFIX,
 } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
+import type { AssignmentStore, OffsetWrite } from '../ports/assignment-store.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
-import { fenced } from './fence.ts';
+import { endedBefore, fenced } from './fence.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { cut, notFound, OperatorError, refused, usage } from './operator-error.ts';
 import { queuesOfTopic } from './queue-figures.ts';
@@ -237,7 +239,7 @@ async function apply(
         storedOffset(client, source, queue, assignment?.committedOffset),
         client.minOffset(queue),
       ]);
-      const stored = await writeOffset(deps, source, queue, to);
+      const stored = await writeOffset(deps, source, queue, to, 'forget-counts');
       return {
         ...figures(queue, from, to, min),
         clamped: clamped.has(queueKey(queue)),
@@ -249,23 +251,26 @@ async function apply(
   return { ...groupKey(source), applied: true, queues: done, waiting };
 }
 
-/** Writes an offset and reads it back. Only behind a fence. */
+/** Writes an offset and reads it back. Only behind a fence. @param counts of failures and deaths in the item */
 export async function writeOffset(
   deps: OperatorDeps,
   source: SourceConfig,
   queue: MessageQueue,
   offset: bigint,
+  counts: 'forget-counts' | 'keep-counts',
 ): Promise<bigint> {
   const client = deps.clients(source.cluster);
-  const { consumerGroup } = source;
-  if (source.messageModel === 'BROADCASTING') {
-    if (!(await requireStore(deps).writeOffset(groupKey(source), queue, offset)))
-      refused(
-        `${queueKey(queue)} has no item in the table, or somebody took it meanwhile: wait until the coordinator has assigned it, and repeat`,
-      );
-  } else {
-    // What the item has of the old offset must not pass for commits that the broker lost.
-    await deps.store?.writeOffset(groupKey(source), queue, offset);
+  const { consumerGroup, messageModel } = source;
+  const isBroadcast = messageModel === 'BROADCASTING';
+  // What the item has of the old offset must not pass for commits that the broker lost.
+  const handlerTimeoutMs = orderedTimeoutMs(source);
+  await writeItem(isBroadcast ? requireStore(deps) : deps.store, source, queue, {
+    offset,
+    endedBefore: endedBefore(deps.clock.now()),
+    forgetsCounts: counts === 'forget-counts',
+    ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
+  });
+  if (!isBroadcast) {
     if ((await client.commitOffset(consumerGroup, queue, offset)).resetPending)
       refused(
         `another reset of ${queueKey(queue)} (mqadmin, the dashboard) waits for the next pull and would win: let the group run until it is done, and repeat`,
@@ -281,6 +286,25 @@ export async function writeOffset(
       `${queueKey(queue)} was set to ${offset} and has ${stored ?? 'nothing'} now: somebody else writes offsets of group "${consumerGroup}"; stop them and repeat`,
     );
   return stored;
+}
+
+/** @throws OperatorError where the item would keep the old offset */
+async function writeItem(
+  store: AssignmentStore | undefined,
+  source: SourceConfig,
+  queue: MessageQueue,
+  request: OffsetWrite,
+): Promise<void> {
+  const outcome = await store?.writeOffset(groupKey(source), queue, request);
+  if (outcome === 'held')
+    refused(
+      `a puller holds ${queueKey(queue)} and would store its own offset over it: nothing was written, repeat`,
+    );
+  // Without an item the offset at the broker counts alone, which a broadcast does not have.
+  if (outcome === 'missing' && source.messageModel === 'BROADCASTING')
+    refused(
+      `${queueKey(queue)} has no item in the table: wait until the coordinator has assigned it, and repeat`,
+    );
 }
 
 /** Names of groups, with those of a namespace. */

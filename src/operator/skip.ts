@@ -89,7 +89,7 @@ export async function skip(deps: OperatorDeps, args: Arguments): Promise<SkipAns
       refuseUnlessHead(await readStored());
       // To the dead letters first: a message is rather twice than nowhere.
       if (park && message !== undefined) await parkMessage(client, consumerGroup, one, message);
-      return writeOffset(deps, source, one, offset + 1n);
+      return writeOffset(deps, source, one, offset + 1n, 'keep-counts');
     },
   );
   const [stored] = done;

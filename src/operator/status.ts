@@ -23,6 +23,8 @@ export interface QueueStatus {
   /** `unassigned`: it has no item in the table (yet). */
   readonly state: QueueState | 'unassigned';
   readonly reason?: StateReason;
+  /** Why the brokers' figures are missing: the error's stable code and its message. */
+  readonly code?: string;
   readonly detail?: string;
   readonly slot?: number;
   readonly holder?: string;
@@ -269,6 +271,7 @@ function describe(
       ? { state: 'unassigned' as const }
       : queueFacts(source, assignment, lag, now)),
     ...(reason === undefined ? {} : { reason }),
+    ...(trouble?.code === undefined ? {} : { code: trouble.code }),
     ...(trouble === undefined ? {} : { detail: trouble.message }),
     ...(max === undefined ? {} : { brokerOffset: String(max) }),
     ...(stored === undefined ? {} : { consumerOffset: String(stored) }),

@@ -9,6 +9,7 @@ import type {
   SlotPlace,
   StandingPause,
 } from '../model/assignment.ts';
+import type { EndedBefore } from '../model/clock-skew.ts';
 import type { AssignedSlot } from '../model/membership.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
@@ -51,10 +52,22 @@ export interface QueueMirrors {
   readonly progressAt: number;
 }
 
+/** An operator's offset. */
+export interface OffsetWrite {
+  readonly offset: bigint;
+  /** Epoch ms: leases that ended before it are those of holders that vanished. */
+  readonly endedBefore: number;
+  /** Failed attempts, batch limits and deaths that holders have counted are forgotten. */
+  readonly forgetsCounts: boolean;
+  /** As for `acquire`. */
+  readonly handlerTimeoutMs?: number;
+}
+
 /** What a holder leaves in the item for the next one, see Assignment. */
 export interface HolderRecords {
   readonly crash: CrashRecord;
   readonly attempts: Attempts;
+  readonly begunEnds: Attempts;
   readonly batchLimits: readonly BatchLimit[];
   readonly handlersRunUntil: number;
 }
@@ -102,6 +115,8 @@ export interface LeaseStore<Place extends LeasePlace = MessageQueue> {
       leaseUntil: number;
       endsAt: number;
       settings?: string;
+      /** When a lease of another holder has ended. Default: now. */
+      ended?: EndedBefore;
       /**
        * Longest timeout of the handler functions that a dead holder may have called, ms. The item then
        * gets `handlersRunUntil`: the end of the dead lease plus this. Absent: none is waited for.
@@ -215,9 +230,14 @@ export interface AssignmentStore extends LeaseStore {
   ): Promise<void>;
   /**
    * An operator's offset: of a BROADCASTING group the stored one, else the mirror of what is committed at
-   * the broker. What holders had confirmed or settled does not count afterwards. False: the queue is held, or has no item.
+   * the broker. What holders had confirmed or settled does not count afterwards. The lease of a holder
+   * that vanished is taken away. held: a holder has the queue; missing: it has no item.
    */
-  writeOffset(group: GroupKey, queue: MessageQueue, offset: bigint): Promise<boolean>;
+  writeOffset(
+    group: GroupKey,
+    queue: MessageQueue,
+    request: OffsetWrite,
+  ): Promise<'written' | 'held' | 'missing'>;
   /** The items of slots, where a slot has one invocation at a time. */
   readonly slots: SlotStore;
 }

@@ -1,3 +1,4 @@
+import { MAX_CLOCK_SKEW_MS } from '../model/clock-skew.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 
 /** What the coordinator hands to a puller invocation (asynchronous Lambda payload, far below 256 KB). */
@@ -13,14 +14,15 @@ export interface PullerRequest {
   /** The queues to work: those of the slot that need a holder. */
   readonly queues: readonly MessageQueue[];
   /**
-   * Epoch ms: an invocation that starts later returns at once (asynchronous invocations may arrive
-   * hours late). Absent: it has started in time.
+   * Epoch ms, by the coordinator's clock: an invocation that starts later, by more than clocks may
+   * differ, returns at once (asynchronous invocations may arrive hours late). Absent: it has started
+   * in time.
    */
   readonly notAfter?: number;
 }
 
 export function isTooLate({ notAfter }: PullerRequest, now: number): boolean {
-  return notAfter !== undefined && now > notAfter;
+  return notAfter !== undefined && now > notAfter + MAX_CLOCK_SKEW_MS;
 }
 
 export interface PullerInvoker {

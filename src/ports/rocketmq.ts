@@ -96,6 +96,8 @@ export interface PopResult {
   /** What the broker gave only because tag hashes collide: acknowledge it. */
   readonly filteredOut: readonly PopHandle[];
   readonly undecodable: readonly PoppedUndecodable[];
+  /** Messages that the queues of the pop have left, as the broker counts them; default 0. */
+  readonly rest?: number;
   /** The broker holds as many polls as it may: wait before the next one. */
   readonly full: boolean;
 }
@@ -122,6 +124,14 @@ export interface OutgoingMessage {
   /** Messages of one key go to one queue while the topic keeps its queues (SelectMessageQueueByHash), so that they have an order. */
   readonly shardingKey?: string;
   readonly flag?: number;
+}
+
+export interface OutgoingOptions extends CallOptions {
+  readonly queue?: MessageQueue;
+  /** Chooses the queue in place of the sharding key, for messages that are ordered by something else. */
+  readonly orderKey?: string | undefined;
+  /** A broker has stored the message once, so only the broker decides whether it may be sent. */
+  readonly forwarded?: boolean;
 }
 
 export interface SendResult {
@@ -258,11 +268,8 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: SendBackOptions,
   ): Promise<boolean>;
-  /** `forwarded`: a broker has stored the message once, so only the broker decides whether it may be sent. */
-  send(
-    message: OutgoingMessage,
-    options?: CallOptions & { queue?: MessageQueue; forwarded?: boolean },
-  ): Promise<SendResult>;
+  /** Without a queue the message's sharding key chooses one, or the queues take turns. */
+  send(message: OutgoingMessage, options?: OutgoingOptions): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */
   sendBatch(
     messages: readonly OutgoingMessage[],

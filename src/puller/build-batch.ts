@@ -19,6 +19,7 @@ interface BatchContent {
   readonly memory: DeliveryMemory;
   readonly alone: boolean;
   readonly split?: Batch['split'];
+  readonly filledSince?: number | undefined;
 }
 
 /** A batch that was chosen just now. */

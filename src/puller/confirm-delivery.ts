@@ -46,9 +46,13 @@ export class QueueReview {
 }
 
 /** Since when the messages of a batch wait for more than their turn, epoch ms; undefined: they do not. */
-export function waitsSince({ deliveries, subscription }: Batch): number | undefined {
+export function waitsSince({
+  deliveries,
+  subscription,
+  filledSince,
+}: Pick<Batch, 'deliveries' | 'subscription' | 'filledSince'>): number | undefined {
   const waited = deliveries.filter(
     ({ entry }) => subscription.maximumBatchingWindow !== undefined || entry.notBefore > 0,
   );
-  return waited.length === 0 ? undefined : Math.min(...waited.map(({ entry }) => entry.since));
+  return waited.length === 0 ? filledSince : Math.min(...waited.map(({ entry }) => entry.since));
 }

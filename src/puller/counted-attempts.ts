@@ -1,6 +1,6 @@
-import { attemptsToKeep } from '../decide/order/attempts.ts';
+import { attemptsToKeep, boundedRuns } from '../decide/order/attempts.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
-import type { Attempts } from '../model/assignment.ts';
+import type { Assignment, Attempts } from '../model/assignment.ts';
 
 const NO_ATTEMPTS: Attempts = new Map();
 
@@ -12,8 +12,18 @@ export interface LocalAttempts {
   attemptsAt(offset: bigint): number;
   /** A delivery failed that the broker does not count. */
   failed(): void;
-  /** The end of a message begins, after so many failures: they count until its offset is committed. */
-  ends(offset: bigint, failures: number): void;
+  /**
+   * The end of a message begins, or is tried again: the failures count until its offset is committed.
+   * @param failures with that of the end itself
+   * @param isAgain the end has begun before, here or with an earlier holder
+   */
+  ends(offset: bigint, failures: number, isAgain: boolean): void;
+  /** Failed deliveries before the end of a message began; undefined: it has not begun. */
+  failuresBeforeEnd(offset: bigint): number | undefined;
+  /** Its limit was raised since its end began: it is delivered again. */
+  delivers(offset: bigint): void;
+  /** The ends that have begun, of the messages that are stored. */
+  endsOf(stored: Attempts): Attempts;
   /** The failed attempts to write into the assignment. @param committed offsets below it are done for good */
   toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>, committed: bigint): Attempts;
   /** They are written from here on; what fails meanwhile is unsaved again. */
@@ -29,8 +39,12 @@ export class CountedAttempts implements LocalAttempts {
   /** Messages whose end has begun, done or not. */
   readonly #ending = new Map<bigint, number>();
 
-  constructor(attempts: Attempts = NO_ATTEMPTS) {
-    this.#loaded = attempts;
+  /** Failed deliveries before the end. */
+  readonly #begunEnds: Map<bigint, number>;
+
+  constructor({ attempts, begunEnds }: Pick<Assignment, 'attempts' | 'begunEnds'> = {}) {
+    this.#loaded = attempts ?? NO_ATTEMPTS;
+    this.#begunEnds = new Map(begunEnds);
   }
 
   get isUnsaved(): boolean {
@@ -45,13 +59,27 @@ export class CountedAttempts implements LocalAttempts {
     this.#isUnsaved = true;
   }
 
-  ends(offset: bigint, failures: number): void {
+  ends(offset: bigint, failures: number, isAgain: boolean): void {
     this.#ending.set(offset, failures);
+    if (!isAgain || !this.#begunEnds.has(offset)) this.#begunEnds.set(offset, failures - 1);
     this.#isUnsaved = true;
   }
 
+  failuresBeforeEnd(offset: bigint): number | undefined {
+    return this.#begunEnds.get(offset);
+  }
+
+  delivers(offset: bigint): void {
+    if (this.#begunEnds.delete(offset)) this.#isUnsaved = true;
+  }
+
+  endsOf(stored: Attempts): Attempts {
+    return boundedRuns([...this.#begunEnds].filter(([offset]) => stored.has(offset)));
+  }
+
   toStore(messages: Pick<ProcessQueue, 'unfinished' | 'nextOffset'>, committed: bigint): Attempts {
-    for (const offset of this.#ending.keys()) if (offset < committed) this.#ending.delete(offset);
+    for (const ends of [this.#ending, this.#begunEnds])
+      for (const offset of ends.keys()) if (offset < committed) ends.delete(offset);
     return attemptsToKeep(messages.unfinished(), this.#loaded, messages.nextOffset, this.#ending);
   }
 
@@ -66,6 +94,7 @@ export class CountedAttempts implements LocalAttempts {
   clear(): void {
     this.#loaded = NO_ATTEMPTS;
     this.#ending.clear();
+    this.#begunEnds.clear();
   }
 }
 
@@ -75,6 +104,9 @@ export const NO_LOCAL_ATTEMPTS: LocalAttempts = {
   attemptsAt: () => 0,
   failed: () => {},
   ends: () => {},
+  failuresBeforeEnd: () => undefined,
+  delivers: () => {},
+  endsOf: () => NO_ATTEMPTS,
   toStore: () => NO_ATTEMPTS,
   saving: () => {},
   notSaved: () => {},

@@ -15,6 +15,7 @@ import { forwardedProperties } from '../records/forwarded-properties.ts';
 import { isOwnRetry } from '../records/own-retry.ts';
 import { Property } from '../records/properties.ts';
 import { userTopic } from '../records/subscription.ts';
+import { callInTime, NoTimeLeftError } from './call-in-time.ts';
 import type { Content, EndCarrier } from './end-carrier.ts';
 import type { EndIntents } from './end-intents.ts';
 import { failuresBefore } from './failures-before.ts';
@@ -43,7 +44,7 @@ export interface DeadLetterParts
   extends SendParts,
     RecordParts,
     OpenForEndParts,
-    Pick<PullerDeps, 'destinations' | 'holder'> {
+    Pick<PullerDeps, 'destinations' | 'holder' | 'remainingMs'> {
   readonly memory: OpenForEndParts['memory'] & SendParts['memory'];
   readonly subscriptions: QueueSubscriptions;
   readonly carrier: EndCarrier;
@@ -72,7 +73,7 @@ export async function endForGood(
   const end = await findEnd(parts, entry, opened.content, { ...tried, condition }).finally(() =>
     opened.memory.release(),
   );
-  if (end.kind === 'lease-lost') return carrier.abandon(entry);
+  if (end.kind === 'lease-lost' || end.kind === 'no-time') return carrier.abandon(entry);
   if (end.kind === 'again') return postpone(parts, entry, condition, end);
   pendingEnds.stored(entry);
   if (end.kind === 'logged') counts.count('DiscardedEventCount');
@@ -103,7 +104,8 @@ async function postpone(
 }
 
 type End =
-  | { readonly kind: 'stored' | 'logged' | 'lease-lost' }
+  /** `no-time`: the next holder ends it, which is counted in the assignment. */
+  | { readonly kind: 'stored' | 'logged' | 'lease-lost' | 'no-time' }
   | {
       readonly kind: 'again';
       readonly failure: string;
@@ -141,11 +143,14 @@ async function findEnd(
   const sentAt = clock.now();
   // The broker keeps a record that cannot be decoded as it is, which no destination does.
   const isFirst = message !== undefined;
-  if (isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
+  const given = isFirst ? await deliverToDestination(parts, failed) : 'not-taken';
+  if (given === 'taken') return { kind: 'stored' };
+  if (given === 'no-time' && isLastTry !== true) return { kind: 'no-time' };
   const sent = await sendDeadLetter(parts, record, failed, tried.unanswered);
   if (sent.kind === 'lease-lost') return sent;
   if (sent.kind === 'taken') return { kind: 'stored' };
-  if (!isFirst && (await deliverToDestination(parts, failed))) return { kind: 'stored' };
+  if (!isFirst && (await deliverToDestination(parts, failed)) === 'taken')
+    return { kind: 'stored' };
   const end: End =
     isLastTry === true ? { kind: 'logged' } : afterNotTaken(tried, sent, sentAt - CLOCK_SKEW_MS);
   if (end.kind === 'logged') logDiscarded(parts, record, failed, sent.failure);
@@ -202,27 +207,41 @@ function failedForGood(
   return { message, localRetries, condition };
 }
 
-/** True when the destination of `onFailure` has the message. Like every delivery it may arrive twice. */
+/** `taken`: the destination of `onFailure` has the message. Like every delivery it may arrive twice. */
 async function deliverToDestination(
   parts: DeadLetterParts,
   failed: FailedForGood,
-): Promise<boolean> {
+): Promise<'taken' | 'not-taken' | 'no-time'> {
   const { message } = failed;
   const subscription = parts.subscriptions.ofMessage(message);
   const onFailure = subscription?.onFailure;
-  if (subscription === undefined || onFailure === undefined) return false;
+  if (subscription === undefined || onFailure === undefined) return 'not-taken';
   try {
-    await deliver(parts, failed, subscription, onFailure);
+    await callInTime(
+      parts,
+      (signal) => deliver(parts, failed, subscription, onFailure, signal),
+      // Its signal bounds the last try.
+      ...(parts.isLastTry === true ? [0] : []),
+    );
     parts.counts.count('OnFailureDestinationDeliveredEventCount');
-    return true;
+    return 'taken';
   } catch (error) {
-    if (parts.lifecycle.isLost) return false;
+    if (parts.lifecycle.isLost) return 'not-taken';
     parts.counts.count('OnFailureDestinationDeliveryErrorCount');
+    const fields = { err: error, code: 'ROCKETMQ_ON_FAILURE', onFailure };
+    const offset = String(message.queueOffset);
+    if (error instanceof NoTimeLeftError) {
+      parts.logger.warn(
+        { ...fields, offset },
+        'destination of onFailure did not answer in time, dead letter left to the next holder',
+      );
+      return 'no-time';
+    }
     parts.logger.error(
-      { err: error, code: 'ROCKETMQ_ON_FAILURE', onFailure, offset: String(message.queueOffset) },
+      { ...fields, offset },
       'dead letter not taken by the destination of onFailure, sending it to the DLQ of the group',
     );
-    return false;
+    return 'not-taken';
   }
 }
 
@@ -307,15 +326,16 @@ async function deliver(
   { message, localRetries, condition }: FailedForGood,
   subscription: SubscriptionConfig,
   to: OnFailure,
+  signal: AbortSignal,
 ): Promise<void> {
-  const { client, clock, destinations, holder, lifecycle } = parts;
+  const { client, clock, destinations, holder } = parts;
   if (to.type === 'topic') {
     const properties = forwardedProperties(message);
     properties.set(Property.DLQ_ORIGIN_TOPIC, subscription.topic);
     properties.set(Property.DLQ_ORIGIN_MESSAGE_ID, message.offsetMsgId);
     await client.send(
       { topic: to.topic, flag: message.flag, ...fittingForm(message.body, properties) },
-      { signal: lifecycle.signal('requests'), forwarded: true },
+      { signal, forwarded: true },
     );
     return;
   }
@@ -331,5 +351,5 @@ async function deliver(
     functionArn: subscription.handler.functionName,
     now: clock.now(),
   };
-  await destination.deliver(to.arn, failureRecord(record, why));
+  await destination.deliver(to.arn, failureRecord(record, why), { signal });
 }

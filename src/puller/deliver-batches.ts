@@ -76,8 +76,12 @@ async function deliverWhatWaits(parts: DeliverParts): Promise<void> {
   const { ending } = lifecycle;
   if (ending === undefined || !stopPolicy(ending).flushWindow || !parts.mayDeliver()) return;
   if (!waitsForWindow(parts)) return;
-  const { work, filteredOut } = parts.nextBatch();
-  if (filteredOut.length > 0) await settlement.settleFilteredOut(filteredOut);
+  let { work, filteredOut } = parts.nextBatch();
+  while (filteredOut.length > 0) {
+    await settlement.settleFilteredOut(filteredOut);
+    if (work !== undefined) break;
+    ({ work, filteredOut } = parts.nextBatch());
+  }
   if (work?.kind === 'batch') await carryOut(parts, work, true);
   else if (work !== undefined) messages.giveBack(work.entry, 0, false);
 }

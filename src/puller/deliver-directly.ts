@@ -53,7 +53,7 @@ async function deliver(
       'CR_THROW_EXCEPTION',
       `no handler of group "${consumerGroup}" takes topic "${topic}"`,
     );
-  const { handler, eventFormat } = subscription;
+  const { handler } = subscription;
   const timeoutMs = handler.timeout * 1000;
   const builder = eventOf({ ...deps, source }, message, subscription);
   if (builder === undefined)
@@ -74,7 +74,7 @@ async function deliver(
     ...(subscription.order && { order: subscription.order.by }),
   });
   const outcome = await deps.handlers(handler).invoke(payload, { timeoutMs });
-  return ended(...resultOf(outcome, builder, eventFormat));
+  return ended(...resultOf(outcome, builder, subscription));
 }
 
 /** Where nothing may be put into a bucket (the operator's function has no right to) the handler gets the body as it is, if an event carries it. */
@@ -119,11 +119,12 @@ async function storeBody(
 function resultOf(
   outcome: HandlerOutcome,
   { items }: BatchBuilder,
-  format: SubscriptionConfig['eventFormat'],
+  { eventFormat, functionResponseType }: SubscriptionConfig,
 ): [DirectResult['result'], string?] {
   switch (outcome.kind) {
     case 'answered': {
-      const verdict = readAnswer(outcome.answer, items, format);
+      if (functionResponseType === 'None') return ['CR_SUCCESS'];
+      const verdict = readAnswer(outcome.answer, items, eventFormat);
       if (verdict.kind === 'invalid') return ['CR_LATER', verdict.reason];
       return [verdict.failures.size === 0 ? 'CR_SUCCESS' : 'CR_LATER'];
     }

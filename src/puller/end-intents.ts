@@ -54,7 +54,7 @@ export class CountedEndIntents implements EndIntents {
     if (this.#begun.has(entry)) return;
     this.#begun.add(entry);
     if (!isCounted) messages.countFailure(entry);
-    attempts.ends(entry.offset, entry.localRetries);
+    attempts.ends(entry.offset, entry.localRetries, isCounted);
     if (!isCounted) await this.#writes.run();
   }
 }

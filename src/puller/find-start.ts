@@ -1,7 +1,6 @@
 import { mayAct } from '../decide/lease/lease.ts';
 import { mayHaveLostCommits, settledAbove } from '../decide/offset/settled-above.ts';
 import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
-import { uptimeMs } from '../flow/broker-uptime.ts';
 import type { Assignment, LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -10,12 +9,9 @@ import type { RocketMQ } from '../ports/rocketmq.ts';
 import { inspectQueue } from '../queue/inspect-queue.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { buildSubscription } from '../records/subscription.ts';
+import { brokerStartedAt } from './broker-start.ts';
 import { COMMIT_TIMEOUT_MS } from './offset-store.ts';
 import type { PullerDeps } from './puller-deps.ts';
-
-const BROKER_INFO_TIMEOUT_MS = 3_000;
-/** Brokers report their uptime in whole seconds. */
-const UPTIME_UNIT_MS = 1_000;
 
 export interface Start {
   readonly offset: bigint;
@@ -80,7 +76,10 @@ async function settledOf(
   assignment: Assignment,
 ): Promise<ReturnType<typeof settledAbove>> {
   if (stored === undefined || coexist === true) return undefined;
-  return settledAbove(stored, assignment, await brokerStartedAt(deps, stored, assignment));
+  const startedAt = mayHaveLostCommits(stored, assignment)
+    ? await brokerStartedAt(deps.client, deps.clock, assignment.queue.brokerName)
+    : undefined;
+  return settledAbove(stored, assignment, startedAt);
 }
 
 /**
@@ -99,25 +98,6 @@ async function storeStart(
   const { resetPending } = await commitStart(deps, source, assignment, offset);
   // An operator's reset is reported by the first pull.
   return resetPending && stored !== undefined ? stored : offset;
-}
-
-/**
- * Earliest time at which the broker may have been started, epoch ms. It is asked for only where
- * commits may be lost. With ACL it takes an administrator's right: without it, and without an
- * answer, undefined.
- */
-async function brokerStartedAt(
-  { client, clock }: PullerDeps,
-  stored: bigint,
-  assignment: Assignment,
-): Promise<number | undefined> {
-  if (!mayHaveLostCommits(stored, assignment)) return undefined;
-  const { brokerName } = assignment.queue;
-  const info = await client
-    .brokerInfo(brokerName, { timeoutMs: BROKER_INFO_TIMEOUT_MS })
-    .catch(() => undefined);
-  const uptime = info && uptimeMs(info);
-  return uptime === undefined ? undefined : clock.now() - uptime - UPTIME_UNIT_MS;
 }
 
 /** The broker's offset of the group. A 0 that takes the group back is looked at twice: before 5.0 it may mean "none". */

@@ -1,11 +1,13 @@
-import { mayAct } from '../decide/lease/lease.ts';
+import { mayAct, takersClockAhead } from '../decide/lease/lease.ts';
 import type { Lease } from '../model/assignment.ts';
 import type { Clock } from '../ports/clock.ts';
+import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { QueueCounts } from './queue-counts.ts';
 
 interface LeaseParts {
   readonly clock: Clock;
+  readonly logger: Logger;
   readonly lifecycle: Pick<LifecycleKeeper, 'isLost' | 'loseLease'>;
   readonly counts: Pick<QueueCounts, 'count'>;
 }
@@ -50,6 +52,19 @@ export class HeldLease {
     const { lifecycle, counts } = this.#parts;
     if (this.isOver) return;
     counts.count('LostLeases');
+    if (why === 'taken-over') this.#nameSkew();
     lifecycle.loseLease(takenOver, { why, code: 'ROCKETMQ_LEASE_LOST' });
+  }
+
+  /** By this clock nobody could take the lease over yet: what is delivered may be delivered again. */
+  #nameSkew(): void {
+    const { clock, counts, logger } = this.#parts;
+    const aheadMs = takersClockAhead(this.#lease, clock.now());
+    if (aheadMs === undefined) return;
+    counts.count('ClockSkewCount');
+    logger.error(
+      { code: 'ROCKETMQ_CLOCK_SKEW', aheadMs },
+      'lease taken over before its end, the clock of the other invocation is ahead',
+    );
   }
 }

@@ -1,8 +1,14 @@
-import { maxRunMs } from '../decide/budget/handler-run-time.ts';
+import { orderedTimeoutMs } from '../decide/budget/handler-run-time.ts';
 import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { standing } from '../decide/dispatch/which-to-invoke.ts';
-import { isLive, leaseUntil } from '../decide/lease/lease.ts';
+import {
+  holdersClockAhead,
+  isLive,
+  leaseUntil,
+  takeableAtDeadlineBefore,
+  takeableBefore,
+} from '../decide/lease/lease.ts';
 import { type Assignment, type Lease, type LeasePlace, placeKey } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseAnswer, LeaseStore } from '../ports/assignment-store.ts';
@@ -53,12 +59,14 @@ export async function acquireLease<Place extends LeasePlace>(
     async (item, now) =>
       standing(item, now, rules) === 'succession' || (await mayReplace(item, now)),
   );
+  let isSkewNamed = false;
   for (; ; await clock.sleep(ACQUIRE_POLL_MS)) {
     const now = clock.now();
     const answer = await tryToAcquire(deps, { ...key, ...settings, now }, unanswered, giveUpAt);
     if (answer === undefined) continue;
     if (answer.applied) return answer;
     const { current } = answer;
+    if (!isSkewNamed) isSkewNamed = nameSkew(deps, queue, current?.lease, now);
     if (isOwnAcquisition(current, holder, unanswered))
       return { applied: true, assignment: current };
     if (isFinal(answer.reason) || now >= giveUpAt || deps.signal?.aborted === true) return answer;
@@ -128,7 +136,12 @@ async function tryToAcquire<Place extends LeasePlace>(
   const { now, queue } = request;
   const endsAt = clock.now() + remainingMs();
   try {
-    return await store.acquire({ ...request, leaseUntil: leaseUntil(now, endsAt), endsAt });
+    return await store.acquire({
+      ...request,
+      leaseUntil: leaseUntil(now, endsAt),
+      endsAt,
+      ended: { endedBefore: takeableBefore(now), deadlineBefore: takeableAtDeadlineBefore(now) },
+    });
   } catch (error) {
     unanswered.add(now);
     if (unanswered.size > ACQUIRE_REPEATS || now >= giveUpAt) throw error;
@@ -140,20 +153,26 @@ async function tryToAcquire<Place extends LeasePlace>(
   }
 }
 
+/** @returns does the lease show that the clocks differ too much? */
+function nameSkew(
+  { logger, meter }: Pick<PullerDeps, 'logger' | 'meter'>,
+  place: LeasePlace,
+  lease: Lease | undefined,
+  now: number,
+): boolean {
+  const aheadMs = lease && holdersClockAhead(lease, now);
+  if (lease === undefined || aheadMs === undefined) return false;
+  meter?.count('ClockSkewCount');
+  logger.warn(
+    { code: 'ROCKETMQ_CLOCK_SKEW', queue: placeKey(place), holder: lease.holder, aheadMs },
+    'clock of the holder of a lease is ahead of this one, its lease ends too late',
+  );
+  return true;
+}
+
 /** Waiting does not help: the queue is not for this slot now. */
 function isFinal(reason: Extract<LeaseAnswer<LeasePlace>, { applied: false }>['reason']): boolean {
   return reason !== 'held' && reason !== 'successor-waits';
-}
-
-/**
- * How long functions that a dead holder called may run, ms: what comes behind in an order must not
- * overtake them. undefined: the source keeps no order, or its handlers died with their puller.
- */
-function orderedTimeoutMs({ subscriptions }: SourceConfig): number | undefined {
-  const timeouts = subscriptions.flatMap(({ order, handler }) =>
-    order !== undefined && handler.invocation === 'function' ? [maxRunMs(handler)] : [],
-  );
-  return timeouts.length === 0 ? undefined : Math.max(...timeouts);
 }
 
 /**
@@ -175,7 +194,7 @@ export async function returnLease(
   { holder, fence }: Lease,
 ): Promise<void> {
   const { cluster, consumerGroup, queue } = assignment;
-  const { crash, attempts, batchLimits, handlersRunUntil } = assignment;
+  const { crash, attempts, begunEnds, batchLimits, handlersRunUntil } = assignment;
   await store.release({
     cluster,
     consumerGroup,
@@ -185,6 +204,7 @@ export async function returnLease(
     heldUntil: clock.now(),
     ...(crash && { crash }),
     ...(attempts && { attempts }),
+    ...(begunEnds && { begunEnds }),
     ...(batchLimits && { batchLimits }),
     ...(handlersRunUntil !== undefined && { handlersRunUntil }),
   });

@@ -10,6 +10,7 @@ import { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { Wakeup } from '../queue/wakeup.ts';
 import { BackgroundWrites } from './background-writes.ts';
+import { BatchFill } from './batch-fill.ts';
 import { windowEnd } from './batching-window.ts';
 import { type CallParts, callHandler } from './call-handler.ts';
 import { callRights } from './call-rights.ts';
@@ -91,7 +92,7 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...{ settlement, timeouts, mayDeliver },
     holdsLease: () => regain.holdsLease(),
     nextBatch: () => nextBatch(choice),
-    windowEnd: () => windowEnd(state),
+    windowEnd: () => windowEnd(choice),
     callHandler: (batch: Batch, flush: boolean, waitsFrom: number | undefined) =>
       callHandler(call, batch, flush, waitsFrom),
     writes: new BackgroundWrites(state),
@@ -117,7 +118,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const pendingEnds = new PendingEnds();
   const known = new KnownQueue(start.mark, start.committedAgainAt);
   // Failures of popped messages, and the deaths of their holders, are counted by the broker.
-  const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment.attempts);
+  const attempts = isPopped ? NO_LOCAL_ATTEMPTS : new CountedAttempts(assignment);
   const batchLimits = isPopped ? NO_BATCH_LIMITS : new KeptBatchLimits(assignment.batchLimits);
   const crash = new CrashKeeper(
     isPopped ? undefined : refreshCrash(assignment.crash, start.offset, maxSpan),
@@ -146,7 +147,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
       wakeup.all();
     },
   });
-  const lease = new HeldLease(acquired.lease, { clock, lifecycle, counts });
+  const lease = new HeldLease(acquired.lease, { clock, lifecycle, counts, logger });
   const popped = isPopped
     ? new PoppedMessages({ ...deps, options, source, queue, logger, messages, lifecycle, lease })
     : undefined;
@@ -157,6 +158,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
     ...{ queueOrder, order, noteLoad, wakeup, memory, messages, lifecycle, lease, popped },
     committedOffset,
     subscriptions: queueSubscriptions(source, queue),
+    fill: new BatchFill(),
     failedSends: new FailedSends(clock),
     activity: new QueueActivity(clock),
     handOver: new HandOverMeasure(
@@ -174,7 +176,8 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   });
   // What members of another kind commit beside this holder cannot be told from lost commits.
   const isAlone = !isPopped && source.coexist !== true;
-  const mirrors = () => mirrorsOf({ ...parts, offsets }, isAlone);
+  const mirrors = () =>
+    mirrorsOf({ ...parts, offsets }, isAlone, source.messageModel === 'BROADCASTING');
   return { ...parts, offsets, leaseKeeper: new LeaseKeeper({ ...parts, mirrors }) };
 }
 
@@ -182,10 +185,16 @@ type QueueState = ReturnType<typeof queueState>;
 
 /** Messages have their places in the queue, and its offset is committed. */
 function pullMode(state: QueueState) {
-  const { lifecycle, queueOrder } = state;
+  const { activity, crash, known, lifecycle, messages, queueOrder } = state;
   const commits = new OffsetCommits(state);
   return {
     commits,
+    // Suspects are pulled one by one.
+    hasBacklog: () =>
+      activity.isReachable &&
+      known.maxOffset !== undefined &&
+      known.maxOffset > messages.nextOffset &&
+      crash.isolation(messages.nextOffset) === 'batch',
     carrier: pulledEnds({ ...state, commits }),
     endIntents: new CountedEndIntents(state),
     fetching: fetchByPull(state, async () => {
@@ -200,6 +209,8 @@ function pullMode(state: QueueState) {
 /** Messages are lent one by one. */
 function popMode(state: QueueState, popped: PoppedMessages) {
   const endIntents = NO_END_INTENTS;
+  const { activity } = state;
+  let rest = 0;
   const carrier: EndCarrier = poppedEnds({
     ...state,
     popped,
@@ -208,7 +219,10 @@ function popMode(state: QueueState, popped: PoppedMessages) {
   return {
     commits: NO_COMMITS,
     ...{ carrier, endIntents },
-    fetching: fetchByPop(state, (capacity) => popMessages(state, popped, capacity)),
+    hasBacklog: () => activity.isReachable && rest > 0,
+    fetching: fetchByPop(state, (capacity) =>
+      popMessages({ ...state, onRest: (count) => (rest = count) }, popped, capacity),
+    ),
     isOurs: (entry: Parameters<PoppedMessages['isOurs']>[0]) => popped.isOurs(entry),
     prolong: () => popped.prolong(),
   };

@@ -3,7 +3,7 @@ import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { Assignment } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
-import type { AssignmentStore, QueueMirrors } from '../ports/assignment-store.ts';
+import type { AssignmentStore, HolderRecords, QueueMirrors } from '../ports/assignment-store.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
@@ -65,6 +65,7 @@ export class LeaseKeeper {
     const before = crash.record;
     const current = crash.current(this.#parts.committedOffset());
     attempts.saving();
+    const kept = this.#attempts;
     const answer = await store
       .renew({
         cluster: source.cluster,
@@ -75,7 +76,8 @@ export class LeaseKeeper {
         leaseUntil: until,
         ...this.#parts.mirrors(),
         crash: current ?? null,
-        attempts: this.#attempts ?? null,
+        attempts: kept?.attempts ?? null,
+        begunEnds: kept?.begunEnds ?? null,
         batchLimits: this.#batchLimits ?? null,
         handlersRunUntil: this.#handlersRunUntil ?? null,
       })
@@ -172,7 +174,7 @@ export class LeaseKeeper {
       waits: runUntil !== undefined,
       unreachable: ending === 'unreachable' || ending === 'refused',
     });
-    const attempts = this.#attempts;
+    const kept = this.#attempts;
     const batchLimits = this.#batchLimits;
     const answer = await store.release({
       cluster: source.cluster,
@@ -184,7 +186,7 @@ export class LeaseKeeper {
       ...(measured && { heldUntil: clock.now() }),
       ...this.#parts.mirrors(),
       ...(left && { crash: left }),
-      ...(attempts && { attempts }),
+      ...kept,
       ...(batchLimits && { batchLimits }),
       ...(runUntil !== undefined && { handlersRunUntil: runUntil }),
     });
@@ -192,11 +194,13 @@ export class LeaseKeeper {
       logger.warn({ reason: answer.reason }, 'the lease was gone at its release');
   }
 
-  /** Failed deliveries that only this holder has counted; undefined: none. */
-  get #attempts() {
+  /** Failed deliveries that only this holder has counted, and the ends among them; undefined: none. */
+  get #attempts(): Partial<Pick<HolderRecords, 'attempts' | 'begunEnds'>> | undefined {
     const { messages, committedOffset } = this.#parts;
     const attempts = this.#parts.attempts.toStore(messages, committedOffset());
-    return attempts.size === 0 ? undefined : attempts;
+    if (attempts.size === 0) return undefined;
+    const begunEnds = this.#parts.attempts.endsOf(attempts);
+    return { attempts, ...(begunEnds.size > 0 && { begunEnds }) };
   }
 
   get #batchLimits() {

@@ -1,21 +1,11 @@
 import { randomUUID } from 'node:crypto';
-import { ageBeyondLimit } from '../decide/age/record-age.ts';
 import {
   considerCandidate,
   EMPTY_DRAFT,
   isComplete,
   placeMessage,
 } from '../decide/batch/choose-batch.ts';
-import {
-  isExhausted,
-  localFailures,
-  type MessageFacts,
-  tooLargeEnd,
-  type Unhandled,
-  undecodableEnd,
-  whyEntryUnhandled,
-  whyMessageUnhandled,
-} from '../decide/batch/why-unhandled.ts';
+import { tooLargeEnd } from '../decide/batch/why-unhandled.ts';
 import { matchesAny } from '../decide/filter/matches-pattern.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import type { DeliveryMemory, QueueMemory } from '../decide/pull/memory-budget.ts';
@@ -25,21 +15,21 @@ import { addRecord } from '../delivery/offload-body.ts';
 import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
-import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
+import { areOfOneQueue, isLastDelivery } from './batch-borders.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
+import type { LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { EndCarrier } from './end-carrier.ts';
-import { failuresBefore } from './failures-before.ts';
-import { isFilteredRetry } from './filtered-retry.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
-import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import { openEntry } from './open-entry.ts';
-import { beginEnd, type PendingEnd, type PendingEnds } from './pending-ends.ts';
+import type { PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
+import { damaged, type Isolation, type UnhandledReading, whyUnhandled } from './read-unhandled.ts';
 import { type RecordParts, recordOf } from './record-of.ts';
+import { siftMessages } from './sift-messages.ts';
 import { unprocessable } from './unprocessable.ts';
 import type { Delivery, NextWork } from './work.ts';
 
@@ -55,6 +45,7 @@ export interface NextBatchParts
   readonly crash: CrashKeeper;
   readonly batchLimits: BatchLimits;
   readonly pendingEnds: PendingEnds;
+  readonly attempts: Pick<LocalAttempts, 'failuresBeforeEnd' | 'delivers'>;
   readonly carrier: Pick<EndCarrier, 'owns'>;
   /** False: it was popped, and its time is over. */
   readonly isOurs: (entry: QueueEntry) => boolean;
@@ -77,12 +68,35 @@ export function nextBatch(parts: NextBatchParts): Chosen {
   const filteredOut: QueueEntry[] = [];
   let work: NextWork | undefined;
   try {
-    if (!parts.crash.isIsolating && windowEnd(parts) === undefined)
-      work = chooseBatch(parts, memory, filteredOut);
+    if (!parts.crash.isIsolating) work = chooseWork(parts, memory, filteredOut);
   } finally {
     if (work?.kind !== 'batch') memory.release();
   }
   return { work, filteredOut };
+}
+
+/** What no handler gets leaves the queue first, so that windows and batches count what handlers get. */
+function chooseWork(
+  parts: NextBatchParts,
+  memory: DeliveryMemory,
+  filteredOut: QueueEntry[],
+): NextWork | undefined {
+  const sifted = siftMessages(parts);
+  for (const entry of sifted.filteredOut) parts.messages.take(entry);
+  filteredOut.push(...sifted.filteredOut);
+  if (sifted.unhandled !== undefined) {
+    const { entry, reading } = sifted.unhandled;
+    take(parts, entry, reading);
+    return { ...reading.why, entry };
+  }
+  // What is taken closes its message group until it has its end, which is not far.
+  if (filteredOut.length > 0 && isOrdered(parts)) return undefined;
+  if (!sifted.waitsForMemory && windowEnd(parts) !== undefined) return undefined;
+  return chooseBatch(parts, memory, filteredOut);
+}
+
+function isOrdered({ subscriptions }: Pick<NextBatchParts, 'subscriptions'>): boolean {
+  return subscriptions.all.some(({ order }) => order !== undefined);
 }
 
 /** Carries out what decide/batch/choose-batch decides. */
@@ -130,7 +144,9 @@ function chooseBatch(
   const { subscription, builder } = event;
   if (subscription === undefined || builder === undefined) return undefined;
   const { items } = builder;
-  return newBatch(parts, { subscription, deliveries, items, memory, alone: draft.isAlone });
+  const filledSince = parts.fill.waitedSince(deliveries[0]?.entry);
+  const content = { subscription, deliveries, items, memory, alone: draft.isAlone };
+  return newBatch(parts, { ...content, filledSince });
 }
 
 function forget(
@@ -146,12 +162,17 @@ function forget(
 }
 
 function take(
-  { messages, pendingEnds }: Pick<NextBatchParts, 'messages' | 'pendingEnds'>,
+  {
+    messages,
+    pendingEnds,
+    attempts,
+  }: Pick<NextBatchParts, 'messages' | 'pendingEnds' | 'attempts'>,
   entry: QueueEntry,
   reading: Reading,
 ): void {
   messages.take(entry);
   if ('message' in reading && reading.message !== undefined) messages.open(entry, reading.message);
+  if (reading.kind === 'added') attempts.delivers(entry.offset);
   if (reading.kind !== 'unhandled' || pendingEnds.of(entry) !== undefined) return;
   if (reading.pendingEnd !== undefined) pendingEnds.postpone(entry, reading.pendingEnd);
 }
@@ -171,15 +192,6 @@ type Reading =
   | { readonly kind: 'filtered-out' | 'of-another' }
   | UnhandledReading;
 
-interface UnhandledReading {
-  readonly kind: 'unhandled';
-  readonly why: Unhandled;
-  /** As it was opened. */
-  readonly message?: Message;
-  /** Its end was tried by the holder before. */
-  readonly pendingEnd?: PendingEnd | undefined;
-}
-
 /**
  * All that reads a message before its handler does: topic, age, patterns, record. Producers choose
  * what stands there, so whatever is thrown gives this message its end, and the queue goes on.
@@ -187,7 +199,7 @@ interface UnhandledReading {
 function read(
   parts: NextBatchParts,
   entry: QueueEntry,
-  isolation: ReturnType<CrashKeeper['isolation']>,
+  isolation: Isolation,
   event: EventDraft,
   memory: DeliveryMemory,
 ): Reading {
@@ -216,29 +228,17 @@ function add(
   const message = openEntry(parts, entry, stored, memory, own, event.now);
   if (message === 'wait') return { kind: 'of-another' };
   if (message === 'undecodable') return damaged(parts.logger, entry);
-  if (own.filterPatterns !== undefined && !matchesAny(own.filterPatterns, filterable(message)))
-    return { kind: 'filtered-out' };
+  if (!entry.matched && !matchesFilter(own, message)) return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'of-another' };
-  if (!isLastDelivery(parts, own, entry, stored))
+  if (!isLastDelivery(parts.source, own, entry.localRetries, stored))
     return addTo(parts, event, own, message, entry.localRetries);
   if (event.first !== undefined) return { kind: 'of-another' };
   const reading = addTo(parts, event, own, message, entry.localRetries);
   return reading.kind === 'added' ? { ...reading, batchSize: 1 } : reading;
 }
 
-/**
- * One more failure, and the message has failed for good: it is delivered without others. A handler
- * that always fails whole batches does not take good messages with a bad one.
- */
-function isLastDelivery(
-  { source }: NextBatchParts,
-  subscription: SubscriptionConfig,
-  { localRetries }: QueueEntry,
-  message: Message,
-): boolean {
-  if (subscription.order !== undefined || source.messageModel === 'BROADCASTING') return false;
-  const failures = failuresBefore(message, source, localRetries);
-  return failures > 0 && failures >= maxReconsumeTimes(subscription, message);
+function matchesFilter({ filterPatterns }: SubscriptionConfig, message: Message): boolean {
+  return filterPatterns === undefined || matchesAny(filterPatterns, filterable(message));
 }
 
 function addTo(
@@ -260,71 +260,6 @@ function addTo(
   if (fit === 'too-large') return { kind: 'unhandled', message, why: tooLargeEnd(MAX_EVENT_BYTES) };
   if (event.builder === undefined) Object.assign(event, { subscription: own, builder, first });
   return { kind: 'added', batchSize: own.batchSize, message };
-}
-
-function damaged(logger: Logger, entry: QueueEntry): Reading {
-  logger.error(
-    {
-      err: entry.undecodable?.error,
-      offset: String(entry.offset),
-      code: 'ROCKETMQ_UNDECODABLE',
-    },
-    'message not decodable, moving it to the DLQ',
-  );
-  return { kind: 'unhandled', why: undecodableEnd(undecodableReason(entry)) };
-}
-
-function undecodableReason({ undecodable }: QueueEntry): string {
-  return undecodable?.error.message ?? 'the record cannot be decoded';
-}
-
-/** Events of format kafka have one name for the queue of all their messages; what is popped comes from many. */
-function areOfOneQueue(one: Message, other: Message): boolean {
-  return one.queueId === other.queueId && one.brokerName === other.brokerName;
-}
-
-function whyUnhandled(
-  { pendingEnds, crash, source, subscriptions }: NextBatchParts,
-  entry: QueueEntry,
-  isolation: ReturnType<CrashKeeper['isolation']>,
-  now: number,
-): UnhandledReading | undefined {
-  const { message, localRetries } = entry;
-  const whyEntry = whyEntryUnhandled({
-    pendingEnd: pendingEnds.of(entry)?.condition,
-    undecodable: message === undefined ? undecodableReason(entry) : undefined,
-    deaths: isolation === 'send-back' ? crash.record?.count : undefined,
-  });
-  if (whyEntry !== undefined) return { kind: 'unhandled', why: whyEntry };
-  if (message === undefined) return undefined;
-  const topic = userTopic(message, source.consumerGroup);
-  const subscription = subscriptions.ofTopic(topic);
-  const maxAge = subscription?.maximumRecordAgeInSeconds;
-  const facts: MessageFacts = {
-    topic,
-    isSubscribed: subscription !== undefined,
-    isFilteredRetry: isFilteredRetry(message, subscription, source.consumerGroup),
-    ageBeyondLimit: ageBeyondLimit(firstStoredAt(message, source), now, maxAge),
-    maximumRecordAgeInSeconds: maxAge,
-    brokerFailures: failedDeliveries(message, source),
-    localRetries,
-    isPopped: source.mode === 'pop',
-    maxReconsumeTimes: subscription === undefined ? 0 : maxReconsumeTimes(subscription, message),
-  };
-  const why = whyMessageUnhandled(facts);
-  if (why === undefined) return undefined;
-  return { kind: 'unhandled', why, pendingEnd: pendingEndOf(why, facts, entry) };
-}
-
-/** The end that the holder before had begun, as far as the counts show it. */
-function pendingEndOf(
-  { condition }: Unhandled,
-  facts: MessageFacts,
-  entry: QueueEntry,
-): PendingEnd | undefined {
-  if (condition !== 'RetryAttemptsExhausted' || !isExhausted(facts)) return undefined;
-  const counted = localFailures(facts);
-  return { ...beginEnd(entry, condition, counted), tries: facts.localRetries - counted - 1 };
 }
 
 /** One random id for a batch, which is counted on: a new one takes as long as a tenth of the record. */

@@ -4,6 +4,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetStore } from '../queue/offset-keeper.ts';
+import { brokerStartedAt } from './broker-start.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
@@ -27,7 +28,7 @@ export function offsetStoreOf(stored: StoredQueue): OffsetStore {
 }
 
 /** CLUSTERING: the members of a group share its offsets at the brokers (RemoteBrokerOffsetStore). */
-function brokerOffsets({ client, source, queue, lifecycle }: StoredQueue): OffsetStore {
+function brokerOffsets({ client, clock, source, queue, lifecycle }: StoredQueue): OffsetStore {
   const call = (options: CallOptions): CallOptions => ({
     signal: lifecycle.signal('requests'),
     timeoutMs: COMMIT_TIMEOUT_MS,
@@ -37,6 +38,11 @@ function brokerOffsets({ client, source, queue, lifecycle }: StoredQueue): Offse
     read: (options) => client.queryOffset(source.consumerGroup, queue, call(options)),
     write: (offset, options) =>
       client.commitOffset(source.consumerGroup, queue, offset, call(options)),
+    startedAt: (options) =>
+      brokerStartedAt(client, clock, queue.brokerName, {
+        signal: lifecycle.signal('requests'),
+        ...options,
+      }),
   };
 }
 

@@ -2,7 +2,7 @@ import { suspendTime } from '../decide/budget/time-budget.ts';
 import type { ProcessQueue } from '../decide/process-queue/process-queue.ts';
 import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { backoff } from '../decide/retry/backoff.ts';
-import { AnswerDroppedError, ConnectionError, TopicNotFoundError } from '../errors.ts';
+import { AnswerDroppedError, ConnectionError, codeOf, TopicNotFoundError } from '../errors.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
@@ -52,6 +52,8 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
   readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
   readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
+  /** Called with what the broker has left after each pop. */
+  readonly onRest: (messages: number) => void;
 }
 
 /** Pops what the deliverers can take, until the queue's work ends. Mirrors DefaultMQPushConsumerImpl.popMessage. */
@@ -173,7 +175,7 @@ async function goOnAfter(parts: PopParts, error: unknown, failures: number): Pro
   const { activity, counts, lifecycle, logger, offsets } = parts;
   if (lifecycle.isLost) return false;
   if (isFinalRefusal(error) || error instanceof TopicNotFoundError) {
-    logger.error({ err: error }, 'the broker refuses to give messages');
+    logger.error({ err: error, code: codeOf(error) }, 'the broker refuses to give messages');
     lifecycle.stop('refused');
     return false;
   }
@@ -181,7 +183,8 @@ async function goOnAfter(parts: PopParts, error: unknown, failures: number): Pro
   activity.failed();
   counts.count('PollingErrorCount');
   const waitMs = backoff(failures, parts.random(), ERROR_BACKOFF);
-  logger.warn({ err: error, waitMs: Math.round(waitMs) }, 'a pop failed');
+  const code = codeOf(error);
+  logger.warn({ err: error, code, waitMs: Math.round(waitMs) }, 'a pop failed');
   await pause(parts, waitMs);
   return true;
 }
@@ -199,6 +202,7 @@ async function take(
     counts,
     messages,
     memory,
+    onRest,
   }: PopParts,
   popped: Pick<PoppedMessages, 'put'>,
   result: PopResult,
@@ -212,6 +216,7 @@ async function take(
   const brought = result.messages.length + undecodable.length + filteredOut.length;
   if (!full && brought === 0 && messages.count === 0) handOver.foundNothing();
   if (filteredOut.length > 0) counts.count('FilteredOutEventCount', filteredOut.length);
+  onRest(result.rest ?? 0);
   popped.put([...result.messages, ...undecodable], sentAt);
   memory.endFetch();
   if (result.messages.length > 0) activity.touch();

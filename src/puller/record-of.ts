@@ -1,4 +1,3 @@
-import { randomUUID } from 'node:crypto';
 import { buildRecord } from '../delivery/build-record.ts';
 import type { RocketMQRecord } from '../model/event.ts';
 import type { Message } from '../model/message.ts';
@@ -17,14 +16,14 @@ export function recordOf(
   subscription: SubscriptionConfig,
   localRetries: number,
   now: number,
-  deliveryId: string = randomUUID(),
+  deliveryId?: string,
 ): RocketMQRecord {
   return buildRecord(message, {
     cluster: source.cluster,
     consumerGroup: source.consumerGroup,
     topic: subscription.topic,
     now,
-    deliveryId,
+    ...(deliveryId !== undefined && { deliveryId }),
     localRetries,
     traced: subscription.tracing !== 'off',
     region,

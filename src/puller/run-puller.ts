@@ -53,11 +53,13 @@ export async function runPuller(request: PullerRequest, given: PullerDeps): Prom
     ...traced,
     ...(utilization && { utilization }),
   };
-  const largestBatch = Math.max(
+  const largestBatches = Math.max(
     0,
-    ...(source?.subscriptions.map(({ batchSize }) => batchSize) ?? []),
+    ...(source?.subscriptions.map(
+      ({ batchSize, parallelizationFactor }) => batchSize * parallelizationFactor,
+    ) ?? []),
   );
-  const flowLimits = limitsFor(largestBatch);
+  const flowLimits = limitsFor(largestBatches);
   const options = { ...DEFAULT_OPTIONS, flowLimits, ...optionsOf(source), ...given.options };
   const refusal = whyNotStart(request, deps, options, source);
   const locks =

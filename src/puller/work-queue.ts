@@ -1,3 +1,4 @@
+import { codeOf } from '../errors.ts';
 import type { Assignment, Lease } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
 import { onAbort } from '../model/on-abort.ts';
@@ -54,7 +55,7 @@ export async function workQueue(
     known = start.anotherLife ? withoutHistory(assignment) : assignment;
     held = holdQueue(deps, options, { source, assignment: known, lease, start });
   } catch (error) {
-    logger.error({ err: error }, 'the queue cannot be worked now');
+    logger.error({ err: error, code: codeOf(error) }, 'the queue cannot be worked now');
     await giveUp(deps, acquired, logger);
     return notWorked(queue, 'error');
   }
@@ -63,7 +64,7 @@ export async function workQueue(
     deps.onQueue?.({ figures: held.figures, adopt: (offset) => held.offsets.rewind(offset) });
     await runLoops(held, request.locks);
   } catch (error) {
-    logger.error({ err: error }, 'the queue cannot be worked now');
+    logger.error({ err: error, code: codeOf(error) }, 'the queue cannot be worked now');
     held.lifecycle.stop('error');
   }
   await close(held);
@@ -118,6 +119,7 @@ function withoutHistory(assignment: Assignment): Assignment {
     committedOffset: _committed,
     maxOffset: _max,
     attempts: _attempts,
+    begunEnds: _ends,
     batchLimits: _limits,
     crash: _crash,
     ...rest

@@ -28,6 +28,8 @@ export type NextWork =
       readonly bisectedFrom: string | undefined;
       /** The split that it is a part of. */
       readonly split?: { readonly of: Split; readonly isLast: boolean } | undefined;
+      /** Since when it waited for more of a backlog, epoch ms; undefined: it did not. */
+      readonly filledSince?: number | undefined;
       /** What the call takes. Its parts take no more. */
       readonly memory: DeliveryMemory;
       payload(attempt: number, deadline: number): BatchPayload;

@@ -15,6 +15,11 @@ export interface OffsetStore {
   read(options: CallOptions): Promise<bigint | undefined>;
   /** `resetPending`: it was not stored, because an operator's reset waits for the next pull. @throws what the client throws */
   write(offset: bigint, options: CallOptions): Promise<{ readonly resetPending: boolean }>;
+  /**
+   * Earliest time at which the store may have been started, epoch ms; undefined: not known. Absent:
+   * a restart loses nothing that was confirmed.
+   */
+  startedAt?(options: CallOptions): Promise<number | undefined>;
 }
 
 export interface OffsetKeeperDeps {
@@ -70,6 +75,11 @@ export class OffsetKeeper {
   /** An operator's reset waits for the next pull: nothing is delivered before. */
   get resetPending(): boolean {
     return this.#state.position === 'reset-pending';
+  }
+
+  /** A request about the stored offset has no answer yet. */
+  get isUnderWay(): boolean {
+    return this.#underWay !== undefined;
   }
 
   get isCommitDue(): boolean {
@@ -146,11 +156,28 @@ export class OffsetKeeper {
 
   async #carryOut(action: StoreAction, options: CallOptions): Promise<OffsetEvent> {
     const { store, committable, mayWrite } = this.#deps;
-    if (action.type === 'read')
-      return { type: 'stored', offset: await store.read(options), committable: committable() };
+    if (action.type === 'read') {
+      const offset = await store.read(options);
+      if (await this.#wasRestarted(offset, options)) this.connectionLost();
+      return { type: 'stored', offset, committable: committable() };
+    }
     if (mayWrite?.() === false) return { type: 'request-failed', connectionLost: false };
     const { resetPending } = await store.write(action.offset, options);
     return { type: resetPending ? 'write-dropped' : 'written' };
+  }
+
+  /**
+   * Was the store started after the last confirmation? A connection that breaks is not always seen: a
+   * read that is repeated over a new one does not fail, and a process that stood still meanwhile had
+   * no request under way. It is asked for only where the stored offset is below the confirmed one.
+   */
+  async #wasRestarted(stored: bigint | undefined, options: CallOptions): Promise<boolean> {
+    const { confirmed, connectionLost, position } = this.#state;
+    const confirmedAt = this.#confirmedAt;
+    if (connectionLost || position === 'reset-pending' || confirmedAt === undefined) return false;
+    if (stored === undefined || confirmed === undefined || stored >= confirmed) return false;
+    const startedAt = await this.#deps.store.startedAt?.(options);
+    return startedAt !== undefined && startedAt > confirmedAt;
   }
 
   /** Performs what needs no answer. Returns the request to the store, if there is one: it is the last action. */

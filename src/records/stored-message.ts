@@ -24,7 +24,7 @@ export interface StoredFields
 }
 
 /** A message as it was read; hosts, properties and ids are worked out when they are asked for. They are getters: a spread copy lacks them. */
-export class StoredMessage implements Message {
+export class StoredMessage implements Required<Message> {
   readonly topic: string;
   readonly brokerName: string;
   readonly queueId: number;

@@ -47,7 +47,7 @@ export function checkAddress(address: string): string {
 }
 
 /** As JSON in ASCII: the error's message goes to logs and terminals. */
-function shown(text: string): string {
+export function shown(text: string): string {
   const cut = text.length > MAX_SHOWN ? `${text.slice(0, MAX_SHOWN)}…` : text;
   return JSON.stringify(cut).replace(
     /[\p{C}\p{Zl}\p{Zp}]/gu,

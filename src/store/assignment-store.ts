@@ -5,6 +5,7 @@ import {
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
+import { mayTakeOver } from '../model/clock-skew.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { EarlierItems } from '../model/source.ts';
 import type {
@@ -34,6 +35,7 @@ import {
   retireQueue,
   reviveQueue,
   setStoredOffset,
+  setStoredOffsetAfterDeath,
   takeOver,
   updateExpression,
 } from './conditions.ts';
@@ -227,8 +229,15 @@ export function createAssignmentStore(
         putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }),
       );
     },
-    writeOffset: async (group, queue, offset) =>
-      (await writeQueue(group, queue, setStoredOffset(offset))).applied,
+    async writeOffset(group, queue, request) {
+      const outcome = await writeQueue(group, queue, setStoredOffset(request));
+      if (outcome.applied) return 'written';
+      const seen = current(outcome);
+      if (seen === undefined) return 'missing';
+      if (!hasLease(seen) || seen.lease.leaseUntil >= request.endedBefore) return 'held';
+      const afterDeath = setStoredOffsetAfterDeath(request, seen);
+      return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
+    },
     slots: {
       ...leases<SlotPlace>(),
       list: (group) => query(slotsPart(group), QUEUE_PREFIX, assignmentFromItem<SlotPlace>),
@@ -267,7 +276,7 @@ function holderAnswer<Place extends LeasePlace>(outcome: Outcome): LeaseAnswer<P
   };
 }
 
-type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now'>;
+type Applicant = Pick<Acquisition, 'slot' | 'holder' | 'now' | 'ended'>;
 
 /** The failed clause that matters most to the loser; undefined when the item, as it is now, would allow it. */
 function whyNotFor(
@@ -293,5 +302,6 @@ function whyNotTakeable(
 ): Lost['reason'] | undefined {
   const reason = whyNotFor(item, applicant);
   if (reason !== undefined && reason !== 'successor-waits') return reason;
-  return item?.lease !== undefined && item.lease.leaseUntil >= applicant.now ? 'held' : reason;
+  const { now, ended = { endedBefore: now, deadlineBefore: now } } = applicant;
+  return item?.lease !== undefined && !mayTakeOver(item.lease, ended) ? 'held' : reason;
 }

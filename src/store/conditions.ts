@@ -6,11 +6,13 @@ import type {
   LifeMark,
   OperatorPause,
 } from '../model/assignment.ts';
+import type { EndedBefore } from '../model/clock-skew.ts';
 import type { AssignedSlot } from '../model/membership.ts';
 import type {
   GroupKey,
   HolderRecords,
   LeaseKey,
+  OffsetWrite,
   Plan,
   QueueMirrors,
 } from '../ports/assignment-store.ts';
@@ -73,8 +75,9 @@ export const clause = {
   seenHolder: '#holder = :seenHolder AND #fence = :seenFence',
   /** No operator paused or resumed the queue since the item was read. */
   seenOperatorPause: '#operatorPausedUntil = :seenOperatorPause',
-  /** The last holder's time is over by the acquirer's clock. The holder itself stopped a safety margin earlier by its own. */
-  ended: '#leaseUntil < :now',
+  /** The last holder's time is over by the acquirer's clock, less its margin for clocks that differ. The holder itself stopped earlier by its own. */
+  ended:
+    '(#leaseUntil < :deadlineBefore OR (#leaseUntil < :endedBefore AND #leaseUntil < #endsAt) OR #leaseUntil < #acquiredAt)',
   /** A successor that waits has precedence, until its wish ends. */
   noOtherSuccessor:
     '(attribute_not_exists(#successorHolder) OR #successorHolder = :holder OR #successorUntil < :now)',
@@ -213,13 +216,45 @@ export function putStandingPause(
   };
 }
 
+type LeasedAssignment = Assignment<LeasePlace> & {
+  readonly lease: NonNullable<Assignment['lease']>;
+};
+
 /** Only while nobody holds the queue: a holder would write its own over it. */
-export function setStoredOffset(offset: bigint): ConditionalWrite {
+export function setStoredOffset({ offset, forgetsCounts }: OffsetWrite): ConditionalWrite {
   return {
     token: 'operatorToken',
     when: [clause.item, clause.free],
     set: { committedOffset: N(offset) },
-    remove: ['confirmedAt', 'settledOffset'],
+    remove: ['confirmedAt', 'settledOffset', ...(forgetsCounts ? COUNTS : [])],
+  };
+}
+
+/**
+ * The same after a holder that vanished. Its lease is taken away, under a new fence: a holder that
+ * was only frozen loses at its next renewal, and writes nothing over the operator's offset.
+ */
+export function setStoredOffsetAfterDeath(
+  request: OffsetWrite,
+  seen: LeasedAssignment,
+): ConditionalWrite {
+  const write = setStoredOffset(request);
+  const { holder, fence } = seen.lease;
+  return {
+    ...write,
+    when: [clause.item, clause.seenHolder, clause.ended],
+    set: {
+      ...write.set,
+      fence: { expression: '#fence + :one' },
+      ...orphanedHandlers(request, seen),
+    },
+    remove: [...(write.remove ?? []), ...LEASE],
+    values: {
+      one: N(1),
+      seenHolder: S(holder),
+      seenFence: N(fence),
+      ...endsOf({ now: request.endedBefore }),
+    },
   };
 }
 
@@ -240,6 +275,8 @@ export interface Acquisition {
   readonly endsAt: number;
   readonly settings?: string;
   readonly handlerTimeoutMs?: number;
+  /** Default: now, for both. */
+  readonly ended?: EndedBefore;
 }
 
 /** The ordinary acquisition, tried first: one write, nothing read. A new item and a released one look alike. */
@@ -251,15 +288,12 @@ export function acquireFree(request: Acquisition): ConditionalWrite {
  * The acquisition after a holder that vanished, which needs the item as it was read.
  * ```
  *   holder's clock    ── acts ──┊ stops at leaseUntil − margin ┊· · · · · · · · · leaseUntil
- *   acquirer's clock (up to a margin ahead or behind)  · · · leaseUntil < now ┊── acquires, fence +1
+ *   acquirer's clock (ahead or behind)  · · · leaseUntil + takeover margin < now ┊── acquires, fence +1
  *   holder, thawed late                                       renew or release: taken-over, since the fence is another
  * ```
  * Two acquirers: both read (holder A, fence 7), the first write makes fence 8, the second fails on `seenHolder`.
  */
-export function takeOver(
-  request: Acquisition,
-  seen: Assignment<LeasePlace> & { readonly lease: NonNullable<Assignment['lease']> },
-): ConditionalWrite {
+export function takeOver(request: Acquisition, seen: LeasedAssignment): ConditionalWrite {
   const write = acquisition(request);
   return {
     ...write,
@@ -272,8 +306,18 @@ export function takeOver(
       }),
       heldUntil: N(seen.lease.leaseUntil),
     },
-    values: { ...write.values, seenHolder: S(seen.lease.holder), seenFence: N(seen.lease.fence) },
+    values: {
+      ...write.values,
+      seenHolder: S(seen.lease.holder),
+      seenFence: N(seen.lease.fence),
+      ...endsOf(request),
+    },
   };
+}
+
+function endsOf({ now, ended }: Pick<Acquisition, 'now' | 'ended'>): Item {
+  const { endedBefore, deadlineBefore } = ended ?? { endedBefore: now, deadlineBefore: now };
+  return { endedBefore: N(endedBefore), deadlineBefore: N(deadlineBefore) };
 }
 
 /** Has the lease that is seen ended with its holder? One that takes its own again is alive. */
@@ -289,7 +333,7 @@ export function diedBefore(
  * holder that had to wait for those of another one until after its own lease has called none.
  */
 function orphanedHandlers(
-  { handlerTimeoutMs }: Acquisition,
+  { handlerTimeoutMs }: Pick<Acquisition, 'handlerTimeoutMs'>,
   {
     lease,
     handlersRunUntil = 0,
@@ -373,9 +417,18 @@ export function renewLease(
 const RECORDS = [
   'crash',
   'attempts',
+  'begunEnds',
   'batchLimits',
   'handlersRunUntil',
 ] as const satisfies readonly (keyof HolderRecords)[];
+
+/** What holders have counted of messages. */
+const COUNTS = [
+  'crash',
+  'attempts',
+  'begunEnds',
+  'batchLimits',
+] as const satisfies readonly (typeof RECORDS)[number][];
 
 const LEASE = [
   'holder',
@@ -436,10 +489,17 @@ export function announce(request: {
   };
 }
 
-function records({ crash, attempts, batchLimits, handlersRunUntil }: NullableRecords): Item {
+function records({
+  crash,
+  attempts,
+  begunEnds,
+  batchLimits,
+  handlersRunUntil,
+}: NullableRecords): Item {
   return {
     ...(crash && { crash: crashToAttribute(crash) }),
     ...(attempts && { attempts: attemptsToAttribute(attempts) }),
+    ...(begunEnds && { begunEnds: attemptsToAttribute(begunEnds) }),
     ...(batchLimits && { batchLimits: batchLimitsToAttribute(batchLimits) }),
     ...(handlersRunUntil && { handlersRunUntil: N(Math.ceil(handlersRunUntil)) }),
   };

@@ -149,6 +149,7 @@ export function assignmentFromItem<Place extends LeasePlace = MessageQueue>(
     heldUntil: maybeNumber(item, 'heldUntil'),
     crash: crash === undefined ? undefined : crashFromMap(crash),
     attempts: item.attempts === undefined ? undefined : attemptsFromAttribute(item.attempts),
+    begunEnds: item.begunEnds === undefined ? undefined : attemptsFromAttribute(item.begunEnds),
     batchLimits:
       item.batchLimits?.L === undefined ? undefined : batchLimitsFromList(item.batchLimits.L),
     handlersRunUntil: maybeNumber(item, 'handlersRunUntil'),

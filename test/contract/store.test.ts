@@ -582,11 +582,52 @@ for (const { name, missing, start } of databases) {
       });
       test('an offset that is kept here is written only while nobody holds the queue', async () => {
         const group = await withQueue();
-        assert.equal(await store.writeOffset(group, queue, 7n), true);
+        const write = { endedBefore: NOW + 30_000, forgetsCounts: false };
+        assert.equal(await store.writeOffset(group, queue, { ...write, offset: 7n }), 'written');
         assert.equal((await only(group)).committedOffset, 7n);
         applied(await acquire(group, 'A'));
-        assert.equal(await store.writeOffset(group, queue, 8n), false);
+        assert.equal(await store.writeOffset(group, queue, { ...write, offset: 8n }), 'held');
         assert.equal((await only(group)).committedOffset, 7n);
+        const other = { ...queue, queueId: 9 };
+        assert.equal(await store.writeOffset(group, other, { ...write, offset: 8n }), 'missing');
+      });
+      test('an offset is written after a holder that vanished, which loses when it comes back', async () => {
+        const group = await withQueue();
+        applied(await acquire(group, 'A'));
+        const figures = { committedOffset: 20n, confirmedAt: NOW, settledOffset: 21n };
+        const counts = {
+          crash: { offset: 20n, count: 2, isolateUntil: 25n },
+          attempts: new Map([[21n, 3]]),
+          batchLimits: [{ until: 25n, maxMessages: 1 }],
+        };
+        const renewal = { ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 };
+        applied(await store.renew({ ...renewal, ...figures, ...counts }));
+        const write = { offset: 5n, endedBefore: NOW + 30_001, handlerTimeoutMs: 60_000 };
+        assert.equal(
+          await store.writeOffset(group, queue, { ...write, forgetsCounts: false }),
+          'written',
+        );
+        const written = await only(group);
+        assert.deepEqual(
+          [written.committedOffset, written.confirmedAt, written.settledOffset, written.lease],
+          [5n, undefined, undefined, undefined],
+        );
+        assert.equal(written.handlersRunUntil, NOW + 90_000, 'its handlers may be at work still');
+        const { crash, attempts, batchLimits } = written;
+        assert.deepEqual({ crash, attempts, batchLimits }, counts);
+        lost(await store.renew({ ...renewal, ...figures }), 'taken-over');
+        lost(await store.release({ ...lease(group, 'A', 1), ...figures }), 'taken-over');
+        assert.equal((await only(group)).committedOffset, 5n);
+        assert.equal(
+          await store.writeOffset(group, queue, { ...write, forgetsCounts: true }),
+          'written',
+        );
+        const forgotten = await only(group);
+        assert.deepEqual(
+          [forgotten.crash, forgotten.attempts, forgotten.batchLimits],
+          [undefined, undefined, undefined],
+        );
+        assert.equal(applied(await acquire(group, 'B', { now: NOW + 40_000 })).fence, 3);
       });
     });
 

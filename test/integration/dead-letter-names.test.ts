@@ -3,10 +3,8 @@ import { afterEach, beforeEach, describe, test } from 'node:test';
 import { peekDeadLetters, redriveDeadLetters } from '../../src/consumer/index.ts';
 import { AmbiguousDeadLetterError, RedriveStoppedError, RocketMQError } from '../../src/errors.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
-import { buildSubscription } from '../../src/records/subscription.ts';
 import { createOperatorWorld, type OperatorWorld } from '../support/operator-world.ts';
 import { overriddenClient } from '../support/overridden-client.ts';
-import { until } from '../support/until.ts';
 
 /** A producer guesses the ids of the letters that an operator is about to redrive. */
 describe('dead letters whose ids a producer chose', () => {
@@ -19,34 +17,8 @@ describe('dead letters whose ids a producer chose', () => {
   afterEach(() => world.stop());
 
   /** A message of `orders` that its group gave up. */
-  async function deadLetter(
-    body: string,
-    properties: Record<string, string>,
-    originTopic = 'orders',
-  ): Promise<void> {
-    const { client, broker, group } = world;
-    const count = broker.messages(dlq).length;
-    const { consumerGroup } = group;
-    const queue = world.queue(0);
-    const { queueOffset: offset } = await client.send(
-      { topic: 'orders', body: Buffer.from(body), properties },
-      { queue },
-    );
-    const subscription = buildSubscription('orders', '*');
-    const request = { consumerGroup, queue, offset, subscription, maxMessages: 1, suspendMs: 0 };
-    const pulled = await client.pull(request);
-    assert.ok(pulled.status === 'FOUND');
-    await client.sendBack({
-      consumerGroup,
-      brokerName: 'broker-a',
-      commitLogOffset: pulled.messages[0]?.commitLogOffset ?? 0n,
-      originMsgId: '',
-      originTopic,
-      delayLevel: -1,
-      maxReconsumeTimes: 16,
-    });
-    await until(() => broker.messages(dlq).length > count, 'it is dead-lettered');
-  }
+  const deadLetter = (body: string, properties: Record<string, string>, originTopic?: string) =>
+    world.bury(body, { properties }, originTopic);
   const sent = (topic = 'orders') => world.broker.messages(topic).map(({ body }) => String(body));
   /** What a redrive added. */
   const redriven = (): string[] => sent().slice(world.broker.messages(dlq).length);

@@ -95,7 +95,16 @@ describe('a stored offset that is lower than what the last holder had settled', 
       });
       test('reset by our operator after a restart: its messages come again', async () => {
         await restart();
-        assert.ok(await world.store.writeOffset(world.group, at(0), 12n));
+        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
+        await setBack(12n);
+        assert.deepEqual(await work(19, settings), names(12, 20));
+      });
+      test('reset by our operator after the holder died and a restart: its messages come again', async () => {
+        await world.die('killed');
+        await restart();
+        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
         await setBack(12n);
         assert.deepEqual(await work(19, settings), names(12, 20));
       });

@@ -14,6 +14,10 @@ import {
 } from '../support/puller-world.ts';
 
 const ARN = 'arn:aws:sqs:eu-west-1:123456789012:dead-orders';
+const HANDLER = {
+  ...{ functionKey: 'h', functionName: 'h', timeout: 1 },
+  invocation: 'inline',
+} as const;
 
 describe('onFailure', () => {
   let world: PullerWorld;
@@ -94,6 +98,63 @@ describe('onFailure', () => {
     );
     assert.deepEqual(dlq(), []);
   });
+
+  for (const [mode, order] of [
+    ['unordered', undefined],
+    ['ordered', { by: 'queue', suspendCurrentQueueTimeMillis: 30 }],
+  ] as const)
+    test(`${mode}: a destination that hangs at the end of the invocation leaves the message to the next holder`, async () => {
+      world = await createPullerWorld();
+      await world.prepare(1);
+      await world.produce(3);
+      let leftMs: number | undefined;
+      const endsAt = Date.now() + 9_500;
+      const hangs = {
+        deliver: (_arn: string, _record: FailureRecord, options?: { signal?: AbortSignal }) => {
+          options?.signal?.addEventListener('abort', () => {
+            leftMs = endsAt - Date.now();
+          });
+          return new Promise<never>(() => {});
+        },
+      };
+      const rejects = recorder(({ Records }) => ({
+        batchItemFailures: Records.filter(({ body }) => body === '1').map(({ messageId }) => ({
+          itemIdentifier: messageId,
+        })),
+      }));
+      const settings = {
+        subscriptions: [
+          {
+            onFailure: { type: 'sqs', arn: ARN } as const,
+            maximumRetryAttempts: 0,
+            handler: HANDLER,
+            ...(order && { order }),
+          },
+        ],
+      };
+      const { reason } = (
+        await world.start(rejects.handler, {
+          ...settings,
+          deps: { destinations: { sqs: hangs }, remainingMs: () => endsAt - Date.now() },
+        }).report
+      ).queues[0]!;
+      assert.equal(reason, 'deadline', JSON.stringify(world.logs));
+      assert.ok(leftMs !== undefined && leftMs > 0, `aborted ${leftMs} ms before the end`);
+      assert.equal((await world.assignmentOf()).lease, undefined, 'released');
+      assert.equal(world.committed(), 1n, 'what was done before it is committed');
+      assert.ok(world.logs.some(({ code }) => code === 'ROCKETMQ_ON_FAILURE'));
+      const seen = rejects.bodies.length;
+      const { records, destinations } = destination();
+      const next = world.start(rejects.handler, { ...settings, deps: { destinations } });
+      while (world.committed() !== 3n) await sleep(10);
+      await next.stop();
+      assert.deepEqual(
+        records.map(({ payload }) => payload.Records[0].body),
+        ['1'],
+      );
+      assert.ok(!rejects.bodies.slice(seen).includes('1'), 'no handler gets it again');
+      assert.deepEqual(dlq(), []);
+    });
 
   for (const by of ['queue', 'key'] as const)
     test(`in order by ${by}: at the limit, in its place`, async () => {

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
+import { statusText } from '../../infra/commands/status.ts';
+import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { CHECKS } from '../../src/operator/doctor.ts';
 import { OperatorError } from '../../src/operator/operator-error.ts';
 import { changesOf } from '../../src/operator/status-changes.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
+import { getRoute } from '../../src/requests/get-route.ts';
 import { createOperatorWorld, type OperatorWorld } from '../support/operator-world.ts';
 import { startSharedMember } from '../support/shared-member.ts';
 import { until } from '../support/until.ts';
@@ -71,6 +75,85 @@ describe('doctor, connections, invoke, send, tail and cost', () => {
       assert.ok((found.get(check)?.fix ?? '') !== '', check);
     }
     assert.equal(found.get('table')?.result, 'unknown');
+  });
+
+  test('credentials without tls, and certificates that nobody verifies, are warnings with what to do', async () => {
+    const { service } = world.deps;
+    const tlsOf = async (settings: object, more: object = {}) => {
+      const cluster = { ...service.clusters.default!, ...settings };
+      const found = await results({
+        service: { ...service, clusters: { default: cluster } },
+        ...more,
+      });
+      return found.get('tls');
+    };
+    const credentials = { accessKey: 'a', secretKey: 'the-secret-key' };
+    const plain = await tlsOf({ credentials });
+    assert.equal(plain?.result, 'warning');
+    assert.match(plain.detail, /^credentials without tls/);
+    assert.match(plain.fix ?? '', /enable tls on name servers and brokers/);
+    assert.doesNotMatch(JSON.stringify(plain), /the-secret-key/);
+    // Connections over TLS succeed here: what is weak is that anything would.
+    const probe = { ...world.deps.probe, connect: async () => 1 };
+    const unverified = await tlsOf({ tls: { enabled: true, verify: false } }, { probe });
+    assert.equal(unverified?.result, 'warning');
+    assert.match(unverified.detail, /^tls\.verify: false/);
+    assert.match(unverified.fix ?? '', /tls\.caCertificate/);
+    assert.equal((await tlsOf({ credentials, tls: { enabled: true } }, { probe }))?.result, 'ok');
+    // What does not connect is the failure, not the weakness.
+    const broken = await tlsOf({ tls: { enabled: true, verify: false } });
+    assert.equal(broken?.result, 'failed');
+  });
+
+  test('a broker and a topic that are refused have their reason, code and text in status', async () => {
+    const route = await world.client.topicRoute('orders', { fresh: true });
+    const answer = (brokers: typeof route.brokers, queues: typeof route.queues) => {
+      const body = getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] }).body!;
+      return world.broker.control(
+        'GET_ROUTEINFO_BY_TOPIC',
+        ({ command }) =>
+          command.extFields.topic === 'orders' ? { code: ResponseCode.SUCCESS, body } : undefined,
+        { times: Number.MAX_SAFE_INTEGER },
+      );
+    };
+    const addresses = new Map([[0, '169.254.169.254:10911']]);
+    const cases = [
+      [
+        'ADDRESS_REFUSED',
+        route.brokers.map((broker) => ({ ...broker, brokerAddrs: addresses })),
+        route.queues,
+        /belongs to a metadata service/,
+      ],
+      [
+        'ROUTE_REFUSED',
+        route.brokers,
+        route.queues.map((queue) => ({ ...queue, readQueueNums: 10_001 })),
+        /route of topic "orders" refused: 10001 queues/,
+      ],
+    ] as const;
+    await world.store.create(world.group, world.queue(0), 0, 0n);
+    // It would tell the right address.
+    using _cluster = world.broker.control(
+      'GET_BROKER_CLUSTER_INFO',
+      () => ({ code: ResponseCode.SYSTEM_ERROR, remark: 'busy' }),
+      { times: Number.MAX_SAFE_INTEGER },
+    );
+    for (const [reason, brokers, queues, text] of cases) {
+      const control = answer(brokers, queues);
+      const client = createRocketMQClient({ nameServers: world.broker.nameServers });
+      try {
+        const status = await world.operate('status', {}, { clients: () => client });
+        const [queue] = status.groups[0]?.queues ?? [];
+        assert.deepEqual([queue?.reason, queue?.code], [reason, `ROCKETMQ_${reason}`]);
+        assert.match(queue?.detail ?? '', text);
+        const shown = statusText(status);
+        assert.match(shown, text);
+        assert.ok(shown.includes(`! ${reason} `) && shown.includes(`(ROCKETMQ_${reason})`), shown);
+      } finally {
+        control.remove();
+        await client.close();
+      }
+    }
   });
 
   test('clocks that differ are a warning, a broker that is too old a failure', async () => {

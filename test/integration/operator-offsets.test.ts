@@ -288,3 +288,64 @@ test('a group that keeps its offsets in the table is reset there', async () => {
     await world.stop();
   }
 });
+
+for (const messageModel of ['CLUSTERING', 'BROADCASTING'] as const)
+  test(`${messageModel}: a reset and a skip work after a holder that died, and a reset forgets its counts`, async () => {
+    const world = await createOperatorWorld({}, { messageModel });
+    const queue = 'orders/broker-a/0';
+    const item = async () => (await world.store.list(world.group))[0];
+    try {
+      await world.produce(5, 0);
+      await world.store.create(world.group, world.queue(0), 0, 0n);
+      const key = { ...world.group, queue: world.queue(0) };
+      const dead = async (holder: string) => {
+        const over = Date.now() - 60_000;
+        const answer = await world.store.acquire({
+          ...{ ...key, holder, slot: 0, now: Date.now(), leaseUntil: over, endsAt: over },
+        });
+        assert.ok(answer.applied);
+        const committedOffset = (await item())?.committedOffset ?? 2n;
+        await world.store.renew({
+          ...{ ...key, holder, fence: answer.assignment.fence, leaseUntil: over },
+          ...{ committedOffset, confirmedAt: over, attempts: new Map([[3n, 4]]) },
+          ...{ batchLimits: [{ until: 5n, maxMessages: 1 }] },
+        });
+      };
+      await world.client.commitOffset(world.group.consumerGroup, world.queue(0), 2n);
+      await dead('one');
+      const skipped = await world.operate('skip', { queue, offset: '2' });
+      assert.equal(skipped.stored, '3');
+      assert.deepEqual((await item())?.attempts, new Map([[3n, 4]]));
+      await dead('two');
+      const { queues } = await world.operate('reset', { queue, to: 'offset:1' });
+      assert.equal(queues[0]?.stored, '1');
+      const { committedOffset, confirmedAt, lease, crash, attempts, batchLimits } =
+        (await item()) ?? {};
+      assert.deepEqual(
+        [committedOffset, confirmedAt, lease, crash, attempts, batchLimits],
+        [1n, undefined, undefined, undefined, undefined, undefined],
+      );
+    } finally {
+      await world.stop();
+    }
+  });
+
+test('a reset that the table refuses is refused, and nothing is written at the broker', async () => {
+  const world = await createOperatorWorld();
+  try {
+    await world.produce(5, 0);
+    await world.store.create(world.group, world.queue(0), 0, 0n);
+    await world.client.commitOffset(world.group.consumerGroup, world.queue(0), 4n);
+    const store = { ...world.store, writeOffset: async () => 'held' as const };
+    await assert.rejects(
+      world.operate('reset', { queue: 'orders/broker-a/0', to: 'offset:1' }, { store }),
+      refusal('REFUSED', /a puller holds orders\/broker-a\/0/),
+    );
+    assert.equal(
+      world.broker.offset(world.group.consumerGroup, { topic: 'orders', queueId: 0 }),
+      4n,
+    );
+  } finally {
+    await world.stop();
+  }
+});

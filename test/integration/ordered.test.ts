@@ -7,6 +7,7 @@ import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { OrderConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
 import type { PullerReport } from '../../src/puller/puller-deps.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { fastClock } from '../support/coordinator-world.ts';
 import { handlerConfig } from '../support/handler-config.ts';
 import {
@@ -693,6 +694,37 @@ describe('an ordered puller', () => {
       assert.deepEqual([seen.bodies.at(-1), dlq()], ['2', ['1']]);
       for (let attempts: unknown = 1; attempts !== undefined; await sleep(10))
         attempts = (await world.assignmentOf()).attempts;
+    });
+
+    test('a limit lowered below what was counted allows one more delivery, and its end all its tries', async () => {
+      world = await createPullerWorld();
+      await world.prepare();
+      await world.produce(1);
+      const seen = recorder(({ Records }) => failing(Records[0]?.receiptHandle ?? ''));
+      const settings = { deps: { clock: fastClock(20) }, remainingMs: 600_000 };
+      const unlimited = start(seen.handler, BY_QUEUE, settings);
+      await until(() => seen.bodies.length >= 20, 'twenty deliveries');
+      await unlimited.stop();
+      const busy = (['CONSUMER_SEND_MSG_BACK', 'SEND_MESSAGE_V2'] as const).map((request) =>
+        world.broker.control(request, () => ({ code: ResponseCode.SYSTEM_BUSY, remark: 'busy' }), {
+          times: Number.POSITIVE_INFINITY,
+        }),
+      );
+      const lines = (code: string) => world.logs.filter((line) => line.code === code).length;
+      const lowered = recorder(({ Records }) => failing(Records[0]?.receiptHandle ?? ''));
+      const limited = { ...BY_QUEUE, maximumRetryAttempts: 2 };
+      const second = start(lowered.handler, limited, settings);
+      await until(() => lines('ROCKETMQ_END_NOT_STORED') > 0, 'a try of the end');
+      await second.stop();
+      const { attempts, begunEnds } = await world.assignmentOf();
+      const counted = begunEnds?.get(0n) ?? 0;
+      assert.ok(counted >= 20, `${counted} failures before the end`);
+      assert.ok((attempts?.get(0n) ?? 0) > counted, 'the last failure, and tries of the end');
+      for (const control of busy) control.remove();
+      start(lowered.handler, limited, settings);
+      await until(() => world.committed() === 1n, 'its end');
+      assert.deepEqual([lowered.bodies, dlq()], [['0'], ['0']]);
+      assert.equal(lines('ROCKETMQ_MESSAGE_DISCARDED'), 0);
     });
 
     test('a message that kills its pullers goes to the DLQ, in its turn; nothing overtakes it', async () => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { LEASE_DURATION_MS, SAFETY_MARGIN_MS } from '../../src/decide/lease/lease.ts';
+import { MAX_CLOCK_SKEW_MS } from '../../src/model/clock-skew.ts';
 import type { RocketMQEvent, RocketMQRecord } from '../../src/model/event.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { HandlerOutcome, MessageHandler } from '../../src/ports/invoke.ts';
@@ -591,9 +592,12 @@ describe('a puller', () => {
       world = await createPullerWorld();
       await world.prepare();
       const { handler } = recorder();
-      assert.deepEqual(reasons(await world.start(handler, { notAfter: Date.now() - 1 }).report), [
-        'too-late',
-      ]);
+      assert.deepEqual(
+        reasons(
+          await world.start(handler, { notAfter: Date.now() - MAX_CLOCK_SKEW_MS - 1 }).report,
+        ),
+        ['too-late'],
+      );
       assert.deepEqual(reasons(await world.start(handler, { remainingMs: 15_000 }).report), [
         'too-little-time',
       ]);

@@ -77,6 +77,11 @@ describe('messages of every kind that Java can send, on a real broker', { skip }
     // Brokers before 5.5 give all messages of a batch the id of the batch: there a body tells which one it is.
     const byId = Map.groupBy(records, ({ messageId, body }) => `${messageId} ${body}`);
     assert.equal(byId.size, MESSAGES, 'no id changed');
+    // docs/idempotency.md: one key over all deliveries, and one for each message of a batch.
+    const keys = Map.groupBy(records, ({ rocketmq }) => rocketmq.idempotencyKey);
+    assert.equal(keys.size, MESSAGES, 'as many keys as messages');
+    const ids = new Map(records.map(({ messageId, body }) => [`${messageId} ${body}`, messageId]));
+    assert.equal(new Set(ids.values()).size, MESSAGES, 'an id for each message of a batch');
     for (const deliveries of byId.values()) {
       const [first] = deliveries as [RocketMQRecord];
       const id = first.messageId;

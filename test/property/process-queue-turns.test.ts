@@ -78,6 +78,9 @@ describe('turns in the process queue', () => {
         );
         const bytes = ready.reduce((sum, entry) => sum + entry.bytes, 0);
         assert.deepEqual(queue.waiting(10), { count: ready.length, bytes });
+        const offsets = (entries: Iterable<QueueEntry>) =>
+          [...entries].map(({ offset }) => offset).toSorted((a, b) => Number(a - b));
+        assert.deepEqual(offsets(queue.takeable(10)), offsets(ready));
         assert.ok(ready.every(({ since }) => since === 7));
       }),
     );

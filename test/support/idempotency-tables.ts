@@ -17,19 +17,25 @@ export async function startIdempotencyTables(): Promise<IdempotencyTables> {
   });
   return {
     client,
-    async create(TableName) {
-      await client.send(
-        new CreateTableCommand({
-          TableName,
-          AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
-          KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
-          BillingMode: 'PAY_PER_REQUEST',
-        }),
-      );
-    },
+    create: (tableName) => createIdempotencyTable(client, tableName),
     async stop() {
       client.destroy();
       await database.stop();
     },
   };
+}
+
+/** Its partition key is `id`. */
+export async function createIdempotencyTable(
+  client: DynamoDBClient,
+  TableName: string,
+): Promise<void> {
+  await client.send(
+    new CreateTableCommand({
+      TableName,
+      AttributeDefinitions: [{ AttributeName: 'id', AttributeType: 'S' }],
+      KeySchema: [{ AttributeName: 'id', KeyType: 'HASH' }],
+      BillingMode: 'PAY_PER_REQUEST',
+    }),
+  );
 }

@@ -10,6 +10,7 @@ import { record } from './records.ts';
 type Served =
   | 'topicRoute'
   | 'brokerNames'
+  | 'brokerInfo'
   | 'pull'
   | 'queryOffset'
   | 'commitOffset'
@@ -100,6 +101,7 @@ export class MemoryBroker {
     return {
       topicRoute: (topic) => call('topicRoute', undefined, () => this.#route(topic)),
       brokerNames: () => call('brokerNames', undefined, () => [BROKER]),
+      brokerInfo: () => call('brokerInfo', undefined, () => new Map()),
       queryOffset: (_, queue) =>
         call('queryOffset', queue, () => this.committed.get(queueKey(queue))),
       commitOffset: (_, queue, offset) =>

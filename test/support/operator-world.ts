@@ -1,5 +1,7 @@
+import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
 import { networkProbe } from '../../src/client/network-probe.ts';
+import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
@@ -8,10 +10,13 @@ import {
   type OperationAnswer,
   type OperationName,
 } from '../../src/operator/run-operator.ts';
+import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
+import { buildSubscription } from '../../src/records/subscription.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import type { EmbeddedRocketMQOptions } from '../../src/testing/index.ts';
 import { createWorld, silentLogger, source, subscription } from './coordinator-world.ts';
 import { startInProcess } from './in-process-service.ts';
+import { until } from './until.ts';
 
 export const QUEUES = 2;
 
@@ -68,6 +73,32 @@ export async function createOperatorWorld(
           },
           { queue: queue(queueId) },
         );
+    },
+    /** A message of queue 0 that its group gave up. @param originTopic as the client says */
+    bury: async (
+      body: string,
+      message: Partial<OutgoingMessage> = {},
+      originTopic = 'orders',
+    ): Promise<void> => {
+      const { consumerGroup } = group;
+      const dlq = dlqTopic(consumerGroup);
+      const count = broker.messages(dlq).length;
+      const sent = { topic: 'orders', body, ...message };
+      const { queueOffset: offset } = await client.send(sent, { queue: queue(0) });
+      const all = buildSubscription('orders', '*');
+      const request = { consumerGroup, queue: queue(0), offset, subscription: all, maxMessages: 1 };
+      const pulled = await client.pull({ ...request, suspendMs: 0 });
+      assert.ok(pulled.status === 'FOUND');
+      await client.sendBack({
+        consumerGroup,
+        brokerName: 'broker-a',
+        commitLogOffset: pulled.messages[0]?.commitLogOffset ?? 0n,
+        originMsgId: '',
+        originTopic,
+        delayLevel: 'dead-letter',
+        maxReconsumeTimes: 16,
+      });
+      await until(() => broker.messages(dlq).length > count, 'it is dead-lettered');
     },
     startService: (handler: Parameters<typeof startInProcess>[0]['handler']) =>
       startInProcess({

@@ -1,3 +1,4 @@
+import type { RecordContext } from '../../src/delivery/build-record.ts';
 import type { Message } from '../../src/model/message.ts';
 import { decodeRecords } from '../../src/records/decode-records.ts';
 import { encodeRecord, type RecordFields } from '../../src/records/encode-record.ts';
@@ -17,6 +18,18 @@ export const RECORD: RecordFields = {
   preparedTransactionOffset: 5n,
   body: Buffer.from('{"orderId":17}'),
   properties: { TAGS: 'paid', KEYS: 'order-17', UNIQ_KEY: 'AC1A2B3C' },
+};
+
+/** What a record tells beside its message. */
+export const RECORD_CONTEXT: RecordContext = {
+  cluster: 'prod',
+  consumerGroup: 'order-worker',
+  topic: 'orders',
+  region: 'eu-west-1',
+  accountId: '123456789012',
+  maxReconsumeTimes: 16,
+  localRetries: 0,
+  now: 1_700_000_000_500,
 };
 
 /** One record with these fields. */

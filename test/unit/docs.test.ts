@@ -54,6 +54,14 @@ describe('the documents', () => {
     assert.deepEqual(before, written);
   });
 
+  test('docs/idempotency.md shows the recipes as they are', () => {
+    const page = read('docs/idempotency.md');
+    for (const recipe of ['sample/idempotent-powertools.ts', 'sample/idempotent-dynamodb.ts']) {
+      const shown = read(recipe).replace("'../src/index.ts'", "'serverless-rocketmq'");
+      assert.ok(page.includes(`\`\`\`ts\n${shown}\`\`\``), recipe);
+    }
+  });
+
   test('name npm scripts that exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> };
     const known = new Set([...Object.keys(scripts), 'ci', 'i', 'install']);

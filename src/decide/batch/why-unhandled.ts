@@ -58,6 +58,10 @@ export interface MessageFacts {
   readonly brokerFailures: number;
   /** Failed deliveries that the broker has not counted. */
   readonly localRetries: number;
+  /** Those of them that an earlier holder counted. */
+  readonly countedBefore: number;
+  /** Those of them that came before its end, where an earlier holder has begun it. */
+  readonly failuresBeforeEnd: number | undefined;
   readonly maxReconsumeTimes: number;
   /** Mode pop: the broker counts each delivery without an acknowledgement, also one whose puller died. */
   readonly isPopped: boolean;
@@ -99,21 +103,36 @@ export function whyMessageUnhandled(message: MessageFacts): Unhandled | undefine
   );
 }
 
-type Counts = Pick<MessageFacts, 'brokerFailures' | 'localRetries' | 'maxReconsumeTimes'>;
+type Counts = Pick<
+  MessageFacts,
+  'brokerFailures' | 'localRetries' | 'countedBefore' | 'failuresBeforeEnd' | 'maxReconsumeTimes'
+>;
 
 /** Deliveries beyond the limit: a failure that a puller saw would have been the last one. */
-function deathsPopped({ brokerFailures, maxReconsumeTimes }: Counts): number {
+function deathsPopped({
+  brokerFailures,
+  maxReconsumeTimes,
+}: Pick<Counts, 'brokerFailures' | 'maxReconsumeTimes'>): number {
   return brokerFailures - maxReconsumeTimes;
 }
 
-/** The holder before delivered it as often as allowed, and could not store its end. */
-export function isExhausted({ brokerFailures, localRetries, maxReconsumeTimes }: Counts): boolean {
-  return exceedsLimit(brokerFailures, localRetries, maxReconsumeTimes);
+/**
+ * It was delivered as often as allowed, and its end is not stored. An earlier holder that counted
+ * more than one delivery beyond the limit, and did not begin the end, had a higher limit: such a
+ * message is delivered once more, as one whose failures the broker has counted.
+ */
+export function isExhausted(facts: Counts): boolean {
+  const { brokerFailures, localRetries, countedBefore, failuresBeforeEnd } = facts;
+  const { maxReconsumeTimes } = facts;
+  if (failuresBeforeEnd !== undefined)
+    return exceedsLimit(brokerFailures, failuresBeforeEnd + 1, maxReconsumeTimes);
+  if (!exceedsLimit(brokerFailures, localRetries, maxReconsumeTimes)) return false;
+  return localRetries > countedBefore || brokerFailures + localRetries === maxReconsumeTimes + 1;
 }
 
-/** Failed deliveries of an exhausted message that the broker has not counted: what is counted above the limit were tries of its end. */
-export function localFailures({ brokerFailures, maxReconsumeTimes }: Counts): number {
-  return Math.max(0, maxReconsumeTimes - brokerFailures);
+/** Failed deliveries of an exhausted message that the broker has not counted, without the last one. */
+export function localFailures({ failuresBeforeEnd, localRetries }: Counts): number {
+  return failuresBeforeEnd ?? localRetries - 1;
 }
 
 export function undecodableEnd(reason: string): Unhandled {

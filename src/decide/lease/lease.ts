@@ -1,4 +1,5 @@
 import type { Lease } from '../../model/assignment.ts';
+import { MAX_CLOCK_SKEW_MS } from '../../model/clock-skew.ts';
 
 /** How long a lease lasts without renewal: a queue whose holder was killed waits at most this long. */
 export const LEASE_DURATION_MS = 30_000;
@@ -7,10 +8,51 @@ export const LEASE_DURATION_MS = 30_000;
 export const RENEW_INTERVAL_MS = 10_000;
 
 /**
- * The holder stops this long before the lease ends. It has to cover the clock skew between two Lambda hosts (tens of milliseconds)
- * and a commit that was sent in the last moment: give commits a timeout of at most 3 s, so that 2 s remain for the skew.
+ * The holder stops this long before the lease ends. It has to cover a commit that was sent in the last moment, and what a
+ * renewal takes. Clocks that differ have a margin of their own, TAKEOVER_MARGIN_MS.
  */
 export const SAFETY_MARGIN_MS = 5_000;
+
+/**
+ * Another invocation takes a lease over this long after its end, by its own clock. With RENEW_INTERVAL_MS a lease that is
+ * renewed has 20 s left at least, so that a clock that is ahead by up to MAX_CLOCK_SKEW_MS takes no live lease. One that is
+ * cut by its invocation's deadline has nothing left: it has the whole MAX_CLOCK_SKEW_MS.
+ */
+export const TAKEOVER_MARGIN_MS = 15_000;
+
+/** Epoch ms: a lease that ended before this may be taken over. */
+export function takeableBefore(now: number): number {
+  return now - TAKEOVER_MARGIN_MS;
+}
+
+/** The same for a lease that ends with its holder's invocation. */
+export function takeableAtDeadlineBefore(now: number): number {
+  return now - MAX_CLOCK_SKEW_MS;
+}
+
+/**
+ * By how much the clock of a lease's holder is ahead, at least, ms; undefined: within MAX_CLOCK_SKEW_MS, as far as the
+ * lease shows it. No lease ends later than LEASE_DURATION_MS from when it was written.
+ */
+export function holdersClockAhead(
+  { leaseUntil }: Pick<Lease, 'leaseUntil'>,
+  now: number,
+): number | undefined {
+  const aheadMs = leaseUntil - now - LEASE_DURATION_MS;
+  return aheadMs > MAX_CLOCK_SKEW_MS ? aheadMs : undefined;
+}
+
+/**
+ * By how much the clock of the invocation that took a lease over is ahead, at least, ms; undefined: the lease could be
+ * taken over by the clock of the holder that lost it, too.
+ */
+export function takersClockAhead(
+  { leaseUntil }: Pick<Lease, 'leaseUntil'>,
+  now: number,
+): number | undefined {
+  const aheadMs = leaseUntil - takeableBefore(now);
+  return aheadMs > 0 ? aheadMs : undefined;
+}
 
 /** May the holder pull, deliver or commit now? `now` is the holder's own clock, the one that `leaseUntil` was made with. */
 export function mayAct(

@@ -23,8 +23,12 @@ export function attemptsToKeep(
   for (const { offset, localRetries } of entries)
     if (localRetries > 0) counts.set(offset, localRetries);
   for (const [offset, count] of loaded) if (offset >= nextOffset) counts.set(offset, count);
-  const kept = [...counts];
-  return new Map(kept.length > MAX_ATTEMPT_RUNS ? nearestToLimit(kept) : kept);
+  return boundedRuns([...counts]);
+}
+
+/** Those nearest to their limit matter most, where there are more than the item can have. */
+export function boundedRuns(counts: readonly [bigint, number][]): Attempts {
+  return new Map(counts.length > MAX_ATTEMPT_RUNS ? nearestToLimit(counts) : counts);
 }
 
 /** Those nearest to their limit matter most; the others begin anew, and reach it later. */

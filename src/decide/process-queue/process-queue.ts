@@ -19,6 +19,8 @@ export interface QueueEntry {
   readonly notBefore: number;
   /** Epoch ms: here since. */
   readonly since: number;
+  /** A pattern of its subscription matched it. */
+  readonly matched: boolean;
 }
 
 /** An answer of the broker: its memory is free when the last of its messages has its end. */
@@ -42,6 +44,7 @@ interface MutableEntry {
   readonly lane: string | undefined;
   notBefore: number;
   readonly since: number;
+  matched: boolean;
   /** Never taken. */
   fresh: boolean;
   readonly generation: number;
@@ -70,6 +73,8 @@ export class ProcessQueue {
   #head = 0;
   /** First entry that was never taken; older ones wait in #again. */
   #fresh = 0;
+  /** First entry that was not sifted. */
+  #unsifted = 0;
   /** Entries to be taken again, not before their time. Offset order. */
   #again: MutableEntry[] = [];
   #generation = 0;
@@ -230,6 +235,7 @@ export class ProcessQueue {
       lane: this.#order?.laneOf(message),
       notBefore: 0,
       since,
+      matched: false,
       fresh: true,
       generation: this.#generation,
     });
@@ -269,8 +275,38 @@ export class ProcessQueue {
     return this.#again.find(({ notBefore }) => notBefore <= now) ?? fresh;
   }
 
-  /** What could be taken now. */
-  waiting(now: number): { readonly count: number; readonly bytes: number } {
+  /** The next entry that was never taken or sifted, to be marked by `sifted` or taken. */
+  nextUnsifted(): QueueEntry | undefined {
+    this.#unsifted = Math.max(this.#unsifted, this.#fresh);
+    while (this.#entries[this.#unsifted]?.fresh === false) this.#unsifted++;
+    return this.#entries[this.#unsifted];
+  }
+
+  /** Marks the entry that `nextUnsifted` returned. @param matched by a pattern of its subscription */
+  sifted(entry: QueueEntry, matched: boolean): void {
+    (entry as MutableEntry).matched = matched;
+    this.#unsifted++;
+  }
+
+  /** Entries behind the last one that was sifted. */
+  get unsifted(): number {
+    return Math.max(0, this.#entries.length - Math.max(this.#unsifted, this.#fresh));
+  }
+
+  /** What `batch` would return now, without taking it. */
+  *takeable(now: number): Generator<QueueEntry, undefined> {
+    if (this.#order !== undefined) return yield* takeInOrder(this.unfinished(), now);
+    for (const entry of this.#again) if (entry.notBefore <= now) yield entry;
+    for (let index = this.#fresh; index < this.#entries.length; index++) {
+      const entry = this.#entries[index] as MutableEntry;
+      if (entry.fresh) yield entry;
+    }
+    return undefined;
+  }
+
+  /** What a batch could take now. @param limit of an ordered source: counting ends there. Default: none */
+  waiting(now: number, limit?: number): { readonly count: number; readonly bytes: number } {
+    if (this.#order !== undefined) return countUpTo(this.takeable(now), limit);
     let count = this.#unfinished - this.#taken;
     let bytes = this.#bytes - this.#takenBytes;
     for (const entry of this.#again)
@@ -343,10 +379,12 @@ export class ProcessQueue {
     if (this.#head >= COMPACT_AFTER && this.#head * 2 >= this.#entries.length) {
       this.#entries = this.#entries.slice(this.#head);
       this.#fresh -= this.#head;
+      this.#unsifted = Math.max(0, this.#unsifted - this.#head);
       this.#head = 0;
     } else if (this.#head === this.#entries.length) {
       this.#entries = [];
       this.#fresh = 0;
+      this.#unsifted = 0;
       this.#head = 0;
     }
     return true;
@@ -390,10 +428,25 @@ export class ProcessQueue {
     this.#again = [];
     this.#head = 0;
     this.#fresh = 0;
+    this.#unsifted = 0;
     this.#unfinished = 0;
     this.#bytes = 0;
     this.#taken = 0;
     this.#takenBytes = 0;
     this.#nextOffset = nextOffset;
   }
+}
+
+function countUpTo(
+  entries: Iterable<Pick<QueueEntry, 'bytes'>>,
+  limit: number | undefined,
+): { readonly count: number; readonly bytes: number } {
+  let count = 0;
+  let bytes = 0;
+  for (const entry of entries) {
+    count++;
+    bytes += entry.bytes;
+    if (count === limit) break;
+  }
+  return { count, bytes };
 }

@@ -12,8 +12,9 @@ export const FLOW_LIMITS: FlowLimits = {
 };
 
 /**
- * Java's limits; more messages where a batch takes more, or it would never be full. The memory of the process bounds
- * all queues together, see `MemoryBudget`.
+ * Java's limits; more messages where the batches of all deliverers take more, or they would never be full. The memory
+ * of the process bounds all queues together, see `MemoryBudget`.
+ * @param batchSize of all batches that are with handlers at once
  */
 export function limitsFor(batchSize = 0): FlowLimits {
   const { maxMessages, maxSpan } = FLOW_LIMITS;

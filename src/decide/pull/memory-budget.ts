@@ -149,6 +149,11 @@ export class QueueMemory implements PoolUser {
     return this.#needed !== undefined;
   }
 
+  /** Nothing more is fetched before memory is free. */
+  get isFull(): boolean {
+    return this.waits || (this.#stored > 0 && this.room <= this.#typical);
+  }
+
   /** Memory is reserved for the next answer: it is to be asked for at once, and not waited for at the broker. */
   get reserves(): boolean {
     return this.#reserved > 0;

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { createServer } from 'node:net';
 import { after, before, describe, it } from 'node:test';
+import { Brokers } from '../../../src/client/brokers.ts';
 import { type DialConfig, DialRules } from '../../../src/client/dial-rules.ts';
+import { addressesIn } from '../../../src/client/hosts-file.ts';
 import { openSocket } from '../../../src/client/open-socket.ts';
 import { createRocketMQClient } from '../../../src/client/rocketmq-client.ts';
 import { AddressRefusedError, ConfigError } from '../../../src/errors.ts';
 import type { Logger } from '../../../src/ports/logger.ts';
+import { getMaxOffset } from '../../../src/requests/get-max-offset.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
 import { startFrameServer } from '../../support/frame-server.ts';
 
@@ -67,6 +70,111 @@ describe('brokers of a local name server', () => {
   it('is local by what is written, not by what a resolver says', () => {
     for (const nameServers of [['ns.example:1'], ['127.1:1'], ['localhost.example:1']])
       assert.ok(refusal({ nameServers }, '127.0.0.1'));
+  });
+});
+
+describe('a name server under a name of the hosts file', () => {
+  const hosts = [
+    '# 127.0.0.1 commented',
+    '127.0.0.1\tlocalhost',
+    '127.0.1.1  my-host  my-host.example # the machine',
+    '10.0.0.9 remote',
+    '::1 six',
+    '',
+  ].join('\r\n');
+  const local = (name: string, address = '127.0.0.1') =>
+    new DialRules({ nameServers: [`${name}:9876`] }, (host) => addressesIn(hosts, host)).refusal(
+      address,
+      [],
+    ) === undefined;
+
+  for (const name of ['my-host', 'MY-HOST.example.', 'six'])
+    it(`is local: ${name}`, () => {
+      assert.ok(local(name) && local(name, '::1'));
+      assert.equal(local(name, '169.254.169.254'), false);
+    });
+
+  for (const name of ['remote', 'commented', 'elsewhere', 'the', 'machine', '10.0.0.9'])
+    it(`is not local: ${name}`, () => assert.equal(local(name), false));
+});
+
+describe('a name with several addresses', () => {
+  const rules = new DialRules({ nameServers: REMOTE });
+  const dialable = (...addresses: string[]) =>
+    rules.dialable(
+      'broker.example',
+      addresses.map((address) => ({ address })),
+    );
+
+  it('is dialled at those that may be dialled', () => {
+    for (const bad of ['fe80::1%eth0', '127.0.0.1', '169.254.169.254', '::ffff:127.0.0.1'])
+      assert.deepEqual(dialable(bad, '10.1.1.1', bad, 'fd00::1'), {
+        addresses: [{ address: '10.1.1.1' }, { address: 'fd00::1' }],
+      });
+  });
+
+  it('is refused with the reason where there is none', () => {
+    assert.match(JSON.stringify(dialable('fe80::1', '127.0.0.1')), /resolves to fe80::1, which is/);
+    assert.match(JSON.stringify(dialable()), /has no address/);
+    const listed = new DialRules({ nameServers: REMOTE, brokers: ['10.1.0.0/16'] });
+    const addresses = [{ address: '10.2.0.1' }, { address: '10.1.0.1' }];
+    assert.deepEqual(listed.dialable('b.example', addresses), { addresses: [addresses[1]] });
+  });
+});
+
+describe('addressMap', () => {
+  // As a YAML or JSON file has them.
+  const keys = ['constructor', '__proto__', 'toString', 'hasOwnProperty'];
+
+  it('has no entry that nobody wrote', () => {
+    for (const key of keys)
+      for (const map of [undefined, {}]) {
+        const brokers = new Brokers(map);
+        assert.equal(brokers.reachable(key), key);
+        assert.match(brokers.advice(key), /translate it with addressMap/);
+      }
+    const rules = new DialRules({ nameServers: REMOTE });
+    for (const key of keys) assert.equal(rules.isTrusted(key), false);
+  });
+
+  it('translates names that objects have', () => {
+    for (const key of keys)
+      for (const announced of [key, `${key}:10911`]) {
+        const map = JSON.parse(`{${JSON.stringify(announced)}:"10.0.0.1:1"}`);
+        assert.equal(new Brokers(map).reachable(announced), '10.0.0.1:1');
+        assert.ok(new DialRules({ nameServers: REMOTE, addressMap: map }).isTrusted('10.0.0.1:1'));
+      }
+  });
+
+  it('is read as it was written, by a client that connects to what it says', async () => {
+    for (const key of keys) {
+      const broker = await startFrameServer((command, peer) =>
+        peer.answer(command, getMaxOffset.encodeAnswer(7n)),
+      );
+      const queues = [
+        { brokerName: 'b', readQueueNums: 1, writeQueueNums: 1, perm: 6, topicSysFlag: 0 },
+      ];
+      const brokers = [
+        { cluster: 'C', brokerName: 'b', brokerAddrs: new Map([[0, `${key}:10911`]]) },
+      ];
+      const nameServer = await startFrameServer((command, peer) =>
+        peer.answer(command, getRoute.encodeAnswer({ brokers, queues, mappedBrokers: [] })),
+      );
+      const client = createRocketMQClient({
+        nameServers: [nameServer.address],
+        addressMap: JSON.parse(`{"${key}:10911":"${broker.address}"}`),
+      });
+      try {
+        assert.equal(
+          await client.maxOffset({ topic: 'orders', brokerName: 'b', queueId: 0 }),
+          7n,
+          key,
+        );
+      } finally {
+        await client.close();
+        await Promise.all([broker.stop(), nameServer.stop()]);
+      }
+    }
   });
 });
 

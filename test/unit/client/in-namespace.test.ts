@@ -1,12 +1,26 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, it } from 'node:test';
+import { inNamespace } from '../../../src/client/in-namespace.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../../src/client/rocketmq-client.ts';
 import type { GroupMember } from '../../../src/model/membership.ts';
+import type { Message } from '../../../src/model/message.ts';
+import type { PopHandle } from '../../../src/model/pop.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../../src/testing/index.ts';
+import { overriddenClient } from '../../support/overridden-client.ts';
+import { messageAt } from '../../support/records.ts';
 import { until } from '../../support/until.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 0 };
+
+/** Own fields and getters, whatever is added to them. */
+function fieldsOf(message: Message): string[] {
+  const getters = Object.entries(
+    Object.getOwnPropertyDescriptors(Object.getPrototypeOf(message) as object),
+  ).flatMap(([name, { get }]) => (get === undefined ? [] : [name]));
+  assert.ok(getters.includes('propertyCount'));
+  return [...Object.keys(message), ...getters];
+}
 
 describe('a client in a namespace', () => {
   let mq: EmbeddedRocketMQ;
@@ -102,33 +116,42 @@ describe('a client in a namespace', () => {
     });
     await bare.close();
     assert(stored.status === 'FOUND' && stored.messages[0]);
-    const names = [
-      'brokerName',
-      'queueId',
-      'queueOffset',
-      'commitLogOffset',
-      'flag',
-      'sysFlag',
-      'bornTimestamp',
-      'bornHost',
-      'storeTimestamp',
-    ] as const;
-    const more = [
-      'storeHost',
-      'reconsumeTimes',
-      'preparedTransactionOffset',
-      'bodyCRC',
-      'storeSize',
-      'body',
-      'properties',
-      'offsetMsgId',
-      'msgId',
-    ] as const;
-    for (const name of [...names, ...more])
-      assert.deepEqual(message[name], stored.messages[0][name], name);
+    const original = stored.messages[0];
+    for (const name of fieldsOf(original))
+      if (name !== 'topic')
+        assert.deepEqual(message[name as keyof Message], original[name as keyof Message], name);
     assert.equal(message.topic, 'orders');
     await client.sendBackAsNormalMessage('group', message, 1, 16);
     await until(() => mq.messages('%RETRY%ns%group').length === 1, 'it is in the retry topic');
     assert.equal(mq.messages('%RETRY%ns%group')[0]?.properties.get('RETRY_TOPIC'), 'ns%orders');
+  });
+
+  it('passes on every field of what is popped, also those that few messages have', async () => {
+    const handle: PopHandle = {
+      ...{ ckQueueOffset: 0n, popTime: 0n, invisibleTime: 60_000n, reviveQid: 0 },
+      ...{ retryMark: 0, brokerName: 'broker-a', queueId: 0, queueOffset: 0n },
+    };
+    const message = messageAt(0, { topic: 'ns%orders' });
+    const undecodable = {
+      ...{ queueId: 0, queueOffset: 1n, commitLogOffset: 1n, reconsumeTimes: 0 },
+      ...{ offsetMsgId: 'id', error: new Error('damaged'), stored: Buffer.from('x') },
+    };
+    const popped = {
+      messages: [{ message, handle, unrevivable: 'inner-batch', later: 'field' } as const],
+      undecodable: [{ undecodable, handle, later: 'field' }],
+      filteredOut: [handle],
+      full: true,
+      later: 'field',
+    };
+    const wire = overriddenClient(client, { pop: async () => popped });
+    const result = await inNamespace(wire as RocketMQClient, 'ns').pop({
+      ...{ consumerGroup: 'group', topic: 'orders', brokerName: 'broker-a', maxMessages: 32 },
+      ...{ invisibleMs: 60_000, pollMs: 0, start: 'min' },
+      subscription: buildSubscription('orders', '*'),
+    });
+    const [one] = result.messages;
+    assert.ok(one);
+    assert.equal(one.message.topic, 'orders');
+    assert.deepEqual({ ...result, messages: [{ ...one, message }] }, popped);
   });
 });

@@ -8,6 +8,7 @@ import {
   RouteRefusedError,
   TopicNotFoundError,
 } from '../../../src/errors.ts';
+import type { Logger } from '../../../src/ports/logger.ts';
 import { getRoute } from '../../../src/requests/get-route.ts';
 import { type FrameServer, type Reply, startFrameServer } from '../../support/frame-server.ts';
 
@@ -258,6 +259,42 @@ describe('a route that cannot be used', () => {
       });
     });
 
+  const unusable = { queueDatas: [entry('a', 10_001)], brokerDatas: [] };
+  for (const [what, reply] of [
+    ['a route beyond all bounds', () => json(unusable)],
+    ['no JSON', () => ({ body: Buffer.from('<html>') })],
+    ['JSON of another shape', () => json({ queueDatas: {} })],
+    ['a broker name that is no name', () => json({ ...unusable, queueDatas: [entry('a b')] })],
+  ] as const)
+    it(`makes the client ask the next name server, and stay with it: ${what}`, async () => {
+      const first = await nameServer(reply);
+      const second = await nameServer(() => routeVia('second'));
+      const { mq } = clientOf([first, second]);
+      for (const topic of ['a', 'b']) assert.equal(await nameOf(mq.topicRoute(topic)), 'second');
+      assert.deepEqual([first.received.length, second.received.length], [1, 2]);
+    });
+
+  it('is reported where no other name server has a better one, also where one knows no route', async () => {
+    for (const second of [notFound, { code: 1, remark: 'busy' }]) {
+      const servers = [await nameServer(() => json(unusable)), await nameServer(() => second)];
+      await assert.rejects(clientOf(servers).mq.topicRoute('T'), {
+        code: 'ROCKETMQ_ROUTE_REFUSED',
+        message: /^route of topic "T" refused: 10001 queues/,
+      });
+    }
+    const servers = [await nameServer(() => json(unusable)), await gone()];
+    await assert.rejects(clientOf(servers).mq.topicRoute('T'), { code: 'ROCKETMQ_ROUTE_REFUSED' });
+  });
+
+  it('leaves the route that was read before in use until it is old', async () => {
+    let reply = routeVia('good');
+    const { mq } = clientOf([await nameServer(() => reply)]);
+    await mq.topicRoute('a');
+    reply = json(unusable);
+    await assert.rejects(mq.topicRoute('a', { fresh: true }), { code: 'ROCKETMQ_ROUTE_REFUSED' });
+    assert.equal(await nameOf(mq.topicRoute('a')), 'good');
+  });
+
   it('is none with 10,000 queues and names as brokers have them', async () => {
     const queueDatas = [entry('broker-a.mq_1', 5_000), entry('代理|b:1', 5_000)];
     const brokerDatas = [brokerAt('fe80::1%eth0:10911'), brokerAt('', 'b', '')];
@@ -270,5 +307,54 @@ describe('a route that cannot be used', () => {
       clientOf([await nameServer(() => ({ body: Buffer.from('<html>') }))]).mq.topicRoute('T'),
       ProtocolError,
     );
+  });
+});
+
+describe('a cluster info', () => {
+  const info = (table: object): Reply => ({
+    body: Buffer.from(JSON.stringify({ brokerAddrTable: table })),
+  });
+  const broker = (brokerName: string, address = '10.0.0.1:10911', more: object = {}) => ({
+    [brokerName]: { cluster: 'C', brokerName, brokerAddrs: { 0: address }, ...more },
+  });
+
+  for (const [what, odd] of [
+    ['a name with a space', broker('broker b')],
+    ['a name that is a key', broker('a/b')],
+    ['a name with an escape', broker('b\u001b[2J')],
+    ['a name without end', broker('b'.repeat(256))],
+    ['an address with a line', broker('b', 'h:1\nx')],
+    ['a broker id that is none', broker('b', '', { brokerAddrs: { x: 'h:1' } })],
+    ['no object', { b: 5 }],
+    ['no name', { b: { cluster: 'C' } }],
+  ] as const)
+    it(`is used without the broker that has ${what}, which is named in one warning`, async () => {
+      const lines: object[] = [];
+      const logger: Logger = {
+        ...{ debug: () => {}, info: () => {}, error: () => assert.fail('an error') },
+        warn: (fields, message) => void lines.push({ ...fields, message }),
+        child: () => logger,
+      };
+      const table = { ...broker('broker-a'), ...odd, ...broker('broker-c') };
+      const server = await nameServer(() => info(table));
+      const mq = createRocketMQClient({ nameServers: [server.address] }, { logger });
+      cleanups.push(() => mq.close());
+      for (let call = 0; call < 2; call++)
+        assert.deepEqual(await mq.brokerNames(), ['broker-a', 'broker-c']);
+      assert.equal(lines.length, 1);
+      assert.match(
+        JSON.stringify(lines),
+        /"code":"ROCKETMQ_ROUTE_REFUSED","broker":"[\x20-\x7e…]{1,100}","reason":"[\x20-\x7e…]{1,200}"/,
+      );
+    });
+
+  it('that cannot be read, or is too large, makes the client ask the next name server', async () => {
+    const names = Array.from({ length: 1_001 }, (_, n) => broker(`b-${n}`));
+    for (const reply of [info(Object.assign({}, ...names)), { body: Buffer.from('<html>') }]) {
+      const first = await nameServer(() => reply);
+      const { mq } = clientOf([first, await nameServer(() => info(broker('second')))]);
+      assert.deepEqual(await mq.brokerNames(), ['second']);
+      await assert.rejects(clientOf([first]).mq.brokerNames(), ProtocolError);
+    }
   });
 });

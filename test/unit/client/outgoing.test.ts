@@ -8,6 +8,7 @@ import {
   writableQueues,
 } from '../../../src/client/outgoing.ts';
 import type { Message } from '../../../src/model/message.ts';
+import type { OutgoingMessage } from '../../../src/ports/rocketmq.ts';
 import { decodeBatchItems } from '../../../src/records/batch-items.ts';
 import { parseProperties } from '../../../src/records/properties.ts';
 
@@ -88,15 +89,29 @@ describe('sharding keys', () => {
     assert.equal(queueOfKey([], 'a'), undefined);
   });
 
+  it('are a property, too, by which a message that is sent on finds its queue', () => {
+    const keyOf = (message: Partial<OutgoingMessage>) =>
+      outgoingMessage({ topic: 'T', ...message, body, keys: [] }, uniqKey).shardingKey;
+    assert.equal(keyOf({ properties: { __SHARDINGKEY: 'a' } }), 'a');
+    assert.equal(keyOf({ properties: new Map([['__SHARDINGKEY', 'a']]) }), 'a');
+    assert.equal(keyOf({ properties: { __SHARDINGKEY: 'a' }, shardingKey: 'b' }), 'b');
+    assert.equal(keyOf({ properties: { __SHARDINGKEY: '' } }), undefined, 'it is not stored');
+    assert.equal(keyOf({}), undefined);
+  });
+
   it('must be the same in a batch, which goes to one queue', () => {
     const message = (shardingKey?: string) => ({
       topic: 'T',
       body,
       ...(shardingKey === undefined ? {} : { shardingKey }),
     });
-    assert.doesNotThrow(() => outgoingBatch([message('a'), message('a')], uniqKey));
-    for (const other of [message('b'), message()])
+    const withProperty = (key: string) => ({ ...message(), properties: { __SHARDINGKEY: key } });
+    for (const same of [message('a'), withProperty('a')])
+      assert.equal(outgoingBatch([message('a'), same], uniqKey).shardingKey, 'a');
+    for (const other of [message('b'), withProperty('b'), message()])
       assert.throws(() => outgoingBatch([message('a'), other], uniqKey), /same shardingKey/);
+    // A queue that the caller names has messages of any key.
+    assert.equal(outgoingBatch([message('a'), message('b')], uniqKey, true).shardingKey, 'a');
   });
 });
 

@@ -432,3 +432,106 @@ test('functionResponseType and longPolling: what differs from the default goes t
     /functionResponseType is "none": give one of ReportBatchItemFailures, None/,
   );
 });
+
+describe('what failed for good does not come back to its group', () => {
+  const problems = (events: readonly object[], custom: object = {}): string => {
+    try {
+      toServiceConfig({
+        ...{ service: 'shop', stage: 'dev' },
+        custom: { clusters: { default: { nameServers: ['ns:9876'] } }, ...custom },
+        functions: {
+          orders: {
+            ...{ name: 'shop-dev-orders', timeout: 30 },
+            events: events.map((event) => ({ rocketmq: { consumerGroup: 'workers', ...event } })),
+          },
+        },
+      });
+      return '';
+    } catch (error) {
+      return withoutCodes((error as Error).message);
+    }
+  };
+  const namespace = { clusters: { default: { nameServers: ['ns:9876'], namespace: 'MQ' } } };
+  const OWN = /topics? is "%DLQ%(MQ%)?workers", the dead-letter topic of its own group/;
+  const refused: readonly (readonly [string, readonly object[], RegExp, object?])[] = [
+    ['its own dead-letter topic', [{ topic: '%DLQ%workers' }], OWN],
+    ['with dlq', [{ topic: '%DLQ%workers', onFailure: 'dlq' }], OWN],
+    ['among several', [{ topics: ['orders', '%DLQ%workers'] }], OWN],
+    ['beside another event', [{ topic: 'orders' }, { topic: '%DLQ%workers' }], OWN],
+    ['in a namespace', [{ topic: '%DLQ%workers' }], OWN, namespace],
+    ['with its namespace', [{ topic: '%DLQ%MQ%workers' }], OWN, namespace],
+    ['in mode pop', [{ topic: '%DLQ%workers' }], OWN, { groups: { workers: { mode: 'pop' } } }],
+    [
+      'the topic itself as destination',
+      [{ topic: '%DLQ%workers', onFailure: 'rocketmq://%DLQ%workers' }],
+      /onFailure is the topic itself.*: another topic$/,
+    ],
+    [
+      'the topic itself, with its namespace',
+      [{ topic: 'orders', onFailure: 'rocketmq://MQ%orders' }],
+      /onFailure is the topic itself/,
+      namespace,
+    ],
+    [
+      'one of several topics',
+      [{ topics: ['orders', 'refunds'], onFailure: 'rocketmq://refunds' }],
+      /onFailure is the topic itself/,
+    ],
+    [
+      'its own retry topic',
+      [{ topic: 'orders', onFailure: 'rocketmq://%RETRY%workers' }],
+      /onFailure is the retry topic of its own group/,
+    ],
+    [
+      'a round of two topics',
+      [
+        { topic: 'orders', onFailure: 'rocketmq://refunds' },
+        { topic: 'refunds', onFailure: 'rocketmq://orders' },
+      ],
+      /what fails goes from topic "orders" to "refunds", which the group takes too/,
+    ],
+    [
+      'a round by way of the dead letters',
+      [{ topic: 'orders' }, { topic: '%DLQ%workers', onFailure: 'rocketmq://orders' }],
+      /onFailure: what fails goes from topic "%DLQ%workers" to "orders"/,
+    ],
+  ];
+  for (const [name, events, message, custom] of refused)
+    test(`refused: ${name}`, () => assert.match(problems(events, custom), message));
+  const accepted: readonly (readonly [string, readonly object[], object?])[] = [
+    ['a destination elsewhere', [{ topic: '%DLQ%workers', onFailure: 'rocketmq://parked' }]],
+    [
+      'a queue of SQS',
+      [{ topic: '%DLQ%workers', onFailure: 'arn:aws:sqs:eu-west-1:123456789012:dead' }],
+    ],
+    ["another group's dead letters", [{ topic: '%DLQ%others' }]],
+    [
+      'a chain that ends',
+      [{ topic: 'orders', onFailure: 'rocketmq://refunds' }, { topic: 'refunds' }],
+    ],
+    [
+      'the dead letters of an earlier clustering group',
+      [{ topic: '%DLQ%workers' }],
+      { groups: { workers: { messageModel: 'BROADCASTING' } } },
+    ],
+  ];
+  for (const [name, events, custom] of accepted)
+    test(`accepted: ${name}`, () => assert.equal(problems(events, custom), ''));
+});
+
+describe('options that have no effect are named', () => {
+  for (const [option, value, group] of [
+    ['maximumRetryAttempts', 5, { messageModel: 'BROADCASTING' }],
+    ['maximumRetryAttempts', { tags: { urgent: 1 } }, { messageModel: 'BROADCASTING' }],
+    ['retryDelay', { seconds: 5 }, { messageModel: 'BROADCASTING' }],
+    ['pullBatchSize', 5, { mode: 'pop' }],
+    ['longPolling', 30, { mode: 'pop' }],
+  ] as const)
+    test(`${option} with ${JSON.stringify(group)}`, () => {
+      const problem = new RegExp(
+        `${AT}\\.${option} has no use with (messageModel BROADCASTING|mode pop):`,
+      );
+      assert.match(problemOf({ [option]: value }, group), problem);
+      assert.doesNotThrow(() => read({ [option]: value }));
+    });
+});

@@ -135,6 +135,38 @@ describe('a loop of a PullConsumer, in virtual time', () => {
     });
   });
 
+  describe('a pull of the program’s own', () => {
+    for (const [what, options] of [
+      ['at an offset', { offset: 1n }],
+      ['at the position', {}],
+    ] as const)
+      test(`${what} does not change where a loop begins`, async () => {
+        broker.createTopic(TOPIC, 1);
+        broker.produce(at(0), names('old', 3));
+        const pulled = await clock.finish(consumer.pull(at(0), options));
+        assert.equal(pulled.status, 'FOUND');
+        const { seen, done } = read(2, { startingPosition: 'LATEST' });
+        await clock.pass(QUIET_MS);
+        broker.produce(at(0), names('new', 2));
+        await clock.finish(done);
+        assert.deepEqual(seen, names('new', 2));
+      });
+
+    test('begins where seek and commit have set the position', async () => {
+      broker.createTopic(TOPIC, 1);
+      broker.produce(at(0), names('old', 3));
+      const bodies = async () => {
+        const pulled = await clock.finish(consumer.pull(at(0)));
+        return pulled.status === 'FOUND' ? pulled.messages.map(({ body }) => String(body)) : [];
+      };
+      assert.equal((await bodies()).length, 3);
+      await clock.finish(consumer.seek(at(0), 2n));
+      assert.deepEqual(await bodies(), ['old2']);
+      await clock.finish(consumer.commit(at(0), 1n));
+      assert.deepEqual(await bodies(), ['old1', 'old2']);
+    });
+  });
+
   describe('a pull that is answered with another offset', () => {
     const moved = (to: bigint, suggestWhichBrokerId = 0) => ({
       ...{ status: 'OFFSET_MOVED', reset: false, suggestWhichBrokerId },

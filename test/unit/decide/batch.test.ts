@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { describe, it } from 'node:test';
 import fc from 'fast-check';
-import { waitsUntil } from '../../../src/decide/batch/batching-window.ts';
+import { FILL_MS, waitsUntil } from '../../../src/decide/batch/batching-window.ts';
 import { bisection, firstPart } from '../../../src/decide/batch/bisect.ts';
 
 describe('bisecting', () => {
@@ -53,5 +53,15 @@ describe('the batching window', () => {
     assert.equal(waitsUntil({ count: 9, bytes: 999, since: 100 }, wanted, 600), undefined);
     assert.equal(waitsUntil({ count: 10, bytes: 0, since: 100 }, wanted, 100), undefined);
     assert.equal(waitsUntil({ count: 1, bytes: 1_000, since: 100 }, wanted, 100), undefined);
+  });
+  it('is longer while a backlog fills the batch, for a time of its own', () => {
+    const waiting = { count: 9, bytes: 0, since: 100 };
+    const none = { ...wanted, windowMs: 0 };
+    assert.equal(waitsUntil(waiting, none, 100), undefined);
+    assert.equal(waitsUntil({ ...waiting, fillsSince: 200 }, none, 201), 200 + FILL_MS);
+    assert.equal(waitsUntil({ ...waiting, fillsSince: 200 }, none, 200 + FILL_MS), undefined);
+    assert.equal(waitsUntil({ ...waiting, count: 10, fillsSince: 200 }, none, 201), undefined);
+    const long = { ...wanted, windowMs: 10 * FILL_MS };
+    assert.equal(waitsUntil({ ...waiting, fillsSince: 200 }, long, 201), 100 + 10 * FILL_MS);
   });
 });

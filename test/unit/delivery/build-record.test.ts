@@ -1,20 +1,10 @@
 import assert from 'node:assert/strict';
 import { createHash, randomUUID } from 'node:crypto';
 import { describe, it } from 'node:test';
-import { buildRecord, type RecordContext } from '../../../src/delivery/build-record.ts';
+import { buildRecord } from '../../../src/delivery/build-record.ts';
 import { retryTopic } from '../../../src/model/message-queue.ts';
-import { messageAt } from '../../support/records.ts';
+import { RECORD_CONTEXT as CONTEXT, messageAt } from '../../support/records.ts';
 
-const CONTEXT: RecordContext = {
-  cluster: 'prod',
-  consumerGroup: 'order-worker',
-  topic: 'orders',
-  region: 'eu-west-1',
-  accountId: '123456789012',
-  maxReconsumeTimes: 16,
-  localRetries: 0,
-  now: 1_700_000_000_500,
-};
 const md5 = (text: string) => createHash('md5').update(text).digest('hex');
 
 const HANDLE = /^(orders|%RETRY%order-worker)\/broker-a\/3\/4\.[\da-f-]{36}$/;
@@ -92,6 +82,7 @@ describe('buildRecord', () => {
         queueId: 3,
         queueOffset: '4711',
         offsetMsgId: '0A00031200002A9F00000000000004D2',
+        idempotencyKey: record.rocketmq.idempotencyKey,
         tags: 'paid',
         keys: ['order-17', 'customer-3'],
         shardingKey: 'order-17',

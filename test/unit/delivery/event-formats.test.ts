@@ -15,18 +15,8 @@ import {
   type RocketMQCloudEvent,
   type RocketMQRawMessage,
 } from '../../../src/model/event-formats.ts';
-import { messageAt } from '../../support/records.ts';
+import { RECORD_CONTEXT as CONTEXT, messageAt } from '../../support/records.ts';
 
-const CONTEXT = {
-  cluster: 'prod',
-  consumerGroup: 'order-worker',
-  topic: 'orders',
-  region: 'eu-west-1',
-  accountId: '123456789012',
-  maxReconsumeTimes: 16,
-  localRetries: 0,
-  now: 1_700_000_000_500,
-};
 const INFO = {
   batchId: 'b',
   attempt: 1,

@@ -55,6 +55,50 @@ describe('names of AWS that are made of texts', () => {
     );
   });
 
+  test('keys of S3: hyphens within texts that hyphens join make no two keys one', () => {
+    const key = (...names: string[]) => objectKey('p', [names]);
+    for (const [one, other] of [
+      [
+        ['a-b', 'c'],
+        ['a', 'b-c'],
+      ],
+      [
+        ['a-b', 'c', '7'],
+        ['a', 'b-c', '7'],
+      ],
+      [
+        ['a', 'b', 'c-d'],
+        ['a', 'b-c', 'd'],
+      ],
+      [
+        ['a', 'b-7', '1', '2.json'],
+        ['a', 'b', '7', '1-2.json'],
+      ],
+      [
+        ['', 'b-c'],
+        ['-b', 'c'],
+      ],
+    ] as const)
+      assert.notEqual(key(...one), key(...other));
+    // Ids of clients have no hyphens, names of brokers do.
+    assert.equal(key('AC1A2B3C', 'broker-a', '0', '7.json'), 'p/AC1A2B3C-broker-a-0-7.json');
+    assert.equal(
+      objectKey('p', [{ time: '2026-01-02T03.04.05.006Z', names: ['AC1A', 'broker-a', '0'] }]),
+      'p/2026-01-02T03.04.05.006Z-AC1A-broker-a-0',
+    );
+    const hyphened = fc.array(fc.constantFrom('-', 'a', 'b', '!', '_'), { maxLength: 4 });
+    const lists = fc.array(
+      hyphened.map((letters) => letters.join('')),
+      { minLength: 3, maxLength: 3 },
+    );
+    fc.assert(
+      fc.property(lists, lists, (one, other) => {
+        assert.equal(key(...one) === key(...other), one.join('|') === other.join('|'));
+      }),
+      { seed: 11, numRuns: 5_000 },
+    );
+  });
+
   test('message groups of SQS: 1 to 128 letters, digits and punctuation marks', () => {
     fc.assert(
       fc.property(texts, (text) => {

@@ -113,6 +113,8 @@ function whyMessage(command: Command): string {
     maximumRecordAgeInSeconds: 60,
     brokerFailures: number('broker-failures'),
     localRetries: number('failures-here'),
+    countedBefore: number('counted-before'),
+    failuresBeforeEnd: command.maybe('end-after') === undefined ? undefined : number('end-after'),
     maxReconsumeTimes: number('limit'),
     isPopped: command.maybe('mode') === 'pop',
   };

@@ -46,6 +46,38 @@ describe('the parts of a held queue', () => {
     assert.deepEqual([stored, held.known.progressAt], [1n, now()]);
   });
 
+  for (const [what, uptime, kept] of [
+    ['a broker that was started since has lost commits', '9 seconds', true],
+    ['another client has stored a lower offset', '25 seconds', false],
+    ['the start of the broker is not known', 'not known', false],
+  ] as const)
+    test(`${what}, and no connection is known to be lost`, async () => {
+      let stored = 0n;
+      const { held, pass } = createHeldQueue({
+        client: {
+          queryOffset: async () => stored,
+          commitOffset: async (_group, _queue, offset) => {
+            stored = offset;
+            return { resetPending: false };
+          },
+          brokerInfo: async () =>
+            new Map([['runtime', `[ 0 days, 0 hours, 0 minutes, ${uptime} ]`]]),
+        },
+      });
+      held.messages.put([namedMessage('a', 0), namedMessage('b', 1)], [], 2n, HELD_AT);
+      for (const entry of [...held.messages.unfinished()]) {
+        held.messages.take(entry);
+        held.messages.settle(entry);
+      }
+      await held.offsets.commit();
+      assert.equal(stored, 2n);
+      pass(20_000);
+      stored = 1n;
+      await held.offsets.check();
+      await held.offsets.commit();
+      assert.deepEqual([stored, held.messages.committable], kept ? [2n, 2n] : [1n, 1n]);
+    });
+
   describe('the lease', () => {
     test('allows nothing in its last five seconds, and is lost when it cannot be renewed then', async () => {
       const { held, pass, logs } = createHeldQueue({ store: UNREACHABLE });

@@ -114,6 +114,7 @@ describe('metrics in the embedded format', () => {
     meter.flush();
     const { _aws, EventSource: _source, ...told } = lines[0] ?? {};
     assert.deepEqual(Object.keys(told).sort(), [
+      'ClockSkewCount',
       'CommitErrorCount',
       'CoordinatorErrorCount',
       'DiscardedEventCount',

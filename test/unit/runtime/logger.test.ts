@@ -46,6 +46,65 @@ test('texts of others cannot move a terminal’s cursor, reverse text or end a l
   assert.deepEqual([line.key, line.err.message], [hostile, hostile]);
 });
 
+test('texts of others are bounded in every field, the message and errors; ordinary fields stay as they are', () => {
+  const script = `
+    import { createLogger } from './src/runtime/logger.ts';
+    const long = '\\u0000x'.repeat(500_000);
+    const error = Object.assign(new Error(long), { remark: long, address: 'a:1' });
+    const logger = createLogger({ function: long });
+    const fields = { topic: long, [long]: 1, keys: [long, long], deep: { tags: { a: long } },
+      many: Array.from({ length: 100_000 }, () => long),
+      names: Object.fromEntries(Array.from({ length: 10_000 }, (_, n) => ['name' + n, n])),
+      errorMessage: 'm'.repeat(9_000), err: error };
+    logger.child({ queue: long }).error(fields, long);
+    const cycle = { name: 'a' };
+    cycle.self = cycle;
+    logger.child({ queue: 't/b/0' }).info({ cycle, at: new Date(0), offset: 9007199254740993n,
+      list: ['a', 1, null, true], none: undefined, of: { b: { c: 'd' } }, text: 'x'.repeat(1_000) }, 'short');
+    logger.error({ code: 'ROCKETMQ_MESSAGE_DISCARDED', bodyBase64: 'A'.repeat(100_000), properties: { p: 'v'.repeat(5_000) }, topic: long }, 'x');`;
+  const { stdout } = spawnSync(process.execPath, ['--input-type=module', '-e', script], {
+    cwd: ROOT,
+    encoding: 'utf8',
+    maxBuffer: 100_000_000,
+  });
+  const [first = '', second = '', third = ''] = stdout.split('\n');
+  assert.ok(first.length < 500_000, `${first.length} characters`);
+  const line = JSON.parse(first);
+  for (const text of [
+    line.function,
+    line.queue,
+    line.topic,
+    line.keys[1],
+    line.deep.tags.a,
+    line.err.remark,
+  ])
+    assert.equal(text, `${'\u0000x'.repeat(500)}… (1000000 characters)`);
+  assert.ok(line.msg.length < 2_100 && line.err.message.length <= 2_000);
+  assert.deepEqual([line.many.length, Object.keys(line.names).length], [101, 101]);
+  assert.deepEqual([line.errorMessage.length, line.err.address], [9_000, 'a:1']);
+  const { queue, at, offset, list, of, text, msg, cycle } = JSON.parse(
+    second.replace('9007199254740993', '"9007199254740993"'),
+  );
+  assert.deepEqual(
+    { queue, at, offset, list, of, text: text.length, msg, cycle: cycle.self.self.name },
+    {
+      queue: 't/b/0',
+      at: new Date(0).toISOString(),
+      offset: '9007199254740993',
+      list: ['a', 1, null, true],
+      of: { b: { c: 'd' } },
+      text: 1_000,
+      msg: 'short',
+      cycle: 'a',
+    },
+  );
+  const discarded = JSON.parse(third);
+  assert.deepEqual(
+    [discarded.bodyBase64.length, discarded.properties.p.length, discarded.topic.length < 1_100],
+    [100_000, 5_000, true],
+  );
+});
+
 test("the level is ours, else Lambda's, else info", () => {
   assert.equal(lines({ ROCKETMQ_LOG_LEVEL: 'DEBUG', AWS_LAMBDA_LOG_LEVEL: 'ERROR' }).length, 2);
   assert.equal(lines({ AWS_LAMBDA_LOG_LEVEL: 'ERROR' }).length, 0);
