@@ -668,6 +668,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
+  // Pullers die one after the other, and the next one goes on from what the table has.
+  'broadcasting-deaths': (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 120_000,
+    behaviours: always,
+    source: { messageModel: 'BROADCASTING' },
+    faults: Array.from({ length: 6 }, () => ({
+      kind: 'kill',
+      at: random.int(10_000, 150_000),
+      of: 'puller',
+      which: random.int(0, 9),
+    })),
+  }),
   // The broker loses commits that it confirmed, at work and between two pullers. A coordinator that is killed explains no repeat.
   'lost-commits': (random) => ({
     queues: 2,

@@ -27,10 +27,15 @@ function earlierPartitions({ sources }: ServiceConfig): string[] {
 }
 
 /** A function that makes items looks for those of earlier builds before. */
-function earlierItemsStatements(config: ServiceConfig): Statement[] {
+function earlierItemsStatements(
+  table: ServiceOptions['table'],
+  config: ServiceConfig,
+): Statement[] {
   if (config.earlierItems === 'ignore') return [];
   const actions = config.earlierItems === 'refuse' ? READ : [...READ, WRITE];
-  return [onPartitions(actions, earlierPartitions(config))];
+  // A table of the service's own has no items of others, and a role has 10,240 characters for all its policies.
+  const partitions = table.name === undefined ? ['GROUP#*'] : earlierPartitions(config);
+  return [onPartitions(actions, partitions)];
 }
 
 function onPartitions(actions: readonly string[], partitions: readonly string[]): Statement {
@@ -45,7 +50,7 @@ export function makerStatements(
   table: ServiceOptions['table'],
   config: ServiceConfig,
 ): Statement[] {
-  return [...tableStatements(table, 'write', config), ...earlierItemsStatements(config)];
+  return [...tableStatements(table, 'write', config), ...earlierItemsStatements(table, config)];
 }
 
 /** Use of the service's own items, and of the table's KMS key through DynamoDB alone. */

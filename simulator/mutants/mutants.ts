@@ -571,7 +571,7 @@ const CLOCKS: readonly Mutant[] = [
     file: 'src/puller/queue-mirrors.ts',
     find: '...(!(isStore && offsets.isUnderWay) && {',
     replace: '...({',
-    scenarios: ['skewed', 'broadcasting'],
+    scenarios: ['broadcasting-deaths'],
   },
   {
     name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',

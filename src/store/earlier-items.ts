@@ -5,10 +5,10 @@ import type { LeasePlace } from '../model/assignment.ts';
 import type { EarlierItems } from '../model/source.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import type { ConditionalWrite } from './conditions.ts';
-import { type Item, partitionOf, S } from './items.ts';
+import { claimKey, type Item, partitionOf, queueItemKey, S } from './items.ts';
 import { QUEUE_PREFIX, slotsPart } from './places.ts';
 import { createTakeOver, type TakeOverDeps } from './take-over-items.ts';
-import { type KeySpace, WITHOUT_TENANT } from './tenant.ts';
+import { type KeySpace, tenantPrefix, WITHOUT_TENANT } from './tenant.ts';
 
 interface EarlierItemsDeps extends Omit<TakeOverDeps, 'hasItems'> {
   readonly client: DynamoDBClient;
@@ -56,15 +56,23 @@ export function earlierItemsRule(mode: EarlierItems, deps: EarlierItemsDeps): Ea
     for (const part of [group, slotsPart(group)])
       if (await hasItems(deps.keys, part, QUEUE_PREFIX)) return;
     for (const part of [group, slotsPart(group)])
-      if (await hasOldItems(part)) throw new EarlierItemsError(group);
+      if (await hasOldItems(part)) throw new EarlierItemsError(group, 'of-unknown');
+  };
+  /** `takeOver` was taken out of the configuration before the place was taken over. */
+  const checkPlace = async (group: GroupKey, place: LeasePlace): Promise<void> => {
+    const claim = await deps.read(claimKey(group));
+    if (claim?.takenOverBy?.S !== tenantPrefix(deps.keys)) return;
+    if ((await deps.read(queueItemKey(WITHOUT_TENANT, group, place))) !== undefined)
+      throw new EarlierItemsError(group, 'unfinished');
   };
   return {
     async plan(group) {
       await check(group);
       return undefined;
     },
-    async item(group) {
+    async item(group, place) {
       await check(group);
+      await checkPlace(group, place);
       return 'absent';
     },
   };

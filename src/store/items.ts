@@ -20,7 +20,7 @@ import {
   sortKey,
   storedPlace,
 } from './places.ts';
-import { type KeySpace, partitionKey } from './tenant.ts';
+import { type KeySpace, partitionKey, WITHOUT_TENANT } from './tenant.ts';
 
 export type Item = Record<string, AttributeValue>;
 
@@ -35,6 +35,11 @@ export function standingPauseKey(keys: KeySpace, group: GroupKey, scope: string)
 
 export function planKey(keys: KeySpace, group: GroupKey): Item {
   return { pk: partitionOf(keys, group), sk: S('PLAN') };
+}
+
+/** Who took over the items that an earlier build wrote for the group. */
+export function claimKey(group: GroupKey): Item {
+  return { pk: partitionOf(WITHOUT_TENANT, group), sk: S('TAKEN-OVER') };
 }
 
 export const queueItemKey = (keys: KeySpace, group: GroupKey, place: LeasePlace): Item => ({

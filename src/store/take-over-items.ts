@@ -1,3 +1,4 @@
+import { EarlierItemsError } from '../errors.ts';
 import type { LeasePlace, StandingPause } from '../model/assignment.ts';
 import type { GroupKey } from '../ports/assignment-store.ts';
 import {
@@ -8,6 +9,7 @@ import {
   putStandingPause,
 } from './conditions.ts';
 import {
+  claimKey,
   type Item,
   PAUSE_PREFIX,
   partitionOf,
@@ -17,8 +19,8 @@ import {
   standingPauseFromItem,
   standingPauseKey,
 } from './items.ts';
-import { partOf } from './places.ts';
-import { closedFromTheStart, takeOverStep } from './take-over.ts';
+import { slotsPart } from './places.ts';
+import { claimGroup, closedFromTheStart, markPrepared, takeOverStep } from './take-over.ts';
 import { type Tenant, WITHOUT_TENANT } from './tenant.ts';
 
 export interface TakeOverDeps {
@@ -42,8 +44,18 @@ const ROUNDS = 8;
 /** Items of earlier builds, whose keys had neither service nor stage. What each step writes stands in take-over.ts. */
 export function createTakeOver(deps: TakeOverDeps) {
   const { keys, now, read, write, query, hasItems } = deps;
-  const prepared = new Map<string, Promise<void>>();
-  const met = new Map<string, Promise<boolean>>();
+  const begun = new Map<string, Promise<'ours' | 'none'>>();
+
+  /** `none`: no earlier build had the group. */
+  const begin = async (group: GroupKey): Promise<'ours' | 'none'> => {
+    if (!(await hasItems(group)) && !(await hasItems(slotsPart(group)))) return 'none';
+    const { applied, item } = await write(claimKey(group), claimGroup(keys));
+    if (!applied) throw new EarlierItemsError(group, 'of-another', item?.takenOverBy?.S);
+    if (item?.preparedAt !== undefined) return 'ours';
+    await prepare(group);
+    await write(claimKey(group), markPrepared(now()));
+    return 'ours';
+  };
 
   /** Standing pauses first: the plan shows that they are there. */
   const prepare = async (group: GroupKey): Promise<void> => {
@@ -62,8 +74,8 @@ export function createTakeOver(deps: TakeOverDeps) {
   return {
     /** The group's plan as an earlier build left it, copied to its new key. */
     async plan(group: GroupKey, key: Item): Promise<Item | undefined> {
-      await once(prepared, partitionOf(keys, group).S!, () => prepare(group));
-      return await read(key);
+      const found = await once(begun, partitionOf(keys, group).S!, () => begin(group));
+      return found === 'none' ? undefined : await read(key);
     },
 
     /**
@@ -75,14 +87,13 @@ export function createTakeOver(deps: TakeOverDeps) {
       place: LeasePlace,
       creation: ConditionalWrite,
     ): Promise<'absent' | 'created' | 'taken-over' | 'held'> {
-      await once(prepared, partitionOf(keys, group).S!, () => prepare(group));
-      const part = partOf(group, place);
+      const found = await once(begun, partitionOf(keys, group).S!, () => begin(group));
+      if (found === 'none') return 'absent';
       const oldKey = queueItemKey(WITHOUT_TENANT, group, place);
       let isOurs = false;
       for (let round = 0; round < ROUNDS; round++) {
         const old = await read(oldKey);
         if (old === undefined) {
-          if (!(await once(met, partitionOf(keys, part).S!, () => hasItems(part)))) return 'absent';
           isOurs = (await write(oldKey, closedFromTheStart(creation, now()))).applied;
           continue;
         }

@@ -1,5 +1,7 @@
+import { MAX_CLOCK_SKEW_MS, mayTakeOver } from '../model/clock-skew.ts';
 import { type ConditionalWrite, clause } from './conditions.ts';
 import { type Item, N, S } from './items.ts';
+import { type Tenant, tenantPrefix } from './tenant.ts';
 
 /*
  * Items that an earlier build wrote, without service and stage in their keys, are taken over one by one, by whoever would make
@@ -34,9 +36,38 @@ export type TakeOverStep =
 
 export function takeOverStep(old: Item, now: number): TakeOverStep {
   if (old.holder?.S === TAKEN_OVER) return { kind: 'copy', write: copy(old) };
-  const isHeld = old.holder !== undefined && Number(old.leaseUntil?.N) >= now;
-  if (!isHeld) return { kind: 'close', write: close(old, now) };
+  if (!isHeld(old, now)) return { kind: 'close', write: close(old, now) };
   return isSealed(old) ? { kind: 'wait' } : { kind: 'seal', write: seal(old, now) };
+}
+
+/** By the clock of a coordinator, which may be ahead of the holder's. */
+function isHeld(old: Item, now: number): boolean {
+  if (old.holder === undefined) return false;
+  const lease = {
+    acquiredAt: Number(old.acquiredAt?.N),
+    leaseUntil: Number(old.leaseUntil?.N),
+    endsAt: Number(old.endsAt?.N),
+  };
+  const endedBefore = now - MAX_CLOCK_SKEW_MS;
+  return !mayTakeOver(lease, { endedBefore, deadlineBefore: endedBefore });
+}
+
+/**
+ * Written into the old partition before anything else: of two services with `table.takeOver: true` the first one gets
+ * all items of the group, and the other one none.
+ */
+export function claimGroup(keys: Tenant): ConditionalWrite {
+  return {
+    token: 'planToken',
+    when: ['(attribute_not_exists(#pk) OR #takenOverBy = :own)'],
+    set: { takenOverBy: S(tenantPrefix(keys)) },
+    values: { own: S(tenantPrefix(keys)) },
+  };
+}
+
+/** Plan and standing pauses are copied once. Later ones under the old keys are older than those under the new keys. */
+export function markPrepared(now: number): ConditionalWrite {
+  return { token: 'planToken', when: [clause.item], set: { preparedAt: N(now) } };
 }
 
 /** The item of a queue that the old deployment has not met, closed before it can make it. */

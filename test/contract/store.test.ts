@@ -19,7 +19,7 @@ import type {
 } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { renewLease, updateExpression } from '../../src/store/conditions.ts';
-import { queueItemKey } from '../../src/store/items.ts';
+import { queueItemKey, standingPauseKey } from '../../src/store/items.ts';
 import { ensureTable } from '../../src/store/table.ts';
 import { type KeySpace, tenantPrefix, WITHOUT_TENANT } from '../../src/store/tenant.ts';
 import {
@@ -72,10 +72,14 @@ for (const { name, missing, start } of databases) {
       assert.equal(others.length, 0);
       return assignment as Assignment;
     }
-    const acquire = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
+    const acquire = (
+      group: GroupKey,
+      holder: string,
+      { slot = 0, now = NOW, via = store, of = queue } = {},
+    ) =>
       via.acquire({
         ...group,
-        queue,
+        queue: of,
         slot,
         holder,
         now,
@@ -269,8 +273,8 @@ for (const { name, missing, start } of databases) {
           const group = await withQueueOf(old);
           const now = Date.now();
           if (isAbandoned) await acquire(group, 'DEAD', { now: now - 10 ** 9, via: old });
-          // Pauses, the plan and the old item are read before.
-          proxy.beforeRequest(4, async () => {
+          // Before: the look for old items, the claim, pauses, the plan, the note of both, the old item.
+          proxy.beforeRequest(7, async () => {
             assert.equal((await acquire(group, 'OLD', { now, via: old })).applied, true);
           });
           assert.equal(await lossy.create(group, queue, 0, 999n), false);
@@ -295,6 +299,127 @@ for (const { name, missing, start } of databases) {
         await store.create(group, queue, 0, 999n);
         assert.deepEqual((await only(group)).operatorPause, pause);
       });
+
+      test('a coordinator whose clock is ahead closes no item of a live holder', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const now = Date.now();
+        const held = await acquire(group, 'OLD', { now, via: old });
+        assert.ok(held.applied);
+        const { fence, leaseUntil = 0 } = held.assignment.lease ?? {};
+        const ahead = createAssignmentStore(client, TABLE, {
+          ...{ keys: TENANT, newToken: randomUUID },
+          now: () => leaseUntil + 29_000,
+        });
+        assert.equal(await ahead.create(group, queue, 0, 999n), false);
+        const renewal = { ...lease(group, 'OLD', fence ?? 0), leaseUntil: leaseUntil + 20_000 };
+        applied(await old.renew(renewal));
+        assert.equal(await ahead.create(group, queue, 0, 999n), false);
+        applied(await old.release({ ...lease(group, 'OLD', fence ?? 0), committedOffset: 150n }));
+        await ahead.create(group, queue, 0, 999n);
+        assert.equal((await only(group)).committedOffset, 150n);
+      });
+
+      test('a take-over that dies after any of its requests is finished by the next one', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const pause = { until: Date.now() + 3_600_000, since: NOW, reason: 'maintenance' };
+        for (let last = 1, isWhole = false; !isWhole; last++) {
+          const group = await withQueueOf(old);
+          await acquire(group, 'DEAD', { now: NOW - 10 ** 12, via: old });
+          await old.writeStandingPause(group, '*', pause);
+          await old.setOperatorPause(group, queue, pause);
+          const later = { ...queue, queueId: 4 };
+          const dying = createAssignmentStore(clientThatDies(last), TABLE, {
+            ...{ keys: TENANT, newToken: randomUUID },
+          });
+          const attempts = await Promise.allSettled([
+            dying.create(group, queue, 0, 999n),
+            dying.create(group, later, 0, 7n),
+          ]);
+          isWhole = attempts.every(({ status }) => status === 'fulfilled');
+          await store.create(group, queue, 0, 999n);
+          await store.create(group, later, 0, 7n);
+          const found = (await store.list(group)).toSorted(
+            (a, b) => a.queue.queueId - b.queue.queueId,
+          );
+          const facts = found.map(({ startOffset, fence }) => [startOffset, fence]);
+          assert.deepEqual(facts.slice(0, 1), [[100n, 2]], `after ${last} requests`);
+          assert.deepEqual(facts[1]?.[0], 7n);
+          assert.equal(found[0]?.lease?.holder, 'DEAD');
+          assert.deepEqual(found[0]?.operatorPause, pause);
+          assert.deepEqual(await store.standingPauses(group), [{ scope: '*', ...pause }]);
+          for (const one of [queue, later])
+            assert.equal(
+              (await acquire(group, 'OLD', { now: NOW, via: old, of: one })).applied,
+              false,
+            );
+        }
+      });
+
+      test('a pause that was shortened under the new key does not come back', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const pause = { until: Date.now() + 3_600_000, since: NOW, reason: 'maintenance' };
+        await old.writeStandingPause(group, '*', pause);
+        await store.create(group, queue, 0, 999n);
+        // As the TTL does, when the shorter pause has ended.
+        await client.send(
+          new DeleteItemCommand({ TableName: TABLE, Key: standingPauseKey(TENANT, group, '*') }),
+        );
+        await storeOf(TENANT).create(group, { ...queue, queueId: 4 }, 0, 999n);
+        assert.deepEqual(await store.standingPauses(group), []);
+      });
+
+      test('of two services that claim the items, one gets all of them and the other one none', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const later = { ...queue, queueId: 4 };
+        await old.create(group, later, 0, 200n);
+        await store.create(group, queue, 0, 999n);
+        const other = storeOf({ service: 'other', stage: 'dev' });
+        const refusal = { code: 'ROCKETMQ_EARLIER_ITEMS', message: /SERVICE#shop#dev# has taken/ };
+        await assert.rejects(other.readPlan(group), refusal);
+        await assert.rejects(other.create(group, later, 0, 999n), refusal);
+        await assert.rejects(other.slots.create(group, 0), refusal);
+        assert.deepEqual(await other.list(group), []);
+        await store.create(group, later, 0, 999n);
+        assert.deepEqual(
+          (await store.list(group)).map(({ startOffset }) => startOffset).toSorted(),
+          [100n, 200n],
+        );
+      });
+
+      test('takeOver that was taken out of the configuration too early loses nothing', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const later = { ...queue, queueId: 4 };
+        await old.create(group, later, 0, 200n);
+        await store.create(group, queue, 0, 999n);
+        const refusing = createAssignmentStore(client, TABLE, {
+          ...{ keys: TENANT, earlierItems: 'refuse', newToken: randomUUID },
+        });
+        await assert.rejects(refusing.create(group, later, 0, 999n), {
+          code: 'ROCKETMQ_EARLIER_ITEMS',
+          message: /not taken over yet/,
+        });
+        assert.equal(await refusing.create(group, { ...queue, queueId: 5 }, 0, 300n), true);
+        await store.create(group, later, 0, 999n);
+        assert.equal((await store.read(group, later))?.startOffset, 200n);
+      });
+
+      /** One whose process dies after so many requests: their answers are lost, and no further one is sent. */
+      function clientThatDies(requests: number): DynamoDBClient {
+        let sent = 0;
+        return Object.assign(Object.create(client) as DynamoDBClient, {
+          async send(command: Parameters<DynamoDBClient['send']>[0]) {
+            if (sent === requests) throw new Error('dead');
+            const isLast = ++sent === requests;
+            const answer = await client.send(command);
+            if (isLast) throw new Error('dead');
+            return answer;
+          },
+        });
+      }
 
       describe('items of an earlier build that may be those of another service', () => {
         const tenant = { service: 'new', stage: 'dev' };
