@@ -8,11 +8,13 @@ import { promisify } from 'node:util';
 import { PutItemCommand, QueryCommand } from '@aws-sdk/client-dynamodb';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { tenantPrefix, WITHOUT_TENANT } from '../../src/store/tenant.ts';
-import { connect, TABLE, TENANT } from '../support/databases.ts';
+import { connect, TABLE } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { itemsOfTheBuildBefore } from '../support/earlier-items.ts';
 
 const ROOT = path.join(import.meta.dirname, '../..');
+/** Names that are escaped in keys. */
+const TENANT = { service: 'shop#1', stage: "dev's" };
 const GROUP = { cluster: 'default', consumerGroup: 'workers' };
 const at = (queueId: number) => ({ topic: 'orders', brokerName: 'broker-a', queueId });
 
@@ -57,9 +59,12 @@ test('the script of docs/operating.md gives the items back to an earlier build',
     old.acquire({ ...request, ...times, slot, queue: at(queueId), holder });
   assert.equal((await acquireOld(0, 1, 'OLD-2')).applied, false);
 
+  const fresh = { cluster: GROUP.cluster, consumerGroup: 'fresh' };
+  await store.create(fresh, at(0), 0, 7n);
+
   const script = await scriptOfDocs();
-  const words = [TABLE, TENANT.service, TENANT.stage, GROUP.cluster, GROUP.consumerGroup];
-  const rollBack = async () => {
+  const run = async (phase: string, { cluster, consumerGroup }: typeof GROUP) => {
+    const words = [phase, TABLE, TENANT.service, TENANT.stage, cluster, consumerGroup];
     const running = promisify(execFile)(process.execPath, ['--input-type=module', '-', ...words], {
       cwd: ROOT,
       env: {
@@ -71,8 +76,29 @@ test('the script of docs/operating.md gives the items back to an earlier build',
     running.child.stdin?.end(script);
     await running;
   };
-  await rollBack();
-  await rollBack();
+
+  await run('close', fresh);
+  await run('close', fresh);
+  assert.equal(await old.create(fresh, at(0), 0, 999n), false);
+  const requestOld = { ...request, ...times, holder: 'OLD-2', queue: at(0) };
+  assert.equal((await old.acquire({ ...requestOld, ...fresh })).applied, false);
+  const atWork = await store.acquire({
+    ...request,
+    ...fresh,
+    ...times,
+    queue: at(0),
+    holder: 'NEW',
+  });
+  assert.ok(atWork.applied);
+  await assert.rejects(run('open', fresh), /QUEUE#orders#broker-a#0 is held/);
+  assert.equal((await old.acquire({ ...requestOld, ...fresh })).applied, false);
+  await store.release({ ...fresh, queue: at(0), holder: 'NEW', fence: atWork.assignment.fence });
+  await run('open', fresh);
+  const opened = await old.acquire({ ...requestOld, ...fresh });
+  assert.ok(opened.applied);
+  assert.equal(opened.assignment.startOffset, 7n);
+
+  for (const phase of ['close', 'close', 'open', 'open']) await run(phase, GROUP);
 
   const { Items } = await client.send(
     new QueryCommand({
@@ -91,4 +117,9 @@ test('the script of docs/operating.md gives the items back to an earlier build',
   assert.equal((await acquireOld(1, 1, 'OLD-3')).applied, true);
   const sealed = await old.read(GROUP, at(2));
   assert.deepEqual([sealed?.lease?.holder, sealed?.operatorPause], ['OLD', undefined]);
+
+  // The next upgrade takes everything over again.
+  const next = createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID });
+  await next.readPlan(GROUP);
+  assert.equal((await next.standingPauses(GROUP))[0]?.reason, 'maintenance');
 });
