@@ -662,8 +662,8 @@ const TAKE_OVER: readonly Mutant[] = [
   {
     name: 'take-over-leaves-the-old-item-open',
     file: 'src/store/take-over.ts',
-    find: "if (!isHeld) return { kind: 'close', write: close(old, now) };",
-    replace: "if (!isHeld) return { kind: 'copy', write: copy(old) };",
+    find: "if (!isHeld(old, now)) return { kind: 'close', write: close(old, now) };",
+    replace: "if (!isHeld(old, now)) return { kind: 'copy', write: copy(old) };",
     scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
   },
   {
