@@ -685,7 +685,7 @@ const TAKE_OVER: readonly Mutant[] = [
     file: 'src/store/take-over.ts',
     find: 'when: [clause.noItem],',
     replace: 'when: [],',
-    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+    scenarios: ['upgrade-limited'],
   },
 ];
 
