@@ -220,6 +220,27 @@ const LEASES: readonly Mutant[] = [
 
 const FAILURES: readonly Mutant[] = [
   {
+    name: 'messages-of-an-absent-event-stay',
+    file: 'src/puller/absent-handlers.ts',
+    find: 'return isRetryQueue &&',
+    replace: 'return !isRetryQueue &&',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-counts-as-a-failure',
+    file: 'src/client/outgoing.ts',
+    find: 'return { ...request, reconsumeTimes };',
+    replace: 'return request;',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-is-done-without-its-send',
+    file: 'src/puller/set-aside.ts',
+    find: 'failedSends.note(entry, outcome.failure, outcome.unanswered);',
+    replace: 'messages.settle(entry);',
+    scenarios: ['absent-event'],
+  },
+  {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',
     find: '[end.first, deliveries.length], {',
