@@ -6,10 +6,10 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import { brokerStartedAt } from '../queue/broker-start.ts';
 import { inspectQueue } from '../queue/inspect-queue.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { brokerStartedAt } from './broker-start.ts';
 import { COMMIT_TIMEOUT_MS } from './offset-store.ts';
 import type { PullerDeps } from './puller-deps.ts';
 

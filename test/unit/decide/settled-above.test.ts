@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
+import { uptimeMs } from '../../../src/decide/offset/broker-uptime.ts';
 import { type ItemOffsets, settledAbove } from '../../../src/decide/offset/settled-above.ts';
 import { startOffset } from '../../../src/decide/offset/start-offset.ts';
-import { uptimeMs } from '../../../src/flow/broker-uptime.ts';
 import { offsetOf } from '../../../src/queue/valid-offset.ts';
 
 const CONFIRMED = 1_000_000;
