@@ -120,6 +120,49 @@ describe('a stored offset that is lower than what the last holder had settled', 
       });
     });
 
+  describe('an order whose message 2 has failed twice', () => {
+    const FAILING: PullerSettings = {
+      subscriptions: [{ ...ORDERED, batchSize: 1, maximumRetryAttempts: 100 }],
+    };
+    /** What the handler is told of message 2. */
+    async function told(failures: number): Promise<number[]> {
+      const counts: number[] = [];
+      const puller = world.start(({ Records }) => {
+        for (const { body, rocketmq } of Records) {
+          if (body !== '2') continue;
+          counts.push(rocketmq.reconsumeTimes);
+          return { batchItemFailures: [{ itemIdentifier: Records[0]?.messageId }] };
+        }
+        return undefined;
+      }, FAILING);
+      await until(() => counts.length >= failures, 'message 2 has failed');
+      await puller.stop();
+      return counts;
+    }
+    beforeEach(async () => {
+      await produce(0, 4);
+      assert.deepEqual((await told(2)).slice(0, 2), [0, 1]);
+      assert.equal(world.committed(), 2n);
+    });
+
+    test('goes on counting under the next holder', async () => {
+      const [first = 0] = await told(1);
+      assert(first >= 2);
+    });
+    test('begins again when another client set the offset back meanwhile', async () => {
+      await setBack(0n);
+      assert.deepEqual((await told(2)).slice(0, 2), [0, 1]);
+      assert(codes().includes('ROCKETMQ_OFFSET_CHANGED'));
+      assert.equal(world.committed(), 2n);
+    });
+    test('goes on counting when its broker was restarted without its last commits', async () => {
+      await restart();
+      await setBack(1n);
+      const [first = 0] = await told(1);
+      assert(first >= 2);
+    });
+  });
+
   for (const [mode, settings] of MODES)
     describe(`a holder that ended without its last commits, ${mode}`, () => {
       async function workWithoutCommits(last: number, answer?: Answering): Promise<void> {
