@@ -207,8 +207,8 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
-    find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
-    replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    find: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());',
+    replace: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
     also: {
       file: 'src/operator/reset.ts',
       find: "if (outcome === 'held')",

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endedFor } from '../../src/decide/lease/lease.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -95,7 +96,7 @@ describe('a stored offset that is lower than what the last holder had settled', 
       });
       test('reset by our operator after a restart: its messages come again', async () => {
         await restart();
-        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        const write = { offset: 12n, ended: endedFor(Date.now() + 60_000), forgetsCounts: true };
         assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
         await setBack(12n);
         assert.deepEqual(await work(19, settings), names(12, 20));
@@ -103,7 +104,7 @@ describe('a stored offset that is lower than what the last holder had settled', 
       test('reset by our operator after the holder died and a restart: its messages come again', async () => {
         await world.die('killed');
         await restart();
-        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        const write = { offset: 12n, ended: endedFor(Date.now() + 60_000), forgetsCounts: true };
         assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
         await setBack(12n);
         assert.deepEqual(await work(19, settings), names(12, 20));
