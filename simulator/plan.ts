@@ -208,6 +208,8 @@ export interface Plan {
   readonly bodyBytes: number;
   /** Of a puller, where they are not the default ones. */
   readonly options?: Partial<PullerOptions>;
+  /** Until then, ms after the start, processes start with the version whose keys have no service and stage. */
+  readonly upgradeAt?: number;
   /** Programs with PullConsumers consume instead of coordinators and pullers. */
   readonly programs?: {
     readonly processes: number;

@@ -34,6 +34,7 @@ export interface Shape {
   readonly maxSkewMs?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
+  readonly upgradeAt?: number;
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -307,6 +308,49 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 45_000,
     behaviours: always,
     faults: tableFaults(random),
+  }),
+  // A deployment whose items have neither service nor stage in their keys is replaced while its pullers run.
+  upgrade: (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: random.pick<Partial<SourceConfig>>([
+      {},
+      { pullers: 2 },
+      { messageModel: 'BROADCASTING' },
+      { coexist: true, pullers: 2 },
+    ]),
+    subscription: random.pick<Partial<SubscriptionConfig>>([
+      {},
+      { batchSize: 3 },
+      { parallelizationFactor: 2 },
+    ]),
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // The same where the slots have leases too.
+  'upgrade-limited': (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { pullers: random.int(1, 2) },
+    subscription: { maximumConcurrency: random.int(2, 3), batchSize: random.int(1, 3) },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // The same where the leases are those of pops.
+  'upgrade-pop': (random) => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { mode: 'pop', pullers: random.pick(['queue', 1, 2] as const) },
+    subscription: { maximumRetryAttempts: random.int(1, 3), batchSize: random.int(1, 10) },
+    options: { popInvisibleMs: 15_000 },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
   lambda: (random) => ({
     queues: 2,
@@ -627,6 +671,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     behaviours: mixed,
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // Pullers die one after the other, and the next one goes on from what the table has.
+  'broadcasting-deaths': (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 120_000,
+    behaviours: always,
+    source: { messageModel: 'BROADCASTING' },
+    faults: Array.from({ length: 6 }, () => ({
+      kind: 'kill',
+      at: random.int(10_000, 150_000),
+      of: 'puller',
+      which: random.int(0, 9),
+    })),
   }),
   // The broker loses commits that it confirmed, at work and between two pullers. A coordinator that is killed explains no repeat.
   'lost-commits': (random) => ({
@@ -1147,6 +1205,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),
+    ...(shape.upgradeAt !== undefined && { upgradeAt: shape.upgradeAt }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

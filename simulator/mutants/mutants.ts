@@ -592,7 +592,7 @@ const CLOCKS: readonly Mutant[] = [
     file: 'src/puller/queue-mirrors.ts',
     find: '...(!(isStore && offsets.isUnderWay) && {',
     replace: '...({',
-    scenarios: ['skewed', 'broadcasting'],
+    scenarios: ['broadcasting-deaths'],
   },
   {
     name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
@@ -679,6 +679,37 @@ const PROGRAMS: readonly Mutant[] = [
   },
 ];
 
+const TAKE_OVER: readonly Mutant[] = [
+  {
+    name: 'take-over-leaves-the-old-item-open',
+    file: 'src/store/take-over.ts',
+    find: "if (!isHeld(old, now)) return { kind: 'close', write: close(old, now) };",
+    replace: "if (!isHeld(old, now)) return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-waits-for-no-holder',
+    file: 'src/store/take-over.ts',
+    find: "return isSealed(old) ? { kind: 'wait' } : { kind: 'seal', write: seal(old, now) };",
+    replace: "return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-copies-no-state',
+    file: 'src/store/take-over-items.ts',
+    find: "if (step.kind === 'copy') {",
+    replace: "if (step.kind === 'copy') return 'absent';\n        if (step.kind === 'copy') {",
+    scenarios: ['upgrade'],
+  },
+  {
+    name: 'take-over-copies-again',
+    file: 'src/store/take-over.ts',
+    find: 'when: [clause.noItem],',
+    replace: 'when: [],',
+    scenarios: ['upgrade-limited'],
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
   ...LIVES,
@@ -690,4 +721,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLOCKS,
   ...BATCHES,
   ...PROGRAMS,
+  ...TAKE_OVER,
 ];

@@ -16,6 +16,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Gauges } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { CoordinatorDeps } from './coordinator-deps.ts';
+import type { Pace } from './paced.ts';
 import { createProblems, type Problems } from './problems.ts';
 
 /** One group in one run of the coordinator: what its steps work with, and what they remember until the run ends. */
@@ -26,6 +27,8 @@ export interface GroupRun {
   readonly rocketmq: RocketMQ;
   readonly store: AssignmentStore;
   readonly invoker: PullerInvoker;
+  /** Of all groups together. */
+  readonly pace: Pace;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly problems: Problems;
@@ -70,6 +73,7 @@ export function watches({ coordinatorMode }: Pick<ServiceConfig, 'coordinatorMod
 export function beginGroupRun(
   source: SourceConfig,
   deps: CoordinatorDeps,
+  pace: Pace,
   until: number,
   signal: AbortSignal,
 ): GroupRun {
@@ -86,6 +90,7 @@ export function beginGroupRun(
     rocketmq: deps.clients(cluster),
     store: deps.store,
     invoker: deps.invoker,
+    pace,
     clock: deps.clock,
     logger,
     problems: createProblems(logger),
