@@ -207,8 +207,8 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
-    find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
-    replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    find: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());',
+    replace: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
     also: {
       file: 'src/operator/reset.ts',
       find: "if (outcome === 'held')",
@@ -219,6 +219,27 @@ const LEASES: readonly Mutant[] = [
 ];
 
 const FAILURES: readonly Mutant[] = [
+  {
+    name: 'messages-of-an-absent-event-stay',
+    file: 'src/puller/absent-handlers.ts',
+    find: 'return isRetryQueue &&',
+    replace: 'return !isRetryQueue &&',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-counts-as-a-failure',
+    file: 'src/client/outgoing.ts',
+    find: 'return { ...request, reconsumeTimes };',
+    replace: 'return request;',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-is-done-without-its-send',
+    file: 'src/puller/set-aside.ts',
+    find: 'failedSends.note(entry, outcome.failure, outcome.unanswered);',
+    replace: 'messages.settle(entry);',
+    scenarios: ['absent-event'],
+  },
   {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',

@@ -234,7 +234,7 @@ export function createAssignmentStore(
       if (outcome.applied) return 'written';
       const seen = current(outcome);
       if (seen === undefined) return 'missing';
-      if (!hasLease(seen) || seen.lease.leaseUntil >= request.endedBefore) return 'held';
+      if (!hasLease(seen) || !mayTakeOver(seen.lease, request.ended)) return 'held';
       const afterDeath = setStoredOffsetAfterDeath(request, seen);
       return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
     },

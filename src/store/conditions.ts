@@ -253,7 +253,7 @@ export function setStoredOffsetAfterDeath(
       one: N(1),
       seenHolder: S(holder),
       seenFence: N(fence),
-      ...endsOf({ now: request.endedBefore }),
+      ...endsOf(request.ended),
     },
   };
 }
@@ -310,13 +310,12 @@ export function takeOver(request: Acquisition, seen: LeasedAssignment): Conditio
       ...write.values,
       seenHolder: S(seen.lease.holder),
       seenFence: N(seen.lease.fence),
-      ...endsOf(request),
+      ...endsOf(request.ended ?? { endedBefore: request.now, deadlineBefore: request.now }),
     },
   };
 }
 
-function endsOf({ now, ended }: Pick<Acquisition, 'now' | 'ended'>): Item {
-  const { endedBefore, deadlineBefore } = ended ?? { endedBefore: now, deadlineBefore: now };
+function endsOf({ endedBefore, deadlineBefore }: EndedBefore): Item {
   return { endedBefore: N(endedBefore), deadlineBefore: N(deadlineBefore) };
 }
 
