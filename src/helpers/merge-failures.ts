@@ -57,11 +57,10 @@ function read(answer: unknown): Answer | undefined {
   if (shape.kind === 'invalid') return undefined;
   const { list } = shape.kind === 'list' ? shape : { list: [] };
   const fields = (answer ?? {}) as Record<string, unknown>;
-  const known = FIELDS.flatMap((name) =>
-    fields[name] === undefined ? [] : [[name, fields[name]]],
-  );
+  const known: Record<string, unknown> = {};
+  for (const name of FIELDS) if (fields[name] !== undefined) known[name] = fields[name];
   return {
     list: Array.from({ length: list.length }, (_, at) => list[at]),
-    fields: { ...fields, ...Object.fromEntries(known) },
+    fields: { ...fields, ...known },
   };
 }

@@ -123,7 +123,9 @@ describe('inline handlers in the packaged puller', () => {
       new Set(calls.flatMap(({ handler, bodies }) => bodies.map((body) => `${handler} ${body}`)));
     await until(() => handled().size === MESSAGES * NAMES.length, 'all is handled', 60_000).catch(
       (error: unknown) =>
-        assert.fail(`${error}\n${logs.filter((line) => /level":[4-9]0/.test(line)).join('\n')}`),
+        assert.fail(
+          `${String(error)}\n${logs.filter((line) => /level":[4-9]0/.test(line)).join('\n')}`,
+        ),
     );
   });
   after(async () => {
