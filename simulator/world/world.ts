@@ -184,7 +184,7 @@ class Run {
         },
       }),
     );
-    this.#handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
+    this.#handlers = new Handlers(plan, this.#ledger, random.fork('handlers'), START);
     this.#random = random;
     this.#first = this.#deploy('dev', '');
     if (plan.faults.some(({ kind }) => kind === 'second-deployment'))
