@@ -59,7 +59,10 @@ export async function openPuller(
     credentials: { accessKeyId: 'local', secretAccessKey: 'local' },
   });
   await ensureTable(dynamodb, TABLE);
-  const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+  const store = createAssignmentStore(dynamodb, TABLE, {
+    keys: { service: 'bench', stage: 'bench' },
+    newToken: randomUUID,
+  });
   const client = createRocketMQClient({ nameServers: [nameServer] });
   const queues = readableQueues(await client.topicRoute(source.subscriptions[0]?.topic ?? ''));
   for (const queue of queues) await store.create(source, queue, 0, await client.minOffset(queue));

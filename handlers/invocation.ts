@@ -62,6 +62,8 @@ export async function withInvocation<T>(
     });
     close = perCluster.close;
     const store = createAssignmentStore(dynamodb, required(ENVIRONMENT.table), {
+      keys: bundled,
+      ...(bundled.earlierItems !== undefined && { earlierItems: bundled.earlierItems }),
       newToken: randomUUID,
     });
     return await work({

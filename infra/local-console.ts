@@ -26,7 +26,7 @@ export async function openConsole(
   });
   const page = await startConsole({
     service,
-    store: createAssignmentStore(dynamodb, table, { newToken: randomUUID }),
+    store: createAssignmentStore(dynamodb, table, { keys: service, newToken: randomUUID }),
     clock: systemClock,
     port: PORT,
     clients,

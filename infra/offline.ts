@@ -154,7 +154,7 @@ export async function prepareLocalRun(
       await looping;
       const client = tableClient();
       const held = await drainQueues(
-        createAssignmentStore(client, table, { newToken: randomUUID }),
+        createAssignmentStore(client, table, { keys: config, newToken: randomUUID }),
         config,
       );
       client.destroy();

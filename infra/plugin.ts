@@ -170,7 +170,7 @@ export default class RocketMQPlugin {
         : {}),
       ...alarmResources(config, options.alarms),
       ...dashboardResources(config, options.dashboard),
-      ...coordinatorResources(naming, provider, config.clusters, options.table),
+      ...coordinatorResources(naming, provider, config, options.table),
       ...pullerResources(naming, provider, needs, config, options.table),
       ...Object.assign(
         {},

@@ -111,6 +111,14 @@ export type Fault =
       readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'hangs';
     }
   | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
+  /** Messages of one event have no handler meanwhile. */
+  | {
+      readonly kind: 'event-absent';
+      readonly at: number;
+      readonly ms: number;
+      readonly topic: string;
+      readonly how: 'disabled' | 'throttled' | 'missing';
+    }
   /** The nth asynchronous invocation. */
   | {
       readonly kind: 'invocation';
@@ -212,6 +220,8 @@ export interface Plan {
   readonly bodyBytes: number;
   /** Of a puller, where they are not the default ones. */
   readonly options?: Partial<PullerOptions>;
+  /** Until then, ms after the start, processes start with the version whose keys have no service and stage. */
+  readonly upgradeAt?: number;
   /** Programs with PullConsumers consume instead of coordinators and pullers. */
   readonly programs?: {
     readonly processes: number;
@@ -224,6 +234,8 @@ export interface Plan {
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
+  /** While an event is absent, redeliveries of the others are with their handlers within this. Absent: no promise. */
+  readonly othersWithinMs?: number;
   /** Handler calls in the whole run, at most. Absent: no promise. */
   readonly maxCalls?: number;
   /** After the last fault and the last message everything has its end within this (drain-bound). */

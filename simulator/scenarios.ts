@@ -5,6 +5,7 @@ import { createRandom, type Random } from './kernel/random.ts';
 import type { Behaviour, CallFailures, Fault, Plan, PlannedMessage } from './plan.ts';
 
 const TOPIC = 'orders';
+const SECOND_TOPIC = 'bills';
 const BROKER = 'broker-a';
 
 export interface Shape {
@@ -27,11 +28,15 @@ export interface Shape {
   readonly callFailures?: CallFailures;
   readonly isolates?: true;
   readonly promptMs?: number;
+  /** The group has a second event, of another topic and function, and half of the messages are its. */
+  readonly hasSecondEvent?: boolean;
+  readonly othersWithinMs?: number;
   readonly maxCalls?: number;
   /** Of each host's clock, either way; default: 900. */
   readonly maxSkewMs?: number;
   readonly options?: Plan['options'];
   readonly programs?: Plan['programs'];
+  readonly upgradeAt?: number;
   /** Share of the messages that their producer sends twice: it has no answer to the first send. */
   readonly twice?: number;
   /** A stricter bound than the computed one. */
@@ -305,6 +310,49 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     withinMs: 45_000,
     behaviours: always,
     faults: tableFaults(random),
+  }),
+  // A deployment whose items have neither service nor stage in their keys is replaced while its pullers run.
+  upgrade: (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: random.pick<Partial<SourceConfig>>([
+      {},
+      { pullers: 2 },
+      { messageModel: 'BROADCASTING' },
+      { coexist: true, pullers: 2 },
+    ]),
+    subscription: random.pick<Partial<SubscriptionConfig>>([
+      {},
+      { batchSize: 3 },
+      { parallelizationFactor: 2 },
+    ]),
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // The same where the slots have leases too.
+  'upgrade-limited': (random) => ({
+    queues: 3,
+    messages: 60,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { pullers: random.int(1, 2) },
+    subscription: { maximumConcurrency: random.int(2, 3), batchSize: random.int(1, 3) },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
+  }),
+  // The same where the leases are those of pops.
+  'upgrade-pop': (random) => ({
+    queues: 2,
+    messages: 40,
+    withinMs: 150_000,
+    behaviours: mixed,
+    upgradeAt: random.int(20_000, 100_000),
+    source: { mode: 'pop', pullers: random.pick(['queue', 1, 2] as const) },
+    subscription: { maximumRetryAttempts: random.int(1, 3), batchSize: random.int(1, 10) },
+    options: { popInvisibleMs: 15_000 },
+    faults: random.chance(0.6) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
   lambda: (random) => ({
     queues: 2,
@@ -626,6 +674,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     source: { messageModel: 'BROADCASTING' },
     faults: random.chance(0.7) ? [...tableFaults(random), ...processFaults(random)] : [],
   }),
+  // Pullers die one after the other, and the next one goes on from what the table has.
+  'broadcasting-deaths': (random) => ({
+    queues: 2,
+    messages: 60,
+    withinMs: 120_000,
+    behaviours: always,
+    source: { messageModel: 'BROADCASTING' },
+    faults: Array.from({ length: 6 }, () => ({
+      kind: 'kill',
+      at: random.int(10_000, 150_000),
+      of: 'puller',
+      which: random.int(0, 9),
+    })),
+  }),
   // The broker loses commits that it confirmed, at work and between two pullers. A coordinator that is killed explains no repeat.
   'lost-commits': (random) => ({
     queues: 2,
@@ -870,6 +932,36 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
+  // Redeliveries of both events are in one queue, and one event cannot be called for minutes.
+  'absent-event': (random) => {
+    const at = random.int(2_000, 15_000);
+    const hasFaults = random.chance(0.4);
+    return {
+      queues: 1,
+      messages: 40,
+      withinMs: 90_000,
+      behaviours: (own) =>
+        own.chance(0.6) ? { kind: 'fails', times: own.pick([1, 1, 2, 99]) } : OK,
+      hasSecondEvent: true,
+      source: { coexist: random.chance(0.2), pullers: random.pick(['queue', 1] as const) },
+      subscription: {
+        maximumRetryAttempts: random.int(1, 3),
+        batchSize: random.int(1, 10),
+        parallelizationFactor: random.int(1, 2),
+      },
+      faults: [
+        {
+          kind: 'event-absent',
+          at,
+          ms: random.int(30_000, 240_000),
+          topic: random.pick([TOPIC, SECOND_TOPIC]),
+          how: random.pick(['disabled', 'throttled', 'missing'] as const),
+        },
+        ...(hasFaults ? anyFaults(random) : []),
+      ],
+      ...(!hasFaults && { othersWithinMs: 45_000 }),
+    };
+  },
   programs: (random) => {
     const [processes, consumers] = random.pick([
       [1, 1],
@@ -1115,7 +1207,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     (_, number): PlannedMessage => ({
       number,
       at: ofMessages.int(0, shape.withinMs),
-      topic: TOPIC,
+      topic: shape.hasSecondEvent === true && number % 2 === 1 ? SECOND_TOPIC : TOPIC,
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
@@ -1136,36 +1228,44 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
         behaviour: shape.behaviours(ofCopies),
       }),
     );
+  const first: SubscriptionConfig = {
+    topic: TOPIC,
+    filter: { type: 'TAG', expression: '*' },
+    handler: {
+      invocation: 'function',
+      functionKey: 'handler',
+      functionName: 'handler',
+      timeout: 5,
+    },
+    batchSize: 10,
+    parallelizationFactor: 1,
+    startingPosition: 'TRIM_HORIZON',
+    maximumRetryAttempts: 3,
+    retryDelay: { level: 2 },
+    enabled: true,
+    ...shape.subscription,
+  };
+  const second: SubscriptionConfig = {
+    ...first,
+    topic: SECOND_TOPIC,
+    handler: { ...first.handler, functionKey: SECOND_TOPIC, functionName: SECOND_TOPIC },
+  };
+  const subscriptions = shape.hasSecondEvent === true ? [first, second] : [first];
   const plan: Omit<Plan, 'drainMs'> = {
     scenario,
     seed,
     brokers,
-    topics: [{ name: TOPIC, queues: shape.firstQueues ?? queues }],
+    topics: subscriptions.map(({ topic: name }) => ({
+      name,
+      queues: shape.firstQueues ?? queues,
+    })),
     source: {
       cluster: 'default',
       consumerGroup: 'workers',
       strategy: { name: 'AVG' },
       pullers: 'queue',
       ...shape.source,
-      subscriptions: [
-        {
-          topic: TOPIC,
-          filter: { type: 'TAG', expression: '*' },
-          handler: {
-            invocation: 'function',
-            functionKey: 'handler',
-            functionName: 'handler',
-            timeout: 5,
-          },
-          batchSize: 10,
-          parallelizationFactor: 1,
-          startingPosition: 'TRIM_HORIZON',
-          maximumRetryAttempts: 3,
-          retryDelay: { level: 2 },
-          enabled: true,
-          ...shape.subscription,
-        },
-      ],
+      subscriptions,
     },
     messages: [...messages, ...copies],
     faults: shape.faults ?? [],
@@ -1178,9 +1278,11 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     ...(shape.callFailures !== undefined && { callFailures: shape.callFailures }),
     ...(shape.isolates !== undefined && { isolates: shape.isolates }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    ...(shape.othersWithinMs !== undefined && { othersWithinMs: shape.othersWithinMs }),
     ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),
+    ...(shape.upgradeAt !== undefined && { upgradeAt: shape.upgradeAt }),
   };
   return { ...plan, drainMs: shape.drainMs ?? drainBound(plan) };
 }

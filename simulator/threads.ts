@@ -1,15 +1,16 @@
 import { Worker } from 'node:worker_threads';
 import type { Answer, Began, Order, RunOrder, ThreadData } from './orders.ts';
 
-/** No run takes so long: its code goes round in microtasks, and virtual time stands. */
-const HANG_MS = 60_000;
+/** No run computes so long: its code goes round in microtasks, and virtual time stands. Computing, not waiting for a core. */
+const HANG_CPU_MS = 60_000;
+const LOOKS_EVERY_MS = 5_000;
 
 export class HangError extends Error {
   readonly run: RunOrder | undefined;
 
   constructor(run: RunOrder | undefined) {
     super(
-      `${run?.scenario}, seed ${run?.seed}: no end within ${HANG_MS / 1000} s, the code loops without waiting`,
+      `${run?.scenario}, seed ${run?.seed}: no end within ${HANG_CPU_MS / 1000} s of CPU time, the code loops without waiting`,
     );
     this.name = 'HangError';
     this.run = run;
@@ -28,23 +29,30 @@ export function startThread(data: ThreadData = {}): SimulatorThread {
     ask: (order) =>
       new Promise((resolve, reject) => {
         let run: RunOrder | undefined;
+        /** CPU time at the first look at this run. */
+        let before: number | undefined;
         const settle = (finish: () => void): void => {
-          clearTimeout(timer);
+          clearInterval(timer);
           worker.off('message', onMessage);
           worker.off('error', onError);
           finish();
         };
-        const onHang = (): void => settle(() => reject(new HangError(run)));
-        let timer = setTimeout(onHang, HANG_MS);
+        const look = async (): Promise<void> => {
+          const looked = run;
+          const spent = await cpuMs(worker);
+          if (run !== looked) return;
+          before ??= spent;
+          if (spent - before > HANG_CPU_MS) settle(() => reject(new HangError(run)));
+        };
         const onError = (error: unknown): void => settle(() => reject(error));
         const onMessage = (answer: Answer | Began): void => {
           if (answer.kind === 'began') {
             run = answer.run;
-            clearTimeout(timer);
-            timer = setTimeout(onHang, HANG_MS);
+            before = undefined;
           } else if (answer.kind === 'broken') settle(() => reject(new Error(answer.text)));
           else settle(() => resolve(answer));
         };
+        const timer = setInterval(() => void look(), LOOKS_EVERY_MS);
         worker.on('message', onMessage);
         worker.on('error', onError);
         worker.postMessage(order);
@@ -53,6 +61,12 @@ export function startThread(data: ThreadData = {}): SimulatorThread {
       await worker.terminate();
     },
   };
+}
+
+/** What a thread has computed, 0 before it runs. Answered while its code loops, too. */
+async function cpuMs(worker: Worker): Promise<number> {
+  const { user, system } = await worker.cpuUsage().catch(() => ({ user: 0, system: 0 }));
+  return (user + system) / 1000;
 }
 
 /** Shares pieces of work among threads: each takes the next one when it has done one. A thread that hangs is replaced. */

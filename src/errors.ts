@@ -274,3 +274,22 @@ export class UnequalSubscriptionsError extends RocketMQError {
     );
   }
 }
+
+/** Items of an earlier build have the group's name, and nothing in them says which service wrote them. */
+export class EarlierItemsError extends RocketMQError {
+  constructor(
+    { cluster, consumerGroup }: { cluster: string; consumerGroup: string },
+    found: 'of-unknown' | 'unfinished' | 'of-another',
+    owner = '',
+  ) {
+    const items = `the table has items of an earlier build for group "${consumerGroup}" of cluster "${cluster}"`;
+    super(
+      'ROCKETMQ_EARLIER_ITEMS',
+      {
+        'of-unknown': `${items}, and they do not say which service wrote them: set table.takeOver to true when this service did, or to false when another service on this table did; nothing is delivered until then`,
+        unfinished: `${items} that are not taken over yet: set table.takeOver to true again until status shows every queue; those queues are not delivered until then`,
+        'of-another': `${items}, which ${owner} has taken over: set table.takeOver to false to begin the group without them; nothing is delivered until then`,
+      }[found],
+    );
+  }
+}

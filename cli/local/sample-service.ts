@@ -11,7 +11,8 @@ export { CONSOLE_LINE, READY_LINE };
 /** What serverless.yml of this repo says. */
 export const sampleTopic = 'orders';
 export const sampleGroup: GroupKey = { cluster: 'default', consumerGroup: 'order-worker' };
-const TABLE = localTableName('serverless-rocketmq-sample', 'dev');
+const TENANT = { service: 'serverless-rocketmq-sample', stage: 'dev' };
+const TABLE = localTableName(TENANT.service, TENANT.stage);
 const REGION = 'eu-central-1';
 
 /** The environment that points the sample service at local parts. Credentials only where nobody checks them. */
@@ -44,7 +45,7 @@ export function openStore(endpoint: string): { readonly store: AssignmentStore; 
     credentials: { accessKeyId, secretAccessKey },
   });
   return {
-    store: createAssignmentStore(client, TABLE, { newToken: randomUUID }),
+    store: createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID }),
     close: () => client.destroy(),
   };
 }

@@ -101,14 +101,20 @@ async function openOperator(values: Values): Promise<Operator> {
     const { localOperator } = await import('./local-operator.ts');
     const nameServers = textOf(values, 'name-servers') ?? process.env[ENVIRONMENT.nameServers];
     const file = textOf(values, 'service-file');
+    const table = textOf(values, 'table') ?? process.env[ENVIRONMENT.table];
+    const tenant = {
+      service: textOf(values, 'service') ?? process.env.ROCKETMQ_SERVICE,
+      stage: textOf(values, 'stage') ?? process.env.ROCKETMQ_STAGE,
+    };
+    if (table !== undefined && file === undefined && tenant.service === undefined)
+      usage(
+        '--local with a table needs the service and stage of its items: --service and --stage, ROCKETMQ_SERVICE and ROCKETMQ_STAGE, or --service-file',
+      );
     const service =
-      file === undefined ? adHocService(values, nameServers) : await readService(file);
-    return localOperator(
-      service,
-      access,
-      textOf(values, 'table') ?? process.env[ENVIRONMENT.table],
-      nameServers,
-    );
+      file === undefined
+        ? adHocService({ ...values, ...tenant }, nameServers)
+        : await readService(file);
+    return localOperator(service, access, table, nameServers);
   }
   const { deployedOperator } = await import('./deployed-operator.ts');
   const service = textOf(values, 'service');

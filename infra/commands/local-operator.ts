@@ -56,7 +56,7 @@ export async function localOperator(
         store:
           table === undefined
             ? undefined
-            : createAssignmentStore(dynamodb, table, { newToken: randomUUID }),
+            : createAssignmentStore(dynamodb, table, { keys: service, newToken: randomUUID }),
         remainingMs: () => until - systemClock.now(),
         handlers: ({ functionName }: { functionName: string }) =>
           createLambdaHandler(lambda, functionName),

@@ -21,7 +21,8 @@ interface Alarm {
   /** So many of them must be over the threshold. Absent: all. */
   readonly breaching?: number;
   readonly comparison?: 'LessThanThreshold';
-  readonly missing?: 'breaching';
+  /** Default notBreaching. ignore: it stays as it is; what is not measured is not well. */
+  readonly missing?: 'breaching' | 'ignore';
 }
 
 /** One of each per consumer group. */
@@ -33,6 +34,7 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
       statistic: 'Maximum',
       threshold: oldestMessageAgeSeconds * 1000,
       minutes: 3,
+      missing: 'ignore',
     },
     ...(lag === undefined
       ? []
@@ -43,6 +45,7 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
             statistic: 'Maximum',
             threshold: lag,
             minutes: 3,
+            missing: 'ignore',
           } as const,
         ]),
     {
@@ -58,6 +61,13 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
       statistic: 'Maximum',
       threshold: 0,
       minutes: 2,
+    },
+    {
+      metric: 'UnmeasuredQueues',
+      description: `${group}: the lag of a queue cannot be measured`,
+      statistic: 'Maximum',
+      threshold: 0,
+      minutes: 3,
     },
     {
       metric: 'DeadLetteredEventCount',
@@ -118,7 +128,7 @@ const SERVICE_ALARMS: readonly Alarm[] = [
   },
 ];
 
-/** CloudWatch alarms over what the functions tell. Silence is no alarm, but that of the coordinator's heartbeat. */
+/** CloudWatch alarms over what the functions tell. Silence is no alarm, but that of the coordinator's heartbeat; what is not measured leaves lag and age as they were. */
 export function alarmResources(
   { service, stage, sources }: ServiceConfig,
   options: ServiceOptions['alarms'],

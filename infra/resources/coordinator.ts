@@ -9,7 +9,7 @@ import type {
 } from '../serverless-api.ts';
 import { COORDINATOR, type FunctionNaming, PULLER, TABLE } from './names.ts';
 import { allow, arnOf, functionRole, secretStatements } from './role.ts';
-import { tableStatements } from './table-rights.ts';
+import { makerStatements } from './table-rights.ts';
 
 const ROLE = 'RocketmqCoordinatorRole';
 /** Seconds: a run lasts until the schedule starts the next one. */
@@ -37,13 +37,13 @@ export function coordinatorFunction(
 export function coordinatorResources(
   naming: FunctionNaming,
   provider: Provider,
-  clusters: ServiceConfig['clusters'],
+  config: ServiceConfig,
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
   const statements = [
-    ...tableStatements(table, 'write'),
+    ...makerStatements(table, config),
     allow(['lambda:InvokeFunction'], arnOf(naming.getLambdaLogicalId(PULLER))),
-    ...secretStatements(clusters),
+    ...secretStatements(config.clusters),
   ];
   return { [ROLE]: functionRole(COORDINATOR, naming, statements, provider) };
 }

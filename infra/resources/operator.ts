@@ -51,16 +51,17 @@ export function operatorResources(
   naming: FunctionNaming,
   provider: Provider,
   { invoked }: PullerNeeds,
-  { clusters, operator }: ServiceConfig,
+  config: ServiceConfig,
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
+  const { clusters, operator } = config;
   const readOnly = key === OPERATOR_READ_ONLY;
   const commands = readOnly ? READ_ONLY_COMMANDS : (operator?.commands ?? OPERATOR_COMMANDS);
   const writes = WRITING.some((command) => commands.includes(command));
   // A dry run needs the right to invoke: the read-only function does not check handlers.
   const invokes = !readOnly && INVOKING.some((command) => commands.includes(command));
   const statements = [
-    ...tableStatements(table, writes ? 'write' : 'read'),
+    ...tableStatements(table, writes ? 'write' : 'read', config),
     ...(invokes ? invokeStatements(naming, invoked) : []),
     ...secretStatements(clusters),
   ];

@@ -4,7 +4,7 @@ import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Provider } from '../serverless-api.ts';
 import { type FunctionNaming, PULLER, TABLE } from './names.ts';
 import { allow, functionRole, invokeStatements, type Statement, secretStatements } from './role.ts';
-import { tableStatements } from './table-rights.ts';
+import { makerStatements, tableStatements } from './table-rights.ts';
 
 const ROLE = 'RocketmqPullerRole';
 
@@ -42,12 +42,15 @@ export function pullerResources(
   naming: FunctionNaming,
   provider: Provider,
   { invoked, inline }: PullerNeeds,
-  { clusters, sources }: ServiceConfig,
+  config: ServiceConfig,
   table: ServiceOptions['table'],
 ): Record<string, CloudFormationResource> {
+  const { clusters, sources } = config;
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
-    ...tableStatements(table, 'write'),
+    ...(makesSlots(sources)
+      ? makerStatements(table, config)
+      : tableStatements(table, 'write', config)),
     ...invokeStatements(naming, invoked),
     ...(inline.length === 0 ? [] : sharedStatements(provider)),
     ...secretStatements(clusters),
@@ -91,4 +94,11 @@ function bodyStatements(sources: ServiceConfig['sources']): Statement[] {
 /** An inline handler runs with the puller's role, so the puller needs what serverless.yml gives to its functions. */
 function sharedStatements(provider: Provider): object[] {
   return typeof provider.iam?.role === 'object' ? (provider.iam.role.statements ?? []) : [];
+}
+
+/** Pullers of limited groups make the items of their slots. */
+function makesSlots(sources: ServiceConfig['sources']): boolean {
+  return sources.some(({ subscriptions }) =>
+    subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined),
+  );
 }

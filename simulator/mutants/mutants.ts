@@ -207,8 +207,8 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
-    find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
-    replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    find: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());',
+    replace: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
     also: {
       file: 'src/operator/reset.ts',
       find: "if (outcome === 'held')",
@@ -219,6 +219,27 @@ const LEASES: readonly Mutant[] = [
 ];
 
 const FAILURES: readonly Mutant[] = [
+  {
+    name: 'messages-of-an-absent-event-stay',
+    file: 'src/puller/absent-handlers.ts',
+    find: 'return isRetryQueue &&',
+    replace: 'return !isRetryQueue &&',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-counts-as-a-failure',
+    file: 'src/client/outgoing.ts',
+    find: 'return { ...request, reconsumeTimes };',
+    replace: 'return request;',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-is-done-without-its-send',
+    file: 'src/puller/set-aside.ts',
+    find: 'failedSends.note(entry, outcome.failure, outcome.unanswered);',
+    replace: 'messages.settle(entry);',
+    scenarios: ['absent-event'],
+  },
   {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',
@@ -571,7 +592,7 @@ const CLOCKS: readonly Mutant[] = [
     file: 'src/puller/queue-mirrors.ts',
     find: '...(!(isStore && offsets.isUnderWay) && {',
     replace: '...({',
-    scenarios: ['skewed', 'broadcasting'],
+    scenarios: ['broadcasting-deaths'],
   },
   {
     name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
@@ -687,6 +708,37 @@ const PROGRAMS: readonly Mutant[] = [
   },
 ];
 
+const TAKE_OVER: readonly Mutant[] = [
+  {
+    name: 'take-over-leaves-the-old-item-open',
+    file: 'src/store/take-over.ts',
+    find: "if (!isHeld(old, now)) return { kind: 'close', write: close(old, now) };",
+    replace: "if (!isHeld(old, now)) return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-waits-for-no-holder',
+    file: 'src/store/take-over.ts',
+    find: "return isSealed(old) ? { kind: 'wait' } : { kind: 'seal', write: seal(old, now) };",
+    replace: "return { kind: 'copy', write: copy(old) };",
+    scenarios: ['upgrade', 'upgrade-limited', 'upgrade-pop'],
+  },
+  {
+    name: 'take-over-copies-no-state',
+    file: 'src/store/take-over-items.ts',
+    find: "if (step.kind === 'copy') {",
+    replace: "if (step.kind === 'copy') return 'absent';\n        if (step.kind === 'copy') {",
+    scenarios: ['upgrade'],
+  },
+  {
+    name: 'take-over-copies-again',
+    file: 'src/store/take-over.ts',
+    find: 'when: [clause.noItem],',
+    replace: 'when: [],',
+    scenarios: ['upgrade-limited'],
+  },
+];
+
 export const MUTANTS: readonly Mutant[] = [
   ...OFFSETS,
   ...LIVES,
@@ -698,4 +750,5 @@ export const MUTANTS: readonly Mutant[] = [
   ...CLOCKS,
   ...BATCHES,
   ...PROGRAMS,
+  ...TAKE_OVER,
 ];

@@ -14,6 +14,7 @@ import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { createPullerInvoker } from '../../src/runtime/puller-invoker.ts';
 import { createSystemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import type { KeySpace } from '../../src/store/tenant.ts';
 import { currentHost, runAs } from '../kernel/globals.ts';
 import type { Random } from '../kernel/random.ts';
 import { createHost, type Host, type Scheduler } from '../kernel/scheduler.ts';
@@ -39,6 +40,8 @@ export interface ProcessDeps {
   readonly random: Random;
   readonly network: Network;
   readonly table: Table;
+  /** Of what a process that starts now reads and writes. */
+  readonly keys: () => KeySpace;
   readonly destinations: Destinations;
   readonly lambda: () => Lambda;
   readonly handlers: Handlers;
@@ -108,7 +111,10 @@ export class Processes {
         await runRequest(request, {
           service,
           client,
-          store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
+          store: createAssignmentStore(table.client(), 'table', {
+            keys: this.#deps.keys(),
+            newToken: randomUUID,
+          }),
           handlers,
           clock: createSystemClock(),
           logger,
@@ -139,7 +145,10 @@ export class Processes {
         await runCoordinator({
           service,
           clients: () => client,
-          store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
+          store: createAssignmentStore(table.client(), 'table', {
+            keys: this.#deps.keys(),
+            newToken: randomUUID,
+          }),
           invoker: createPullerInvoker(lambda().client(), 'puller'),
           clock: createSystemClock(),
           logger,
@@ -166,7 +175,10 @@ export class Processes {
           {
             service,
             clients: () => client,
-            store: createAssignmentStore(table.client(), 'table', { newToken: randomUUID }),
+            store: createAssignmentStore(table.client(), 'table', {
+              keys: this.#deps.keys(),
+              newToken: randomUUID,
+            }),
             clock: createSystemClock(),
             remainingMs,
             handlers: ({ functionName }) => createLambdaHandler(lambda().client(), functionName),

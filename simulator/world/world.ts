@@ -7,6 +7,7 @@ import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { pullMessage } from '../../src/requests/pull-message.ts';
 import { sendMessageBack } from '../../src/requests/send-back.ts';
 import { updateConsumerOffset } from '../../src/requests/update-offset.ts';
+import { WITHOUT_TENANT } from '../../src/store/tenant.ts';
 import type { Answer } from '../../src/testing/broker/answer.ts';
 import { CHECKS } from '../checks/index.ts';
 import { currentHost, enterWorld, runAs } from '../kernel/globals.ts';
@@ -226,6 +227,8 @@ class Run {
       random: random.fork('processes'),
       network: this.#network,
       table,
+      keys: () =>
+        scheduler.now < START + (plan.upgradeAt ?? 0) ? WITHOUT_TENANT : { service: 'shop', stage },
       destinations: new Destinations(scheduler, random.fork('destinations'), {
         fateOf: (host) => this.#faults.ofDestinationRequest(host),
         stored: ({ payload }) => {
@@ -485,6 +488,8 @@ class Run {
       offsets.reduce((a, b) => (a > b ? a : b)),
     );
     const holder = after.holder.S;
+    // A take-over copies the lease of a dead holder to its new key.
+    if (before === undefined) return;
     if (before?.fence?.N !== after.fence?.N)
       this.#emit({ kind: 'acquired', queue, holder, fence: Number(after.fence?.N) });
     else if (before?.leaseUntil?.N !== undefined && before.leaseUntil.N !== after.leaseUntil?.N) {

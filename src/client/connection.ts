@@ -6,6 +6,7 @@ import {
   PeerFloodError,
   RequestTimeoutError,
 } from '../errors.ts';
+import { CutMap } from '../model/cut-map.ts';
 import { onAbort } from '../model/on-abort.ts';
 import { timerMs } from '../model/timer.ts';
 import {
@@ -87,7 +88,7 @@ export class Connection {
   readonly #socket: Socket;
   readonly #decoder: FrameDecoder;
   readonly #maxFrameBytes: number;
-  readonly #pending = new Map<number, Pending>();
+  readonly #pending = new CutMap<number, Pending>();
   readonly #onServerRequest: ServerRequestHandler | undefined;
   readonly #outbox: Outbox;
   readonly #serverRequests: ServerRequests;

@@ -346,7 +346,17 @@ function build(
     ...(options.coordinator.mode === 'watch' ? {} : { coordinatorMode: options.coordinator.mode }),
     ...(options.metrics === undefined ? {} : { metrics: options.metrics }),
     ...operatorRules(options.operator),
+    ...earlierItems(options.table),
   };
+}
+
+/** Nobody else writes into a service's own table. */
+function earlierItems({
+  name,
+  takeOver = name === undefined ? true : undefined,
+}: ServiceOptions['table']): Pick<ServiceConfig, 'earlierItems'> {
+  if (takeOver === true) return {};
+  return { earlierItems: takeOver === false ? 'ignore' : 'refuse' };
 }
 
 function operatorRules(operator: ServiceOptions['operator']): Pick<ServiceConfig, 'operator'> {

@@ -301,6 +301,7 @@ export const serviceOptions = options({
     retain: trueOrFalse().default(true),
     deletionProtection: trueOrFalse().default(false),
     kmsKeyArn,
+    takeOver: trueOrFalse().exactOptional(),
   })
     .refine(({ name, deletionProtection }) => name === undefined || !deletionProtection, {
       path: ['deletionProtection'],
@@ -316,7 +317,7 @@ export const serviceOptions = options({
     })
     .prefault({})
     .describe(
-      '`{ pointInTimeRecovery, retain, deletionProtection, kmsKeyArn }`, or `{ name, kmsKeyArn }` of a table that exists already, with the keys `pk` and `sk`; with `kmsKeyArn` the KMS key encrypts the table',
+      '`{ pointInTimeRecovery, retain, deletionProtection, kmsKeyArn }`, or `{ name, kmsKeyArn }` of a table that exists already, with the keys `pk` and `sk`; with `kmsKeyArn` the KMS key encrypts the table. `takeOver`: the items that an earlier build wrote for these groups are this service’s (`true`, the default without `name`) or another service’s (`false`); with `name` and without `takeOver`, a group that finds such items does not begin',
     ),
 });
 

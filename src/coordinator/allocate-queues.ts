@@ -11,8 +11,8 @@ export function allocateQueues(
   routes: Routes,
   stored: readonly Assignment[],
 ): Allocation {
-  const { source, clientId, clock, problems } = run;
-  const { failed, ...allocation } = allocateGroup(routes, stored, source, clientId, clock.now());
+  const { source, clock, problems } = run;
+  const { failed, ...allocation } = allocateGroup(routes, stored, source, clock.now());
   for (const [topic, error] of failed) problems.add(error, { topic });
   return allocation;
 }

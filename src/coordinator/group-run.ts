@@ -16,6 +16,7 @@ import type { Logger } from '../ports/logger.ts';
 import type { Gauges } from '../ports/meter.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { CoordinatorDeps } from './coordinator-deps.ts';
+import type { Pace } from './paced.ts';
 import { createProblems, type Problems } from './problems.ts';
 
 /** One group in one run of the coordinator: what its steps work with, and what they remember until the run ends. */
@@ -26,6 +27,8 @@ export interface GroupRun {
   readonly rocketmq: RocketMQ;
   readonly store: AssignmentStore;
   readonly invoker: PullerInvoker;
+  /** Of all groups together. */
+  readonly pace: Pace;
   readonly clock: Clock;
   readonly logger: Logger;
   readonly problems: Problems;
@@ -35,6 +38,8 @@ export interface GroupRun {
   readonly eventSource: string;
   /** Also by queue? */
   readonly queueMetrics: boolean;
+  /** Are figures of lag that are 0 reported, beside the sum and the oldest age? Only to services that list their metrics. */
+  readonly reportsZeros: boolean;
   /** Aborted when the run has to end. */
   readonly signal: AbortSignal;
   /** Epoch ms: when the run ends by itself. */
@@ -70,6 +75,7 @@ export function watches({ coordinatorMode }: Pick<ServiceConfig, 'coordinatorMod
 export function beginGroupRun(
   source: SourceConfig,
   deps: CoordinatorDeps,
+  pace: Pace,
   until: number,
   signal: AbortSignal,
 ): GroupRun {
@@ -86,11 +92,13 @@ export function beginGroupRun(
     rocketmq: deps.clients(cluster),
     store: deps.store,
     invoker: deps.invoker,
+    pace,
     clock: deps.clock,
     logger,
     problems: createProblems(logger),
     gauges: deps.gauges,
     eventSource: eventSourceName(service, stage, cluster, consumerGroup),
+    reportsZeros: deps.service.metrics !== undefined,
     queueMetrics: deps.service.metrics?.includes('QueueMetrics') ?? false,
     signal,
     until,

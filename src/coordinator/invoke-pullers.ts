@@ -85,12 +85,22 @@ export async function invokeMember(
   await invoke(run, { slot: place.slot, queues: [], asMember: true }, [invoked]);
 }
 
-/** One puller invocation; what it was for is remembered for this run. */
+/** One puller invocation, when its turn has come; what it was for is remembered for this run. */
 async function invoke(
   run: GroupRun,
   request: Pick<PullerRequest, 'slot' | 'queues' | 'asMember'>,
   invoked: readonly (readonly [string, Omit<Invoked, 'at'>])[],
 ): Promise<void> {
+  await run.pace.invocation(() => invokeNow(run, request, invoked));
+}
+
+async function invokeNow(
+  run: GroupRun,
+  request: Pick<PullerRequest, 'slot' | 'queues' | 'asMember'>,
+  invoked: readonly (readonly [string, Omit<Invoked, 'at'>])[],
+): Promise<void> {
+  // Left to the next run, which the waiting would overlap.
+  if (run.signal.aborted) return;
   const at = run.clock.now();
   try {
     await run.invoker.invoke({ ...run.group, ...request, notAfter: at + INVOCATION_VALID_MS });

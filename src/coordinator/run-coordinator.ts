@@ -10,6 +10,7 @@ import { invokePullers } from './invoke-pullers.ts';
 import { keepMembers } from './keep-members.ts';
 import { keepPauses } from './keep-pauses.ts';
 import { measureLag } from './measure-lag.ts';
+import { createPace, type Pace } from './paced.ts';
 import type { Problem } from './problems.ts';
 import { type Routes, readRoutes } from './read-routes.ts';
 import { storeAssignments } from './store-assignments.ts';
@@ -42,8 +43,14 @@ export async function runCoordinator(deps: CoordinatorDeps): Promise<Coordinator
   const until =
     deps.clock.now() +
     Math.min(watches(deps.service) ? RUN_MS : SCHEDULED_RUN_MS, deps.remainingMs() - RESERVE_MS);
+  const pace = createPace();
+  const paced: CoordinatorDeps = {
+    ...deps,
+    store: pace.store(deps.store),
+    clients: (cluster) => pace.rocketmq(deps.clients(cluster)),
+  };
   const groups = await Promise.all(
-    deps.service.sources.map((source) => coordinate(source, deps, until)),
+    deps.service.sources.map((source) => coordinate(source, paced, pace, until)),
   );
   deps.gauges?.record(
     { Service: serviceName(deps.service.service, deps.service.stage) },
@@ -58,12 +65,14 @@ export async function runCoordinator(deps: CoordinatorDeps): Promise<Coordinator
 async function coordinate(
   source: SourceConfig,
   deps: CoordinatorDeps,
+  pace: Pace,
   until: number,
 ): Promise<GroupReport> {
   const end = new AbortController();
   const run = beginGroupRun(
     source,
     deps,
+    pace,
     until,
     // Unlinked by `end`.
     linkSignals(end.signal, deps.signal).signal,

@@ -29,7 +29,7 @@ export interface RecordContext {
    * `topic/brokerName/queueId/queueOffset.deliveryId`. Producers can compute the place of a message,
    * so a random id keeps theirs from equalling a handle. Default: a new one.
    */
-  readonly deliveryId?: string;
+  readonly deliveryId?: string | undefined;
   /** Of the event. Default none. */
   readonly order?: OrderConfig | undefined;
   /** Epoch ms. */
@@ -103,7 +103,7 @@ export function buildRecord(message: Message, context: RecordContext): RocketMQR
     body,
     attributes,
     messageAttributes: attributesOf(properties),
-    md5OfBody: hash('md5', body),
+    md5OfBody: hash('md5', encoding === 'utf8' ? message.body : body),
     eventSource: 'aws:sqs',
     eventSourceARN: sourceArn(context),
     awsRegion: context.region,

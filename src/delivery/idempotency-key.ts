@@ -1,4 +1,4 @@
-import { createHash } from 'node:crypto';
+import { createHash, hash } from 'node:crypto';
 import type { Message } from '../model/message.ts';
 import { isSystemProperty, Property } from '../records/properties.ts';
 
@@ -29,16 +29,27 @@ export function idempotencyKeyOf(
     topic,
   }: { readonly cluster: string; readonly consumerGroup: string; readonly topic: string },
 ): string {
-  const said: [string, string][] = [];
-  for (const property of properties)
-    if (isPartOfContent(property[0])) said.push([property[0], property[1]]);
+  const said: string[] = [];
+  // The first U+0001 ends the name: names have none.
+  for (const [name, value] of properties)
+    if (isPartOfContent(name)) said.push(`${name}\u0001${value}`);
   // A redelivery may have its properties in another order.
-  if (said.length > 1) said.sort(([one], [other]) => (one < other ? -1 : 1));
+  if (said.length > 1) said.sort();
   // JSON ends where its bracket closes, so no two of these with their bodies are the same bytes.
-  return createHash('sha256')
-    .update(JSON.stringify([cluster, consumerGroup, topic, msgId, flag, said]))
-    .update(body)
-    .digest('base64url');
+  return digest(JSON.stringify([cluster, consumerGroup, topic, msgId, flag, said]), body);
+}
+
+/** Small messages are put together here: a hash in one call costs a third less than an object that is fed. */
+const SCRATCH = Buffer.alloc(16 * 1024);
+/** UTF-8 takes at most so many bytes for a UTF-16 unit. */
+const WIDEST_UNIT = 3;
+
+function digest(head: string, body: Buffer): string {
+  if (head.length * WIDEST_UNIT + body.length > SCRATCH.length)
+    return createHash('sha256').update(head).update(body).digest('base64url');
+  const at = SCRATCH.write(head);
+  const end = at + body.copy(SCRATCH, at);
+  return hash('sha256', SCRATCH.subarray(0, end), 'base64url');
 }
 
 function isPartOfContent(name: string): boolean {

@@ -1,5 +1,6 @@
 import { checkGroup, type GroupCheck } from '../coordinator/check-group.ts';
 import { beginGroupRun, type GroupRun } from '../coordinator/group-run.ts';
+import { createPace } from '../coordinator/paced.ts';
 import { type Routes, readRoutes } from '../coordinator/read-routes.ts';
 import { storeAssignments } from '../coordinator/store-assignments.ts';
 import { oursSince, SETTLE_MS } from '../decide/allocation/settled.ts';
@@ -115,6 +116,7 @@ class Member implements MemberAnswers {
     this.#run = beginGroupRun(
       source,
       { service, clients: () => client, store, invoker, clock, logger, remainingMs },
+      createPace(),
       until,
       this.#end.signal,
     );

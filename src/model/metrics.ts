@@ -35,6 +35,7 @@ export const METRICS = {
   OldestMessageAge: 'Milliseconds',
   StalledQueues: 'Count',
   UnownedQueues: 'Count',
+  UnmeasuredQueues: 'Count',
   ActivePollers: 'Count',
   // What pullers are like.
   WakeLatency: 'Milliseconds',
@@ -75,6 +76,7 @@ const LAG_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
   'OldestMessageAge',
   'StalledQueues',
   'UnownedQueues',
+  'UnmeasuredQueues',
   'ActivePollers',
   'CoordinatorHeartbeat',
 ]);

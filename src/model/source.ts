@@ -194,6 +194,12 @@ export interface SourceConfig {
 }
 
 /** All that coordinator and puller need to know at run time. The plugin writes it into their bundles as JSON. */
+/**
+ * What happens to items of earlier builds, whose keys name a cluster and a group and no service: they are taken over, or the
+ * group does not begin, or they are left to whoever wrote them.
+ */
+export type EarlierItems = 'take-over' | 'refuse' | 'ignore';
+
 export interface ServiceConfig {
   readonly service: string;
   readonly stage: string;
@@ -205,6 +211,8 @@ export interface ServiceConfig {
   readonly metrics?: readonly MetricGroup[];
   /** Absent: every command, and the service's own topics. */
   readonly operator?: OperatorRules;
+  /** Absent: taken over. */
+  readonly earlierItems?: Exclude<EarlierItems, 'take-over'>;
 }
 
 /** May messages of the topic be delivered? The retry topic's may while any subscription is enabled. */

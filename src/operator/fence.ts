@@ -1,4 +1,4 @@
-import { isLive } from '../decide/lease/lease.ts';
+import { mayBeHeld } from '../decide/lease/lease.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { Assignment, OperatorPause } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -12,14 +12,6 @@ const FENCE_MS = 120_000;
 const WAIT_MS = 20_000;
 const LOOK_MS = 250;
 const RESERVE_MS = 10_000;
-
-/** Most that the clock of an operator's computer may be ahead of a holder's. */
-const CLOCK_SKEW_MS = 5_000;
-
-/** A lease that ended before this time is nobody's any more, whichever of the two clocks is ahead. */
-export function endedBefore(now: number): number {
-  return now - CLOCK_SKEW_MS;
-}
 
 /**
  * Works on queues while nobody consumes them, so that no holder's commit comes over the operator's: they are paused, holders drain and release, the
@@ -52,7 +44,7 @@ export async function fenced<Result>(
   const giveUpAt = now + Math.min(WAIT_MS, deps.remainingMs() - RESERVE_MS);
   let items = await read();
   const isHeld = (queue: MessageQueue): boolean =>
-    isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));
+    mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());
   while (queues.some(isHeld) && clock.now() < giveUpAt) {
     await clock.sleep(LOOK_MS);
     items = await read();

@@ -55,8 +55,8 @@ export interface QueueMirrors {
 /** An operator's offset. */
 export interface OffsetWrite {
   readonly offset: bigint;
-  /** Epoch ms: leases that ended before it are those of holders that vanished. */
-  readonly endedBefore: number;
+  /** When a lease has ended whose holder vanished. */
+  readonly ended: EndedBefore;
   /** Failed attempts, batch limits and deaths that holders have counted are forgotten. */
   readonly forgetsCounts: boolean;
   /** As for `acquire`. */

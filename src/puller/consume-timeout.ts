@@ -1,3 +1,4 @@
+import { CutMap } from '../model/cut-map.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
@@ -59,7 +60,8 @@ interface TimeoutParts {
  */
 export class ConsumeTimeouts {
   readonly #parts: TimeoutParts;
-  readonly #calls = new Set<HandlerCall>();
+  /** By batch id. */
+  readonly #calls = new CutMap<string, HandlerCall>();
 
   constructor(parts: TimeoutParts) {
     this.#parts = parts;
@@ -67,11 +69,11 @@ export class ConsumeTimeouts {
 
   /** Watches a call while it is under way. */
   async watch<Result>(call: HandlerCall, work: () => Promise<Result>): Promise<Result> {
-    this.#calls.add(call);
+    this.#calls.set(call.batch.batchId, call);
     try {
       return await work();
     } finally {
-      this.#calls.delete(call);
+      this.#calls.delete(call.batch.batchId);
     }
   }
 
@@ -79,7 +81,7 @@ export class ConsumeTimeouts {
   check(): void {
     const { clock, lifecycle } = this.#parts;
     const now = clock.now();
-    for (const call of this.#calls) {
+    for (const call of this.#calls.values()) {
       const { consumeTimeout, maximumConcurrency } = call.batch.subscription;
       if (consumeTimeout === undefined) continue;
       if (call.expired === undefined && now - call.startedAt >= consumeTimeout * 1000)

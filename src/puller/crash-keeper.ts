@@ -6,6 +6,8 @@ export class CrashKeeper {
   #record: CrashRecord | undefined;
   /** Messages that are delivered alone now: one, or none. */
   #isolated = 0;
+  /** This holder has announced a suspect: that of an earlier one has been delivered again, or is done. */
+  #announced = false;
   readonly #span: number;
 
   /**
@@ -43,7 +45,9 @@ export class CrashKeeper {
 
   /** The single message at the offset is about to be delivered. */
   suspect(offset: bigint): void {
-    if (this.#record !== undefined) this.#record = suspect(this.#record, offset);
+    if (this.#record === undefined) return;
+    this.#record = suspect(this.#record, offset);
+    this.#announced = true;
   }
 
   /** The message has its end. True: it was the suspect, and the messages behind it are delivered as always. */
@@ -73,7 +77,8 @@ export class CrashKeeper {
   }
 
   /**
-   * The record to leave behind; undefined: none is needed.
+   * The record to leave behind; undefined: none is needed. A suspect that this holder had no time to
+   * deliver stays the suspect: its deaths go on to count, or it would kill pullers without end.
    * @param outcome waits: nothing was delivered, because an order waits for functions of earlier
    * holders; unreachable: the broker gave nothing, so the deaths are neither repeated nor refuted
    */
@@ -82,10 +87,10 @@ export class CrashKeeper {
     outcome: { readonly waits: boolean; readonly unreachable: boolean },
   ): CrashRecord | undefined {
     if (this.#record === undefined) return undefined;
-    const { offset, count, isolateUntil } = this.#record;
+    const { offset, count, isolateUntil, suspect: suspected } = this.#record;
     const isUnproven = outcome.unreachable && committed <= offset;
-    return outcome.waits || isUnproven || isolateUntil > committed
-      ? { offset, count, isolateUntil }
-      : undefined;
+    if (!(outcome.waits || isUnproven || isolateUntil > committed)) return undefined;
+    const isUntouched = suspected !== undefined && !this.#announced && suspected >= committed;
+    return { offset, count, isolateUntil, ...(isUntouched && { suspect: suspected }) };
   }
 }

@@ -2,6 +2,7 @@ import { isOurs, prolongDue } from '../decide/pop/invisible-time.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
 import { answerCost, entryCost } from '../decide/pull/memory-costs.ts';
 import { inWindow } from '../flow/in-window.ts';
+import { CutMap } from '../model/cut-map.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { SourceConfig } from '../model/source.ts';
@@ -53,7 +54,7 @@ const PROLONG_WINDOW = 16;
 export class PoppedMessages {
   readonly #parts: PoppedParts;
   /** By the entry's place in the process queue. */
-  readonly #popped = new Map<bigint, Popped>();
+  readonly #popped = new CutMap<bigint, Popped>();
   #prolonging = false;
 
   constructor(parts: PoppedParts) {

@@ -23,7 +23,7 @@ export function recordOf(
     consumerGroup: source.consumerGroup,
     topic: subscription.topic,
     now,
-    ...(deliveryId !== undefined && { deliveryId }),
+    deliveryId,
     localRetries,
     traced: subscription.tracing !== 'off',
     region,

@@ -46,8 +46,9 @@ export class Wakeup {
   /** Only after something changed: loops that woke each other for nothing would never let a timer or socket have its turn. */
   all(): void {
     this.#onChange();
-    const waiting = [...this.#waiting];
-    this.#waiting.clear();
+    const waiting = this.#waiting;
+    // A cleared set would stay linked to the tables of those before it, see CutMap.
+    this.#waiting = new Set();
     for (const wake of waiting) wake();
   }
 }

@@ -7,6 +7,7 @@ import {
 import type { Assignment, LeasePlace, SlotPlace } from '../model/assignment.ts';
 import { mayTakeOver } from '../model/clock-skew.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
+import type { EarlierItems } from '../model/source.ts';
 import type {
   Applied,
   AssignmentStore,
@@ -24,6 +25,7 @@ import {
   diedBefore,
   markAbsent,
   moveQueue,
+  type Outcome,
   pauseForOperator,
   pauseQueue,
   putPlan,
@@ -37,6 +39,7 @@ import {
   takeOver,
   updateExpression,
 } from './conditions.ts';
+import { earlierItemsRule } from './earlier-items.ts';
 import {
   assignmentFromItem,
   type Item,
@@ -50,13 +53,18 @@ import {
   standingPauseKey,
 } from './items.ts';
 import { QUEUE_PREFIX, slotsPart } from './places.ts';
+import { type KeySpace, WITHOUT_TENANT } from './tenant.ts';
 
 export interface StoreDeps {
+  /** Whose items they are. */
+  readonly keys: KeySpace;
+  /** Default: `take-over`. */
+  readonly earlierItems?: EarlierItems;
+  /** Epoch ms. */
+  readonly now?: () => number;
   /** Unique per write. */
   readonly newToken: () => string;
 }
-
-type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
 
 /** More rounds than one are only needed when somebody else writes between our write and our read. */
 const ACQUIRE_ROUNDS = 3;
@@ -65,7 +73,7 @@ const ACQUIRE_ROUNDS = 3;
 export function createAssignmentStore(
   client: DynamoDBClient,
   tableName: string,
-  { newToken }: StoreDeps,
+  { newToken, keys, earlierItems = 'take-over', now = Date.now }: StoreDeps,
 ): AssignmentStore {
   let renewals = 0;
 
@@ -101,12 +109,13 @@ export function createAssignmentStore(
   };
 
   const writeQueue = (group: GroupKey, queue: LeasePlace, conditional: ConditionalWrite) =>
-    write(queueItemKey(group, queue), conditional);
+    write(queueItemKey(keys, group, queue), conditional);
 
   const query = async <T>(
     group: GroupKey,
     prefix: string,
     read: (item: Item) => T,
+    from: KeySpace = keys,
   ): Promise<T[]> => {
     const pages = paginateQuery(
       { client },
@@ -114,12 +123,28 @@ export function createAssignmentStore(
         TableName: tableName,
         ConsistentRead: true,
         KeyConditionExpression: 'pk = :pk AND begins_with(sk, :prefix)',
-        ExpressionAttributeValues: { ':pk': partitionOf(group), ':prefix': S(prefix) },
+        ExpressionAttributeValues: { ':pk': partitionOf(from, group), ':prefix': S(prefix) },
       },
     );
     const found: T[] = [];
     for await (const page of pages) for (const item of page.Items ?? []) found.push(read(item));
     return found;
+  };
+
+  const earlier =
+    keys === WITHOUT_TENANT
+      ? undefined
+      : earlierItemsRule(earlierItems, { client, tableName, keys, now, read, write, query });
+
+  /** Makes the item, unless an earlier build's is taken over, or is still held: then the next pass finds it or tries again. */
+  const create = async (
+    group: GroupKey,
+    place: LeasePlace,
+    creation: ConditionalWrite,
+  ): Promise<boolean> => {
+    const found = (await earlier?.item(group, place, creation)) ?? 'absent';
+    if (found !== 'absent') return found === 'created';
+    return (await writeQueue(group, place, creation)).applied;
   };
 
   const leases = <Place extends LeasePlace>(): LeaseStore<Place> => ({
@@ -171,18 +196,18 @@ export function createAssignmentStore(
     list: (group) => query(group, QUEUE_PREFIX, assignmentFromItem),
     ...leases<MessageQueue>(),
     async read(group, queue) {
-      const item = await read(queueItemKey(group, queue));
+      const item = await read(queueItemKey(keys, group, queue));
       return item === undefined ? undefined : assignmentFromItem(item);
     },
     async readPlan(group) {
-      const item = await read(planKey(group));
+      const item =
+        (await read(planKey(keys, group))) ?? (await earlier?.plan(group, planKey(keys, group)));
       return item === undefined ? undefined : planFromItem(item);
     },
     writePlan: async (group, plan, expectedVersion) =>
-      (await write(planKey(group), putPlan(plan, expectedVersion))).applied,
-    create: async (group, queue, slot, startOffset, lifeMark) =>
-      (await writeQueue(group, queue, createQueue(group, queue, slot, startOffset, lifeMark)))
-        .applied,
+      (await write(planKey(keys, group), putPlan(plan, expectedVersion))).applied,
+    create: (group, queue, slot, startOffset, lifeMark) =>
+      create(group, queue, createQueue(group, queue, slot, startOffset, lifeMark)),
     move: async (group, queue, slot, generation) =>
       (await writeQueue(group, queue, moveQueue(slot, generation))).applied,
     setAbsent: async (group, queue, absentSince, generation) =>
@@ -200,7 +225,7 @@ export function createAssignmentStore(
     async writeStandingPause(group, scope, pause) {
       // An item with an end in the past is no pause; nobody needs the right to delete.
       await write(
-        standingPauseKey(group, scope),
+        standingPauseKey(keys, group, scope),
         putStandingPause(scope, pause ?? { until: 0, since: 0, reason: '' }),
       );
     },
@@ -209,7 +234,7 @@ export function createAssignmentStore(
       if (outcome.applied) return 'written';
       const seen = current(outcome);
       if (seen === undefined) return 'missing';
-      if (!hasLease(seen) || seen.lease.leaseUntil >= request.endedBefore) return 'held';
+      if (!hasLease(seen) || !mayTakeOver(seen.lease, request.ended)) return 'held';
       const afterDeath = setStoredOffsetAfterDeath(request, seen);
       return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
     },
@@ -217,7 +242,7 @@ export function createAssignmentStore(
       ...leases<SlotPlace>(),
       list: (group) => query(slotsPart(group), QUEUE_PREFIX, assignmentFromItem<SlotPlace>),
       create: async (group, slot) => {
-        await writeQueue(group, { slot }, createQueue(group, { slot }, slot, 0n));
+        await create(group, { slot }, createQueue(group, { slot }, slot, 0n));
       },
       setPaused: async (group, slot, pausedUntil) => {
         await writeQueue(group, { slot }, pauseQueue(pausedUntil));

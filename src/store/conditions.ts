@@ -41,13 +41,15 @@ export interface ConditionalWrite {
   readonly values?: Item;
 }
 
+export type Outcome = { readonly applied: boolean; readonly item: Item | undefined };
+
 /** The right side of a SET that is no plain value. */
 interface Expression {
   readonly expression: string;
 }
 
 /** The clauses that the conditions are made of. `#x` is the attribute x. */
-const clause = {
+export const clause = {
   /** No item: the first coordinator makes it, decides the start offset, and nobody decides it again. */
   noItem: 'attribute_not_exists(#pk)',
   /** An update never makes half an item of a queue that was removed by hand. */
@@ -71,6 +73,8 @@ const clause = {
   free: 'attribute_not_exists(#holder)',
   /** Nobody renewed or took over since the item was read, so the crash that is counted is the one that was seen. */
   seenHolder: '#holder = :seenHolder AND #fence = :seenFence',
+  /** No operator paused or resumed the queue since the item was read. */
+  seenOperatorPause: '#operatorPausedUntil = :seenOperatorPause',
   /** The last holder's time is over by the acquirer's clock, less its margin for clocks that differ. The holder itself stopped earlier by its own. */
   ended:
     '(#leaseUntil < :deadlineBefore OR (#leaseUntil < :endedBefore AND #leaseUntil < #endsAt) OR #leaseUntil < #acquiredAt)',
@@ -249,7 +253,7 @@ export function setStoredOffsetAfterDeath(
       one: N(1),
       seenHolder: S(holder),
       seenFence: N(fence),
-      ...endsOf({ now: request.endedBefore }),
+      ...endsOf(request.ended),
     },
   };
 }
@@ -306,13 +310,12 @@ export function takeOver(request: Acquisition, seen: LeasedAssignment): Conditio
       ...write.values,
       seenHolder: S(seen.lease.holder),
       seenFence: N(seen.lease.fence),
-      ...endsOf(request),
+      ...endsOf(request.ended ?? { endedBefore: request.now, deadlineBefore: request.now }),
     },
   };
 }
 
-function endsOf({ now, ended }: Pick<Acquisition, 'now' | 'ended'>): Item {
-  const { endedBefore, deadlineBefore } = ended ?? { endedBefore: now, deadlineBefore: now };
+function endsOf({ endedBefore, deadlineBefore }: EndedBefore): Item {
   return { endedBefore: N(endedBefore), deadlineBefore: N(deadlineBefore) };
 }
 

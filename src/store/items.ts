@@ -20,34 +20,35 @@ import {
   sortKey,
   storedPlace,
 } from './places.ts';
+import { type KeySpace, partitionKey, WITHOUT_TENANT } from './tenant.ts';
 
 export type Item = Record<string, AttributeValue>;
 
 export const S = (text: string): AttributeValue => ({ S: text });
 export const N = (number: number | bigint): AttributeValue => ({ N: String(number) });
 
-/** A group never contains `#` (its characters are `%|a-zA-Z0-9_-`), so the last part is always the group. */
-function partition({ cluster, consumerGroup }: GroupKey): AttributeValue {
-  return S(`GROUP#${cluster}#${consumerGroup}`);
-}
-
 export const PAUSE_PREFIX = 'PAUSE#';
 
-export function standingPauseKey(group: GroupKey, scope: string): Item {
-  return { pk: partition(group), sk: S(`${PAUSE_PREFIX}${scope}`) };
+export function standingPauseKey(keys: KeySpace, group: GroupKey, scope: string): Item {
+  return { pk: partitionOf(keys, group), sk: S(`${PAUSE_PREFIX}${scope}`) };
 }
 
-export function planKey(group: GroupKey): Item {
-  return { pk: partition(group), sk: S('PLAN') };
+export function planKey(keys: KeySpace, group: GroupKey): Item {
+  return { pk: partitionOf(keys, group), sk: S('PLAN') };
 }
 
-export const queueItemKey = (group: GroupKey, place: LeasePlace): Item => ({
-  pk: partition(partOf(group, place)),
+/** Who took over the items that an earlier build wrote for the group. */
+export function claimKey(group: GroupKey): Item {
+  return { pk: partitionOf(WITHOUT_TENANT, group), sk: S('TAKEN-OVER') };
+}
+
+export const queueItemKey = (keys: KeySpace, group: GroupKey, place: LeasePlace): Item => ({
+  pk: partitionOf(keys, partOf(group, place)),
   sk: S(sortKey(place)),
 });
 
-export function partitionOf(group: GroupKey): AttributeValue {
-  return partition(group);
+export function partitionOf(keys: KeySpace, group: GroupKey): AttributeValue {
+  return S(partitionKey(keys, group));
 }
 
 /** What a queue's item says of itself, written when it is made. */

@@ -5,9 +5,14 @@ import {
   DeleteItemCommand,
   type DynamoDBClient,
   PutItemCommand,
+  QueryCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import { endedFor, TAKEOVER_MARGIN_MS } from '../../src/decide/lease/lease.ts';
 import type { Assignment } from '../../src/model/assignment.ts';
+import { MAX_CLOCK_SKEW_MS } from '../../src/model/clock-skew.ts';
+import { isPopUnit, type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
+import type { EarlierItems } from '../../src/model/source.ts';
 import type {
   AssignmentStore,
   GroupKey,
@@ -16,15 +21,18 @@ import type {
 } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { renewLease, updateExpression } from '../../src/store/conditions.ts';
-import { queueItemKey } from '../../src/store/items.ts';
+import { queueItemKey, standingPauseKey } from '../../src/store/items.ts';
 import { ensureTable } from '../../src/store/table.ts';
+import { type KeySpace, tenantPrefix, WITHOUT_TENANT } from '../../src/store/tenant.ts';
 import {
   connect,
   databases,
   type LossyProxy,
   startLossyProxy,
   TABLE,
+  TENANT,
 } from '../support/databases.ts';
+import { itemsOfTheBuildBefore } from '../support/earlier-items.ts';
 
 const queue = { topic: 'orders', brokerName: 'broker-a', queueId: 3 };
 const NOW = 1_800_000_000_000;
@@ -45,8 +53,8 @@ for (const { name, missing, start } of databases) {
       client = await connect(database.endpoint);
       proxy = await startLossyProxy(database.endpoint);
       throughProxy = await connect(proxy.endpoint);
-      store = createAssignmentStore(client, TABLE, { newToken: randomUUID });
-      lossy = createAssignmentStore(throughProxy, TABLE, { newToken: randomUUID });
+      store = createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID });
+      lossy = createAssignmentStore(throughProxy, TABLE, { keys: TENANT, newToken: randomUUID });
     });
     after(async () => {
       throughProxy.destroy();
@@ -66,10 +74,14 @@ for (const { name, missing, start } of databases) {
       assert.equal(others.length, 0);
       return assignment as Assignment;
     }
-    const acquire = (group: GroupKey, holder: string, { slot = 0, now = NOW, via = store } = {}) =>
+    const acquire = (
+      group: GroupKey,
+      holder: string,
+      { slot = 0, now = NOW, via = store, of = queue } = {},
+    ) =>
       via.acquire({
         ...group,
-        queue,
+        queue: of,
         slot,
         holder,
         now,
@@ -146,7 +158,7 @@ for (const { name, missing, start } of databases) {
             TableName: TABLE,
             Item: {
               ...{
-                pk: { S: `GROUP#default#${part}` },
+                pk: { S: `${tenantPrefix(TENANT)}GROUP#default#${part}` },
                 sk: { S: `QUEUE#${topic}#${brokerName}#${id}` },
               },
               ...{ cluster: { S: 'default' }, consumerGroup: { S: part }, topic: { S: topic } },
@@ -180,6 +192,359 @@ for (const { name, missing, start } of databases) {
       const foreign = { topic: 'orders', brokerName: 'broker-b', queueId: 1 };
       const other = await store.acquire({ ...group, queue: foreign, slot: 0, ...lease });
       assert.ok(!other.applied && other.reason === 'other-slot');
+    });
+
+    describe('a table that services share', () => {
+      const storeOf = (keys: KeySpace) =>
+        createAssignmentStore(client, TABLE, { keys, newToken: randomUUID });
+
+      test('services and stages with the same cluster and group do not see each other', async () => {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        const tenants = [
+          { service: 'shop', stage: 'dev' },
+          { service: 'shop', stage: 'dev2' },
+          { service: 'shop-dev', stage: 'dev' },
+          { service: 'shop#dev', stage: 'dev' },
+          { service: 'shop', stage: 'dev#dev' },
+          { service: 'shop%23dev', stage: 'dev' },
+          { service: 'sho', stage: 'p#dev' },
+          { service: '*', stage: '?' },
+        ];
+        for (const [index, keys] of tenants.entries())
+          assert.equal(await storeOf(keys).create(group, queue, 0, BigInt(index)), true);
+        for (const [index, keys] of tenants.entries()) {
+          const found = await storeOf(keys).list(group);
+          assert.deepEqual(
+            found.map(({ startOffset }) => startOffset),
+            [BigInt(index)],
+          );
+        }
+        const colliding = { cluster: `default#${group.consumerGroup}`, consumerGroup: 'seats' };
+        await store.slots.create(group, 0);
+        assert.deepEqual(await store.list(colliding), []);
+      });
+
+      test('items of an earlier build are taken over once their holder released', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const now = Date.now();
+        const held = await acquire(group, 'OLD', { now, via: old });
+        assert.ok(held.applied);
+        const { fence } = held.assignment;
+        assert.equal(await store.create(group, queue, 0, 999n), false);
+        assert.deepEqual(await store.list(group), [], 'the old holder drains');
+        const renewed = await old.renew({
+          ...lease(group, 'OLD', fence),
+          leaseUntil: now + 30_000,
+        });
+        assert.ok(renewed.applied && (renewed.assignment.pausedUntil ?? 0) > now + 1e9);
+        await old.release({ ...lease(group, 'OLD', fence), committedOffset: 150n });
+
+        await Promise.all([
+          store.create(group, queue, 0, 999n),
+          store.create(group, queue, 0, 999n),
+        ]);
+        const taken = await only(group);
+        assert.deepEqual(
+          [taken.startOffset, taken.committedOffset, taken.fence, taken.lease, taken.operatorPause],
+          [100n, 150n, fence + 1, undefined, undefined],
+        );
+        assert.equal((await acquire(group, 'OLD-2', { now, via: old })).applied, false);
+        await old.setOperatorPause(group, queue, undefined);
+        assert.equal((await acquire(group, 'OLD-3', { now, via: old })).applied, false);
+        assert.equal((await acquire(group, 'NEW', { now })).applied, true);
+      });
+
+      test('the death of an old holder is counted, and an old coordinator can make no further queue', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        await acquire(group, 'OLD', { now: NOW - 10 ** 12, via: old });
+        assert.equal(await store.create(group, queue, 0, 999n), false);
+        const answer = await acquire(group, 'NEW', { now: Date.now() });
+        assert.ok(answer.applied && answer.afterDeath === true);
+        assert.equal(answer.assignment.crash?.count, 1);
+        const later = { ...queue, queueId: 4 };
+        assert.equal(await store.create(group, later, 1, 7n), true);
+        assert.equal(await old.create(group, later, 1, 7n), false);
+        assert.equal((await old.list(group)).length, 2);
+      });
+
+      test('an old puller that acquires between the look and the close keeps its lease', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        for (const isAbandoned of [false, true]) {
+          const group = await withQueueOf(old);
+          const now = Date.now();
+          if (isAbandoned) await acquire(group, 'DEAD', { now: now - 10 ** 9, via: old });
+          // Before: the look for old items, the claim, pauses, the plan, the note of both, the old item.
+          proxy.beforeRequest(7, async () => {
+            assert.equal((await acquire(group, 'OLD', { now, via: old })).applied, true);
+          });
+          assert.equal(await lossy.create(group, queue, 0, 999n), false);
+          assert.deepEqual(await store.list(group), []);
+          const held = await old.read(group, queue);
+          assert.equal(held?.lease?.holder, 'OLD');
+          assert.ok((held?.operatorPause?.until ?? 0) > now, 'sealed in the next round');
+        }
+      });
+
+      test('plan and pauses come along', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const plan = { version: 3, strategy: 'AVG', slots: 1, topologyHash: 'x', lastPassAt: NOW };
+        await old.writePlan(group, { ...plan, metTopics: ['orders'] }, undefined);
+        const until = Date.now() + 3_600_000;
+        const pause = { until, since: NOW, reason: 'maintenance' };
+        await old.writeStandingPause(group, '*', pause);
+        await old.setOperatorPause(group, queue, pause);
+        assert.deepEqual((await store.readPlan(group))?.metTopics, ['orders']);
+        assert.deepEqual(await store.standingPauses(group), [{ scope: '*', ...pause }]);
+        await store.create(group, queue, 0, 999n);
+        assert.deepEqual((await only(group)).operatorPause, pause);
+      });
+
+      test('a coordinator whose clock is ahead closes no item of a live holder', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const now = Date.now();
+        const held = await acquire(group, 'OLD', { now, via: old });
+        assert.ok(held.applied);
+        const { fence, leaseUntil = 0 } = held.assignment.lease ?? {};
+        const ahead = createAssignmentStore(client, TABLE, {
+          ...{ keys: TENANT, newToken: randomUUID },
+          now: () => leaseUntil + 29_000,
+        });
+        assert.equal(await ahead.create(group, queue, 0, 999n), false);
+        const renewal = { ...lease(group, 'OLD', fence ?? 0), leaseUntil: leaseUntil + 20_000 };
+        applied(await old.renew(renewal));
+        assert.equal(await ahead.create(group, queue, 0, 999n), false);
+        applied(await old.release({ ...lease(group, 'OLD', fence ?? 0), committedOffset: 150n }));
+        await ahead.create(group, queue, 0, 999n);
+        assert.equal((await only(group)).committedOffset, 150n);
+      });
+
+      test('a take-over that dies after any of its requests is finished by the next one', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const pause = { until: Date.now() + 3_600_000, since: NOW, reason: 'maintenance' };
+        for (let last = 1, isWhole = false; !isWhole; last++) {
+          const group = await withQueueOf(old);
+          await acquire(group, 'DEAD', { now: NOW - 10 ** 12, via: old });
+          await old.writeStandingPause(group, '*', pause);
+          await old.setOperatorPause(group, queue, pause);
+          const later = { ...queue, queueId: 4 };
+          const dying = createAssignmentStore(clientThatDies(last), TABLE, {
+            ...{ keys: TENANT, newToken: randomUUID },
+          });
+          const attempts = await Promise.allSettled([
+            dying.create(group, queue, 0, 999n),
+            dying.create(group, later, 0, 7n),
+          ]);
+          isWhole = attempts.every(({ status }) => status === 'fulfilled');
+          await store.create(group, queue, 0, 999n);
+          await store.create(group, later, 0, 7n);
+          const found = (await store.list(group)).toSorted(
+            (a, b) => a.queue.queueId - b.queue.queueId,
+          );
+          const facts = found.map(({ startOffset, fence }) => [startOffset, fence]);
+          assert.deepEqual(facts.slice(0, 1), [[100n, 2]], `after ${last} requests`);
+          assert.deepEqual(facts[1]?.[0], 7n);
+          assert.equal(found[0]?.lease?.holder, 'DEAD');
+          assert.deepEqual(found[0]?.operatorPause, pause);
+          assert.deepEqual(await store.standingPauses(group), [{ scope: '*', ...pause }]);
+          for (const one of [queue, later])
+            assert.equal(
+              (await acquire(group, 'OLD', { now: NOW, via: old, of: one })).applied,
+              false,
+            );
+        }
+      });
+
+      test('a pause that was shortened under the new key does not come back', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const pause = { until: Date.now() + 3_600_000, since: NOW, reason: 'maintenance' };
+        await old.writeStandingPause(group, '*', pause);
+        await store.create(group, queue, 0, 999n);
+        // As the TTL does, when the shorter pause has ended.
+        await client.send(
+          new DeleteItemCommand({ TableName: TABLE, Key: standingPauseKey(TENANT, group, '*') }),
+        );
+        await storeOf(TENANT).create(group, { ...queue, queueId: 4 }, 0, 999n);
+        assert.deepEqual(await store.standingPauses(group), []);
+      });
+
+      test('of two services that claim the items, one gets all of them and the other one none', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const later = { ...queue, queueId: 4 };
+        await old.create(group, later, 0, 200n);
+        await store.create(group, queue, 0, 999n);
+        const other = storeOf({ service: 'other', stage: 'dev' });
+        const refusal = { code: 'ROCKETMQ_EARLIER_ITEMS', message: /SERVICE#shop#dev# has taken/ };
+        await assert.rejects(other.readPlan(group), refusal);
+        await assert.rejects(other.create(group, later, 0, 999n), refusal);
+        await assert.rejects(other.slots.create(group, 0), refusal);
+        assert.deepEqual(await other.list(group), []);
+        await store.create(group, later, 0, 999n);
+        assert.deepEqual(
+          (await store.list(group)).map(({ startOffset }) => startOffset).toSorted(),
+          [100n, 200n],
+        );
+      });
+
+      test('takeOver that was taken out of the configuration too early loses nothing', async () => {
+        const old = storeOf(WITHOUT_TENANT);
+        const group = await withQueueOf(old);
+        const later = { ...queue, queueId: 4 };
+        await old.create(group, later, 0, 200n);
+        await store.create(group, queue, 0, 999n);
+        const refusing = createAssignmentStore(client, TABLE, {
+          ...{ keys: TENANT, earlierItems: 'refuse', newToken: randomUUID },
+        });
+        await assert.rejects(refusing.create(group, later, 0, 999n), {
+          code: 'ROCKETMQ_EARLIER_ITEMS',
+          message: /not taken over yet/,
+        });
+        assert.equal(await refusing.create(group, { ...queue, queueId: 5 }, 0, 300n), true);
+        await store.create(group, later, 0, 999n);
+        assert.equal((await store.read(group, later))?.startOffset, 200n);
+      });
+
+      /** One whose process dies after so many requests: their answers are lost, and no further one is sent. */
+      function clientThatDies(requests: number): DynamoDBClient {
+        let sent = 0;
+        return Object.assign(Object.create(client) as DynamoDBClient, {
+          async send(command: Parameters<DynamoDBClient['send']>[0]) {
+            if (sent === requests) throw new Error('dead');
+            const isLast = ++sent === requests;
+            const answer = await client.send(command);
+            if (isLast) throw new Error('dead');
+            return answer;
+          },
+        });
+      }
+
+      describe('items of an earlier build that may be those of another service', () => {
+        const tenant = { service: 'new', stage: 'dev' };
+        const storeWith = (earlierItems: EarlierItems) =>
+          createAssignmentStore(client, TABLE, {
+            keys: tenant,
+            earlierItems,
+            newToken: randomUUID,
+          });
+
+        test('refuse: the group does not begin, and nothing is changed', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const group = await withQueueOf(old);
+          const before = await itemsOf(`GROUP#default#${group.consumerGroup}`);
+          const refusing = storeWith('refuse');
+          await refusing.writeStandingPause(group, '*', { until: NOW, since: NOW, reason: 'x' });
+          const code = { code: 'ROCKETMQ_EARLIER_ITEMS' };
+          await assert.rejects(refusing.readPlan(group), code);
+          await assert.rejects(refusing.create(group, queue, 0, 1n), code);
+          await assert.rejects(refusing.slots.create(group, 0), code);
+          assert.deepEqual(await refusing.list(group), []);
+          assert.deepEqual(await itemsOf(`GROUP#default#${group.consumerGroup}`), before);
+        });
+
+        test('refuse: items of slots alone count; a group without old items begins, and goes on beside later ones', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const slotted = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+          await old.slots.create(slotted, 0);
+          const refusing = storeWith('refuse');
+          await assert.rejects(refusing.create(slotted, queue, 0, 1n), {
+            code: 'ROCKETMQ_EARLIER_ITEMS',
+          });
+          const fresh = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+          assert.equal(await refusing.create(fresh, queue, 0, 1n), true);
+          await old.create(fresh, queue, 0, 2n);
+          assert.equal(await refusing.readPlan(fresh), undefined);
+          assert.equal(await refusing.create(fresh, { ...queue, queueId: 4 }, 0, 1n), true);
+        });
+
+        test('ignore: the group begins beside them, and nothing of theirs is changed', async () => {
+          const old = storeOf(WITHOUT_TENANT);
+          const group = await withQueueOf(old);
+          const before = await itemsOf(`GROUP#default#${group.consumerGroup}`);
+          const ignoring = storeWith('ignore');
+          assert.equal(await ignoring.readPlan(group), undefined);
+          assert.equal(await ignoring.create(group, queue, 0, 7n), true);
+          assert.equal((await ignoring.list(group))[0]?.startOffset, 7n);
+          assert.deepEqual(await itemsOf(`GROUP#default#${group.consumerGroup}`), before);
+          assert.equal((await acquire(group, 'OLD', { now: NOW, via: old })).applied, true);
+        });
+
+        async function itemsOf(pk: string) {
+          const { Items } = await client.send(
+            new QueryCommand({
+              TableName: TABLE,
+              ConsistentRead: true,
+              KeyConditionExpression: 'pk = :pk',
+              ExpressionAttributeValues: { ':pk': { S: pk } },
+            }),
+          );
+          return Items;
+        }
+      });
+
+      test('literal items, as the build before wrote them', async () => {
+        const consumerGroup = `g-${randomUUID()}`;
+        const group = { cluster: 'default', consumerGroup };
+        for (const item of itemsOfTheBuildBefore(consumerGroup, Date.now()))
+          await client.send(new PutItemCommand({ TableName: TABLE, Item: item }));
+        const plan = await store.readPlan(group);
+        assert.deepEqual([plan?.version, plan?.metTopics], [4, ['orders']]);
+        assert.equal((await store.standingPauses(group))[0]?.reason, 'maintenance');
+        for (const queueId of [0, 1, -1])
+          await store.create(
+            group,
+            queueId < 0
+              ? ({
+                  topic: 'orders',
+                  brokerName: 'broker-a',
+                  queueId: 0,
+                  pops: true,
+                } as MessageQueue)
+              : { topic: 'orders', brokerName: 'broker-a', queueId },
+            0,
+            999n,
+          );
+        await store.slots.create(group, 0);
+        const found = new Map(
+          (await store.list(group)).map((item) => [queueKey(item.queue), item] as const),
+        );
+        const released = found.get('orders/broker-a/0');
+        assert.deepEqual(
+          [released?.startOffset, released?.committedOffset, released?.settledOffset],
+          [100n, 4711n, 4713n],
+        );
+        assert.deepEqual(
+          [released?.slot, released?.generation, released?.fence, released?.heldUntil],
+          [1, 3, 18, 1_800_000_000_000],
+        );
+        assert.deepEqual(
+          [...(released?.attempts ?? [])],
+          [
+            [4711n, 2],
+            [4712n, 2],
+          ],
+        );
+        assert.deepEqual(released?.batchLimits, [{ until: 4720n, maxMessages: 8 }]);
+        assert.deepEqual(released?.lifeMark, { offset: 4710n, storedAt: 1_799_999_999_000 });
+        assert.equal(released?.operatorPause?.reason, 'maintenance');
+        const died = found.get('orders/broker-a/1');
+        assert.deepEqual(
+          [died?.lease?.holder, died?.lease?.fence, died?.crash?.count],
+          ['11111111-2222-3333-4444-555555555555', 8, 1],
+        );
+        assert.equal([...found.values()].filter(({ queue }) => isPopUnit(queue)).length, 1);
+        assert.equal((await store.slots.list(group)).length, 1);
+      });
+
+      async function withQueueOf(one: AssignmentStore): Promise<GroupKey> {
+        const group = { cluster: 'default', consumerGroup: `g-${randomUUID()}` };
+        assert.equal(await one.create(group, queue, 0, 100n), true);
+        return group;
+      }
     });
 
     describe('move', () => {
@@ -344,7 +709,7 @@ for (const { name, missing, start } of databases) {
       });
       test('an offset that is kept here is written only while nobody holds the queue', async () => {
         const group = await withQueue();
-        const write = { endedBefore: NOW + 30_000, forgetsCounts: false };
+        const write = { ended: endedFor(NOW + 30_000), forgetsCounts: false };
         assert.equal(await store.writeOffset(group, queue, { ...write, offset: 7n }), 'written');
         assert.equal((await only(group)).committedOffset, 7n);
         applied(await acquire(group, 'A'));
@@ -353,6 +718,23 @@ for (const { name, missing, start } of databases) {
         const other = { ...queue, queueId: 9 };
         assert.equal(await store.writeOffset(group, other, { ...write, offset: 8n }), 'missing');
       });
+      for (const [what, endsAt, marginMs] of [
+        ['that could be renewed', NOW + 600_000, TAKEOVER_MARGIN_MS],
+        ['that ends with its invocation', NOW + 30_000, MAX_CLOCK_SKEW_MS],
+      ] as const)
+        test(`a lease ${what} has ended for an operator when it has for an invocation`, async () => {
+          const group = await withQueue();
+          const lease = { slot: 0, now: NOW, leaseUntil: NOW + 30_000, endsAt };
+          applied(await store.acquire({ ...group, queue, holder: 'A', ...lease }));
+          const write = { offset: 5n, forgetsCounts: false };
+          const writeAt = (ms: number) =>
+            store.writeOffset(group, queue, { ...write, ended: endedFor(NOW + 30_000 + ms) });
+          assert.equal(await writeAt(marginMs), 'held');
+          const now = NOW + 30_000 + marginMs;
+          const other = { ...group, queue, holder: 'B', ...lease, now, ended: endedFor(now) };
+          lost(await store.acquire(other), 'held');
+          assert.equal(await writeAt(marginMs + 1), 'written');
+        });
       test('an offset is written after a holder that vanished, which loses when it comes back', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
@@ -364,7 +746,8 @@ for (const { name, missing, start } of databases) {
         };
         const renewal = { ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 };
         applied(await store.renew({ ...renewal, ...figures, ...counts }));
-        const write = { offset: 5n, endedBefore: NOW + 30_001, handlerTimeoutMs: 60_000 };
+        const ended = endedFor(NOW + 30_000 + TAKEOVER_MARGIN_MS + 1);
+        const write = { offset: 5n, ended, handlerTimeoutMs: 60_000 };
         assert.equal(
           await store.writeOffset(group, queue, { ...write, forgetsCounts: false }),
           'written',
@@ -708,7 +1091,7 @@ for (const { name, missing, start } of databases) {
           'taken-over',
         );
         await client.send(
-          new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(group, queue) }),
+          new DeleteItemCommand({ TableName: TABLE, Key: queueItemKey(TENANT, group, queue) }),
         );
         lost(await store.renew({ ...lease(group, 'A', 3), leaseUntil: NOW + 99_000 }), 'missing');
         assert.deepEqual(await store.list(group), []);
@@ -723,7 +1106,7 @@ for (const { name, missing, start } of databases) {
           .renew({ ...lease(group, 'A', 1), leaseUntil: NOW + 40_000, committedOffset: 110n })
           .then(arrived.resolve, arrived.reject);
         // The holder waits no longer for it: its later writes go over another connection.
-        const later = createAssignmentStore(client, TABLE, { newToken: randomUUID });
+        const later = createAssignmentStore(client, TABLE, { keys: TENANT, newToken: randomUUID });
         for (const [leaseUntil, committedOffset] of [
           [NOW + 45_000, 115n],
           [NOW + 50_000, 120n],
@@ -737,7 +1120,7 @@ for (const { name, missing, start } of databases) {
           client.send(
             new UpdateItemCommand({
               TableName: TABLE,
-              Key: queueItemKey(group, queue),
+              Key: queueItemKey(TENANT, group, queue),
               ...updateExpression(sent, 'late'),
             }),
           ),
@@ -868,7 +1251,10 @@ for (const { name, missing, start } of databases) {
     });
 
     test('a table that is not there is an error, not a lost write', async () => {
-      const elsewhere = createAssignmentStore(client, 'no-such-table', { newToken: randomUUID });
+      const elsewhere = createAssignmentStore(client, 'no-such-table', {
+        keys: TENANT,
+        newToken: randomUUID,
+      });
       await assert.rejects(elsewhere.create({ cluster: 'c', consumerGroup: 'g' }, queue, 0, 0n), {
         name: 'ResourceNotFoundException',
       });

@@ -111,7 +111,10 @@ describe('from produced messages to committed offsets, on a real broker', {
     );
     const consumerProgress = await mqadmin(rocketmq.nameServer, ['consumerProgress', '-g', GROUP]);
     assert.match(consumerProgress, /Diff Total: 0\b/, 'mqadmin sees no lag');
-    const store = createAssignmentStore(table, TABLE, { newToken: randomUUID });
+    const store = createAssignmentStore(table, TABLE, {
+      keys: { service: 'e2e', stage: 'test' },
+      newToken: randomUUID,
+    });
     assert.equal(
       (await store.list({ cluster: 'default', consumerGroup: GROUP })).length,
       QUEUES + 1,

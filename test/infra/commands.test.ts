@@ -15,7 +15,7 @@ import { COMMANDS } from '../../infra/commands/all-commands.ts';
 import { createRocketMQClient, type RocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { startChild } from '../support/child-process.ts';
-import { connect, TABLE } from '../support/databases.ts';
+import { connect, TABLE, TENANT } from '../support/databases.ts';
 import { advised } from '../support/documented-commands.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { shell } from '../support/shell.ts';
@@ -52,6 +52,8 @@ describe('commands', () => {
     environment = {
       ROCKETMQ_NAME_SERVERS: mq.nameServers.join(';'),
       ROCKETMQ_TABLE: TABLE,
+      ROCKETMQ_SERVICE: TENANT.service,
+      ROCKETMQ_STAGE: TENANT.stage,
       AWS_ENDPOINT_URL_DYNAMODB: database.endpoint,
       AWS_REGION: 'eu-west-1',
       AWS_ACCESS_KEY_ID: 'local',

@@ -60,7 +60,7 @@ custom:
     permissionsBoundary: { Ref: Boundary }
 functions:
   orders: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-worker, topic: orders } }] }
-  audit: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-audit, topic: orders } }] }
+  audit: { handler: handler.handler, events: [{ rocketmq: { consumerGroup: order-audit, topic: orders, maximumConcurrency: 20 } }] }
 resources:
   Resources:
     Pager: { Type: "AWS::SNS::Topic" }

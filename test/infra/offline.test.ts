@@ -73,6 +73,7 @@ test('the sample under serverless offline takes messages from the first moment, 
   });
   t.after(() => table.destroy());
   const store = createAssignmentStore(table, localTableName('serverless-rocketmq-sample', 'dev'), {
+    keys: { service: 'serverless-rocketmq-sample', stage: 'dev' },
     newToken: () => 'unused',
   });
   const held = async () =>

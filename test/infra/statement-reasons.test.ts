@@ -30,6 +30,7 @@ function general(text: string, id: string): string {
   const own = id.replace(/Role$/, '');
   return text
     .replace(`${own}LogGroup.Arn`, 'OwnLogGroup.Arn')
+    .replace(/GROUP#[^*,]+(, GROUP#[^*,]+)*$/, 'GROUP#OwnGroups')
     .replace(`function:shop-dev-r${own.slice(1)}`, 'function:OwnFunction')
     .replace(/^(?!Rocketmq)\w+LambdaFunction\.Arn$/, 'HandlerLambdaFunction.Arn');
 }

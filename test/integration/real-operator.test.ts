@@ -11,7 +11,7 @@ import {
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
-import { TABLE } from '../support/databases.ts';
+import { TABLE, TENANT } from '../support/databases.ts';
 import { mqadmin } from '../support/java.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
@@ -48,7 +48,10 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
         sources: [config],
       },
       clients: () => client,
-      store: createAssignmentStore(dynamodb, TABLE, { newToken: () => String(Math.random()) }),
+      store: createAssignmentStore(dynamodb, TABLE, {
+        keys: TENANT,
+        newToken: () => String(Math.random()),
+      }),
       clock: systemClock,
       remainingMs: () => 60_000,
       handlers: () => ({ invoke: async () => ({ kind: 'answered', answer: undefined }) }),

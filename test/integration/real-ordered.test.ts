@@ -12,7 +12,7 @@ import { buildSubscription } from '../../src/records/subscription.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
-import { TABLE } from '../support/databases.ts';
+import { TABLE, TENANT } from '../support/databases.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { startJava } from '../support/java.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -96,7 +96,7 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
       {
         service: { service: 'shop', stage: 'dev', clusters: {}, sources: [config] },
         client,
-        store: createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID }),
+        store: createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID }),
         handlers: () => createInlineHandler(handler, () => ({}) as Context),
         clock: systemClock,
         logger,
@@ -114,7 +114,7 @@ describe('ordered consumption on a real broker', { skip: missingStack('rocketmq'
     return { report, logs, stop: end };
   };
   const assign = async (queue: MessageQueue, consumerGroup: string): Promise<void> => {
-    const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+    const store = createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID });
     await store.create({ cluster: 'default', consumerGroup }, queue, 0, 0n);
   };
 

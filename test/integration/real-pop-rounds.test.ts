@@ -10,7 +10,7 @@ import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger, source, subscription } from '../support/coordinator-world.ts';
 import { collectingGauges } from '../support/counting-meter.ts';
-import { TABLE } from '../support/databases.ts';
+import { TABLE, TENANT } from '../support/databases.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { jsonLines, mqadmin, runJava } from '../support/java.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -161,7 +161,10 @@ for (const [buffer, enablePopBufferMerge] of [
       /** A run of a second, in which nobody is invoked. */
       const measured = async () => {
         const { record, told } = collectingGauges();
-        const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+        const store = createAssignmentStore(dynamodb, TABLE, {
+          keys: TENANT,
+          newToken: randomUUID,
+        });
         await runCoordinator({
           service: { service: 'shop', stage: 'dev', clusters, sources: [of] },
           clients: () => client,

@@ -73,6 +73,18 @@ const killedBesideItsHandler: typeof cases extends fc.Arbitrary<infer T> ? T : n
   maximumRetryAttempts: 0,
   seed: 694_260,
 };
+/** Every second puller has no time to deliver the suspect: its deaths were forgotten each time. */
+const noTimeForTheSuspect: typeof killedBesideItsHandler = {
+  isInline: true,
+  behaviours: [{ kind: 'ok' }],
+  deadly: [{ kind: 'kills', times: 99 }],
+  faults: [],
+  batchSize: 1,
+  timeout: 8,
+  moreMs: 18_200,
+  maximumRetryAttempts: 0,
+  seed: 13,
+};
 
 describe('with any handler that ends, finitely many invocations finish the queue', () => {
   let thread: SimulatorThread;
@@ -116,7 +128,7 @@ describe('with any handler that ends, finitely many invocations finish the queue
             [],
           );
         }),
-        { numRuns: RUNS, examples: [[killedBesideItsHandler]] },
+        { numRuns: RUNS, examples: [[killedBesideItsHandler], [noTimeForTheSuspect]] },
       );
     });
 });

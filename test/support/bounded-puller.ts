@@ -17,7 +17,7 @@ import { collectGarbage } from '../../src/runtime/collect-garbage.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { silentLogger, source, subscription } from './coordinator-world.ts';
-import { connect, TABLE } from './databases.ts';
+import { connect, TABLE, TENANT } from './databases.ts';
 import { messageAt } from './records.ts';
 
 const MIB = 1024 * 1024;
@@ -60,7 +60,7 @@ function popping(): Pick<RocketMQ, 'pop' | 'ack' | 'changeInvisibleTime'> {
 }
 
 const dynamodb = await connect(endpoint);
-const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+const store = createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID });
 const group = { cluster: 'default', consumerGroup: 'bounded' };
 const queues = Array.from({ length: Number(queueCount) }, (_, queueId) => ({
   topic: 'orders',

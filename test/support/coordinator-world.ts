@@ -20,7 +20,7 @@ import {
   type EmbeddedRocketMQOptions,
   startEmbeddedRocketMQ,
 } from '../../src/testing/index.ts';
-import { connect, TABLE } from './databases.ts';
+import { connect, TABLE, TENANT } from './databases.ts';
 import { startDynalite } from './dynalite.ts';
 
 /** A clock that runs `speed` times as fast, so that a run of 55 s takes a second or two. */
@@ -84,7 +84,7 @@ export async function createWorld(options: EmbeddedRocketMQOptions = {}, speed =
   const database = await startDynalite();
   const dynamodb: DynamoDBClient = await connect(database.endpoint);
   const client = createRocketMQClient({ nameServers: broker.nameServers });
-  const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+  const store = createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID });
   const clock = fastClock(speed);
   const invocations: (PullerRequest & { readonly at: number })[] = [];
   const group = { cluster: 'default', consumerGroup: 'workers' };

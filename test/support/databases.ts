@@ -18,6 +18,8 @@ export const databases: readonly {
 ];
 
 export const TABLE = 'assignments';
+/** Whose items the tests work with: the service and stage that they give to coordinator, pullers and operator. */
+export const TENANT = { service: 'shop', stage: 'dev' } as const;
 
 export async function connect(endpoint: string): Promise<DynamoDBClient> {
   const client = new DynamoDBClient({
@@ -32,7 +34,7 @@ export async function connect(endpoint: string): Promise<DynamoDBClient> {
 /** A proxy that can let a request reach the database and then break the connection instead of answering. */
 export interface LossyProxy {
   readonly endpoint: string;
-  /** The next request's answer is lost; `meanwhile` runs when the database has carried it out and before the client notices. */
+  /** The next write's answer is lost; `meanwhile` runs when the database has carried it out and before the client notices. */
   loseNextAnswer(meanwhile?: () => Promise<unknown>): void;
   /** Runs `meanwhile` before the n-th request from now on (1 is the next) goes to the database. */
   beforeRequest(n: number, meanwhile: () => Promise<unknown>): void;
@@ -46,8 +48,9 @@ export async function startLossyProxy(target: string): Promise<LossyProxy> {
     void (async () => {
       const body = await bytes(request);
       if (interruption !== undefined && --interruption.left === 0) await interruption.meanwhile();
-      const meanwhile = lose;
-      lose = undefined;
+      const isWrite = String(request.headers['x-amz-target']).endsWith('.UpdateItem');
+      const meanwhile = isWrite ? lose : undefined;
+      if (isWrite) lose = undefined;
       const headers = Object.fromEntries(
         Object.entries(request.headers).filter(([name]) => !['host', 'connection'].includes(name)),
       );

@@ -15,8 +15,9 @@ import type { Meter } from '../../src/ports/meter.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import type { Tenant } from '../../src/store/tenant.ts';
 import { silentLogger } from './coordinator-world.ts';
-import { TABLE } from './databases.ts';
+import { TABLE, TENANT } from './databases.ts';
 
 /** Longer than any test. */
 const INVOCATION_MS = 280_000;
@@ -41,15 +42,18 @@ export function startInProcess(settings: {
   readonly meter?: Meter;
   readonly logger?: Logger;
   readonly bodies?: BodyStore;
+  readonly tenant?: Tenant;
 }): InProcessService {
-  const { client, source, nameServer, logger = silentLogger } = settings;
+  const { client, source, nameServer, logger = silentLogger, tenant = TENANT } = settings;
   const service = {
-    service: 'shop',
-    stage: 'dev',
+    ...tenant,
     clusters: { default: { nameServers: [nameServer] } },
     sources: [source],
   };
-  const store = createAssignmentStore(settings.dynamodb, TABLE, { newToken: randomUUID });
+  const store = createAssignmentStore(settings.dynamodb, TABLE, {
+    keys: tenant,
+    newToken: randomUUID,
+  });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);
   const stop = new AbortController();
   const endsAt = Date.now() + INVOCATION_MS;

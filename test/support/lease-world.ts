@@ -13,6 +13,7 @@ import type { Lease } from '../../src/model/assignment.ts';
 import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import type { LeaseAnswer } from '../../src/ports/assignment-store.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
+import { TENANT } from './databases.ts';
 
 /** Any two clocks differ by less than twice this; with a commit that is under way for up to 3 s that stays below the safety margin. */
 export const MAX_SKEW_MS = 999;
@@ -64,7 +65,7 @@ export async function createLeaseWorld(
 ) {
   const group = { ...GROUP, consumerGroup: name };
   const faults = faultsOf(client);
-  const store = createAssignmentStore(client, table, { newToken: randomUUID });
+  const store = createAssignmentStore(client, table, { keys: TENANT, newToken: randomUUID });
   let time = 1_800_000_000_000;
   let offset = 0n;
   let highestFence = 0;

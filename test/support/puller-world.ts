@@ -18,7 +18,7 @@ import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { N, queueItemKey, S } from '../../src/store/items.ts';
 import { type EmbeddedRocketMQOptions, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
 import { source, subscription } from './coordinator-world.ts';
-import { connect, TABLE } from './databases.ts';
+import { connect, TABLE, TENANT } from './databases.ts';
 import { startDynalite } from './dynalite.ts';
 import { connectRaw } from './raw-connection.ts';
 import { sendUndecodable } from './undecodable.ts';
@@ -82,7 +82,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
   const database = await startDynalite();
   const dynamodb = await connect(database.endpoint);
   const client = createRocketMQClient({ nameServers: broker.nameServers });
-  const store = createAssignmentStore(dynamodb, TABLE, { newToken: randomUUID });
+  const store = createAssignmentStore(dynamodb, TABLE, { keys: TENANT, newToken: randomUUID });
   const group = { cluster: 'default', consumerGroup: GROUP };
   const logs: LogLine[] = [];
   const running: RunningPuller[] = [];
@@ -227,7 +227,7 @@ export async function createPullerWorld(brokerOptions: EmbeddedRocketMQOptions =
           await dynamodb.send(
             new UpdateItemCommand({
               TableName: TABLE,
-              Key: queueItemKey(group, queue),
+              Key: queueItemKey(TENANT, group, queue),
               UpdateExpression: 'SET leaseUntil = :over',
               ConditionExpression: 'holder = :holder',
               ExpressionAttributeValues: { ':over': N(0), ':holder': S(holder) },

@@ -12,7 +12,7 @@ import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.t
 import { runPuller } from '../../src/puller/run-puller.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
-import { TABLE } from './databases.ts';
+import { TABLE, TENANT } from './databases.ts';
 
 export interface DeploymentSettings {
   readonly service?: string;
@@ -41,6 +41,7 @@ export function deploy(settings: DeploymentSettings) {
     sources: [source],
   };
   const store = createAssignmentStore(settings.dynamodb, settings.tableName ?? TABLE, {
+    keys: TENANT,
     newToken: randomUUID,
   });
   const handler = createInlineHandler(settings.handler, () => ({}) as Context);

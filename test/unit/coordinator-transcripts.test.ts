@@ -190,13 +190,7 @@ class Table {
         ]),
     );
     const options = { pullers: this.#slots, strategy: { name: this.#strategy } };
-    const allocation = allocateGroup(
-      { queues, unknown: this.#unknown },
-      stored,
-      options,
-      (slot) => `member-${slot}`,
-      now,
-    );
+    const allocation = allocateGroup({ queues, unknown: this.#unknown }, stored, options, now);
     const { wanted, undecided } = allocation;
     const changes = planChanges(wanted, stored, undecided, now, (name) => this.#away.has(name));
     const told = changes.flatMap((change) => this.#apply(change, now));

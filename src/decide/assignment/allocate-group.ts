@@ -24,24 +24,28 @@ export interface GroupAllocation {
   readonly failed: ReadonlyMap<string, unknown>;
 }
 
+/** Strategies sort names as texts: without the zeros, slot 10 would come before slot 2, and one more queue would move nearly all. */
+function slotName(slot: number): string {
+  return String(slot).padStart(6, '0');
+}
+
 /** Topic by topic, as Java's members do it, over the group's slots instead of its members. A topic that fails keeps what it has. */
 export function allocateGroup(
   routes: RoutedQueues,
   stored: readonly Assignment[],
   { pullers, strategy }: Pick<SourceConfig, 'pullers' | 'strategy'>,
-  clientId: (slot: number) => string,
   now: number,
 ): GroupAllocation {
   const queues = withLingering(routes.queues, routes.unknown, stored, now);
   const slots = countSlots(pullers, queues.values());
-  const clientIds = Array.from({ length: slots }, (_, slot) => clientId(slot));
+  const names = Array.from({ length: slots }, (_, slot) => slotName(slot));
   const present = new Set([...routes.queues.values()].flat().map(queueKey));
   const failed = new Map<string, unknown>();
   const wanted: Wanted[] = [];
   for (const [topic, ofTopic] of queues) {
     if (ofTopic.length === 0 || routes.unknown.has(topic)) continue;
     try {
-      const slotOf = allocateToSlots(strategy, ofTopic, clientIds);
+      const slotOf = allocateToSlots(strategy, ofTopic, names);
       for (const queue of ofTopic) {
         const slot = slotOf.get(queueKey(queue));
         if (slot !== undefined) wanted.push({ queue, slot });

@@ -120,6 +120,19 @@ describe('defaults', () => {
     });
   });
 
+  for (const [table, expected] of [
+    [{}, undefined],
+    [{ takeOver: true }, undefined],
+    [{ takeOver: false }, 'ignore'],
+    [{ name: 'assignments' }, 'refuse'],
+    [{ name: 'assignments', takeOver: true }, undefined],
+    [{ name: 'assignments', takeOver: false }, 'ignore'],
+  ] as const)
+    test(`items of earlier builds with table ${JSON.stringify(table)}: ${expected ?? 'taken over'}`, () => {
+      const { config } = read(orders(EVENT), { ...CLUSTERS, table });
+      assert.equal(config.earlierItems, expected);
+    });
+
   const KEY = 'arn:aws:kms:eu-west-1:123456789012:key/mrk-1234abcd12ab34cd56ef1234567890ab';
   const clusters = { default: { nameServers: ['ns1:9876'] } };
   for (const [name, custom, message] of [
@@ -152,6 +165,11 @@ describe('defaults', () => {
       'a word for deletionProtection',
       { table: { deletionProtection: 'on' } },
       /table\.deletionProtection is "on": give true or false/,
+    ],
+    [
+      'a word for takeOver',
+      { table: { name: 'assignments', takeOver: 'yes' } },
+      /table\.takeOver is "yes": give true or false/,
     ],
   ] as const)
     test(`${name} is refused`, () => {

@@ -208,6 +208,21 @@ describe('the parts of a held queue', () => {
       assert.equal(crash.left(9n, nothing), undefined);
       assert.equal(crash.left(9n, { ...nothing, unreachable: true }), undefined);
       assert.deepEqual(crash.left(9n, { ...nothing, waits: true }), record);
+    });
+
+    test('a suspect that was not delivered stays the suspect, with its deaths', () => {
+      const nothing = { waits: false, unreachable: false };
+      const suspected = { ...record, count: 2, suspect: 5n };
+      const inTime = new CrashKeeper(suspected, 100);
+      assert.deepEqual(inTime.left(5n, nothing), suspected);
+      inTime.suspect(5n);
+      assert.deepEqual(inTime.left(5n, nothing), { ...record, count: 2 }, 'it was delivered again');
+      const past = new CrashKeeper(suspected, 100);
+      assert.deepEqual(past.left(6n, nothing), { ...record, count: 2 }, 'it has its end');
+    });
+
+    test('is left behind where the queue could not be asked', () => {
+      const nothing = { waits: false, unreachable: false };
       const repeated = new CrashKeeper({ offset: 5n, count: 1, isolateUntil: 5n }, 100);
       assert.equal(repeated.left(5n, nothing), undefined);
       assert.equal(repeated.left(5n, { ...nothing, unreachable: true })?.count, 1);

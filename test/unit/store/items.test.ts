@@ -11,6 +11,7 @@ import {
   queueItemKey,
   S,
 } from '../../../src/store/items.ts';
+import { WITHOUT_TENANT } from '../../../src/store/tenant.ts';
 
 const ITEM = {
   ...{ cluster: S('default'), consumerGroup: S('workers'), topic: S('orders') },
@@ -82,7 +83,7 @@ describe('what is leased, in the forms that tables of deployments have', () => {
   ] as const satisfies readonly (readonly [string, LeasePlace, unknown, unknown])[])
     test(`${what} is written and read`, () => {
       const [pk, sk] = key;
-      assert.deepEqual(queueItemKey(group, place), { pk: S(pk), sk: S(sk) });
+      assert.deepEqual(queueItemKey(WITHOUT_TENANT, group, place), { pk: S(pk), sk: S(sk) });
       const [consumerGroup, topic, brokerName, queueId] = attributes;
       const stored = {
         ...{ cluster: S('default'), consumerGroup: S(consumerGroup), topic: S(topic) },
