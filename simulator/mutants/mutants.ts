@@ -140,8 +140,8 @@ const LEASES: readonly Mutant[] = [
     replace: 'return now < lease.leaseUntil + margin - margin;',
     also: {
       file: 'src/decide/lease/lease.ts',
-      find: 'return now - TAKEOVER_MARGIN_MS;',
-      replace: 'return now;',
+      find: 'endedBefore: now - TAKEOVER_MARGIN_MS,',
+      replace: 'endedBefore: now,',
     },
     scenarios: ['stale-holders', 'skewed', 'table', 'lambda'],
   },
@@ -583,8 +583,8 @@ const CLOCKS: readonly Mutant[] = [
   {
     name: 'lease-ends-by-a-clock-that-is-ahead',
     file: 'src/decide/lease/lease.ts',
-    find: 'return now - TAKEOVER_MARGIN_MS;',
-    replace: 'return now;',
+    find: 'endedBefore: now - TAKEOVER_MARGIN_MS,',
+    replace: 'endedBefore: now,',
     scenarios: ['skewed'],
   },
   {
@@ -597,8 +597,8 @@ const CLOCKS: readonly Mutant[] = [
   {
     name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
     file: 'src/decide/lease/lease.ts',
-    find: 'return now - MAX_CLOCK_SKEW_MS;',
-    replace: 'return now - TAKEOVER_MARGIN_MS;',
+    find: 'deadlineBefore: now - MAX_CLOCK_SKEW_MS }',
+    replace: 'deadlineBefore: now - TAKEOVER_MARGIN_MS }',
     scenarios: ['skewed'],
   },
 ];

@@ -1,4 +1,5 @@
 import { mayBeHeld } from '../decide/lease/lease.ts';
+import { pauseOf } from '../decide/state/operator-pause.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { Assignment, OperatorPause } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -54,14 +55,18 @@ export async function fenced<Result>(
   try {
     return { done: await inWindow(free, (queue) => work(queue, items.get(queueKey(queue)))), held };
   } finally {
-    // As it was before us: an operator's own pause stays, a fence of an earlier request of ours does not.
-    await inWindow(
-      free.flatMap((queue) => before.get(queueKey(queue)) ?? []),
-      async ({ queue, operatorPause }) => {
-        const theirs =
-          operatorPause !== undefined && operatorPause.reason !== why ? operatorPause : undefined;
-        await store?.setOperatorPause(group, queue, theirs);
-      },
-    );
+    if (store !== undefined) {
+      // What operators want now: they may have paused the group meanwhile, or have resumed it.
+      const standing = await store.standingPauses(group);
+      const ends = clock.now();
+      await inWindow(
+        unfenced.filter(({ queue }) => free.some((one) => queueKey(one) === queueKey(queue))),
+        ({ queue, operatorPause: old }) => {
+          const wasTheirs = old !== undefined && old.until > ends && old.reason !== why;
+          const pause = pauseOf(queue, standing, ends) ?? (wasTheirs ? old : undefined);
+          return store.setOperatorPause(group, queue, pause, fence);
+        },
+      );
+    }
   }
 }

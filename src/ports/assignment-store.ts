@@ -214,11 +214,15 @@ export interface AssignmentStore extends LeaseStore {
   ): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
-  /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */
+  /**
+   * An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is
+   * no item, or another pause than the one that it is to replace.
+   */
   setOperatorPause(
     group: GroupKey,
     queue: MessageQueue,
     pause: OperatorPause | undefined,
+    insteadOf?: OperatorPause,
   ): Promise<boolean>;
   /** The pauses that operators asked for; those that are over or were ended stay until the table forgets them. */
   standingPauses(group: GroupKey): Promise<StandingPause[]>;

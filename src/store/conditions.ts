@@ -187,13 +187,19 @@ export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
 const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
 
 /** Attributes of its own, so that a check of the group that pauses or resumes the queue does not touch an operator's wish, nor the other way round. */
-export function pauseForOperator(pause: OperatorPause | undefined): ConditionalWrite {
-  if (pause === undefined)
-    return { token: 'operatorToken', when: [clause.item], set: {}, remove: OPERATOR_PAUSE };
+export function pauseForOperator(
+  pause: OperatorPause | undefined,
+  insteadOf: OperatorPause | undefined,
+): ConditionalWrite {
+  const condition = {
+    token: 'operatorToken',
+    when: [clause.item, ...(insteadOf === undefined ? [] : [clause.seenOperatorPause])],
+    ...(insteadOf !== undefined && { values: { seenOperatorPause: N(insteadOf.until) } }),
+  } as const;
+  if (pause === undefined) return { ...condition, set: {}, remove: OPERATOR_PAUSE };
   const { until, since, reason } = pause;
   return {
-    token: 'operatorToken',
-    when: [clause.item],
+    ...condition,
     set: {
       operatorPausedUntil: N(until),
       operatorPausedSince: N(since),

@@ -4,6 +4,7 @@ import { readFile } from 'node:fs/promises';
 import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { edited } from '../../simulator/mutants/apply.ts';
 import { hunt } from '../../simulator/mutants/hunt.ts';
 import { MUTANTS } from '../../simulator/mutants/mutants.ts';
 import type { RunOrder } from '../../simulator/orders.ts';
@@ -28,6 +29,18 @@ async function explain(order: RunOrder) {
 }
 
 describe('the simulator', () => {
+  it('has mutants of the present code: the text of each stands once in its file', async () => {
+    for (const { also, ...mutant } of MUTANTS) {
+      const files = new Map<string, string>();
+      for (const edit of also === undefined ? [mutant] : [mutant, also]) {
+        const { file } = edit;
+        const source =
+          files.get(file) ?? (await readFile(new URL(`../../${file}`, import.meta.url), 'utf8'));
+        files.set(file, edited(source, mutant.name, edit));
+      }
+    }
+  });
+
   it('finds nothing in the present code', async () => {
     const runs = Object.keys(SCENARIOS).flatMap((scenario) =>
       Array.from({ length: SEEDS }, (_, index) => ({ scenario, seed: index + 1 })),
