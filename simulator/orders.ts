@@ -26,6 +26,7 @@ export interface SeedResult extends RunOrder {
   readonly digest: string;
   readonly events: number;
   readonly virtualMs: number;
+  readonly firstCalls: { readonly calls: number; readonly messages: number };
 }
 
 /** Told before each run: a thread that says nothing for long hangs. */

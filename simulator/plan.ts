@@ -16,6 +16,15 @@ export type Behaviour =
   /** `action: drop`. */
   | { readonly kind: 'dropped' };
 
+/** How whole calls fail, beside what each message does. */
+export type CallFailures =
+  /** What the handler needs is away until then, ms after the start: every call throws. */
+  | { readonly kind: 'away'; readonly untilMs: number }
+  /** A call throws with this chance, 0..1. */
+  | { readonly kind: 'sometimes'; readonly chance: number }
+  /** A tool that says of every message of a call that it failed, when one of them fails. `throws`: as Powertools' FullBatchFailureError. */
+  | { readonly kind: 'blames-all'; readonly how: 'names' | 'throws' };
+
 export interface PlannedMessage {
   /** ms after the start. */
   readonly at: number;
@@ -202,6 +211,9 @@ export interface Plan {
   readonly pullerTimeoutMs: number;
   /** What a handler call takes, at least and at most. Absent: mostly milliseconds. */
   readonly handlerMs?: readonly [number, number];
+  readonly callFailures?: CallFailures;
+  /** A batch that fails as a whole is isolated in 2·log2(n) + 1 calls. Absent: no promise. */
+  readonly isolates?: true;
   readonly maxSkewMs: number;
   /** Of a puller. */
   readonly memoryBytes: number;

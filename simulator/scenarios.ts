@@ -2,7 +2,7 @@ import { MAX_CLOCK_SKEW_MS } from '../src/model/clock-skew.ts';
 import type { SourceConfig, SubscriptionConfig } from '../src/model/source.ts';
 import { drainBound } from './drain-bound.ts';
 import { createRandom, type Random } from './kernel/random.ts';
-import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
+import type { Behaviour, CallFailures, Fault, Plan, PlannedMessage } from './plan.ts';
 
 const TOPIC = 'orders';
 const SECOND_TOPIC = 'bills';
@@ -25,6 +25,8 @@ export interface Shape {
   readonly bodyBytes?: number;
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
+  readonly callFailures?: CallFailures;
+  readonly isolates?: true;
   readonly promptMs?: number;
   /** The group has a second event, of another topic and function, and half of the messages are its. */
   readonly hasSecondEvent?: boolean;
@@ -1055,6 +1057,79 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       handlerMs: [2, 500],
       // The last delivery of the message that failed goes alone.
       maxCalls: calls + 1,
+      isolates: true,
+    };
+  },
+  // Every message fails alike, fast or by its timeout: the halves are not split further.
+  'all-poison': (random) => {
+    const kind = random.pick(['throws', 'times-out'] as const);
+    return {
+      queues: 1,
+      messages: random.int(8, 20),
+      withinMs: 10,
+      behaviours: () => ({ kind, times: 99 }),
+      subscription: { batchSize: 100, maximumRetryAttempts: random.int(1, 2) },
+      pullerTimeoutMs: 300_000,
+      isolates: true,
+    };
+  },
+  // What the handler needs is away for minutes: no message is lost, and none is in the DLQ.
+  'dependency-away': (random) => {
+    const untilMs = random.int(10_000, 120_000);
+    return {
+      queues: 1,
+      messages: random.int(20, 50),
+      withinMs: random.pick([10, 30_000]),
+      behaviours: always,
+      subscription: { batchSize: 100, maximumRetryAttempts: 16, retryDelay: { level: 4 } },
+      callFailures: { kind: 'away', untilMs },
+      handlerMs: random.pick([
+        [2, 150],
+        [3_000, 4_900],
+      ] as const),
+      pullerTimeoutMs: 300_000,
+      isolates: true,
+      drainMs: untilMs + 240_000,
+    };
+  },
+  intermittent: (random) => ({
+    queues: 1,
+    messages: random.int(10, 40),
+    withinMs: 5_000,
+    behaviours: always,
+    subscription: { batchSize: random.int(5, 50), maximumRetryAttempts: 16 },
+    callFailures: { kind: 'sometimes', chance: random.pick([0.1, 0.3]) },
+    drainMs: 600_000,
+  }),
+  // One bad message, and a tool that says that all failed: redeliveries find the one.
+  'blaming-tools': (random) => {
+    let left = 1;
+    const modes: readonly Partial<Shape>[] = [
+      {},
+      {},
+      { subscription: order('queue') },
+      { subscription: order('key') },
+      { source: { mode: 'pop' }, options: { popInvisibleMs: 15_000 } },
+    ];
+    const { subscription, ...mode } = random.pick(modes);
+    const isAny = subscription === undefined && mode.source === undefined;
+    // Where there is no last delivery by number, the age or the 16th failure isolates.
+    const [times, limits] = random.pick([
+      [99, { maximumRetryAttempts: random.int(1, 3) }],
+      [99, { maximumRetryAttempts: random.int(1, 3) }],
+      isAny
+        ? [999, { maximumRetryAttempts: -1, maximumRecordAgeInSeconds: 60 }]
+        : [20, { maximumRetryAttempts: -1 }],
+    ] as const);
+    return {
+      ...mode,
+      queues: 1,
+      messages: random.int(5, 20),
+      withinMs: random.pick([10, 10_000]),
+      behaviours: () => (left-- > 0 ? { kind: 'fails', times } : OK),
+      subscription: { ...subscription, batchSize: random.int(5, 100), ...limits },
+      callFailures: { kind: 'blames-all', how: random.pick(['names', 'throws'] as const) },
+      pullerTimeoutMs: 300_000,
     };
   },
   // All is there before the first pull, and a pull brings 32: each call but the last is full.
@@ -1200,6 +1275,8 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     bodyBytes: shape.bodyBytes ?? 10,
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
+    ...(shape.callFailures !== undefined && { callFailures: shape.callFailures }),
+    ...(shape.isolates !== undefined && { isolates: shape.isolates }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
     ...(shape.othersWithinMs !== undefined && { othersWithinMs: shape.othersWithinMs }),
     ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),

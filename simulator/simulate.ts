@@ -1,9 +1,10 @@
 /**
- * `npm run simulate -- [--scenario NAME] [--seeds 1000] [--from 1] [--seed N] [--trace] [--mutants] [--threads N]`
+ * `npm run simulate -- [--scenario NAME] [--seeds 1000] [--from 1] [--seed N] [--trace] [--mutants] [--isolation] [--threads N]`
  * Runs the real coordinator, puller, client and store under virtual time; a seed says everything that happens.
  */
 import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
+import { isolationFigures } from './isolation-figures.ts';
 import { huntMutants } from './mutants/hunt.ts';
 import type { RunOrder, SeedResult } from './orders.ts';
 import { SCENARIOS } from './scenarios.ts';
@@ -19,6 +20,7 @@ const { values } = parseArgs({
     mutants: { type: 'boolean', default: false },
     mutant: { type: 'string', multiple: true },
     'mutant-runs': { type: 'string', default: '1000' },
+    isolation: { type: 'boolean', default: false },
     threads: { type: 'string', default: String(availableParallelism()) },
   },
 });
@@ -44,7 +46,8 @@ const scenarios = values.scenario ?? Object.keys(SCENARIOS);
 const threads = whole('threads', values.threads);
 const print = (text: string): void => void process.stdout.write(`${text}\n`);
 
-if (values.mutants || (values.mutant !== undefined && values.seed === undefined))
+if (values.isolation) print(await isolationFigures());
+else if (values.mutants || (values.mutant !== undefined && values.seed === undefined))
   process.exitCode = (await huntMutants(
     { names: values.mutant, threads, maxRuns: whole('mutant-runs', values['mutant-runs']) },
     print,
@@ -100,7 +103,16 @@ async function runSeeds(from: number, seeds: number): Promise<number> {
 /** A run that hangs is a failed one; what its piece had beside it is not counted. */
 function hung({ run = { scenario: 'unknown', seed: 0 }, message }: HangError): SeedResult[] {
   const violations = [{ check: 'hang', text: message, at: 0 }];
-  return [{ ...run, violations, digest: '', events: 0, virtualMs: 0 }];
+  return [
+    {
+      ...run,
+      violations,
+      digest: '',
+      events: 0,
+      virtualMs: 0,
+      firstCalls: { calls: 0, messages: 0 },
+    },
+  ];
 }
 
 function summary(scenario: string, all: readonly SeedResult[]): string {

@@ -17,23 +17,25 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   PolledEventCount:
     'messages that brokers gave; 0 for a poll that brought none, so that silence means broken',
   FilteredOutEventCount:
-    'messages that a filter left out: by tag or SQL92 at the broker, or by `filterPatterns`',
-  InvokedEventCount: 'messages given to handlers, repetitions included',
-  InvokedBatchCount: 'handler calls',
+    'messages that a filter left out: by tag or SQL92 at the broker, or by `filterPatterns`; 0 where a filter left out none',
+  InvokedEventCount:
+    'messages that handlers were called with, repetitions and throttled calls included; not of calls that Lambda refuses (function missing, forbidden, event too large)',
+  InvokedBatchCount: 'these calls',
   FailedInvokeEventCount:
-    'messages that handlers failed, and messages of batches that failed whole',
-  DroppedEventCount:
-    'messages that handlers gave up (`action: drop`), or that failed in a broadcast',
+    'messages of calls that failed, at each call: those that the answer names, and all of a call that failed as a whole or could not be made (throttled, function missing, forbidden or not reachable)',
   OnFailureDestinationDeliveredEventCount: 'messages that the destination of `onFailure` took',
   CommittedEventCount: 'how far committed offsets moved on',
   RetriedEventCount: 'messages given back to come again',
   DeadLetteredEventCount: 'messages that failed for good, wherever they went',
   DiscardedEventCount:
     'messages that failed for good and that neither `onFailure` nor the dead-letter queue took: their content stands in the log (`ROCKETMQ_MESSAGE_DISCARDED`). Worth an alarm',
+  GivenUpEventCount:
+    'messages that handlers gave up (`action: drop`), or that failed in a broadcast',
   DuplicateEventCount:
     'messages that handlers get again though they did not fail them: the answer was lost, it was not waited for at the end of an invocation or a lease, or a message before them was not done when the queue was given back. A lower bound: nobody knows what a puller that died had delivered, nor which commits and acknowledgements arrived that were not confirmed',
   PollingErrorCount: 'polls that failed',
-  InvokeErrorCount: 'handler calls that threw, timed out, or could not be made',
+  InvokeErrorCount:
+    'handler calls that failed as a whole (threw, timed out, took longer than `consumeTimeout`, answered what is no answer) or could not be made; bodies that `s3PointerThreshold` could not store',
   CommitErrorCount: 'commits that failed; the next one repeats them',
   SendBackErrorCount:
     'failed messages that the broker did not take: they are delivered again by the puller that has them, or their dead letters are tried again',
@@ -42,6 +44,8 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
   InvalidResponseCount: 'handler answers that are none of the allowed ones: their batches failed',
   ThrottleCount:
     'handler calls that Lambda throttled; they are tried again and no message fails by them',
+  UnavailableHandlerCount:
+    'handler calls that Lambda refuses (function missing, access denied), and calls of a handler that no call of its queue has reached for 10 s (throttled, not reachable). `alarms` watch it',
   LostLeases: 'leases that ended while they were worked with',
   ClockSkewCount:
     'clocks of two sandboxes that differ by more than 30 s, as leases show it (`ROCKETMQ_CLOCK_SKEW`): what was delivered may be delivered again',

@@ -16,8 +16,10 @@ interface Alarm {
   readonly description: string;
   readonly statistic: 'Sum' | 'Maximum' | 'SampleCount';
   readonly threshold: number;
-  /** Periods of a minute, all of which must be over the threshold. */
+  /** Periods of a minute that are looked at. */
   readonly minutes: number;
+  /** So many of them must be over the threshold. Absent: all. */
+  readonly breaching?: number;
   readonly comparison?: 'LessThanThreshold';
   /** Default notBreaching. ignore: it stays as it is; what is not measured is not well. */
   readonly missing?: 'breaching' | 'ignore';
@@ -80,6 +82,15 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
       statistic: 'Sum',
       threshold: 10,
       minutes: 3,
+    },
+    {
+      metric: 'UnavailableHandlerCount',
+      description: `${group}: a handler is missing, may not be called, or is throttled for minutes`,
+      statistic: 'Sum',
+      threshold: 0,
+      // Pullers report about once a minute, and not in every minute: one that ends for a missing handler is followed later.
+      minutes: 10,
+      breaching: 3,
     },
     {
       metric: 'ThrottleCount',
@@ -153,6 +164,7 @@ function entry(
         Statistic: alarm.statistic,
         Period: 60,
         EvaluationPeriods: alarm.minutes,
+        ...(alarm.breaching !== undefined && { DatapointsToAlarm: alarm.breaching }),
         Threshold: alarm.threshold,
         ComparisonOperator: alarm.comparison ?? 'GreaterThanThreshold',
         TreatMissingData: alarm.missing ?? 'notBreaching',

@@ -5,6 +5,8 @@ import { committedBelowUnfinished } from './committed-below-unfinished.ts';
 import { concurrency } from './concurrency.ts';
 import { drained } from './drained.ts';
 import { filtered } from './filtered.ts';
+import { goodMessages } from './good-messages.ts';
+import { isolation } from './isolation.ts';
 import { leaseEnd } from './lease-end.ts';
 import { leftBehind } from './left-behind.ts';
 import { loopsGoOn } from './loops-go-on.ts';
@@ -43,6 +45,8 @@ export const CHECKS: readonly CheckDefinition[] = [
   absentEvents,
   concurrency,
   calls,
+  isolation,
+  goodMessages,
   memory,
   loopsGoOn,
   repeats,

@@ -612,6 +612,35 @@ const BATCHES: readonly Mutant[] = [
     scenarios: ['isolation'],
   },
   {
+    name: 'isolation-never-ends',
+    file: 'src/puller/split.ts',
+    find: "return this.#inHalves && this.#ends === 'alike' && errorType === this.#errorType;",
+    replace: 'return false;',
+    scenarios: ['all-poison'],
+  },
+  {
+    name: 'half-that-failed-like-the-other-is-not-counted',
+    file: 'src/puller/settlement.ts',
+    find: "case 'each-failed':",
+    replace:
+      "case 'each-failed':\n        if (deliveries.length > 1) {\n          this.putBack(batch);\n          return [];\n        }",
+    scenarios: ['all-poison'],
+  },
+  {
+    name: 'good-messages-fail-with-a-bad-one-to-the-end',
+    file: 'src/decide/batch/goes-alone.ts',
+    find: 'if (failures === 0) return false;',
+    replace: 'return false;',
+    scenarios: ['blaming-tools'],
+  },
+  {
+    name: 'good-messages-age-with-a-bad-one',
+    file: 'src/decide/batch/goes-alone.ts',
+    find: 'return maxAgeMs !== undefined && ageMs >= maxAgeMs / AGE_STEP;',
+    replace: 'return false;',
+    scenarios: ['blaming-tools'],
+  },
+  {
     name: 'batch-of-a-backlog-goes-half-empty',
     file: 'src/puller/batching-window.ts',
     find: 'fillsSince: hasBacklog ? fill.since(first, now) : undefined',

@@ -10,8 +10,17 @@ export interface HandlerScript {
   readonly deliveries: readonly Delivery[];
   readonly durationMs: number;
   readonly end: 'answers' | 'throws' | 'dies' | 'runs-on';
+  /** Of what it throws. Default: Error. */
+  readonly errorType?: string;
   /** `{ batchItemFailures }` */
   readonly answer: unknown;
+}
+
+/** One record of a call. */
+interface Treated {
+  readonly record: RocketMQRecord;
+  readonly treatment: Behaviour['kind'];
+  readonly delivery: Delivery;
 }
 
 /**
@@ -24,9 +33,19 @@ export class Handlers {
   readonly #ledger: Ledger;
   readonly #random: Random;
   readonly #handlerMs: Plan['handlerMs'];
+  readonly #callFailures: Plan['callFailures'];
+  /** Epoch ms. */
+  readonly #start: number;
 
-  constructor({ messages, handlerMs }: Plan, ledger: Ledger, random: Random) {
+  constructor(
+    { messages, handlerMs, callFailures }: Plan,
+    ledger: Ledger,
+    random: Random,
+    start: number,
+  ) {
     this.#handlerMs = handlerMs;
+    this.#callFailures = callFailures;
+    this.#start = start;
     this.#behaviours = new Map(messages.map(({ number, behaviour }) => [number, behaviour]));
     this.#ledger = ledger;
     this.#random = random;
@@ -46,51 +65,59 @@ export class Handlers {
       return position === undefined ? [] : [{ record, position }];
     });
     const order = event.rocketmqBatch?.order;
-    const stops = order !== undefined && this.#random.chance(0.3);
-    const treated: { record: RocketMQRecord; treatment: Behaviour['kind']; delivery: Delivery }[] =
-      [];
+    const stops = this.#random.chance(0.3) && order !== undefined && !this.#blamesAll;
+    const treated: Treated[] = [];
     for (const { record, position } of records) {
       const treatment = this.#treat(position.number);
       treated.push({ record, treatment, delivery: deliveryOf(record, position, puller, now) });
       if (stops && (treatment === 'fails' || treatment === 'dropped')) break;
     }
-    const has = (kind: Behaviour['kind']): boolean =>
-      treated.some(({ treatment }) => treatment === kind);
-    const end = has('kills')
-      ? 'dies'
-      : has('times-out')
-        ? 'runs-on'
-        : has('throws')
-          ? 'throws'
-          : 'answers';
-    for (const { treatment, delivery } of treated)
-      delivery.outcome =
-        end === 'answers'
-          ? treatment === 'fails'
-            ? 'failed'
-            : treatment === 'dropped'
-              ? 'dropped'
-              : 'ok'
-          : end === 'throws'
-            ? 'failed'
-            : 'none';
-    for (const { delivery } of treated) delivery.failedWithCall = end !== 'answers';
-    const batchItemFailures = treated.flatMap(({ record, treatment }) =>
-      treatment === 'fails'
-        ? [{ itemIdentifier: record.messageId }]
-        : treatment === 'dropped'
-          ? [{ itemIdentifier: record.messageId, action: 'drop' }]
-          : [],
-    );
+    const end = this.#failsNow(now) ? 'throws' : endOf(treated);
+    const blamed = this.#blame(treated, end);
     return {
       deliveries: treated.map(({ delivery }) => delivery),
       durationMs: this.#random.int(
         ...(this.#handlerMs ?? ([2, this.#random.chance(0.1) ? 2_000 : 150] as const)),
       ),
-      end,
-      answer:
-        order === 'key' && !stops ? { batchItemFailures, othersDone: true } : { batchItemFailures },
+      end: blamed === 'throws' ? 'throws' : end,
+      ...(blamed === 'throws' && { errorType: 'FullBatchFailureError' }),
+      answer: {
+        batchItemFailures: treated.flatMap(({ record, treatment }) =>
+          treatment === 'fails' || blamed === 'names'
+            ? [{ itemIdentifier: record.messageId }]
+            : treatment === 'dropped'
+              ? [{ itemIdentifier: record.messageId, action: 'drop' }]
+              : [],
+        ),
+        ...(order === 'key' && !stops && { othersDone: true }),
+      },
     };
+  }
+
+  get #blamesAll(): boolean {
+    return this.#callFailures?.kind === 'blames-all';
+  }
+
+  /** Does the call fail, whatever is in it? */
+  #failsNow(now: number): boolean {
+    const failures = this.#callFailures;
+    if (failures?.kind === 'away') return now < this.#start + failures.untilMs;
+    return failures?.kind === 'sometimes' && this.#random.chance(failures.chance);
+  }
+
+  /** Gives the deliveries their outcomes. @returns how a tool says of all of them that they failed; undefined: it does not */
+  #blame(treated: readonly Treated[], end: HandlerScript['end']): 'names' | 'throws' | undefined {
+    const failures = this.#callFailures;
+    const blames =
+      failures?.kind === 'blames-all' &&
+      end === 'answers' &&
+      treated.some(({ treatment }) => treatment === 'fails');
+    for (const { treatment, delivery } of treated) {
+      delivery.outcome = blames ? 'failed' : outcomeOf(treatment, end);
+      // A tool speaks of each message.
+      delivery.failedWithCall = end !== 'answers';
+    }
+    return blames ? failures.how : undefined;
   }
 
   /** What happens to the message this time; the failure is counted. */
@@ -102,6 +129,20 @@ export class Handlers {
     this.#failures.set(number, failures + 1);
     return behaviour.kind;
   }
+}
+
+function endOf(treated: readonly Treated[]): HandlerScript['end'] {
+  const has = (kind: Behaviour['kind']): boolean =>
+    treated.some(({ treatment }) => treatment === kind);
+  if (has('kills')) return 'dies';
+  if (has('times-out')) return 'runs-on';
+  return has('throws') ? 'throws' : 'answers';
+}
+
+function outcomeOf(treatment: Behaviour['kind'], end: HandlerScript['end']): Delivery['outcome'] {
+  if (end !== 'answers') return end === 'throws' ? 'failed' : 'none';
+  if (treatment === 'fails') return 'failed';
+  return treatment === 'dropped' ? 'dropped' : 'ok';
 }
 
 function deliveryOf(

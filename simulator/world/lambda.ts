@@ -136,7 +136,7 @@ export class Lambda {
         this.#settle(caller, abortSignal, onAbort, () => reject(hungUp()));
         return;
       }
-      this.#settle(caller, abortSignal, onAbort, () => resolve(responseOf(end, script.answer)));
+      this.#settle(caller, abortSignal, onAbort, () => resolve(responseOf(end, script)));
     });
     return promise;
   }
@@ -167,7 +167,10 @@ function hungUp(): Error {
   return Object.assign(new Error('socket hang up'), { code: 'ECONNRESET' });
 }
 
-function responseOf(end: HandlerScript['end'], answer: unknown): object {
+function responseOf(
+  end: HandlerScript['end'],
+  { answer, errorType = 'Error' }: HandlerScript,
+): object {
   switch (end) {
     case 'answers':
       return { StatusCode: 200, Payload: encode(answer) };
@@ -175,7 +178,7 @@ function responseOf(end: HandlerScript['end'], answer: unknown): object {
       return {
         StatusCode: 200,
         FunctionError: 'Unhandled',
-        Payload: encode({ errorType: 'Error', errorMessage: 'the handler threw' }),
+        Payload: encode({ errorType, errorMessage: 'the handler threw' }),
       };
     case 'dies':
       return {

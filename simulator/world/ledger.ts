@@ -24,7 +24,7 @@ export interface Story {
   deadLetteredAt: number | undefined;
   /** Records at the destination of `onFailure`. */
   failureRecords: number;
-  /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. */
+  /** Handler calls that failed it alone: a batch that fails as a whole is bisected first. And those of half a batch that failed like the other half. */
   failures: number;
   /** Epoch ms: it was given up without a dead letter. */
   droppedAt: number | undefined;
@@ -43,6 +43,8 @@ export class Ledger {
   readonly inTable = new Map<QueueName, bigint>();
   /** By topic, epoch ms. */
   readonly deletedAt = new Map<string, number>();
+  /** The call of each delivery. */
+  readonly #calls = new WeakMap<Delivery, readonly Delivery[]>();
   /** By broker and commit log offset. */
   readonly #physical = new Map<string, Position>();
 
@@ -86,6 +88,7 @@ export class Ledger {
     const read = readBody(message.body);
     if (read === undefined) return undefined;
     const story = this.story(read.number);
+    this.#countUnsplit(story, message.reconsumeTimes);
     const isSetAside =
       message.topic === SCHEDULE_TOPIC && message.properties.has(Property.SET_ASIDE);
     story.copies.push({
@@ -125,6 +128,29 @@ export class Ledger {
     this.queues.set(queue, ofQueue);
     this.#physical.set(`${brokerName}@${message.physicalOffset}`, position);
     return { kind: 'stored', brokerName, position };
+  }
+
+  /** The first copy after a call that failed as a whole, and was not split: its failure counts. */
+  #countUnsplit(story: Story, reconsumeTimes: number): void {
+    if (story.copies.some((copy) => copy.reconsumeTimes >= reconsumeTimes)) return;
+    const before = story.positions.findLast(
+      (position) => position.reconsumeTimes === reconsumeTimes - 1,
+    );
+    if (before !== undefined && this.#failedUnsplit(before)) story.failures++;
+  }
+
+  /** The rest of the larger batch before had failed in the same way. */
+  #failedUnsplit({ deliveries }: Position): boolean {
+    const [whole, half] = deliveries.slice(-2);
+    if (whole === undefined || half === undefined) return false;
+    const [wholeCall = [], halfCall = []] = [this.#calls.get(whole), this.#calls.get(half)];
+    if (halfCall.length < 2 || wholeCall.length <= halfCall.length) return false;
+    const inHalf = new Set(halfCall.map(({ position }) => position));
+    return [
+      whole,
+      half,
+      ...wholeCall.flatMap(({ position }) => lastOutside(position, inHalf)),
+    ].every(({ outcome, failedWithCall }) => failedWithCall && outcome === half.outcome);
   }
 
   atPhysicalOffset(brokerName: string, offset: bigint): Position | undefined {
@@ -256,7 +282,10 @@ export class Ledger {
   }
 
   started(deliveries: readonly Delivery[]): void {
-    for (const delivery of deliveries) delivery.position.deliveries.push(delivery);
+    for (const delivery of deliveries) {
+      delivery.position.deliveries.push(delivery);
+      this.#calls.set(delivery, deliveries);
+    }
   }
 
   ended(deliveries: readonly Delivery[], now: number): void {
@@ -278,6 +307,11 @@ export class Ledger {
       else if (deliveries.length === 1 || !delivery.failedWithCall) story.failures++;
     }
   }
+}
+
+/** Its last delivery, when it is none of these. */
+function lastOutside(position: Position, those: ReadonlySet<Position>): readonly Delivery[] {
+  return those.has(position) ? [] : position.deliveries.slice(-1);
 }
 
 /** A position in the topic where brokers put what was popped and not acknowledged: `%RETRY%group_topic`. */

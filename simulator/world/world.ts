@@ -47,6 +47,8 @@ export interface RunResult {
   readonly digest: string;
   readonly events: number;
   readonly virtualMs: number;
+  /** Handler calls with messages that had not failed before. */
+  readonly firstCalls: { readonly calls: number; readonly messages: number };
   readonly trace: Trace;
 }
 
@@ -101,6 +103,7 @@ class Run {
   readonly #faults: CountedFaults;
   #source: SourceConfig;
   #javaMembers = 0;
+  readonly #firstCalls = { calls: 0, messages: 0 };
   /** By their numbers; they are started again when they end. */
   readonly #programs = new Map<number, Program>();
   readonly #numberOf = new Map<Host, number>();
@@ -185,7 +188,7 @@ class Run {
         },
       }),
     );
-    this.#handlers = new Handlers(plan, this.#ledger, random.fork('handlers'));
+    this.#handlers = new Handlers(plan, this.#ledger, random.fork('handlers'), START);
     this.#random = random;
     this.#first = this.#deploy('dev', '');
     if (plan.faults.some(({ kind }) => kind === 'second-deployment'))
@@ -325,6 +328,7 @@ class Run {
       digest: this.#trace.digest,
       events: this.#scheduler.events,
       virtualMs: this.#scheduler.now - START,
+      firstCalls: this.#firstCalls,
       trace: this.#trace,
     };
   }
@@ -369,6 +373,10 @@ class Run {
   }
 
   #emit(event: WorldEvent): void {
+    if (event.kind === 'delivery-started' && event.deliveries[0]?.position.reconsumeTimes === 0) {
+      this.#firstCalls.calls++;
+      this.#firstCalls.messages += event.deliveries.length;
+    }
     this.#trace.add(this.#scheduler.now, '*', describe(event));
     for (const { definition, check } of this.#checks) {
       const text = check.on?.(event);

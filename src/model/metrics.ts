@@ -11,12 +11,12 @@ export const METRICS = {
   InvokedEventCount: 'Count',
   InvokedBatchCount: 'Count',
   FailedInvokeEventCount: 'Count',
-  DroppedEventCount: 'Count',
   OnFailureDestinationDeliveredEventCount: 'Count',
   CommittedEventCount: 'Count',
   RetriedEventCount: 'Count',
   DeadLetteredEventCount: 'Count',
   DiscardedEventCount: 'Count',
+  GivenUpEventCount: 'Count',
   DuplicateEventCount: 'Count',
   // What went wrong.
   PollingErrorCount: 'Count',
@@ -26,6 +26,7 @@ export const METRICS = {
   OnFailureDestinationDeliveryErrorCount: 'Count',
   InvalidResponseCount: 'Count',
   ThrottleCount: 'Count',
+  UnavailableHandlerCount: 'Count',
   LostLeases: 'Count',
   ClockSkewCount: 'Count',
   // Told by the coordinator, once per run and source.
@@ -106,6 +107,7 @@ const ERRORS: ReadonlySet<MetricName> = new Set<MetricName>([
   'DiscardedEventCount',
   'InvalidResponseCount',
   'ThrottleCount',
+  'UnavailableHandlerCount',
   'LostLeases',
   'ClockSkewCount',
 ]);

@@ -6,7 +6,7 @@ import type { QueueMemory } from '../decide/pull/memory-budget.ts';
 import { MAX_EVENT_BYTES } from '../delivery/batch.ts';
 import type { SourceConfig, SubscriptionConfig } from '../model/source.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
-import { areOfOneQueue, isLastDelivery } from './batch-borders.ts';
+import { areOfOneQueue, isDeliveredAlone } from './batch-borders.ts';
 import type { BatchFill } from './batch-fill.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
@@ -52,7 +52,7 @@ export function windowEnd(parts: WindowParts): number | undefined {
   const first = messages.batch(now)();
   if (first?.message === undefined) return undefined;
   const subscription = subscriptions.ofMessage(first.message);
-  if (subscription === undefined || !mayWait(parts, first, subscription)) return undefined;
+  if (subscription === undefined || !mayWait(parts, first, subscription, now)) return undefined;
   const { handler, batchSize, maximumBatchingWindow = 0 } = subscription;
   if (batchSize <= 1 || !fitsLater(parts, handler.timeout * 1000)) return undefined;
   const waiting = waitingFor(parts, subscription, now);
@@ -73,13 +73,14 @@ function mayWait(
   { crash, batchLimits, source }: Pick<WindowParts, 'crash' | 'batchLimits' | 'source'>,
   { offset, localRetries, message }: QueueEntry,
   subscription: SubscriptionConfig,
+  now: number,
 ): boolean {
   return (
     localRetries === 0 &&
     message !== undefined &&
     crash.isolation(offset) === 'batch' &&
     batchLimits.maxMessagesAt(offset) === undefined &&
-    !isLastDelivery(source, subscription, localRetries, message)
+    !isDeliveredAlone(source, subscription, localRetries, message, now)
   );
 }
 

@@ -14,6 +14,7 @@ import { type ConsumeTimeouts, HandlerCall } from './consume-timeout.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { Fetching } from './fetching.ts';
 import type { HandOverMeasure } from './hand-over-measure.ts';
+import type { HandlerReach } from './handler-reach.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
@@ -51,6 +52,7 @@ export interface CallParts
   readonly handOver: HandOverMeasure;
   readonly absent: Pick<AbsentHandlers, 'failed' | 'called'>;
   readonly counts: QueueCounts;
+  readonly reach: HandlerReach;
   /** May a batch go to its handler right now? */
   readonly mayDeliver: () => boolean;
   /** False: it was popped, and its time is over. */
@@ -155,7 +157,9 @@ function waitsForLostCall(
   { batchId, deliveries, subscription }: Batch,
   { error, mayRun = false, startedAt }: Unavailable,
 ): boolean {
-  parts.counts.count(error.name === THROTTLED ? 'ThrottleCount' : 'InvokeErrorCount');
+  parts.counts.callFailed(deliveries.length);
+  if (error.name === THROTTLED) parts.counts.count('ThrottleCount');
+  parts.reach.missed(subscription);
   if (!mayRun) return false;
   parts.counts.repeated(deliveries.length);
   if (!parts.order.keepsOrder) return false;
@@ -233,18 +237,17 @@ async function prepareAlone(
 
 /** @throws what ends the call before its outcome; also when its messages were sent back meanwhile */
 async function invoke(parts: CallParts, call: HandlerCall, attempt: number): Promise<CallOutcome> {
-  const { counts, handOver, lifecycle, handlers } = parts;
+  const { handOver, lifecycle, handlers } = parts;
   const { batch, startedAt } = call;
   const { handler } = batch.subscription;
   const timeoutMs = handler.timeout * 1000;
   const ends = linkSignals(lifecycle.signal('handlers'), call.signal);
+  let outcome: CallOutcome | undefined;
   try {
-    counts.count('InvokedBatchCount');
-    counts.count('InvokedEventCount', batch.deliveries.length);
     handOver.calling((batch.deliveries[0] as Delivery).message);
     const payload = batch.payload(attempt, startedAt + timeoutMs);
     const ended = traceCall(parts, batch);
-    const outcome = readOutcome(
+    outcome = readOutcome(
       await handlers(handler).invoke(payload, { timeoutMs, signal: ends.signal }),
       batch.items,
       batch.subscription,
@@ -253,16 +256,35 @@ async function invoke(parts: CallParts, call: HandlerCall, attempt: number): Pro
     if (call.expired !== undefined) throw new Error('the messages of the call were sent back');
     return outcome;
   } finally {
+    countCall(parts, batch, outcome);
     ends.unlink();
   }
+}
+
+/** @param outcome undefined: the call was given up */
+function countCall(
+  { counts, reach }: CallParts,
+  { deliveries, subscription }: Batch,
+  outcome: CallOutcome | undefined,
+): void {
+  // Lambda refused the call: it did not invoke the function.
+  if (outcome?.kind === 'misconfigured' || outcome?.kind === 'too-large') return;
+  counts.count('InvokedBatchCount');
+  counts.count('InvokedEventCount', deliveries.length);
+  if (outcome?.kind === 'answered' || outcome?.kind === 'failed') reach.reached(subscription);
 }
 
 function noVerdictFor({ clock }: Pick<CallParts, 'clock'>, ms: number): DeliveryResult {
   return { kind: 'no-verdict', notBefore: clock.now() + ms };
 }
 
-function refuse(parts: CallParts, { subscription }: Batch, error: Error): DeliveryResult {
-  parts.counts.count('InvokeErrorCount');
+function refuse(
+  parts: CallParts,
+  { deliveries, subscription }: Batch,
+  error: Error,
+): DeliveryResult {
+  parts.counts.callFailed(deliveries.length);
+  parts.reach.refused();
   parts.logger.error(
     {
       err: error,

@@ -3,6 +3,7 @@ import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
+import type { QueueCounts } from './queue-counts.ts';
 import type { Settlement } from './settlement.ts';
 import type { Batch } from './work.ts';
 
@@ -50,6 +51,7 @@ interface TimeoutParts {
   readonly lifecycle: Pick<LifecycleKeeper, 'ending' | 'stop'>;
   readonly wakeup: Pick<Wakeup, 'all'>;
   readonly settlement: Pick<Settlement, 'settle'>;
+  readonly counts: Pick<QueueCounts, 'callFailed'>;
 }
 
 /**
@@ -94,7 +96,7 @@ export class ConsumeTimeouts {
   }
 
   #expire(call: HandlerCall): void {
-    const { logger, lifecycle, wakeup, settlement } = this.#parts;
+    const { counts, logger, lifecycle, wakeup, settlement } = this.#parts;
     const { batchId, deliveries, subscription } = call.batch;
     logger.warn(
       {
@@ -105,6 +107,7 @@ export class ConsumeTimeouts {
       },
       'messages are with their handler for too long: they are sent back, whatever it answers',
     );
+    counts.callFailed(deliveries.length);
     const settled = settlement
       .settle(call.batch, () => EXPIRED)
       // Nobody awaits it before the handler answers.

@@ -27,6 +27,7 @@ import { FailedSends } from './failed-sends.ts';
 import { fetchByPop, fetchByPull } from './fetching.ts';
 import type { Start } from './find-start.ts';
 import { HandOverMeasure } from './hand-over-measure.ts';
+import { HandlerReach } from './handler-reach.ts';
 import { HeldLease } from './held-lease.ts';
 import { untilOpen } from './hold-broker-lock.ts';
 import { KeptBatchLimits, NO_BATCH_LIMITS } from './kept-batch-limits.ts';
@@ -83,6 +84,7 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
     ...state,
     ...mode,
     ...{ timeouts, mayDeliver },
+    reach: new HandlerReach(state),
     rights: callRights({ ...state, inlineTurns: deps.inlineTurns }),
     bodyStorage: new BodyStorage(state),
     review: new QueueReview({ clock, messages, lease, leaseKeeper, commits }),

@@ -17,7 +17,7 @@ import type { SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { userTopic } from '../records/subscription.ts';
 import type { AbsentHandlers } from './absent-handlers.ts';
-import { areOfOneQueue, isLastDelivery } from './batch-borders.ts';
+import { areOfOneQueue, isDeliveredAlone } from './batch-borders.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
 import type { LocalAttempts } from './counted-attempts.ts';
@@ -251,7 +251,7 @@ function add(
   if (message === 'undecodable') return damaged(parts.logger, entry);
   if (!entry.matched && !matchesFilter(own, message)) return { kind: 'filtered-out' };
   if (own.eventFormat === 'kafka' && !areOfOneQueue(first, message)) return { kind: 'of-another' };
-  if (!isLastDelivery(parts.source, own, entry.localRetries, stored))
+  if (!isDeliveredAlone(parts.source, own, entry.localRetries, stored, event.now))
     return addTo(parts, event, own, message, entry.localRetries);
   if (event.first !== undefined) return { kind: 'of-another' };
   const reading = addTo(parts, event, own, message, entry.localRetries);

@@ -39,7 +39,7 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly options: Pick<PullerOptions, 'maxSuspendMs' | 'popInvisibleMs' | 'reserveMs'>;
   readonly source: Pick<SourceConfig, 'consumerGroup'>;
   readonly queue: MessageQueue;
-  readonly subscriptions: Pick<QueueSubscriptions, 'ofQueue'>;
+  readonly subscriptions: Pick<QueueSubscriptions, 'isFiltered' | 'ofQueue'>;
   readonly messages: Pick<ProcessQueue, 'count'>;
   readonly memory: Pick<
     QueueMemory,
@@ -51,7 +51,7 @@ interface PopParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 'rem
   readonly offsets: Pick<OffsetKeeper, 'connectionLost'>;
   readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
   readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
-  readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
+  readonly counts: Pick<QueueCounts, 'filteredOut' | 'count' | 'polled'>;
   /** Called with what the broker has left after each pop. */
   readonly onRest: (messages: number) => void;
 }
@@ -201,6 +201,7 @@ async function take(
     handOver,
     counts,
     messages,
+    subscriptions,
     memory,
     onRest,
   }: PopParts,
@@ -215,7 +216,7 @@ async function take(
   );
   const brought = result.messages.length + undecodable.length + filteredOut.length;
   if (!full && brought === 0 && messages.count === 0) handOver.foundNothing();
-  if (filteredOut.length > 0) counts.count('FilteredOutEventCount', filteredOut.length);
+  counts.filteredOut(filteredOut.length, subscriptions.isFiltered);
   onRest(result.rest ?? 0);
   popped.put([...result.messages, ...undecodable], sentAt);
   memory.endFetch();

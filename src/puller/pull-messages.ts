@@ -31,7 +31,7 @@ interface PullParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 're
   readonly source: Pick<SourceConfig, 'consumerGroup'>;
   readonly queue: MessageQueue;
   readonly logger: Logger;
-  readonly subscriptions: Pick<QueueSubscriptions, 'isRetryQueue' | 'ofQueue'>;
+  readonly subscriptions: Pick<QueueSubscriptions, 'isFiltered' | 'isRetryQueue' | 'ofQueue'>;
   readonly messages: ProcessQueue;
   readonly memory: PullMemory;
   readonly wakeup: Wakeup;
@@ -44,7 +44,7 @@ interface PullParts extends Pick<PullerDeps, 'client' | 'clock' | 'random' | 're
   readonly failedSends: Pick<FailedSends, 'refusedAt'>;
   readonly activity: Pick<QueueActivity, 'answered' | 'failed' | 'touch'>;
   readonly handOver: Pick<HandOverMeasure, 'foundNothing'>;
-  readonly counts: Pick<QueueCounts, 'count' | 'polled'>;
+  readonly counts: Pick<QueueCounts, 'count' | 'filteredOut' | 'polled'>;
 }
 
 /** Keeps the process queue filled until the queue ends. */
@@ -168,7 +168,7 @@ function noteAnswer(parts: PullParts, result: PullResult, from: bigint): void {
 
 /** What the broker's filter, or ours, left out lies between the offsets. A poll that brings nothing counts 0. */
 function countPolled(
-  { counts }: PullParts,
+  { counts, subscriptions }: PullParts,
   result: Exclude<PullResult, { status: 'OFFSET_MOVED' }>,
   from: bigint,
 ): void {
@@ -176,7 +176,7 @@ function countPolled(
   const brought = messages.length + undecodable.length;
   const passed = Number(result.nextBeginOffset - from);
   counts.polled(messages, undecodable.length);
-  if (passed > brought) counts.count('FilteredOutEventCount', passed - brought);
+  counts.filteredOut(Math.max(0, passed - brought), subscriptions.isFiltered);
 }
 
 const NOTHING = { messages: [], undecodable: [] } as const;

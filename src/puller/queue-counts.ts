@@ -31,6 +31,12 @@ export class QueueCounts {
     this.#meter?.count(metric, value);
   }
 
+  /** A handler call failed as a whole, or did not reach its handler. */
+  callFailed(messages: number): void {
+    this.count('InvokeErrorCount');
+    this.count('FailedInvokeEventCount', messages);
+  }
+
   /** What the broker gave. */
   polled(messages: readonly Message[], undecodable: number): void {
     if (this.#meter === undefined) return;
@@ -40,6 +46,11 @@ export class QueueCounts {
         'PollerThroughputInBytes',
         messages.reduce((bytes, { storeSize }) => bytes + storeSize, 0),
       );
+  }
+
+  /** What a filter left out. 0 is reported where there is a filter: it left nothing out. */
+  filteredOut(count: number, isFiltered: boolean): void {
+    if (count > 0 || isFiltered) this.count('FilteredOutEventCount', count);
   }
 
   /** A handler had them, and none failed them; but they are given to a handler again. */
@@ -54,7 +65,7 @@ export class QueueCounts {
 
   dropped(): void {
     this.#dropped++;
-    this.count('DroppedEventCount');
+    this.count('GivenUpEventCount');
   }
 
   /** Given to the broker to come again. */

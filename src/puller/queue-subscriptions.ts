@@ -13,6 +13,8 @@ export interface QueueSubscriptions {
   ofTopic(topic: string): SubscriptionConfig | undefined;
   /** The subscription of the queue's topic; undefined: on a retry queue it differs from message to message. */
   readonly ofQueue: SubscriptionConfig | undefined;
+  /** One of them has a filter. */
+  readonly isFiltered: boolean;
   /** The subscription of a message; of a record that cannot be decoded, the queue's. undefined: there is none, or the message cannot be read. */
   ofMessage(message: Message | undefined): SubscriptionConfig | undefined;
 }
@@ -25,9 +27,13 @@ export function queueSubscriptions(
     subscriptions.find((subscription) => subscription.topic === topic);
   const isRetryQueue = queue.topic.startsWith(RETRY_TOPIC_PREFIX);
   const ofQueue = ofTopic(queue.topic);
+  const all = subscriptions.filter(({ topic }) => isRetryQueue || topic === queue.topic);
   return {
     isRetryQueue,
-    all: subscriptions.filter(({ topic }) => isRetryQueue || topic === queue.topic),
+    all,
+    isFiltered: all.some(
+      ({ filter, filterPatterns }) => filter.expression !== '*' || filterPatterns !== undefined,
+    ),
     ofTopic,
     ofQueue,
     ofMessage(message) {

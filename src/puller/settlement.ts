@@ -251,8 +251,8 @@ export class Settlement {
   ): Promise<readonly Batch[]> {
     const { batchLimits, lifecycle, counts } = this.#parts;
     const { deliveries, subscription } = batch;
-    counts.count(failure === 'invalid-answer' ? 'InvalidResponseCount' : 'InvokeErrorCount');
-    if (failure !== 'too-large') counts.count('FailedInvokeEventCount', deliveries.length);
+    counts.callFailed(deliveries.length);
+    if (failure === 'invalid-answer') counts.count('InvalidResponseCount');
     const end = this.#mode.rules.afterWholeFailure(failure, {
       count: deliveries.length,
       bisects: isolates && subscription.bisectBatchOnFunctionError !== false,

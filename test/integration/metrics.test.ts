@@ -256,7 +256,7 @@ describe('a puller counts', () => {
       InvokedEventCount: 30,
       FailedInvokeEventCount: 3,
       DeadLetteredEventCount: 1,
-      DroppedEventCount: 1,
+      GivenUpEventCount: 1,
       RetriedEventCount: 1,
       CommittedEventCount: 40,
     });
@@ -308,7 +308,7 @@ describe('a puller counts', () => {
         counts.RetriedEventCount,
         counts.FailedInvokeEventCount,
       ],
-      [1, 1, 1, 1, 2],
+      [1, 3, 1, 1, 3],
     );
   });
 });

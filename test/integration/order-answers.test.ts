@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import type { RocketMQBatchResponse, RocketMQRecord } from '../../src/model/event.ts';
+import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { OrderConfig } from '../../src/model/source.ts';
-import { createPullerWorld, type PullerWorld, recorder } from '../support/puller-world.ts';
+import { createPullerWorld, GROUP, type PullerWorld, recorder } from '../support/puller-world.ts';
 import { until } from '../support/until.ts';
 
 const COUNT = 60;
@@ -107,4 +108,38 @@ describe('answers of ordered events', () => {
     }));
     assert.ok([...handled.values()].some((times) => times > 1));
   });
+
+  for (const order of ORDERS.slice(0, 2))
+    for (const how of ['names', 'throws'] as const)
+      test(`${order.by}: a tool that fails the whole batch for one message (${how}) takes no other one into the DLQ`, async () => {
+        world = await createPullerWorld();
+        world.broker.createTopic(dlqTopic(GROUP), { queues: 1 });
+        await world.prepare();
+        await world.produce(8, 0, (n) => ({ properties: { __SHARDINGKEY: `k${n % 2}` } }));
+        const handled: string[] = [];
+        const seen = recorder(({ Records }) => {
+          if (!Records.some(({ body }) => body === '3')) {
+            handled.push(...Records.map(({ body }) => body));
+            return {};
+          }
+          if (how === 'names') return { batchItemFailures: Records.map(named) };
+          throw Object.assign(new Error('all records failed'), { name: 'FullBatchFailureError' });
+        });
+        const puller = world.start(seen.handler, {
+          subscriptions: [{ batchSize: 8, order, maximumRetryAttempts: 2 }],
+        });
+        await until(() => world.committed() === 8n, 'each has its end');
+        await puller.stop();
+        const dead = world.broker.messages(dlqTopic(GROUP));
+        assert.deepEqual(
+          dead.map(({ body }) => body.toString()),
+          ['3'],
+        );
+        for (const key of [0, 1])
+          assert.deepEqual(
+            handled.filter((body) => Number(body) % 2 === key),
+            ['0', '1', '2', '4', '5', '6', '7'].filter((body) => Number(body) % 2 === key),
+            'in their order, once',
+          );
+      });
 });

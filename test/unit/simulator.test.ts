@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
 import { readFile } from 'node:fs/promises';
+import path from 'node:path';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
 import { edited } from '../../simulator/mutants/apply.ts';
@@ -98,6 +99,13 @@ describe('the simulator', () => {
     const { stdout } = await promisify(execFile)('npm', args);
     assert.match(stdout, /^bisect +3 seeds, .* 0 failed$/m);
     assert.match(stdout, /^3 seeds in .* s, 0 failed$/m);
+  });
+
+  it('npm run simulate -- --isolation prints the table of docs/failures.md', async () => {
+    const args = ['run', '--silent', 'simulate', '--', '--isolation'];
+    const { stdout } = await promisify(execFile)('npm', args);
+    const guide = await readFile(path.join(import.meta.dirname, '../../docs/failures.md'), 'utf8');
+    assert.ok(guide.includes(`\n\n${stdout.trim()}\n\n`), stdout);
   });
 
   it('names a mutant whose text is not in its file', async () => {

@@ -12,7 +12,7 @@ const FIGURES = [
   ],
   ['polled', (group) => group.counts.PolledEventCount ?? 0],
   ['batches', (group) => group.counts.InvokedBatchCount ?? 0],
-  ['failed in handlers', (group) => group.counts.FailedInvokeEventCount ?? 0],
+  ['failed deliveries', (group) => group.counts.FailedInvokeEventCount ?? 0],
   ['redelivered', (group) => group.counts.RetriedEventCount ?? 0],
   ['dead-lettered', (group) => group.deadLetters.stored],
 ];

@@ -125,6 +125,7 @@ describe('metrics in the embedded format', () => {
       'PollingErrorCount',
       'SendBackErrorCount',
       'ThrottleCount',
+      'UnavailableHandlerCount',
     ]);
   });
 
