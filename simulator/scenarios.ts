@@ -1061,6 +1061,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     options: { popInvisibleMs: 15_000 },
   }),
   poisons: (random) => poisoned(random, 4, (own) => own.chance(0.5)),
+  // Queues of one process die together: whoever was only beside a deadly message is not failed for it.
+  'poisons-beside-others': (random) => ({
+    ...poisoned(random, 10, (own) => own.chance(0.2)),
+    queues: 3,
+    source: random.pick([{ pullers: 1 }, { coexist: true, pullers: 1 }] as const),
+  }),
   inline: (random) => ({
     queues: 2,
     messages: 20,
