@@ -234,6 +234,26 @@ describe('the parts of a held queue', () => {
     });
   });
 
+  test('a holder that waited for its lease leaves a batch that failed to one with more time', async () => {
+    const failed = { kind: 'failed', errorType: 'Error', errorMessage: 'away' } as const;
+    const endOf = async (deps: { readonly invocationMs?: number }) => {
+      const sent: bigint[] = [];
+      const world = createHeldQueue({
+        ...{ leftMs: 19_000, deps },
+        client: {
+          sendBack: async ({ commitLogOffset }) => void sent.push(commitLogOffset),
+          queryOffset: async () => 0n,
+        },
+      });
+      const batch = takeBatch(world, ['a', 'b']);
+      world.pass(10_000);
+      await world.held.settlement.conclude(batch, failed, 10_000);
+      return { sent: sent.length, limit: world.held.batchLimits.maxMessagesAt(0n) };
+    };
+    assert.deepEqual(await endOf({ invocationMs: 60_000 }), { sent: 0, limit: 1 });
+    assert.deepEqual(await endOf({ invocationMs: 19_000 }), { sent: 2, limit: undefined });
+  });
+
   test('limits of batches are kept for messages without an end', () => {
     const limits = new KeptBatchLimits();
     limits.narrow(9n, 5);
