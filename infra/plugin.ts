@@ -12,6 +12,7 @@ import {
   rocketmqHooks,
 } from './commands/serverless-commands.ts';
 import { frameworkAccess } from './framework-access.ts';
+import { lostSettings } from './inline-settings.ts';
 import type { LocalRun } from './offline.ts';
 import { bundleLocally, packageFunctions } from './packaging.ts';
 import { withReferences } from './references.ts';
@@ -155,6 +156,9 @@ export default class RocketMQPlugin {
     for (const [name, cluster] of Object.entries(service.config.clusters))
       for (const { text, fix } of connectionWeaknesses(cluster))
         this.#log.warning(`rocketmq: cluster ${name}: ${text}. To close this, ${fix}`);
+    const { functions, provider } = this.#serverless.service;
+    for (const text of lostSettings(service.needs.inline, functions, provider))
+      this.#log.warning(`rocketmq: ${text}`);
     await packageFunctions(this.#serverless, service);
   }
 

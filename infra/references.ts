@@ -47,8 +47,8 @@ export function withReferences<Part>(
     if (tableName !== undefined && isOf(value, 'Ref')) return put(tableName);
     if (tableName !== undefined && isOf(value, 'Fn::GetAtt'))
       return {
-        // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
         'Fn::Sub': [
+          // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
           'arn:${AWS::Partition}:dynamodb:${AWS::Region}:${AWS::AccountId}:table/${Table}',
           { Table: put(tableName) },
         ],

@@ -26,6 +26,7 @@ export interface Provider {
   environment?: Record<string, unknown>;
   logRetentionInDays?: number;
   vpc?: object;
+  layers?: unknown;
   tracing?: { lambda?: unknown };
   iam?: { role?: string | { statements?: object[]; permissionsBoundary?: unknown; path?: string } };
   compiledCloudFormationTemplate: {

@@ -143,7 +143,6 @@ function mergeInline(
   provider: Provider,
 ): Record<string, unknown> {
   const environment: Record<string, unknown> = {};
-  const owner: Record<string, string> = {};
   for (const key of keys) {
     const definition = functions[key]!;
     const where = `functions.${key}`;
@@ -159,16 +158,35 @@ function mergeInline(
       throw new ConfigError(
         `${where}.runtime is "${definition.runtime ?? provider.runtime}": invocation: inline needs a Node.js handler; use invocation: function`,
       );
-    for (const [name, value] of Object.entries(definition.environment ?? {})) {
-      if (name in environment && JSON.stringify(environment[name]) !== JSON.stringify(value))
-        throw new ConfigError(
-          `${where}.environment.${name} differs from functions.${owner[name]}.environment.${name}, and both handlers run in the puller (invocation: inline): use one value, or two names`,
-        );
-      environment[name] = value;
-      owner[name] = key;
-    }
+    Object.assign(environment, definition.environment);
   }
+  for (const name of Object.keys(environment)) oneValue(name, keys, functions, provider);
   return environment;
+}
+
+/**
+ * All inline handlers have the variables of one process.
+ * @throws ConfigError
+ */
+function oneValue(
+  name: string,
+  keys: readonly string[],
+  functions: Record<string, FunctionDefinition>,
+  provider: Provider,
+): void {
+  let first: { readonly where: string; readonly value: unknown } | undefined;
+  for (const key of keys) {
+    const own = functions[key]?.environment ?? {};
+    const isOwn = name in own;
+    const value = isOwn ? own[name] : provider.environment?.[name];
+    if (value === undefined) continue;
+    const where = `${isOwn ? `functions.${key}` : 'provider'}.environment.${name}`;
+    if (first !== undefined && JSON.stringify(first.value) !== JSON.stringify(value))
+      throw new ConfigError(
+        `${where} differs from ${first.where}, and both handlers run in the puller (invocation: inline): use one value, or two names`,
+      );
+    first ??= { where, value };
+  }
 }
 
 export function isNode(definition: FunctionDefinition, provider: Provider): boolean {

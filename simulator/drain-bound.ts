@@ -58,8 +58,15 @@ export function drainBound(plan: Unbounded): number {
     takeoverMs * (1 + deaths) +
     serialMs +
     lives * (NO_WORK_MS + longestStepMs + GAP_MS) +
-    (order === undefined ? waitMs : 0)
+    (order === undefined ? waitMs : 0) +
+    setAsideMs(plan)
   );
+}
+
+/** A message that was set aside comes again after as long as its event was absent, at most, and the level above. */
+function setAsideMs({ faults }: Unbounded): number {
+  const absentMs = faults.flatMap((fault) => (fault.kind === 'event-absent' ? [fault.ms] : []));
+  return absentMs.length === 0 ? 0 : 2 * Math.max(...absentMs) + GAP_MS;
 }
 
 function work(plan: Unbounded): Work {

@@ -102,6 +102,14 @@ export type Fault =
       readonly fate: 'throttled' | 'lost' | 'answer-lost' | 'hangs';
     }
   | { readonly kind: 'lambda-throttled'; readonly at: number; readonly ms: number }
+  /** Messages of one event have no handler meanwhile. */
+  | {
+      readonly kind: 'event-absent';
+      readonly at: number;
+      readonly ms: number;
+      readonly topic: string;
+      readonly how: 'disabled' | 'throttled' | 'missing';
+    }
   /** The nth asynchronous invocation. */
   | {
       readonly kind: 'invocation';
@@ -214,6 +222,8 @@ export interface Plan {
   readonly bornEarlierMs: number;
   /** Without a fault a message is with its handler within this. Absent: no promise. */
   readonly promptMs?: number;
+  /** While an event is absent, redeliveries of the others are with their handlers within this. Absent: no promise. */
+  readonly othersWithinMs?: number;
   /** Handler calls in the whole run, at most. Absent: no promise. */
   readonly maxCalls?: number;
   /** After the last fault and the last message everything has its end within this (drain-bound). */

@@ -5,6 +5,7 @@ import { createRandom, type Random } from './kernel/random.ts';
 import type { Behaviour, Fault, Plan, PlannedMessage } from './plan.ts';
 
 const TOPIC = 'orders';
+const SECOND_TOPIC = 'bills';
 const BROKER = 'broker-a';
 
 export interface Shape {
@@ -25,6 +26,9 @@ export interface Shape {
   readonly bornEarlierMs?: number;
   readonly handlerMs?: readonly [number, number];
   readonly promptMs?: number;
+  /** The group has a second event, of another topic and function, and half of the messages are its. */
+  readonly hasSecondEvent?: boolean;
+  readonly othersWithinMs?: number;
   readonly maxCalls?: number;
   /** Of each host's clock, either way; default: 900. */
   readonly maxSkewMs?: number;
@@ -951,6 +955,36 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       }),
     ),
   }),
+  // Redeliveries of both events are in one queue, and one event cannot be called for minutes.
+  'absent-event': (random) => {
+    const at = random.int(2_000, 15_000);
+    const hasFaults = random.chance(0.4);
+    return {
+      queues: 1,
+      messages: 40,
+      withinMs: 90_000,
+      behaviours: (own) =>
+        own.chance(0.6) ? { kind: 'fails', times: own.pick([1, 1, 2, 99]) } : OK,
+      hasSecondEvent: true,
+      source: { coexist: random.chance(0.2), pullers: random.pick(['queue', 1] as const) },
+      subscription: {
+        maximumRetryAttempts: random.int(1, 3),
+        batchSize: random.int(1, 10),
+        parallelizationFactor: random.int(1, 2),
+      },
+      faults: [
+        {
+          kind: 'event-absent',
+          at,
+          ms: random.int(30_000, 240_000),
+          topic: random.pick([TOPIC, SECOND_TOPIC]),
+          how: random.pick(['disabled', 'throttled', 'missing'] as const),
+        },
+        ...(hasFaults ? anyFaults(random) : []),
+      ],
+      ...(!hasFaults && { othersWithinMs: 45_000 }),
+    };
+  },
   programs: (random) => {
     const [processes, consumers] = random.pick([
       [1, 1],
@@ -1129,7 +1163,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     (_, number): PlannedMessage => ({
       number,
       at: ofMessages.int(0, shape.withinMs),
-      topic: TOPIC,
+      topic: shape.hasSecondEvent === true && number % 2 === 1 ? SECOND_TOPIC : TOPIC,
       brokerName: ofMessages.pick(brokers),
       queueId: ofMessages.int(0, queues - 1),
       key: `k${ofMessages.int(0, 4)}`,
@@ -1150,36 +1184,44 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
         behaviour: shape.behaviours(ofCopies),
       }),
     );
+  const first: SubscriptionConfig = {
+    topic: TOPIC,
+    filter: { type: 'TAG', expression: '*' },
+    handler: {
+      invocation: 'function',
+      functionKey: 'handler',
+      functionName: 'handler',
+      timeout: 5,
+    },
+    batchSize: 10,
+    parallelizationFactor: 1,
+    startingPosition: 'TRIM_HORIZON',
+    maximumRetryAttempts: 3,
+    retryDelay: { level: 2 },
+    enabled: true,
+    ...shape.subscription,
+  };
+  const second: SubscriptionConfig = {
+    ...first,
+    topic: SECOND_TOPIC,
+    handler: { ...first.handler, functionKey: SECOND_TOPIC, functionName: SECOND_TOPIC },
+  };
+  const subscriptions = shape.hasSecondEvent === true ? [first, second] : [first];
   const plan: Omit<Plan, 'drainMs'> = {
     scenario,
     seed,
     brokers,
-    topics: [{ name: TOPIC, queues: shape.firstQueues ?? queues }],
+    topics: subscriptions.map(({ topic: name }) => ({
+      name,
+      queues: shape.firstQueues ?? queues,
+    })),
     source: {
       cluster: 'default',
       consumerGroup: 'workers',
       strategy: { name: 'AVG' },
       pullers: 'queue',
       ...shape.source,
-      subscriptions: [
-        {
-          topic: TOPIC,
-          filter: { type: 'TAG', expression: '*' },
-          handler: {
-            invocation: 'function',
-            functionKey: 'handler',
-            functionName: 'handler',
-            timeout: 5,
-          },
-          batchSize: 10,
-          parallelizationFactor: 1,
-          startingPosition: 'TRIM_HORIZON',
-          maximumRetryAttempts: 3,
-          retryDelay: { level: 2 },
-          enabled: true,
-          ...shape.subscription,
-        },
-      ],
+      subscriptions,
     },
     messages: [...messages, ...copies],
     faults: shape.faults ?? [],
@@ -1190,6 +1232,7 @@ export function planFrom(shape: Shape, scenario: string, seed: number, random: R
     bornEarlierMs: shape.bornEarlierMs ?? 0,
     ...(shape.handlerMs !== undefined && { handlerMs: shape.handlerMs }),
     ...(shape.promptMs !== undefined && { promptMs: shape.promptMs }),
+    ...(shape.othersWithinMs !== undefined && { othersWithinMs: shape.othersWithinMs }),
     ...(shape.maxCalls !== undefined && { maxCalls: shape.maxCalls }),
     ...(shape.options !== undefined && { options: shape.options }),
     ...(shape.programs !== undefined && { programs: shape.programs }),

@@ -1,7 +1,7 @@
 export * from './errors.ts';
 export { createHandler } from './helpers/create-handler.ts';
 export type { FetchBody } from './helpers/fetch-bodies.ts';
-export { MessageFailure } from './helpers/handle-each.ts';
+export { MessageFailure } from './helpers/message-failure.ts';
 export { type BodyFormat, InvalidBodyError, type StandardSchema } from './helpers/parse-body.ts';
 export { type PartialBatchOptions, partialBatch } from './helpers/partial-batch.ts';
 export {

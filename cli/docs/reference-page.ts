@@ -54,6 +54,8 @@ const METRIC_MEANINGS: Readonly<Record<MetricName, string>> = {
     'queues with messages whose offset has not moved for 15 minutes; not of queues that are popped from',
   UnownedQueues:
     'queues with messages that nobody holds, for longer than a puller needs to come; not of queues that are popped from',
+  UnmeasuredQueues:
+    'queues whose lag could not be measured, because their brokers did not answer: then SumOffsetLag and MaxOffsetLag are not reported, and no other figure is reported as 0. A broker that was removed counts for a day',
   ActivePollers: 'pullers that hold a lease',
   WakeLatency:
     'from the store of a message in a queue that nobody held until its handler is called, cold start and what options make it wait (`maximumBatchingWindow`, thresholds of activation) included: one value per puller that such a message woke. Not for a queue’s first puller, nor after a pause, nor with `coexist`; with clocks that differ, never below 0',
@@ -158,8 +160,8 @@ ${Object.entries(PROBLEM_CODES)
 ## Metrics
 
 Namespace \`RocketMQ/Lambda\`, dimension \`EventSource\` = \`<service>-<stage>/<consumerGroup>\` (with \`<cluster>/\` before the group for other clusters than default), in CloudWatch’s embedded format: they are read out of the logs, no call is made and no right is needed.
-Groups are chosen by \`custom.rocketmq.metrics\`: ${DEFAULT_METRIC_GROUPS.join(', ')} without it. \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls. Times and shares of pullers are told one by one, so that percentiles are true. Alarm on WakeLatency (p99, say) where a message must not wait for a cold start, on SuccessionGap and ExpiredLeases where pullers are killed or run out of memory.
-CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has the 6 lag metrics ($1.80), a busy one about 15 ($4.50), and QueueMetrics adds 2 per queue, PollerMetrics ${count('PollerMetrics')} and LeaseMetrics ${count('LeaseMetrics')} at most.
+Groups are chosen by \`custom.rocketmq.metrics\`: ${DEFAULT_METRIC_GROUPS.join(', ')} without it. \`QueueMetrics\` tells SumOffsetLag and OldestMessageAge by \`EventSource\`, \`Topic\` and \`Queue\` as well. Counts that are 0 are not told, except polls; of LagMetrics only SumOffsetLag and OldestMessageAge are, unless \`metrics\` lists the group. Times and shares of pullers are told one by one, so that percentiles are true. Alarm on WakeLatency (p99, say) where a message must not wait for a cold start, on SuccessionGap and ExpiredLeases where pullers are killed or run out of memory.
+CloudWatch charges each metric of each event source ($0.30 a month at its list price of 2026-11, by the hours in which it is told): an idle group has 2 ($0.60), a busy one about 13 ($3.90), and QueueMetrics adds 2 per queue, PollerMetrics ${count('PollerMetrics')} and LeaseMetrics ${count('LeaseMetrics')} at most.
 
 | metric | unit | group | |
 | --- | --- | --- | --- |

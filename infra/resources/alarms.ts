@@ -19,7 +19,8 @@ interface Alarm {
   /** Periods of a minute, all of which must be over the threshold. */
   readonly minutes: number;
   readonly comparison?: 'LessThanThreshold';
-  readonly missing?: 'breaching';
+  /** Default notBreaching. ignore: it stays as it is; what is not measured is not well. */
+  readonly missing?: 'breaching' | 'ignore';
 }
 
 /** One of each per consumer group. */
@@ -31,6 +32,7 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
       statistic: 'Maximum',
       threshold: oldestMessageAgeSeconds * 1000,
       minutes: 3,
+      missing: 'ignore',
     },
     ...(lag === undefined
       ? []
@@ -41,6 +43,7 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
             statistic: 'Maximum',
             threshold: lag,
             minutes: 3,
+            missing: 'ignore',
           } as const,
         ]),
     {
@@ -56,6 +59,13 @@ function groupAlarms(group: string, { oldestMessageAgeSeconds, lag }: AlarmOptio
       statistic: 'Maximum',
       threshold: 0,
       minutes: 2,
+    },
+    {
+      metric: 'UnmeasuredQueues',
+      description: `${group}: the lag of a queue cannot be measured`,
+      statistic: 'Maximum',
+      threshold: 0,
+      minutes: 3,
     },
     {
       metric: 'DeadLetteredEventCount',
@@ -107,7 +117,7 @@ const SERVICE_ALARMS: readonly Alarm[] = [
   },
 ];
 
-/** CloudWatch alarms over what the functions tell. Silence is no alarm, but that of the coordinator's heartbeat. */
+/** CloudWatch alarms over what the functions tell. Silence is no alarm, but that of the coordinator's heartbeat; what is not measured leaves lag and age as they were. */
 export function alarmResources(
   { service, stage, sources }: ServiceConfig,
   options: ServiceOptions['alarms'],

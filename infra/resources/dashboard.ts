@@ -18,7 +18,14 @@ const CHARTS: readonly Chart[] = [
   {
     title: 'lag',
     stat: 'Maximum',
-    metrics: ['SumOffsetLag', 'MaxOffsetLag', 'StalledQueues', 'UnownedQueues', 'ActivePollers'],
+    metrics: [
+      'SumOffsetLag',
+      'MaxOffsetLag',
+      'StalledQueues',
+      'UnownedQueues',
+      'UnmeasuredQueues',
+      'ActivePollers',
+    ],
   },
   {
     title: 'messages',

@@ -174,8 +174,8 @@ function parameterArn(parameter: string): unknown {
   // A reference to a parameter gives its name, which begins with a slash.
   if (variableOf(parameter) !== undefined)
     return {
-      // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
       'Fn::Sub': [
+        // biome-ignore lint/suspicious/noTemplateCurlyInString: CloudFormation fills it in
         'arn:${AWS::Partition}:ssm:${AWS::Region}:${AWS::AccountId}:parameter${Parameter}',
         { Parameter: parameter },
       ],

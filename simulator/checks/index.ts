@@ -1,3 +1,4 @@
+import { absentEvents } from './absent-events.ts';
 import { calls } from './calls.ts';
 import type { CheckDefinition } from './check.ts';
 import { committedBelowUnfinished } from './committed-below-unfinished.ts';
@@ -39,6 +40,7 @@ export const CHECKS: readonly CheckDefinition[] = [
   operatorsOffset,
   pauseIsKept,
   prompt,
+  absentEvents,
   concurrency,
   calls,
   memory,

@@ -140,8 +140,8 @@ const LEASES: readonly Mutant[] = [
     replace: 'return now < lease.leaseUntil + margin - margin;',
     also: {
       file: 'src/decide/lease/lease.ts',
-      find: 'return now - TAKEOVER_MARGIN_MS;',
-      replace: 'return now;',
+      find: 'endedBefore: now - TAKEOVER_MARGIN_MS,',
+      replace: 'endedBefore: now,',
     },
     scenarios: ['stale-holders', 'skewed', 'table', 'lambda'],
   },
@@ -214,8 +214,8 @@ const LEASES: readonly Mutant[] = [
   {
     name: 'operator-does-not-wait-for-holders',
     file: 'src/operator/fence.ts',
-    find: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));',
-    replace: 'isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now() + 1e9));',
+    find: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());',
+    replace: 'mayBeHeld(items.get(queueKey(queue))?.lease, clock.now() + 1e9);',
     also: {
       file: 'src/operator/reset.ts',
       find: "if (outcome === 'held')",
@@ -226,6 +226,27 @@ const LEASES: readonly Mutant[] = [
 ];
 
 const FAILURES: readonly Mutant[] = [
+  {
+    name: 'messages-of-an-absent-event-stay',
+    file: 'src/puller/absent-handlers.ts',
+    find: 'return isRetryQueue &&',
+    replace: 'return !isRetryQueue &&',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-counts-as-a-failure',
+    file: 'src/client/outgoing.ts',
+    find: 'return { ...request, reconsumeTimes };',
+    replace: 'return request;',
+    scenarios: ['absent-event'],
+  },
+  {
+    name: 'set-aside-is-done-without-its-send',
+    file: 'src/puller/set-aside.ts',
+    find: 'failedSends.note(entry, outcome.failure, outcome.unanswered);',
+    replace: 'messages.settle(entry);',
+    scenarios: ['absent-event'],
+  },
   {
     name: 'bisect-loses-the-middle',
     file: 'src/puller/settlement.ts',
@@ -569,8 +590,8 @@ const CLOCKS: readonly Mutant[] = [
   {
     name: 'lease-ends-by-a-clock-that-is-ahead',
     file: 'src/decide/lease/lease.ts',
-    find: 'return now - TAKEOVER_MARGIN_MS;',
-    replace: 'return now;',
+    find: 'endedBefore: now - TAKEOVER_MARGIN_MS,',
+    replace: 'endedBefore: now,',
     scenarios: ['skewed'],
   },
   {
@@ -583,8 +604,8 @@ const CLOCKS: readonly Mutant[] = [
   {
     name: 'deadline-of-a-lease-by-a-clock-that-is-ahead',
     file: 'src/decide/lease/lease.ts',
-    find: 'return now - MAX_CLOCK_SKEW_MS;',
-    replace: 'return now - TAKEOVER_MARGIN_MS;',
+    find: 'deadlineBefore: now - MAX_CLOCK_SKEW_MS }',
+    replace: 'deadlineBefore: now - TAKEOVER_MARGIN_MS }',
     scenarios: ['skewed'],
   },
 ];

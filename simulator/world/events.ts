@@ -46,6 +46,8 @@ export interface Delivery {
 export type WorldEvent =
   | { readonly kind: 'stored'; readonly brokerName: string; readonly position: Position }
   | { readonly kind: 'parked'; readonly number: number; readonly reconsumeTimes: number }
+  /** On its way to the end of the retry topic, without a delivery. */
+  | { readonly kind: 'set-aside'; readonly number: number }
   | { readonly kind: 'dead-lettered'; readonly number: number }
   /** Mode pop: a puller said that it has its end. */
   | { readonly kind: 'acknowledged'; readonly position: Position }
@@ -105,6 +107,8 @@ export function describe(event: WorldEvent): string {
       return `message ${event.position.number} stored at ${event.position.key} (reconsumeTimes ${event.position.reconsumeTimes})`;
     case 'parked':
       return `message ${event.number} parked for redelivery ${event.reconsumeTimes}`;
+    case 'set-aside':
+      return `message ${event.number} set aside, to the end of the retry topic`;
     case 'dead-lettered':
       return `message ${event.number} stored in the DLQ`;
     case 'acknowledged':

@@ -42,6 +42,8 @@ export class Lambda {
   readonly running = new Set<Host>();
   /** Invocations are refused until then, epoch ms. */
   throttledUntil = 0;
+  /** Functions that cannot be called, and why. */
+  readonly absent = new Map<string, 'throttled' | 'missing'>();
 
   constructor(
     scheduler: Scheduler,
@@ -65,7 +67,7 @@ export class Lambda {
       send: ({ input }: InvokeCommand, { abortSignal }: { abortSignal?: AbortSignal } = {}) =>
         input.FunctionName === PULLER_FUNCTION
           ? this.#invokeLater(input.Payload as Uint8Array)
-          : this.#call(input.Payload as Uint8Array, abortSignal),
+          : this.#call(input.FunctionName ?? '', input.Payload as Uint8Array, abortSignal),
       destroy: () => {},
     };
     return client as unknown as LambdaClient;
@@ -102,12 +104,10 @@ export class Lambda {
     return this.#answer(caller, (resolve) => resolve({ StatusCode: 202 }));
   }
 
-  #call(payload: Uint8Array, abortSignal: AbortSignal | undefined): Promise<object> {
+  #call(name: string, payload: Uint8Array, abortSignal: AbortSignal | undefined): Promise<object> {
     const caller = currentHost();
-    if (this.#scheduler.now < this.throttledUntil)
-      return this.#answer(caller, (_resolve, reject) =>
-        reject(new LambdaError('TooManyRequestsException', 'Rate Exceeded.', 429)),
-      );
+    const refusal = this.#whyRefused(name);
+    if (refusal !== undefined) return this.#answer(caller, (_resolve, reject) => reject(refusal));
     const fate = this.#faults.ofHandlerCall(caller);
     const event = JSON.parse(Buffer.from(payload).toString()) as RocketMQEvent;
     const script = this.#handlers.script(event, caller, this.#scheduler.now);
@@ -139,6 +139,15 @@ export class Lambda {
       this.#settle(caller, abortSignal, onAbort, () => resolve(responseOf(end, script.answer)));
     });
     return promise;
+  }
+
+  #whyRefused(name: string): LambdaError | undefined {
+    const absent = this.absent.get(name);
+    if (absent === 'missing')
+      return new LambdaError('ResourceNotFoundException', `Function not found: ${name}`, 404);
+    return absent === 'throttled' || this.#scheduler.now < this.throttledUntil
+      ? new LambdaError('TooManyRequestsException', 'Rate Exceeded.', 429)
+      : undefined;
   }
 
   #settle(

@@ -1,8 +1,16 @@
 import { DLQ_TOPIC_PREFIX } from '../../src/model/message-queue.ts';
+import { Property } from '../../src/records/properties.ts';
 import type { StoredMessage } from '../../src/testing/broker/message-store.ts';
 import { SCHEDULE_TOPIC } from '../../src/testing/broker/names.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Delivery, Position, QueueName, WorldEvent } from './events.ts';
+
+interface Copy {
+  readonly reconsumeTimes: number;
+  readonly at: number;
+  /** Stored again without a delivery. */
+  readonly isSetAside: boolean;
+}
 
 /** A message's whole story. */
 export interface Story {
@@ -10,7 +18,7 @@ export interface Story {
   /** In the order in which they were stored. */
   readonly positions: Position[];
   /** Copies that are stored, parked or dead. */
-  readonly copies: { readonly reconsumeTimes: number; readonly at: number }[];
+  readonly copies: Copy[];
   deadLetters: number;
   /** Of the first one, epoch ms. */
   deadLetteredAt: number | undefined;
@@ -78,7 +86,14 @@ export class Ledger {
     const read = readBody(message.body);
     if (read === undefined) return undefined;
     const story = this.story(read.number);
-    story.copies.push({ reconsumeTimes: message.reconsumeTimes, at: message.storeTimestamp });
+    const isSetAside =
+      message.topic === SCHEDULE_TOPIC && message.properties.has(Property.SET_ASIDE);
+    story.copies.push({
+      reconsumeTimes: message.reconsumeTimes,
+      at: message.storeTimestamp,
+      isSetAside,
+    });
+    if (isSetAside) return { kind: 'set-aside', number: read.number };
     if (message.topic === SCHEDULE_TOPIC)
       return { kind: 'parked', number: read.number, reconsumeTimes: message.reconsumeTimes };
     if (message.topic.startsWith(DLQ_TOPIC_PREFIX)) {
@@ -177,9 +192,22 @@ export class Ledger {
     );
   }
 
-  /** Was it sent back, or did its broker make it visible again? */
-  hasCopy({ number, reconsumeTimes }: Position): boolean {
-    return this.story(number).copies.some((copy) => copy.reconsumeTimes > reconsumeTimes);
+  /** Was it sent back or set aside, or did its broker make it visible again? */
+  hasCopy(position: Position): boolean {
+    return this.#copyOf(position) !== undefined;
+  }
+
+  /** Was it stored again without a delivery? */
+  wasSetAside(position: Position): boolean {
+    return this.#copyOf(position)?.isSetAside === true;
+  }
+
+  #copyOf({ number, reconsumeTimes, storedAt }: Position): Copy | undefined {
+    return this.story(number).copies.find(
+      (copy) =>
+        copy.reconsumeTimes > reconsumeTimes ||
+        (copy.isSetAside && copy.reconsumeTimes === reconsumeTimes && copy.at > storedAt),
+    );
   }
 
   #isSkipped({ queue, offset }: Position): boolean {
@@ -189,7 +217,7 @@ export class Ledger {
   /** Since when the message at the position has its end there, epoch ms. Undefined: it has none. */
   #finishedAt(position: Position): number | undefined {
     if (!this.isFinished(position)) return undefined;
-    const { number, reconsumeTimes, queue, storedAt } = position;
+    const { number, queue, storedAt } = position;
     const story = this.story(number);
     return Math.min(
       ...[
@@ -197,7 +225,7 @@ export class Ledger {
         position.givenUpAt,
         story.droppedAt,
         story.deadLetteredAt,
-        story.copies.find((copy) => copy.reconsumeTimes > reconsumeTimes)?.at,
+        this.#copyOf(position)?.at,
         this.#isSkipped(position) ? this.skipped.get(queue)?.at : undefined,
         this.#optional.has(number) ? storedAt : undefined,
       ].filter((at) => at !== undefined),

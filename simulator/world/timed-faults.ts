@@ -1,4 +1,4 @@
-import type { SubscriptionConfig } from '../../src/model/source.ts';
+import type { SourceConfig, SubscriptionConfig } from '../../src/model/source.ts';
 import type { Host } from '../kernel/scheduler.ts';
 import type { Fault } from '../plan.ts';
 import type { Disturbed } from './disturbance.ts';
@@ -29,6 +29,29 @@ function pick(
 
 const ofProcess = (host: Host): Disturbed => ({ kind: 'process', host });
 const ofBroker = (name: string, forgets = false): Disturbed => ({ kind: 'broker', name, forgets });
+
+/** @returns ends it */
+function setAbsent(
+  stage: Stage,
+  topic: string,
+  how: Extract<Fault, { kind: 'event-absent' }>['how'],
+): () => void {
+  const of = (source: SourceConfig) => source.subscriptions.find((one) => one.topic === topic)!;
+  if (how !== 'disabled') {
+    const { functionName } = of(stage.plan.source).handler;
+    stage.lambda.absent.set(functionName, how);
+    return () => void stage.lambda.absent.delete(functionName);
+  }
+  const setEnabled = (enabled: boolean): void =>
+    stage.deploy((source) => ({
+      ...source,
+      subscriptions: source.subscriptions.map((one) =>
+        one.topic === topic ? { ...one, enabled } : one,
+      ),
+    }));
+  setEnabled(false);
+  return () => setEnabled(true);
+}
 
 const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
   kill(fault, stage) {
@@ -92,6 +115,10 @@ const CARRY_OUT: { readonly [Kind in TimedFault['kind']]: Carry<Kind> } = {
     stage.note(`Lambda throttles for ${ms} ms`);
     stage.lambda.throttledUntil = stage.scheduler.now + ms;
     endsAfter(stage, 'throttle', ms);
+  },
+  'event-absent'({ topic, how, ms }, stage) {
+    stage.note(`the event of ${topic} is ${how} for ${ms} ms`);
+    endsAfter(stage, `absence of the event of ${topic}`, ms, setAbsent(stage, topic, how));
   },
   'queues-added'({ topic, broker, queues }, stage) {
     stage.note(`${topic} has ${queues} queues on ${broker} now`);

@@ -142,6 +142,8 @@ export function inNamespace(client: Resettable, namespace: string): Resettable {
       client.copyToPopRetry(wire(group), stored(message), options),
     sendBackTimed: (group, message, delayMs, maxReconsumeTimes, options) =>
       client.sendBackTimed(wire(group), stored(message), delayMs, maxReconsumeTimes, options),
+    setAside: (group, message, aside, options) =>
+      client.setAside(wire(group), stored(message), aside, options),
     async send(message, options = {}) {
       const result = await client.send(outgoing(message), place(options));
       return { ...result, queue: plainTopic(result.queue) };

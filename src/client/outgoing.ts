@@ -3,6 +3,7 @@ import type { DelayLevel } from '../model/delay-level.ts';
 import type { DeadLetter, Message } from '../model/message.ts';
 import { dlqTopic, type MessageQueue, retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, PERM_WRITE, type TopicRoute } from '../model/route.ts';
+import type { SetAside } from '../model/set-aside.ts';
 import type { SendResult } from '../ports/rocketmq.ts';
 import { encodeBatchItem } from '../records/batch-items.ts';
 import { failedDeliveries, firstStoredAt, isOwnRetry } from '../records/own-retry.ts';
@@ -237,6 +238,7 @@ function ownLife(
   const hasKey = properties.has(Property.UNIQ_KEY);
   if (!isOwnRetry(message, consumerGroup) && (properties.delete(Property.RETRY_TOPIC) || !hasKey))
     properties.delete(Property.ORIGIN_MESSAGE_ID);
+  if (!isOwnRetry(message, consumerGroup)) properties.delete(Property.SET_ASIDE);
   properties.set(Property.FIRST_STORED, String(firstStoredAt(message, { consumerGroup })));
   return properties;
 }
@@ -347,6 +349,33 @@ export function timedRetryMessage(
     // Its age counts from its birth, as with request 36.
     bornTimestamp: message.bornTimestamp,
   });
+}
+
+/**
+ * A message of the retry topic that no handler was called for, as an ordinary one at the end of that
+ * topic: its count of failures stays as it is, and no limit makes the broker dead-letter it.
+ */
+export function setAsideMessage(
+  consumerGroup: string,
+  message: Message,
+  { level, times, at }: SetAside & { readonly level: number },
+  localRetries = 0,
+): SendMessageRequest {
+  const properties = ownLife(withoutTimers(message.properties), message, consumerGroup);
+  properties.set(Property.DELAY, String(level));
+  properties.set(Property.SET_ASIDE, `${times} ${at}`);
+  const reconsumeTimes = failedDeliveries(message, { consumerGroup }) + localRetries;
+  const request = retryMessage(consumerGroup, {
+    topic: message.topic,
+    msgId: message.msgId,
+    flag: message.flag,
+    body: message.body,
+    reconsumeTimes,
+    properties,
+    maxReconsumeTimes: WITHOUT_END,
+    bornTimestamp: message.bornTimestamp,
+  });
+  return { ...request, reconsumeTimes };
 }
 
 /** What a broker or a producer left on a popped message, and what a copy of it must not have. */

@@ -78,6 +78,7 @@ import {
   queueOfKey,
   SEND_CODES,
   sendStatus,
+  setAsideMessage,
   timedRetryMessage,
   wireDelayLevel,
   wireMaxReconsumeTimes,
@@ -423,6 +424,14 @@ class Client implements RocketMQClient {
     ...[consumerGroup, message, options = {}]: Parameters<RocketMQ['copyToPopRetry']>
   ): Promise<void> {
     const request = popRetryMessage(consumerGroup, message);
+    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
+    await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+  }
+
+  async setAside(
+    ...[consumerGroup, message, aside, options = {}]: Parameters<RocketMQ['setAside']>
+  ): Promise<void> {
+    const request = setAsideMessage(consumerGroup, message, aside, options.localRetries);
     const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
     await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
   }

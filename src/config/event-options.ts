@@ -235,7 +235,7 @@ export const eventOptions = options({
   enabled: trueOrFalse()
     .default(true)
     .describe(
-      'false: assigned, but not consumed. Redeliveries go on while another event of the group is enabled',
+      'false: assigned, but not consumed. Its redeliveries wait in the retry topic, and those of the other events of the group go on',
     ),
 });
 

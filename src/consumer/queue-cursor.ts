@@ -5,7 +5,7 @@ import type { MessageQueue } from '../model/message-queue.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
-import { brokerStartedAt } from '../puller/broker-start.ts';
+import { brokerStartedAt } from '../queue/broker-start.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import type { OffsetAction } from '../queue/offset-tracker.ts';
 import { printable } from '../queue/printable.ts';

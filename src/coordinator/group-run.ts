@@ -38,6 +38,8 @@ export interface GroupRun {
   readonly eventSource: string;
   /** Also by queue? */
   readonly queueMetrics: boolean;
+  /** Are figures of lag that are 0 reported, beside the sum and the oldest age? Only to services that list their metrics. */
+  readonly reportsZeros: boolean;
   /** Aborted when the run has to end. */
   readonly signal: AbortSignal;
   /** Epoch ms: when the run ends by itself. */
@@ -96,6 +98,7 @@ export function beginGroupRun(
     problems: createProblems(logger),
     gauges: deps.gauges,
     eventSource: eventSourceName(service, stage, cluster, consumerGroup),
+    reportsZeros: deps.service.metrics !== undefined,
     queueMetrics: deps.service.metrics?.includes('QueueMetrics') ?? false,
     signal,
     until,

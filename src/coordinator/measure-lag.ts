@@ -2,6 +2,7 @@ import { lagFigures, mayWaitMs, type QueueLag } from '../decide/lag/lag-figures.
 import { isLive } from '../decide/lease/lease.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
+import type { MetricValues } from '../ports/meter.ts';
 import type { GroupRun } from './group-run.ts';
 import { type MeasuredQueue, measuredQueues } from './measured-queues.ts';
 import { storedAt } from './stored-at.ts';
@@ -16,8 +17,8 @@ interface Measured extends QueueLag, MeasuredQueue {
 }
 
 /**
- * Lag and age of the group's queues as its brokers tell them now, whoever holds them; told once at the end of a run. What cannot be asked is left
- * out. In mode pop the brokers' offsets say what is still to be popped; most of them count what was popped and is not acknowledged yet as done.
+ * Lag and age of the group's queues as its brokers tell them now, whoever holds them; told once at the end of a run. What cannot be asked is counted
+ * as unmeasured. In mode pop the brokers' offsets say what is still to be popped; most of them count what was popped and is not acknowledged yet as done.
  */
 export async function measureLag(run: GroupRun): Promise<void> {
   const { gauges } = run;
@@ -28,20 +29,17 @@ export async function measureLag(run: GroupRun): Promise<void> {
   const now = run.clock.now();
   const holders = assignments.flatMap(({ lease }) => (isLive(lease, now) ? [lease.holder] : []));
   const eventSource = { EventSource: run.eventSource };
-  gauges.record(eventSource, {
+  const { queues, unknownTopics } = await measuredQueues(run, assignments, now);
+  const answers = await inWindow(queues, (queue) => measure(run, queue), WINDOW);
+  const measured = answers.filter((queue) => queue !== undefined);
+  const unmeasured = queues.length - measured.length + unknownTopics;
+  const aged = await withAges(run, measured);
+  const figures: MetricValues = {
     ActivePollers: new Set(holders).size,
     CurrentLeases: holders.length,
-  });
-  const measured = await inWindow(
-    await measuredQueues(run, assignments, now),
-    (queue) => measure(run, queue),
-    WINDOW,
-  );
-  const aged = await withAges(
-    run,
-    measured.filter((queue) => queue !== undefined),
-  );
-  gauges.record(eventSource, lagFigures(aged, now, mayWaitMs(run.rules)));
+    ...lagFigures(aged, now, mayWaitMs(run.rules), unmeasured),
+  };
+  gauges.record(eventSource, run.reportsZeros ? figures : worthIt(figures));
   if (run.queueMetrics)
     for (const queue of aged) {
       const { topic, brokerName, queueId } = queue.queue;
@@ -87,6 +85,14 @@ async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<M
     WINDOW,
   );
   return [...aged, ...byLag.slice(behind.length)];
+}
+
+/** CloudWatch charges every metric that is reported: most of these are 0 nearly always. */
+function worthIt({ SumOffsetLag, OldestMessageAge, ...others }: MetricValues): MetricValues {
+  return {
+    ...present({ SumOffsetLag, OldestMessageAge }),
+    ...Object.fromEntries(Object.entries(others).filter(([, value]) => value !== 0)),
+  };
 }
 
 function present<Values extends object>(values: Values): Partial<Values> {

@@ -25,12 +25,19 @@ export interface MeasuredQueue extends Pick<QueueLag, 'progressAt' | 'owned' | '
  */
 const AGE_READER = 'serverless-rocketmq-ages';
 
+/** What is to be measured. */
+interface ToMeasure {
+  readonly queues: readonly MeasuredQueue[];
+  /** Topics whose queues could not be found out. */
+  readonly unknownTopics: number;
+}
+
 /** The queues that the group pulls, as its assignments have them, and those that it pops from, as its brokers have them. */
 export async function measuredQueues(
   run: GroupRun,
   assignments: readonly Assignment[],
   now: number,
-): Promise<MeasuredQueue[]> {
+): Promise<ToMeasure> {
   const pulled = assignments
     .filter(({ queue }) => !isPopUnit(queue))
     .map(
@@ -49,44 +56,55 @@ export async function measuredQueues(
         };
       },
     );
-  if (run.source.mode !== 'pop') return pulled;
+  if (run.source.mode !== 'pop') return { queues: pulled, unknownTopics: 0 };
   const popped = await Promise.all(
     run.source.subscriptions.map((subscription) => poppedQueues(run, subscription)),
   );
-  return [...pulled, ...popped.flat()];
+  return {
+    queues: [...pulled, ...popped.flatMap(({ queues }) => queues)],
+    unknownTopics: popped.reduce((sum, { unknownTopics }) => sum + unknownTopics, 0),
+  };
 }
 
 /** Those of the topic, and of the topics to which brokers put what was popped and not acknowledged. Mirrors ConsumerLagCalculator, which adds both. */
 async function poppedQueues(
   run: GroupRun,
   { topic, startingPosition }: SubscriptionConfig,
-): Promise<MeasuredQueue[]> {
+): Promise<ToMeasure> {
   const retries = ([1, 2] as const).map((retryMark) =>
     poppedTopic(topic, run.group.consumerGroup, { retryMark }),
   );
-  const queues = await Promise.all([topic, ...retries].map((name) => readable(run, name)));
-  return queues.flat().map((queue) => ({
-    queue,
-    own: undefined,
-    start: queue.topic === topic && startingPosition === 'LATEST' ? 'max' : 'min',
-    // Nobody holds a queue that is popped from, and nobody notes when its offset moves.
-    progressAt: undefined,
-    owned: true,
-    rests: true,
-    reader: AGE_READER,
-  }));
+  const found = await Promise.all([topic, ...retries].map((name) => readable(run, name)));
+  const known = found.filter((queues) => queues !== undefined);
+  const queues = known.flat().map(
+    (queue): MeasuredQueue => ({
+      queue,
+      own: undefined,
+      start: queue.topic === topic && startingPosition === 'LATEST' ? 'max' : 'min',
+      // Nobody holds a queue that is popped from, and nobody notes when its offset moves.
+      progressAt: undefined,
+      owned: true,
+      rests: true,
+      reader: AGE_READER,
+    }),
+  );
+  return { queues, unknownTopics: found.length - known.length };
 }
 
-/** None of a topic that does not exist: a retry topic comes into being with the first message that comes again. */
+/**
+ * None of a topic that does not exist: a retry topic comes into being with the first message that
+ * comes again. undefined: nobody answers.
+ */
 async function readable(
   { rocketmq, signal, logger }: GroupRun,
   topic: string,
-): Promise<MessageQueue[]> {
+): Promise<MessageQueue[] | undefined> {
   try {
     return readableQueues(await rocketmq.topicRoute(topic, { signal }));
   } catch (error) {
-    if (!signal.aborted && !(error instanceof TopicNotFoundError))
+    if (error instanceof TopicNotFoundError) return [];
+    if (!signal.aborted)
       logger.debug({ err: error, topic }, 'the lag of a topic cannot be measured');
-    return [];
+    return undefined;
   }
 }

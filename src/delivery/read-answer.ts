@@ -3,9 +3,9 @@ import {
   LONGEST_DELAY_SECONDS,
   type Redelivery,
 } from '../decide/retry/redelivery.ts';
+import { answerShape, describeValue, plainAnswer, shortened } from '../model/answer-shape.ts';
 import type { RocketMQAttributes, RocketMQFailureOptions, RocketMQRecord } from '../model/event.ts';
 import type { EventFormatName } from '../model/event-formats.ts';
-import { isPlain } from '../model/is-plain.ts';
 import { kafkaPartition } from './event-formats.ts';
 import { describeThrown } from './thrown.ts';
 
@@ -69,38 +69,18 @@ export function unreadable(error: unknown): Verdict {
   return invalid(`the answer cannot be read: ${describeThrown(error).errorMessage}`);
 }
 
-/** An object of a class that says how it stands in JSON: a function's answer has that form, too. */
-export function plainAnswer(answer: unknown): unknown {
-  if (typeof answer !== 'object' || answer === null) return answer;
-  const { toJSON } = answer as { readonly toJSON?: unknown };
-  return typeof toJSON === 'function' ? toJSON.call(answer) : answer;
-}
-
 /** Reads every field once: an inline handler's answer may be an object that changes while it is read. */
 function read(answer: unknown, records: readonly Identified[], format: EventFormatName): Verdict {
-  if (answer === undefined || answer === null) return ALL_DONE;
-  if (typeof answer !== 'object' || Array.isArray(answer))
-    return invalid(`the answer is ${describe(answer)}, not an object with batchItemFailures`);
-  const { batchItemFailures, othersDone, then } = answer as Record<string, unknown>;
-  if (typeof then === 'function') return invalid('the answer is a promise within the answer');
-  if (batchItemFailures === null) return ALL_DONE;
-  if (batchItemFailures === undefined) {
-    // A misspelt name must not pass for success.
-    const [other] = Object.keys(answer).filter((key) => key !== 'batchItemFailures');
-    if (other !== undefined)
-      return invalid(`the answer has "${short(other)}" but no batchItemFailures`);
-    return isPlain(answer)
-      ? ALL_DONE
-      : invalid(`the answer is ${tagOf(answer)}, not a plain object with batchItemFailures`);
-  }
-  if (!Array.isArray(batchItemFailures))
-    return invalid(`batchItemFailures is ${describe(batchItemFailures)}, not a list`);
+  const shape = answerShape(answer);
+  if (shape.kind === 'all-done') return ALL_DONE;
+  if (shape.kind === 'invalid') return shape;
+  const { list: batchItemFailures, othersDone } = shape;
   const { length } = batchItemFailures;
   if (length === 0) return ALL_DONE;
   // The length of a proxy may be any value.
   if (!isWhole(length as unknown, MAX_ITEMS))
     return invalid(`batchItemFailures has ${length} items, not 0 to ${MAX_ITEMS}`);
-  const common = readRedelivery(answer, 'the answer');
+  const common = readRedelivery(answer as object, 'the answer');
   let { wrongWish } = common;
   const positionsOf =
     format === 'kafka' ? positionsInKafka(records) : positionsByIdentifier(records);
@@ -110,24 +90,24 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
     const item: unknown = batchItemFailures[index];
     if (typeof item !== 'object' || item === null)
       return invalid(
-        `an item of batchItemFailures is ${describe(item)}, not an object with itemIdentifier`,
+        `an item of batchItemFailures is ${describeValue(item)}, not an object with itemIdentifier`,
       );
     const { itemIdentifier } = item as { itemIdentifier?: unknown };
     const inKafka = format === 'kafka' ? readKafkaIdentifier(itemIdentifier) : undefined;
     if (inKafka === undefined && (typeof itemIdentifier !== 'string' || itemIdentifier === ''))
       return invalid(
-        `an itemIdentifier is ${describe(itemIdentifier)}, not a messageId or receiptHandle${format === 'kafka' ? ', nor { "topic-partition", offset }' : ''}`,
+        `an itemIdentifier is ${describeValue(itemIdentifier)}, not a messageId or receiptHandle${format === 'kafka' ? ', nor { "topic-partition", offset }' : ''}`,
       );
     const identifier = inKafka ?? (itemIdentifier as string);
     const name =
       inKafka === undefined
         ? (itemIdentifier as string)
-        : `${describe(inKafka.partition)} at offset ${inKafka.offset}`;
-    const own = readRedelivery(item, short(name));
+        : `${describeValue(inKafka.partition)} at offset ${inKafka.offset}`;
+    const own = readRedelivery(item, shortened(name));
     wrongWish ??= own.wrongWish;
     const positions = positionsOf(identifier);
     if (positions === undefined)
-      return invalid(`the itemIdentifier "${short(name)}" names no record of the batch`);
+      return invalid(`the itemIdentifier "${shortened(name)}" names no record of the batch`);
     ends.delete(positions);
     ends.set(positions, own.wish ?? common.wish ?? 'default');
   }
@@ -141,14 +121,9 @@ function read(answer: unknown, records: readonly Identified[], format: EventForm
   return {
     kind: 'read',
     failures,
-    othersDone: othersDone === true,
+    othersDone,
     ...(wrongWish === undefined ? {} : { wrongWish }),
   };
-}
-
-/** `[object Map]` and the like. */
-function tagOf(answer: object): string {
-  return short(Object.prototype.toString.call(answer));
 }
 
 /** What an item, or the answer as a whole, wishes. */
@@ -160,7 +135,8 @@ interface Wish {
 }
 
 /**
- * null, an empty text, and 0 beside another delay or an empty action are what serializers of other languages write for what was not said.
+ * null, an empty text, the first value of an enumeration (0) as action, and 0 beside another delay or such an action are what serializers of other
+ * languages write for what was not said.
  * @param of for the reason: whose fields they are
  */
 function readRedelivery(fields: object, of: string): Wish {
@@ -172,20 +148,22 @@ function readRedelivery(fields: object, of: string): Wish {
     readonly [Name in keyof RocketMQFailureOptions]?: unknown;
   };
   // Languages whose texts are empty when unset have numbers that are 0 when unset.
-  const other = act === '' ? 0 : undefined;
+  const other = act === '' || act === 0 ? 0 : undefined;
   const delayLevel = saidBeside(level, seconds ?? other);
   const delaySeconds = saidBeside(seconds, level ?? other);
-  const action = act === null || act === '' ? undefined : act;
+  const action = act === null || act === '' || act === 0 ? undefined : act;
   if (delayLevel !== undefined && !isWhole(delayLevel, HIGHEST_LEVEL))
     return wrong(
-      `the delayLevel of ${of} is ${describe(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`,
+      `the delayLevel of ${of} is ${describeValue(delayLevel)}, not a whole number from 0 to ${HIGHEST_LEVEL}`,
     );
   if (delaySeconds !== undefined && !isWhole(delaySeconds, LONGEST_DELAY_SECONDS))
     return wrong(
-      `the delaySeconds of ${of} is ${describe(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`,
+      `the delaySeconds of ${of} is ${describeValue(delaySeconds)}, not a whole number from 0 to ${LONGEST_DELAY_SECONDS}`,
     );
   if (action !== undefined && !ACTIONS.includes(action))
-    return wrong(`the action of ${of} is ${describe(action)}, not one of ${ACTIONS.join(', ')}`);
+    return wrong(
+      `the action of ${of} is ${describeValue(action)}, not one of ${ACTIONS.join(', ')}`,
+    );
   if (delayLevel !== undefined && delaySeconds !== undefined)
     return wrong(`${of} has both delayLevel and delaySeconds: give one of them`);
   if (action === 'dlq' || action === 'drop')
@@ -279,26 +257,6 @@ function note<Key>(positions: Map<Key, number[]>, identifier: Key, position: num
   else known.push(position);
 }
 
-/** What a log line can hold of a text that somebody else has written. */
-function short(text: string): string {
-  return text.slice(0, 80);
-}
-
 function invalid(reason: string): Extract<Verdict, { kind: 'invalid' }> {
   return { kind: 'invalid', reason };
-}
-
-function describe(value: unknown): string {
-  switch (typeof value) {
-    case 'undefined':
-      return 'missing';
-    case 'string':
-      return value === '' ? 'empty' : `the string ${JSON.stringify(short(value))}`;
-    case 'number':
-    case 'boolean':
-    case 'bigint':
-      return `the ${typeof value} ${value}`;
-    default:
-      return value === null ? 'null' : Array.isArray(value) ? 'a list' : `a ${typeof value}`;
-  }
 }

@@ -1,7 +1,8 @@
+import { plainAnswer } from '../model/answer-shape.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { HandlerOutcome } from '../ports/invoke.ts';
 import type { RecordIdentity } from './batch.ts';
-import { plainAnswer, readPlainAnswer, unreadable, type Verdict } from './read-answer.ts';
+import { readPlainAnswer, unreadable, type Verdict } from './read-answer.ts';
 import { readSuspension } from './read-suspension.ts';
 
 /** How a handler call ended, with its answer read. */

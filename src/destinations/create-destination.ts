@@ -49,7 +49,10 @@ function letterOf(record: FailureRecord): FailureLetter {
     json: JSON.stringify(record),
     objectKey: objectKey('rocketmq', [
       ...[cluster, consumerGroup, topic, ...day],
-      { time, names: [messageId, brokerName, String(queueId), `${startOffset}.json`] },
+      {
+        time,
+        names: [messageId, { hyphened: brokerName }, String(queueId), `${startOffset}.json`],
+      },
     ]),
     messageGroupId: messageGroupId(shardingKey ?? `${topic}/${brokerName}/${queueId}`),
     deduplicationId: deduplicationId([

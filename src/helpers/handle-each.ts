@@ -7,7 +7,10 @@ import type {
   RocketMQRecord,
 } from '../model/event.ts';
 import { printableError, printableLine } from '../model/printable-text.ts';
+import { timerMs } from '../model/timer.ts';
+import { failureOptions, isFailure } from './message-failure.ts';
 import { laneOf, type Order, strictestOrder } from './order-of-event.ts';
+import { report } from './report.ts';
 
 export interface HandleEachOptions {
   /** Messages at once, 1 or more; default 1: one after the other. */
@@ -29,18 +32,6 @@ export class ReportedFailure extends Error {
   constructor(options: RocketMQFailureOptions) {
     super('the message failed');
     this.options = options;
-  }
-}
-
-/** Throw it to say what becomes of the message: `throw new MessageFailure('not yet paid', { delaySeconds: 60 })`. Other errors say nothing of that, whatever fields they have. */
-export class MessageFailure extends Error implements RocketMQFailureOptions {
-  declare readonly delayLevel?: number;
-  declare readonly delaySeconds?: number;
-  declare readonly action?: 'retry' | 'dlq' | 'drop';
-  constructor(message: string, what: RocketMQFailureOptions = {}, options?: ErrorOptions) {
-    super(message, options);
-    this.name = 'MessageFailure';
-    Object.assign(this, optionsIn(what));
   }
 }
 
@@ -70,16 +61,23 @@ export async function handleEach<Record extends RocketMQRecord>(
   const failures = new Map<Record, RocketMQFailureOptions>();
   const left = new Set(Records);
   const started = new Set<Record>();
-  let isOver = false;
+  const deadline = deadlineOf(context);
+  let isAnswered = false;
+  // Messages that are done without a pause let no timer run.
+  const isOver = (): boolean => isAnswered || deadline.isOver();
+  const next = lanes.values();
   const work = async (): Promise<void> => {
-    for (let lane = lanes.shift(); lane !== undefined && !isOver; lane = lanes.shift())
+    for (const lane of next) {
+      if (isOver()) return;
       await handleLane(lane);
+    }
   };
   const workers = Array.from({ length: Math.min(concurrency, lanes.length) }, work);
-  await beforeDeadline(Promise.all(workers), context);
-  isOver = true;
+  await deadline.orBefore(Promise.all(workers));
+  isAnswered = true;
   for (const record of started)
-    if (left.has(record)) onFailure(new Error('message not handled before the deadline'), record);
+    if (left.has(record))
+      report(onFailure, new Error('message not handled before the deadline'), record);
   const batchItemFailures = [...handles].flatMap(
     ([record, itemIdentifier]): RocketMQBatchItemFailure[] => {
       const options = failures.get(record);
@@ -93,13 +91,15 @@ export async function handleEach<Record extends RocketMQRecord>(
 
   async function handleLane(lane: readonly Record[]): Promise<void> {
     for (const record of lane) {
-      if (isOver) return;
+      if (isOver()) return;
       started.add(record);
       try {
-        await handle(record);
+        const returned = await handle(record);
+        if (isFailure(returned)) throw returned;
       } catch (error) {
-        if (!(error instanceof ReportedFailure)) onFailure(error, record);
-        failures.set(record, failureOptions(error));
+        const isReported = error instanceof ReportedFailure;
+        if (!isReported) report(onFailure, error, record);
+        failures.set(record, isReported ? error.options : failureOptions(error));
         // Those behind it stay unhandled, and so they fail, too.
         return;
       } finally {
@@ -119,39 +119,32 @@ function lanesOf<Record extends RocketMQRecord>(
   return [...Map.groupBy(records, (record) => laneOf(record, order, ofEvent)).values()];
 }
 
-/** The work, or the end of the function's time. Without a Lambda context there is none. */
-async function beforeDeadline(work: Promise<unknown>, context: Partial<Context>): Promise<void> {
-  const leftMs = context?.getRemainingTimeInMillis?.();
-  if (leftMs === undefined) {
-    await work;
-    return;
-  }
-  let timer: NodeJS.Timeout | undefined;
-  const deadline = new Promise<void>((resolve) => {
-    const ms = leftMs - Math.min(LONGEST_RESERVE_MS, leftMs / 10);
-    timer = setTimeout(resolve, Math.min(ms, 2 ** 31 - 1));
-  });
-  try {
-    await Promise.race([work, deadline]);
-  } finally {
-    clearTimeout(timer);
-  }
+interface Deadline {
+  /** No time is left for another message. */
+  isOver(): boolean;
+  /** Waits for the work, or for the deadline if that is sooner. */
+  orBefore(work: Promise<unknown>): Promise<void>;
 }
 
-function failureOptions(error: unknown): RocketMQFailureOptions {
-  if (error instanceof ReportedFailure) return error.options;
-  // By name, too: a bundle may have this package twice.
-  return error instanceof Error && error.name === 'MessageFailure'
-    ? optionsIn(error as MessageFailure)
-    : {};
-}
-
-/** Only what is said. */
-function optionsIn({ delayLevel, delaySeconds, action }: RocketMQFailureOptions) {
-  const options = Object.entries({ delayLevel, delaySeconds, action });
-  return Object.fromEntries(
-    options.filter(([, value]) => value !== undefined && value !== null),
-  ) as RocketMQFailureOptions;
+/** Shortly before the end of the function's time. Without a Lambda context there is none. */
+function deadlineOf(context: Partial<Context> | undefined): Deadline {
+  const leftMs = (): number => context?.getRemainingTimeInMillis?.() ?? Number.POSITIVE_INFINITY;
+  const reserveMs = Math.min(LONGEST_RESERVE_MS, leftMs() / 10);
+  return {
+    isOver: () => leftMs() <= reserveMs,
+    async orBefore(work) {
+      const ms = leftMs() - reserveMs;
+      let timer: NodeJS.Timeout | undefined;
+      const deadline = new Promise<void>((resolve) => {
+        if (Number.isFinite(ms)) timer = setTimeout(resolve, timerMs(ms));
+      });
+      try {
+        await Promise.race([work, deadline]);
+      } finally {
+        clearTimeout(timer);
+      }
+    },
+  };
 }
 
 function logFailure(error: unknown, { messageId, receiptHandle }: RocketMQRecord): void {

@@ -14,8 +14,8 @@ export interface PartialBatchOptions extends HandleEachOptions {
 }
 
 /**
- * A handler out of a function for one message. What it throws fails its message alone; `MessageFailure` says what becomes of it. The order of the
- * event is kept. The answer comes before the function's deadline: what is not done by then has failed.
+ * A handler out of a function for one message. What it throws, or an error that it returns, fails its message alone; `MessageFailure` says what
+ * becomes of it. The order of the event is kept. The answer comes before the function's deadline: what is not done by then has failed.
  */
 export function partialBatch<Record extends RocketMQRecord = RocketMQRecord>(
   handle: (record: Record, context: Context) => unknown,

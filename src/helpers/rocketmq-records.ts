@@ -4,11 +4,12 @@ import type {
   RocketMQEvent,
   RocketMQRecord,
 } from '../model/event.ts';
-import { isPlain } from '../model/is-plain.ts';
 import { printableText } from '../model/printable-text.ts';
 import { type FetchBody, fetchBodies } from './fetch-bodies.ts';
+import { withFailures } from './merge-failures.ts';
 import { laneOf, type Order } from './order-of-event.ts';
 import { type BodyFormat, type BodyOf, InvalidBodyError, parseBody } from './parse-body.ts';
+import { report } from './report.ts';
 
 /** A record with its body as the handler takes it. */
 export type ParsedRecord<Data> = RocketMQRecord & { readonly data: Data };
@@ -33,6 +34,7 @@ interface MiddyRequest<Data> {
 export interface RecordsMiddleware<Data> {
   before(request: MiddyRequest<Data>): Promise<RocketMQBatchResponse | undefined>;
   after(request: MiddyRequest<Data>): void;
+  onError(request: MiddyRequest<Data>): void;
 }
 
 /**
@@ -49,52 +51,41 @@ export function rocketmqRecords<const Format extends BodyFormat = 'json'>(
   options: RecordsOptions<Format> = {},
 ): RecordsMiddleware<BodyOf<Format>> {
   // By request: other middlewares replace the event.
-  const partsOf = new WeakMap<object, Pick<ParsedBatch<unknown>, 'failures' | 'order'>>();
+  const partsOf = new WeakMap<object, Parts>();
   return {
     async before(request) {
       const { event } = request;
+      const all = event.Records;
       const { records, failures, order } = await parseRecords(event, options);
-      partsOf.set(request, { failures, order });
+      if (failures.length > 0) partsOf.set(request, { all, failures, order });
       event.Records = records;
       // Nothing is left for the handler.
       return records.length === 0 && failures.length > 0
-        ? withFailures({}, failures, order)
+        ? (withFailures(undefined, failures, order) as RocketMQBatchResponse)
         : undefined;
     },
-    after(request) {
-      const { failures = [], order } = partsOf.get(request) ?? {};
-      // An answer that is none stays one: the puller names it.
-      if (failures.length > 0 && isAnswer(request.response))
-        request.response = withFailures(request.response ?? {}, failures, order);
-    },
+    after: (request) => addFailures(request, true),
+    onError: (request) => addFailures(request, request.response !== undefined),
   };
+
+  /** @param isAnswered false: the handler threw, and no other middleware has made an answer of that yet */
+  function addFailures(request: MiddyRequest<BodyOf<Format>>, isAnswered: boolean): void {
+    const parts = partsOf.get(request);
+    if (parts === undefined) return;
+    const { all, failures, order } = parts;
+    const merged = isAnswered ? withFailures(request.response, failures, order) : undefined;
+    if (merged !== undefined) request.response = merged as RocketMQBatchResponse;
+    // Who makes an answer later names messages of the event: none must be missing.
+    else request.event.Records = all as typeof request.event.Records;
+  }
 }
 
-/** What the puller takes for an answer: nothing, `{}`, or an object with a list. */
-function isAnswer(response: unknown): response is RocketMQBatchResponse | null | undefined {
-  if (response === undefined || response === null) return true;
-  if (typeof response !== 'object' || !isPlain(response)) return false;
-  const { batchItemFailures } = response as RocketMQBatchResponse;
-  return (
-    batchItemFailures === null ||
-    Array.isArray(batchItemFailures) ||
-    Object.keys(response).length === 0
-  );
-}
-
-function withFailures(
-  { batchItemFailures, ...rest }: RocketMQBatchResponse,
-  invalid: readonly RocketMQBatchItemFailure[],
-  order: Order | undefined,
-): RocketMQBatchResponse {
-  const own = batchItemFailures ?? [];
-  // Who names no failure has handled everything that it was given.
-  const othersDone = order === 'key' && (own.length === 0 || rest.othersDone === true);
-  return {
-    ...rest,
-    batchItemFailures: [...own, ...invalid],
-    ...(othersDone ? { othersDone } : {}),
-  };
+/** Of an event with bodies that are not as they should be. */
+interface Parts {
+  /** What the event had. */
+  readonly all: readonly RocketMQRecord[];
+  readonly failures: readonly RocketMQBatchItemFailure[];
+  readonly order: Order | undefined;
 }
 
 /** The event of a handler behind `rocketmqRecords`. */
@@ -122,7 +113,7 @@ export async function parseRecord<Format extends BodyFormat>(
     return { ...record, data: await parseBody(record, body) };
   } catch (error) {
     if (!(error instanceof InvalidBodyError)) throw error;
-    onInvalid(error);
+    report(onInvalid, error);
     return { action: invalid };
   }
 }
@@ -140,7 +131,8 @@ async function parseRecords<Format extends BodyFormat>(
     const { receiptHandle: itemIdentifier } = record;
     const lane = order && laneOf(record, order, order);
     if (lane !== undefined && stopped.has(lane)) {
-      failures.push({ itemIdentifier });
+      // As its own word: what an answer says beside its list is for the messages that its handler has.
+      failures.push({ itemIdentifier, action: 'retry' });
       continue;
     }
     const parsed = await parseRecord(record, options);

@@ -61,18 +61,26 @@ function labelOf(text: string, { others, maxLength }: Alphabet): string {
   return text.slice(0, maxLength).replaceAll(others, '_');
 }
 
+/** A text of a part that hyphens join. */
+export type JoinedName = string | Hyphened;
+
+/** One that keeps its hyphens, as names of brokers have them. Only the first of a part does: each text is found again. */
+export interface Hyphened {
+  readonly hyphened: string;
+}
+
 /** Texts that become one part, joined by hyphens. */
-export type KeyPart = string | readonly string[] | TimedPart;
+export type KeyPart = string | readonly JoinedName[] | TimedPart;
 
 export interface TimedPart {
   /** Of the same length always, and not a text of others. */
   readonly time: string;
-  readonly names: readonly string[];
+  readonly names: readonly JoinedName[];
 }
 
 /**
  * @param prefix of the configuration, checked there; at most 400 characters
- * @param parts texts of anybody, at most four of them long; none brings a slash. Two lists of the same length never become one part
+ * @param parts texts of anybody, at most four of them long; none brings a slash. Two lists of the same form never become one part
  */
 export function objectKey(prefix: string, parts: readonly KeyPart[]): ObjectKey {
   const cleaned = parts.map((part) => {
@@ -82,9 +90,15 @@ export function objectKey(prefix: string, parts: readonly KeyPart[]): ObjectKey 
   return [prefix, ...cleaned].join('/') as ObjectKey;
 }
 
-/** The second text alone may have hyphens, as names of brokers do: each text is found again. */
-function joined(names: readonly string[]): string {
-  return names.map((text, index) => nameOf(text, index === 1 ? KEY_PART : HYPHENLESS)).join('-');
+function joined(names: readonly JoinedName[]): string {
+  const first = names.find((name) => typeof name !== 'string');
+  return names
+    .map((name) =>
+      typeof name === 'string'
+        ? nameOf(name, HYPHENLESS)
+        : nameOf(name.hyphened, name === first ? KEY_PART : HYPHENLESS),
+    )
+    .join('-');
 }
 
 /** The same, whose last part is told apart by its hexadecimal digest alone. */

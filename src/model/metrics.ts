@@ -34,6 +34,7 @@ export const METRICS = {
   OldestMessageAge: 'Milliseconds',
   StalledQueues: 'Count',
   UnownedQueues: 'Count',
+  UnmeasuredQueues: 'Count',
   ActivePollers: 'Count',
   // What pullers are like.
   WakeLatency: 'Milliseconds',
@@ -74,6 +75,7 @@ const LAG_METRICS: ReadonlySet<MetricName> = new Set<MetricName>([
   'OldestMessageAge',
   'StalledQueues',
   'UnownedQueues',
+  'UnmeasuredQueues',
   'ActivePollers',
   'CoordinatorHeartbeat',
 ]);

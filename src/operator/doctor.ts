@@ -1,10 +1,10 @@
+import { uptimeMs } from '../decide/offset/broker-uptime.ts';
 import {
   InvalidFilterError,
   PermissionError,
   RouteRefusedError,
   TopicNotFoundError,
 } from '../errors.ts';
-import { uptimeMs } from '../flow/broker-uptime.ts';
 import { connectionWeaknesses } from '../model/connection-weaknesses.ts';
 import { retryTopic } from '../model/message-queue.ts';
 import { MASTER_ID, readableQueues, type TopicRoute } from '../model/route.ts';

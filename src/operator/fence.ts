@@ -1,4 +1,5 @@
-import { isLive } from '../decide/lease/lease.ts';
+import { mayBeHeld } from '../decide/lease/lease.ts';
+import { pauseOf } from '../decide/state/operator-pause.ts';
 import { inWindow } from '../flow/in-window.ts';
 import type { Assignment, OperatorPause } from '../model/assignment.ts';
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
@@ -12,14 +13,6 @@ const FENCE_MS = 120_000;
 const WAIT_MS = 20_000;
 const LOOK_MS = 250;
 const RESERVE_MS = 10_000;
-
-/** Most that the clock of an operator's computer may be ahead of a holder's. */
-const CLOCK_SKEW_MS = 5_000;
-
-/** A lease that ended before this time is nobody's any more, whichever of the two clocks is ahead. */
-export function endedBefore(now: number): number {
-  return now - CLOCK_SKEW_MS;
-}
 
 /**
  * Works on queues while nobody consumes them, so that no holder's commit comes over the operator's: they are paused, holders drain and release, the
@@ -52,7 +45,7 @@ export async function fenced<Result>(
   const giveUpAt = now + Math.min(WAIT_MS, deps.remainingMs() - RESERVE_MS);
   let items = await read();
   const isHeld = (queue: MessageQueue): boolean =>
-    isLive(items.get(queueKey(queue))?.lease, endedBefore(clock.now()));
+    mayBeHeld(items.get(queueKey(queue))?.lease, clock.now());
   while (queues.some(isHeld) && clock.now() < giveUpAt) {
     await clock.sleep(LOOK_MS);
     items = await read();
@@ -62,14 +55,18 @@ export async function fenced<Result>(
   try {
     return { done: await inWindow(free, (queue) => work(queue, items.get(queueKey(queue)))), held };
   } finally {
-    // As it was before us: an operator's own pause stays, a fence of an earlier request of ours does not.
-    await inWindow(
-      free.flatMap((queue) => before.get(queueKey(queue)) ?? []),
-      async ({ queue, operatorPause }) => {
-        const theirs =
-          operatorPause !== undefined && operatorPause.reason !== why ? operatorPause : undefined;
-        await store?.setOperatorPause(group, queue, theirs);
-      },
-    );
+    if (store !== undefined) {
+      // What operators want now: they may have paused the group meanwhile, or have resumed it.
+      const standing = await store.standingPauses(group);
+      const ends = clock.now();
+      await inWindow(
+        unfenced.filter(({ queue }) => free.some((one) => queueKey(one) === queueKey(queue))),
+        ({ queue, operatorPause: old }) => {
+          const wasTheirs = old !== undefined && old.until > ends && old.reason !== why;
+          const pause = pauseOf(queue, standing, ends) ?? (wasTheirs ? old : undefined);
+          return store.setOperatorPause(group, queue, pause, fence);
+        },
+      );
+    }
   }
 }

@@ -1,4 +1,5 @@
 import { orderedTimeoutMs } from '../decide/budget/handler-run-time.ts';
+import { endedFor } from '../decide/lease/lease.ts';
 import { inWindow } from '../flow/in-window.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import type { Assignment } from '../model/assignment.ts';
@@ -12,7 +13,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { AssignmentStore, OffsetWrite } from '../ports/assignment-store.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
 import type { Arguments } from './arguments.ts';
-import { endedBefore, fenced } from './fence.ts';
+import { fenced } from './fence.ts';
 import type { OperatorDeps } from './operator-deps.ts';
 import { cut, notFound, OperatorError, refused, usage } from './operator-error.ts';
 import { queuesOfTopic } from './queue-figures.ts';
@@ -266,7 +267,7 @@ export async function writeOffset(
   const handlerTimeoutMs = orderedTimeoutMs(source);
   await writeItem(isBroadcast ? requireStore(deps) : deps.store, source, queue, {
     offset,
-    endedBefore: endedBefore(deps.clock.now()),
+    ended: endedFor(deps.clock.now()),
     forgetsCounts: counts === 'forget-counts',
     ...(handlerTimeoutMs !== undefined && { handlerTimeoutMs }),
   });

@@ -55,8 +55,8 @@ export interface QueueMirrors {
 /** An operator's offset. */
 export interface OffsetWrite {
   readonly offset: bigint;
-  /** Epoch ms: leases that ended before it are those of holders that vanished. */
-  readonly endedBefore: number;
+  /** When a lease has ended whose holder vanished. */
+  readonly ended: EndedBefore;
   /** Failed attempts, batch limits and deaths that holders have counted are forgotten. */
   readonly forgetsCounts: boolean;
   /** As for `acquire`. */
@@ -214,11 +214,15 @@ export interface AssignmentStore extends LeaseStore {
   ): Promise<boolean>;
   /** Pauses until then (undefined: resumes). Nothing happens when there is no item. */
   setPaused(group: GroupKey, queue: MessageQueue, pausedUntil: number | undefined): Promise<void>;
-  /** An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is no item. */
+  /**
+   * An operator's pause of a queue, apart from `setPaused` (undefined: ends it). False when there is
+   * no item, or another pause than the one that it is to replace.
+   */
   setOperatorPause(
     group: GroupKey,
     queue: MessageQueue,
     pause: OperatorPause | undefined,
+    insteadOf?: OperatorPause,
   ): Promise<boolean>;
   /** The pauses that operators asked for; those that are over or were ended stay until the table forgets them. */
   standingPauses(group: GroupKey): Promise<StandingPause[]>;

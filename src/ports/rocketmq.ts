@@ -5,6 +5,7 @@ import type { DeadLetter, Message, UndecodableRecord } from '../model/message.ts
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { PopHandle, PoppedMessage, PoppedUndecodable } from '../model/pop.ts';
 import type { TopicRoute } from '../model/route.ts';
+import type { SetAside } from '../model/set-aside.ts';
 import type { Subscription } from '../model/subscription.ts';
 
 /** `timeoutMs` defaults per request to what Java's client uses (3 s; offsets and send-back 5 s). */
@@ -268,6 +269,17 @@ export interface RocketMQ {
     maxReconsumeTimes: number,
     options?: SendBackOptions,
   ): Promise<boolean>;
+  /**
+   * A message of the group's retry topic that no handler was called for goes to the end of that topic, after a delay.
+   * Its count of failures stays as it is, and so does the time of its first store. Its body is decompressed. Not for
+   * groups that hold queue locks: brokers dead-letter their retries at once.
+   */
+  setAside(
+    consumerGroup: string,
+    message: Message,
+    aside: SetAside & { readonly level: number },
+    options?: SendBackOptions,
+  ): Promise<void>;
   /** Without a queue the message's sharding key chooses one, or the queues take turns. */
   send(message: OutgoingMessage, options?: OutgoingOptions): Promise<SendResult>;
   /** All messages must have the same topic; they land in one queue. */

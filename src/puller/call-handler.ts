@@ -6,6 +6,7 @@ import { type CallOutcome, readOutcome } from '../delivery/read-outcome.ts';
 import { RocketMQError } from '../errors.ts';
 import { linkSignals } from '../model/linked-signal.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
+import type { AbsentHandlers } from './absent-handlers.ts';
 import type { CallRights } from './call-rights.ts';
 import type { Commits } from './commit-offset.ts';
 import type { QueueReview } from './confirm-delivery.ts';
@@ -48,6 +49,7 @@ export interface CallParts
   readonly timeouts: Pick<ConsumeTimeouts, 'watch'>;
   readonly order: Pick<OrderGate, 'keepsOrder'>;
   readonly handOver: HandOverMeasure;
+  readonly absent: Pick<AbsentHandlers, 'failed' | 'called'>;
   readonly counts: QueueCounts;
   /** May a batch go to its handler right now? */
   readonly mayDeliver: () => boolean;
@@ -66,6 +68,8 @@ export type DeliveryResult =
     }
   /** The messages have their end already: they took longer than `consumeTimeout`, or wait for their bodies. */
   | { readonly kind: 'settled' }
+  /** The handler cannot be called now, and messages of other events wait behind these: they go to the end of the retry topic. */
+  | { readonly kind: 'set-aside' }
   /** No verdict: the messages stay unfinished, and are not delivered again before `notBefore`, epoch ms. */
   | { readonly kind: 'no-verdict'; readonly notBefore: number };
 
@@ -75,6 +79,7 @@ type Unavailable = Extract<CallOutcome, { kind: 'unavailable' }> & {
 };
 
 const SETTLED = { kind: 'settled' } as const;
+const SET_ASIDE = { kind: 'set-aside' } as const;
 const NO_VERDICT = { kind: 'no-verdict', notBefore: 0 } as const;
 
 /**
@@ -104,6 +109,7 @@ export async function callHandler(
     // Due at once, but not before its queue opens again: what is known of the queue is old by then.
     if (waitsForLostCall(parts, batch, result))
       return { kind: 'no-verdict', notBefore: clock.now() };
+    if (parts.absent.failed(batch.subscription, false)) return SET_ASIDE;
     since = clock.now();
     await backOff(parts, result, attempt);
   }
@@ -182,9 +188,9 @@ async function callOnce(
   try {
     const outcome = await parts.timeouts.watch(call, () => invoke(parts, call, attempt));
     if (outcome.kind === 'misconfigured') return refuse(parts, batch, outcome.error);
-    return outcome.kind === 'unavailable'
-      ? { ...outcome, startedAt: call.startedAt }
-      : { kind: 'verdict', outcome, tookMs: parts.clock.now() - call.startedAt };
+    if (outcome.kind === 'unavailable') return { ...outcome, startedAt: call.startedAt };
+    parts.absent.called(batch.subscription);
+    return { kind: 'verdict', outcome, tookMs: parts.clock.now() - call.startedAt };
   } catch (error) {
     if (call.expired === undefined) return abandoned(parts, call, error);
   }
@@ -265,6 +271,7 @@ function refuse(parts: CallParts, { subscription }: Batch, error: Error): Delive
     },
     'handler not callable, its messages wait',
   );
+  if (parts.absent.failed(subscription, true)) return SET_ASIDE;
   parts.lifecycle.stop('handler-misconfigured');
   return NO_VERDICT;
 }

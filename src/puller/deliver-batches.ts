@@ -53,22 +53,35 @@ interface DeliverParts {
 export async function deliverBatches(parts: DeliverParts): Promise<void> {
   const { fetching, settlement, wakeup } = parts;
   while (fetching.delivers) {
-    const { work, filteredOut } = parts.mayDeliver() ? parts.nextBatch() : NOTHING;
-    if (work === undefined && filteredOut.length === 0) {
+    const chosen = parts.mayDeliver() ? parts.nextBatch() : NOTHING;
+    const { work } = chosen;
+    if (work === undefined && !removesAny(chosen)) {
       // Wakes nobody: idle deliverers would wake each other without end.
       await wakeup.wait(lookAgainMs(parts));
       continue;
     }
-    await Promise.all([
-      filteredOut.length > 0 && settlement.settleFilteredOut(filteredOut),
-      work && carryOut(parts, work),
-    ]);
+    await Promise.all([settleRemoved(settlement, chosen), work && carryOut(parts, work)]);
     wakeup.all();
   }
   await deliverWhatWaits(parts);
 }
 
-const NOTHING = { work: undefined, filteredOut: [] } as const;
+const NOTHING: Chosen = { work: undefined, filteredOut: [], setAside: [] };
+
+function removesAny({ filteredOut, setAside }: Chosen): boolean {
+  return filteredOut.length > 0 || setAside.length > 0;
+}
+
+/** What leaves the queue without a handler. */
+async function settleRemoved(
+  settlement: Settlement,
+  { filteredOut, setAside }: Chosen,
+): Promise<void> {
+  await Promise.all([
+    filteredOut.length > 0 && settlement.settleFilteredOut(filteredOut),
+    setAside.length > 0 && settlement.setAside(setAside),
+  ]);
+}
 
 /** @param flush see deliver */
 async function carryOut(parts: DeliverParts, work: NextWork, flush = false): Promise<void> {
@@ -82,12 +95,13 @@ async function deliverWhatWaits(parts: DeliverParts): Promise<void> {
   const { ending } = lifecycle;
   if (ending === undefined || !stopPolicy(ending).flushWindow || !parts.mayDeliver()) return;
   if (!waitsForWindow(parts)) return;
-  let { work, filteredOut } = parts.nextBatch();
-  while (filteredOut.length > 0) {
-    await settlement.settleFilteredOut(filteredOut);
-    if (work !== undefined) break;
-    ({ work, filteredOut } = parts.nextBatch());
+  let chosen = parts.nextBatch();
+  while (removesAny(chosen)) {
+    await settleRemoved(settlement, chosen);
+    if (chosen.work !== undefined) break;
+    chosen = parts.nextBatch();
   }
+  const { work } = chosen;
   if (work?.kind === 'batch') await carryOut(parts, work, true);
   else if (work !== undefined) messages.giveBack(work.entry, 0, false);
 }
@@ -165,6 +179,10 @@ async function deliverNow(
   if (result.kind === 'no-verdict') {
     settlement.putBack(batch, result.notBefore);
     return false;
+  }
+  if (result.kind === 'set-aside') {
+    settlement.setAside(batch.deliveries.map(({ entry }) => entry));
+    return true;
   }
   const { outcome, tookMs } = result;
   logger.debug(

@@ -1,15 +1,15 @@
 import { mayAct } from '../decide/lease/lease.ts';
-import { mayHaveLostCommits, settledAbove } from '../decide/offset/settled-above.ts';
+import { isSetBack, settledAbove } from '../decide/offset/settled-above.ts';
 import { type StartOffset, startOffset } from '../decide/offset/start-offset.ts';
 import type { Assignment, LifeMark } from '../model/assignment.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import type { RocketMQ } from '../ports/rocketmq.ts';
+import { brokerStartedAt } from '../queue/broker-start.ts';
 import { inspectQueue } from '../queue/inspect-queue.ts';
 import { firstMark, offsetOf, reportInvalidOffset } from '../queue/valid-offset.ts';
 import { buildSubscription } from '../records/subscription.ts';
-import { brokerStartedAt } from './broker-start.ts';
 import { COMMIT_TIMEOUT_MS } from './offset-store.ts';
 import type { PullerDeps } from './puller-deps.ts';
 
@@ -19,6 +19,8 @@ export interface Start {
   readonly mark: LifeMark | undefined;
   /** The queue is another one than the item knows: its attempts, deaths and mark are of the earlier one. */
   readonly anotherLife: boolean;
+  /** Another client set the offset back: the item's counts are of deliveries that begin again. */
+  readonly isSetBack: boolean;
   /** What the item has of the group's offset is outdated: it is written before the first delivery. */
   readonly outdatesItem: boolean;
   /** Epoch ms: the offset was committed again, because the broker had lost it. */
@@ -46,10 +48,11 @@ export async function findStart(
     own ? committedOffset : storedOffset(client, source.consumerGroup, assignment),
     inspectQueue(client, queue),
   ]);
+  const { settled, wasSetBack } = await compareWithItem(deps, source, stored, assignment);
   const decision = startOffset({
     stored,
     committed: assignment.settledOffset ?? committedOffset,
-    settled: range && (await settledOf(deps, source, stored, assignment)),
+    settled: range && settled,
     start,
     mark: lifeMark,
     knownMax: maxOffset,
@@ -57,29 +60,46 @@ export async function findStart(
   });
   const decided = await offsetOf(client, queue, decision, range);
   const offset = own ? decided : await storeStart(deps, source, assignment, stored, decided);
+  const isSetBack = wasSetBack && decision.kind === 'stored';
   reportStart(logger, decision, offset);
+  if (isSetBack)
+    logger.warn(
+      {
+        code: 'ROCKETMQ_OFFSET_CHANGED',
+        confirmed: String(committedOffset),
+        stored: String(stored),
+      },
+      'stored offset set back by another client, starting there without the counts of before',
+    );
   const anotherLife = decision.kind === 'minimum' && decision.reason === 'another-life';
   return {
     offset,
     mark: anotherLife ? firstMark(range) : lifeMark,
     anotherLife,
-    outdatesItem: anotherLife || decision.kind === 'settled',
+    isSetBack,
+    outdatesItem: anotherLife || isSetBack || decision.kind === 'settled',
     ...(decision.kind === 'settled' && { committedAgainAt: deps.clock.now() }),
   };
 }
 
-/** Where settled messages end whose commits the broker lost; undefined: it lost none, or nothing can be said. */
-async function settledOf(
+/** What the stored offset means beside those of the item. `settled`: where settled messages end whose commits the broker lost. */
+async function compareWithItem(
   deps: PullerDeps,
   { coexist }: SourceConfig,
   stored: bigint | undefined,
   assignment: Assignment,
-): Promise<ReturnType<typeof settledAbove>> {
-  if (stored === undefined || coexist === true) return undefined;
-  const startedAt = mayHaveLostCommits(stored, assignment)
-    ? await brokerStartedAt(deps.client, deps.clock, assignment.queue.brokerName)
-    : undefined;
-  return settledAbove(stored, assignment, startedAt);
+): Promise<{ readonly settled: bigint | undefined; readonly wasSetBack: boolean }> {
+  // What members of another kind commit beside this holder cannot be told from either.
+  if (stored === undefined || coexist === true) return { settled: undefined, wasSetBack: false };
+  const { committedOffset = 0n, queue } = assignment;
+  const startedAt =
+    stored < committedOffset
+      ? await brokerStartedAt(deps.client, deps.clock, queue.brokerName)
+      : undefined;
+  return {
+    settled: settledAbove(stored, assignment, startedAt),
+    wasSetBack: isSetBack(stored, assignment, startedAt),
+  };
 }
 
 /**

@@ -2,13 +2,7 @@ import { orderedTimeoutMs } from '../decide/budget/handler-run-time.ts';
 import { lookEveryMs, rulesOf } from '../decide/dispatch/rules-of.ts';
 import { sourceDigest } from '../decide/dispatch/source-digest.ts';
 import { standing } from '../decide/dispatch/which-to-invoke.ts';
-import {
-  holdersClockAhead,
-  isLive,
-  leaseUntil,
-  takeableAtDeadlineBefore,
-  takeableBefore,
-} from '../decide/lease/lease.ts';
+import { endedFor, holdersClockAhead, isLive, leaseUntil } from '../decide/lease/lease.ts';
 import { type Assignment, type Lease, type LeasePlace, placeKey } from '../model/assignment.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { LeaseAnswer, LeaseStore } from '../ports/assignment-store.ts';
@@ -140,7 +134,7 @@ async function tryToAcquire<Place extends LeasePlace>(
       ...request,
       leaseUntil: leaseUntil(now, endsAt),
       endsAt,
-      ended: { endedBefore: takeableBefore(now), deadlineBefore: takeableAtDeadlineBefore(now) },
+      ended: endedFor(now),
     });
   } catch (error) {
     unanswered.add(now);

@@ -9,6 +9,7 @@ import type { SourceConfig } from '../model/source.ts';
 import { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { OffsetKeeper } from '../queue/offset-keeper.ts';
 import { Wakeup } from '../queue/wakeup.ts';
+import { absentHandlersOf } from './absent-handlers.ts';
 import { BackgroundWrites } from './background-writes.ts';
 import { BatchFill } from './batch-fill.ts';
 import { windowEnd } from './batching-window.ts';
@@ -154,12 +155,13 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
     ? new PoppedMessages({ ...deps, options, source, queue, logger, messages, lifecycle, lease })
     : undefined;
   const committedOffset = (): bigint => offsets.confirmed ?? start.offset;
+  const subscriptions = queueSubscriptions(source, queue);
   const parts = {
     ...deps,
     ...{ options, source, queue, logger, counts, pendingEnds, known, attempts, batchLimits, crash },
     ...{ queueOrder, order, noteLoad, wakeup, memory, messages, lifecycle, lease, popped },
-    committedOffset,
-    subscriptions: queueSubscriptions(source, queue),
+    ...{ committedOffset, subscriptions },
+    absent: absentHandlersOf(source, subscriptions, clock),
     fill: new BatchFill(),
     failedSends: new FailedSends(clock),
     activity: new QueueActivity(clock),

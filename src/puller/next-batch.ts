@@ -16,6 +16,7 @@ import type { Message } from '../model/message.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { userTopic } from '../records/subscription.ts';
+import type { AbsentHandlers } from './absent-handlers.ts';
 import { areOfOneQueue, isLastDelivery } from './batch-borders.ts';
 import { type WindowParts, windowEnd } from './batching-window.ts';
 import { type BatchParts, newBatch } from './build-batch.ts';
@@ -27,7 +28,14 @@ import { openEntry } from './open-entry.ts';
 import type { PendingEnds } from './pending-ends.ts';
 import type { PullerDeps } from './puller-deps.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
-import { damaged, type Isolation, type UnhandledReading, whyUnhandled } from './read-unhandled.ts';
+import {
+  damaged,
+  type Isolation,
+  type SET_ASIDE,
+  setAsideReading,
+  type UnhandledReading,
+  whyUnhandled,
+} from './read-unhandled.ts';
 import { type RecordParts, recordOf } from './record-of.ts';
 import { siftMessages } from './sift-messages.ts';
 import { unprocessable } from './unprocessable.ts';
@@ -47,6 +55,7 @@ export interface NextBatchParts
   readonly pendingEnds: PendingEnds;
   readonly attempts: Pick<LocalAttempts, 'failuresBeforeEnd' | 'delivers'>;
   readonly carrier: Pick<EndCarrier, 'owns'>;
+  readonly absent: Pick<AbsentHandlers, 'whyAbsent'>;
   /** False: it was popped, and its time is over. */
   readonly isOurs: (entry: QueueEntry) => boolean;
 }
@@ -57,7 +66,12 @@ export interface Chosen {
   readonly work: NextWork | undefined;
   /** Taken out of the queue because no pattern of their subscription matches: they are done without a handler. */
   readonly filteredOut: readonly QueueEntry[];
+  /** Taken out of the queue because their handlers cannot be called now: they go to the end of the retry topic. */
+  readonly setAside: readonly QueueEntry[];
 }
+
+/** What leaves the queue without a handler. */
+type Removed = { readonly [Name in 'filteredOut' | 'setAside']: QueueEntry[] };
 
 /**
  * Takes the next messages that can go to one handler in one event: same user topic, up to batchSize, Lambda's payload and
@@ -65,34 +79,37 @@ export interface Chosen {
  */
 export function nextBatch(parts: NextBatchParts): Chosen {
   const memory = parts.memory.startDelivery();
-  const filteredOut: QueueEntry[] = [];
+  const removed: Removed = { filteredOut: [], setAside: [] };
   let work: NextWork | undefined;
   try {
-    if (!parts.crash.isIsolating) work = chooseWork(parts, memory, filteredOut);
+    if (!parts.crash.isIsolating) work = chooseWork(parts, memory, removed);
   } finally {
     if (work?.kind !== 'batch') memory.release();
   }
-  return { work, filteredOut };
+  return { work, ...removed };
 }
 
 /** What no handler gets leaves the queue first, so that windows and batches count what handlers get. */
 function chooseWork(
   parts: NextBatchParts,
   memory: DeliveryMemory,
-  filteredOut: QueueEntry[],
+  removed: Removed,
 ): NextWork | undefined {
   const sifted = siftMessages(parts);
-  for (const entry of sifted.filteredOut) parts.messages.take(entry);
-  filteredOut.push(...sifted.filteredOut);
+  for (const name of ['filteredOut', 'setAside'] as const)
+    for (const entry of sifted[name]) {
+      parts.messages.take(entry);
+      removed[name].push(entry);
+    }
   if (sifted.unhandled !== undefined) {
     const { entry, reading } = sifted.unhandled;
     take(parts, entry, reading);
     return { ...reading.why, entry };
   }
   // What is taken closes its message group until it has its end, which is not far.
-  if (filteredOut.length > 0 && isOrdered(parts)) return undefined;
+  if (removed.filteredOut.length > 0 && isOrdered(parts)) return undefined;
   if (!sifted.waitsForMemory && windowEnd(parts) !== undefined) return undefined;
-  return chooseBatch(parts, memory, filteredOut);
+  return chooseBatch(parts, memory, removed);
 }
 
 function isOrdered({ subscriptions }: Pick<NextBatchParts, 'subscriptions'>): boolean {
@@ -103,7 +120,7 @@ function isOrdered({ subscriptions }: Pick<NextBatchParts, 'subscriptions'>): bo
 function chooseBatch(
   parts: NextBatchParts,
   memory: DeliveryMemory,
-  filteredOut: QueueEntry[],
+  removed: Removed,
 ): NextWork | undefined {
   const { messages, crash, batchLimits, isOurs } = parts;
   const now = parts.clock.now();
@@ -139,7 +156,7 @@ function chooseBatch(
     take(parts, entry, reading);
     if (reading.kind === 'unhandled') return { ...reading.why, entry };
     if (reading.kind === 'added') deliveries.push({ entry, message: reading.message });
-    else filteredOut.push(entry);
+    else removed[reading.kind === 'set-aside' ? 'setAside' : 'filteredOut'].push(entry);
   }
   const { subscription, builder } = event;
   if (subscription === undefined || builder === undefined) return undefined;
@@ -190,6 +207,7 @@ interface EventDraft {
 type Reading =
   | { readonly kind: 'added'; readonly batchSize: number; readonly message: Message }
   | { readonly kind: 'filtered-out' | 'of-another' }
+  | typeof SET_ASIDE
   | UnhandledReading;
 
 /**
@@ -206,7 +224,10 @@ function read(
   const before = memory.held;
   let reading: Reading;
   try {
-    reading = whyUnhandled(parts, entry, isolation, event.now) ?? add(parts, entry, event, memory);
+    reading =
+      whyUnhandled(parts, entry, isolation, event.now) ??
+      setAsideReading(parts, entry, event.now) ??
+      add(parts, entry, event, memory);
   } catch (error) {
     reading = { kind: 'unhandled', why: unprocessable(error) };
   }

@@ -2,9 +2,9 @@ import { leaseUntil } from '../decide/lease/lease.ts';
 import type { MessageQueue } from '../model/message-queue.ts';
 import type { SourceConfig } from '../model/source.ts';
 import type { CallOptions } from '../ports/rocketmq.ts';
+import { brokerStartedAt } from '../queue/broker-start.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { OffsetStore } from '../queue/offset-keeper.ts';
-import { brokerStartedAt } from './broker-start.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { PullerDeps } from './puller-deps.ts';
 

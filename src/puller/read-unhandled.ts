@@ -14,6 +14,7 @@ import type { SourceConfig } from '../model/source.ts';
 import type { Logger } from '../ports/logger.ts';
 import { failedDeliveries, firstStoredAt } from '../records/own-retry.ts';
 import { userTopic } from '../records/subscription.ts';
+import type { AbsentHandlers } from './absent-handlers.ts';
 import type { LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { isFilteredRetry } from './filtered-retry.ts';
@@ -38,6 +39,28 @@ export interface UnhandledReading {
   readonly message?: Message;
   /** Its end was tried by the holder before. */
   readonly pendingEnd?: PendingEnd | undefined;
+}
+
+/** Its handler cannot be called now, and messages of other events wait behind it. */
+export const SET_ASIDE = { kind: 'set-aside' } as const;
+
+/** Is a message that its handler may get set aside? undefined: it is delivered. */
+export function setAsideReading(
+  {
+    absent,
+    subscriptions,
+  }: {
+    readonly absent: Pick<AbsentHandlers, 'whyAbsent'>;
+    readonly subscriptions: Pick<QueueSubscriptions, 'isRetryQueue' | 'ofMessage'>;
+  },
+  { message }: QueueEntry,
+  now: number,
+): typeof SET_ASIDE | undefined {
+  if (!subscriptions.isRetryQueue) return undefined;
+  const subscription = subscriptions.ofMessage(message);
+  return subscription !== undefined && absent.whyAbsent(subscription, now) !== undefined
+    ? SET_ASIDE
+    : undefined;
 }
 
 /** Why no handler may get the message of an entry; undefined: one may. */

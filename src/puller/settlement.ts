@@ -1,4 +1,4 @@
-import type { Unhandled } from '../decide/batch/why-unhandled.ts';
+import { type Unhandled, undecodableEnd } from '../decide/batch/why-unhandled.ts';
 import { workTime } from '../decide/budget/time-budget.ts';
 import { blocksForLong } from '../decide/order/ends-in-order.ts';
 import type { ProcessQueue, QueueEntry } from '../decide/process-queue/process-queue.ts';
@@ -7,18 +7,22 @@ import type { SettlementRules, WholeEnd, WholeFailure } from '../decide/settle/s
 import type { CallOutcome } from '../delivery/read-outcome.ts';
 import { describeThrown } from '../delivery/thrown.ts';
 import { inWindow } from '../flow/in-window.ts';
+import type { SubscriptionConfig } from '../model/source.ts';
+import type { AbsentHandlers } from './absent-handlers.ts';
 import { type BatchParts, partOf } from './build-batch.ts';
 import type { Commits } from './commit-offset.ts';
 import { giveBackFailed, type LocalAttempts } from './counted-attempts.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { type DeadLetterParts, endForGood } from './dead-letter.ts';
 import type { Content } from './end-carrier.ts';
+import type { FailedSends } from './failed-sends.ts';
 import { failuresBefore } from './failures-before.ts';
 import type { HeldLease } from './held-lease.ts';
 import type { BatchLimits } from './kept-batch-limits.ts';
 import type { LeaseKeeper } from './lease-keeper.ts';
 import { maxReconsumeTimes } from './max-reconsume-times.ts';
 import type { PullerDeps, PullerOptions } from './puller-deps.ts';
+import { setAside } from './set-aside.ts';
 import { Split } from './split.ts';
 import { asUndecodable, unprocessable } from './unprocessable.ts';
 import type { Batch, Delivery } from './work.ts';
@@ -47,6 +51,8 @@ export interface SettlementParts
   readonly messages: ProcessQueue;
   readonly attempts: LocalAttempts;
   readonly batchLimits: BatchLimits;
+  readonly failedSends: FailedSends;
+  readonly absent: Pick<AbsentHandlers, 'whyAbsent'>;
   readonly crash: CrashKeeper;
   readonly commits: Pick<Commits, 'commitFinally'>;
   readonly lease: HeldLease;
@@ -152,7 +158,7 @@ export class Settlement {
 
   /** The end of a message that no handler gets. */
   async settleUnhandled(work: Unhandled & { readonly entry: QueueEntry }): Promise<void> {
-    const { logger, crash, commits, leaseKeeper } = this.#parts;
+    const { logger } = this.#parts;
     const { entry, code, how, reason } = work;
     const offset = String(entry.offset);
     logger.error({ code, offset, how }, reason);
@@ -165,16 +171,41 @@ export class Settlement {
       );
       await this.#endUnhandled(work, asUndecodable(entry, error));
     }
-    if (entry.state !== 'done' || !crash.passSuspect(entry.offset)) return;
-    // Before the first message behind the suspect: should it kill its puller too, the next one must not begin at the suspect again.
-    await commits.commitFinally();
-    await leaseKeeper.renew();
+    await this.#passSuspect(entry);
   }
 
   /** What no pattern of its subscription wants is done without its handler. */
   async settleFilteredOut(entries: readonly QueueEntry[]): Promise<void> {
     this.#parts.counts.count('FilteredOutEventCount', entries.length);
     await this.#parts.carrier.finish(entries);
+  }
+
+  /**
+   * Messages of a retry queue whose handlers cannot be called now go to the end of the retry topic, uncounted. What
+   * cannot be stored there waits here. A throw meanwhile is the message's own.
+   */
+  async setAside(entries: readonly QueueEntry[]): Promise<void> {
+    const stored = new Map<SubscriptionConfig, number>();
+    await inWindow(
+      entries,
+      async (entry) => {
+        const subscription = this.#parts.subscriptions.ofMessage(entry.message);
+        let end: Unhandled | undefined;
+        try {
+          const outcome = await setAside(this.#parts, entry);
+          if (outcome === 'stored' && subscription !== undefined)
+            stored.set(subscription, 1 + (stored.get(subscription) ?? 0));
+          if (outcome === 'undecodable') end = undecodableEnd('the body cannot be decompressed');
+        } catch (error) {
+          end = unprocessable(error);
+        }
+        if (end !== undefined && this.#parts.messages.expects(entry))
+          await this.settleUnhandled({ ...end, entry });
+        await this.#passSuspect(entry);
+      },
+      SEND_BACK_WINDOW,
+    );
+    for (const [subscription, messages] of stored) this.#noteSetAside(subscription, messages);
   }
 
   /** Puts the batch back unfinished. After a lost lease it stays as it is, see `LeaseKeeper.close`. */
@@ -299,6 +330,15 @@ export class Settlement {
     return { callsLeft: within(remainingMs()), callsInAll: within(invocationMs) };
   }
 
+  #noteSetAside(subscription: SubscriptionConfig, messages: number): void {
+    const { absent, clock, logger } = this.#parts;
+    const reason = absent.whyAbsent(subscription, clock.now());
+    logger[reason === 'disabled' ? 'info' : 'warn'](
+      { code: 'ROCKETMQ_SET_ASIDE', topic: subscription.topic, messages, reason },
+      'messages moved to the end of the retry topic, no failure is counted',
+    );
+  }
+
   #noteDropped(batchId: string, { offset }: QueueEntry, messageId: string | undefined): void {
     const { level, code, message } = this.#mode.drop;
     this.#parts.counts.dropped();
@@ -354,6 +394,14 @@ export class Settlement {
         { code: 'ROCKETMQ_DEAD_LETTERED', offset: String(entry.offset), lane: entry.lane },
         'message dead-lettered, its order goes on',
       );
+  }
+
+  /** Before the first message behind the suspect: should it kill its puller too, the next one must not begin at the suspect again. */
+  async #passSuspect(entry: QueueEntry): Promise<void> {
+    const { crash, commits, leaseKeeper } = this.#parts;
+    if (entry.state !== 'done' || !crash.passSuspect(entry.offset)) return;
+    await commits.commitFinally();
+    await leaseKeeper.renew();
   }
 
   /** @param content of the entry, or what of it can be read */

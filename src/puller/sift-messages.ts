@@ -5,12 +5,15 @@ import { filterable } from '../delivery/build-record.ts';
 import type { SubscriptionConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { Logger } from '../ports/logger.ts';
+import type { AbsentHandlers } from './absent-handlers.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import { openEntry } from './open-entry.ts';
 import type { PendingEnds } from './pending-ends.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 import {
   damaged,
+  type SET_ASIDE,
+  setAsideReading,
   type UnhandledParts,
   type UnhandledReading,
   whyUnhandled,
@@ -24,6 +27,7 @@ export interface SiftParts extends UnhandledParts {
   readonly memory: Pick<QueueMemory, 'open' | 'startDelivery'>;
   readonly crash: CrashKeeper;
   readonly pendingEnds: PendingEnds;
+  readonly absent: Pick<AbsentHandlers, 'whyAbsent'>;
   /** False: it was popped, and its time is over. */
   readonly isOurs: (entry: QueueEntry) => boolean;
 }
@@ -32,6 +36,8 @@ export interface SiftParts extends UnhandledParts {
 export interface Sifted {
   /** Not taken: no pattern of their subscription matches. */
   readonly filteredOut: readonly QueueEntry[];
+  /** Not taken: their handlers cannot be called now. */
+  readonly setAside: readonly QueueEntry[];
   /** Not taken: no handler may have it. Sifting stopped behind it. */
   readonly unhandled:
     | { readonly entry: QueueEntry; readonly reading: UnhandledReading }
@@ -43,6 +49,7 @@ export interface Sifted {
 type Finding =
   | { readonly kind: 'passes'; readonly matched: boolean }
   | { readonly kind: 'filtered-out' | 'wait' }
+  | typeof SET_ASIDE
   | UnhandledReading;
 
 const PASSES: Finding = { kind: 'passes', matched: false };
@@ -57,23 +64,30 @@ export function siftMessages(parts: SiftParts): Sifted {
   if (entry === undefined) return NOTHING;
   const now = clock.now();
   const filteredOut: QueueEntry[] = [];
+  const setAside: QueueEntry[] = [];
   const memory = parts.memory.startDelivery();
   const enough = Math.max(1, ...parts.subscriptions.all.map(({ batchSize }) => batchSize));
   let passed = messages.waiting(now).count - messages.unsifted;
   for (; entry !== undefined && passed < enough; entry = messages.nextUnsifted()) {
     const finding = sift(parts, entry, memory, now);
     memory.release();
-    if (finding.kind === 'wait') return { ...NOTHING, filteredOut, waitsForMemory: true };
+    if (finding.kind === 'wait') return { ...NOTHING, filteredOut, setAside, waitsForMemory: true };
     messages.sifted(entry, finding.kind === 'passes' && finding.matched);
     if (finding.kind === 'unhandled')
-      return { ...NOTHING, filteredOut, unhandled: { entry, reading: finding } };
+      return { ...NOTHING, filteredOut, setAside, unhandled: { entry, reading: finding } };
     if (finding.kind === 'filtered-out') filteredOut.push(entry);
+    else if (finding.kind === 'set-aside') setAside.push(entry);
     else passed++;
   }
-  return { ...NOTHING, filteredOut };
+  return { ...NOTHING, filteredOut, setAside };
 }
 
-const NOTHING: Sifted = { filteredOut: [], unhandled: undefined, waitsForMemory: false };
+const NOTHING: Sifted = {
+  filteredOut: [],
+  setAside: [],
+  unhandled: undefined,
+  waitsForMemory: false,
+};
 
 /** What an error of the message concerns is left to the batch that it comes into. */
 function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory, now: number): Finding {
@@ -89,7 +103,8 @@ function sift(parts: SiftParts, entry: QueueEntry, memory: DeliveryMemory, now: 
         ? whyUnhandled(parts, entry, isolation, now)
         : undefined;
     if (unhandled !== undefined) return unhandled;
-    return subscription === undefined ? PASSES : match(parts, entry, subscription, memory, now);
+    if (subscription === undefined) return PASSES;
+    return setAsideReading(parts, entry, now) ?? match(parts, entry, subscription, memory, now);
   } catch {
     return PASSES;
   }

@@ -25,7 +25,10 @@ import { watchQueue } from './watch-queue.ts';
 const RELEASE_RESERVE_MS = 2_000;
 const RETURN_RESERVE_MS = 500;
 /** Popped messages have no place in the queue. */
-const POP_START: Start = { offset: 0n, mark: undefined, anotherLife: false, outdatesItem: false };
+const POP_START: Start = {
+  ...{ offset: 0n, mark: undefined },
+  ...{ anotherLife: false, isSetBack: false, outdatesItem: false },
+};
 
 /** One queue of an invocation. */
 interface QueueRequest {
@@ -52,7 +55,7 @@ export async function workQueue(
   let held: HeldQueue;
   try {
     start = isPopUnit(queue) ? POP_START : await findStart(deps, source, assignment, logger);
-    known = start.anotherLife ? withoutHistory(assignment) : assignment;
+    known = knownAt(start, assignment);
     held = holdQueue(deps, options, { source, assignment: known, lease, start });
   } catch (error) {
     logger.error({ err: error, code: codeOf(error) }, 'the queue cannot be worked now');
@@ -113,17 +116,15 @@ async function giveUp(
   );
 }
 
-/** The item of a queue that is another one now: offsets, attempts and deaths were those of the earlier one. */
-function withoutHistory(assignment: Assignment): Assignment {
-  const {
-    committedOffset: _committed,
-    maxOffset: _max,
-    attempts: _attempts,
-    begunEnds: _ends,
-    batchLimits: _limits,
-    crash: _crash,
-    ...rest
-  } = assignment;
+/**
+ * What of the item counts from the start offset on: of a queue that is another one now, neither
+ * offsets nor deaths; of one whose offset was set back, what a reset at work leaves (offset-actions).
+ */
+function knownAt({ anotherLife, isSetBack }: Start, assignment: Assignment): Assignment {
+  if (!anotherLife && !isSetBack) return assignment;
+  const { attempts: _attempts, begunEnds: _ends, batchLimits: _limits, ...kept } = assignment;
+  if (!anotherLife) return kept;
+  const { committedOffset: _committed, maxOffset: _max, crash: _crash, ...rest } = kept;
   return rest;
 }
 

@@ -1,5 +1,6 @@
 import type { Message } from '../model/message.ts';
 import { retryTopic } from '../model/message-queue.ts';
+import type { SetAside } from '../model/set-aside.ts';
 import { Property } from './properties.ts';
 
 /*
@@ -54,6 +55,21 @@ export function firstStoredAt(
   const text = ours ?? ofBroker;
   const time = text !== undefined && /^\d{1,15}$/.test(text) ? Number(text) : storeTimestamp;
   return Math.min(time, storeTimestamp);
+}
+
+/**
+ * How this group has set the message aside; undefined: it has not. A producer may have written the
+ * property: it delays a message whose handler cannot be called, and nothing else.
+ */
+export function setAsideBefore(
+  message: Pick<Message, 'topic' | 'properties' | 'storeTimestamp'>,
+  consumerGroup: string,
+): SetAside | undefined {
+  if (!isOwnRetry(message, consumerGroup)) return undefined;
+  const text = message.properties.get(Property.SET_ASIDE) ?? '';
+  const [, times, at] = /^(\d{1,9}) (\d{1,15})$/.exec(text) ?? [];
+  if (times === undefined || at === undefined) return undefined;
+  return { times: Number(times), at: Math.min(Number(at), message.storeTimestamp) };
 }
 
 /**

@@ -61,6 +61,8 @@ export const Property = {
   FIRST_POP_TIME: '1ST_POP_TIME',
   /** Of ours, on retries that are sent as messages: epoch ms, when a broker stored the message first. */
   FIRST_STORED: 'SERVERLESS_FIRST_STORED_MS',
+  /** Of ours, on retries that were stored again without a delivery: how often, and when last (epoch ms). */
+  SET_ASIDE: 'SERVERLESS_SET_ASIDE',
   BORN_HOST: '__BORNHOST',
   CRC32: '__CRC32#',
 } as const;

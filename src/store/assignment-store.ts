@@ -219,8 +219,8 @@ export function createAssignmentStore(
     async setPaused(group, queue, pausedUntil) {
       await writeQueue(group, queue, pauseQueue(pausedUntil));
     },
-    setOperatorPause: async (group, queue, pause) =>
-      (await writeQueue(group, queue, pauseForOperator(pause))).applied,
+    setOperatorPause: async (group, queue, pause, insteadOf) =>
+      (await writeQueue(group, queue, pauseForOperator(pause, insteadOf))).applied,
     standingPauses: (group) => query(group, PAUSE_PREFIX, standingPauseFromItem),
     async writeStandingPause(group, scope, pause) {
       // An item with an end in the past is no pause; nobody needs the right to delete.
@@ -234,7 +234,7 @@ export function createAssignmentStore(
       if (outcome.applied) return 'written';
       const seen = current(outcome);
       if (seen === undefined) return 'missing';
-      if (!hasLease(seen) || seen.lease.leaseUntil >= request.endedBefore) return 'held';
+      if (!hasLease(seen) || !mayTakeOver(seen.lease, request.ended)) return 'held';
       const afterDeath = setStoredOffsetAfterDeath(request, seen);
       return (await writeQueue(group, queue, afterDeath)).applied ? 'written' : 'held';
     },

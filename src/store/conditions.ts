@@ -187,13 +187,19 @@ export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
 const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
 
 /** Attributes of its own, so that a check of the group that pauses or resumes the queue does not touch an operator's wish, nor the other way round. */
-export function pauseForOperator(pause: OperatorPause | undefined): ConditionalWrite {
-  if (pause === undefined)
-    return { token: 'operatorToken', when: [clause.item], set: {}, remove: OPERATOR_PAUSE };
+export function pauseForOperator(
+  pause: OperatorPause | undefined,
+  insteadOf: OperatorPause | undefined,
+): ConditionalWrite {
+  const condition = {
+    token: 'operatorToken',
+    when: [clause.item, ...(insteadOf === undefined ? [] : [clause.seenOperatorPause])],
+    ...(insteadOf !== undefined && { values: { seenOperatorPause: N(insteadOf.until) } }),
+  } as const;
+  if (pause === undefined) return { ...condition, set: {}, remove: OPERATOR_PAUSE };
   const { until, since, reason } = pause;
   return {
-    token: 'operatorToken',
-    when: [clause.item],
+    ...condition,
     set: {
       operatorPausedUntil: N(until),
       operatorPausedSince: N(since),
@@ -253,7 +259,7 @@ export function setStoredOffsetAfterDeath(
       one: N(1),
       seenHolder: S(holder),
       seenFence: N(fence),
-      ...endsOf({ now: request.endedBefore }),
+      ...endsOf(request.ended),
     },
   };
 }
@@ -310,13 +316,12 @@ export function takeOver(request: Acquisition, seen: LeasedAssignment): Conditio
       ...write.values,
       seenHolder: S(seen.lease.holder),
       seenFence: N(seen.lease.fence),
-      ...endsOf(request),
+      ...endsOf(request.ended ?? { endedBefore: request.now, deadlineBefore: request.now }),
     },
   };
 }
 
-function endsOf({ now, ended }: Pick<Acquisition, 'now' | 'ended'>): Item {
-  const { endedBefore, deadlineBefore } = ended ?? { endedBefore: now, deadlineBefore: now };
+function endsOf({ endedBefore, deadlineBefore }: EndedBefore): Item {
   return { endedBefore: N(endedBefore), deadlineBefore: N(deadlineBefore) };
 }
 

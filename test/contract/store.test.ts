@@ -8,7 +8,9 @@ import {
   QueryCommand,
   UpdateItemCommand,
 } from '@aws-sdk/client-dynamodb';
+import { endedFor, TAKEOVER_MARGIN_MS } from '../../src/decide/lease/lease.ts';
 import type { Assignment } from '../../src/model/assignment.ts';
+import { MAX_CLOCK_SKEW_MS } from '../../src/model/clock-skew.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
 import type { EarlierItems } from '../../src/model/source.ts';
 import type {
@@ -707,7 +709,7 @@ for (const { name, missing, start } of databases) {
       });
       test('an offset that is kept here is written only while nobody holds the queue', async () => {
         const group = await withQueue();
-        const write = { endedBefore: NOW + 30_000, forgetsCounts: false };
+        const write = { ended: endedFor(NOW + 30_000), forgetsCounts: false };
         assert.equal(await store.writeOffset(group, queue, { ...write, offset: 7n }), 'written');
         assert.equal((await only(group)).committedOffset, 7n);
         applied(await acquire(group, 'A'));
@@ -716,6 +718,23 @@ for (const { name, missing, start } of databases) {
         const other = { ...queue, queueId: 9 };
         assert.equal(await store.writeOffset(group, other, { ...write, offset: 8n }), 'missing');
       });
+      for (const [what, endsAt, marginMs] of [
+        ['that could be renewed', NOW + 600_000, TAKEOVER_MARGIN_MS],
+        ['that ends with its invocation', NOW + 30_000, MAX_CLOCK_SKEW_MS],
+      ] as const)
+        test(`a lease ${what} has ended for an operator when it has for an invocation`, async () => {
+          const group = await withQueue();
+          const lease = { slot: 0, now: NOW, leaseUntil: NOW + 30_000, endsAt };
+          applied(await store.acquire({ ...group, queue, holder: 'A', ...lease }));
+          const write = { offset: 5n, forgetsCounts: false };
+          const writeAt = (ms: number) =>
+            store.writeOffset(group, queue, { ...write, ended: endedFor(NOW + 30_000 + ms) });
+          assert.equal(await writeAt(marginMs), 'held');
+          const now = NOW + 30_000 + marginMs;
+          const other = { ...group, queue, holder: 'B', ...lease, now, ended: endedFor(now) };
+          lost(await store.acquire(other), 'held');
+          assert.equal(await writeAt(marginMs + 1), 'written');
+        });
       test('an offset is written after a holder that vanished, which loses when it comes back', async () => {
         const group = await withQueue();
         applied(await acquire(group, 'A'));
@@ -727,7 +746,8 @@ for (const { name, missing, start } of databases) {
         };
         const renewal = { ...lease(group, 'A', 1), leaseUntil: NOW + 30_000 };
         applied(await store.renew({ ...renewal, ...figures, ...counts }));
-        const write = { offset: 5n, endedBefore: NOW + 30_001, handlerTimeoutMs: 60_000 };
+        const ended = endedFor(NOW + 30_000 + TAKEOVER_MARGIN_MS + 1);
+        const write = { offset: 5n, ended, handlerTimeoutMs: 60_000 };
         assert.equal(
           await store.writeOffset(group, queue, { ...write, forgetsCounts: false }),
           'written',

@@ -10,6 +10,7 @@ import {
 import { readableQueues } from '../../src/model/route.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
+import { RECIPE_NAMES, startRecipes } from '../support/idempotent-recipes.ts';
 import { startInProcess } from '../support/in-process-service.ts';
 import { jsonLines, runJava } from '../support/java.ts';
 import { QUICK_REDELIVERY, type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -19,6 +20,8 @@ import { until } from '../support/until.ts';
 const QUEUES = 4;
 const FILTER = 'tag-0 || tag-1 || tag-2';
 const MAX_RECONSUME = 2;
+/** Messages of a batch. */
+const BATCH = 3;
 
 interface Delivery {
   readonly seq: number;
@@ -53,11 +56,18 @@ describe('the same workload for DefaultMQPushConsumer and for a service', {
 }, () => {
   let world: RealWorld;
   let { rocketmq, client, dynamodb } = {} as RealWorld;
+  let recipes: ReturnType<typeof withRecipes>;
   before(async () => {
     world = await startRealWorld({ messageDelayLevel: QUICK_REDELIVERY });
     ({ rocketmq, client, dynamodb } = world);
+    // Beside the other tests: most of its time is waiting.
+    recipes = withRecipes();
+    recipes.catch(() => {});
   });
-  after(() => world?.stop());
+  after(async () => {
+    await recipes?.catch(() => {});
+    await world?.stop();
+  });
 
   async function produce(topic: string, count: number): Promise<void> {
     await client.createTopic(topic, { readQueueNums: QUEUES, writeQueueNums: QUEUES });
@@ -163,6 +173,40 @@ describe('the same workload for DefaultMQPushConsumer and for a service', {
     return outcomeOf(topic, consumerGroup, seen);
   }
 
+  /** Four groups, two of each recipe, over a batch that Java has sent. */
+  async function withRecipes() {
+    const topic = 'side-idempotent';
+    await client.createTopic(topic, { readQueueNums: 1, writeQueueNums: 1 });
+    assert.match(
+      await runJava('ProduceBatch', [rocketmq.nameServer, topic, String(BATCH)]),
+      /SEND_OK/,
+    );
+    const documented = await startRecipes();
+    const groups = RECIPE_NAMES.flatMap((recipe) =>
+      ['bill', 'ship'].map((name) => ({
+        consumerGroup: `${name}-${recipe}`,
+        ...documented.group(recipe),
+      })),
+    );
+    const services = groups.map(({ consumerGroup, handler }) =>
+      startInProcess({
+        ...{ client, dynamodb, nameServer: rocketmq.nameServer, handler },
+        source: source([subscription(topic)], { consumerGroup }),
+      }),
+    );
+    try {
+      await until(
+        () => groups.every(({ deliveries }) => deliveries.length >= 2 * BATCH),
+        'every message came again',
+        60_000,
+      );
+    } finally {
+      for (const service of services) await service.end();
+      await documented.stop();
+    }
+    return groups;
+  }
+
   const wanted = (count: number): number[] =>
     Array.from({ length: count }, (_, seq) => seq).filter((seq) => (seq >> 2) % 4 !== 3);
   const bySeq = (a: Delivery, b: Delivery): number =>
@@ -237,5 +281,24 @@ describe('the same workload for DefaultMQPushConsumer and for a service', {
       deadLetters.map(({ seq, originTopic }) => [seq, originTopic]);
     assert.deepEqual(dead(ours), dead(java));
     assert.ok(dead(java).length > 0);
+  });
+
+  test('the recipes of docs/idempotency.md: messages of a Java batch, sent back because answers were lost, are worked once by each group', async () => {
+    const groups = await recipes;
+    const numbers = Array.from({ length: BATCH }, (_, n) => String(n));
+    for (const { consumerGroup, worked, deliveries, keys } of groups) {
+      assert.deepEqual(worked.toSorted(), numbers, consumerGroup);
+      assert.deepEqual(
+        deliveries.toSorted(),
+        numbers.flatMap((n) => [`${n} 0`, `${n} 1`]),
+      );
+      const all = [...keys.values()].flatMap((own) => [...own]);
+      assert.equal(new Set(all).size, BATCH, 'a key for each message, the same at each delivery');
+      assert.equal(all.length, BATCH);
+    }
+    const [first, ...others] = groups.map(({ keys }) =>
+      [...keys.values()].flatMap((own) => [...own]),
+    );
+    for (const other of others) assert.ok(!other.some((key) => first?.includes(key)));
   });
 });

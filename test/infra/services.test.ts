@@ -55,6 +55,7 @@ functions:
   - audit:
       handler: src/audit.main
       environment: { BUCKET: receipts }
+      memorySize: 2048
       events:
         - rocketmq: { consumerGroup: audit, topic: orders, invocation: inline, filter: { sql: "amount > 10" } }
   - other: { handler: src/other.handler }
@@ -74,6 +75,10 @@ functions:
     });
     const result = await serverless(fixture.directory, ['package']);
     assert.equal(result.code, 0, result.output);
+    assert.match(
+      result.output,
+      /functions\.audit\.memorySize is 2048, but its inline handler runs in/,
+    );
     template = await readTemplate(fixture.directory);
   });
   after(() => fixture.remove());
@@ -272,6 +277,18 @@ describe('what is wrong ends in one clear message', () => {
         'orders.js': HANDLER,
       },
       /functions\.orders\.role has no effect with invocation: inline/,
+    ],
+    [
+      'inline handlers that need two values of one variable',
+      {
+        'serverless.yml':
+          `${HEAD}${CLUSTER}\nfunctions:\n  orders: { handler: orders.handler, events: [{ rocketmq: { consumerGroup: g, topic: t, invocation: inline } }] }\n  refunds: { handler: orders.handler, environment: { LEVEL: debug }, events: [{ rocketmq: { consumerGroup: g, topic: u, invocation: inline } }] }\n`.replace(
+            'region:',
+            'environment: { LEVEL: info }, region:',
+          ),
+        'orders.js': HANDLER,
+      },
+      /functions\.refunds\.environment\.LEVEL differs from provider\.environment\.LEVEL/,
     ],
     [
       'the name of a bucket where its ARN is needed',

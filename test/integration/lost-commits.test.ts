@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { afterEach, beforeEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { endedFor } from '../../src/decide/lease/lease.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import { ResponseCode } from '../../src/remoting/response-code.ts';
 import {
@@ -95,7 +96,7 @@ describe('a stored offset that is lower than what the last holder had settled', 
       });
       test('reset by our operator after a restart: its messages come again', async () => {
         await restart();
-        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        const write = { offset: 12n, ended: endedFor(Date.now() + 60_000), forgetsCounts: true };
         assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
         await setBack(12n);
         assert.deepEqual(await work(19, settings), names(12, 20));
@@ -103,7 +104,7 @@ describe('a stored offset that is lower than what the last holder had settled', 
       test('reset by our operator after the holder died and a restart: its messages come again', async () => {
         await world.die('killed');
         await restart();
-        const write = { offset: 12n, endedBefore: Date.now(), forgetsCounts: true };
+        const write = { offset: 12n, ended: endedFor(Date.now() + 60_000), forgetsCounts: true };
         assert.equal(await world.store.writeOffset(world.group, at(0), write), 'written');
         await setBack(12n);
         assert.deepEqual(await work(19, settings), names(12, 20));
@@ -119,6 +120,49 @@ describe('a stored offset that is lower than what the last holder had settled', 
         assert.deepEqual(await work(19, settings), names(12, 20));
       });
     });
+
+  describe('an order whose message 2 has failed twice', () => {
+    const FAILING: PullerSettings = {
+      subscriptions: [{ ...ORDERED, batchSize: 1, maximumRetryAttempts: 100 }],
+    };
+    /** What the handler is told of message 2. */
+    async function told(failures: number): Promise<number[]> {
+      const counts: number[] = [];
+      const puller = world.start(({ Records }) => {
+        for (const { body, rocketmq } of Records) {
+          if (body !== '2') continue;
+          counts.push(rocketmq.reconsumeTimes);
+          return { batchItemFailures: [{ itemIdentifier: Records[0]?.messageId }] };
+        }
+        return undefined;
+      }, FAILING);
+      await until(() => counts.length >= failures, 'message 2 has failed');
+      await puller.stop();
+      return counts;
+    }
+    beforeEach(async () => {
+      await produce(0, 4);
+      assert.deepEqual((await told(2)).slice(0, 2), [0, 1]);
+      assert.equal(world.committed(), 2n);
+    });
+
+    test('goes on counting under the next holder', async () => {
+      const [first = 0] = await told(1);
+      assert(first >= 2);
+    });
+    test('begins again when another client set the offset back meanwhile', async () => {
+      await setBack(0n);
+      assert.deepEqual((await told(2)).slice(0, 2), [0, 1]);
+      assert(codes().includes('ROCKETMQ_OFFSET_CHANGED'));
+      assert.equal(world.committed(), 2n);
+    });
+    test('goes on counting when its broker was restarted without its last commits', async () => {
+      await restart();
+      await setBack(1n);
+      const [first = 0] = await told(1);
+      assert(first >= 2);
+    });
+  });
 
   for (const [mode, settings] of MODES)
     describe(`a holder that ended without its last commits, ${mode}`, () => {

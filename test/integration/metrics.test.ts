@@ -1,13 +1,16 @@
 import assert from 'node:assert/strict';
 import { afterEach, describe, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { ConnectionError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { FOREIGN_SLOT } from '../../src/model/membership.ts';
 import type { ServiceConfig } from '../../src/model/source.ts';
 import type { MessageHandler } from '../../src/ports/invoke.ts';
+import type { RocketMQ } from '../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
 import { createWorld, source, subscription, type World } from '../support/coordinator-world.ts';
 import { collectingGauges, countingMeter } from '../support/counting-meter.ts';
+import { overriddenClient } from '../support/overridden-client.ts';
 import {
   at,
   createPullerWorld,
@@ -54,6 +57,7 @@ describe('a run of the coordinator tells', () => {
     assert.deepEqual(group, {
       ActivePollers: 0,
       CurrentLeases: 0,
+      UnmeasuredQueues: 0,
       SumOffsetLag: 7,
       MaxOffsetLag: 5,
       StalledQueues: 0,
@@ -72,6 +76,36 @@ describe('a run of the coordinator tells', () => {
     assert.equal(told.get('shop-dev/workers orders broker-a/1')?.SumOffsetLag, 2);
     assert.deepEqual(told.get('shop-dev'), { CoordinatorHeartbeat: 1, CoordinatorErrorCount: 0 });
   });
+
+  for (const mode of ['pull', 'pop'] as const)
+    test(`brokers that do not answer, mode ${mode}: the queues count as unmeasured, nothing as 0`, async () => {
+      world = await createWorld({}, 1);
+      world.broker.createTopic('orders', { queues: 2 });
+      world.broker.createGroup('workers');
+      await world.send('orders', 0, 5);
+      const of = [source([subscription('orders')], { mode })];
+      const refused = () => Promise.reject(new ConnectionError('broker-a', 'connection refused'));
+      const calls: Partial<RocketMQ> = {};
+      const client = overriddenClient(world.client, calls);
+      const run = async () => {
+        const { record, told } = collectingGauges();
+        await world.run(of, { gauges: { record }, clients: () => client });
+        const {
+          AssignmentDuration: _ms,
+          OldestMessageAge,
+          ...group
+        } = told.get('shop-dev/workers') ?? {};
+        return { ...group, isAgeTold: OldestMessageAge !== undefined };
+      };
+      // No list of metrics: what is 0 is left out, beside the sum and the age.
+      assert.deepEqual(await run(), { SumOffsetLag: 5, MaxOffsetLag: 5, isAgeTold: true });
+      calls.maxOffset = refused;
+      assert.deepEqual(await run(), { UnmeasuredQueues: 2, isAgeTold: false });
+      if (mode === 'pull') return;
+      calls.topicRoute = refused;
+      // The topic and its two retry topics.
+      assert.deepEqual(await run(), { UnmeasuredQueues: 3, isAgeTold: false });
+    });
 
   test('in mode pop: what is still to be popped, in the topic and in its retry topics, and for how long', async () => {
     world = await createWorld({}, 1);
@@ -113,6 +147,7 @@ describe('a run of the coordinator tells', () => {
     assert.deepEqual(group, {
       ActivePollers: 0,
       CurrentLeases: 0,
+      UnmeasuredQueues: 0,
       SumOffsetLag: 3,
       MaxOffsetLag: 2,
       StalledQueues: 0,

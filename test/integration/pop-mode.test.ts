@@ -3,14 +3,17 @@ import { after, before, describe, type TestContext, test } from 'node:test';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { listDeadLetters } from '../../src/dlq/dead-letters.ts';
-import { BodyNotStoredError, UnsupportedRequestError } from '../../src/errors.ts';
+import { BodyNotStoredError, BrokerError, UnsupportedRequestError } from '../../src/errors.ts';
 import type { RocketMQEvent } from '../../src/model/event.ts';
 import { type MessageQueue, queueKey } from '../../src/model/message-queue.ts';
 import type { SubscriptionConfig } from '../../src/model/source.ts';
 import type { BodyStore } from '../../src/ports/body-store.ts';
 import type { Meter } from '../../src/ports/meter.ts';
+import { InlineTurns } from '../../src/puller/inline-turns.ts';
+import { ResponseCode } from '../../src/remoting/response-code.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { countingMeter } from '../support/counting-meter.ts';
+import { RECIPE_NAMES, startRecipes } from '../support/idempotent-recipes.ts';
 import { type InProcessService, startInProcess } from '../support/in-process-service.ts';
 import { startRealRocketMQ } from '../support/real-rocketmq.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
@@ -38,7 +41,11 @@ if (since('5.0'))
       topic: string,
       handler: (event: RocketMQEvent) => unknown,
       settings: Partial<SubscriptionConfig> = {},
-      deps: { readonly bodies?: BodyStore; readonly meter?: Meter } = {},
+      deps: {
+        readonly bodies?: BodyStore;
+        readonly meter?: Meter;
+        readonly inlineTurns?: InlineTurns;
+      } = {},
     ): InProcessService {
       const subscriptions = [subscription(topic, { maximumRetryAttempts: 1, ...settings })];
       const service = startInProcess({
@@ -55,8 +62,19 @@ if (since('5.0'))
     }
     const produce = async (topic: string, count: number): Promise<void> => {
       await client.createTopic(topic, { readQueueNums: 4, writeQueueNums: 4 });
-      for (let n = 0; n < count; n++) await client.send({ topic, body: Buffer.from(String(n)) });
+      for (let n = 0; n < count; n++)
+        await until(() => sent(topic, String(n)), `message ${n} is sent`, 20_000);
     };
+    /** All tests of this file begin at once: a broker that is busy has not stored the message. */
+    const sent = (topic: string, body: string): Promise<boolean> =>
+      client.send({ topic, body: Buffer.from(body) }).then(
+        () => true,
+        (error: unknown) => {
+          if (error instanceof BrokerError && error.responseCode === ResponseCode.SYSTEM_BUSY)
+            return false;
+          throw error;
+        },
+      );
     const deadLetters = async (consumerGroup: string): Promise<string[]> => {
       const queue: MessageQueue = {
         topic: `%DLQ%${consumerGroup}`,
@@ -121,10 +139,14 @@ if (since('5.0'))
       const times = new Map<string, number[]>();
       const ids = new Map<string, Set<string>>();
       const consumerGroup = `${topic}-workers`;
+      let active = 0;
       const { requests, end, assignments } = deploy(
         t,
         topic,
-        ({ Records }) => {
+        async ({ Records }) => {
+          assert.equal(++active, 1, 'one call at a time in a process');
+          await sleep(5);
+          active--;
           for (const {
             body,
             messageId,
@@ -143,6 +165,7 @@ if (since('5.0'))
           };
         },
         { batchSize: 8, parallelizationFactor: 2 },
+        { inlineTurns: new InlineTurns() },
       );
       await until(() => times.size === 40, 'all came', 20_000);
       assert.deepEqual(
@@ -245,6 +268,31 @@ if (since('5.0'))
       ]);
       const wire = (await client.topics()).filter((name) => name.includes(consumerGroup)).sort();
       assert.ok(wire.length > 0 && wire.every((name) => name.includes('MQ_INST_1%')), wire.join());
+    });
+
+    test('the recipes of docs/idempotency.md: messages that come again because answers were lost are worked once', async (t) => {
+      const recipes = await startRecipes();
+      t.after(() => recipes.stop());
+      const groups = await Promise.all(
+        RECIPE_NAMES.map(async (recipe) => {
+          const topic = `pop-once-${recipe}`;
+          await produce(topic, 4);
+          const group = recipes.group(recipe);
+          const { end } = deploy(t, topic, group.handler);
+          return { ...group, end };
+        }),
+      );
+      await until(
+        () => groups.every(({ deliveries }) => deliveries.length >= 8),
+        'every message came again',
+        REVIVAL_MS,
+      );
+      for (const { end, worked, deliveries, keys } of groups) {
+        await end();
+        assert.deepEqual(worked.toSorted(), ['0', '1', '2', '3']);
+        assert.equal(deliveries.length, 8);
+        assert.ok([...keys.values()].every((own) => own.size === 1));
+      }
     });
 
     test('a handler that is slower than the invisible time keeps its messages to itself', async (t) => {

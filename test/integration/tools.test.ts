@@ -85,6 +85,8 @@ describe('tools for SQS handlers work unchanged', () => {
       },
     );
     assert.deepEqual(failed(answer, event), [1, 3]);
+    // docs/failures.md#order: it goes on with other keys, and does not say so.
+    assert.ok(!('othersDone' in answer));
   });
 
   test('Powertools parser’s SqsSchema', () => {

@@ -4,6 +4,7 @@ import { startLocalDynamoDB } from '../../infra/embedded-parts.ts';
 /** A DynamoDB in this process, with tables as Powertools Idempotency wants them. */
 export interface IdempotencyTables {
   readonly client: DynamoDBClient;
+  readonly endpoint: string;
   create(tableName: string): Promise<void>;
   stop(): Promise<void>;
 }
@@ -17,6 +18,7 @@ export async function startIdempotencyTables(): Promise<IdempotencyTables> {
   });
   return {
     client,
+    endpoint: database.endpoint,
     create: (tableName) => createIdempotencyTable(client, tableName),
     async stop() {
       client.destroy();

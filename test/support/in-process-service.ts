@@ -12,6 +12,7 @@ import type { BodyStore } from '../../src/ports/body-store.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
 import type { Meter } from '../../src/ports/meter.ts';
+import type { InlineTurns } from '../../src/puller/inline-turns.ts';
 import type { PullerOptions, PullerReport } from '../../src/puller/puller-deps.ts';
 import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
@@ -42,6 +43,7 @@ export function startInProcess(settings: {
   readonly meter?: Meter;
   readonly logger?: Logger;
   readonly bodies?: BodyStore;
+  readonly inlineTurns?: InlineTurns;
   readonly tenant?: Tenant;
 }): InProcessService {
   const { client, source, nameServer, logger = silentLogger, tenant = TENANT } = settings;
@@ -70,7 +72,7 @@ export function startInProcess(settings: {
   const invoker = {
     invoke: async (request: PullerRequest) => {
       requests.push(request);
-      const { options = {}, bodies, meter } = settings;
+      const { options = {}, bodies, meter, inlineTurns } = settings;
       const own = {
         client,
         handlers: () => handler,
@@ -84,6 +86,7 @@ export function startInProcess(settings: {
           ...own,
           ...(bodies && { bodies }),
           ...(meter && { meter }),
+          ...(inlineTurns && { inlineTurns }),
         }),
       );
     },

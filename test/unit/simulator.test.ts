@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import { execFile } from 'node:child_process';
+import { readFile } from 'node:fs/promises';
 import { describe, it } from 'node:test';
 import { promisify } from 'node:util';
+import { edited } from '../../simulator/mutants/apply.ts';
 import { hunt } from '../../simulator/mutants/hunt.ts';
 import { MUTANTS } from '../../simulator/mutants/mutants.ts';
 import type { RunOrder } from '../../simulator/orders.ts';
@@ -26,6 +28,18 @@ async function explain(order: RunOrder) {
 }
 
 describe('the simulator', () => {
+  it('has mutants of the present code: the text of each stands once in its file', async () => {
+    for (const { also, ...mutant } of MUTANTS) {
+      const files = new Map<string, string>();
+      for (const edit of also === undefined ? [mutant] : [mutant, also]) {
+        const { file } = edit;
+        const source =
+          files.get(file) ?? (await readFile(new URL(`../../${file}`, import.meta.url), 'utf8'));
+        files.set(file, edited(source, mutant.name, edit));
+      }
+    }
+  });
+
   it('finds nothing in the present code', async () => {
     const runs = Object.keys(SCENARIOS).flatMap((scenario) =>
       Array.from({ length: SEEDS }, (_, index) => ({ scenario, seed: index + 1 })),

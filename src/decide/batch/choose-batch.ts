@@ -35,6 +35,8 @@ export type Reading =
   | { readonly kind: 'filtered-out' }
   /** It belongs into another event, or there is no memory for it now. */
   | { readonly kind: 'of-another' }
+  /** Its handler cannot be called now, and others wait behind it. */
+  | { readonly kind: 'set-aside' }
   /** No handler can have it. */
   | { readonly kind: 'unhandled' };
 
@@ -47,10 +49,11 @@ export type BeforeReading = 'read' | 'forget' | 'stop';
 
 /**
  * - add: it is in the batch; - filter: it is done without its handler;
+ * - set-aside: it goes to the end of the retry topic, and the next one may be in the batch;
  * - unhandled: it is what the deliverer does next, without a batch;
  * - stop: it stays where it is, and the batch is complete.
  */
-export type AfterReading = 'add' | 'filter' | 'unhandled' | 'stop';
+export type AfterReading = 'add' | 'filter' | 'set-aside' | 'unhandled' | 'stop';
 
 export interface DraftStep<Next> {
   readonly draft: Draft;
@@ -88,6 +91,8 @@ export function placeMessage(
       return { draft, next: 'stop' };
     case 'filtered-out':
       return { draft, next: 'filter' };
+    case 'set-aside':
+      return { draft, next: 'set-aside' };
     case 'unhandled':
       return { draft, next: draft.count > 0 ? 'stop' : 'unhandled' };
     case 'added':

@@ -20,13 +20,22 @@ export const STALLED_AFTER_MS = 15 * 60_000;
 /** A message wakes a puller within seconds, where nothing makes it wait: only what waits for longer is nobody's. */
 const UNOWNED_AFTER_MS = 10_000;
 
-export type LagFigures = Pick<
-  Record<MetricName, number>,
-  'SumOffsetLag' | 'MaxOffsetLag' | 'StalledQueues' | 'UnownedQueues'
-> & {
-  /** Milliseconds; 0 when nothing waits. Absent when something does, and nobody could say since when. */
-  OldestMessageAge?: number;
-};
+/**
+ * Where queues could not be measured, their lag may be any: sum and maximum are absent then, and so
+ * is every other figure that is 0 without them.
+ */
+export type LagFigures = Pick<Record<MetricName, number>, 'UnmeasuredQueues'> &
+  Partial<
+    Pick<
+      Record<MetricName, number>,
+      | 'SumOffsetLag'
+      | 'MaxOffsetLag'
+      | 'StalledQueues'
+      | 'UnownedQueues'
+      /** Milliseconds; 0 when nothing waits. Absent when something does, and nobody could say since when. */
+      | 'OldestMessageAge'
+    >
+  >;
 
 /** How long a message may wait for a puller by the rules of its deployment, beside the seconds that one needs to come. */
 export function mayWaitMs({ lookEveryMs = 0, activation }: DispatchRules): number {
@@ -36,27 +45,39 @@ export function mayWaitMs({ lookEveryMs = 0, activation }: DispatchRules): numbe
 /**
  * The lag of a group over its queues, for CloudWatch.
  * @param waitMs see mayWaitMs
+ * @param unmeasured queues that are not among them, because their brokers could not be asked
  */
-export function lagFigures(queues: readonly QueueLag[], now: number, waitMs = 0): LagFigures {
+export function lagFigures(
+  queues: readonly QueueLag[],
+  now: number,
+  waitMs = 0,
+  unmeasured = 0,
+): LagFigures {
   const lags = queues.map(({ lag }) => Math.max(0, Number(lag)));
   const behind = queues.filter(({ lag }) => lag > 0n);
   const ages = behind.flatMap(({ waitingSince }) =>
     waitingSince === undefined ? [] : [Math.max(0, now - waitingSince)],
   );
   const awake = behind.filter(({ rests, waitingSince }) => !rests && waitingSince !== undefined);
+  const stalled = awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS + waitMs);
+  const unowned = awake.filter(
+    ({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS + waitMs,
+  );
+  const figures = {
+    StalledQueues: stalled.length,
+    UnownedQueues: unowned.length,
+    ...((behind.length === 0 || ages.length > 0) && { OldestMessageAge: Math.max(0, ...ages) }),
+  };
+  if (unmeasured > 0)
+    return {
+      UnmeasuredQueues: unmeasured,
+      ...Object.fromEntries(Object.entries(figures).filter(([, value]) => value > 0)),
+    };
   return {
+    UnmeasuredQueues: 0,
     SumOffsetLag: lags.reduce((sum, lag) => sum + lag, 0),
     MaxOffsetLag: Math.max(0, ...lags),
-    StalledQueues: awake.filter((queue) => now - movedAt(queue) >= STALLED_AFTER_MS + waitMs)
-      .length,
-    UnownedQueues: awake.filter(
-      ({ owned, waitingSince = now }) => !owned && now - waitingSince >= UNOWNED_AFTER_MS + waitMs,
-    ).length,
-    ...(behind.length === 0
-      ? { OldestMessageAge: 0 }
-      : ages.length === 0
-        ? {}
-        : { OldestMessageAge: Math.max(...ages) }),
+    ...figures,
   };
 }
 

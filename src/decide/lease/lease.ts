@@ -1,5 +1,5 @@
 import type { Lease } from '../../model/assignment.ts';
-import { MAX_CLOCK_SKEW_MS } from '../../model/clock-skew.ts';
+import { type EndedBefore, MAX_CLOCK_SKEW_MS, mayTakeOver } from '../../model/clock-skew.ts';
 
 /** How long a lease lasts without renewal: a queue whose holder was killed waits at most this long. */
 export const LEASE_DURATION_MS = 30_000;
@@ -20,14 +20,17 @@ export const SAFETY_MARGIN_MS = 5_000;
  */
 export const TAKEOVER_MARGIN_MS = 15_000;
 
-/** Epoch ms: a lease that ended before this may be taken over. */
-export function takeableBefore(now: number): number {
-  return now - TAKEOVER_MARGIN_MS;
+/**
+ * When the lease of a holder that vanished has ended for another process, by that one's clock: an
+ * invocation that acquires, or an operator that writes an offset.
+ */
+export function endedFor(now: number): EndedBefore {
+  return { endedBefore: now - TAKEOVER_MARGIN_MS, deadlineBefore: now - MAX_CLOCK_SKEW_MS };
 }
 
-/** The same for a lease that ends with its holder's invocation. */
-export function takeableAtDeadlineBefore(now: number): number {
-  return now - MAX_CLOCK_SKEW_MS;
+/** May a holder still act under the lease, as far as another process can tell? */
+export function mayBeHeld(lease: Lease | undefined, now: number): boolean {
+  return lease !== undefined && !mayTakeOver(lease, endedFor(now));
 }
 
 /**
@@ -50,7 +53,7 @@ export function takersClockAhead(
   { leaseUntil }: Pick<Lease, 'leaseUntil'>,
   now: number,
 ): number | undefined {
-  const aheadMs = leaseUntil - takeableBefore(now);
+  const aheadMs = leaseUntil - endedFor(now).endedBefore;
   return aheadMs > 0 ? aheadMs : undefined;
 }
 

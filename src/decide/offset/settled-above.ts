@@ -52,3 +52,21 @@ export function settledAbove(
   const settled = settledOffset ?? committedOffset;
   return settled > stored ? settled : undefined;
 }
+
+/**
+ * Has another client set the offset back since the broker confirmed a higher one? What the item counts
+ * (failed deliveries, limits of batches) is then of deliveries that begin again. Not where the broker
+ * may have lost commits instead: its last ones were young, and when it was started is not known.
+ * @param startedAt as for `settledAbove`
+ */
+export function isSetBack(
+  stored: bigint | undefined,
+  { committedOffset, confirmedAt, progressAt }: ItemOffsets,
+  startedAt: number | undefined,
+): boolean {
+  if (stored === undefined || committedOffset === undefined || stored >= committedOffset)
+    return false;
+  if (confirmedAt === undefined || progressAt === undefined) return false;
+  const isPersisted = confirmedAt - progressAt > PERSISTED_AFTER_MS;
+  return isPersisted || (startedAt !== undefined && startedAt <= confirmedAt);
+}

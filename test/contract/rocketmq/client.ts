@@ -9,6 +9,7 @@ import type { MessageQueue } from '../../../src/model/message-queue.ts';
 import { dlqTopic, retryTopic } from '../../../src/model/message-queue.ts';
 import { readableQueues } from '../../../src/model/route.ts';
 import type { RocketMQ } from '../../../src/ports/rocketmq.ts';
+import { setAsideBefore } from '../../../src/records/own-retry.ts';
 import { buildSubscription } from '../../../src/records/subscription.ts';
 import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
@@ -283,6 +284,31 @@ export function clientChecks(target: () => ContractTarget): void {
         (await read({ ...queue, topic: dlqTopic(consumerGroup), queueId: 0 }, 1)).length,
         1,
       );
+    });
+
+    it('stores a redelivery again with the count that it has, beyond the limit of its group too', async () => {
+      const [queue, consumerGroup] = [await newQueue(), unique('group')];
+      await client.createGroup(consumerGroup);
+      await client.createTopic(retryTopic(consumerGroup), { readQueueNums: 1, writeQueueNums: 1 });
+      const original = await sent(queue, 'body', { own: 'x' });
+      await client.sendBackAsNormalMessage(consumerGroup, original, 1, 16);
+      const [retryQueue] = await queuesOf(retryTopic(consumerGroup));
+      assert(retryQueue);
+      const [first] = await read(retryQueue, 1);
+      assert(first);
+      // More failures than any group allows by itself.
+      const [failed, localRetries] = [first.reconsumeTimes, 40];
+      const aside = { level: 1, times: 2, at: Date.now() };
+      await client.setAside(consumerGroup, first, aside, { localRetries });
+      const [, again] = await read(retryQueue, 2);
+      assert(again);
+      assert.deepEqual(
+        [again.reconsumeTimes, again.msgId, again.bornTimestamp, String(again.body)],
+        [failed + localRetries, original.msgId, first.bornTimestamp, 'body'],
+      );
+      const kept = ['RETRY_TOPIC', 'ORIGIN_MESSAGE_ID', 'own', 'SERVERLESS_FIRST_STORED_MS'];
+      for (const name of kept) assert.equal(again.properties.get(name), first.properties.get(name));
+      assert.deepEqual(setAsideBefore(again, consumerGroup)?.times, 2);
     });
 
     it('locks and unlocks', async () => {

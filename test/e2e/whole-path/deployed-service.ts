@@ -3,7 +3,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { bundle } from '../../../infra/bundle.ts';
-import { coordinatorEntry, pullerEntry, userEntry } from '../../../infra/entries.ts';
+import {
+  coordinatorEntry,
+  pullerEntry,
+  type UserHandler,
+  userEntry,
+} from '../../../infra/entries.ts';
 import type { ServiceConfig } from '../../../src/model/source.ts';
 import { ENVIRONMENT } from '../../../src/runtime/environment.ts';
 import { type LocalFunction, LocalLambda } from '../../support/lambda/local-lambda.ts';
@@ -15,17 +20,18 @@ export interface DeployedService {
   stop(): Promise<void>;
 }
 
-/** Bundles coordinator, puller and the test's handler as the plugin does, and runs them as Lambda functions named coordinator, puller and handler. */
+/** Bundles coordinator, puller with inline handlers, and the test's handler as the plugin does, and runs them as Lambda functions named coordinator, puller and handler. */
 export async function deployService(
   config: ServiceConfig,
   environment: Readonly<Record<string, string>>,
   timeouts: { readonly puller: number; readonly handler: number },
   onLog: (functionName: string, line: string) => void,
+  inline: readonly UserHandler[] = [],
 ): Promise<DeployedService> {
   const folder = await mkdtemp(path.join(tmpdir(), 'deployed-'));
   const entries = {
     coordinator: coordinatorEntry(config),
-    puller: pullerEntry(config, []),
+    puller: pullerEntry(config, inline),
     handler: userEntry({
       functionKey: 'handler',
       file: path.join(HERE, 'handler.ts'),

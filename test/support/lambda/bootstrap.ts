@@ -28,6 +28,7 @@ for (;;) {
   const next = await fetch(`${api}/invocation/next`);
   if (next.status !== 200) process.exit(0);
   const id = next.headers.get('lambda-runtime-aws-request-id') ?? '';
+  process.env._X_AMZN_TRACE_ID = next.headers.get('lambda-runtime-trace-id') ?? '';
   const deadline = Number(next.headers.get('lambda-runtime-deadline-ms'));
   const context = {
     awsRequestId: id,

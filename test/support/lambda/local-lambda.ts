@@ -367,6 +367,7 @@ export class LocalLambda {
       'lambda-runtime-aws-request-id': requestId,
       'lambda-runtime-deadline-ms': String(Date.now() + timeout * 1000),
       'lambda-runtime-invoked-function-arn': arn(environment.functionName),
+      'lambda-runtime-trace-id': traceIdOf(requestId),
     });
   }
 
@@ -416,6 +417,12 @@ export class LocalLambda {
   #signal(environment: Environment, signal: 'SIGSTOP' | 'SIGCONT'): void {
     if (this.#freeze) environment.process.kill(signal);
   }
+}
+
+/** Of X-Ray, of an invocation. */
+export function traceIdOf(requestId: string): string {
+  const digits = requestId.replaceAll('-', '');
+  return `Root=1-00000000-${digits.slice(0, 24)};Parent=${digits.slice(0, 16)};Sampled=0`;
 }
 
 function arn(name: string): string {

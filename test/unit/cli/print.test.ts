@@ -18,6 +18,7 @@ const WRITERS = [
   // The streams of the terminal, in safe-terminal.
   'infra/commands/run-command.ts',
   'src/helpers/handle-each.ts',
+  'src/helpers/report.ts',
   'src/helpers/rocketmq-records.ts',
   'src/runtime/emf-metrics.ts',
 ];

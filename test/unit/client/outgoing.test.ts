@@ -5,6 +5,7 @@ import {
   outgoingBatch,
   outgoingMessage,
   queueOfKey,
+  setAsideMessage,
   writableQueues,
 } from '../../../src/client/outgoing.ts';
 import type { Message } from '../../../src/model/message.ts';
@@ -150,6 +151,48 @@ describe('outgoingBatch', () => {
         ),
       { code: 'ROCKETMQ_USAGE' },
     );
+  });
+});
+
+describe('setAsideMessage', () => {
+  const message = {
+    ...{ topic: '%RETRY%group', body, flag: 7, sysFlag: 0x308, reconsumeTimes: 2, msgId: 'ID' },
+    ...{ bornTimestamp: 55, storeTimestamp: 77 },
+    properties: new Map([
+      ...([
+        ['UNIQ_KEY', 'ID'],
+        ['own', 'x'],
+        ['RETRY_TOPIC', 'orders'],
+        ['ORIGIN_MESSAGE_ID', 'FIRST'],
+        ['REAL_TOPIC', '%RETRY%group'],
+        ['SERVERLESS_FIRST_STORED_MS', '33'],
+        ['SERVERLESS_SET_ASIDE', '1 66'],
+      ] as const),
+    ]),
+  } as unknown as Message;
+
+  it('keeps count, birth and first store of the message, and no limit ends it', () => {
+    const aside = { level: 4, times: 2, at: 99 };
+    const request = setAsideMessage('group', message, aside);
+    assert.deepEqual(
+      [request.topic, request.queueId, request.flag, request.sysFlag, request.bornTimestamp],
+      ['%RETRY%group', -1, 7, 0, 55],
+    );
+    assert.deepEqual([request.reconsumeTimes, request.maxReconsumeTimes], [2, 2_147_483_647]);
+    assert.deepEqual(propertiesOf(request.properties), {
+      UNIQ_KEY: 'ID',
+      own: 'x',
+      RETRY_TOPIC: 'orders',
+      ORIGIN_MESSAGE_ID: 'FIRST',
+      DELAY: '4',
+      SERVERLESS_FIRST_STORED_MS: '33',
+      SERVERLESS_SET_ASIDE: '2 99',
+    });
+  });
+
+  it('adds failures that the broker has not counted', () => {
+    const aside = { level: 3, times: 1, at: 99 };
+    assert.equal(setAsideMessage('group', message, aside, 3).reconsumeTimes, 5);
   });
 });
 

@@ -21,6 +21,7 @@ describe('the lag of a group', () => {
   test('is summed, and the oldest message gives the age', () => {
     const queues = [queue(5), queue(0), queue(12, { waitingSince: NOW - 90_000 })];
     assert.deepEqual(lagFigures(queues, NOW), {
+      UnmeasuredQueues: 0,
       SumOffsetLag: 17,
       MaxOffsetLag: 12,
       OldestMessageAge: 90_000,
@@ -31,6 +32,7 @@ describe('the lag of a group', () => {
 
   test('of no queues, and of queues without lag, is 0; an offset above the queue’s end is no lag', () => {
     const nothing = {
+      UnmeasuredQueues: 0,
       SumOffsetLag: 0,
       MaxOffsetLag: 0,
       OldestMessageAge: 0,
@@ -46,6 +48,18 @@ describe('the lag of a group', () => {
       'OldestMessageAge' in lagFigures([queue(4, { waitingSince: undefined })], NOW),
       false,
     );
+  });
+
+  test('of queues that could not be measured is not 0', () => {
+    assert.deepEqual(lagFigures([], NOW, 0, 16), { UnmeasuredQueues: 16 });
+    assert.deepEqual(lagFigures([queue(0)], NOW, 0, 1), { UnmeasuredQueues: 1 });
+    const old = NOW - STALLED_AFTER_MS;
+    assert.deepEqual(lagFigures([queue(3, { waitingSince: old, owned: false })], NOW, 0, 1), {
+      UnmeasuredQueues: 1,
+      OldestMessageAge: STALLED_AFTER_MS,
+      StalledQueues: 1,
+      UnownedQueues: 1,
+    });
   });
 
   test('a clock behind the broker’s makes no negative age', () => {

@@ -1,9 +1,13 @@
 import assert from 'node:assert/strict';
 import { describe, test } from 'node:test';
 import fc from 'fast-check';
-import { type ItemOffsets, settledAbove } from '../../../src/decide/offset/settled-above.ts';
+import { uptimeMs } from '../../../src/decide/offset/broker-uptime.ts';
+import {
+  type ItemOffsets,
+  isSetBack,
+  settledAbove,
+} from '../../../src/decide/offset/settled-above.ts';
 import { startOffset } from '../../../src/decide/offset/start-offset.ts';
-import { uptimeMs } from '../../../src/flow/broker-uptime.ts';
 import { offsetOf } from '../../../src/queue/valid-offset.ts';
 
 const CONFIRMED = 1_000_000;
@@ -44,6 +48,22 @@ describe('a stored offset below the one that the item has as confirmed', () => {
       assert.equal(settledAbove(90n, present, startedAt), undefined);
       assert.equal(settledAbove(90n, { ...present, settledOffset: 110n }, startedAt), undefined);
     });
+});
+
+describe('a lower stored offset is another client’s decision', () => {
+  const persisted = { ...ITEM, progressAt: CONFIRMED - 10_001 };
+  const { confirmedAt: _, ...ofAnEarlierRelease } = ITEM;
+  for (const [what, expected, stored, item, startedAt] of [
+    ['the broker was not started since', true, 90n, ITEM, CONFIRMED],
+    ['the broker had persisted the commit', true, 90n, persisted, undefined],
+    ['the broker had persisted the commit, and was started since', true, 90n, persisted, RESTARTED],
+    ['the broker was started since', false, 90n, ITEM, RESTARTED],
+    ['the broker does not report when it was started', false, 90n, ITEM, undefined],
+    ['nobody noted the confirmation', false, 90n, ofAnEarlierRelease, CONFIRMED],
+    ['it is not lower', false, 100n, ITEM, CONFIRMED],
+    ['there is none', false, undefined, ITEM, CONFIRMED],
+  ] as const)
+    test(`${what}: ${expected}`, () => assert.equal(isSetBack(stored, item, startedAt), expected));
 });
 
 describe('what the last holder settled and could not commit', () => {

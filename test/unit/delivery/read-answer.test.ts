@@ -241,6 +241,7 @@ describe('readAnswer', () => {
     for (const nothing of [
       { delaySeconds: null, delayLevel: null, action: null },
       { delaySeconds: 0, delayLevel: 0, action: '' },
+      { delaySeconds: 0, delayLevel: 0, action: 0 },
     ]) {
       assert.deepEqual(failures(items(item('B', nothing))), { 1: 'default' });
       assert.deepEqual(failures({ ...items(item('B')), ...nothing }), { 1: 'default' });

@@ -34,3 +34,20 @@ test('toJSON that throws makes an invalid answer', () => {
   });
   assert.equal(outcome.kind === 'answered' && outcome.verdict.kind, 'invalid');
 });
+
+test('a suspension that serializers of other languages write for nothing is not said', () => {
+  const suspensionOf = (suspendCurrentQueueTimeMillis: unknown) => {
+    const outcome = read({ suspendCurrentQueueTimeMillis, batchItemFailures: [] });
+    return outcome.kind === 'answered' ? outcome.suspension : outcome.kind;
+  };
+  for (const nothing of [undefined, null, '', 0, -1])
+    assert.equal(suspensionOf(nothing), undefined, String(nothing));
+  for (const [said, expected] of [
+    [1, 10],
+    [500, 500],
+    [60_000, 30_000],
+    ['500', 'invalid'],
+    [0.5, 'invalid'],
+  ])
+    assert.equal(suspensionOf(said), expected, String(said));
+});

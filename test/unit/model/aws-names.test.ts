@@ -41,7 +41,10 @@ describe('names of AWS that are made of texts', () => {
   test('keys of S3: the safe characters, no segment of dots, at most 1,024 bytes', () => {
     fc.assert(
       fc.property(texts, texts, texts, texts, (cluster, topic, id, broker) => {
-        const key = objectKey('p'.repeat(400), [cluster, topic, [id, broker, '7.json']]);
+        const key = objectKey('p'.repeat(400), [
+          ...[cluster, topic],
+          [id, { hyphened: broker }, '7.json'],
+        ]);
         assert.match(key, /^[\w.!-]+(\/[\w.!-]+){3}$/);
         assert.ok(Buffer.byteLength(key) <= 1024);
         for (const part of key.split('/')) assert.doesNotMatch(part, /^\.+$/);
@@ -50,13 +53,19 @@ describe('names of AWS that are made of texts', () => {
     for (const text of HOSTILE)
       assert.match(digestKey('p', ['t'], text, 'ab12'), /^p\/t\/[\w.-]{0,128}-ab12$/);
     assert.equal(
-      objectKey('rocketmq', ['default', ['AC1A2B3C', 'broker-a', '7.json']]),
+      objectKey('rocketmq', ['default', ['AC1A2B3C', { hyphened: 'broker-a' }, '7.json']]),
       'rocketmq/default/AC1A2B3C-broker-a-7.json',
     );
   });
 
   test('keys of S3: hyphens within texts that hyphens join make no two keys one', () => {
-    const key = (...names: string[]) => objectKey('p', [names]);
+    const key = (...[id = '', broker = '', ...others]: string[]) =>
+      objectKey('p', [[id, { hyphened: broker }, ...others]]);
+    const plain = (...names: string[]) => objectKey('p', [names]);
+    assert.notEqual(plain('a-b', 'c'), plain('a', 'b-c'));
+    const both = (one: string, other: string) =>
+      objectKey('p', [[{ hyphened: one }, { hyphened: other }]]);
+    assert.notEqual(both('a-b', 'c'), both('a', 'b-c'));
     for (const [one, other] of [
       [
         ['a-b', 'c'],
@@ -83,7 +92,9 @@ describe('names of AWS that are made of texts', () => {
     // Ids of clients have no hyphens, names of brokers do.
     assert.equal(key('AC1A2B3C', 'broker-a', '0', '7.json'), 'p/AC1A2B3C-broker-a-0-7.json');
     assert.equal(
-      objectKey('p', [{ time: '2026-01-02T03.04.05.006Z', names: ['AC1A', 'broker-a', '0'] }]),
+      objectKey('p', [
+        { time: '2026-01-02T03.04.05.006Z', names: ['AC1A', { hyphened: 'broker-a' }, '0'] },
+      ]),
       'p/2026-01-02T03.04.05.006Z-AC1A-broker-a-0',
     );
     const hyphened = fc.array(fc.constantFrom('-', 'a', 'b', '!', '_'), { maxLength: 4 });

@@ -57,7 +57,7 @@ function waitingOf(command: Command): Waiting[] {
     });
 }
 
-const KINDS = ['filtered-out', 'of-another', 'unhandled'] as const;
+const KINDS = ['filtered-out', 'of-another', 'set-aside', 'unhandled'] as const;
 
 /** As a deliverer carries it out, without a queue. */
 function choose(waiting: readonly Waiting[], takenBefore: number): string {
@@ -90,6 +90,7 @@ function choose(waiting: readonly Waiting[], takenBefore: number): string {
 const WORDS = {
   add: 'in the batch',
   filter: 'done, no pattern wants it',
+  'set-aside': 'to the end of the retry topic',
   unhandled: 'has its end without a handler',
 } as const;
 

@@ -1,4 +1,4 @@
-import { uptimeMs } from '../flow/broker-uptime.ts';
+import { uptimeMs } from '../decide/offset/broker-uptime.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { CallOptions, RocketMQ } from '../ports/rocketmq.ts';
 
