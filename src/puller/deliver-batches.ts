@@ -181,7 +181,7 @@ async function deliverNow(
     return false;
   }
   if (result.kind === 'set-aside') {
-    settlement.setAside(batch.deliveries.map(({ entry }) => entry));
+    await settlement.setAside(batch.deliveries.map(({ entry }) => entry));
     return true;
   }
   const { outcome, tookMs } = result;
