@@ -666,6 +666,31 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       },
     ],
   }),
+  // Queues that appear while the group is paused are paused, whoever makes their items.
+  'paused-growth': (random) => ({
+    queues: 4,
+    firstQueues: random.int(1, 3),
+    messages: 24,
+    withinMs: 40_000,
+    behaviours: always,
+    source: { coexist: random.chance(0.7), pullers: random.int(1, 2) },
+    faults: [
+      {
+        kind: 'operator',
+        at: random.int(1_000, 20_000),
+        command: 'pause',
+        queueId: 0,
+        ms: random.int(30_000, 60_000),
+      },
+      {
+        kind: 'queues-added',
+        at: random.int(1_000, 30_000),
+        topic: TOPIC,
+        broker: BROKER,
+        queues: 4,
+      },
+    ],
+  }),
   broadcasting: (random) => ({
     queues: 2,
     messages: 24,
@@ -1170,6 +1195,12 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     options: { popInvisibleMs: 15_000 },
   }),
   poisons: (random) => poisoned(random, 4, (own) => own.chance(0.5)),
+  // Queues of one process die together: whoever was only beside a deadly message is not failed for it.
+  'poisons-beside-others': (random) => ({
+    ...poisoned(random, 10, (own) => own.chance(0.2)),
+    queues: 3,
+    source: random.pick([{ pullers: 1 }, { coexist: true, pullers: 1 }] as const),
+  }),
   inline: (random) => ({
     queues: 2,
     messages: 20,

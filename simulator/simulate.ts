@@ -31,6 +31,7 @@ const RARE: Readonly<Record<string, number>> = {
   memory: 20,
   'pop-memory': 5,
   poisons: 5,
+  'poisons-beside-others': 5,
   'two-deployments': 4,
   'java-members': 3,
   'pop-poison': 3,

@@ -198,6 +198,13 @@ const LEASES: readonly Mutant[] = [
     scenarios: ['poison', 'inline'],
   },
   {
+    name: 'suspect-is-alone-in-its-queue-only',
+    file: 'src/puller/deliver-batches.ts',
+    find: 'await rights.alone(batch.subscription);',
+    replace: '(): void => {};',
+    scenarios: ['poisons-beside-others'],
+  },
+  {
     name: 'pause-is-not-obeyed',
     file: 'src/puller/lease-keeper.ts',
     find: 'if (pausedUntil !== undefined && pausedUntil > now)',

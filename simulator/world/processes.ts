@@ -10,6 +10,7 @@ import type { HandlerConfig, ServiceConfig, SourceConfig } from '../../src/model
 import { runOperator } from '../../src/operator/run-operator.ts';
 import type { PullerRequest } from '../../src/ports/invoke.ts';
 import type { Logger } from '../../src/ports/logger.ts';
+import { InlineTurns } from '../../src/puller/inline-turns.ts';
 import type { PullerOptions } from '../../src/puller/puller-deps.ts';
 import { createPullerInvoker } from '../../src/runtime/puller-invoker.ts';
 import { createSystemClock } from '../../src/runtime/system-clock.ts';
@@ -124,6 +125,7 @@ export class Processes {
           memoryBytes: this.#deps.memoryBytes,
           destinations: this.#deps.destinations.clients(),
           options: this.#deps.options,
+          inlineTurns: new InlineTurns(),
         });
       } finally {
         await client.close();

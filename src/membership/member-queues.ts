@@ -36,6 +36,10 @@ export class MemberQueues {
     this.#request = request;
   }
 
+  isWorked(queue: MessageQueue): boolean {
+    return this.#worked.has(queueKey(queue));
+  }
+
   /** Begins to work the queue, unless that is under way. */
   start(queue: MessageQueue): void {
     const key = queueKey(queue);

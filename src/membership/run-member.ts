@@ -1,11 +1,12 @@
 import { checkGroup, type GroupCheck } from '../coordinator/check-group.ts';
 import { beginGroupRun, type GroupRun } from '../coordinator/group-run.ts';
+import { keepPauses } from '../coordinator/keep-pauses.ts';
 import { createPace } from '../coordinator/paced.ts';
 import { type Routes, readRoutes } from '../coordinator/read-routes.ts';
 import { storeAssignments } from '../coordinator/store-assignments.ts';
 import { oursSince, SETTLE_MS } from '../decide/allocation/settled.ts';
 import { workTime } from '../decide/budget/time-budget.ts';
-import { placeKey } from '../model/assignment.ts';
+import { type Assignment, placeKey } from '../model/assignment.ts';
 import type { AssignedSlot, GroupMember, MemberInfo } from '../model/membership.ts';
 import { queueKey, retryTopic } from '../model/message-queue.ts';
 import { onAbort } from '../model/on-abort.ts';
@@ -240,7 +241,9 @@ class Member implements MemberAnswers {
     const allocation = allocationOf(this.#run, routes, owners, { storedSlot, since: this.#since });
     const items = await storeAssignments(this.#run, routes, allocation, stored);
     let settled = true;
-    for (const { queue, slot, retiredAt, pausedUntil = 0 } of items) {
+    const due: Assignment[] = [];
+    for (const item of items) {
+      const { queue, slot, retiredAt, pausedUntil = 0 } = item;
       const since = this.#since.get(queueKey(queue));
       if (since === undefined) continue;
       if (clock.now() - since < SETTLE_MS) settled = false;
@@ -248,10 +251,14 @@ class Member implements MemberAnswers {
         slot === this.#slot &&
         retiredAt === undefined &&
         pausedUntil < clock.now() &&
-        this.#check.subscriptions.has(queue.topic)
+        this.#check.subscriptions.has(queue.topic) &&
+        !this.queues.isWorked(queue)
       )
-        this.queues.start(queue);
+        due.push(item);
     }
+    // Members make items, too: no coordinator has seen those of new queues. A pause refuses their leases.
+    if (due.length > 0) await keepPauses(this.#run, due);
+    for (const { queue } of due) this.queues.start(queue);
     const pause = Math.min(LOOK_INTERVAL_MS, this.#options.renewIntervalMs);
     return settled ? pause : Math.min(SETTLE_MS, pause);
   }

@@ -5,5 +5,6 @@ import { runMember } from './run-member.ts';
 
 /** One puller invocation, in the way that the options of its group say; a request for another way is refused. */
 export function runRequest(request: PullerRequest, deps: PullerDeps): Promise<PullerReport> {
-  return (request.asMember === true ? runMember : runLimited)(request, deps);
+  const run = request.asMember === true ? runMember : runLimited;
+  return run(request, { ...deps, invocationMs: deps.remainingMs() });
 }

@@ -52,6 +52,11 @@ export interface CrashRecord {
   readonly isolateUntil: bigint;
   /** Set while one message is delivered in isolation. */
   readonly suspect?: bigint;
+  /**
+   * Fence of the holder that delivers the suspect; 0: its delivery ended. The death of any other
+   * holder is not the suspect's. Absent: written by an earlier build.
+   */
+  readonly suspectedBy?: number;
 }
 
 /**

@@ -123,7 +123,7 @@ async function inPermit<Result>(
   batch: Batch,
   call: () => Promise<Result>,
 ): Promise<Result | DeliveryResult> {
-  const release = await parts.rights.permit(batch.subscription);
+  const release = await parts.rights.permit(batch.subscription, batch.alone);
   // A popping queue goes on while it drains: without a pause it would choose the batch again and again.
   return release === undefined
     ? noVerdictFor(parts, UNAVAILABLE_AGAIN_MS)

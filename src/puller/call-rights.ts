@@ -1,9 +1,18 @@
 import { type MessageQueue, queueKey } from '../model/message-queue.ts';
-import type { SubscriptionConfig } from '../model/source.ts';
+import type { HandlerConfig, SubscriptionConfig } from '../model/source.ts';
 import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import type { InlineTurns } from './inline-turns.ts';
 import type { OrderGate } from './queue-order.ts';
 import type { SlotShare } from './slot-share.ts';
+
+type Turns = Pick<InlineTurns, 'enter' | 'enterAlone' | 'hold'>;
+
+/** Functions have processes of their own. */
+const NO_TURNS: Turns = {
+  enter: async () => () => {},
+  enterAlone: async () => () => {},
+  hold: () => () => {},
+};
 
 interface CallRightParts {
   readonly queue: MessageQueue;
@@ -17,8 +26,13 @@ interface CallRightParts {
 
 /** When a queue may call a handler, and what follows from a call that is not waited for. */
 export interface CallRights {
-  /** The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn. */
-  permit(subscription: SubscriptionConfig): Promise<(() => void) | undefined>;
+  /**
+   * The right to call the handler of the subscription; undefined: the queue is on its way out before it was its turn.
+   * @param isAlone the caller has the right of `alone`
+   */
+  permit(subscription: SubscriptionConfig, isAlone: boolean): Promise<(() => void) | undefined>;
+  /** No other inline handler runs in this process until the right ends, if this one is inline; undefined: as of `permit`. */
+  alone(subscription: SubscriptionConfig): Promise<(() => void) | undefined>;
   /**
    * A function goes on, at most until then: an ordered queue waits for it, its next holder too
    * (`handlersRunUntil`), and so does the next invocation of a slot whose calls are limited.
@@ -34,13 +48,15 @@ export function callRights({
   share,
   inlineTurns,
 }: CallRightParts): CallRights {
+  const turnsOf = ({ invocation }: HandlerConfig): Turns =>
+    invocation === 'inline' ? (inlineTurns ?? NO_TURNS) : NO_TURNS;
   return {
-    async permit({ topic, limitedWith = topic, handler, inlineConcurrency = 1 }) {
+    async permit({ topic, limitedWith = topic, handler, inlineConcurrency = 1 }, isAlone) {
       const signal = lifecycle.signal('backoff');
-      const endTurn =
-        inlineTurns === undefined || handler.invocation !== 'inline'
-          ? () => {}
-          : await inlineTurns.enter(handler.functionKey, inlineConcurrency, signal);
+      const turns = turnsOf(handler);
+      const endTurn = isAlone
+        ? turns.hold(handler.functionKey)
+        : await turns.enter(handler.functionKey, inlineConcurrency, signal);
       if (endTurn === undefined || share === undefined) return endTurn;
       // Whoever has a permit of the slot has its turn already: nobody waits for another in a circle.
       const release = await share
@@ -58,6 +74,7 @@ export function callRights({
         endTurn();
       };
     },
+    alone: async ({ handler }) => turnsOf(handler).enterAlone(lifecycle.signal('backoff')),
     outlived(until) {
       share?.outlived();
       if (!lifecycle.isLost) order.waitForHandlers(until);

@@ -6,17 +6,18 @@ export class CrashKeeper {
   #record: CrashRecord | undefined;
   /** Messages that are delivered alone now: one, or none. */
   #isolated = 0;
-  /** This holder has announced a suspect: that of an earlier one has been delivered again, or is done. */
-  #announced = false;
   readonly #span: number;
+  readonly #fence: number;
 
   /**
    * @param record as it stands for where this holder begins
    * @param span how far beyond the committed offset messages may be in flight
+   * @param fence of this holder
    */
-  constructor(record: CrashRecord | undefined, span: number) {
+  constructor(record: CrashRecord | undefined, span: number, fence: number) {
     this.#record = record;
     this.#span = span;
+    this.#fence = fence;
   }
 
   get record(): CrashRecord | undefined {
@@ -45,9 +46,17 @@ export class CrashKeeper {
 
   /** The single message at the offset is about to be delivered. */
   suspect(offset: bigint): void {
-    if (this.#record === undefined) return;
-    this.#record = suspect(this.#record, offset);
-    this.#announced = true;
+    if (this.#record !== undefined) this.#record = suspect(this.#record, offset, this.#fence);
+  }
+
+  /**
+   * The delivery of the message ended, and its holder lives: a later death is not the message's.
+   * True: it was the suspect, and the table is to have that before others are delivered.
+   */
+  survived(offset: bigint): boolean {
+    if (this.#record?.suspect !== offset) return false;
+    this.#record = { ...this.#record, suspectedBy: 0 };
+    return true;
   }
 
   /** The message has its end. True: it was the suspect, and the messages behind it are delivered as always. */
@@ -78,7 +87,8 @@ export class CrashKeeper {
 
   /**
    * The record to leave behind; undefined: none is needed. A suspect that this holder had no time to
-   * deliver stays the suspect: its deaths go on to count, or it would kill pullers without end.
+   * deliver, or whose delivery did not end, stays the suspect: its deaths go on to count, or it would
+   * kill pullers without end.
    * @param outcome waits: nothing was delivered, because an order waits for functions of earlier
    * holders; unreachable: the broker gave nothing, so the deaths are neither repeated nor refuted
    */
@@ -87,10 +97,11 @@ export class CrashKeeper {
     outcome: { readonly waits: boolean; readonly unreachable: boolean },
   ): CrashRecord | undefined {
     if (this.#record === undefined) return undefined;
-    const { offset, count, isolateUntil, suspect: suspected } = this.#record;
+    const { suspect: suspected, suspectedBy, ...record } = this.#record;
+    const { offset, isolateUntil } = record;
     const isUnproven = outcome.unreachable && committed <= offset;
     if (!(outcome.waits || isUnproven || isolateUntil > committed)) return undefined;
-    const isUntouched = suspected !== undefined && !this.#announced && suspected >= committed;
-    return { offset, count, isolateUntil, ...(isUntouched && { suspect: suspected }) };
+    const isProven = suspected === undefined || suspected < committed || suspectedBy === 0;
+    return isProven ? record : this.#record;
   }
 }

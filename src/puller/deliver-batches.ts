@@ -5,9 +5,12 @@ import type { LifecycleKeeper } from '../queue/lifecycle-keeper.ts';
 import { stopPolicy } from '../queue/stop-reasons.ts';
 import type { Wakeup } from '../queue/wakeup.ts';
 import type { DeliveryResult } from './call-handler.ts';
+import type { CallRights } from './call-rights.ts';
+import type { Commits } from './commit-offset.ts';
 import { waitsSince } from './confirm-delivery.ts';
 import type { CrashKeeper } from './crash-keeper.ts';
 import type { Fetching } from './fetching.ts';
+import type { LeaseKeeper } from './lease-keeper.ts';
 import type { Chosen } from './next-batch.ts';
 import type { QueueCounts } from './queue-counts.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
@@ -24,7 +27,10 @@ interface DeliverParts {
   readonly subscriptions: Pick<QueueSubscriptions, 'ofMessage'>;
   readonly wakeup: Wakeup;
   readonly lifecycle: Pick<LifecycleKeeper, 'ending'>;
-  readonly crash: Pick<CrashKeeper, 'deliverAlone'>;
+  readonly crash: Pick<CrashKeeper, 'deliverAlone' | 'survived'>;
+  readonly commits: Pick<Commits, 'commit'>;
+  readonly leaseKeeper: Pick<LeaseKeeper, 'renew'>;
+  readonly rights: Pick<CallRights, 'alone'>;
   readonly fetching: Pick<Fetching, 'delivers'>;
   readonly counts: Pick<QueueCounts, 'repeated'>;
   /** Does this holder have its lease, or gets it back? */
@@ -131,14 +137,53 @@ async function deliver(
   flush = false,
   waitsFrom = waitsSince(batch),
 ): Promise<void> {
-  const { clock, counts, crash, logger, settlement } = parts;
+  if (batch.alone) await deliverAlone(parts, batch, flush, waitsFrom);
+  else await deliverNow(parts, batch, flush, waitsFrom);
+}
+
+/**
+ * Nothing else is delivered meanwhile that could end the process (decide/crash), also not before the
+ * table and the broker have what came of it: the death of the next message would count for this one.
+ */
+async function deliverAlone(
+  parts: DeliverParts,
+  batch: Batch,
+  flush: boolean,
+  waitsFrom = parts.clock.now(),
+): Promise<void> {
+  const { clock, commits, crash, leaseKeeper, rights, settlement } = parts;
+  const release = await rights.alone(batch.subscription);
+  if (release === undefined) return settlement.putBack(batch, clock.now() + LOOK_MS);
+  try {
+    const isAnswered = await crash.deliverAlone(() => deliverNow(parts, batch, flush, waitsFrom));
+    const [first] = batch.deliveries;
+    if (!isAnswered || first === undefined || !crash.survived(first.entry.offset)) return;
+    await commits.commit();
+    await leaseKeeper.renew();
+  } finally {
+    release();
+  }
+}
+
+/** @returns whether there was a verdict */
+async function deliverNow(
+  parts: DeliverParts,
+  batch: Batch,
+  flush: boolean,
+  waitsFrom: number | undefined,
+): Promise<boolean> {
+  const { clock, counts, logger, settlement } = parts;
   const startedAt = clock.now();
-  const call = () => parts.callHandler(batch, flush, waitsFrom);
-  const result = await (batch.alone ? crash.deliverAlone(call) : call());
-  if (result.kind === 'settled') return;
-  if (result.kind === 'no-verdict') return settlement.putBack(batch, result.notBefore);
-  if (result.kind === 'set-aside')
-    return settlement.setAside(batch.deliveries.map(({ entry }) => entry));
+  const result = await parts.callHandler(batch, flush, waitsFrom);
+  if (result.kind === 'settled') return true;
+  if (result.kind === 'no-verdict') {
+    settlement.putBack(batch, result.notBefore);
+    return false;
+  }
+  if (result.kind === 'set-aside') {
+    await settlement.setAside(batch.deliveries.map(({ entry }) => entry));
+    return true;
+  }
   const { outcome, tookMs } = result;
   logger.debug(
     {
@@ -150,11 +195,15 @@ async function deliver(
     'the handler was called',
   );
   // Another holder may have taken over while the handler ran. It delivers again, and nothing of this counts.
-  if (!(await parts.holdsLease())) return counts.repeated(batch.deliveries.length);
+  if (!(await parts.holdsLease())) {
+    counts.repeated(batch.deliveries.length);
+    return true;
+  }
   const nextParts = await settlement.conclude(batch, outcome, tookMs);
   // A part waits while the handler has the one before it.
   const concludedAt = clock.now();
   for (const part of nextParts) await deliverPart(parts, part, concludedAt);
+  return true;
 }
 
 async function deliverPart(parts: DeliverParts, part: Batch, waitsFrom: number): Promise<void> {

@@ -80,19 +80,20 @@ export function holdQueue(deps: PullerDeps, options: PullerOptions, acquired: Ac
   const mayDeliver = (): boolean =>
     !offsets.resetPending && lease.mayAct() && order.isOpen(clock.now());
   const choice = { ...state, ...mode };
+  const rights = callRights({ ...state, inlineTurns: deps.inlineTurns });
   const call: CallParts = {
     ...state,
     ...mode,
     ...{ timeouts, mayDeliver },
     reach: new HandlerReach(state),
-    rights: callRights({ ...state, inlineTurns: deps.inlineTurns }),
+    rights,
     bodyStorage: new BodyStorage(state),
     review: new QueueReview({ clock, messages, lease, leaseKeeper, commits }),
   };
   return {
     ...state,
     ...mode,
-    ...{ settlement, timeouts, mayDeliver },
+    ...{ settlement, timeouts, mayDeliver, rights },
     holdsLease: () => regain.holdsLease(),
     nextBatch: () => nextBatch(choice),
     windowEnd: () => windowEnd(choice),
@@ -126,6 +127,7 @@ function queueState(deps: PullerDeps, options: PullerOptions, acquired: Acquired
   const crash = new CrashKeeper(
     isPopped ? undefined : refreshCrash(assignment.crash, start.offset, maxSpan),
     maxSpan,
+    acquired.lease.fence,
   );
   const queueOrder = QueueOrder.of(source, assignment.handlersRunUntil);
   const order = queueOrder ?? NO_ORDER;

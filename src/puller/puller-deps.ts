@@ -29,6 +29,8 @@ export interface PullerDeps {
   /** Unique per invocation: Lambda's request id. */
   readonly holder: string;
   readonly remainingMs: () => number;
+  /** What the invocation had when it began, before it waited for a lease, ms; runRequest reads it. */
+  readonly invocationMs?: number;
   /**
    * Drains: batches in flight finish, offsets commit, leases are released. Aborted with MOVED: another consumer goes on, so that broker locks are given
    * back as well; else the same slot does, under the same name.

@@ -46,7 +46,7 @@ export interface SettlementMode {
 export interface SettlementParts
   extends DeadLetterParts,
     BatchParts,
-    Pick<PullerDeps, 'remainingMs'> {
+    Pick<PullerDeps, 'remainingMs' | 'invocationMs'> {
   readonly options: Pick<PullerOptions, 'reserveMs'>;
   readonly messages: ProcessQueue;
   readonly attempts: LocalAttempts;
@@ -320,12 +320,14 @@ export class Settlement {
   ): { readonly callsLeft: number; readonly callsInAll: number } {
     const { options, lease, remainingMs } = this.#parts;
     const { endsAt, acquiredAt } = lease.current;
+    // A holder that waited for its lease had less time than the next one may have.
+    const { invocationMs = endsAt - acquiredAt } = this.#parts;
     const timeoutMs = subscription.handler.timeout * 1000;
     const within = (ms: number): number => {
       const spareMs = workTime(ms, options.reserveMs) - timeoutMs;
       return spareMs < 0 ? 0 : 1 + Math.floor(spareMs / Math.min(timeoutMs, Math.max(1, tookMs)));
     };
-    return { callsLeft: within(remainingMs()), callsInAll: within(endsAt - acquiredAt) };
+    return { callsLeft: within(remainingMs()), callsInAll: within(invocationMs) };
   }
 
   #noteSetAside(subscription: SubscriptionConfig, messages: number): void {

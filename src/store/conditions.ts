@@ -379,7 +379,11 @@ function acquisition({ slot, holder, now, leaseUntil, endsAt, settings }: Acquis
 }
 
 /** The mirror may be older than the broker's committed offset; see CrashRecord for how the new holder sets that right. */
-function countCrash({ crash, committedOffset, startOffset }: Assignment<LeasePlace>): CrashRecord {
+function countCrash(seen: Assignment<LeasePlace>): CrashRecord {
+  const { crash, committedOffset, startOffset, lease } = seen;
+  const { suspectedBy = lease?.fence } = crash ?? {};
+  // The holder died before it delivered the suspect, or afterwards.
+  if (crash?.suspect !== undefined && suspectedBy !== lease?.fence) return crash;
   if (crash !== undefined) return { ...crash, count: crash.count + 1 };
   const offset = committedOffset ?? startOffset;
   return { offset, count: 1, isolateUntil: offset };

@@ -93,6 +93,7 @@ export function crashToAttribute(crash: CrashRecord): AttributeValue {
       count: N(crash.count),
       isolateUntil: N(crash.isolateUntil),
       ...(crash.suspect !== undefined && { suspect: N(crash.suspect) }),
+      ...(crash.suspectedBy !== undefined && { suspectedBy: N(crash.suspectedBy) }),
     },
   };
 }
@@ -233,7 +234,10 @@ function crashFromMap(map: Item): CrashRecord {
     offset: bigint(map, 'offset'),
     count: number(map, 'count'),
     isolateUntil: bigint(map, 'isolateUntil'),
-    ...present({ suspect: maybeBigint(map, 'suspect') }),
+    ...present({
+      suspect: maybeBigint(map, 'suspect'),
+      suspectedBy: maybeNumber(map, 'suspectedBy'),
+    }),
   };
 }
 

@@ -879,6 +879,29 @@ for (const { name, missing, start } of databases) {
           count: 4,
         });
       });
+      test('counts a death for the suspect that the holder delivered, and for no other', async () => {
+        const group = await withQueue();
+        const suspect = { offset: 100n, count: 1, isolateUntil: 120n, suspect: 100n };
+        let now = NOW;
+        const dies = async (suspectedBy: number | undefined) => {
+          const { fence } = applied(await acquire(group, `holder at ${now}`, { now }));
+          if (suspectedBy !== undefined)
+            applied(
+              await store.renew({
+                ...lease(group, `holder at ${now}`, fence),
+                leaseUntil: now + 30_000,
+                crash: { ...suspect, suspectedBy },
+              }),
+            );
+          now += 31_000;
+          const died = applied(await acquire(group, `after ${now}`, { now }));
+          now += 31_000;
+          return died.crash;
+        };
+        assert.deepEqual(await dies(1), { ...suspect, suspectedBy: 1, count: 2 });
+        assert.deepEqual(await dies(undefined), { ...suspect, suspectedBy: 1, count: 2 });
+        assert.deepEqual(await dies(0), { ...suspect, suspectedBy: 0 }, 'its delivery ended');
+      });
       test('tells when the queue was held last, and whether its holder had died; nothing after a pause', async () => {
         const group = await withQueue();
         const take = async (holder: string, now: number) => {

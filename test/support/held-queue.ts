@@ -28,6 +28,8 @@ export interface HeldQueueSettings {
   readonly client?: Partial<RocketMQ>;
   readonly store?: Partial<AssignmentStore>;
   readonly deps?: Partial<PullerDeps>;
+  /** What the invocation had when the lease was acquired, ms. */
+  readonly leftMs?: number;
 }
 
 /** A queue under a puller, without sockets and timers: time passes only where something sleeps, or by `pass`. */
@@ -46,7 +48,7 @@ export interface HeldQueueWorld {
 
 export function createHeldQueue(settings: HeldQueueSettings = {}): HeldQueueWorld {
   let now = HELD_AT;
-  let endsAt = HELD_AT + INVOCATION_MS;
+  let endsAt = HELD_AT + (settings.leftMs ?? INVOCATION_MS);
   const isPopped = settings.source?.mode === 'pop';
   const logs: { level: string; code?: string; message: string }[] = [];
   const log =

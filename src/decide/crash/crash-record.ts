@@ -40,11 +40,15 @@ export function isolation(
     : 'alone';
 }
 
-/** The record to announce before a message is delivered alone. Deaths are counted per message. */
-export function suspect(record: CrashRecord, offset: bigint): CrashRecord {
+/**
+ * The record to announce before a message is delivered alone. Deaths are counted per message.
+ * @param fence of the holder that delivers it
+ */
+export function suspect(record: CrashRecord, offset: bigint, fence: number): CrashRecord {
   return {
     offset,
     suspect: offset,
+    suspectedBy: fence,
     count: record.suspect === offset ? record.count : 0,
     isolateUntil: record.isolateUntil,
   };

@@ -52,12 +52,12 @@ describe('crash records', () => {
 
   it('deaths are counted per suspect, and at the limit it is sent back without a delivery', () => {
     const isolated = at(10n, 0, { isolateUntil: 20n });
-    const first = suspect(isolated, 10n);
-    assert.deepEqual(first, { offset: 10n, suspect: 10n, count: 0, isolateUntil: 20n });
+    const first = suspect(isolated, 10n, 7);
+    assert.deepEqual(first, at(10n, 0, { suspect: 10n, suspectedBy: 7, isolateUntil: 20n }));
     const killedTwice = { ...first, count: DEATHS_BEFORE_SEND_BACK - 1 };
     assert.equal(isolation(refreshCrash(killedTwice, 10n, SPAN), 10n), 'alone');
-    assert.equal(suspect(killedTwice, 10n).count, 2);
-    assert.equal(suspect(killedTwice, 11n).count, 0);
+    assert.equal(suspect(killedTwice, 10n, 7).count, 2);
+    assert.equal(suspect(killedTwice, 11n, 7).count, 0);
     const killedThrice = { ...first, count: DEATHS_BEFORE_SEND_BACK };
     assert.equal(isolation(refreshCrash(killedThrice, 10n, SPAN), 10n), 'send-back');
     assert.equal(isolation(killedThrice, 11n), 'alone');
@@ -73,7 +73,7 @@ describe('crash records', () => {
       record = refreshCrash(record, 10n, SPAN);
       const how = isolation(record, 10n);
       if (how === 'send-back') return;
-      if (how === 'alone') record = suspect(record as CrashRecord, 10n);
+      if (how === 'alone') record = suspect(record as CrashRecord, 10n, 7);
       // The store counts at the next acquisition.
       record = record === undefined ? at(10n, 1) : { ...record, count: record.count + 1 };
     }

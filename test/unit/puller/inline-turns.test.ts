@@ -66,6 +66,46 @@ describe('turns of inline handlers', () => {
     assert.equal(await next, true);
   });
 
+  test('a call that is alone waits for all before it, and all behind it wait', async () => {
+    const turns = new InlineTurns();
+    const order: string[] = [];
+    const ends = new Map<string, () => void>();
+    const note = (name: string) => (end: (() => void) | undefined) => {
+      order.push(name);
+      ends.set(name, end as () => void);
+    };
+    const all = [
+      turns.enter('orders', 1, never).then(note('orders 1')),
+      turns.enter('orders', 1, never).then(note('orders 2')),
+      turns.enterAlone(never).then(note('alone 1')),
+      turns.enter('audit', 1, never).then(note('audit')),
+      turns.enterAlone(never).then(note('alone 2')),
+      turns.enter('orders', 2, never).then(note('orders 3')),
+    ];
+    for (const expected of ['orders 1', 'orders 2', 'alone 1', 'audit', 'alone 2', 'orders 3']) {
+      await turn();
+      assert.equal(order.at(-1), expected);
+      // The call that is alone has a turn as any other.
+      if (expected.startsWith('alone')) turns.hold('orders')();
+      await turn();
+      assert.equal(order.at(-1), expected);
+      ends.get(expected)?.();
+    }
+    await Promise.all(all);
+  });
+
+  test('a call that was to be alone, and leaves, keeps nobody waiting', async () => {
+    const turns = new InlineTurns();
+    const end = await turns.enter('orders', 1, never);
+    const leaving = new AbortController();
+    const left = turns.enterAlone(leaving.signal);
+    const behind = turns.enter('audit', 1, never);
+    leaving.abort();
+    assert.equal(await left, undefined);
+    assert.ok(await behind);
+    end?.();
+  });
+
   test('queues of one process share the turns; handlers that are functions need none', async () => {
     const inlineTurns = new InlineTurns();
     const lifecycle = { isLost: false, signal: () => never };
@@ -78,10 +118,10 @@ describe('turns of inline handlers', () => {
     const handler = { functionKey: 'orders', functionName: 'shop-dev-orders', timeout: 6 };
     const inline = { topic: 'orders', handler: { ...handler, invocation: 'inline' } } as never;
     const called = { topic: 'orders', handler: { ...handler, invocation: 'function' } } as never;
-    const release = await one?.permit(inline);
+    const release = await one?.permit(inline, false);
     let isNext = false;
-    const next = other?.permit(inline).then(() => (isNext = true));
-    assert.ok(await other?.permit(called));
+    const next = other?.permit(inline, false).then(() => (isNext = true));
+    assert.ok(await other?.permit(called, false));
     await turn();
     assert.equal(isNext, false);
     release?.();

@@ -169,7 +169,7 @@ describe('the parts of a held queue', () => {
     const record: CrashRecord = { offset: 5n, count: 0, isolateUntil: 9n };
 
     test('isolates until every message that is delivered alone has its outcome', async () => {
-      const crash = new CrashKeeper(record, 100);
+      const crash = new CrashKeeper(record, 100, 7);
       const ends: (() => void)[] = [];
       const wait = (): Promise<void> => new Promise((resolve) => ends.push(resolve));
       const [first, second] = [crash.deliverAlone(wait), crash.deliverAlone(wait)];
@@ -182,7 +182,7 @@ describe('the parts of a held queue', () => {
     });
 
     test('is passed when its suspect has its end, and no other message', () => {
-      const crash = new CrashKeeper(record, 100);
+      const crash = new CrashKeeper(record, 100, 7);
       crash.suspect(6n);
       assert.equal(crash.isolation(7n), 'alone');
       assert.equal(crash.passSuspect(7n), false);
@@ -191,7 +191,7 @@ describe('the parts of a held queue', () => {
     });
 
     test('ends beyond its isolation, but not while a message is delivered alone', async () => {
-      const crash = new CrashKeeper(record, 100);
+      const crash = new CrashKeeper(record, 100, 7);
       await crash.deliverAlone(async () => assert.equal(crash.current(9n), record));
       assert.equal(crash.current(8n), record);
       assert.equal(crash.current(9n), undefined);
@@ -202,7 +202,7 @@ describe('the parts of a held queue', () => {
     });
 
     test('is left behind as long as there is reason to', () => {
-      const crash = new CrashKeeper({ ...record, suspect: 5n }, 100);
+      const crash = new CrashKeeper({ ...record, suspect: 5n }, 100, 7);
       const nothing = { waits: false, unreachable: false };
       assert.deepEqual(crash.left(8n, nothing), record);
       assert.equal(crash.left(9n, nothing), undefined);
@@ -213,20 +213,45 @@ describe('the parts of a held queue', () => {
     test('a suspect that was not delivered stays the suspect, with its deaths', () => {
       const nothing = { waits: false, unreachable: false };
       const suspected = { ...record, count: 2, suspect: 5n };
-      const inTime = new CrashKeeper(suspected, 100);
+      const inTime = new CrashKeeper(suspected, 100, 7);
       assert.deepEqual(inTime.left(5n, nothing), suspected);
       inTime.suspect(5n);
+      const announced = { ...suspected, suspectedBy: 7 };
+      assert.deepEqual(inTime.left(5n, nothing), announced, 'its delivery did not end');
+      assert.equal(inTime.survived(6n), false);
+      assert.equal(inTime.survived(5n), true);
+      assert.deepEqual(inTime.current(5n), { ...announced, suspectedBy: 0 });
       assert.deepEqual(inTime.left(5n, nothing), { ...record, count: 2 }, 'it was delivered again');
-      const past = new CrashKeeper(suspected, 100);
+      const past = new CrashKeeper(suspected, 100, 7);
       assert.deepEqual(past.left(6n, nothing), { ...record, count: 2 }, 'it has its end');
     });
 
     test('is left behind where the queue could not be asked', () => {
       const nothing = { waits: false, unreachable: false };
-      const repeated = new CrashKeeper({ offset: 5n, count: 1, isolateUntil: 5n }, 100);
+      const repeated = new CrashKeeper({ offset: 5n, count: 1, isolateUntil: 5n }, 100, 7);
       assert.equal(repeated.left(5n, nothing), undefined);
       assert.equal(repeated.left(5n, { ...nothing, unreachable: true })?.count, 1);
     });
+  });
+
+  test('a holder that waited for its lease leaves a batch that failed to one with more time', async () => {
+    const failed = { kind: 'failed', errorType: 'Error', errorMessage: 'away' } as const;
+    const endOf = async (deps: { readonly invocationMs?: number }) => {
+      const sent: bigint[] = [];
+      const world = createHeldQueue({
+        ...{ leftMs: 19_000, deps },
+        client: {
+          sendBack: async ({ commitLogOffset }) => void sent.push(commitLogOffset),
+          queryOffset: async () => 0n,
+        },
+      });
+      const batch = takeBatch(world, ['a', 'b']);
+      world.pass(10_000);
+      await world.held.settlement.conclude(batch, failed, 10_000);
+      return { sent: sent.length, limit: world.held.batchLimits.maxMessagesAt(0n) };
+    };
+    assert.deepEqual(await endOf({ invocationMs: 60_000 }), { sent: 0, limit: 1 });
+    assert.deepEqual(await endOf({ invocationMs: 19_000 }), { sent: 2, limit: undefined });
   });
 
   test('limits of batches are kept for messages without an end', () => {
