@@ -233,6 +233,15 @@ export function slotClientId(
   return `${service}-${stage}@${consumerGroup}@${slot}`;
 }
 
+/** Names a handler among those of a service. */
+export function handlerKey({
+  invocation,
+  functionKey,
+  functionName,
+}: Pick<HandlerConfig, 'invocation' | 'functionKey' | 'functionName'>): string {
+  return `${invocation} ${functionKey} ${functionName}`;
+}
+
 /** The source of a group; undefined: the service has none. */
 export function findSource(
   { sources }: Pick<ServiceConfig, 'sources'>,

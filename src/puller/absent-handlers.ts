@@ -1,4 +1,4 @@
-import type { HandlerConfig, SourceConfig, SubscriptionConfig } from '../model/source.ts';
+import { handlerKey, type SourceConfig, type SubscriptionConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueSubscriptions } from './queue-subscriptions.ts';
 
@@ -69,13 +69,13 @@ class RetryQueueHandlers implements AbsentHandlers {
     now: number,
   ): ReturnType<AbsentHandlers['whyAbsent']> {
     if (!enabled) return 'disabled';
-    const { absentUntil = 0 } = this.#failing.get(keyOf(handler)) ?? {};
+    const { absentUntil = 0 } = this.#failing.get(handlerKey(handler)) ?? {};
     return absentUntil > now ? 'handler not callable' : undefined;
   }
 
   failed({ handler }: SubscriptionConfig, isMissing: boolean): boolean {
-    const key = keyOf(handler);
-    const hasOthers = this.#all.some((other) => other.enabled && keyOf(other.handler) !== key);
+    const key = handlerKey(handler);
+    const hasOthers = this.#all.some((other) => other.enabled && handlerKey(other.handler) !== key);
     if (!hasOthers) return false;
     const now = this.#clock.now();
     const { since = now } = this.#failing.get(key) ?? {};
@@ -86,10 +86,6 @@ class RetryQueueHandlers implements AbsentHandlers {
   }
 
   called({ handler }: SubscriptionConfig): void {
-    if (this.#failing.size > 0) this.#failing.delete(keyOf(handler));
+    if (this.#failing.size > 0) this.#failing.delete(handlerKey(handler));
   }
-}
-
-function keyOf({ invocation, functionKey, functionName }: HandlerConfig): string {
-  return `${invocation} ${functionKey} ${functionName}`;
 }

@@ -1,4 +1,4 @@
-import type { SubscriptionConfig } from '../model/source.ts';
+import { handlerKey, type SubscriptionConfig } from '../model/source.ts';
 import type { Clock } from '../ports/clock.ts';
 import type { QueueCounts } from './queue-counts.ts';
 
@@ -23,13 +23,13 @@ export class HandlerReach {
     this.#counts = counts;
   }
 
-  reached(subscription: SubscriptionConfig): void {
-    this.#missedSince.delete(handlerKey(subscription));
+  reached({ handler }: SubscriptionConfig): void {
+    this.#missedSince.delete(handlerKey(handler));
   }
 
   /** The call was throttled, or the connection failed. */
-  missed(subscription: SubscriptionConfig): void {
-    const key = handlerKey(subscription);
+  missed({ handler }: SubscriptionConfig): void {
+    const key = handlerKey(handler);
     const now = this.#clock.now();
     const since = this.#missedSince.get(key) ?? now;
     this.#missedSince.set(key, since);
@@ -40,8 +40,4 @@ export class HandlerReach {
   refused(): void {
     this.#counts.count('UnavailableHandlerCount');
   }
-}
-
-function handlerKey({ handler }: SubscriptionConfig): string {
-  return `${handler.invocation} ${handler.functionKey} ${handler.functionName}`;
 }
