@@ -44,35 +44,38 @@ export class Destinations {
       { input }: { readonly input: { MessageBody?: string; Body?: string } },
       { abortSignal }: { readonly abortSignal?: AbortSignal } = {},
     ) =>
-      abortable(
-        this.#send(JSON.parse(input.MessageBody ?? input.Body ?? '') as FailureRecord),
-        abortSignal,
-      );
+      this.#send(JSON.parse(input.MessageBody ?? input.Body ?? '') as FailureRecord, abortSignal);
     return {
       sqs: createSqsDestination({ config, send } as unknown as SQSClient),
       s3: createS3Destination({ config, send } as unknown as S3Client),
     };
   }
 
-  async #send(record: FailureRecord): Promise<object> {
+  /** An abort ends it as the SDK does: nothing is left of it. */
+  async #send(record: FailureRecord, signal: AbortSignal | undefined): Promise<object> {
     const host = currentHost();
     for (let attempt = 1; ; attempt++) {
       try {
-        return await this.#attempt(record, host);
+        return await this.#attempt(record, host, signal);
       } catch (error) {
-        if (attempt === ATTEMPTS) throw error;
-        const ms = this.#random.int(25, 100 * attempt);
-        await new Promise((resolve) => setTimeout(resolve, ms));
+        if (attempt === ATTEMPTS || signal?.aborted === true) throw error;
+        await waitOrAbort(this.#random.int(25, 100 * attempt), signal);
       }
     }
   }
 
-  #attempt(record: FailureRecord, host: Host): Promise<object> {
+  #attempt(record: FailureRecord, host: Host, signal: AbortSignal | undefined): Promise<object> {
+    if (signal?.aborted === true) return Promise.reject(named('AbortError'));
     const fate = this.#fateOf(host);
     const { promise, resolve, reject } = Promise.withResolvers<object>();
-    const fail = (name: string): void => reject(Object.assign(new Error(name), { name }));
+    const fail = (name: string): void => reject(named(name));
     const timer = setTimeout(() => fail('TimeoutError'), REQUEST_TIMEOUT_MS);
     if (fate === 'hangs') clearTimeout(timer);
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      fail('AbortError');
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
     if (fate === 'lost' || fate === 'hangs') return promise;
     // What was sent arrives whatever becomes of its sender.
     this.#scheduler.schedule(this.#random.int(1, 20), this.#place, () => {
@@ -88,14 +91,17 @@ export class Destinations {
   }
 }
 
-/** As the SDK ends a request. */
-function abortable<T>(work: Promise<T>, signal: AbortSignal | undefined): Promise<T> {
-  if (signal === undefined) return work;
-  const { promise, reject } = Promise.withResolvers<never>();
-  signal.addEventListener(
-    'abort',
-    () => reject(Object.assign(new Error('aborted'), { name: 'AbortError' })),
-    { once: true },
-  );
-  return Promise.race([work, promise]);
+function named(name: string): Error {
+  return Object.assign(new Error(name), { name });
+}
+
+function waitOrAbort(ms: number, signal: AbortSignal | undefined): Promise<void> {
+  return new Promise((resolve) => {
+    const timer = setTimeout(resolve, ms);
+    const onAbort = (): void => {
+      clearTimeout(timer);
+      resolve();
+    };
+    signal?.addEventListener('abort', onAbort, { once: true });
+  });
 }
