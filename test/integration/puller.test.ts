@@ -1309,7 +1309,12 @@ describe('a puller', () => {
         hung.push(world.start(() => new Promise(() => {}), { holder, deps: { store } }));
         await untilAsync(async () => {
           const { lease, crash } = await world.assignmentOf();
-          return lease?.holder === holder && crash?.suspect === 0n && crash.count === deaths;
+          return (
+            lease?.holder === holder &&
+            crash?.suspect === 0n &&
+            crash.suspectedBy === lease.fence &&
+            crash.count === deaths
+          );
         });
         silent.add(holder);
         await sleep(50);
