@@ -2,9 +2,11 @@ import assert from 'node:assert/strict';
 import { describe } from 'node:test';
 import { it } from './it.ts';
 import type { ContractTarget } from './lab.ts';
-import { code, propertiesText, useLab } from './lab.ts';
+import { code, INLINE, propertiesText, SUSPEND, useLab } from './lab.ts';
 import { onlyRecord } from './records.ts';
 
+/** A broker answers a send some milliseconds before the message stands in its queue. */
+const ONCE_INDEXED = { sysFlag: INLINE | SUSPEND, suspendMs: 15_000 };
 const TRACE = { TRACE_ON: 'true', MSG_REGION: 'DefaultRegion' };
 
 function batchBody(
@@ -298,6 +300,7 @@ export function sendChecks(target: () => ContractTarget): void {
         queueId: 16,
         offset: parked,
         maxMessages: 1,
+        ...ONCE_INDEXED,
       });
       assert.equal(code(pulled), 0);
       assert.equal((await lab.broker.call(30, { topic, queueId: 0 })).extFields.offset, '0');
@@ -312,6 +315,7 @@ export function sendChecks(target: () => ContractTarget): void {
             queueId: 17,
             offset: parked,
             maxMessages: 1,
+            ...ONCE_INDEXED,
           }),
         ),
         0,
