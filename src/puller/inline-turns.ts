@@ -4,7 +4,9 @@ import { onAbort } from '../model/on-abort.ts';
 interface Waiting {
   /** undefined: it has to be alone in the process. */
   readonly functionKey: string | undefined;
-  wake: () => void;
+  /** Calls of its handler at once. */
+  readonly limit: number;
+  readonly grant: (end: () => void) => void;
 }
 
 /**
@@ -27,11 +29,7 @@ export class InlineTurns {
     limit: number,
     signal: AbortSignal,
   ): Promise<(() => void) | undefined> {
-    const mayEnter = (before: readonly Waiting[]): boolean =>
-      !this.#isAlone &&
-      this.#activeOf(functionKey) < limit &&
-      !before.some((other) => other.functionKey === functionKey || other.functionKey === undefined);
-    return this.#enter(functionKey, mayEnter, () => this.hold(functionKey), signal);
+    return await this.#enter(functionKey, limit, signal);
   }
 
   /**
@@ -40,16 +38,7 @@ export class InlineTurns {
    * @returns ends it; undefined: the signal was aborted first
    */
   async enterAlone(signal: AbortSignal): Promise<(() => void) | undefined> {
-    const mayEnter = (before: readonly Waiting[]): boolean =>
-      !this.#isAlone && this.#active.size === 0 && before.length === 0;
-    const claim = (): (() => void) => {
-      this.#isAlone = true;
-      return once(() => {
-        this.#isAlone = false;
-        this.#wake();
-      });
-    };
-    return this.#enter(undefined, mayEnter, claim, signal);
+    return await this.#enter(undefined, 1, signal);
   }
 
   /** A turn without waiting: of the call that is alone, or of one that goes on after it was given up. @returns ends it */
@@ -59,7 +48,7 @@ export class InlineTurns {
       const left = this.#activeOf(functionKey) - 1;
       if (left > 0) this.#active.set(functionKey, left);
       else this.#active.delete(functionKey);
-      this.#wake();
+      this.#grant();
     });
   }
 
@@ -69,34 +58,63 @@ export class InlineTurns {
 
   async #enter(
     functionKey: string | undefined,
-    mayEnter: (before: readonly Waiting[]) => boolean,
-    claim: () => () => void,
+    limit: number,
     signal: AbortSignal,
   ): Promise<(() => void) | undefined> {
-    if (mayEnter(this.#waiting)) return claim();
-    const waiting: Waiting = { functionKey, wake: () => {} };
-    this.#waiting.push(waiting);
-    try {
-      while (!signal.aborted) {
-        await new Promise<void>((resolve) => {
-          const unlink = onAbort(signal, () => waiting.wake());
-          waiting.wake = () => {
-            unlink();
-            resolve();
-          };
-        });
-        if (mayEnter(this.#waiting.slice(0, this.#waiting.indexOf(waiting)))) return claim();
+    const end = await new Promise<(() => void) | undefined>((resolve) => {
+      const waiting: Waiting = {
+        functionKey,
+        limit,
+        grant: (ended) => {
+          unlink();
+          resolve(ended);
+        },
+      };
+      const unlink = onAbort(signal, () => {
+        this.#leave(waiting);
+        resolve(undefined);
+        // What waited behind this one only may begin now.
+        this.#grant();
+      });
+      this.#waiting.push(waiting);
+      this.#grant();
+      // Not told of any more.
+      if (signal.aborted && this.#leave(waiting)) resolve(undefined);
+    });
+    return end;
+  }
+
+  #leave(waiting: Waiting): boolean {
+    const at = this.#waiting.indexOf(waiting);
+    if (at >= 0) this.#waiting.splice(at, 1);
+    return at >= 0;
+  }
+
+  /** Gives their turns to those who may have them, in one pass over those who wait. */
+  #grant(): void {
+    const passedOver = new Set<string>();
+    for (const waiting of [...this.#waiting]) {
+      if (this.#isAlone) return;
+      const { functionKey, limit, grant } = waiting;
+      if (functionKey === undefined) {
+        if (passedOver.size > 0 || this.#active.size > 0) return;
+        this.#leave(waiting);
+        grant(this.#holdAlone());
+      } else if (passedOver.has(functionKey) || this.#activeOf(functionKey) >= limit)
+        passedOver.add(functionKey);
+      else {
+        this.#leave(waiting);
+        grant(this.hold(functionKey));
       }
-      return undefined;
-    } finally {
-      this.#waiting.splice(this.#waiting.indexOf(waiting), 1);
-      // What waited behind this one only may enter now.
-      this.#wake();
     }
   }
 
-  #wake(): void {
-    for (const { wake } of [...this.#waiting]) wake();
+  #holdAlone(): () => void {
+    this.#isAlone = true;
+    return once(() => {
+      this.#isAlone = false;
+      this.#grant();
+    });
   }
 }
 
