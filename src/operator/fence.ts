@@ -59,8 +59,9 @@ export async function fenced<Result>(
       // What operators want now: they may have paused the group meanwhile, or have resumed it.
       const standing = await store.standingPauses(group);
       const ends = clock.now();
+      const worked = new Set(free.map(queueKey));
       await inWindow(
-        unfenced.filter(({ queue }) => free.some((one) => queueKey(one) === queueKey(queue))),
+        unfenced.filter(({ queue }) => worked.has(queueKey(queue))),
         ({ queue, operatorPause: old }) => {
           const wasTheirs = old !== undefined && old.until > ends && old.reason !== why;
           const pause = pauseOf(queue, standing, ends) ?? (wasTheirs ? old : undefined);

@@ -201,7 +201,7 @@ export class Settlement {
         }
         if (end !== undefined && this.#parts.messages.expects(entry))
           await this.settleUnhandled({ ...end, entry });
-        await this.#passSuspect(entry);
+        else await this.#passSuspect(entry);
       },
       SEND_BACK_WINDOW,
     );
