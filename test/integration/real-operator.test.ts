@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
-import { networkProbe } from '../../src/client/network-probe.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
 import {
@@ -8,11 +7,11 @@ import {
   type OperationAnswer,
   type OperationName,
 } from '../../src/operator/run-operator.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { source, subscription } from '../support/coordinator-world.ts';
 import { TABLE, TENANT } from '../support/databases.ts';
 import { mqadmin } from '../support/java.ts';
+import { LOCAL_OPERATOR } from '../support/local-operator.ts';
 import { type RealWorld, startRealWorld } from '../support/real-world.ts';
 import { missingStack } from '../support/stack.ts';
 import { until } from '../support/until.ts';
@@ -52,12 +51,7 @@ describe('operators and mqadmin on a real broker', { skip: missingStack('rocketm
         keys: TENANT,
         newToken: () => String(Math.random()),
       }),
-      clock: systemClock,
-      remainingMs: () => 60_000,
-      handlers: () => ({ invoke: async () => ({ kind: 'answered', answer: undefined }) }),
-      checkHandler: async () => undefined,
-      probe: networkProbe,
-      place: 'local',
+      ...LOCAL_OPERATOR,
     };
   });
   after(() => world?.stop());

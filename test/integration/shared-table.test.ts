@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, before, describe, test } from 'node:test';
 import { type DynamoDBClient, ScanCommand } from '@aws-sdk/client-dynamodb';
-import { networkProbe } from '../../src/client/network-probe.ts';
 import { createRocketMQClient } from '../../src/client/rocketmq-client.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
 import type { OperatorDeps } from '../../src/operator/operator-deps.ts';
@@ -10,7 +9,6 @@ import {
   type OperationAnswer,
   type OperationName,
 } from '../../src/operator/run-operator.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
 import { createAssignmentStore } from '../../src/store/assignment-store.ts';
 import { type Tenant, tenantPrefix } from '../../src/store/tenant.ts';
 import { type EmbeddedRocketMQ, startEmbeddedRocketMQ } from '../../src/testing/index.ts';
@@ -18,6 +16,7 @@ import { source, subscription } from '../support/coordinator-world.ts';
 import { connect, TABLE } from '../support/databases.ts';
 import { startDynalite } from '../support/dynalite.ts';
 import { startInProcess } from '../support/in-process-service.ts';
+import { LOCAL_OPERATOR } from '../support/local-operator.ts';
 import { until } from '../support/until.ts';
 
 /** Names whose keys would meet if a separator were missing anywhere. */
@@ -93,12 +92,7 @@ class Deployment {
         keys: this.tenant,
         newToken: () => String(Math.random()),
       }),
-      clock: systemClock,
-      remainingMs: () => 60_000,
-      handlers: () => ({ invoke: async () => ({ kind: 'answered', answer: undefined }) }),
-      checkHandler: async () => undefined,
-      probe: networkProbe,
-      place: 'local',
+      ...LOCAL_OPERATOR,
     };
     return (await OPERATIONS[name](deps, new Arguments(args))) as OperationAnswer<Name>;
   }

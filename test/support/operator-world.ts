@@ -1,6 +1,5 @@
 import assert from 'node:assert/strict';
 import { randomUUID } from 'node:crypto';
-import { networkProbe } from '../../src/client/network-probe.ts';
 import { dlqTopic } from '../../src/model/message-queue.ts';
 import type { SourceConfig } from '../../src/model/source.ts';
 import { Arguments } from '../../src/operator/arguments.ts';
@@ -12,10 +11,10 @@ import {
 } from '../../src/operator/run-operator.ts';
 import type { OutgoingMessage } from '../../src/ports/rocketmq.ts';
 import { buildSubscription } from '../../src/records/subscription.ts';
-import { systemClock } from '../../src/runtime/system-clock.ts';
 import type { EmbeddedRocketMQOptions } from '../../src/testing/index.ts';
 import { createWorld, silentLogger, source, subscription } from './coordinator-world.ts';
 import { startInProcess } from './in-process-service.ts';
+import { LOCAL_OPERATOR } from './local-operator.ts';
 import { until } from './until.ts';
 
 export const QUEUES = 2;
@@ -41,12 +40,7 @@ export async function createOperatorWorld(
     service,
     clients: () => client,
     store,
-    clock: systemClock,
-    remainingMs: () => 60_000,
-    handlers: () => ({ invoke: async () => ({ kind: 'answered', answer: undefined }) }),
-    checkHandler: async () => undefined,
-    probe: networkProbe,
-    place: 'local',
+    ...LOCAL_OPERATOR,
   };
   const queue = (queueId: number) => ({ topic: 'orders', brokerName: 'broker-a', queueId });
   return {
