@@ -1,3 +1,4 @@
+import { isLimited } from '../src/model/source.ts';
 import type { Behaviour, Plan } from './plan.ts';
 
 /**
@@ -40,8 +41,7 @@ export function drainBound(plan: Unbounded): number {
   const { pullerTimeoutMs, source } = plan;
   const { handler, order } = source.subscriptions[0]!;
   const { callMs, waitMs, deaths } = work(plan);
-  const waitsForFunctions =
-    order !== undefined || source.subscriptions.some((one) => one.maximumConcurrency !== undefined);
+  const waitsForFunctions = order !== undefined || isLimited(source);
   const takeoverMs =
     TAKEOVER_MS + (waitsForFunctions ? handler.timeout * 1000 + START_MS : 0) + GAP_MS;
   // In order, what waits holds its queue up; else redeliveries wait beside each other, and beside the calls.

@@ -1,5 +1,5 @@
 import type { ServiceOptions } from '../../src/config/service-options.ts';
-import type { ServiceConfig } from '../../src/model/source.ts';
+import { isLimited, type ServiceConfig } from '../../src/model/source.ts';
 import { ENVIRONMENT } from '../../src/runtime/environment.ts';
 import type { CloudFormationResource, FunctionDefinition, Provider } from '../serverless-api.ts';
 import { type FunctionNaming, PULLER, TABLE } from './names.ts';
@@ -48,7 +48,8 @@ export function pullerResources(
   const { clusters, sources } = config;
   const statements = [
     // Query: a member of a shared group (coexist) reads the assignments of its slot.
-    ...(makesSlots(sources)
+    // Pullers of limited groups make the items of their slots.
+    ...(sources.some(isLimited)
       ? makerStatements(table, config)
       : tableStatements(table, 'write', config)),
     ...invokeStatements(naming, invoked),
@@ -94,11 +95,4 @@ function bodyStatements(sources: ServiceConfig['sources']): Statement[] {
 /** An inline handler runs with the puller's role, so the puller needs what serverless.yml gives to its functions. */
 function sharedStatements(provider: Provider): object[] {
   return typeof provider.iam?.role === 'object' ? (provider.iam.role.statements ?? []) : [];
-}
-
-/** Pullers of limited groups make the items of their slots. */
-function makesSlots(sources: ServiceConfig['sources']): boolean {
-  return sources.some(({ subscriptions }) =>
-    subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined),
-  );
 }

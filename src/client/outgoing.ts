@@ -215,11 +215,7 @@ export function normalRetryMessage(
       Property.DELAY,
       String(delayLevel > 0 ? delayLevel : FIRST_RETRY_LEVEL + failures),
     );
-  return retryMessage(consumerGroup, {
-    topic: message.topic,
-    msgId: message.msgId,
-    flag: message.flag,
-    body: message.body,
+  return retryMessage(consumerGroup, message, {
     reconsumeTimes: failures,
     properties,
     // A count over its limit is what makes a broker dead-letter an ordinary message. Brokers before
@@ -243,26 +239,26 @@ function ownLife(
   return properties;
 }
 
-interface RetryMessage {
-  readonly topic: string;
-  readonly msgId: string;
-  readonly flag: number;
-  readonly body: Buffer;
+/** What a message is as a retry. */
+interface RetryFields {
   readonly reconsumeTimes: number;
   readonly properties: Map<string, string>;
   readonly maxReconsumeTimes: number;
   readonly bornTimestamp: number;
 }
 
-function retryMessage(consumerGroup: string, message: RetryMessage): SendMessageRequest {
-  const { properties, body, flag, bornTimestamp } = message;
+function retryMessage(
+  consumerGroup: string,
+  { topic, msgId, flag, body }: Pick<Message, 'topic' | 'msgId' | 'flag' | 'body'>,
+  { properties, bornTimestamp, reconsumeTimes, maxReconsumeTimes }: RetryFields,
+): SendMessageRequest {
   for (const name of [Property.RECONSUME_TIME, Property.MAX_RECONSUME_TIMES, Property.TRAN_MSG])
     properties.delete(name);
   // A broker from 5.0 on would make one.
-  properties.set(Property.UNIQ_KEY, message.msgId);
-  if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, message.topic);
+  properties.set(Property.UNIQ_KEY, msgId);
+  if (!properties.has(Property.RETRY_TOPIC)) properties.set(Property.RETRY_TOPIC, topic);
   if (!properties.has(Property.ORIGIN_MESSAGE_ID))
-    properties.set(Property.ORIGIN_MESSAGE_ID, message.msgId);
+    properties.set(Property.ORIGIN_MESSAGE_ID, msgId);
   return {
     ...COMMON,
     producerGroup: consumerGroup,
@@ -274,8 +270,8 @@ function retryMessage(consumerGroup: string, message: RetryMessage): SendMessage
     flag,
     body,
     properties: formatProperties(properties),
-    reconsumeTimes: message.reconsumeTimes + 1,
-    maxReconsumeTimes: wireMaxReconsumeTimes(message.maxReconsumeTimes),
+    reconsumeTimes: reconsumeTimes + 1,
+    maxReconsumeTimes: wireMaxReconsumeTimes(maxReconsumeTimes),
   };
 }
 
@@ -289,13 +285,9 @@ export function deadLetterMessage(
   to: 'retry-topic' | 'dead-letter-topic',
   bornTimestamp: number,
 ): SendMessageRequest {
-  const { topic, msgId, flag, sysFlag, body, reconsumeTimes, properties } = letter;
+  const { sysFlag, reconsumeTimes, properties } = letter;
   return {
-    ...retryMessage(consumerGroup, {
-      topic,
-      msgId,
-      flag,
-      body,
+    ...retryMessage(consumerGroup, letter, {
       reconsumeTimes,
       properties: new Map(properties),
       maxReconsumeTimes: reconsumeTimes,
@@ -338,11 +330,7 @@ export function timedRetryMessage(
 ): SendMessageRequest {
   const properties = ownLife(withoutTimers(message.properties), message, consumerGroup);
   if (delayMs > 0) properties.set(Property.TIMER_DELAY_MS, String(delayMs));
-  return retryMessage(consumerGroup, {
-    topic: message.topic,
-    msgId: message.msgId,
-    flag: message.flag,
-    body: message.body,
+  return retryMessage(consumerGroup, message, {
     reconsumeTimes: failedDeliveries(message, { consumerGroup }) + localRetries,
     properties,
     maxReconsumeTimes,
@@ -365,11 +353,7 @@ export function setAsideMessage(
   properties.set(Property.DELAY, String(level));
   properties.set(Property.SET_ASIDE, `${times} ${at}`);
   const reconsumeTimes = failedDeliveries(message, { consumerGroup }) + localRetries;
-  const request = retryMessage(consumerGroup, {
-    topic: message.topic,
-    msgId: message.msgId,
-    flag: message.flag,
-    body: message.body,
+  const request = retryMessage(consumerGroup, message, {
     reconsumeTimes,
     properties,
     maxReconsumeTimes: WITHOUT_END,

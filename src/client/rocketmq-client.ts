@@ -51,7 +51,11 @@ import { pullMessage } from '../requests/pull-message.ts';
 import { queryConsumerOffset } from '../requests/query-offset.ts';
 import { searchOffset } from '../requests/search-offset.ts';
 import { sendMessageBack } from '../requests/send-back.ts';
-import { sendBatchMessage, sendMessage } from '../requests/send-message.ts';
+import {
+  type SendMessageRequest,
+  sendBatchMessage,
+  sendMessage,
+} from '../requests/send-message.ts';
 import { unregisterClient } from '../requests/unregister-client.ts';
 import { updateConsumerOffset } from '../requests/update-offset.ts';
 import { AnswerSizes } from './answer-sizes.ts';
@@ -408,32 +412,28 @@ class Client implements RocketMQClient {
       message.bornTimestamp,
       options.localRetries,
     );
-    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
-    await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+    await this.#storeAgain(message, request, options);
   }
 
   async sendDeadLetter(
     ...[consumerGroup, letter, to, options = {}]: Parameters<RocketMQ['sendDeadLetter']>
   ): Promise<void> {
     const request = deadLetterMessage(consumerGroup, letter, to, this.#now());
-    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
-    await this.#calls.call({ brokerName: letter.brokerName }, sendMessage, request, rules);
+    await this.#storeAgain(letter, request, options);
   }
 
   async copyToPopRetry(
     ...[consumerGroup, message, options = {}]: Parameters<RocketMQ['copyToPopRetry']>
   ): Promise<void> {
     const request = popRetryMessage(consumerGroup, message);
-    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
-    await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+    await this.#storeAgain(message, request, options);
   }
 
   async setAside(
     ...[consumerGroup, message, aside, options = {}]: Parameters<RocketMQ['setAside']>
   ): Promise<void> {
     const request = setAsideMessage(consumerGroup, message, aside, options.localRetries);
-    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
-    await this.#calls.call({ brokerName: message.brokerName }, sendMessage, request, rules);
+    await this.#storeAgain(message, request, options);
   }
 
   async sendBackTimed(
@@ -450,12 +450,18 @@ class Client implements RocketMQClient {
       maxReconsumeTimes,
       options.localRetries,
     );
-    await this.#calls.call({ brokerName }, sendMessage, request, {
-      timeoutMs: SEND_BACK_TIMEOUT_MS,
-      ...options,
-      accepted: SEND_CODES,
-    });
+    await this.#storeAgain(message, request, options);
     return true;
+  }
+
+  /** Sends what a broker had stored to that broker. */
+  async #storeAgain(
+    { brokerName }: CallTarget,
+    request: SendMessageRequest,
+    options: CallOptions,
+  ): Promise<void> {
+    const rules = { timeoutMs: SEND_BACK_TIMEOUT_MS, ...options, accepted: SEND_CODES };
+    await this.#calls.call({ brokerName }, sendMessage, request, rules);
   }
 
   async send(message: OutgoingMessage, options: OutgoingOptions = {}): Promise<SendResult> {

@@ -1,9 +1,10 @@
 import { problemOfSql } from '../decide/filter/sql92.ts';
-import type {
-  HandlerConfig,
-  ServiceConfig,
-  SourceConfig,
-  SubscriptionConfig,
+import {
+  type HandlerConfig,
+  isLimited,
+  type ServiceConfig,
+  type SourceConfig,
+  type SubscriptionConfig,
 } from '../model/source.ts';
 import { deliveryOptions, deliveryOptionsFit } from './delivery-options.ts';
 import { byTopic, type EventOptions, eventOptions } from './event-options.ts';
@@ -314,9 +315,7 @@ function build(
     const { cluster, consumerGroup } = subscriptions[0]!;
     const { strategy, pullers, mode, coexist, messageModel, trace, idleTimeout, scaling } =
       options.groups[consumerGroup] ?? groupDefaults;
-    const limited = subscriptions.some(
-      ({ maximumConcurrency }) => maximumConcurrency !== undefined,
-    );
+    const limited = isLimited({ subscriptions });
     return {
       cluster,
       consumerGroup,

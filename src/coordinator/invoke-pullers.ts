@@ -6,11 +6,11 @@ import {
   whichToInvoke,
 } from '../decide/dispatch/which-to-invoke.ts';
 import { wholeSlots } from '../decide/dispatch/whole-slots.ts';
-import { isLimited } from '../decide/slots/share-of.ts';
 import { GroupNotFoundError, PermissionError } from '../errors.ts';
 import { storedOffset } from '../flow/stored-offset.ts';
 import { type Assignment, placeKey, type SlotPlace } from '../model/assignment.ts';
 import { isPopUnit, type MessageQueue, queueKey } from '../model/message-queue.ts';
+import { isLimited } from '../model/source.ts';
 import type { Subscription } from '../model/subscription.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { GroupCheck } from './check-group.ts';

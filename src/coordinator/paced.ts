@@ -23,7 +23,7 @@ export function createPace(): Pace {
   const [table, brokers] = [atMost(TABLE_CALLS), atMost(BROKER_CALLS)];
   return {
     store: (store) => through(store, table, () => true),
-    rocketmq: (rocketmq) => through(rocketmq, brokers, (_name, [request]) => !isLongPoll(request)),
+    rocketmq: (rocketmq) => through(rocketmq, brokers, ([request]) => !isLongPoll(request)),
     invocation: atMost(INVOCATIONS),
   };
 }
@@ -38,7 +38,7 @@ function isLongPoll(request: unknown): boolean {
 function through<Port extends object>(
   port: Port,
   turns: AtMost,
-  waits: (name: string, parameters: readonly unknown[]) => boolean,
+  waits: (parameters: readonly unknown[]) => boolean,
 ): Port {
   return new Proxy(port, {
     get(target, name) {
@@ -46,7 +46,7 @@ function through<Port extends object>(
       if (typeof method !== 'function') return method;
       return (...parameters: unknown[]): unknown => {
         const call = (): unknown => Reflect.apply(method, target, parameters);
-        return waits(String(name), parameters) ? turns(async () => await call()) : call();
+        return waits(parameters) ? turns(async () => await call()) : call();
       };
     },
   });

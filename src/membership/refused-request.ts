@@ -1,5 +1,4 @@
-import { isLimited } from '../decide/slots/share-of.ts';
-import type { SourceConfig } from '../model/source.ts';
+import { isLimited, type SourceConfig } from '../model/source.ts';
 import type { PullerRequest } from '../ports/invoke.ts';
 import type { Logger } from '../ports/logger.ts';
 

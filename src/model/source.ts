@@ -233,6 +233,15 @@ export function slotClientId(
   return `${service}-${stage}@${consumerGroup}@${slot}`;
 }
 
+/** Has the source an event whose handler calls are limited over all queues (`maximumConcurrency`)? Then each slot is one invocation at a time. */
+export function isLimited({
+  subscriptions,
+}: {
+  readonly subscriptions: readonly Pick<SubscriptionConfig, 'maximumConcurrency'>[];
+}): boolean {
+  return subscriptions.some(({ maximumConcurrency }) => maximumConcurrency !== undefined);
+}
+
 /** Names a handler among those of a service. */
 export function handlerKey({
   invocation,

@@ -184,7 +184,7 @@ export function pauseQueue(pausedUntil: number | undefined): ConditionalWrite {
       };
 }
 
-const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
+export const OPERATOR_PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
 
 /** Attributes of its own, so that a check of the group that pauses or resumes the queue does not touch an operator's wish, nor the other way round. */
 export function pauseForOperator(
@@ -439,15 +439,16 @@ const COUNTS = [
   'batchLimits',
 ] as const satisfies readonly (typeof RECORDS)[number][];
 
-const LEASE = [
+/** Who holds a place, and until when. */
+export const LEASE_TERMS = [
   'holder',
   'leaseSlot',
   'acquiredAt',
   'leaseUntil',
   'endsAt',
   'leaseSettings',
-  'renewal',
 ];
+const LEASE = [...LEASE_TERMS, 'renewal'];
 
 /** `releasedFence` proves a release whose answer was lost even after somebody else has acquired. */
 export function releaseLease(

@@ -1,5 +1,5 @@
 import { MAX_CLOCK_SKEW_MS, mayTakeOver } from '../model/clock-skew.ts';
-import { type ConditionalWrite, clause } from './conditions.ts';
+import { type ConditionalWrite, clause, LEASE_TERMS, OPERATOR_PAUSE } from './conditions.ts';
 import { type Item, N, S } from './items.ts';
 import { type Tenant, tenantPrefix } from './tenant.ts';
 
@@ -20,8 +20,6 @@ export const TAKEN_OVER = 'taken over by a version with service and stage in its
 /** 9999-12-31 */
 const FOREVER = 253_402_300_799_000;
 const CLOSED_ITEM_LIFE_S = 30 * 24 * 3600;
-const LEASE = ['holder', 'leaseSlot', 'acquiredAt', 'leaseUntil', 'endsAt', 'leaseSettings'];
-const PAUSE = ['operatorPausedUntil', 'operatorPausedSince', 'operatorPauseReason'];
 /** Of the old item alone: proofs of writes, the wish of an old successor, and what sealing and closing keep. */
 const NOT_COPIED = [
   ...['pk', 'sk', 'planToken', 'leaseToken', 'successorToken', 'operatorToken'],
@@ -84,7 +82,7 @@ function isSealed(old: Item): boolean {
 
 /** Old holders see the pause at their next renewal, and nobody of the old deployment acquires. */
 function seal(old: Item, now: number): ConditionalWrite {
-  const prior = pick(old, PAUSE);
+  const prior = pick(old, OPERATOR_PAUSE);
   const hasPause = old.operatorPausedUntil !== undefined;
   return {
     token: 'operatorToken',
@@ -108,7 +106,7 @@ function seal(old: Item, now: number): ConditionalWrite {
 
 /** The lease that stood, if its holder died, is kept for the copy, so that its death is counted. */
 function close(old: Item, now: number): ConditionalWrite {
-  const prior = pick(old, LEASE);
+  const prior = pick(old, LEASE_TERMS);
   const isHeld = old.holder !== undefined;
   const pause = isSealed(old) ? (old.sealedPause?.M ?? {}) : undefined;
   return {
@@ -124,7 +122,7 @@ function close(old: Item, now: number): ConditionalWrite {
     remove: [
       'leaseSettings',
       'sealedPause',
-      ...(pause === undefined ? [] : PAUSE.filter((name) => pause[name] === undefined)),
+      ...(pause === undefined ? [] : OPERATOR_PAUSE.filter((name) => pause[name] === undefined)),
     ],
     values: isHeld ? seen(old) : { seenFence: old.fence! },
   };
@@ -132,7 +130,11 @@ function close(old: Item, now: number): ConditionalWrite {
 
 /** The first item under the new key. Any later one knows more. */
 function copy(old: Item): ConditionalWrite {
-  const dropped = [...NOT_COPIED, ...LEASE, ...(old.retiredAt === undefined ? ['expiresAt'] : [])];
+  const dropped = [
+    ...NOT_COPIED,
+    ...LEASE_TERMS,
+    ...(old.retiredAt === undefined ? ['expiresAt'] : []),
+  ];
   const state = Object.entries(old).filter(([name]) => !dropped.includes(name));
   return {
     token: 'planToken',
