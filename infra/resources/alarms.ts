@@ -21,7 +21,7 @@ interface Alarm {
   /** So many of them must be over the threshold. Absent: all. */
   readonly breaching?: number;
   readonly comparison?: 'LessThanThreshold';
-  /** Default notBreaching. ignore: it stays as it is; what is not measured is not well. */
+  /** Default notBreaching. ignore: the alarm keeps its state, because a lag that is not measured may be any. */
   readonly missing?: 'breaching' | 'ignore';
 }
 
@@ -128,7 +128,7 @@ const SERVICE_ALARMS: readonly Alarm[] = [
   },
 ];
 
-/** CloudWatch alarms over what the functions tell. Silence is no alarm, but that of the coordinator's heartbeat; what is not measured leaves lag and age as they were. */
+/** CloudWatch alarms over the functions' metrics. Missing data raises an alarm for the coordinator's heartbeat only; it leaves alarms of lag and age in their state. */
 export function alarmResources(
   { service, stage, sources }: ServiceConfig,
   options: ServiceOptions['alarms'],

@@ -38,7 +38,7 @@ export interface GroupRun {
   readonly eventSource: string;
   /** Also by queue? */
   readonly queueMetrics: boolean;
-  /** Are figures of lag that are 0 reported, beside the sum and the oldest age? Only to services that list their metrics. */
+  /** Report figures of lag that are 0, beside the sum and the oldest age. Only for services that list their metrics. */
   readonly reportsZeros: boolean;
   /** Aborted when the run has to end. */
   readonly signal: AbortSignal;

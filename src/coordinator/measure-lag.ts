@@ -17,7 +17,7 @@ interface Measured extends QueueLag, MeasuredQueue {
 }
 
 /**
- * Lag and age of the group's queues as its brokers tell them now, whoever holds them; told once at the end of a run. What cannot be asked is counted
+ * Reports lag and age of the group's queues once, at the end of a run, from their brokers' offsets. Queues whose brokers do not respond are counted
  * as unmeasured. In mode pop the brokers' offsets say what is still to be popped; most of them count what was popped and is not acknowledged yet as done.
  */
 export async function measureLag(run: GroupRun): Promise<void> {
@@ -39,7 +39,7 @@ export async function measureLag(run: GroupRun): Promise<void> {
     CurrentLeases: holders.length,
     ...lagFigures(aged, now, mayWaitMs(run.rules), unmeasured),
   };
-  gauges.record(eventSource, run.reportsZeros ? figures : worthIt(figures));
+  gauges.record(eventSource, run.reportsZeros ? figures : withoutZeros(figures));
   if (run.queueMetrics)
     for (const queue of aged) {
       const { topic, brokerName, queueId } = queue.queue;
@@ -87,8 +87,8 @@ async function withAges(run: GroupRun, measured: readonly Measured[]): Promise<M
   return [...aged, ...byLag.slice(behind.length)];
 }
 
-/** CloudWatch charges every metric that is reported: most of these are 0 nearly always. */
-function worthIt({ SumOffsetLag, OldestMessageAge, ...others }: MetricValues): MetricValues {
+/** CloudWatch charges for every reported metric, and most of these are 0 nearly always. */
+function withoutZeros({ SumOffsetLag, OldestMessageAge, ...others }: MetricValues): MetricValues {
   return {
     ...present({ SumOffsetLag, OldestMessageAge }),
     ...Object.fromEntries(Object.entries(others).filter(([, value]) => value !== 0)),

@@ -93,7 +93,7 @@ async function poppedQueues(
 
 /**
  * None of a topic that does not exist: a retry topic comes into being with the first message that
- * comes again. undefined: nobody answers.
+ * comes again. undefined: no name server responds.
  */
 async function readable(
   { rocketmq, signal, logger }: GroupRun,

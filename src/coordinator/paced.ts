@@ -10,8 +10,8 @@ const INVOCATIONS = 16;
 const BROKER_CALLS = 64;
 
 /**
- * What a run asks of others at once, over all groups of its service. A function with little memory
- * has little processor: of 500 connections that it opens together most time out.
+ * Limits the requests of a run that are in flight, over all groups of its service. A function with
+ * little memory has little processor: of 500 connections that it opens together most time out.
  */
 export interface Pace {
   readonly store: (store: AssignmentStore) => AssignmentStore;
@@ -28,13 +28,13 @@ export function createPace(): Pace {
   };
 }
 
-/** A broker holds it, and nothing is to be done meanwhile. */
+/** The broker holds it: it takes no processor time here. */
 function isLongPoll(request: unknown): boolean {
   const { suspendMs = 0, pollMs = 0 } = (request ?? {}) as { suspendMs?: number; pollMs?: number };
   return suspendMs > 0 || pollMs > 0;
 }
 
-/** The port with its calls in turns. */
+/** The port, with a limit of calls in flight. */
 function through<Port extends object>(
   port: Port,
   turns: AtMost,

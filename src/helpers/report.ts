@@ -1,16 +1,16 @@
-/** Tells a function of the user's. What it throws or rejects with changes no verdict, and is shown. */
+/** Calls a function of the user's. What it throws or rejects with changes no verdict, and is logged. */
 export function report<Arguments extends readonly unknown[]>(
-  told: (...given: Arguments) => unknown,
-  ...given: Arguments
+  callback: (...values: Arguments) => unknown,
+  ...values: Arguments
 ): void {
   try {
-    Promise.resolve(told(...given)).catch(show);
+    Promise.resolve(callback(...values)).catch(log);
   } catch (error) {
-    show(error);
+    log(error);
   }
 }
 
-function show(error: unknown): void {
+function log(error: unknown): void {
   // biome-ignore lint/suspicious/noConsole: in a user's function, whose logger we do not know
   console.error('onFailure or onInvalid failed', error);
 }

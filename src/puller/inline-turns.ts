@@ -78,7 +78,7 @@ export class InlineTurns {
       });
       this.#waiting.push(waiting);
       this.#grant();
-      // Not told of any more.
+      // onAbort does not call for a signal that is aborted already.
       if (signal.aborted && this.#leave(waiting)) resolve(undefined);
     });
     return end;

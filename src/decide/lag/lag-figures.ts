@@ -32,7 +32,7 @@ export type LagFigures = Pick<Record<MetricName, number>, 'UnmeasuredQueues'> &
       | 'MaxOffsetLag'
       | 'StalledQueues'
       | 'UnownedQueues'
-      /** Milliseconds; 0 when nothing waits. Absent when something does, and nobody could say since when. */
+      /** Milliseconds; 0 when no message waits. Absent when messages wait and their store time is unknown. */
       | 'OldestMessageAge'
     >
   >;
@@ -45,7 +45,7 @@ export function mayWaitMs({ lookEveryMs = 0, activation }: DispatchRules): numbe
 /**
  * The lag of a group over its queues, for CloudWatch.
  * @param waitMs see mayWaitMs
- * @param unmeasured queues that are not among them, because their brokers could not be asked
+ * @param unmeasured queues that are not among them, because their brokers do not respond
  */
 export function lagFigures(
   queues: readonly QueueLag[],
